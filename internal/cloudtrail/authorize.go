@@ -1,0 +1,316 @@
+package cloudtrail
+
+import "sgward/internal/secgroup"
+
+// authorized reads a successful Authorize call into c, or says why it made no
+// rules. What EC2 answers is canonical and comes first; records made before
+// mid-2021, and those that were too large, do not hold it.
+func (d *decoder) authorized(rec record, c *Change, direction secgroup.Direction) (skipped string) {
+	var answer response
+	d.value(rec.response, "responseElements", func(r *reader) { answer.read(r, direction) })
+	if answer.refused {
+		return "the call failed: EC2 answered false"
+	}
+	asked := request{namesOnly: len(answer.rules) > 0}
+	d.value(rec.request, "requestParameters", func(r *reader) { asked.read(r, direction) })
+	c.GroupID, c.GroupName = asked.groupID, asked.groupName
+	switch {
+	case len(answer.rules) > 0:
+		c.GroupID, c.Rules, c.RulesFrom = answer.rules[0].GroupID, answer.rules, RulesFromResponse
+	case len(asked.rules) > 0:
+		c.Rules, c.RulesFrom = asked.rules, RulesFromRequest
+		if c.Group() == "" {
+			d.fail("requestParameters.groupId", "is missing, and so is groupName")
+		}
+	}
+	return ""
+}
+
+// request is the requestParameters of an Authorize call: what the caller typed.
+type request struct {
+	namesOnly bool // the rules are known from elsewhere: do not read them
+
+	groupID, groupName string
+	rules              []secgroup.Rule
+}
+
+// read reads the request in its nested form (ipPermissions), its flat form (the
+// members of one permission beside an ipPermissions that is there and empty), and
+// both together.
+func (q *request) read(r *reader, direction secgroup.Direction) {
+	var (
+		nested, flat            grant
+		omitted                 bool
+		sourceName, sourceOwner string
+	)
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case "groupId":
+			q.groupID = r.text()
+			return true
+		case "groupName":
+			q.groupName = r.text()
+			return true
+		case "omitted":
+			omitted, _ = r.boolean()
+			return true
+		}
+		if q.namesOnly {
+			return false
+		}
+		switch string(key) {
+		case "ipPermissions":
+			r.list(func() {
+				nested.reset()
+				nested.read(r)
+				q.rules = nested.appendRules(r, q.rules, direction)
+			})
+		case "ipProtocol":
+			flat.protocol = r.protocol(false)
+		case "fromPort":
+			flat.from, flat.hasFrom = r.port(false)
+		case "toPort":
+			flat.to, flat.hasTo = r.port(false)
+		case "cidrIp":
+			if peer := r.rangePeer(4); peer.Kind() != secgroup.NoPeer {
+				flat.sources = append(flat.sources, source{peer: peer})
+			}
+		case "sourceSecurityGroupName":
+			sourceName = r.text()
+		case "sourceSecurityGroupOwnerId":
+			sourceOwner = r.text()
+		default:
+			return false
+		}
+		return true
+	})
+	if sourceName != "" {
+		peer := secgroup.GroupPeer(sourceName, sourceOwner)
+		if flat.silent() && len(flat.sources) == 0 {
+			q.rules = appendWholeGroup(r, q.rules, direction, peer)
+		} else {
+			flat.sources = append(flat.sources, source{peer: peer})
+		}
+	}
+	q.rules = flat.appendRules(r, q.rules, direction)
+	if omitted {
+		q.rules = nil // what is left of a request that was too large is not all of it
+	}
+	for i := range q.rules {
+		q.rules[i].GroupID = q.groupID
+	}
+}
+
+// appendWholeGroup appends the rules of the flat form that names a source group
+// and nothing else: full ICMP, UDP and TCP access
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html).
+func appendWholeGroup(r *reader, rules []secgroup.Rule, direction secgroup.Direction, peer secgroup.Peer) []secgroup.Rule {
+	for _, p := range []secgroup.Protocol{secgroup.ICMPv4, secgroup.UDP, secgroup.TCP} {
+		whole := grant{protocol: p, sources: []source{{peer: peer}}}
+		rules = whole.appendRules(r, rules, direction)
+	}
+	return rules
+}
+
+// grant is a permission as requests hold it: one protocol and its ports for any
+// number of sources.
+type grant struct {
+	protocol       secgroup.Protocol // "" where absent
+	from, to       int
+	hasFrom, hasTo bool
+	sources        []source
+	wrapped        bool // of a wrapped call, whose names are PascalCase
+}
+
+// silent reports whether the grant says nothing of protocol and ports.
+func (g *grant) silent() bool { return g.protocol == "" && !g.hasFrom && !g.hasTo }
+
+// source is one far side of a grant.
+type source struct {
+	peer        secgroup.Peer
+	description string
+}
+
+func (g *grant) reset() { *g = grant{sources: g.sources[:0]} }
+
+// read reads one item of ipPermissions.
+func (g *grant) read(r *reader) {
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case "ipProtocol":
+			g.protocol = r.protocol(false)
+		case "fromPort":
+			g.from, g.hasFrom = r.port(false)
+		case "toPort":
+			g.to, g.hasTo = r.port(false)
+		case "groups":
+			r.list(func() { g.sources = append(g.sources, r.groupSource()) })
+		case "ipRanges":
+			r.list(func() { g.sources = append(g.sources, r.rangeSource("cidrIp", 4)) })
+		case "ipv6Ranges":
+			r.list(func() { g.sources = append(g.sources, r.rangeSource("cidrIpv6", 6)) })
+		case "prefixListIds":
+			r.list(func() { g.sources = append(g.sources, r.prefixListSource()) })
+		default:
+			return false
+		}
+		return true
+	})
+}
+
+// appendRules appends one rule for each source. A grant without sources opens
+// nothing, whatever else it says.
+func (g *grant) appendRules(r *reader, rules []secgroup.Rule, direction secgroup.Direction) []secgroup.Rule {
+	for _, s := range g.sources {
+		rules = append(rules, secgroup.Rule{
+			Permission:  r.permission(direction, g, s.peer),
+			Description: s.description,
+		})
+		if r.failed {
+			return nil
+		}
+	}
+	return rules
+}
+
+// permission builds the permission of a grant for one peer, and fails at the
+// member that is wrong.
+func (r *reader) permission(direction secgroup.Direction, g *grant, peer secgroup.Peer) secgroup.Permission {
+	protocolName, fromName, toName := "ipProtocol", "fromPort", "toPort"
+	if g.wrapped {
+		protocolName, fromName, toName = "IpProtocol", "FromPort", "ToPort"
+	}
+	if g.protocol == "" {
+		r.failAt(protocolName, "is missing")
+	}
+	if r.failed {
+		return secgroup.Permission{}
+	}
+	var from, to *int
+	if g.hasFrom {
+		from = &g.from
+	}
+	if g.hasTo {
+		to = &g.to
+	}
+	p, err := secgroup.NewPermission(direction, g.protocol, from, to, peer)
+	if err == nil {
+		return p
+	}
+	switch { // say it at the member where one is to blame
+	case from == nil && to != nil:
+		r.failAt(fromName, err.Error())
+	case from != nil && to == nil:
+		r.failAt(toName, err.Error())
+	default:
+		r.fail(err.Error())
+	}
+	return secgroup.Permission{}
+}
+
+// groupSource reads an item of groups. A group that is known by its name only (a
+// default VPC, long ago) gives a GroupPeer with that name: it has no address, so it
+// is never the world, and a name can not begin with "sg-".
+func (r *reader) groupSource() source {
+	var id, name, owner, description string
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case "groupId":
+			id = r.text()
+		case "groupName":
+			name = r.text()
+		case "userId":
+			owner = r.text()
+		case "description":
+			description = r.text()
+		default:
+			return false
+		}
+		return true
+	})
+	if id == "" {
+		id = name
+	}
+	if id == "" {
+		r.failAt("groupId", "is missing, and so is groupName")
+	}
+	return source{secgroup.GroupPeer(id, owner), description}
+}
+
+// rangeSource reads an item of ipRanges or ipv6Ranges.
+func (r *reader) rangeSource(member string, family int) (s source) {
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case member:
+			s.peer = r.rangePeer(family)
+		case "description":
+			s.description = r.text()
+		default:
+			return false
+		}
+		return true
+	})
+	if s.peer.Kind() == secgroup.NoPeer {
+		r.failAt(member, "is missing")
+	}
+	return s
+}
+
+// prefixListSource reads an item of prefixListIds.
+func (r *reader) prefixListSource() (s source) {
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case "prefixListId":
+			s.peer = secgroup.PrefixListPeer(r.text())
+		case "description":
+			s.description = r.text()
+		default:
+			return false
+		}
+		return true
+	})
+	if s.peer.Kind() == secgroup.NoPeer {
+		r.failAt("prefixListId", "is missing")
+	}
+	return s
+}
+
+// rangePeer reads an address range of IP version 4 or 6; null gives no peer. Host
+// bits are cleared, as EC2 does.
+func (r *reader) rangePeer(family int) secgroup.Peer {
+	if r.failed || r.null() {
+		return secgroup.Peer{}
+	}
+	cidr := r.text()
+	if r.failed {
+		return secgroup.Peer{}
+	}
+	peer, err := secgroup.ParseCIDRPeer(cidr)
+	if err != nil || peer.CIDR().Addr().Is4() != (family == 4) {
+		want := "an IPv4 range such as 203.0.113.0/24"
+		if family == 6 {
+			want = "an IPv6 range such as 2001:db8::/32"
+		}
+		r.fail("want " + want + ", found " + quote(cidr))
+		return secgroup.Peer{}
+	}
+	return peer
+}
+
+// protocol reads a protocol, "" for null. In the wrapped calls it may be a number.
+func (r *reader) protocol(wrapped bool) secgroup.Protocol {
+	var s string
+	if wrapped {
+		s = r.textOrNumber()
+	} else {
+		s = r.text()
+	}
+	if r.failed || s == "" {
+		return ""
+	}
+	p, err := secgroup.ParseProtocol(s)
+	if err != nil {
+		r.fail("want tcp, udp, icmp, icmpv6, -1 or a number from 0 to 255, found " + quote(s))
+	}
+	return p
+}

@@ -1,0 +1,152 @@
+package cloudtrail_test
+
+import (
+	"encoding/json"
+	"errors"
+	"reflect"
+	"testing"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/secgroup"
+)
+
+// shape is a call with its parameters and response.
+type shape struct {
+	eventName, request, response string
+}
+
+// shapes are calls of every kind, to start from. They are short: a fuzzer gets
+// nowhere in long texts.
+func shapes() []shape {
+	const authorize, modify, group = "AuthorizeSecurityGroupIngress", "ModifySecurityGroupRules", `"groupId":"sg-1"`
+	item := func(members string) string {
+		return `{"_return":true,"securityGroupRuleSet":{"items":[{"groupOwnerId":"1",` + group + `,"securityGroupRuleId":"sgr-1",` + members + `}]}}`
+	}
+	return []shape{
+		{authorize, `{` + group + `,"ipPermissions":{"items":[` + mysqlWorld + `]}}`, oldAnswer},
+		{authorize, `{"groupName":"default","ipPermissions":{},"ipProtocol":"tcp","fromPort":22,"toPort":22,"cidrIp":"0.0.0.0/0"}`, `null`},
+		{authorize, `{` + group + `,"sourceSecurityGroupName":"web","sourceSecurityGroupOwnerId":"1"}`, oldAnswer},
+		{authorize, `{` + group + `,"ipPermissions":{"items":[{"ipProtocol":"-1","groups":{"items":[{"groupId":"sg-2","userId":"1"},{"groupName":"web"}]},` +
+			`"ipv6Ranges":{"items":[{"cidrIpv6":"::/0","description":"x"}]},"prefixListIds":{"items":[{"prefixListId":"pl-1"}]}}]}}`, oldAnswer},
+		{authorize, `{"omitted":true}`, `{"omitted":true}`},
+		{authorize, `{}`, item(mysql + `,"isEgress":false,"cidrIpv4":"0.0.0.0/0"`)},
+		{authorize, `{}`, item(`"ipProtocol":"-1","cidrIpv6":"::/0","tags":[{"key":"a","value":"b"}]`)},
+		{authorize, `{}`, item(`"ipProtocol":"17","fromPort":0,"toPort":9,"referencedGroupInfo":{"userId":"1","groupId":"sg-2"}`)},
+		{"AuthorizeSecurityGroupEgress", `{}`, item(`"isEgress":true,"ipProtocol":"icmp","fromPort":8,"toPort":-1,"prefixListId":"pl-1","tagSet":{"items":[]}`)},
+		{authorize, `{}`, `{"_return":false}`},
+		{modify, edited(editToWorld), editAnswer},
+		{modify, edited(`[` + editToGroup + `]`), `{"ModifySecurityGroupRulesResponse":{"return":"true"}}`},
+		{modify, edited(`{"items":[` + editToGroup + `,` + editsOnlyText + `]}`), `null`},
+		{modify, edited(editsOnlyText), `null`},
+		{"RevokeSecurityGroupIngress", `{` + group + `}`, `null`},
+	}
+}
+
+// record returns the shortest record that holds the call.
+func (s shape) record() []byte {
+	return []byte(`{"eventID":"e","eventTime":"2026-11-03T09:15:42Z","eventSource":"ec2.amazonaws.com","eventName":"` + s.eventName +
+		`","awsRegion":"r","recipientAccountId":"1","requestParameters":` + s.request + `,"responseElements":` + s.response + `}`)
+}
+
+// check holds what is true of every answer, whatever the input.
+func check(t *testing.T, c cloudtrail.Change, err error) {
+	t.Helper()
+	if err != nil {
+		var malformed *cloudtrail.MalformedError
+		if !errors.As(err, &malformed) || malformed.Field == "" || malformed.Problem == "" {
+			t.Fatalf("the error is %#v", err)
+		}
+		if !reflect.DeepEqual(c, cloudtrail.Change{}) {
+			t.Fatalf("an error came with %+v", c)
+		}
+		return
+	}
+	if c.Skipped != "" {
+		if c.Rules != nil || c.GroupID != "" || c.GroupName != "" || c.Edited || c.RulesFrom != cloudtrail.RulesUnknown {
+			t.Fatalf("skipped, but %+v", c)
+		}
+		return
+	}
+	if c.EventID == "" || c.AccountID == "" || c.Region == "" {
+		t.Fatalf("not judgeable: %+v", c)
+	}
+	if _, err := json.Marshal(c.EventTime); err != nil {
+		t.Fatal(err)
+	}
+	if (len(c.Rules) == 0) != (c.RulesFrom == cloudtrail.RulesUnknown) {
+		t.Fatalf("rules from %d: %v", c.RulesFrom, c.Rules)
+	}
+	if len(c.Rules) > 0 && c.Group() == "" {
+		t.Fatalf("rules of no group: %+v", c)
+	}
+	for _, r := range c.Rules {
+		p := r.Permission
+		if canonical, err := secgroup.ParseProtocol(string(p.Protocol)); err != nil || canonical != p.Protocol {
+			t.Fatalf("protocol %q", p.Protocol)
+		}
+		if (p.Direction == 0) != c.Edited {
+			t.Fatalf("direction %s, edited %t", p.Direction, c.Edited)
+		}
+		if p.Peer.Kind() == secgroup.NoPeer || r.GroupID != c.GroupID || c.Edited && r.ID == "" {
+			t.Fatalf("rule %+v", r)
+		}
+		from, to := p.FromTo()
+		if again, err := secgroup.NewPermission(p.Direction, p.Protocol, &from, &to, p.Peer); err != nil || again != p {
+			t.Fatalf("permission %+v becomes %+v: %v", p, again, err)
+		}
+	}
+}
+
+// FuzzParameters varies what is inside a sound record.
+func FuzzParameters(f *testing.F) {
+	for _, s := range shapes() {
+		f.Add(s.eventName, s.request, s.response)
+	}
+	f.Fuzz(func(t *testing.T, eventName, request, response string) {
+		c, err := cloudtrail.ParseRecord(shape{eventName, request, response}.record())
+		check(t, c, err)
+	})
+}
+
+func FuzzParseRecord(f *testing.F) {
+	for _, s := range shapes() {
+		f.Add(s.record())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := cloudtrail.ParseRecord(data)
+		check(t, c, err)
+		if err == nil && !json.Valid(data) {
+			t.Fatal("accepted what is not JSON")
+		}
+		again, errAgain := cloudtrail.ParseRecord(data)
+		if !reflect.DeepEqual(c, again) || !reflect.DeepEqual(err, errAgain) {
+			t.Fatalf("the second reading differs: %+v (%v), %+v (%v)", c, err, again, errAgain)
+		}
+		if err != nil {
+			return
+		}
+		event := append(append([]byte(`{"detail-type":"AWS API Call via CloudTrail","detail":`), data...), '}')
+		inside, err := cloudtrail.ParseEvent(event)
+		if err != nil || !reflect.DeepEqual(c, inside) {
+			t.Fatalf("as a detail: %+v (%v), bare: %+v", inside, err, c)
+		}
+	})
+}
+
+func FuzzParseEvent(f *testing.F) {
+	for _, s := range shapes() {
+		f.Add([]byte(`{"detail-type":"AWS API Call via CloudTrail","account":"1","region":"r","detail":` + string(s.record()) + `}`))
+	}
+	f.Add([]byte(`{"detail-type":"Scheduled Event","detail":{}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := cloudtrail.ParseEvent(data)
+		if err == nil && !json.Valid(data) {
+			t.Fatal("accepted what is not JSON")
+		}
+		check(t, c, err)
+		again, errAgain := cloudtrail.ParseEvent(data)
+		if !reflect.DeepEqual(c, again) || !reflect.DeepEqual(err, errAgain) {
+			t.Fatalf("the second reading differs: %+v (%v), %+v (%v)", c, err, again, errAgain)
+		}
+	})
+}

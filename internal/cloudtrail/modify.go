@@ -1,0 +1,219 @@
+package cloudtrail
+
+import "sgward/internal/secgroup"
+
+// modified reads a successful ModifySecurityGroupRules into c, or says why it
+// changed no rules. The record is made from the XML of the call: names are
+// PascalCase, a list of one is the one, and numbers may be strings. Nothing in it
+// tells a rule's direction or what the rule was before.
+func (d *decoder) modified(rec record, c *Change) (skipped string) {
+	refused := false
+	d.value(rec.response, "responseElements", func(r *reader) { refused = r.modifyRefused() })
+	if refused {
+		return "the call failed: EC2 answered false"
+	}
+	var (
+		asked   edit
+		wrapped bool
+		omitted bool
+		empty   = true
+	)
+	d.value(rec.request, "requestParameters", func(r *reader) {
+		r.object(func(key []byte) bool {
+			empty = false
+			switch string(key) {
+			case "ModifySecurityGroupRulesRequest":
+				if wrapped = !r.null(); wrapped {
+					asked.read(r)
+				}
+			case "omitted":
+				omitted, _ = r.boolean()
+			default:
+				return false
+			}
+			return true
+		})
+		if !wrapped && !omitted && !empty {
+			r.failAt("ModifySecurityGroupRulesRequest", "is missing")
+		}
+	})
+	c.GroupID = asked.groupID
+	if omitted {
+		return ""
+	}
+	if asked.described && len(asked.rules) == 0 {
+		return "only descriptions were edited"
+	}
+	if len(asked.rules) > 0 {
+		c.Rules, c.RulesFrom = asked.rules, RulesFromRequest
+		if c.GroupID == "" {
+			d.fail("requestParameters.ModifySecurityGroupRulesRequest.GroupId", "is missing")
+		}
+	}
+	return ""
+}
+
+// modifyRefused reads responseElements and reports whether EC2 answered false.
+func (r *reader) modifyRefused() (refused bool) {
+	r.member("ModifySecurityGroupRulesResponse", func() {
+		r.member("return", func() {
+			if r.peek() != '"' {
+				ok, given := r.boolean()
+				refused = given && !ok
+				return
+			}
+			switch answer := r.text(); answer {
+			case "true":
+			case "false":
+				refused = true
+			default:
+				r.fail("want true or false, found " + quote(answer))
+			}
+		})
+	})
+	return refused
+}
+
+// edit is the ModifySecurityGroupRulesRequest.
+type edit struct {
+	groupID   string
+	described bool // at least one rule got a new description and nothing else
+	rules     []secgroup.Rule
+}
+
+func (e *edit) read(r *reader) {
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case "GroupId":
+			e.groupID = r.text()
+		case "SecurityGroupRule":
+			e.list(r)
+		default:
+			return false
+		}
+		return true
+	})
+	for i := range e.rules {
+		e.rules[i].GroupID = e.groupID
+	}
+}
+
+// list reads the edited rules: an object for one, a list for several, or a list
+// in CloudTrail's usual spelling.
+func (e *edit) list(r *reader) {
+	switch {
+	case r.failed, r.null():
+	case r.peek() == '[':
+		r.array(func() { e.item(r, false) })
+	case r.peek() == '{':
+		e.item(r, true)
+	default:
+		r.mismatch("an object or a list of objects")
+	}
+}
+
+// item reads one edited rule. Where it may stand for a list, an object with items
+// is that list and an empty one is none.
+func (e *edit) item(r *reader, mayBeList bool) {
+	var (
+		id      string
+		inner   editedRule
+		isList  bool
+		nothing = true
+	)
+	r.object(func(key []byte) bool {
+		nothing = false
+		switch string(key) {
+		case "SecurityGroupRuleId":
+			id = r.text()
+		case "SecurityGroupRule":
+			inner.read(r)
+		case "items":
+			if !mayBeList {
+				return false
+			}
+			isList = true
+			if !r.null() {
+				r.array(func() { e.item(r, false) })
+			}
+		default:
+			return false
+		}
+		return true
+	})
+	if r.failed || isList || mayBeList && nothing {
+		return
+	}
+	if id == "" {
+		r.failAt("SecurityGroupRuleId", "is missing")
+		return
+	}
+	e.add(r, id, &inner)
+}
+
+// add keeps the edit of one rule.
+func (e *edit) add(r *reader, id string, inner *editedRule) {
+	inner.grant.wrapped = true
+	silent := inner.grant.silent()
+	switch {
+	case inner.peers == 0 && silent && inner.described:
+		e.described = true
+		return
+	case inner.peers == 0 && silent:
+		r.fail("says nothing of what the rule is to be")
+	case inner.peers != 1:
+		r.fail("want one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId, found " + count(inner.peers))
+	}
+	permission := r.permission(0, &inner.grant, inner.peer)
+	if r.failed {
+		r.path = append(r.path, "SecurityGroupRule")
+		return
+	}
+	e.rules = append(e.rules, secgroup.Rule{ID: id, Permission: permission, Description: inner.description})
+}
+
+// editedRule is what a rule is to be.
+type editedRule struct {
+	grant       grant
+	peer        secgroup.Peer
+	peers       int
+	description string
+	described   bool
+}
+
+func (e *editedRule) read(r *reader) {
+	if r.failed || r.null() {
+		return
+	}
+	named := func(p secgroup.Peer) {
+		if p.Kind() != secgroup.NoPeer {
+			e.peer = p
+			e.peers++
+		}
+	}
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case "IpProtocol":
+			e.grant.protocol = r.protocol(true)
+		case "FromPort":
+			e.grant.from, e.grant.hasFrom = r.port(true)
+		case "ToPort":
+			e.grant.to, e.grant.hasTo = r.port(true)
+		case "CidrIpv4":
+			named(r.rangePeer(4))
+		case "CidrIpv6":
+			named(r.rangePeer(6))
+		case "PrefixListId":
+			named(secgroup.PrefixListPeer(r.text()))
+		case "ReferencedGroupId":
+			named(secgroup.GroupPeer(r.text(), ""))
+		case "Description":
+			if e.described = !r.null(); e.described {
+				e.description = r.textOrNumber()
+			}
+		default:
+			return false
+		}
+		return true
+	})
+}

@@ -1,0 +1,89 @@
+package finding
+
+import "time"
+
+// Mode says whether remediate acts. The zero value is invalid.
+type Mode string
+
+// The modes. Observe takes the real path up to the last call and says what it
+// would have done.
+const (
+	Observe Mode = "observe"
+	Enforce Mode = "enforce"
+)
+
+// Outcome is what became of a finding.
+type Outcome string
+
+// The outcomes, from worst to best: what an alert's attribute "outcome" carries
+// is the first of these that occurs in it.
+const (
+	OutcomeFailed        Outcome = "failed"         // should be closed and may still be open
+	OutcomeWouldRevoke   Outcome = "would_revoke"   // observe mode: still open
+	OutcomeAlerted       Outcome = "alerted"        // the policy asks for an alert only, or the verdict stayed unknown
+	OutcomeRevoked       Outcome = "revoked"        // closed by this try
+	OutcomeAlreadyClosed Outcome = "already_closed" // found gone
+	OutcomeExempt        Outcome = "exempt"         // an exception covers it
+)
+
+// OutcomesWorstFirst lists the outcomes in the order of their urgency.
+func OutcomesWorstFirst() []Outcome {
+	return []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeExempt}
+}
+
+// Result is a finding and what became of it.
+type Result struct {
+	Finding
+	Outcome Outcome `json:"outcome"`
+	// ExposureSeconds is the time from the event (whole seconds) to the moment at
+	// which the rule was known to be closed, or for rules that are still open to the
+	// moment of judging. Absent where it is not known.
+	ExposureSeconds *float64 `json:"exposureSeconds,omitempty"`
+	// ClosedAt is when the answer came that the rule is gone; zero otherwise.
+	ClosedAt *time.Time `json:"closedAt,omitempty"`
+	// Undo is the AWS CLI command that puts the rule back exactly as it was, for
+	// outcomes revoked, already_closed and would_revoke.
+	Undo string `json:"undo,omitempty"`
+	// Edited is set where ModifySecurityGroupRules made the rule: what it was
+	// before is not known, so undo restores the edited rule.
+	Edited bool `json:"edited,omitempty"`
+	// MaybeEarlier is set on already_closed where an earlier try of this message
+	// may have been the one that closed it.
+	MaybeEarlier bool `json:"maybeEarlier,omitempty"`
+	// ErrorCode and ErrorMessage are EC2's, for outcome failed.
+	ErrorCode    string `json:"errorCode,omitempty"`
+	ErrorMessage string `json:"errorMessage,omitempty"`
+}
+
+// Alert is the machine-readable body of the SNS message: one for each CloudTrail
+// event that has something to tell.
+type Alert struct {
+	SchemaVersion string   `json:"schemaVersion"`
+	ID            string   `json:"id"` // deterministic: repeats of one event share it
+	Mode          Mode     `json:"mode"`
+	Decision      Decision `json:"decision"`
+	PolicyDigest  string   `json:"policyDigest"`
+	Event         Event    `json:"event"`
+	// Try and Tries say which delivery of the message this is, and after how many
+	// it goes to the dead letters; both zero where the queue did not say.
+	Try   int `json:"try,omitempty"`
+	Tries int `json:"tries,omitempty"`
+	// Findings are what the alert tells. FindingsOmitted counts those left out to
+	// keep the message within SNS's limit.
+	Findings        []Result `json:"findings"`
+	FindingsOmitted int      `json:"findingsOmitted,omitempty"`
+	// Exposed is what the open group was attached to; read after the revoke and
+	// nil where it could not be read, which ExposedError then explains.
+	Exposed      []Interface `json:"exposed,omitempty"`
+	ExposedError string      `json:"exposedError,omitempty"`
+}
+
+// Interface is a network interface that uses the group.
+type Interface struct {
+	ID          string `json:"networkInterfaceId"`
+	GroupID     string `json:"groupId"`
+	PrivateIP   string `json:"privateIpAddress,omitempty"`
+	PublicIP    string `json:"publicIp,omitempty"`
+	InstanceID  string `json:"instanceId,omitempty"`
+	Description string `json:"description,omitempty"`
+}

@@ -1,0 +1,437 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"sgward/internal/secgroup"
+)
+
+// Evaluate judges req.Rules, one Judgement each in the same order. Every statement
+// is evaluated, in file order; the strongest effect decides. The verdict depends on
+// the arguments alone, and two spellings of one set of addresses get the same.
+func (p *Policy) Evaluate(req Request) []Judgement {
+	e := p.evaluate(&req)
+	out := make([]Judgement, len(e.rules))
+	for i := range e.rules {
+		out[i] = e.conclude(&e.rules[i])
+	}
+	return out
+}
+
+// evaluate lets every statement have its say.
+func (p *Policy) evaluate(req *Request) evaluation {
+	e := evaluation{policy: p, req: req, rules: make([]subject, len(req.Rules))}
+	for i := range req.Rules {
+		e.rules[i] = e.subject(&req.Rules[i])
+	}
+	for i := range p.statements {
+		e.statement(&p.statements[i])
+	}
+	return e
+}
+
+// evaluation is the state of one Evaluate.
+type evaluation struct {
+	policy *Policy
+	req    *Request
+	rules  []subject
+	// standing is made on first use: most calls are settled without.
+	standing      []subject
+	standingReady bool
+	// Scratch for one statement: the call's rules that it finds public but below its
+	// line, those whose addresses are not known, and who takes part in their union.
+	narrow, hidden []*subject
+	members        []member
+	blocks         []block
+}
+
+// subject is a rule with what every statement asks of it.
+type subject struct {
+	rule       *secgroup.Rule
+	unsound    bool // no permission that EC2 could hold: nothing can be said of it
+	span       span
+	reach      reach
+	reachKnown bool
+	entries    []netip.Prefix // of a prefix list
+	parts      []part         // statements that have something to say, in file order
+}
+
+// part is one statement's say in the verdict on one rule.
+type part struct {
+	statement *statement
+	answer    answer // yes: it applies; unknown: it may; no: an exception keeps it from applying
+	needs     Needs
+	exception *exception
+	narrow    bool // public but below the line, alone
+	union     bool // below the line alone and at it together with others
+	with      []secgroup.Rule
+}
+
+func (e *evaluation) subject(r *secgroup.Rule) subject {
+	s := subject{rule: r, span: spanOf(r.Permission), unsound: !isSound(r.Permission)}
+	switch peer := r.Permission.Peer; peer.Kind() {
+	case secgroup.CIDRPeerKind:
+		s.reach, s.reachKnown = reachOfOne(peer.CIDR()), true
+	case secgroup.PrefixListPeerKind:
+		if s.entries, s.reachKnown = e.req.PrefixLists[peer.PrefixList()]; s.reachKnown {
+			s.reach = reachOf(s.entries...)
+		}
+	default: // a referenced group is no set of addresses: it reaches none
+		s.reachKnown = true
+	}
+	return s
+}
+
+// isSound reports whether a permission is one that secgroup.NewPermission makes.
+func isSound(p secgroup.Permission) bool {
+	if p.Peer.Kind() == secgroup.NoPeer {
+		return false
+	}
+	switch p.Protocol {
+	case secgroup.TCP, secgroup.UDP, secgroup.AllProtocols, secgroup.ICMPv4, secgroup.ICMPv6:
+		return true
+	}
+	canonical, err := secgroup.ParseProtocol(string(p.Protocol))
+	return err == nil && canonical == p.Protocol
+}
+
+// statement lets one statement judge every rule, first each on its own, then
+// those below its line together.
+func (e *evaluation) statement(s *statement) {
+	var scoped answer
+	var scopeNeeds Needs
+	asked := false
+	e.narrow, e.hidden = e.narrow[:0], e.hidden[:0]
+	for i := range e.rules {
+		r := &e.rules[i]
+		if !s.meets(r) {
+			continue
+		}
+		found, needs := s.peer.match(r, e.req.AccountID)
+		if found == peerNo {
+			continue
+		}
+		if !asked { // the scope is the same for every rule of the call
+			scoped, scopeNeeds = e.inScope(s)
+			asked = true
+		}
+		if scoped == no {
+			return
+		}
+		if found == peerNarrow {
+			e.narrow = append(e.narrow, r)
+			continue
+		}
+		if found == peerUnknown && s.peer.kind == widePeer {
+			e.hidden = append(e.hidden, r)
+		}
+		pt := part{statement: s, answer: yes, needs: needs | scopeNeeds}
+		if found == peerUnknown || scoped == unknown {
+			pt.answer = unknown
+		}
+		e.add(r, pt)
+	}
+	if len(e.narrow) > 0 {
+		e.union(s, scoped, scopeNeeds)
+	}
+}
+
+// add notes what a statement says of a rule, after exceptions and the direction
+// had their say.
+func (e *evaluation) add(r *subject, pt part) {
+	covered, x, needs := e.excepted(r, pt.statement)
+	switch covered {
+	case yes:
+		pt.answer, pt.needs, pt.exception = no, 0, x
+	case unknown:
+		pt.answer, pt.exception = unknown, x
+		pt.needs |= needs
+	}
+	if r.rule.Permission.Direction == 0 && pt.answer != no {
+		pt.answer = unknown
+		pt.needs |= NeedDirection
+	}
+	r.parts = append(r.parts, pt)
+}
+
+// inScope answers whether the statement speaks of this account, group and actor.
+func (e *evaluation) inScope(s *statement) (answer, Needs) {
+	in, needs := s.when.match(e.req)
+	if in == no || s.unless.isEmpty() {
+		return in, needs
+	}
+	out, more := s.unless.match(e.req)
+	switch {
+	case out == yes:
+		return no, 0
+	case out == unknown:
+		return unknown, needs | more
+	default:
+		return in, needs
+	}
+}
+
+// meets reports whether the statement speaks of the rule's direction and traffic.
+func (s *statement) meets(r *subject) bool {
+	if d := r.rule.Permission.Direction; d != s.direction && d != 0 {
+		return false
+	}
+	if s.covering {
+		return s.traffic.coveredBy(r.span)
+	}
+	return s.traffic.overlaps(r.span)
+}
+
+// peerAnswer is what a statement finds in a peer.
+type peerAnswer uint8
+
+const (
+	peerNo peerAnswer = iota
+	peerUnknown
+	peerNarrow // public, but below the line: with others it may reach it
+	peerYes
+)
+
+func (m *peerMatcher) match(r *subject, account string) (peerAnswer, Needs) {
+	peer := r.rule.Permission.Peer
+	kind := peer.Kind()
+	switch m.kind {
+	case anyPeer:
+		return peerYes, 0
+	case widePeer:
+		switch {
+		case !r.reachKnown:
+			return peerUnknown, NeedPrefixList
+		case m.width.reached(r.reach):
+			return peerYes, 0
+		case r.reach.isPublic():
+			return peerNarrow, 0
+		}
+	case insidePeer, outsidePeer:
+		switch {
+		case kind == secgroup.PrefixListPeerKind && !r.reachKnown:
+			return peerUnknown, NeedPrefixList
+		case r.hasNoAddresses(): // neither inside of a list nor outside
+		case r.insideOf(m.list) == (m.kind == insidePeer):
+			return peerYes, 0
+		}
+	case prefixListPeer:
+		if slices.Contains(m.ids, peer.PrefixList()) {
+			return peerYes, 0
+		}
+	case groupPeer:
+		if id, _ := peer.Group(); slices.Contains(m.ids, id) {
+			return peerYes, 0
+		}
+	case foreignGroupPeer:
+		switch _, owner := peer.Group(); {
+		case kind != secgroup.GroupPeerKind:
+		case owner == "" || account == "":
+			return peerUnknown, NeedPeerOwner
+		case owner != account:
+			return peerYes, 0
+		}
+	}
+	return peerNo, 0
+}
+
+// excepted answers whether an exception keeps the statement from applying to the
+// rule, and which.
+func (e *evaluation) excepted(r *subject, s *statement) (answer, *exception, Needs) {
+	out, found, needs := no, (*exception)(nil), Needs(0)
+	for i := range e.policy.exceptions {
+		x := &e.policy.exceptions[i]
+		if !e.req.Time.Before(x.ends) {
+			continue
+		}
+		a, n := e.covers(x, r, s)
+		if a == yes && e.req.Time.IsZero() {
+			a = unknown // whether it still applies depends on the time
+		}
+		switch {
+		case a == yes:
+			return yes, x, 0
+		case a == unknown && out == no:
+			out, found, needs = unknown, x, n
+		}
+	}
+	return out, found, needs
+}
+
+// covers answers whether every part of the exception covers all of the rule: an
+// exception for one port does not cover a rule for a range.
+func (e *evaluation) covers(x *exception, r *subject, s *statement) (answer, Needs) {
+	if len(x.statements) > 0 && !slices.Contains(x.statements, s.id) {
+		return no, 0
+	}
+	direction := r.rule.Permission.Direction
+	if x.direction != 0 && direction != 0 && x.direction != direction {
+		return no, 0
+	}
+	if x.traffic != nil && !x.traffic.covers(r.span) {
+		return no, 0
+	}
+	out, needs := x.scope.match(e.req)
+	if out == no {
+		return no, 0
+	}
+	if x.direction != 0 && direction == 0 {
+		out, needs = unknown, needs|NeedDirection
+	}
+	if !x.namesPeers() {
+		return out, needs
+	}
+	peer := r.rule.Permission.Peer
+	switch peer.Kind() {
+	case secgroup.GroupPeerKind:
+		if id, _ := peer.Group(); !slices.Contains(x.groups, id) {
+			return no, 0
+		}
+	case secgroup.PrefixListPeerKind:
+		if slices.Contains(x.prefixLists, peer.PrefixList()) {
+			break
+		}
+		if x.peers == nil {
+			return no, 0
+		}
+		if !r.reachKnown {
+			return unknown, needs | NeedPrefixList
+		}
+		if !r.insideOf(x.peers) {
+			return no, 0
+		}
+	default:
+		if !r.insideOf(x.peers) {
+			return no, 0
+		}
+	}
+	return out, needs
+}
+
+// conclude turns the statements' parts into one verdict.
+func (e *evaluation) conclude(r *subject) Judgement {
+	var j Judgement
+	var applies, mayApply, spared *part
+	for i := range r.parts {
+		pt := &r.parts[i]
+		if pt.statement.effect == effectIgnore {
+			continue
+		}
+		switch pt.answer {
+		case yes:
+			// A rule that is forbidden on its own needs no union to be closed.
+			if applies == nil || pt.outranks(applies) {
+				applies = pt
+			}
+		case unknown:
+			if mayApply == nil || pt.statement.effect > mayApply.statement.effect {
+				mayApply = pt
+			}
+		case no:
+			if spared == nil || pt.statement.effect > spared.statement.effect {
+				spared = pt
+			}
+		}
+	}
+	decides := applies
+	switch {
+	case r.unsound || len(e.policy.statements) == 0:
+		decides = nil
+		j.Verdict = Undetermined
+	case mayApply != nil && (applies == nil || mayApply.statement.effect > applies.statement.effect):
+		decides = mayApply
+		j.Verdict = Undetermined
+		for i := range r.parts {
+			if r.parts[i].answer == unknown && r.parts[i].statement.effect != effectIgnore {
+				j.Needs |= r.parts[i].needs
+			}
+		}
+	case applies == nil && spared != nil:
+		decides = spared
+		j.Verdict = Exempt
+		j.Exception = spared.exception.ref()
+	case applies == nil:
+		j.Verdict = Compliant
+	case applies.statement.effect == effectRevoke:
+		j.Verdict = Revoke
+	default:
+		j.Verdict = Alert
+	}
+	if decides != nil {
+		j.Severity, j.StatementID, j.Existing = decides.statement.severity, decides.statement.id, decides.statement.existing
+		j.Union, j.With = decides.union, decides.with
+	}
+	j.Reasons = e.reasons(r)
+	return j
+}
+
+// outranks orders parts that apply: the stronger effect, then one that needs no
+// other rule, then file order.
+func (p *part) outranks(o *part) bool {
+	if p.statement.effect != o.statement.effect {
+		return p.statement.effect > o.statement.effect
+	}
+	return o.union && !p.union
+}
+
+func (x *exception) ref() *ExceptionRef {
+	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line}
+}
+
+// reasons says what each part had to say, in file order.
+func (e *evaluation) reasons(r *subject) []Reason {
+	var out []Reason
+	for i := range r.parts {
+		pt := &r.parts[i]
+		out = append(out, Reason{pt.statement.id, e.policy.file, pt.statement.line, pt.text(r)})
+		if pt.exception != nil {
+			x := pt.exception
+			word := "exempts from "
+			if pt.answer == unknown {
+				word = "may exempt from "
+			}
+			out = append(out, Reason{x.id, e.policy.file, x.line, word + pt.statement.id + " until the end of " + x.lastDay + " UTC: " + x.reason + " (" + x.owner + ")"})
+		}
+	}
+	return out
+}
+
+// text is the reason in words, such as "tcp 3306 from 0.0.0.0/0 opens 3306/tcp to
+// the world (3702258432 public IPv4 addresses; the line is 8388608): revoke".
+func (p *part) text(r *subject) string {
+	var b strings.Builder
+	perm := r.rule.Permission
+	b.WriteString(perm.Traffic())
+	b.WriteString(map[secgroup.Direction]string{0: " from or to ", secgroup.Ingress: " from ", secgroup.Egress: " to "}[perm.Direction])
+	b.WriteString(perm.Peer.String())
+	b.WriteString(" opens ")
+	b.WriteString(p.statement.traffic.within(r.span).String())
+	b.WriteString(" to ")
+	switch m := p.statement.peer; {
+	case p.narrow:
+		b.WriteString("less than " + m.words + " (" + m.width.describe(r.reach) + ") unless other rules add to it")
+	case p.union:
+		b.WriteString(m.words + " together with other rules (of its own " + m.width.describe(r.reach) + ")")
+	case m.kind == widePeer && r.reachKnown:
+		b.WriteString(m.words + " (" + m.width.describe(r.reach) + ")")
+	default:
+		b.WriteString(m.words)
+	}
+	if p.answer == unknown && p.needs != 0 {
+		b.WriteString("; not known: " + p.needs.String())
+	}
+	effect := p.statement.effect.String()
+	switch {
+	case p.narrow:
+		b.WriteString(": would " + effect + " if they do")
+	case p.answer == unknown:
+		b.WriteString(": may " + effect)
+	case p.answer == no:
+		b.WriteString(": would " + effect)
+	default:
+		b.WriteString(": " + effect)
+	}
+	return b.String()
+}

@@ -1,0 +1,82 @@
+package policy
+
+import (
+	"strings"
+
+	"sgward/internal/secgroup"
+)
+
+// Step is one statement's part, or lack of one, in the verdict on a rule.
+type Step struct {
+	ID     string
+	File   string
+	Line   int
+	Effect string // revoke, alert or ignore
+	// Part is "applies", "may apply" (something is not known), "excepted" (an
+	// exception keeps it from applying) or "does not apply".
+	Part string
+	Why  string
+}
+
+// Explain judges as Evaluate does and tells for every rule what each statement
+// had to do with its verdict, in file order.
+func (p *Policy) Explain(req Request) ([]Judgement, [][]Step) {
+	e := p.evaluate(&req)
+	judgements := make([]Judgement, len(e.rules))
+	steps := make([][]Step, len(e.rules))
+	for i := range e.rules {
+		r := &e.rules[i]
+		judgements[i] = e.conclude(r)
+		for k := range p.statements {
+			steps[i] = append(steps[i], e.step(&p.statements[k], r))
+		}
+	}
+	return judgements, steps
+}
+
+func (e *evaluation) step(s *statement, r *subject) Step {
+	step := Step{ID: s.id, File: e.policy.file, Line: s.line, Effect: s.effect.String()}
+	for i := range r.parts {
+		pt := &r.parts[i]
+		if pt.statement != s {
+			continue
+		}
+		step.Part, step.Why = "applies", pt.text(r)
+		switch {
+		case pt.answer == unknown:
+			step.Part = "may apply"
+		case pt.answer == no:
+			step.Part = "excepted"
+			step.Why += "; " + pt.exception.id + " exempts it until the end of " + pt.exception.lastDay + " UTC"
+		}
+		return step
+	}
+	step.Part, step.Why = "does not apply", e.whyNot(s, r)
+	return step
+}
+
+// whyNot says the first thing that keeps a statement from speaking of a rule.
+func (e *evaluation) whyNot(s *statement, r *subject) string {
+	if d := r.rule.Permission.Direction; d != 0 && d != s.direction {
+		return "it is about " + s.direction.String()
+	}
+	if !s.meets(r) {
+		if s.covering {
+			return r.rule.Permission.Traffic() + " does not cover " + s.traffic.String()
+		}
+		return r.rule.Permission.Traffic() + " has nothing of " + s.traffic.String()
+	}
+	found, _ := s.peer.match(r, e.req.AccountID)
+	switch {
+	case found == peerNo && s.peer.kind == widePeer && r.rule.Permission.Peer.Kind() != secgroup.GroupPeerKind:
+		return r.rule.Permission.Peer.String() + " reaches no public address"
+	case found == peerNo:
+		return r.rule.Permission.Peer.String() + " is not " + s.peer.words
+	case found == peerNarrow && e.req.StandingKnown:
+		return r.reach.describe() + " are below the line, with the group's other rules too"
+	}
+	if in, _ := e.inScope(s); in == no {
+		return "its when or unless keeps it from this account, region, group or actor"
+	}
+	return strings.TrimSpace(r.reach.describe() + " are below the line")
+}

@@ -1,0 +1,210 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sgward/internal/secgroup"
+)
+
+// All traffic lies on one line of points, so that ports and protocols are matched,
+// covered and swept by one piece of interval arithmetic:
+//
+//	0 ........ 65535   TCP ports
+//	65536 ... 131071   UDP ports
+//	131072 .. 131327   the IP protocols themselves, by number
+//
+// The points of TCP (6) and UDP (17) in the last part are unused, and a rule for
+// all protocols covers the whole line. ICMP is one point: its types and codes are
+// never ports.
+const (
+	udpBase      = 1 << 16
+	protocolBase = 2 << 16
+	lineEnd      = protocolBase + 255
+)
+
+// span is a run of points on the line, both ends included.
+type span struct{ lo, hi uint32 }
+
+func (s span) overlaps(o span) bool { return s.lo <= o.hi && o.lo <= s.hi }
+
+// traffic is a set of points: sorted spans that neither overlap nor touch. The
+// zero value is the empty set.
+type traffic []span
+
+var (
+	wholeLine = span{0, lineEnd}
+	withPorts = span{0, protocolBase - 1}
+)
+
+// spanOf returns the points that a permission covers: always one run.
+func spanOf(p secgroup.Permission) span {
+	switch p.Protocol {
+	case secgroup.TCP:
+		return tcpSpan(p.Ports)
+	case secgroup.UDP:
+		return udpSpan(p.Ports)
+	case secgroup.AllProtocols:
+		return wholeLine
+	default:
+		return protocolSpan(p.Protocol)
+	}
+}
+
+func tcpSpan(r secgroup.PortRange) span { return span{uint32(r.From), uint32(r.To)} }
+
+func udpSpan(r secgroup.PortRange) span {
+	return span{udpBase + uint32(r.From), udpBase + uint32(r.To)}
+}
+
+// protocolSpan returns the points of a whole protocol.
+func protocolSpan(p secgroup.Protocol) span {
+	switch p {
+	case secgroup.TCP:
+		return tcpSpan(secgroup.AllPorts)
+	case secgroup.UDP:
+		return udpSpan(secgroup.AllPorts)
+	case secgroup.AllProtocols:
+		return wholeLine
+	}
+	at := protocolBase + protocolNumber(p)
+	return span{at, at}
+}
+
+func protocolNumber(p secgroup.Protocol) uint32 {
+	switch p {
+	case secgroup.ICMPv4:
+		return 1
+	case secgroup.ICMPv6:
+		return 58
+	}
+	n, err := strconv.ParseUint(string(p), 10, 8)
+	if err != nil {
+		// Protocols are made by secgroup.ParseProtocol, which admits nothing else. 255
+		// is reserved: a value from elsewhere meets no statement but those on all.
+		return 255
+	}
+	return uint32(n)
+}
+
+// trafficOf returns the union of spans.
+func trafficOf(spans []span) traffic {
+	s := slices.Clone(spans)
+	slices.SortFunc(s, func(a, b span) int { return cmp.Compare(a.lo, b.lo) })
+	out := s[:0]
+	for _, next := range s {
+		if n := len(out); n > 0 && next.lo <= out[n-1].hi+1 {
+			out[n-1].hi = max(out[n-1].hi, next.hi)
+			continue
+		}
+		out = append(out, next)
+	}
+	return traffic(out)
+}
+
+// without returns the points of from that are not in t.
+func (t traffic) without(from span) traffic {
+	var out traffic
+	at := from.lo
+	for _, s := range t {
+		if s.hi < at {
+			continue
+		}
+		if s.lo > from.hi {
+			break
+		}
+		if s.lo > at {
+			out = append(out, span{at, s.lo - 1})
+		}
+		at = s.hi + 1
+	}
+	if at <= from.hi {
+		out = append(out, span{at, from.hi})
+	}
+	return out
+}
+
+// overlaps reports whether s and t share a point.
+func (t traffic) overlaps(s span) bool {
+	i := t.search(s.lo)
+	return i < len(t) && t[i].lo <= s.hi
+}
+
+// coveredBy reports whether every point of t lies in s.
+func (t traffic) coveredBy(s span) bool {
+	return len(t) > 0 && s.lo <= t[0].lo && t[len(t)-1].hi <= s.hi
+}
+
+// covers reports whether every point of s lies in t. The spans of t do not touch,
+// so one of them has to hold all of s.
+func (t traffic) covers(s span) bool {
+	i := t.search(s.lo)
+	return i < len(t) && t[i].lo <= s.lo && s.hi <= t[i].hi
+}
+
+// search returns the index of the first span that ends at or after point.
+func (t traffic) search(point uint32) int {
+	if len(t) > 0 && t[0].hi >= point {
+		return 0
+	}
+	i, _ := slices.BinarySearchFunc(t, point, func(s span, p uint32) int { return cmp.Compare(s.hi, p) })
+	return i
+}
+
+// within returns the parts of t that lie in s.
+func (t traffic) within(s span) traffic {
+	var out traffic
+	for i := t.search(s.lo); i < len(t) && t[i].lo <= s.hi; i++ {
+		out = append(out, span{max(t[i].lo, s.lo), min(t[i].hi, s.hi)})
+	}
+	return out
+}
+
+// String lists the traffic in the policy language's words, three entries at most:
+// "3306/tcp, 5432/tcp, 27017-27019/tcp and 4 more".
+func (t traffic) String() string {
+	var words []string
+	for _, s := range t {
+		words = append(words, s.words()...)
+	}
+	const most = 3
+	if len(words) <= most {
+		return strings.Join(words, ", ")
+	}
+	return strings.Join(words[:most], ", ") + " and " + strconv.Itoa(len(words)-most) + " more"
+}
+
+// words takes a span apart at the borders between protocols.
+func (s span) words() []string {
+	if s == wholeLine {
+		return []string{"all traffic"}
+	}
+	var out []string
+	for _, part := range []struct {
+		base uint32
+		name string
+	}{{0, "/tcp"}, {udpBase, "/udp"}} {
+		lo, hi := max(s.lo, part.base), min(s.hi, part.base+65535)
+		if lo > hi || s.hi < part.base {
+			continue
+		}
+		r := secgroup.PortRange{From: uint16(lo - part.base), To: uint16(hi - part.base)}
+		out = append(out, r.String()+part.name)
+	}
+	if s.hi < protocolBase {
+		return out
+	}
+	lo, hi := max(s.lo, protocolBase)-protocolBase, s.hi-protocolBase
+	switch {
+	case lo == 1 && hi == 1:
+		return append(out, "icmp")
+	case lo == 58 && hi == 58:
+		return append(out, "icmpv6")
+	case lo == hi:
+		return append(out, "protocol "+strconv.Itoa(int(lo)))
+	default:
+		return append(out, "protocols "+strconv.Itoa(int(lo))+"-"+strconv.Itoa(int(hi)))
+	}
+}

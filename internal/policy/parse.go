@@ -1,0 +1,259 @@
+package policy
+
+import (
+	"net/netip"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"go4.org/netipx"
+)
+
+// Names begin with a letter, so that none can pass for a port or an address.
+var (
+	idForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+	nameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
+)
+
+const nameWanted = "want a name of lower-case letters, digits and hyphens that begins with a letter, 64 characters at most"
+
+// Parse compiles a policy file. file is how reasons and problems cite it, for
+// example "policy.yaml". Where the policy is not sound the error is a Problems
+// that holds every problem of the file and the policy is nil.
+func Parse(file string, data []byte) (*Policy, error) {
+	r := &reader{file: file}
+	c := &compiler{reader: r, policy: &Policy{file: file, digest: digestOf(data)}, ids: map[string]int{}}
+	if root := r.root(data); root != nil {
+		c.document(root)
+	}
+	if len(r.problems) > 0 {
+		r.problems.sort()
+		return nil, r.problems
+	}
+	return c.policy, nil
+}
+
+// compiler turns the YAML of one file into a Policy.
+type compiler struct {
+	*reader
+	policy     *Policy
+	world      width
+	ports      map[string]traffic // names defined under ports
+	networks   map[string][]netip.Prefix
+	ids        map[string]int // line of each statement and exception
+	tagsExempt bool
+}
+
+func (c *compiler) document(root *yaml.Node) {
+	f := c.fields(root, "policy", "version", "world", "ports", "networks", "allow-tag-exemptions", "statements", "exceptions")
+	if v, ok := f["version"]; !ok {
+		c.problem(root, "version is missing: want version: 1")
+	} else if v.value.Value != "1" {
+		c.problem(v.value, "version: want 1, found %s", kindOf(v.value))
+	}
+	c.world = widthOf(9, 32)
+	if v, ok := f["world"]; ok {
+		c.world = c.width(v.value, "world")
+	} else {
+		c.problem(root, "world is missing: want the line above which a peer is the world, such as world: {ipv4: 9, ipv6: 32}")
+	}
+	if v, ok := f["allow-tag-exemptions"]; ok {
+		c.tagsExempt = c.boolean(v.value, "allow-tag-exemptions")
+	}
+	if v, ok := f["networks"]; ok {
+		c.defineNetworks(v.value)
+	}
+	if v, ok := f["ports"]; ok {
+		c.definePorts(v.value)
+	}
+	if v, ok := f["statements"]; ok && !isEmptyList(v.value) {
+		for i, n := range c.list(v.value, "statements") {
+			c.statement(n, i)
+		}
+	} else if ok {
+		c.problem(v.key, "statements is empty: a policy without statements allows everything")
+	} else {
+		c.problem(root, "statements is missing: a policy without statements allows everything")
+	}
+	if v, ok := f["exceptions"]; ok && !isEmptyList(v.value) {
+		for i, n := range c.list(v.value, "exceptions") {
+			c.exception(n, i)
+		}
+	}
+	c.checkStatementNames()
+}
+
+// isEmptyList reports whether a list holds nothing, written as [] or not at all.
+func isEmptyList(n *yaml.Node) bool {
+	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" || n.Kind == yaml.SequenceNode && len(n.Content) == 0
+}
+
+// width reads prefix lengths such as {ipv4: 9, ipv6: 32}. Lengths that no peer
+// could reach, as more addresses than are public would be wanted, are problems.
+func (c *compiler) width(n *yaml.Node, where string) width {
+	lengths := map[string]int{"ipv4": 9, "ipv6": 32}
+	f := c.fields(n, where, "ipv4", "ipv6")
+	if f == nil {
+		return widthOf(lengths["ipv4"], lengths["ipv6"])
+	}
+	for _, family := range []struct {
+		name        string
+		least, most int
+	}{{"ipv4", 1, 32}, {"ipv6", 4, 128}} {
+		v, ok := f[family.name]
+		if !ok {
+			c.problem(n, "%s: %s is missing: want a prefix length from %d to %d", where, family.name, family.least, family.most)
+			continue
+		}
+		if length, ok := c.integer(v.value, where+"."+family.name, family.least, family.most); ok {
+			lengths[family.name] = length
+		}
+	}
+	return widthOf(lengths["ipv4"], lengths["ipv6"])
+}
+
+func (c *compiler) defineNetworks(n *yaml.Node) {
+	c.networks = map[string][]netip.Prefix{}
+	for _, def := range c.names(n, "networks") {
+		where := "networks." + def.key.Value
+		if !nameForm.MatchString(def.key.Value) {
+			c.problem(def.key, "%s: %s", where, nameWanted)
+			continue
+		}
+		c.networks[def.key.Value] = c.prefixes(def.value, where)
+	}
+}
+
+// prefixes reads a list of CIDRs and names of networks defined above it.
+func (c *compiler) prefixes(n *yaml.Node, where string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, item := range c.list(n, where) {
+		s, ok := c.text(item, where)
+		if !ok {
+			continue
+		}
+		if named, ok := c.networks[s]; ok {
+			out = append(out, named...)
+			continue
+		}
+		p, err := netip.ParsePrefix(s)
+		switch {
+		case err != nil:
+			c.problem(item, "%s: %q is no CIDR: want an address and a prefix length such as 203.0.113.0/24, or a name defined under networks", where, s)
+		case p != p.Masked():
+			c.problem(item, "%s: %s has bits behind its prefix length: write %s, or a longer prefix", where, s, p.Masked())
+		default:
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (c *compiler) ipSet(n *yaml.Node, where string) *netipx.IPSet {
+	var b netipx.IPSetBuilder
+	for _, p := range c.prefixes(n, where) {
+		b.AddPrefix(p)
+	}
+	set, err := b.IPSet()
+	if err != nil {
+		c.problem(n, "%s: %v", where, err)
+	}
+	return set
+}
+
+// definePorts reads the names under ports. A name may use those defined above it.
+func (c *compiler) definePorts(n *yaml.Node) {
+	c.ports = map[string]traffic{}
+	for _, def := range c.names(n, "ports") {
+		name, where := def.key.Value, "ports."+def.key.Value
+		switch {
+		case !nameForm.MatchString(name):
+			c.problem(def.key, "%s: %s", where, nameWanted)
+			continue
+		case services[name] != nil:
+			c.problem(def.key, "%s: %s is built in (%s): choose another name", where, name, strings.Join(services[name], ", "))
+			continue
+		}
+		c.ports[name] = c.portList(def.value, where)
+	}
+}
+
+// portList reads a list of ports and names.
+func (c *compiler) portList(n *yaml.Node, where string) traffic {
+	var spans []span
+	for _, item := range c.list(n, where) {
+		s, ok := c.text(item, where)
+		if !ok {
+			continue
+		}
+		if named, ok := c.ports[s]; ok {
+			spans = append(spans, named...)
+			continue
+		}
+		entries := services[s]
+		if entries == nil {
+			entries = []string{s}
+		}
+		for _, entry := range entries {
+			sp, err := parsePort(entry)
+			if err != nil {
+				c.problem(item, "%s: %v", where, err)
+				continue
+			}
+			spans = append(spans, sp)
+		}
+	}
+	return trafficOf(spans)
+}
+
+// traffic reads what a statement or exception says of ports and protocols. ok is
+// false where it says nothing.
+func (c *compiler) traffic(f map[string]field, where string) (t traffic, covering, ok bool) {
+	var spans []span
+	given := 0
+	if v, has := f["ports"]; has {
+		given++
+		spans = append(spans, c.portList(v.value, where+".ports")...)
+	}
+	if v, has := f["except-ports"]; has {
+		given++
+		spans = append(spans, c.portList(v.value, where+".except-ports").without(withPorts)...)
+	}
+	if v, has := f["covering-ports"]; has {
+		given++
+		covering = true
+		spans = append(spans, c.portList(v.value, where+".covering-ports")...)
+	}
+	if given > 1 {
+		c.problemAt(lineOf(f), "%s: want one of ports, except-ports and covering-ports", where)
+	}
+	if v, has := f["protocols"]; has {
+		given++
+		if covering {
+			c.problem(v.key, "%s: protocols do not go with covering-ports", where)
+		}
+		for _, item := range c.list(v.value, where+".protocols") {
+			s, isText := c.text(item, where+".protocols")
+			if !isText {
+				continue
+			}
+			more, err := parseProtocol(s)
+			if err != nil {
+				c.problem(item, "%s.protocols: %v", where, err)
+				continue
+			}
+			spans = append(spans, more...)
+		}
+	}
+	return trafficOf(spans), covering, given > 0
+}
+
+func lineOf(f map[string]field) int {
+	line := 0
+	for _, v := range f {
+		if line == 0 || v.key.Line < line {
+			line = v.key.Line
+		}
+	}
+	return line
+}

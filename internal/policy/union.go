@@ -1,0 +1,338 @@
+package policy
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"go4.org/netipx"
+
+	"sgward/internal/secgroup"
+)
+
+// member is a rule that takes part in a union: one of the call that is public but
+// below the line, or any public one that the group held before.
+type member struct {
+	*subject
+	fresh bool // of the call
+	// unsure is set where it is not known whether the rule counts, and lacks what
+	// would tell. A rule that is unsure and whose reach is not known may reach
+	// anything.
+	unsure bool
+	lacks  Needs
+}
+
+// crossing is what a union says of one rule of the call.
+type crossing struct {
+	answer answer
+	lacks  Needs           // for unknown
+	with   []secgroup.Rule // for yes: the standing rules it takes
+}
+
+// union lets a statement judge together the rules that are public but below its
+// line. They cross the line at a point of traffic if they reach it among
+// themselves, or if the group is below it without them and at or above it with
+// them. Rules that an exception covers count on neither side, and rules of the call
+// that are above the line on their own are judged already: a partner's /32 beside
+// 0.0.0.0/0 crosses nothing.
+func (e *evaluation) union(s *statement, scoped answer, scopeNeeds Needs) {
+	e.members = e.members[:0]
+	for _, r := range e.narrow {
+		if !e.join(s, r, true) {
+			e.add(r, part{statement: s, answer: yes, narrow: true}) // noted as exempt
+		}
+	}
+	fresh := len(e.members)
+	if fresh == 0 {
+		return
+	}
+	for _, r := range e.hidden {
+		e.join(s, r, true)
+	}
+	if e.req.StandingKnown {
+		e.others(s)
+	}
+	found := e.cross(s, fresh)
+	for i, m := range e.members[:fresh] {
+		switch c := found[i]; {
+		case c.answer == yes:
+			pt := part{statement: s, answer: yes, needs: scopeNeeds, union: true, with: c.with}
+			if scoped == unknown {
+				pt.answer = unknown
+			}
+			e.add(m.subject, pt)
+		case c.answer == unknown:
+			e.add(m.subject, part{statement: s, answer: unknown, needs: scopeNeeds | c.lacks, narrow: true})
+		}
+	}
+}
+
+// join makes a rule a member of the statement's union, or returns false where an
+// exception covers it.
+func (e *evaluation) join(s *statement, r *subject, fresh bool) bool {
+	covered, _, lacks := e.excepted(r, s)
+	if covered == yes {
+		return false
+	}
+	m := member{subject: r, fresh: fresh, unsure: covered == unknown, lacks: lacks}
+	if r.rule.Permission.Direction == 0 {
+		m.unsure, m.lacks = true, m.lacks|NeedDirection
+	}
+	if !r.reachKnown {
+		m.unsure, m.lacks = true, m.lacks|NeedPrefixList
+	}
+	e.members = append(e.members, m)
+	return true
+}
+
+// others makes members of the standing rules that could complete a union under s.
+func (e *evaluation) others(s *statement) {
+	if !e.standingReady {
+		e.standing = make([]subject, len(e.req.Standing))
+		for i := range e.req.Standing {
+			e.standing[i] = e.subject(&e.req.Standing[i])
+		}
+		e.standingReady = true
+	}
+	for i := range e.standing {
+		if r := &e.standing[i]; s.meets(r) && (!r.reachKnown || r.reach.isPublic()) {
+			e.join(s, r, false)
+		}
+	}
+}
+
+// cross says of the first n members, the call's narrow rules, whether they cross
+// the statement's line in either family.
+func (e *evaluation) cross(s *statement, n int) []crossing {
+	found := make([]crossing, n)
+	if !e.req.StandingKnown {
+		for i := range found {
+			found[i] = crossing{answer: unknown, lacks: NeedStanding}
+		}
+	}
+	for f := range s.peer.width {
+		e.crossIn(s, family(f), found)
+	}
+	return found
+}
+
+// crossIn does the work of cross for one family.
+func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
+	line := s.peer.width[f]
+	// What all of them reach added up is no less than their union: below the line, as
+	// nearly always, there is nothing to sweep.
+	if !mayReach(e.members, f, line) {
+		return
+	}
+	var completed []span // where the line is crossed with the help of standing rules
+	sweep(s, e.members, func(at span, active []member) {
+		c, takesOthers := e.crossAt(active, f, line)
+		if c.answer == no {
+			return
+		}
+		for i := range found {
+			if m := &e.members[i]; m.span.overlaps(at) && !m.reach[f].isZero() {
+				found[i].note(c)
+			}
+		}
+		if takesOthers {
+			completed = append(completed, at)
+		}
+	})
+	e.nameOthers(f, completed, found)
+}
+
+// note keeps the stronger of two findings on one rule.
+func (c *crossing) note(o crossing) {
+	switch {
+	case o.answer > c.answer:
+		c.answer, c.lacks = o.answer, o.lacks
+	case o.answer == c.answer:
+		c.lacks |= o.lacks
+	}
+}
+
+// nameOthers lists for each rule that crosses the line with the help of standing
+// ones which these are. Rules with the same span share a list.
+func (e *evaluation) nameOthers(f family, completed []span, found []crossing) {
+	if len(completed) == 0 {
+		return
+	}
+	lists := map[span][]secgroup.Rule{}
+	for i := range found {
+		m := &e.members[i]
+		if found[i].answer != yes || m.reach[f].isZero() {
+			continue
+		}
+		list, made := lists[m.span]
+		if !made {
+			for _, o := range e.members {
+				if !o.fresh && !o.reach[f].isZero() && anyIn(completed, max(m.span.lo, o.span.lo), min(m.span.hi, o.span.hi)) {
+					list = append(list, *o.rule)
+				}
+			}
+			lists[m.span] = list
+		}
+		found[i].with = appendNew(found[i].with, list)
+	}
+}
+
+// anyIn reports whether one of the sorted spans lies in lo to hi. Spans that a sweep
+// gives are cut at the borders of every rule, so they lie in a rule whole or not at
+// all.
+func anyIn(spans []span, lo, hi uint32) bool {
+	i, _ := slices.BinarySearchFunc(spans, lo, func(s span, at uint32) int { return cmp.Compare(s.lo, at) })
+	return i < len(spans) && spans[i].hi <= hi
+}
+
+// appendNew appends the rules that are not in list yet.
+func appendNew(list, rules []secgroup.Rule) []secgroup.Rule {
+	if len(list) == 0 {
+		return rules
+	}
+	out := slices.Clip(list)
+	for _, r := range rules {
+		if !slices.ContainsFunc(list, func(w secgroup.Rule) bool { return w.ID == r.ID && w.Permission == r.Permission }) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// crossAt says whether the rules that are active at one point of traffic cross the
+// line there, and whether it takes standing rules. The answer is yes or no only if
+// it is the same however the unsure ones turn out.
+func (e *evaluation) crossAt(active []member, f family, line count) (c crossing, completed bool) {
+	fresh := slices.ContainsFunc(active, func(m member) bool { return m.fresh })
+	if !fresh || !mayReach(active, f, line) {
+		return crossing{}, false
+	}
+	reached := func(fresh, old, unsure bool) bool {
+		e.blocks = e.blocks[:0]
+		for i := range active {
+			m := &active[i]
+			switch {
+			case m.fresh && !fresh, !m.fresh && !old, m.unsure && !unsure:
+			case !m.reachKnown:
+				return true
+			default:
+				e.blocks = m.appendBlocks(e.blocks, f)
+			}
+		}
+		return !publicIn(e.blocks, f).less(line)
+	}
+	const onlySure, all = false, true
+	switch {
+	case reached(true, false, onlySure):
+		return crossing{answer: yes}, false
+	case !reached(false, true, all) && reached(true, true, onlySure):
+		return crossing{answer: yes}, true
+	case reached(true, false, all) || !reached(false, true, onlySure) && reached(true, true, all):
+		c.answer = unknown
+		for _, m := range active {
+			c.lacks |= m.lacks
+		}
+	}
+	return c, false
+}
+
+// mayReach reports whether what members reach, added up, is at or above the line.
+// What several of them reach counts several times.
+func mayReach(members []member, f family, line count) bool {
+	var n count
+	for i := range members {
+		if !members[i].reachKnown {
+			return true
+		}
+		n = n.plus(members[i].reach[f])
+	}
+	return !n.less(line)
+}
+
+// appendBlocks appends the addresses of one family that the rule's peer names.
+func (r *subject) appendBlocks(to []block, f family) []block {
+	if p := r.rule.Permission.Peer; p.Kind() == secgroup.CIDRPeerKind {
+		if b, ok := blockIn(p.CIDR(), f); ok {
+			to = append(to, b)
+		}
+		return to
+	}
+	for _, p := range r.entries {
+		if b, ok := blockIn(p, f); ok {
+			to = append(to, b)
+		}
+	}
+	return to
+}
+
+// sweep visits the statement's traffic in order, cut at every border of the
+// members, so that within one span the same of them are active at every point. For
+// a statement that a rule has to cover whole, all of its traffic is one span.
+func sweep(s *statement, members []member, visit func(at span, active []member)) {
+	if s.covering {
+		visit(span{s.traffic[0].lo, s.traffic[len(s.traffic)-1].hi}, members)
+		return
+	}
+	coming := slices.Clone(members)
+	slices.SortStableFunc(coming, func(a, b member) int { return cmp.Compare(a.span.lo, b.span.lo) })
+	cuts := make([]uint32, 0, 2*len(members))
+	for _, m := range members {
+		cuts = append(cuts, m.span.lo, m.span.hi+1)
+	}
+	slices.Sort(cuts)
+	cuts = slices.Compact(cuts)
+	var active []member
+	for _, t := range s.traffic {
+		for lo := t.lo; lo <= t.hi; {
+			at := span{lo, t.hi}
+			if i, _ := slices.BinarySearch(cuts, lo+1); i < len(cuts) {
+				at.hi = min(t.hi, cuts[i]-1)
+			}
+			active = slices.DeleteFunc(active, func(m member) bool { return m.span.hi < at.lo })
+			for len(coming) > 0 && coming[0].span.lo <= at.lo {
+				if coming[0].span.hi >= at.lo {
+					active = append(active, coming[0])
+				}
+				coming = coming[1:]
+			}
+			if len(active) > 0 {
+				visit(at, active)
+			}
+			lo = at.hi + 1
+		}
+	}
+}
+
+// hasNoAddresses reports whether the peer is known to name none: a referenced group
+// or an empty prefix list.
+func (r *subject) hasNoAddresses() bool {
+	switch r.rule.Permission.Peer.Kind() {
+	case secgroup.GroupPeerKind:
+		return true
+	case secgroup.PrefixListPeerKind:
+		return r.reachKnown && len(r.entries) == 0
+	default:
+		return false
+	}
+}
+
+// insideOf reports whether set holds every address that the rule's peer names. A
+// peer without addresses is inside of nothing. IPv4 embedded in IPv6 is inside
+// where its IPv4 addresses are.
+func (r *subject) insideOf(set *netipx.IPSet) bool {
+	if set == nil || r.hasNoAddresses() {
+		return false
+	}
+	inside := func(p netip.Prefix) bool {
+		p = p.Masked()
+		if set.ContainsPrefix(p) {
+			return true
+		}
+		v4, ok := embeddedIPv4(p)
+		return ok && set.ContainsPrefix(v4)
+	}
+	if p := r.rule.Permission.Peer; p.Kind() == secgroup.CIDRPeerKind {
+		return inside(p.CIDR())
+	}
+	return !slices.ContainsFunc(r.entries, func(p netip.Prefix) bool { return !inside(p) })
+}

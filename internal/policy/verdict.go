@@ -1,0 +1,222 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"sgward/internal/secgroup"
+)
+
+// Verdict is what a policy says of one rule. The zero value is Undetermined,
+// which alerts and never revokes.
+type Verdict uint8
+
+// The verdicts. Undetermined means that something the policy asks for is not
+// known; Judgement.Needs says what.
+const (
+	Undetermined Verdict = iota
+	Compliant
+	Exempt
+	Alert
+	Revoke
+)
+
+// String returns the verdict in lower case, for example "revoke".
+func (v Verdict) String() string {
+	switch v {
+	case Compliant:
+		return "compliant"
+	case Exempt:
+		return "exempt"
+	case Alert:
+		return "alert"
+	case Revoke:
+		return "revoke"
+	default:
+		return "undetermined"
+	}
+}
+
+// Severity ranks findings for people. The zero value ranks below low and is used
+// only where no statement speaks.
+type Severity uint8
+
+// The severities, from least to most.
+const (
+	NoSeverity Severity = iota
+	Low
+	Medium
+	High
+	Critical
+)
+
+// String returns "low", "medium", "high", "critical" or, for the zero value, "".
+func (s Severity) String() string {
+	return [...]string{"", "low", "medium", "high", "critical"}[s]
+}
+
+// ParseSeverity reads "low", "medium", "high" or "critical".
+func ParseSeverity(s string) (Severity, error) {
+	switch s {
+	case "low":
+		return Low, nil
+	case "medium":
+		return Medium, nil
+	case "high":
+		return High, nil
+	case "critical":
+		return Critical, nil
+	default:
+		return NoSeverity, fmt.Errorf("parsing severity %q: want low, medium, high or critical", s)
+	}
+}
+
+// Needs is a set of facts that were not known and that could change the verdict.
+type Needs uint8
+
+// What a verdict can lack.
+const (
+	// NeedDirection: whether the rule is ingress or egress, which
+	// ModifySecurityGroupRules does not record.
+	NeedDirection Needs = 1 << iota
+	// NeedStanding: the other rules of the group, with which a public but narrow
+	// peer may together reach the world.
+	NeedStanding
+	// NeedVPC: the group's VPC.
+	NeedVPC
+	// NeedGroupTags: the group's tags.
+	NeedGroupTags
+	// NeedPrefixList: the entries of a prefix list.
+	NeedPrefixList
+	// NeedActor: who made the rule. No reading of EC2 supplies it.
+	NeedActor
+	// NeedGroupID: which group it is.
+	NeedGroupID
+	// NeedPeerOwner: which account owns the referenced group. EC2's own account of
+	// the rule tells it.
+	NeedPeerOwner
+)
+
+// String lists what is needed in words, or "" for nothing.
+func (n Needs) String() string {
+	out := ""
+	for i, word := range []string{
+		"the rule's direction", "the group's other rules", "the group's VPC", "the group's tags",
+		"the prefix list's entries", "who made the rule", "the group's id",
+		"the owner of the referenced group",
+	} {
+		if n&(1<<i) == 0 {
+			continue
+		}
+		if out != "" {
+			out += ", "
+		}
+		out += word
+	}
+	return out
+}
+
+// Request is what Evaluate judges: the rules that one call made in one group, and
+// what is known of their surroundings. Evaluate reads nothing else.
+type Request struct {
+	// Time is the moment of judging. Exceptions end by it; of the zero Time no
+	// exception can tell whether it applies.
+	Time      time.Time
+	AccountID string // 12 digits
+	Region    string
+	Actor     Actor
+	Group     Group
+	// Rules are judged, one Judgement each in the same order. They are taken as
+	// made together: their peers count as one set.
+	Rules []secgroup.Rule
+	// Standing are the group's other rules, without Rules. They mean something
+	// only where StandingKnown is set.
+	Standing      []secgroup.Rule
+	StandingKnown bool
+	// PrefixLists holds the entries of prefix lists by id (pl-...). A list that
+	// is not here is unknown.
+	PrefixLists map[string][]netip.Prefix
+}
+
+// Actor is who made the rules. The zero value is an unknown actor: a clause on
+// actors is then undetermined.
+type Actor struct {
+	// Known is set where the source names the caller, even if it has no ARN
+	// (AWS services).
+	Known bool
+	// ARN is the role of an assumed-role session (the session issuer), or the
+	// user's or root's own ARN. Session names are chosen by callers and take no
+	// part.
+	ARN string
+}
+
+// Group is the security group that holds the rules. Empty fields are unknown,
+// but for Tags, which are known where TagsKnown is set.
+type Group struct {
+	ID        string
+	Name      string
+	VPCID     string
+	Tags      []secgroup.Tag
+	TagsKnown bool
+}
+
+// Judgement is the verdict on one rule and everything that led to it.
+type Judgement struct {
+	Verdict Verdict
+	// Severity and StatementID are those of the statement that decided: the first
+	// with the strongest effect. For an undetermined verdict they are those of the
+	// strongest statement that may yet apply. Empty for Compliant.
+	Severity    Severity
+	StatementID string
+	// Existing is what the deciding statement says of rules that exist already.
+	Existing Existing
+	// Reasons are in file order, one for each statement and exception that had a
+	// part.
+	Reasons []Reason
+	// Exception is set for Exempt: the first exception that covers the rule.
+	Exception *ExceptionRef
+	// Needs says what an undetermined verdict lacks. It is zero for every other, and
+	// for a rule that is none (without a peer, or of an unknown protocol) or a Request
+	// without a Time, of which no reading tells more.
+	Needs Needs
+	// Union is set where the rule is below the line on its own and only together
+	// with others of its call or group reaches it. With names the others of the
+	// group that were there before the call and without which it would not; it is
+	// empty where the rules of the call are enough.
+	Union bool
+	With  []secgroup.Rule
+}
+
+// Existing is what a statement wants done about rules that were there before the
+// policy looked. The zero value alerts.
+type Existing uint8
+
+// What can be done about existing rules.
+const (
+	ExistingAlert Existing = iota
+	ExistingRevoke
+)
+
+// Reason is one statement's or exception's part in a verdict.
+type Reason struct {
+	// ID is the statement's or exception's id and Line where it starts in File.
+	ID   string
+	File string
+	Line int
+	Text string
+}
+
+// String prints "policy.yaml:14 world-open-database: tcp 3306 is reachable from ...".
+func (r Reason) String() string {
+	return fmt.Sprintf("%s:%d %s: %s", r.File, r.Line, r.ID, r.Text)
+}
+
+// ExceptionRef names the exception that covers an exempt rule.
+type ExceptionRef struct {
+	ID      string
+	Owner   string
+	Reason  string
+	Expires string // the last day it applies, YYYY-MM-DD, until 24:00 UTC
+	Line    int
+}

@@ -1,0 +1,107 @@
+package secgroup
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// PeerKind tells what a Peer is.
+type PeerKind uint8
+
+// The kinds of peer. NoPeer is the zero value and invalid.
+const (
+	NoPeer PeerKind = iota
+	CIDRPeerKind
+	PrefixListPeerKind
+	GroupPeerKind
+)
+
+// Peer is the far side of a rule: exactly one of an address range, a prefix list
+// or a referenced security group. Peers are comparable with ==, and equal peers
+// are the same to EC2: ranges are stored masked. The zero value is no peer.
+type Peer struct {
+	kind  PeerKind
+	cidr  netip.Prefix
+	id    string
+	owner string
+}
+
+// CIDRPeer returns the peer for an address range, masked as EC2 stores it:
+// 1.2.3.4/0 becomes 0.0.0.0/0. An invalid prefix gives the zero Peer.
+func CIDRPeer(p netip.Prefix) Peer {
+	if !p.IsValid() {
+		return Peer{}
+	}
+	return Peer{kind: CIDRPeerKind, cidr: p.Masked()}
+}
+
+// ParseCIDRPeer reads an address range such as "203.0.113.0/24". Host bits are
+// cleared; an address without a prefix length is an error, as it is to EC2.
+func ParseCIDRPeer(s string) (Peer, error) {
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return Peer{}, fmt.Errorf("parsing CIDR %q: want an address and a prefix length such as 203.0.113.0/24 or 2001:db8::/32", s)
+	}
+	return CIDRPeer(p), nil
+}
+
+// PrefixListPeer returns the peer for a managed prefix list (pl-...). An empty id
+// gives the zero Peer.
+func PrefixListPeer(id string) Peer {
+	if id == "" {
+		return Peer{}
+	}
+	return Peer{kind: PrefixListPeerKind, id: id}
+}
+
+// GroupPeer returns the peer for a referenced security group. owner is the
+// account that owns it, empty where the source did not say. An empty id gives
+// the zero Peer.
+func GroupPeer(id, owner string) Peer {
+	if id == "" {
+		return Peer{}
+	}
+	return Peer{kind: GroupPeerKind, id: id, owner: owner}
+}
+
+// Kind tells what the peer is.
+func (p Peer) Kind() PeerKind { return p.kind }
+
+// CIDR returns the address range, or the invalid Prefix for other kinds.
+func (p Peer) CIDR() netip.Prefix { return p.cidr }
+
+// PrefixList returns the prefix list's id, or "" for other kinds.
+func (p Peer) PrefixList() string {
+	if p.kind != PrefixListPeerKind {
+		return ""
+	}
+	return p.id
+}
+
+// Group returns the referenced group's id and the account that owns it, or two
+// empty strings for other kinds.
+func (p Peer) Group() (id, owner string) {
+	if p.kind != GroupPeerKind {
+		return "", ""
+	}
+	return p.id, p.owner
+}
+
+// String prints the range, the prefix list's id or the group's id, the latter
+// with its owner where known: "111122223333/sg-0123456789abcdef0".
+func (p Peer) String() string {
+	switch p.kind {
+	case CIDRPeerKind:
+		return p.cidr.String()
+	case PrefixListPeerKind:
+		return p.id
+	case GroupPeerKind:
+		if p.owner == "" {
+			return p.id
+		}
+		return strings.Join([]string{p.owner, p.id}, "/")
+	default:
+		return "no peer"
+	}
+}
