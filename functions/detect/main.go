@@ -1,0 +1,29 @@
+// Command detect is the Lambda function that judges one security group change.
+//
+// EventBridge invokes it with the CloudTrail record of the call; it returns a
+// finding.Detection, which Lambda hands on. It acts on nothing, calls nothing and
+// needs no permission beyond its log group, so its build links no AWS SDK.
+//
+// Environment: POLICY_FILE, the policy's path (default: policy.yaml beside the
+// binary). A policy that is missing or not sound keeps the function from starting.
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"sgward/internal/policyfile"
+)
+
+func main() {
+	logger := lambdacontext.NewLogger()
+	p, err := policyfile.Load(os.LookupEnv)
+	if err != nil {
+		logger.Error("function does not start", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(&handler{policy: p, logger: logger, now: time.Now})
+}
