@@ -1,0 +1,103 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sgward/internal/finding"
+)
+
+// invocationRecord is what Lambda puts on the queue after detect's invocation, as
+// far as it matters here
+// (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html).
+type invocationRecord struct {
+	RequestContext *struct {
+		RequestID string `json:"requestId"`
+	} `json:"requestContext"`
+	ResponseContext *struct {
+		FunctionError string `json:"functionError"`
+	} `json:"responseContext"`
+	ResponsePayload json.RawMessage `json:"responsePayload"`
+}
+
+// malformedError says that a message is not an invocation record with a Detection.
+type malformedError struct {
+	field   string // such as "responsePayload.event.eventId"
+	problem string // what is there, and what would be right
+}
+
+func (e *malformedError) Error() string {
+	return fmt.Sprintf("reading message: %s: %s", e.field, e.problem)
+}
+
+func malformed(field, problem string, args ...any) *malformedError {
+	return &malformedError{field, fmt.Sprintf(problem, args...)}
+}
+
+// readDetection reads a message's body. The error is a *malformedError.
+func readDetection(body string) (finding.Detection, error) {
+	var record invocationRecord
+	if err := json.Unmarshal([]byte(body), &record); err != nil {
+		return finding.Detection{}, notJSON("body", err)
+	}
+	switch {
+	case record.RequestContext == nil || record.RequestContext.RequestID == "":
+		return finding.Detection{}, malformed("requestContext.requestId", "it is missing: want the invocation record of a function")
+	case record.ResponseContext != nil && record.ResponseContext.FunctionError != "":
+		return finding.Detection{}, malformed("responseContext.functionError", "the function failed (%.100q): want the record of a success", record.ResponseContext.FunctionError)
+	case len(record.ResponsePayload) == 0 || string(record.ResponsePayload) == "null":
+		return finding.Detection{}, malformed("responsePayload", "it is missing: want a Detection")
+	}
+	var d finding.Detection
+	if err := json.Unmarshal(record.ResponsePayload, &d); err != nil {
+		return finding.Detection{}, notJSON("responsePayload", err)
+	}
+	if err := check(d); err != nil {
+		return finding.Detection{}, err
+	}
+	return d, nil
+}
+
+// notJSON names the field that JSON decoding stumbled over.
+func notJSON(root string, err error) *malformedError {
+	var wrongType *json.UnmarshalTypeError
+	if errors.As(err, &wrongType) && wrongType.Field != "" {
+		return malformed(root+"."+wrongType.Field, "%s: want %s", wrongType.Value, wrongType.Type)
+	}
+	return malformed(root, "%s", err)
+}
+
+// check looks for what a Detection must carry to be worked on.
+func check(d finding.Detection) error {
+	if d.SchemaVersion != finding.SchemaVersion {
+		return malformed("responsePayload.schemaVersion", "%.20q: want %q", d.SchemaVersion, finding.SchemaVersion)
+	}
+	decisions := []finding.Decision{finding.DecisionRevoke, finding.DecisionInspect, finding.DecisionAlert, finding.DecisionExempt, finding.DecisionNone}
+	if !slices.Contains(decisions, d.Decision) {
+		return malformed("responsePayload.decision", "%.20q: want revoke, inspect, alert or none", d.Decision)
+	}
+	switch e := d.Event; {
+	case e.EventID == "":
+		return malformed("responsePayload.event.eventId", "it is missing")
+	case e.EventTime.IsZero():
+		return malformed("responsePayload.event.eventTime", "it is missing")
+	case !isAccountID(e.AccountID):
+		return malformed("responsePayload.event.accountId", "%.20q: want 12 digits", e.AccountID)
+	case e.Region == "":
+		return malformed("responsePayload.event.region", "it is missing")
+	}
+	for i, f := range d.Findings {
+		if !slices.Contains(decisions, f.Decision) {
+			return malformed(fmt.Sprintf("responsePayload.findings[%d].decision", i), "%.20q: want revoke, inspect, alert or exempt", f.Decision)
+		}
+		if f.Rule == nil {
+			continue
+		}
+		if _, err := f.Rule.SecurityGroupRule(f.GroupID, d.Event.AccountID); err != nil {
+			return malformed(fmt.Sprintf("responsePayload.findings[%d].rule", i), "%s", err)
+		}
+	}
+	return nil
+}

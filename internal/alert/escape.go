@@ -1,0 +1,203 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// cutMark ends a text that was shortened, so that nobody takes it for the whole.
+const cutMark = "… [cut]"
+
+// units counts a text the way chat programs do, in UTF-16 code units. It is never
+// less than the number of characters.
+func units(s string) int {
+	n := 0
+	for _, r := range s {
+		n += unitsOf(r)
+	}
+	return n
+}
+
+func unitsOf(r rune) int {
+	if r > 0xFFFF {
+		return 2
+	}
+	return 1
+}
+
+// cut shortens s to at most limit units, between two characters, and says so at
+// the end. A limit too small for the mark gives the beginning of s alone.
+func cut(s string, limit int) string {
+	if units(s) <= limit {
+		return s
+	}
+	mark := cutMark
+	if limit < 2*units(mark) {
+		mark = ""
+	}
+	room := limit - units(mark)
+	for i, r := range s {
+		if room -= unitsOf(r); room < 0 {
+			return s[:i] + mark
+		}
+	}
+	return s
+}
+
+// visible writes out every character that people cannot see or that rearranges
+// what they see (control characters, line breaks, bidirectional overrides,
+// zero-width characters, odd spaces) as [U+202E]. Bytes that are not UTF-8 become
+// the replacement character.
+func visible(s string) string {
+	plain := utf8.ValidString(s)
+	for i := 0; plain && i < len(s); i++ {
+		plain = s[i] >= ' ' && s[i] < utf8.RuneSelf && s[i] != 0x7F
+	}
+	if plain {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "[U+%04X]", r)
+		}
+	}
+	return b.String()
+}
+
+// mailQuote puts a stranger's text into plain-text mail: visible, in quotation
+// marks, shortened, and with no address that a mail program would turn into a
+// link.
+func mailQuote(s string, limit int) string {
+	s = cut(visible(s), limit)
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "://", "[:]//").Replace(s) + `"`
+}
+
+// mailCite is mailQuote without the marks.
+func mailCite(s string, limit int) string {
+	return strings.ReplaceAll(cut(visible(s), limit), "://", "[:]//")
+}
+
+// chatQuote puts a stranger's text into chat, as code: there no markdown, mention
+// or link acts. What could end the code or mean something to Slack outside of it
+// is replaced as well, since a chat program may show code otherwise. The result
+// is at most limit+2 units long.
+func chatQuote(s string, limit int) string {
+	var b strings.Builder
+	b.WriteByte('`')
+	room, prev := limit-units(cutMark), ' '
+	// end is where the text has to stop if it turns out too long for limit.
+	end, used := -1, 0
+	for _, r := range visible(s) {
+		piece := chatRune(r, prev)
+		prev = r
+		n := units(piece)
+		if end < 0 && used+n > room {
+			end = b.Len()
+		}
+		if used+n > limit {
+			return b.String()[:max(end, 1)] + cutMark + "`"
+		}
+		b.WriteString(piece)
+		used += n
+	}
+	b.WriteByte('`')
+	return b.String()
+}
+
+// chatRune escapes one character for Slack's markup
+// (https://docs.slack.dev/messaging/formatting-message-text). Look-alikes stand in
+// where Slack has no escape.
+func chatRune(r, prev rune) string {
+	switch r {
+	case '&':
+		return "&amp;"
+	case '<':
+		return "&lt;"
+	case '>':
+		return "&gt;"
+	case '`':
+		return "ˋ"
+	case '@':
+		// alice@example.com stays as it is; @here does not.
+		if !unicode.IsLetter(prev) && !unicode.IsDigit(prev) {
+			return "＠"
+		}
+	}
+	return string(r)
+}
+
+// isIdentifier reports whether s has the form of an AWS identifier such as
+// sg-0123456789abcdef0, us-east-1 or an event id, and so can stand anywhere
+// (a title, a link, a command) without quoting.
+func isIdentifier(s string) bool {
+	if s == "" || len(s) > 64 || s[0] == '-' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// isPlainName reports whether a name that a person chose can stand without
+// quotes: no spaces, no dots (chat programs make links of them), no markup.
+func isPlainName(s string) bool {
+	return s != "" && isAlphanumeric(s[0]) && isAlphanumeric(s[len(s)-1]) &&
+		isIdentifier(strings.ReplaceAll(s, "_", "-"))
+}
+
+// isPlainAddress reports whether an IP address has nothing but digits and
+// separators: a zone ("fe80::1%text") may hold any text.
+func isPlainAddress(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && c != '.' && c != ':' {
+			return false
+		}
+	}
+	return true
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+}
+
+// maxWord is the longest word that wrap leaves whole; an ARN is shorter. Lines
+// thus stay within the 998 bytes that mail allows
+// (https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1).
+const maxWord = 160
+
+// wrap breaks s into lines of at most width characters where it can, and starts
+// each but the first with indent.
+func wrap(s, indent string, width int) string {
+	var b strings.Builder
+	column := 0
+	for _, word := range strings.Fields(s) {
+		for len(word) > 0 {
+			part := word
+			if runes := []rune(word); len(runes) > maxWord {
+				part = string(runes[:maxWord])
+			}
+			word = word[len(part):]
+			n := utf8.RuneCountInString(part)
+			switch {
+			case column == 0:
+			case column+1+n > width:
+				b.WriteString("\n" + indent)
+				column = len(indent)
+			default:
+				b.WriteByte(' ')
+				column++
+			}
+			b.WriteString(part)
+			column += n
+		}
+	}
+	return b.String()
+}

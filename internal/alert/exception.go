@@ -1,0 +1,141 @@
+package alert
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+)
+
+// exceptionDays is how long a pasted exception lasts, from the day of the event.
+const exceptionDays = 30
+
+// Exception returns the entry for the list "exceptions" of policy.yaml that would
+// allow a finding's rule, and no more, for 30 days from the event: this account,
+// region, group, direction, protocol, ports and peer (types of ICMP have no place
+// in policies, so it allows all of them). Reason and owner are for a
+// person to fill in. It is "" where group or rule are not known, since an
+// exception must not be wider than what was seen.
+//
+// It is a YAML list of one, indented by two to be pasted under "exceptions:",
+// and holds no text that a stranger chose.
+func Exception(e finding.Event, f finding.Finding) string {
+	if f.Rule == nil || !isIdentifier(f.GroupID) {
+		return ""
+	}
+	r, err := f.Rule.SecurityGroupRule(f.GroupID, f.AccountID)
+	if err != nil {
+		return ""
+	}
+	p := r.Permission
+	var b strings.Builder
+	account, region := firstOf(f.AccountID, e.AccountID), firstOf(f.Region, e.Region)
+	b.WriteString("  - id: " + exceptionID(p, account, region, f.GroupID) + "\n")
+	b.WriteString("    reason: \"CHANGE ME: why this has to be open\"\n")
+	b.WriteString("    owner: CHANGE-ME@example.com\n")
+	b.WriteString("    expires: " + e.EventTime.UTC().AddDate(0, 0, exceptionDays).Format("2006-01-02") + "\n")
+	b.WriteString("    match:\n")
+	list := func(key, value string) {
+		if value != "" {
+			b.WriteString("      " + key + ": [" + yamlString(value) + "]\n")
+		}
+	}
+	list("accounts", account)
+	list("regions", region)
+	list("groups", f.GroupID)
+	if p.Direction != 0 {
+		b.WriteString("      direction: " + p.Direction.String() + "\n")
+	}
+	switch {
+	case p.Protocol == secgroup.AllProtocols:
+		list("protocols", "all")
+	case p.Protocol.HasPorts():
+		list("ports", p.Ports.String()+"/"+string(p.Protocol))
+	default:
+		list("protocols", string(p.Protocol))
+	}
+	switch p.Peer.Kind() {
+	case secgroup.CIDRPeerKind:
+		list("peers", p.Peer.CIDR().String())
+	case secgroup.PrefixListPeerKind:
+		list("prefix-lists", p.Peer.PrefixList())
+	case secgroup.GroupPeerKind:
+		id, _ := p.Peer.Group()
+		list("referenced-groups", id)
+	}
+	return b.String()
+}
+
+// exceptionID names an exception after what it allows and where:
+// "allow-tcp-3306-0123abcd". The digits tell apart exceptions for several peers or
+// groups, as two with one id are an error.
+func exceptionID(p secgroup.Permission, accountID, region, groupID string) string {
+	what := "protocol-" + string(p.Protocol)
+	switch {
+	case p.Protocol == secgroup.AllProtocols:
+		what = "all-traffic"
+	case p.Protocol.HasPorts():
+		what = string(p.Protocol) + "-" + p.Ports.String()
+	case p.Protocol.IsICMP():
+		what = string(p.Protocol)
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{accountID, region, groupID, p.String()}, "\x00")))
+	return "allow-" + what + "-" + hex.EncodeToString(sum[:4])
+}
+
+// yamlString writes a scalar that YAML reads as this very string: as it is where
+// that is plain to see, else in double quotes.
+func yamlString(s string) string {
+	if plainYAML(s) {
+		return s
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			b.WriteString(`\` + string(r))
+		case r >= ' ' && r < 0x7F && !strings.ContainsRune("&<>@`", r): // markup of chat
+			b.WriteRune(r)
+		default:
+			fmt.Fprintf(&b, `\U%08X`, r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// plainYAML is true for ids such as sg-..., for 3306/tcp and for IPv4 ranges, and
+// for nothing that YAML could take for a number, a date or a word of its own.
+func plainYAML(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; !isAlphanumeric(c) && c != '-' && c != '/' && c != '.' {
+			return false
+		}
+	}
+	switch {
+	case s == "all" || s == "icmp" || s == "icmpv6":
+		return true
+	case s == "" || s[0] == '-' || s[0] == '.' || s[0] == '/':
+		return false
+	case strings.Contains(s, "/"):
+		return true
+	}
+	// Two letters before the first dash: no number and no date has them, and
+	// true, no, null and their like have no dash.
+	head, _, dashed := strings.Cut(s, "-")
+	return dashed && len(head) >= 2 && head[0] > '9' && head[1] > '9'
+}
+
+// firstOf returns the first of the texts that is not empty, or "".
+func firstOf(texts ...string) string {
+	for _, s := range texts {
+		if s != "" {
+			return s
+		}
+	}
+	return ""
+}

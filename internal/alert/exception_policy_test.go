@@ -1,0 +1,42 @@
+package alert
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+const strict = `version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: nothing-in, severity: high, effect: revoke, ingress: {from: any, ports: [0-65535/tcp, 0-65535/udp], protocols: [all]}}
+  - {id: nothing-out, severity: high, effect: revoke, egress: {to: any, protocols: [all]}}
+`
+
+// The policy engine itself reads the pasted text and finds the rule exempt.
+func TestThePastedExceptionExemptsTheRule(t *testing.T) {
+	for name, rule := range coverable() {
+		t.Run(name, func(t *testing.T) {
+			f := result(finding.OutcomeRevoked, rule).Finding
+			r, err := rule.SecurityGroupRule(testGroup, testAccount)
+			require.NoError(t, err)
+			judge := func(text string) policy.Verdict {
+				p, err := policy.Parse("policy.yaml", []byte(text))
+				require.NoError(t, err)
+				j := p.Evaluate(policy.Request{
+					Time: testTime(), AccountID: testAccount, Region: "us-east-1",
+					Group: policy.Group{ID: testGroup}, Rules: []secgroup.Rule{r}, StandingKnown: true,
+				})
+				require.Len(t, j, 1)
+				return j[0].Verdict
+			}
+			require.Equal(t, policy.Revoke, judge(strict))
+			assert.Equal(t, policy.Exempt, judge(strict+"exceptions:\n"+Exception(alertOf().Event, f)))
+		})
+	}
+}

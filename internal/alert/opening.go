@@ -1,0 +1,189 @@
+package alert
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+)
+
+// opening is one result made ready for telling. permission has a meaning where
+// ok is set.
+type opening struct {
+	finding.Result
+	permission secgroup.Permission
+	ok         bool
+}
+
+// openingsOf sorts results for people: first what could not be closed, then by
+// severity, then by outcome, and otherwise as they came. Exempt ones are apart.
+func openingsOf(results []finding.Result) (openings, exempt []opening) {
+	for _, r := range sorted(results) {
+		o := opening{Result: r}
+		if r.Rule != nil {
+			rule, err := r.Rule.SecurityGroupRule(r.GroupID, r.AccountID)
+			o.permission, o.ok = rule.Permission, err == nil
+		}
+		if r.Outcome == finding.OutcomeExempt {
+			exempt = append(exempt, o)
+		} else {
+			openings = append(openings, o)
+		}
+	}
+	return openings, exempt
+}
+
+// sorted returns the results in the order in which people and machines get them.
+// What is left out of a bounded message is then what matters least.
+func sorted(results []finding.Result) []finding.Result {
+	out := slices.Clone(results)
+	class := func(r finding.Result) int {
+		switch r.Outcome {
+		case finding.OutcomeFailed:
+			return 0
+		case finding.OutcomeExempt:
+			return 2
+		default:
+			return 1
+		}
+	}
+	slices.SortStableFunc(out, func(a, b finding.Result) int {
+		return cmp.Or(
+			cmp.Compare(class(a), class(b)),
+			cmp.Compare(severityRank(a.Severity), severityRank(b.Severity)),
+			cmp.Compare(outcomeRank(a.Outcome), outcomeRank(b.Outcome)),
+		)
+	})
+	return out
+}
+
+// place returns account and region, the event's where the finding has none.
+func (o *opening) place(a *finding.Alert) (accountID, region string) {
+	return firstOf(o.AccountID, a.Event.AccountID), firstOf(o.Region, a.Event.Region)
+}
+
+// what says protocol, ports and nothing else.
+func (o *opening) what(v voice, limit int) string {
+	switch {
+	case o.ok:
+		return traffic(o.permission)
+	case o.Rule != nil:
+		return v.raw(*o.Rule, limit)
+	default:
+		return "something that the record does not tell"
+	}
+}
+
+// sentence says what was open to whom, for how long and where, in the tense that
+// the outcome asks for.
+func (o *opening) sentence(v voice, limit int) string {
+	if o.Rule == nil {
+		return "What the call changed in " + v.group(o.GroupID, o.GroupName, limit) + " is not known."
+	}
+	is, was, opened, in := "is open to", "was open to", "was opened to", " in "
+	if o.Rule.Direction == "egress" {
+		is, was, opened, in = "can go out to", "could go out to", "was let out to", " from "
+	}
+	what, who, where := o.what(v, limit), o.who(v), in+v.group(o.GroupID, o.GroupName, limit)
+	length := ""
+	if o.ExposureSeconds != nil {
+		length = " " + duration(*o.ExposureSeconds)
+	}
+	// since puts words around the length, or gives nothing where it is not known.
+	since := func(before, after string) string {
+		if length == "" {
+			return ""
+		}
+		return before + length + after
+	}
+	switch o.Outcome {
+	case finding.OutcomeRevoked:
+		return what + " " + was + " " + who + since(" for", "") + where + "."
+	case finding.OutcomeAlreadyClosed:
+		return what + " " + was + " " + who + since(" for at most", "") + where + "."
+	case finding.OutcomeFailed:
+		return what + " " + opened + " " + who + where + since("", " ago") + " and may still be open."
+	default:
+		return what + " " + is + " " + who + where + since(" (for", " so far)") + "."
+	}
+}
+
+func (o *opening) who(v voice) string {
+	if !o.ok {
+		return "its peer"
+	}
+	return v.peer(o.permission.Peer, o.AccountID)
+}
+
+// detail names the rule and what its maker wrote on it.
+func (o *opening) detail(v voice, limit int) string {
+	var parts []string
+	if o.Rule != nil && o.Rule.SecurityGroupRuleID != "" {
+		parts = append(parts, "Rule "+v.id(o.Rule.SecurityGroupRuleID))
+	}
+	if o.Severity != "" {
+		parts = append(parts, "severity "+v.id(o.Severity))
+	}
+	if o.Rule == nil {
+		return sentenceOf(parts)
+	}
+	if o.Rule.Direction == "unknown" {
+		parts = append(parts, "direction not known (CloudTrail does not record it for edits)")
+	}
+	if o.Rule.Description != "" {
+		parts = append(parts, "description "+v.quote(o.Rule.Description, limit))
+	}
+	if tags := o.Rule.Tags; len(tags) > 0 {
+		var list []string
+		for _, t := range tags[:min(len(tags), maxTags)] {
+			list = append(list, v.quote(t.Key+"="+t.Value, limit))
+		}
+		if more := len(tags) - maxTags; more > 0 {
+			list = append(list, plural(more, "more tag"))
+		}
+		parts = append(parts, "tags "+strings.Join(list, " "))
+	}
+	return sentenceOf(parts)
+}
+
+// maxTags and maxWith bound what a text lists of one opening.
+const (
+	maxTags = 3
+	maxWith = 5
+)
+
+func sentenceOf(parts []string) string {
+	if len(parts) == 0 {
+		return ""
+	}
+	s := strings.Join(parts, ", ")
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+// together names the rules with which a union crosses the line.
+func (o *opening) together(v voice) string {
+	if !o.Union {
+		return ""
+	}
+	if len(o.With) == 0 {
+		return "It is forbidden only together with the other rules of the same call: their ranges add up."
+	}
+	var list []string
+	for i := range o.With[:min(len(o.With), maxWith)] {
+		w := opening{Result: finding.Result{Finding: finding.Finding{AccountID: o.AccountID, Rule: &o.With[i]}}}
+		rule, err := o.With[i].SecurityGroupRule(o.GroupID, o.AccountID)
+		w.permission, w.ok = rule.Permission, err == nil
+		text := w.what(v, 40) + ", " + w.who(v)
+		if id := o.With[i].SecurityGroupRuleID; id != "" {
+			text = v.id(id) + " (" + text + ")"
+		}
+		list = append(list, text)
+	}
+	if more := len(o.With) - maxWith; more > 0 {
+		list = append(list, plural(more, "more rule"))
+	}
+	return "It is forbidden only together with rules that the group held before the call: their ranges add up. " +
+		"Those were left as they are: " + strings.Join(list, "; ") + "."
+}

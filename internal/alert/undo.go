@@ -1,0 +1,130 @@
+package alert
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+)
+
+// Undo returns the AWS CLI command that puts a rule back exactly as it was, with
+// its description and tags, on one line for a POSIX shell. A person runs it with
+// credentials of the account; sgward's own role cannot.
+//
+// It is "" where no command can restore the rule: the group's id, the region or
+// the direction is not known, or the rule is not one that EC2 could hold. Tags
+// whose keys begin with "aws:" are left out, since only AWS may set them
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html). Text
+// that is not UTF-8 comes back with replacement characters.
+func Undo(accountID, region, groupID string, rule finding.Rule) string {
+	return strings.Join(undoArguments(accountID, region, groupID, rule, ""), " ")
+}
+
+// undoArguments returns the words of Undo's command, quoted for the shell, nil
+// where there is none. Tags are separated by tagBreak, which is white space.
+func undoArguments(accountID, region, groupID string, rule finding.Rule, tagBreak string) []string {
+	args := ruleCommand("authorize", accountID, region, groupID, rule, true)
+	if args == nil {
+		return nil
+	}
+	tags := slices.DeleteFunc(slices.Clone(rule.Tags), ownedByAWS)
+	if len(tags) == 0 {
+		return args
+	}
+	var b strings.Builder
+	b.WriteString(`--tag-specifications '[{"ResourceType":"security-group-rule","Tags":[`)
+	for i, tag := range tags {
+		if i > 0 {
+			b.WriteString("," + tagBreak)
+		}
+		b.WriteString(`{"Key":` + jsonString(tag.Key) + `,"Value":` + jsonString(tag.Value) + `}`)
+	}
+	b.WriteString(`]}]'`)
+	return append(args, b.String())
+}
+
+// ownedByAWS reports whether only AWS can set a tag.
+func ownedByAWS(t secgroup.Tag) bool { return strings.HasPrefix(strings.ToLower(t.Key), "aws:") }
+
+// closeArguments returns the words of the command that closes a rule by hand, if
+// it still is as it was judged.
+func closeArguments(accountID, region, groupID string, rule finding.Rule) []string {
+	return ruleCommand("revoke", accountID, region, groupID, rule, false)
+}
+
+func ruleCommand(verb, accountID, region, groupID string, rule finding.Rule, described bool) []string {
+	r, err := rule.SecurityGroupRule(groupID, accountID)
+	if err != nil || r.Permission.Direction == 0 || !isIdentifier(groupID) || !isIdentifier(region) {
+		return nil
+	}
+	return []string{
+		fmt.Sprintf("aws ec2 %s-security-group-%s", verb, r.Permission.Direction),
+		"--region " + region,
+		"--group-id " + groupID,
+		"--ip-permissions '[" + ipPermission(r, accountID, described) + "]'",
+	}
+}
+
+// ipPermission writes EC2's IpPermission for a rule, in the order of its
+// reference. No character of it means anything within single quotes.
+func ipPermission(r secgroup.Rule, accountID string, described bool) string {
+	p := r.Permission
+	var b strings.Builder
+	b.WriteString(`{"IpProtocol":` + jsonString(string(p.Protocol)))
+	if p.Protocol.HasPorts() || p.Protocol.IsICMP() {
+		from, to := p.FromTo()
+		b.WriteString(`,"FromPort":` + strconv.Itoa(from) + `,"ToPort":` + strconv.Itoa(to))
+	}
+	switch p.Peer.Kind() {
+	case secgroup.CIDRPeerKind:
+		list, field := "Ipv6Ranges", "CidrIpv6"
+		if p.Peer.CIDR().Addr().Is4() {
+			list, field = "IpRanges", "CidrIp"
+		}
+		b.WriteString(`,"` + list + `":[{"` + field + `":` + jsonString(p.Peer.CIDR().String()))
+	case secgroup.PrefixListPeerKind:
+		b.WriteString(`,"PrefixListIds":[{"PrefixListId":` + jsonString(p.Peer.PrefixList()))
+	case secgroup.GroupPeerKind:
+		id, owner := p.Peer.Group()
+		b.WriteString(`,"UserIdGroupPairs":[{"GroupId":` + jsonString(id))
+		// The caller's own account is what EC2 takes when none is named.
+		if owner != "" && owner != accountID {
+			b.WriteString(`,"UserId":` + jsonString(owner))
+		}
+	}
+	if described && r.Description != "" {
+		b.WriteString(`,"Description":` + jsonString(r.Description))
+	}
+	b.WriteString("}]}")
+	return b.String()
+}
+
+// jsonString writes s as a JSON string that survives any shell's single quotes,
+// Slack's markup and a terminal: everything that one of them could take for its
+// own is a \u escape, which JSON turns back into the same character.
+func jsonString(s string) string {
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range s {
+		switch {
+		// Quotes and the backslash of the shells (fish reads \\ within single
+		// quotes), history expansion of csh, and Slack's &, <, >, @ and code.
+		case strings.ContainsRune("\"'\\!&<>@`", r), !unicode.IsPrint(r) && r <= 0xFFFF:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		case !unicode.IsPrint(r):
+			r -= 0x10000
+			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xD800+r>>10, 0xDC00+r&0x3FF)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// fold writes a command over several lines, one option each, as it is pasted.
+func fold(args []string) string { return strings.Join(args, " \\\n  ") }

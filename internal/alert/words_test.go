@@ -1,0 +1,164 @@
+package alert
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+)
+
+func permission(t *testing.T, r finding.Rule) secgroup.Permission {
+	t.Helper()
+	rule, err := r.SecurityGroupRule(testGroup, testAccount)
+	require.NoError(t, err)
+	return rule.Permission
+}
+
+func TestTrafficUsesTheNamesPeopleKnow(t *testing.T) {
+	rule := func(protocol string, from, to int) finding.Rule {
+		return finding.Rule{Direction: "ingress", IPProtocol: protocol, FromPort: &from, ToPort: &to, CidrIPv4: "0.0.0.0/0"}
+	}
+	for want, r := range map[string]finding.Rule{
+		"tcp 3306 (MySQL)":                      rule("tcp", 3306, 3306),
+		"udp 3306":                              rule("udp", 3306, 3306),
+		"tcp 22 (SSH)":                          rule("6", 22, 22),
+		"tcp 27017-27019 (MongoDB)":             rule("tcp", 27017, 27019),
+		"tcp 27018 (MongoDB)":                   rule("tcp", 27018, 27018),
+		"tcp 0-65535 (every TCP port)":          rule("tcp", 0, 65535),
+		"tcp 0":                                 rule("tcp", 0, 0),
+		"tcp 3300-3310 (MySQL 3306 among them)": rule("tcp", 3300, 3310),
+		"tcp 1024-65535 (SQL Server 1433, Oracle 1521, NFS 2049 and 24 more known services among them)": rule("tcp", 1024, 65535),
+		"all traffic (every protocol and port)":                                                         rule("-1", 22, 22),
+		"icmp type 8":                                                                                   rule("icmp", 8, -1),
+		"protocol 50 (ESP)":                                                                             rule("50", -1, -1),
+		"protocol 99":                                                                                   rule("99", -1, -1),
+	} {
+		assert.Equal(t, want, traffic(permission(t, r)))
+	}
+}
+
+func TestServicesAreSoundAndApart(t *testing.T) {
+	all := services()
+	for i, s := range all {
+		assert.True(t, s.protocol.HasPorts() && s.from <= s.to && s.name != "", "%+v", s)
+		for _, o := range all[i+1:] {
+			assert.False(t, s.protocol == o.protocol && s.from <= o.to && o.from <= s.to, "%+v and %+v", s, o)
+		}
+	}
+}
+
+func TestPeersAreSaidInPlainWords(t *testing.T) {
+	v := voice{quote: mailQuote, cite: mailCite}
+	for want, r := range map[string]finding.Rule{
+		"the whole internet (0.0.0.0/0)":                               {CidrIPv4: "0.0.0.0/0"},
+		"the whole internet (0.0.0.0/0) ":                              {CidrIPv4: "1.2.3.4/0"},
+		"the whole IPv6 internet (::/0)":                               {CidrIPv6: "::/0"},
+		"the whole IPv6 internet (2000::/3)":                           {CidrIPv6: "2000::/3"},
+		"4000::/3":                                                     {CidrIPv6: "4000::/3"},
+		"128.0.0.0/1 (2,147,483,648 addresses)":                        {CidrIPv4: "128.0.0.0/1"},
+		"198.51.100.7/32 (one address)":                                {CidrIPv4: "198.51.100.7/32"},
+		"the prefix list pl-0123456789abcdef0":                         {PrefixListID: "pl-0123456789abcdef0"},
+		`the prefix list "pl-1 <!here>"`:                               {PrefixListID: "pl-1 <!here>"},
+		"the security group " + testGroup:                              {ReferencedGroupID: testGroup, ReferencedGroupUserID: testAccount},
+		"the security group " + testGroup + " of account 111122223333": {ReferencedGroupID: testGroup, ReferencedGroupUserID: "111122223333"},
+	} {
+		r.Direction, r.IPProtocol = "ingress", "-1"
+		assert.Equal(t, strings.TrimSpace(want), v.peer(permission(t, r).Peer, testAccount))
+	}
+}
+
+func TestDurationsAreSaidAsPeopleDo(t *testing.T) {
+	for want, seconds := range map[string]float64{
+		"less than 0.1 s": 0.04, "0.1 s": 0.1, "2.4 s": 2.4, "9.9 s": 9.94, "10 s": 9.96, "59 s": 59.4, "1 min 0 s": 59.6,
+		"4 min 10 s": 250, "1 h 0 min": 3600, "3 h 5 min": 3*3600 + 5*60 + 59, "2 d 4 h": 52*3600 + 1,
+	} {
+		assert.Equal(t, want, duration(seconds))
+	}
+	assert.Equal(t, "less than 0.1 s", duration(-5), "clocks differ")
+	assert.NotEmpty(t, duration(math.MaxFloat64))
+}
+
+func TestGroupedTextsStandOnceBehindTheirNumbers(t *testing.T) {
+	assert.Equal(t, []string{"1-2, 4: a", "3: b"}, grouped([][]string{{"a"}, {"a", "a"}, {"b"}, {"a"}}))
+	assert.Equal(t, []string{"a"}, grouped([][]string{{"a"}, {"a"}}))
+	assert.Equal(t, []string{"a", "2: b"}, grouped([][]string{{"a"}, {"a", "b"}}))
+	assert.Empty(t, grouped(nil))
+}
+
+func TestLinksFollowTheRegionsPartition(t *testing.T) {
+	for region, host := range map[string]string{
+		"us-east-1": "console.aws.amazon.com", "eu-central-1": "console.aws.amazon.com", "ap-southeast-7": "console.aws.amazon.com",
+		"us-gov-west-1": "console.amazonaws-us-gov.com", "us-gov-east-1": "console.amazonaws-us-gov.com",
+		"cn-north-1": "console.amazonaws.cn", "cn-northwest-1": "console.amazonaws.cn",
+	} {
+		assert.Equal(t, "https://"+host+"/ec2/home?region="+region+"#SecurityGroup:groupId="+testGroup, groupURL(region, testGroup))
+		assert.Equal(t, "https://"+host+"/cloudtrailv2/home?region="+region+"#/events/"+testEvent, eventURL(region, testEvent))
+	}
+	for _, region := range []string{"", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1", "moon", "us-east-1/../x", "us-east-1#"} {
+		assert.Empty(t, groupURL(region, testGroup), region)
+		assert.Empty(t, groupARN(testAccount, region, testGroup), region)
+	}
+	assert.Empty(t, groupURL("us-east-1", "sg-1|x>"))
+	assert.Empty(t, eventURL("us-east-1", ""))
+	assert.Equal(t, "arn:aws-cn:ec2:cn-north-1:123456789012:security-group/"+testGroup, groupARN(testAccount, "cn-north-1", testGroup))
+	assert.Equal(t, "arn:aws-us-gov:ec2:us-gov-west-1:123456789012:security-group/"+testGroup, groupARN(testAccount, "us-gov-west-1", testGroup))
+}
+
+func TestActorsAreNamedByWhatTheyCannotChoose(t *testing.T) {
+	say := func(a finding.Actor) string {
+		return actor(voice{quote: mailQuote, cite: mailCite}, finding.Event{Actor: a}, 100)[0]
+	}
+	role := "arn:aws:iam::123456789012:role/teams/Developer"
+	session := "arn:aws:sts::123456789012:assumed-role/Developer/alice"
+	for want, a := range map[string]finding.Actor{
+		`The role "` + role + `", session "alice" (a name that the caller chose).`: {Type: "AssumedRole", ARN: session, SessionIssuerARN: role},
+		`The role "Developer", session "alice" (a name that the caller chose).`:    {Type: "AssumedRole", ARN: session},
+		`"arn:aws:iam::123456789012:user/bob".`:                                    {Type: "IAMUser", ARN: "arn:aws:iam::123456789012:user/bob"},
+		`The account's ROOT user, "arn:aws:iam::123456789012:root".`:               {Type: "Root", ARN: "arn:aws:iam::123456789012:root"},
+		`The AWS service "autoscaling.amazonaws.com".`:                             {Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"},
+		`The role "` + role + `", through "cloudformation.amazonaws.com".`:         {SessionIssuerARN: role, InvokedBy: "cloudformation.amazonaws.com"},
+		`The record does not say who made the call.`:                               {},
+		`A caller of type WebIdentityUser whom the record does not name.`:          {Type: "WebIdentityUser"},
+	} {
+		assert.Equal(t, want, say(a))
+	}
+}
+
+func TestARetryDoesNotLie(t *testing.T) {
+	say := func(outcome finding.Outcome, try, tries int, earlier bool) string {
+		a := alertOf(result(outcome, tcp(22, "0.0.0.0/0")))
+		a.Try, a.Tries, a.Findings[0].MaybeEarlier = try, tries, earlier
+		return strings.Join(strings.Fields(messageOf(t, a).Email), " ")
+	}
+	text := say(finding.OutcomeAlreadyClosed, 3, 5, true)
+	assert.Contains(t, text, "An earlier try of sgward may have closed it (this was try 3 of 5), or someone else.")
+	assert.NotContains(t, text, "sgward closed it")
+	text = say(finding.OutcomeAlreadyClosed, 1, 5, false)
+	assert.Contains(t, text, "Someone or something else had removed it")
+	assert.NotContains(t, text, "earlier try")
+	assert.Contains(t, say(finding.OutcomeFailed, 2, 5, false), "This was try 2 of 5; sgward will try again.")
+	assert.Contains(t, say(finding.OutcomeFailed, 5, 5, false), "the last try, try 5 of 5: nothing will try again")
+	assert.NotContains(t, say(finding.OutcomeFailed, 0, 0, false), "try again.")
+	for _, try := range []int{2, 5} {
+		assert.NotContains(t, say(finding.OutcomeFailed, try, 5, false), "the rule is gone")
+	}
+}
+
+func TestWhatToReadComesInItsOrder(t *testing.T) {
+	for _, s := range scenarios() {
+		last := -1
+		text := messageOf(t, s.alert).Email
+		for _, title := range []string{"\nWHAT WAS DONE\n", "\nWHO DID IT\n", "\nWHAT WAS EXPOSED\n", "\nUNDO\n", "\nIF THIS IS MEANT TO BE OPEN\n", "\nLINKS\n"} {
+			if i := strings.Index(text, title); i >= 0 {
+				assert.Greater(t, i, last, "%s in %s", title, s.name)
+				last = i
+			}
+		}
+		assert.Positive(t, last, s.name)
+	}
+}

@@ -1,0 +1,249 @@
+package remediation
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// Message is one Detection and what the queue says of its delivery.
+type Message struct {
+	Detection finding.Detection
+	// Try and Tries say which delivery this is and after how many the message goes
+	// to the dead letters. Zero means not known.
+	Try, Tries int
+}
+
+func (m Message) lastTry() bool { return m.Tries > 0 && m.Try >= m.Tries }
+
+// delivery is a message being worked on.
+type delivery struct {
+	Message
+	changes []*change
+	err     error // why the message has to come again
+}
+
+// open reports whether a finding still has no outcome.
+func (d *delivery) open() bool {
+	for _, c := range d.changes {
+		if c.open() {
+			return true
+		}
+	}
+	return false
+}
+
+// change is what one event made in one group: its rules are judged together.
+type change struct {
+	*delivery
+	account, region string
+	group           policy.Group
+	actor           policy.Actor
+	items           []*item
+	// whole is set where the event does not tell the rules: everything that the
+	// group holds is judged, and nobody knows who made which rule.
+	whole bool
+	// sibling is, for a whole group, the change that holds the rules the event tells.
+	sibling *change
+	// notes say what could not be read, for the reasons of what stays unknown.
+	notes []string
+}
+
+func (c *change) open() bool {
+	for _, it := range c.items {
+		if !it.settled {
+			return true
+		}
+	}
+	return false
+}
+
+// age is how long ago the event happened.
+func (c *change) age(now time.Time) time.Duration { return now.Sub(c.Detection.Event.EventTime) }
+
+// sight is what a read of the group shows of an item's rule.
+type sight uint8
+
+const (
+	unseen sight = iota // neither its id nor its values
+	seen                // a rule with exactly its values
+	edited              // its id with other values
+)
+
+// item is one finding on its way from detect's word to an outcome.
+type item struct {
+	found   finding.Finding // as detect told it
+	eventID string
+	// rule is what is judged and closed; zero for the finding of a whole group.
+	rule      secgroup.Rule
+	judgement policy.Judgement
+	// fromGroup is set where the verdict needs the group's word that it holds the
+	// rule: its direction or its peer is not wholly known, or other rules have a part.
+	fromGroup bool
+	sight     sight
+	present   secgroup.Rule // as the group shows it, unless unseen
+
+	settled bool
+	outcome finding.Outcome // "" for a rule that is compliant: nobody hears of it
+	at      time.Time
+	err     error
+	retry   bool // the message has to come again for it
+	loud    bool // people hear of it before the last try
+}
+
+// comply settles an item that needs nothing.
+func (it *item) comply() { it.settled = true }
+
+// conclude settles an item with an outcome that is no failure.
+func (it *item) conclude(outcome finding.Outcome, at time.Time) {
+	it.settled, it.outcome, it.at = true, outcome, at
+}
+
+// close settles an item with what became of its opening.
+func (it *item) close(c Closing) {
+	it.rule = c.Rule
+	if c.Outcome == finding.OutcomeFailed {
+		it.fail(c.Err, c.At)
+		return
+	}
+	it.conclude(c.Outcome, c.At)
+}
+
+// fail settles an item that could not be brought to an end. The message comes
+// again; people are told at once only where trying again is not likely to help.
+func (it *item) fail(err error, at time.Time) {
+	it.conclude(finding.OutcomeFailed, at)
+	it.err, it.retry, it.loud = err, true, !isTransient(err)
+}
+
+// giveUp settles an item with which no other try could do better.
+func (it *item) giveUp(err error, at time.Time) {
+	it.conclude(finding.OutcomeFailed, at)
+	it.err, it.loud = err, true
+}
+
+// settleBy gives an item the outcome of its verdict, where that is not to revoke.
+func (it *item) settleBy(v policy.Verdict, at time.Time) {
+	switch v {
+	case policy.Compliant:
+		it.comply()
+	case policy.Exempt:
+		it.conclude(finding.OutcomeExempt, at)
+	default: // alert; undetermined alerts as well, and nothing else does anything
+		it.conclude(finding.OutcomeAlerted, at)
+	}
+}
+
+// identity is what makes the item's rule unique within its group.
+func (it *item) identity() secgroup.Permission { return identity(it.rule.Permission) }
+
+// ownRevoke reports that the rule is to be closed whatever else the group holds.
+func (it *item) ownRevoke() bool {
+	return it.judgement.Verdict == policy.Revoke && !it.judgement.Union
+}
+
+// open reads a message into changes, one for each group and one more for a group
+// whose rules the event does not tell. An error names the part that is not sound.
+func (b *batch) open(m Message) (*delivery, error) {
+	d := &delivery{Message: m}
+	type key struct {
+		account, region, groupID, groupName string
+		whole                               bool
+	}
+	byKey := map[key]*change{}
+	event := m.Detection.Event
+	for i, f := range m.Detection.Findings {
+		k := key{cmp.Or(f.AccountID, event.AccountID), cmp.Or(f.Region, event.Region), f.GroupID, f.GroupName, f.Rule == nil}
+		c := byKey[k]
+		if c == nil {
+			c = &change{
+				delivery: d, account: k.account, region: k.region, whole: k.whole,
+				group: policy.Group{ID: f.GroupID, Name: f.GroupName, VPCID: f.VPCID},
+			}
+			if !c.whole {
+				c.actor = event.Actor.Subject()
+			}
+			byKey[k] = c
+			d.changes = append(d.changes, c)
+		}
+		it := &item{found: f, eventID: event.EventID, fromGroup: f.Rule == nil}
+		if f.Rule != nil {
+			rule, err := f.Rule.SecurityGroupRule(f.GroupID, k.account)
+			if err != nil {
+				return nil, fmt.Errorf("reading findings[%d].rule: %w", i, err)
+			}
+			it.rule = rule
+		}
+		c.items = append(c.items, it)
+	}
+	for k, c := range byKey {
+		if k.whole {
+			k.whole = false
+			c.sibling = byKey[k]
+		}
+	}
+	return d, nil
+}
+
+// What no try of this function can do better.
+var (
+	errElsewhere = errors.New("the group is of another account or region than this function")
+	errNoGroup   = errors.New("the event does not name the group")
+)
+
+// weigh judges a change by the event alone and settles what that settles. It
+// returns the items that are to be closed at once; what is left open is read.
+func (b *batch) weigh(c *change) (atOnce []*item) {
+	elsewhere := c.account != b.account && b.account != "" || c.region != b.Region
+	if c.whole {
+		b.weighWhole(c, elsewhere)
+		return nil
+	}
+	req := policy.Request{
+		Time: b.now, AccountID: c.account, Region: c.region, Actor: c.actor, Group: c.group, Rules: c.rules(),
+	}
+	const readable = ^policy.NeedActor
+	for i, j := range b.Policy.Evaluate(req) {
+		it := c.items[i]
+		it.judgement = j
+		it.fromGroup = it.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
+		settled := j.Verdict != policy.Revoke && j.Needs&readable == 0 && !j.Union
+		switch {
+		case settled:
+			it.settleBy(j.Verdict, b.now)
+		case elsewhere:
+			it.giveUp(errElsewhere, b.now)
+		case c.group.ID == "" && c.group.Name == "":
+			it.giveUp(errNoGroup, b.now)
+		case it.ownRevoke() && j.Needs == 0 && c.group.ID != "" && it.rule.Permission.Direction != 0 && !it.found.FromRequest:
+			atOnce = append(atOnce, it)
+		}
+	}
+	return atOnce
+}
+
+// weighWhole settles the finding of a group that cannot be read from here. People
+// get detect's word for it.
+func (b *batch) weighWhole(c *change, elsewhere bool) {
+	for _, it := range c.items {
+		switch {
+		case c.group.ID == "" && c.group.Name == "":
+			it.conclude(finding.OutcomeAlerted, b.now)
+		case elsewhere:
+			it.giveUp(errElsewhere, b.now)
+		}
+	}
+}
+
+func (c *change) rules() []secgroup.Rule {
+	out := make([]secgroup.Rule, len(c.items))
+	for i, it := range c.items {
+		out[i] = it.rule
+	}
+	return out
+}

@@ -1,0 +1,85 @@
+package remediation
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// The EC2 error codes that decide what is done next
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
+
+// errorCode returns EC2's code for an error, or "" for one that is not EC2's
+// answer: a broken connection, a deadline.
+func errorCode(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// errorMessage returns EC2's own words where there are any, else the error's.
+func errorMessage(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorMessage() != "" {
+		return api.ErrorMessage()
+	}
+	return err.Error()
+}
+
+// isPermissionNotFound reports that a group does not hold a permission of the
+// call. Which one, where the call had several, EC2 does not say. The second code
+// is what some implementations of the API answer.
+func isPermissionNotFound(err error) bool {
+	switch errorCode(err) {
+	case "InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound":
+		return true
+	default:
+		return false
+	}
+}
+
+// isGroupNotFound reports that the group is gone, and with it all of its rules.
+func isGroupNotFound(err error) bool {
+	switch errorCode(err) {
+	case "InvalidGroup.NotFound", "InvalidGroupId.NotFound":
+		return true
+	default:
+		return false
+	}
+}
+
+// isDenied reports that the caller may not do this: its own policy, a service
+// control policy or a resource policy stands in the way.
+func isDenied(err error) bool {
+	switch errorCode(err) {
+	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure":
+		return true
+	default:
+		return false
+	}
+}
+
+// isTransient reports that the same call may well succeed later: throttling,
+// faults of the service, and everything that is no answer at all. The SDK has
+// retried these already by the time they are seen here.
+func isTransient(err error) bool {
+	code := errorCode(err)
+	switch code {
+	case "":
+		return true
+	case "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException", "SlowDown",
+		"BandwidthLimitExceeded", "InternalError", "InternalFailure", "InternalServerError",
+		"Unavailable", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException":
+		return true
+	}
+	if strings.HasPrefix(code, "Throttl") {
+		return true
+	}
+	var answer interface{ HTTPStatusCode() int }
+	return errors.As(err, &answer) &&
+		(answer.HTTPStatusCode() >= http.StatusInternalServerError || answer.HTTPStatusCode() == http.StatusTooManyRequests)
+}

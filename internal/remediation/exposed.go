@@ -1,0 +1,83 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"sgward/internal/finding"
+)
+
+const (
+	// maxInterfaces bounds what an alert says of one group.
+	maxInterfaces = 20
+	// maxExposedGroups bounds how many groups of one event are looked into.
+	maxExposedGroups = 3
+	// exposureTime is what looking may take of an alert's time.
+	exposureTime = 2 * time.Second
+)
+
+// expose adds to an alert what its openings led to: the network interfaces in
+// their groups. It is context for people, read after the revoke; where it cannot be
+// had the alert says why and goes out without.
+func (b *batch) expose(ctx context.Context, a *finding.Alert) {
+	var groups []string
+	for _, r := range a.Findings {
+		switch r.Outcome {
+		case finding.OutcomeAlerted, finding.OutcomeExempt:
+			continue // nobody closes these, and the group may be anything
+		}
+		if r.GroupID != "" && r.AccountID == a.Event.AccountID && !slices.Contains(groups, r.GroupID) && len(groups) < maxExposedGroups {
+			groups = append(groups, r.GroupID)
+		}
+	}
+	if len(groups) == 0 {
+		return
+	}
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*exposureTime {
+		a.ExposedError = "not read: too little time was left"
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, exposureTime)
+	defer cancel()
+	for _, id := range groups {
+		found, err := readInterfaces(ctx, b.EC2, id)
+		if err != nil {
+			a.ExposedError = err.Error()
+			b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", errorCode(err), "error", err.Error())
+			return
+		}
+		a.Exposed = append(a.Exposed, found...)
+	}
+}
+
+// readInterfaces reads which network interfaces use a group.
+func readInterfaces(ctx context.Context, client InterfaceReader, groupID string) ([]finding.Interface, error) {
+	out, err := client.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{
+		Filters:    []types.Filter{{Name: aws.String("group-id"), Values: []string{groupID}}},
+		MaxResults: aws.Int32(maxInterfaces),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading the network interfaces of %s: %w", groupID, err)
+	}
+	var found []finding.Interface
+	for _, n := range out.NetworkInterfaces {
+		i := finding.Interface{
+			ID: aws.ToString(n.NetworkInterfaceId), GroupID: groupID,
+			PrivateIP: aws.ToString(n.PrivateIpAddress), Description: aws.ToString(n.Description),
+		}
+		if n.Association != nil {
+			i.PublicIP = aws.ToString(n.Association.PublicIp)
+		}
+		if n.Attachment != nil {
+			i.InstanceID = aws.ToString(n.Attachment.InstanceId)
+		}
+		found = append(found, i)
+	}
+	return found, nil
+}

@@ -1,0 +1,339 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// groupWork brings the changes of one group to an end, those whose verdict needs
+// the group itself. One goroutine works on it.
+type groupWork struct {
+	*batch
+	changes  []*change
+	group    policy.Group // TagsKnown is set once it has been read
+	held     []secgroup.Rule
+	absent   bool // the group is not there
+	patience []time.Duration
+	// closed holds the items whose rules are closed, or would be, by identity. They
+	// are no part of what the group holds, even where a read still shows them.
+	closed map[secgroup.Permission]*item
+}
+
+func (w *groupWork) run(ctx context.Context) {
+	for {
+		if err := w.read(ctx); err != nil {
+			w.unreadable(ctx, err)
+			return
+		}
+		// What is forbidden on its own does not wait for a read that shows the rest.
+		w.closeOwn(ctx)
+		if !w.tooEarly() || !w.wait(ctx) {
+			break
+		}
+	}
+	for _, c := range w.changes {
+		c.expand(w.held)
+		c.takePresent(w.Now())
+	}
+	w.closeOwn(ctx)
+	// The rest depends on what the group holds together: call by call, the newest
+	// first, as it was the newest that crossed the line.
+	slices.SortStableFunc(w.changes, func(a, b *change) int {
+		return b.Detection.Event.EventTime.Compare(a.Detection.Event.EventTime)
+	})
+	for _, c := range w.changes {
+		w.finish(ctx, c)
+	}
+}
+
+// unreadable fails all that is open: without the group there is no verdict.
+func (w *groupWork) unreadable(ctx context.Context, err error) {
+	w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", errorCode(err), "error", err.Error())
+	for _, c := range w.changes {
+		c.failOpen(err, w.Now())
+	}
+}
+
+func (c *change) failOpen(err error, at time.Time) {
+	for _, it := range c.items {
+		if !it.settled {
+			it.fail(err, at)
+		}
+	}
+}
+
+// read reads the group and notes what it shows of every change.
+func (w *groupWork) read(ctx context.Context) error {
+	w.absent = false
+	if w.group.ID == "" {
+		group, err := readGroup(ctx, w.EC2, w.group)
+		if errors.Is(err, errNoSuchGroup) {
+			w.absent = true
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		w.group = group
+		for _, c := range w.changes {
+			c.resolve(group.ID)
+		}
+	}
+	held, err := listRules(ctx, w.EC2, w.group.ID)
+	if err != nil {
+		return err
+	}
+	w.held = held
+	for _, c := range w.changes {
+		c.lookFor(held)
+	}
+	return nil
+}
+
+// resolve writes the group's id where an event had only its name.
+func (c *change) resolve(groupID string) {
+	c.group.ID = groupID
+	for _, it := range c.items {
+		it.found.GroupID, it.rule.GroupID = groupID, groupID
+	}
+}
+
+// remember notes the items whose rules are closed, or would be.
+func (w *groupWork) remember(items []*item) {
+	for _, it := range items {
+		switch it.outcome {
+		case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed, finding.OutcomeWouldRevoke:
+			if _, known := w.closed[it.identity()]; !known {
+				w.closed[it.identity()] = it
+			}
+		}
+	}
+}
+
+// closeOwn judges what is open in every change and closes, in one call for each
+// direction, what is forbidden whatever else the group holds. Nothing else is
+// settled yet: closing these changes what the group holds.
+func (w *groupWork) closeOwn(ctx context.Context) {
+	if w.absent {
+		return
+	}
+	var own []*item
+	for _, c := range w.changes {
+		shown, loose := c.parts(w.Now())
+		if !w.judge(ctx, c, shown) || !w.judge(ctx, c, loose) {
+			continue
+		}
+		for _, it := range slices.Concat(shown, loose) {
+			if it.ownRevoke() {
+				own = append(own, it)
+			}
+		}
+	}
+	w.close(ctx, own)
+	for _, it := range own {
+		if it.isEdit() && it.sight == edited && it.outcome == finding.OutcomeAlreadyClosed {
+			it.takePresent() // EC2's own word that the edit's values are gone
+		}
+	}
+}
+
+// parts returns the open items that the group is seen to hold, and those that can
+// be judged and closed without: compare-and-revoke removes nothing but what was
+// judged. The rest waits for finish.
+func (c *change) parts(now time.Time) (shown, loose []*item) {
+	young := c.age(now) < lagWindow
+	for _, it := range c.items {
+		switch {
+		case it.settled:
+		case it.sight == seen:
+			shown = append(shown, it)
+		case it.sight == unseen && !it.fromGroup:
+			loose = append(loose, it)
+		case it.sight == edited && it.rule.Permission.Direction != 0 && (young || !it.fromGroup):
+			// Either the read lags behind the edit, or there was another one since.
+			loose = append(loose, it)
+		}
+	}
+	return shown, loose
+}
+
+// close closes items' rules and settles them.
+func (w *groupWork) close(ctx context.Context, items []*item) {
+	w.closeItems(ctx, items)
+	w.remember(items)
+}
+
+// judge gives items of one change the verdict on them together, with what else the
+// group holds. It reports whether it could; if not, the change is settled, or the
+// group turned out to be gone.
+func (w *groupWork) judge(ctx context.Context, c *change, items []*item) bool {
+	judgements, err := w.evaluate(ctx, c, items)
+	if errors.Is(err, errNoSuchGroup) {
+		w.absent = true
+		return false
+	}
+	if err != nil {
+		w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", errorCode(err), "error", err.Error())
+		c.failOpen(err, w.Now())
+		return false
+	}
+	for i, j := range judgements {
+		items[i].judgement = j
+	}
+	return true
+}
+
+// evaluate judges items of one change together and reads what the policy asks for
+// beyond rules.
+func (w *groupWork) evaluate(ctx context.Context, c *change, items []*item) ([]policy.Judgement, error) {
+	if len(items) == 0 {
+		return nil, nil
+	}
+	req := policy.Request{
+		Time: w.now, AccountID: c.account, Region: c.region, Actor: c.actor, Group: w.known(c),
+		Standing: w.standing(c), StandingKnown: true,
+	}
+	for _, it := range items {
+		req.Rules = append(req.Rules, it.rule)
+	}
+	for {
+		judgements := w.Policy.Evaluate(req)
+		var needs policy.Needs
+		for _, j := range judgements {
+			needs |= j.Needs
+		}
+		switch {
+		case needs&(policy.NeedVPC|policy.NeedGroupTags) != 0 && !w.group.TagsKnown:
+			group, err := readGroup(ctx, w.EC2, w.group)
+			if err != nil {
+				return nil, err
+			}
+			w.group, req.Group = group, group
+		case needs&policy.NeedPrefixList != 0 && req.PrefixLists == nil:
+			var err error
+			if req.PrefixLists, c.notes, err = w.lists.of(ctx, slices.Concat(req.Rules, req.Standing)); err != nil {
+				return nil, err
+			}
+		default:
+			return judgements, nil
+		}
+	}
+}
+
+// known is the group as far as it is known: as read, else as the event names it.
+func (w *groupWork) known(c *change) policy.Group {
+	if w.group.TagsKnown {
+		return w.group
+	}
+	return c.group
+}
+
+// standing returns the rules that the group held without the change's: the read
+// ones less those, less what has been closed.
+func (w *groupWork) standing(c *change) []secgroup.Rule {
+	ids, values := map[string]bool{}, map[secgroup.Permission]bool{}
+	for _, it := range c.items {
+		ids[it.rule.ID] = true
+		values[it.identity()] = true
+	}
+	var out []secgroup.Rule
+	for _, r := range w.held {
+		p := identity(r.Permission)
+		if _, closed := w.closed[p]; !closed && !values[p] && (r.ID == "" || !ids[r.ID]) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// finish settles what is left of a change.
+func (w *groupWork) finish(ctx context.Context, c *change) {
+	for _, it := range c.items {
+		// Another message had the same rule closed.
+		if twin := w.closed[it.identity()]; !it.settled && it.sight == seen && twin != nil {
+			it.judgement = twin.judgement
+			it.conclude(twin.outcome, twin.at)
+		}
+	}
+	shown, loose := c.parts(w.Now())
+	if w.absent || !w.judge(ctx, c, shown) {
+		w.finishAbsent(c)
+		return
+	}
+	var crossing []*item
+	for _, it := range shown {
+		switch v := it.judgement.Verdict; {
+		case v == policy.Revoke && (!it.judgement.Union || !c.whole):
+			crossing = append(crossing, it)
+		case v == policy.Revoke:
+			// Which call crossed the line is not known: people decide what stays.
+			it.conclude(finding.OutcomeAlerted, w.now)
+		default:
+			it.settleBy(v, w.now)
+		}
+	}
+	w.close(ctx, crossing)
+	for _, it := range loose {
+		if it.judgement.Union || it.judgement.Needs&policy.NeedStanding != 0 {
+			it.fromGroup = true // as it turned out
+		}
+		if !it.fromGroup {
+			it.settleBy(it.judgement.Verdict, w.now)
+		}
+	}
+	w.finishUnseen(ctx, c, shown)
+}
+
+// finishUnseen settles the items whose rules the group would have to show and
+// does not. While reads may lag behind, the message has to come again. After that
+// the rule is gone; people hear of it if the policy would have minded, together
+// with the change's rules that the group showed.
+func (w *groupWork) finishUnseen(ctx context.Context, c *change, shown []*item) {
+	var gone []*item
+	for _, it := range c.items {
+		switch {
+		case it.settled:
+		case it.lagging(c.age(w.Now())):
+			it.fail(errLagging, w.Now())
+		default:
+			gone = append(gone, it)
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	judgements, err := w.evaluate(ctx, c, slices.Concat(gone, shown))
+	if err != nil {
+		c.failOpen(err, w.Now())
+		return
+	}
+	for i, it := range gone {
+		it.judgement = judgements[i]
+		switch it.judgement.Verdict {
+		case policy.Compliant, policy.Exempt:
+			it.settleBy(it.judgement.Verdict, w.now)
+		default:
+			it.conclude(finding.OutcomeAlreadyClosed, w.Now())
+		}
+	}
+}
+
+// finishAbsent settles what is open of a group that is not there: nothing of it is
+// reachable. A group just made may not be listed yet.
+func (w *groupWork) finishAbsent(c *change) {
+	for _, it := range c.items {
+		switch {
+		case it.settled:
+		case c.age(w.Now()) < lagWindow:
+			it.fail(errNoSuchGroup, w.Now())
+		default:
+			it.conclude(finding.OutcomeAlreadyClosed, w.Now())
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package remediation
+
+import (
+	"errors"
+	"slices"
+
+	"sgward/internal/secgroup"
+)
+
+// maxRulesPerCall bounds one revoke call. EC2 states no limit for it; a group
+// holds at most 1,000 rules by quota, and a request of 500 stays under 100 KB.
+const maxRulesPerCall = 500
+
+// Opening is a rule that is to be closed. Its Permission is what was judged; the
+// rule's id, description and tags take no part in closing it.
+type Opening struct {
+	Rule secgroup.Rule
+	// EventID names the CloudTrail event that brought it up, for the log. Empty
+	// where no event did.
+	EventID string
+}
+
+// check says what an opening lacks to be closed.
+func (o Opening) check() error {
+	switch p := o.Rule.Permission; {
+	case o.Rule.GroupID == "":
+		return errors.New("closing rule: its group is not known")
+	case p.Direction != secgroup.Ingress && p.Direction != secgroup.Egress:
+		return errors.New("closing rule: its direction is not known")
+	case p.Protocol == "" || p.Peer.Kind() == secgroup.NoPeer:
+		return errors.New("closing rule: its protocol or peer is not known")
+	default:
+		return nil
+	}
+}
+
+// Plan is what to send to EC2 to close some openings.
+type Plan struct{ Calls []Call }
+
+// Call is one revoke call: rules of one group in one direction, no two of them
+// with equal permissions.
+type Call struct {
+	GroupID   string
+	Direction secgroup.Direction
+	Rules     []secgroup.Rule
+	EventIDs  []string // of the openings behind Rules, without repeats
+}
+
+// NewPlan gathers openings into as few calls as EC2's API allows: one for each
+// group and direction, of at most 500 rules. Openings with equal permissions are
+// one rule. Calls and rules keep the order in which the openings came. An opening
+// whose group, direction, protocol or peer is not known is in no call.
+func NewPlan(openings []Opening) Plan {
+	type place struct {
+		groupID   string
+		direction secgroup.Direction
+	}
+	type spot struct {
+		place
+		permission secgroup.Permission
+	}
+	var plan Plan
+	last := map[place]int{}   // the call that is being filled
+	planned := map[spot]int{} // the call that holds a permission
+	for _, o := range openings {
+		if o.check() != nil {
+			continue
+		}
+		at := place{o.Rule.GroupID, o.Rule.Permission.Direction}
+		i, known := planned[spot{at, identity(o.Rule.Permission)}]
+		if !known {
+			if i, known = last[at]; !known || len(plan.Calls[i].Rules) == maxRulesPerCall {
+				i = len(plan.Calls)
+				plan.Calls = append(plan.Calls, Call{GroupID: at.groupID, Direction: at.direction})
+				last[at] = i
+			}
+			plan.Calls[i].Rules = append(plan.Calls[i].Rules, o.Rule)
+			planned[spot{at, identity(o.Rule.Permission)}] = i
+		}
+		if call := &plan.Calls[i]; o.EventID != "" && !slices.Contains(call.EventIDs, o.EventID) {
+			call.EventIDs = append(call.EventIDs, o.EventID)
+		}
+	}
+	return plan
+}

@@ -1,0 +1,164 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// alertReserve is kept of an invocation's time for telling people. Of short
+// invocations it is a quarter.
+const alertReserve = 6 * time.Second
+
+// Config is what a Remediator works with. All fields must be set but Now.
+type Config struct {
+	// EC2 is the API of Region.
+	EC2    EC2
+	Region string
+	Policy *policy.Policy
+	Mode   finding.Mode
+	// Publish sends one alert. An error brings the message back.
+	Publish func(context.Context, finding.Alert) error
+	Logger  *slog.Logger
+	// Now tells the time; nil is time.Now.
+	Now func() time.Time
+}
+
+// Remediator brings detections to an end: it judges again, closes what is
+// forbidden and tells people. It is safe for concurrent use.
+type Remediator struct {
+	Config
+	closer *Closer
+}
+
+// New makes a Remediator. The error names the field that is missing or wrong.
+func New(c Config) (*Remediator, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	switch {
+	case c.EC2 == nil, c.Policy == nil, c.Publish == nil, c.Logger == nil:
+		return nil, errors.New("making remediator: EC2, Policy, Publish and Logger must be set")
+	case c.Region == "":
+		return nil, errors.New("making remediator: Region must be set")
+	case c.Mode != finding.Observe && c.Mode != finding.Enforce:
+		return nil, fmt.Errorf("making remediator: mode %q: want observe or enforce", c.Mode)
+	}
+	return &Remediator{c, &Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
+}
+
+// batch is one Remediate.
+type batch struct {
+	*Remediator
+	account string
+	now     time.Time
+	lists   *prefixLists
+}
+
+// Remediate brings messages to an end and returns, in the same order, why one has
+// to come again; nil for a message that is done. accountID is the account whose
+// credentials EC2 works with, "" where it is not known; findings of other accounts
+// and regions cannot be acted on, and the alert says so.
+//
+// What the events alone settle is closed first, in one call for each group and
+// direction over all messages, and told; then groups are read for the rest.
+func (r *Remediator) Remediate(ctx context.Context, accountID string, messages []Message) []error {
+	b := &batch{
+		Remediator: r, account: accountID, now: r.Now(),
+		lists: &prefixLists{client: r.EC2, read: map[string]prefixList{}},
+	}
+	errs := make([]error, len(messages))
+	deliveries := make([]*delivery, len(messages))
+	var atOnce []*item
+	var changes []*change
+	for i, m := range messages {
+		d, err := b.open(m)
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		deliveries[i] = d
+		for _, c := range d.changes {
+			atOnce = append(atOnce, b.weigh(c)...)
+			changes = append(changes, c)
+		}
+	}
+
+	acting, cancel := keepReserve(ctx)
+	defer cancel()
+	b.closeItems(acting, atOnce)
+	told := make([]bool, len(messages))
+	tell := func(ready func(*delivery) bool) {
+		forEach(len(messages), func(i int) {
+			if d := deliveries[i]; d != nil && !told[i] && ready(d) {
+				told[i] = true
+				errs[i] = b.tell(ctx, d)
+			}
+		})
+	}
+	tell(func(d *delivery) bool { return !d.open() })
+	b.readAndClose(acting, changes)
+	tell(func(*delivery) bool { return true })
+	return errs
+}
+
+// keepReserve ends early enough before ctx does for the alerts to go out.
+func keepReserve(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(alertReserve, time.Until(deadline)/4)))
+}
+
+// closeItems closes the rules of items and settles these with what became of them.
+func (b *batch) closeItems(ctx context.Context, items []*item) {
+	for i, closing := range b.closer.Close(ctx, openings(items)) {
+		items[i].close(closing)
+	}
+}
+
+func openings(items []*item) []Opening {
+	out := make([]Opening, len(items))
+	for i, it := range items {
+		out[i] = Opening{Rule: it.rule, EventID: it.eventID}
+	}
+	return out
+}
+
+// readAndClose reads the groups of all changes that are still open and brings
+// those to an end, one worker a group.
+func (b *batch) readAndClose(ctx context.Context, changes []*change) {
+	type place struct{ groupID, groupName string }
+	var works []*groupWork
+	at := map[place]*groupWork{}
+	for _, c := range changes {
+		if !c.open() {
+			continue
+		}
+		p := place{groupID: c.group.ID}
+		if p.groupID == "" {
+			p.groupName = c.group.Name
+		}
+		w := at[p]
+		if w == nil {
+			w = &groupWork{batch: b, group: c.group, patience: slices.Clone(patience), closed: map[secgroup.Permission]*item{}}
+			at[p] = w
+			works = append(works, w)
+		}
+		w.changes = append(w.changes, c)
+	}
+	for _, c := range changes { // rules that are dealt with already
+		if w := at[place{groupID: c.group.ID}]; w != nil {
+			w.remember(c.items)
+		}
+	}
+	forEach(len(works), func(i int) { works[i].run(ctx) })
+}

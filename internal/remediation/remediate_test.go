@@ -1,0 +1,435 @@
+package remediation_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/remediation"
+)
+
+func TestOneCallClosesWhatACompleteEventTells(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		opening := in(3306, "0.0.0.0/0")
+		opening.Description = aws.String("a database")
+		m := s.open(groupA, opening)
+		id := m.Detection.Findings[0].Rule.SecurityGroupRuleID
+		time.Sleep(1500 * time.Millisecond)
+
+		s.done(m)
+
+		assert.Empty(t, s.cloud.rules(groupA))
+		assert.Equal(t, 1, s.cloud.revokes())
+		assert.Zero(t, s.cloud.reads())
+		a := s.alert()
+		assert.Equal(t, finding.DecisionRevoke, a.Decision)
+		assert.Equal(t, finding.Enforce, a.Mode)
+		assert.Equal(t, s.policy.Digest(), a.PolicyDigest)
+		assert.Equal(t, [2]int{1, 5}, [2]int{a.Try, a.Tries})
+		r := only(t, a)
+		assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
+		assert.Equal(t, id, r.Rule.SecurityGroupRuleID)
+		assert.Equal(t, "a database", r.Rule.Description)
+		assert.Equal(t, "high", r.Severity)
+		assert.Equal(t, "database", r.StatementID)
+		assert.Contains(t, r.Reasons[0], "policy.yaml:5 database:")
+		assert.Equal(t, [3]string{account, region, groupA}, [3]string{r.AccountID, r.Region, r.GroupID})
+		require.NotNil(t, r.ExposureSeconds)
+		assert.InDelta(t, 1.5, *r.ExposureSeconds, 0.001)
+		require.NotNil(t, r.ClosedAt)
+		assert.WithinDuration(t, time.Now(), *r.ClosedAt, 0)
+		assert.False(t, r.Edited || r.MaybeEarlier)
+	})
+}
+
+func TestOnlyTheForbiddenRulesOfACallGo(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.authorize(groupA, in(3306, "192.168.0.0/16"))
+		m := s.open(groupA, in(3306, "10.0.0.0/8"), in(3306, "0.0.0.0/0"), in(443, "0.0.0.0/0"), in(3306, "2000::/3"),
+			in(8080, "0.0.0.0/0"), out(3306, "0.0.0.0/0"), out(443, "0.0.0.0/0"))
+
+		s.done(m)
+
+		assert.Equal(t, []string{"in tcp 3306-3306 192.168.0.0/16", "in tcp 3306-3306 10.0.0.0/8", "in tcp 443-443 0.0.0.0/0",
+			"in tcp 8080-8080 0.0.0.0/0", "out tcp 443-443 0.0.0.0/0"}, s.cloud.rules(groupA))
+		assert.Equal(t, 2, s.cloud.revokes(), "one call for each direction")
+		assert.Equal(t, []string{"revoked 0.0.0.0/0", "revoked 2000::/3", "alerted 0.0.0.0/0", "revoked 0.0.0.0/0"}, told(s.alert()))
+	})
+}
+
+func TestEveryFormOfPermissionIsClosedByItsProperties(t *testing.T) {
+	const document = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: any, severity: high, effect: revoke, ingress: {from: any}}
+  - {id: portless, severity: high, effect: revoke, ingress: {from: any, protocols: [portless, icmp, icmpv6]}}
+`
+	all := types.SecurityGroupRule{IpProtocol: aws.String("-1"), FromPort: aws.Int32(-1), ToPort: aws.Int32(-1), CidrIpv4: aws.String("10.0.0.0/8")}
+	byGroup := types.SecurityGroupRule{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22),
+		ReferencedGroupInfo: &types.ReferencedSecurityGroup{GroupId: aws.String(groupB), UserId: aws.String(account)}}
+	byList := types.SecurityGroupRule{IpProtocol: aws.String("udp"), FromPort: aws.Int32(0), ToPort: aws.Int32(65535), PrefixListId: aws.String("pl-0123456789abcdef0")}
+	esp := types.SecurityGroupRule{IpProtocol: aws.String("50"), FromPort: aws.Int32(-1), ToPort: aws.Int32(-1), CidrIpv6: aws.String("2001:db8::/32")}
+	for name, r := range map[string]types.SecurityGroupRule{
+		"all protocols": all, "referenced group": byGroup, "prefix list": byList, "protocol number": esp,
+		"port 0": in(0, "10.0.0.0/8"), "range": ranged(false, "tcp", 3300, 3310, "10.0.0.0/8"),
+		"icmp type and code": ranged(false, "icmp", 8, 0, "10.0.0.0/8"), "icmp all": ranged(false, "icmp", -1, -1, "10.0.0.0/8"),
+		"icmpv6": ranged(false, "icmpv6", 128, -1, "2001:db8::/32"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, document, func(s *stage) {
+				s.cloud.lists["pl-0123456789abcdef0"] = []string{"10.0.0.0/8"}
+				r.IsEgress = aws.Bool(false)
+				s.done(s.open(groupA, r))
+				assert.Empty(t, s.cloud.rules(groupA))
+				assert.Equal(t, finding.OutcomeRevoked, only(t, s.alert()).Outcome)
+				assert.Equal(t, 1, s.cloud.revokes())
+			})
+		})
+	}
+}
+
+func TestAMessageIsAHintAndNoOrder(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		private := s.open(groupA, in(3306, "10.0.0.0/8"))
+		require.Empty(t, private.Detection.Findings)
+		s.done(m)
+		s.alerts = nil
+		before := len(s.cloud.calls)
+
+		// The same verdict, for a rule that the policy allows.
+		forged := m
+		forged.Detection.Findings = []finding.Finding{m.Detection.Findings[0]}
+		rule := *forged.Detection.Findings[0].Rule
+		rule.CidrIPv4 = "10.0.0.0/8"
+		forged.Detection.Findings[0].Rule = &rule
+		s.done(forged)
+
+		assert.Equal(t, []string{"in tcp 3306-3306 10.0.0.0/8"}, s.cloud.rules(groupA))
+		assert.Empty(t, s.alerts)
+		assert.Len(t, s.cloud.calls, before)
+	})
+}
+
+func TestAReplayedEventRemovesNothingThatBecameCompliant(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		s.cloud.edit(groupA, m.Detection.Findings[0].Rule.SecurityGroupRuleID, in(3306, "10.0.0.0/8"))
+
+		s.done(m)
+
+		assert.Equal(t, []string{"in tcp 3306-3306 10.0.0.0/8"}, s.cloud.rules(groupA))
+		assert.Equal(t, finding.OutcomeAlreadyClosed, only(t, s.alert()).Outcome)
+	})
+}
+
+func TestObserveGoesUpToTheLastCall(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.mode = finding.Observe
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0"), in(8080, "0.0.0.0/0")))
+
+		assert.Len(t, s.cloud.rules(groupA), 2)
+		assert.Zero(t, s.cloud.revokes())
+		a := s.alert()
+		assert.Equal(t, finding.Observe, a.Mode)
+		assert.Equal(t, []string{"would_revoke 0.0.0.0/0", "alerted 0.0.0.0/0"}, told(a))
+		assert.Nil(t, a.Findings[0].ClosedAt)
+	})
+}
+
+func TestABatchTakesOneCallForEachGroupAndDirection(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		var batch []remediation.Message
+		for i := range 20 {
+			g := []string{groupA, groupB}[i%2]
+			batch = append(batch, s.open(g, in(3306, fmt.Sprintf("%d.0.0.0/8", 40+i))))
+		}
+		s.done(batch...)
+
+		assert.Empty(t, append(s.cloud.rules(groupA), s.cloud.rules(groupB)...))
+		assert.Equal(t, 2, s.cloud.revokes())
+		assert.Len(t, s.alerts, 20, "one for each event")
+	})
+}
+
+func TestADuplicateInABatchIsSentOnceAndToldToBoth(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		s.done(m, m)
+
+		assert.Equal(t, 1, s.cloud.revokes())
+		require.Len(t, s.alerts, 2)
+		assert.Equal(t, told(s.alerts[0]), told(s.alerts[1]))
+		assert.Equal(t, s.alerts[0].Findings[0].ID, s.alerts[1].Findings[0].ID)
+	})
+}
+
+func TestALaterDuplicateFindsTheRuleGone(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		s.done(m)
+		s.done(m)
+
+		require.Len(t, s.alerts, 2)
+		r := only(t, s.alerts[1])
+		assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
+		assert.False(t, r.MaybeEarlier, "the queue says that this is the first try")
+	})
+}
+
+func TestOneDeniedGroupStopsNoOtherAndIsToldOnEveryTry(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.fault = func(_ context.Context, action, groupID string) error {
+			if groupID == groupA && strings.HasPrefix(action, "Revoke") {
+				return apiError("UnauthorizedOperation")
+			}
+			return nil
+		}
+		denied, other := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupB, in(3306, "0.0.0.0/0"))
+
+		errs := s.deliver(denied, other)
+
+		require.Error(t, errs[0])
+		assert.ErrorContains(t, errs[0], "UnauthorizedOperation")
+		assert.NoError(t, errs[1])
+		assert.Empty(t, s.cloud.rules(groupB))
+		require.Len(t, s.alerts, 2)
+		failed := only(t, s.alertOf(denied))
+		assert.Equal(t, finding.OutcomeFailed, failed.Outcome)
+		assert.Equal(t, "critical", failed.Severity)
+		assert.Equal(t, "UnauthorizedOperation", failed.ErrorCode)
+		assert.Equal(t, "EC2 says UnauthorizedOperation", failed.ErrorMessage)
+		assert.Contains(t, s.log.String(), `"msg":"revoke failed"`)
+
+		s.alerts = nil
+		require.Error(t, s.deliver(again(denied))[0])
+		assert.Equal(t, [2]int{2, 5}, [2]int{s.alert().Try, s.alert().Tries})
+	})
+}
+
+func TestARepeatDoesNotAnnounceAgainWhatWasDone(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.fault = failing("UnauthorizedOperation", "RevokeSecurityGroupEgress")
+		m := s.open(groupA, in(3306, "0.0.0.0/0"), out(3306, "0.0.0.0/0"))
+		for range 5 {
+			require.Error(t, s.deliver(m)[0])
+			m = again(m)
+		}
+		require.Len(t, s.alerts, 5)
+		assert.Equal(t, []string{"revoked 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alerts[0]))
+		for _, a := range s.alerts[1:4] {
+			assert.Equal(t, []string{"failed 0.0.0.0/0"}, told(a))
+		}
+		// The last one tells all, for whoever missed the first.
+		assert.Equal(t, []string{"already_closed 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alerts[4]))
+		assert.True(t, s.alerts[4].Findings[0].MaybeEarlier)
+	})
+}
+
+func TestAThrottledRevokeComesAgainAndIsToldOnTheLastTry(t *testing.T) {
+	for _, code := range []string{"RequestLimitExceeded", "InternalError", "Unavailable", "ThrottlingException"} {
+		t.Run(code, func(t *testing.T) {
+			onStage(t, closing, func(s *stage) {
+				s.cloud.fault = failing(code, "Revoke")
+				m := s.open(groupA, in(3306, "0.0.0.0/0"))
+				for range 4 {
+					require.Error(t, s.deliver(m)[0])
+					m = again(m)
+				}
+				assert.Empty(t, s.alerts)
+				require.Error(t, s.deliver(m)[0])
+				r := only(t, s.alert())
+				assert.Equal(t, finding.OutcomeFailed, r.Outcome)
+				assert.Equal(t, code, r.ErrorCode)
+				assert.Equal(t, 5, strings.Count(s.log.String(), `"msg":"revoke failed"`))
+			})
+		})
+	}
+}
+
+func TestAnAlertThatWasNotPublishedIsNotLost(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.publishing = func() error { return errPublish }
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		require.ErrorIs(t, s.deliver(m)[0], errPublish)
+		require.Empty(t, s.cloud.rules(groupA))
+
+		s.publishing = nil
+		s.done(again(m))
+
+		r := only(t, s.alert())
+		assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
+		assert.True(t, r.MaybeEarlier)
+		assert.Equal(t, "0.0.0.0/0", r.Rule.CidrIPv4)
+		assert.Equal(t, m.Detection.Findings[0].ID, r.ID)
+	})
+}
+
+func TestARevokeWhoseAnswerWasLostIsNotToldAsAFailure(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.afterwards = func(string) error { return fmt.Errorf("reading answer: connection reset") }
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		require.Error(t, s.deliver(m)[0])
+		assert.Empty(t, s.alerts)
+
+		s.cloud.afterwards = nil
+		s.done(again(m))
+		assert.True(t, only(t, s.alert()).MaybeEarlier)
+	})
+}
+
+func TestAnAlertGoesOutThoughEC2NeverAnswers(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.fault = func(ctx context.Context, action, _ string) error {
+			if action == "RevokeSecurityGroupIngress" {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			return nil
+		}
+		stuck, told := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupA, in(8080, "0.0.0.0/0"))
+		stuck.Try = 5
+		started := time.Now()
+		errs := s.deliver(stuck, told)
+		require.Error(t, errs[0])
+		require.NoError(t, errs[1])
+		assert.Len(t, s.alerts, 2)
+		assert.Less(t, time.Since(started), 29*time.Second)
+	})
+}
+
+func TestWhatIsElsewhereOrUnnamedIsToldAndNotTouched(t *testing.T) {
+	for name, change := range map[string]func(*remediation.Message){
+		"account": func(m *remediation.Message) {
+			m.Detection.Findings[0].AccountID, m.Detection.Event.AccountID = "111122223333", "111122223333"
+		},
+		"region": func(m *remediation.Message) {
+			m.Detection.Findings[0].Region, m.Detection.Event.Region = "us-east-1", "us-east-1"
+		},
+		"group": func(m *remediation.Message) { m.Detection.Findings[0].GroupID = "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, closing, func(s *stage) {
+				m := s.open(groupA, in(3306, "0.0.0.0/0"))
+				change(&m)
+				s.done(m)
+				r := only(t, s.alert())
+				assert.Equal(t, finding.OutcomeFailed, r.Outcome)
+				assert.NotEmpty(t, r.ErrorMessage)
+				assert.Equal(t, "critical", r.Severity)
+				assert.Zero(t, s.cloud.revokes()+s.cloud.reads())
+			})
+		})
+	}
+}
+
+func TestAnEventThatNamesNoGroupIsTold(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		c := s.change("")
+		c.RulesFrom = 0
+		m := s.detected(c)
+		require.Equal(t, finding.DecisionAlert, m.Detection.Decision)
+		s.done(m)
+		r := only(t, s.alert())
+		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
+		assert.Nil(t, r.Rule)
+		assert.NotEmpty(t, r.Reasons)
+		assert.Empty(t, s.cloud.calls)
+	})
+}
+
+func TestAnExemptRuleStaysAndIsToldOnlyBesideOthers(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.done(s.open(groupA, in(6379, "0.0.0.0/0")))
+		assert.Empty(t, s.alerts)
+
+		s.done(s.open(groupB, in(6379, "0.0.0.0/0"), in(3306, "0.0.0.0/0")))
+		assert.Equal(t, []string{"exempt 0.0.0.0/0", "revoked 0.0.0.0/0"}, told(s.alert()))
+		assert.Equal(t, "demo", s.alert().Findings[0].Exception.ID)
+		assert.Equal(t, []string{"in tcp 6379-6379 0.0.0.0/0"}, s.cloud.rules(groupA))
+		assert.Equal(t, []string{"in tcp 6379-6379 0.0.0.0/0"}, s.cloud.rules(groupB))
+	})
+}
+
+func TestAnAlertNamesTheInterfacesBehindTheOpening(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.groups[groupA].interfaces = []types.NetworkInterface{{
+			NetworkInterfaceId: aws.String("eni-0123456789abcdef0"), PrivateIpAddress: aws.String("10.0.0.5"),
+			Association: &types.NetworkInterfaceAssociation{PublicIp: aws.String("203.0.113.9")},
+			Attachment:  &types.NetworkInterfaceAttachment{InstanceId: aws.String("i-0123456789abcdef0")},
+			Description: aws.String("db"),
+		}}
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+		assert.Equal(t, []finding.Interface{{ID: "eni-0123456789abcdef0", GroupID: groupA, PrivateIP: "10.0.0.5",
+			PublicIP: "203.0.113.9", InstanceID: "i-0123456789abcdef0", Description: "db"}}, s.alert().Exposed)
+		assert.Equal(t, []string{"RevokeSecurityGroupIngress " + groupA, "DescribeNetworkInterfaces " + groupA}, s.cloud.calls,
+			"context comes after the revoke")
+	})
+}
+
+func TestAnAlertGoesOutWithoutTheInterfacesItCannotRead(t *testing.T) {
+	for name, fault := range map[string]func(context.Context, string, string) error{
+		"denied": failing("UnauthorizedOperation", "DescribeNetworkInterfaces"),
+		"hangs": func(ctx context.Context, action, _ string) error {
+			if action != "DescribeNetworkInterfaces" {
+				return nil
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, closing, func(s *stage) {
+				s.cloud.fault = fault
+				s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+				assert.Equal(t, finding.OutcomeRevoked, only(t, s.alert()).Outcome)
+				assert.NotEmpty(t, s.alert().ExposedError)
+			})
+		})
+	}
+}
+
+func TestAFindingThatIsNoRuleFailsItsMessageAlone(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		good, bad := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupB, in(3306, "0.0.0.0/0"))
+		bad.Detection.Findings[0].Rule.CidrIPv6 = "::/0"
+		errs := s.deliver(bad, good)
+		assert.ErrorContains(t, errs[0], "findings[0].rule")
+		assert.NoError(t, errs[1])
+		assert.Empty(t, s.cloud.rules(groupA))
+		assert.Len(t, s.cloud.rules(groupB), 1)
+	})
+}
+
+func TestTheLogHoldsOneLineBeforeAndOneAfterARevoke(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		opening := in(3306, "0.0.0.0/0")
+		opening.Description = aws.String("text of a stranger")
+		m := s.open(groupA, opening)
+		s.done(m)
+		log := s.log.String()
+		assert.Equal(t, 1, strings.Count(log, `"msg":"revoking"`))
+		assert.Equal(t, 1, strings.Count(log, `"msg":"revoke answered"`))
+		for _, part := range []string{groupA, m.Detection.Event.EventID, m.Detection.Findings[0].Rule.SecurityGroupRuleID} {
+			assert.Contains(t, log, part)
+		}
+		for _, part := range []string{"stranger", "198.51.100.7", "user/demo"} {
+			assert.NotContains(t, log, part)
+		}
+	})
+}
+
+func TestARemediatorWithoutAModeDoesNotStart(t *testing.T) {
+	s := newStage(t, closing)
+	_, err := remediation.New(remediation.Config{EC2: s.cloud, Region: region, Policy: s.policy, Publish: s.publish, Logger: discard()})
+	assert.ErrorContains(t, err, "want observe or enforce")
+}

@@ -1,0 +1,118 @@
+package remediation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+)
+
+// tell brings a delivery to its end: it publishes an alert where there is
+// something to tell, and returns why the message has to come again.
+//
+// A failure that another try may mend is told on the last try only, so that nobody
+// is woken for a throttled call; one that needs people is told on every try, under
+// the same id.
+func (b *batch) tell(ctx context.Context, d *delivery) error {
+	results, errs, loud := b.results(d)
+	err := errors.Join(errs...)
+	log := b.Logger.With("eventId", d.Detection.Event.EventID, "try", d.Try)
+	if news(results) && (err == nil || loud || d.lastTry()) {
+		a := finding.Alert{
+			SchemaVersion: finding.SchemaVersion, Mode: b.Mode, PolicyDigest: b.Policy.Digest(),
+			Event: d.Detection.Event, Try: d.Try, Tries: d.Tries, Findings: results,
+		}
+		var findings []finding.Finding
+		for _, r := range results {
+			findings = append(findings, r.Finding)
+		}
+		a.Decision = finding.Strongest(findings)
+		b.expose(ctx, &a)
+		if publishErr := b.Publish(ctx, a); publishErr != nil {
+			log.ErrorContext(ctx, "alert not published", "error", publishErr.Error())
+			return errors.Join(err, fmt.Errorf("publishing the alert of event %s: %w", d.Detection.Event.EventID, publishErr))
+		}
+		log.InfoContext(ctx, "alert published", "decision", a.Decision, "findings", len(results), "outcomes", outcomes(results))
+	} else {
+		log.InfoContext(ctx, "no alert", "findings", len(results), "outcomes", outcomes(results))
+	}
+	return err
+}
+
+// results gathers what an alert would tell, why the message has to come again, and
+// whether that is worth telling at once.
+func (b *batch) results(d *delivery) (results []finding.Result, errs []error, loud bool) {
+	for _, c := range d.changes {
+		for _, it := range c.items {
+			if it.err != nil && it.retry {
+				errs = append(errs, fmt.Errorf("finding %s: %w", it.found.ID, it.err))
+			}
+			loud = loud || it.loud
+			if it.outcome != "" {
+				results = append(results, b.result(c, it))
+			}
+		}
+	}
+	// A denied revoke is told on every try. What was done beside it was told on the
+	// first; the last try tells all once more, in case that one was lost.
+	if len(errs) > 0 && d.Try > 1 && !d.lastTry() {
+		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
+	}
+	return results, errs, loud
+}
+
+// news reports whether there is anything that people should hear of.
+func news(results []finding.Result) bool {
+	return slices.ContainsFunc(results, func(r finding.Result) bool { return r.Outcome != finding.OutcomeExempt })
+}
+
+func outcomes(results []finding.Result) map[string]int {
+	out := map[string]int{}
+	for _, r := range results {
+		out[string(r.Outcome)]++
+	}
+	return out
+}
+
+// result is what an item came to, in the words of an alert.
+func (b *batch) result(c *change, it *item) finding.Result {
+	r := finding.Result{
+		Finding: it.found, Outcome: it.outcome,
+		Edited:       c.Detection.Event.EventName == "ModifySecurityGroupRules" && !c.whole,
+		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && c.Try > 1,
+	}
+	r.AccountID, r.Region, r.GroupID = c.account, c.region, c.group.ID
+	if it.rule.Permission.Protocol != "" { // else detect's word stands: the rules were never known
+		detected := r.Severity
+		r.Judge(it.judgement)
+		if r.Severity == "" {
+			r.Severity = detected
+		}
+		rule := finding.RuleOf(it.rule)
+		r.Rule = &rule
+		if it.judgement.Needs&policy.NeedPrefixList != 0 {
+			r.Reasons = append(r.Reasons, c.notes...)
+		}
+		if it.sight != unseen {
+			r.FromRequest = false // the group itself has shown the rule
+		}
+	}
+	if it.err != nil {
+		r.Severity = policy.Critical.String()
+		r.ErrorCode, r.ErrorMessage = errorCode(it.err), errorMessage(it.err)
+	}
+	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
+		at := it.at.UTC()
+		r.ClosedAt = &at
+	}
+	// A rule that a whole group held may be older than the event.
+	if made := c.Detection.Event.EventTime; !c.whole && !made.IsZero() && it.outcome != finding.OutcomeExempt {
+		// Both clocks are AWS's, but not the same one, and the event's has whole seconds.
+		seconds := max(0, it.at.Sub(made)).Seconds()
+		r.ExposureSeconds = &seconds
+	}
+	return r
+}
