@@ -1,0 +1,23 @@
+/*
+Sgward judges security group rules by a policy.
+
+	sgward demo                   a scripted tour of the whole product on this machine, without AWS
+	sgward local                  the whole stack on this machine, for any AWS client
+	sgward explain                the verdict on a rule or an event, each statement's part in it, line numbers
+	sgward policy lint [FILE...]  every problem of policy files, by line
+	sgward policy test [FILE...]  unit tests of a policy
+	sgward policy schema          the JSON Schema of policy files, for editors
+	sgward version                the version
+	sgward completion SHELL       a completion script for bash, zsh, fish or PowerShell
+
+# Exit status
+
+	0  clean
+	1  error: it could not be done
+	2  usage: the command line or a policy file is wrong
+	3  a finding other than exempt was printed
+
+An error wins over findings. Findings and other results are on standard output,
+everything else is on standard error.
+*/
+package main

@@ -1,0 +1,118 @@
+// Package cli is the command line of sgward. Nothing in it exits the process,
+// reads the environment or prints on its own: Run takes all of that as arguments,
+// and returns the exit status.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit statuses, the same for every command and format.
+const (
+	StatusClean    = 0 // nothing to report
+	StatusError    = 1 // it could not be done
+	StatusUsage    = 2 // the command line, or the policy, is wrong
+	StatusFindings = 3 // a finding other than exempt was printed
+)
+
+// Invocation is everything a command takes from its surroundings.
+type Invocation struct {
+	Args           []string // without the program's name
+	LookupEnv      func(string) (string, bool)
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Version        string
+}
+
+// statusError is an error with an exit status of its own. A nil err prints
+// nothing.
+type statusError struct {
+	status int
+	err    error
+}
+
+func (e *statusError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit status %d", e.status)
+	}
+	return e.err.Error()
+}
+
+func (e *statusError) Unwrap() error { return e.err }
+
+// usageError is a mistake in what was typed or in a policy file.
+func usageError(format string, args ...any) error {
+	return &statusError{StatusUsage, fmt.Errorf(format, args...)}
+}
+
+// Run runs one command and returns its exit status. What went wrong is on Stderr
+// by then.
+func Run(ctx context.Context, in Invocation) int {
+	root := &cobra.Command{
+		Use:   "sgward",
+		Short: "Close security group openings that a policy forbids",
+		Long: "sgward judges security group rules by a policy: what was opened, what is open, and what would be.\n" +
+			"Exit status: 0 clean, 1 error, 2 usage or an unsound policy, 3 findings.",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(*cobra.Command, []string) error {
+			return usageError("which command? Try 'sgward --help', or 'sgward demo' to see it at work")
+		},
+	}
+	root.SetArgs(in.Args)
+	root.SetIn(in.Stdin)
+	root.SetOut(in.Stdout)
+	root.SetErr(in.Stderr)
+	root.CompletionOptions.HiddenDefaultCmd = false
+	// What cobra itself refuses never reaches a command: that is a usage error.
+	reached := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { reached = true }
+	root.AddCommand(demoCommand(in), localCommand(in), explainCommand(in), policyCommand(in), versionCommand(in))
+
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return StatusClean
+	}
+	var own *statusError
+	switch {
+	case errors.As(err, &own):
+		if own.err != nil {
+			fmt.Fprintf(in.Stderr, "sgward: %v\n", own.err)
+		}
+		return own.status
+	case !reached:
+		fmt.Fprintf(in.Stderr, "sgward: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
+		return StatusUsage
+	default:
+		fmt.Fprintf(in.Stderr, "sgward: %v\n", err)
+		return StatusError
+	}
+}
+
+// group makes a command that only holds others: without one of them it is a usage
+// error, not a page of help with status 0.
+func group(use, short string, children ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return usageError("%s needs a command. Try '%s --help'", cmd.CommandPath(), cmd.CommandPath())
+		},
+	}
+	cmd.AddCommand(children...)
+	return cmd
+}
+
+func versionCommand(in Invocation) *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(in.Stdout, "sgward", in.Version)
+			return err
+		},
+	}
+}

@@ -1,0 +1,284 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// explainFlags is a rule that someone thinks of, and where and by whom it would be
+// made.
+type explainFlags struct {
+	policy, event, direction, protocol, port string
+	cidr, prefixList, sourceGroup            string
+	account, region, group, vpc, actor, mode string
+	tags                                     []string
+}
+
+func explainCommand(in Invocation) *cobra.Command {
+	var f explainFlags
+	cmd := &cobra.Command{
+		Use:   "explain",
+		Short: "Say what the policy makes of a rule or an event, and why",
+		Long: "Explain prints the verdict on a rule given by flags, or on each rule of a CloudTrail event given as a file,\n" +
+			"with every statement's part in it and the line it stands on. It calls no AWS API: what would have to be read\n" +
+			"from EC2 is named as not known.\n" +
+			"Exit status: 0 compliant or exempt, 2 usage, 3 the policy forbids or warns of it.",
+		Example: "  sgward explain --protocol tcp --port 3306 --cidr 0.0.0.0/0\n" +
+			"  sgward explain --event events/ingress-two-half-worlds.json",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return explain(in, f, cmd.Flags().Changed("group-tag"))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.policy, "policy", defaultPolicy, "policy file")
+	flags.StringVar(&f.event, "event", "", "CloudTrail event as EventBridge delivers it (- for standard input)")
+	flags.StringVar(&f.direction, "direction", "ingress", "ingress or egress")
+	flags.StringVar(&f.protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
+	flags.StringVar(&f.port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp; all ports if left out)")
+	flags.StringVar(&f.cidr, "cidr", "", "peer: an IPv4 or IPv6 range")
+	flags.StringVar(&f.prefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
+	flags.StringVar(&f.sourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
+	flags.StringVar(&f.account, "account", "", "account of the group")
+	flags.StringVar(&f.region, "region", "", "region of the group")
+	flags.StringVar(&f.group, "group-id", "", "group that holds the rule")
+	flags.StringVar(&f.vpc, "vpc-id", "", "VPC of the group")
+	flags.StringArrayVar(&f.tags, "group-tag", nil, "tag of the group, KEY=VALUE (repeats)")
+	flags.StringVar(&f.actor, "actor", "", "ARN of the role, user or root that makes the rule")
+	flags.StringVar(&f.mode, "mode", string(finding.Enforce), "observe or enforce: how the outcome is worded")
+	return cmd
+}
+
+func explain(in Invocation, f explainFlags, tagsKnown bool) error {
+	given := 0
+	for _, peer := range []string{f.cidr, f.prefixList, f.sourceGroup, f.event} {
+		if peer != "" {
+			given++
+		}
+	}
+	if given != 1 {
+		return usageError("want one of --cidr, --prefix-list, --source-group and --event; found %d", given)
+	}
+	if f.mode != string(finding.Observe) && f.mode != string(finding.Enforce) {
+		return usageError("--mode %q: want observe or enforce", f.mode)
+	}
+	p, err := readPolicy(f.policy)
+	if err != nil {
+		return &statusError{StatusUsage, err}
+	}
+	req, note, unknown, err := f.request(in, tagsKnown)
+	if err != nil {
+		return err
+	}
+	req.Time = time.Now()
+	judgements, steps := p.Explain(req)
+	var out strings.Builder
+	if note != "" {
+		fmt.Fprintln(&out, note)
+	}
+	worst := policy.Compliant
+	if unknown {
+		worst = policy.Alert
+	}
+	for i, j := range judgements {
+		if i > 0 || note != "" {
+			out.WriteString("\n")
+		}
+		worst = max(worst, j.Verdict)
+		if j.Verdict == policy.Undetermined {
+			worst = max(worst, policy.Alert)
+		}
+		writeExplanation(&out, req.Rules[i], j, steps[i], finding.Mode(f.mode))
+	}
+	if _, err := io.WriteString(in.Stdout, out.String()); err != nil {
+		return fmt.Errorf("writing the explanation: %w", err)
+	}
+	if worst > policy.Exempt {
+		return &statusError{status: StatusFindings}
+	}
+	return nil
+}
+
+func writeExplanation(out *strings.Builder, r secgroup.Rule, j policy.Judgement, steps []policy.Step, mode finding.Mode) {
+	fmt.Fprintf(out, "%s\n  verdict: %s\n", printable(r.String()), verdictInWords(j, mode))
+	for _, s := range steps {
+		fmt.Fprintf(out, "  %s:%d %s (%s) %s\n      %s\n", s.File, s.Line, s.ID, s.Effect, s.Part, printable(s.Why))
+	}
+}
+
+// verdictInWords says what would be done.
+func verdictInWords(j policy.Judgement, mode finding.Mode) string {
+	switch j.Verdict {
+	case policy.Compliant:
+		return "compliant: left alone"
+	case policy.Exempt:
+		return fmt.Sprintf("exempt by %s until the end of %s UTC (%s): left alone", j.Exception.ID, j.Exception.Expires, j.Exception.Owner)
+	case policy.Alert:
+		return fmt.Sprintf("alert (%s, %s): left open, people are told", j.Severity, j.StatementID)
+	case policy.Revoke:
+		does := "revoked, and people are told"
+		if mode == finding.Observe {
+			does = "left open in observe mode, and people are told what enforce would have revoked"
+		}
+		return fmt.Sprintf("revoke (%s, %s): %s", j.Severity, j.StatementID, does)
+	default:
+		return fmt.Sprintf("undetermined (%s, %s): not known is %s; EC2 is read first, and what stays unknown alerts", j.Severity, j.StatementID, j.Needs)
+	}
+}
+
+// request builds what is to be judged from an event file or from the flags. note
+// says what the event is; unknown is set where it does not tell its rules.
+func (f explainFlags) request(in Invocation, tagsKnown bool) (req policy.Request, note string, unknown bool, err error) {
+	if f.event != "" {
+		return eventRequest(in, f.event)
+	}
+	rule, err := f.rule()
+	if err != nil {
+		return policy.Request{}, "", false, &statusError{StatusUsage, err}
+	}
+	req = policy.Request{
+		AccountID: f.account, Region: f.region,
+		Actor: policy.Actor{Known: f.actor != "", ARN: f.actor},
+		Group: policy.Group{ID: f.group, VPCID: f.vpc, TagsKnown: tagsKnown},
+		Rules: []secgroup.Rule{rule},
+	}
+	for _, tag := range f.tags {
+		key, value, ok := strings.Cut(tag, "=")
+		if !ok || key == "" {
+			return policy.Request{}, "", false, usageError("--group-tag %q: want KEY=VALUE", tag)
+		}
+		req.Group.Tags = append(req.Group.Tags, secgroup.Tag{Key: key, Value: value})
+	}
+	return req, "", false, nil
+}
+
+func (f explainFlags) rule() (secgroup.Rule, error) {
+	direction, err := secgroup.ParseDirection(f.direction)
+	if err != nil {
+		return secgroup.Rule{}, fmt.Errorf("--direction: %w", err)
+	}
+	protocol, err := secgroup.ParseProtocol(f.protocol)
+	if err != nil {
+		return secgroup.Rule{}, fmt.Errorf("--protocol: %w", err)
+	}
+	var peer secgroup.Peer
+	switch {
+	case f.cidr != "":
+		if peer, err = secgroup.ParseCIDRPeer(f.cidr); err != nil {
+			return secgroup.Rule{}, fmt.Errorf("--cidr: %w", err)
+		}
+	case f.prefixList != "":
+		peer = secgroup.PrefixListPeer(f.prefixList)
+	case f.sourceGroup != "":
+		owner, id, ok := strings.Cut(f.sourceGroup, "/")
+		if !ok {
+			owner, id = f.account, f.sourceGroup
+		}
+		peer = secgroup.GroupPeer(id, owner)
+	default:
+		return secgroup.Rule{}, errors.New("the peer is missing: want one of cidr, prefix-list and source-group")
+	}
+	from, to, err := parsePorts(f.port)
+	if err != nil {
+		return secgroup.Rule{}, err
+	}
+	if f.port != "" && !protocol.HasPorts() {
+		return secgroup.Rule{}, fmt.Errorf("--port: protocol %s has no ports", protocol)
+	}
+	permission, err := secgroup.NewPermission(direction, protocol, from, to, peer)
+	if err != nil {
+		return secgroup.Rule{}, fmt.Errorf("--port: %w", err)
+	}
+	return secgroup.Rule{GroupID: f.group, OwnerID: f.account, Permission: permission}, nil
+}
+
+// parsePorts reads "3306" or "27017-27019"; "" leaves both out.
+func parsePorts(s string) (from, to *int, err error) {
+	if s == "" {
+		return nil, nil, nil
+	}
+	first, last, isRange := strings.Cut(s, "-")
+	if !isRange {
+		last = first
+	}
+	a, err1 := strconv.Atoi(first)
+	b, err2 := strconv.Atoi(last)
+	if err1 != nil || err2 != nil {
+		return nil, nil, fmt.Errorf("--port %q: want a port or a range such as 3306 or 27017-27019", s)
+	}
+	return &a, &b, nil
+}
+
+func eventRequest(in Invocation, file string) (req policy.Request, note string, unknown bool, err error) {
+	data, err := readInput(in, file)
+	if err != nil {
+		return policy.Request{}, "", false, err
+	}
+	c, err := cloudtrail.ParseEvent(data)
+	if err != nil {
+		return policy.Request{}, "", false, fmt.Errorf("%s: %w", file, err)
+	}
+	note = fmt.Sprintf("%s %s in %s, account %s", c.EventName, c.EventID, c.Region, c.AccountID)
+	if c.Group() != "" {
+		note += ", group " + c.Group()
+	}
+	switch {
+	case c.Skipped != "":
+		note = fmt.Sprintf("%s %s: nothing to judge: %s", c.EventName, c.EventID, c.Skipped)
+	case c.Edited:
+		note += "\nThe record tells neither the direction nor the old values: the rules are read before anything is revoked."
+	case c.RulesFrom == cloudtrail.RulesUnknown && c.Group() == "":
+		note += "\nThe record leaves out its parameters: people are told to look at this call."
+	case c.RulesFrom == cloudtrail.RulesUnknown:
+		note += "\nThe record does not tell which rules it made: the group is read and judged as a whole."
+	case c.RulesFrom == cloudtrail.RulesFromRequest:
+		note += "\nThe record holds only what the caller typed: the group is read before anything is revoked."
+	}
+	return policy.Request{
+		AccountID: c.AccountID, Region: c.Region, Actor: finding.ActorOf(c).Subject(),
+		Group: policy.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
+	}, printable(note), c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown, nil
+}
+
+// readInput reads a file, or standard input for "-".
+func readInput(in Invocation, file string) ([]byte, error) {
+	if file == "-" {
+		data, err := io.ReadAll(in.Stdin)
+		if err != nil {
+			return nil, fmt.Errorf("reading standard input: %w", err)
+		}
+		return data, nil
+	}
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("reading event: %w", err)
+	}
+	return data, nil
+}
+
+// printable makes strangers' text harmless to a terminal: control characters are
+// shown, not obeyed.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == '\n':
+			return r
+		case strconv.IsPrint(r):
+			return r
+		default:
+			return '\uFFFD'
+		}
+	}, s)
+}

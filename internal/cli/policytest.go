@@ -1,0 +1,308 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// testFile is a file of policy unit tests as written.
+type testFile struct {
+	Policy string     `yaml:"policy"` // relative to this file; policy.yaml beside it by default
+	Tests  []testCase `yaml:"tests"`
+}
+
+// testCase is one expectation. One of Rule, Rules and Event says what is judged.
+type testCase struct {
+	line        int
+	Name        string              `yaml:"name"`
+	Rule        *testRule           `yaml:"rule"`
+	Rules       []testRule          `yaml:"rules"`
+	Event       string              `yaml:"event"`
+	Standing    *[]testRule         `yaml:"standing"` // the group's other rules; left out: not known
+	PrefixLists map[string][]string `yaml:"prefix-lists"`
+	Given       struct {
+		Account   string             `yaml:"account"`
+		Region    string             `yaml:"region"`
+		Group     string             `yaml:"group"`
+		VPC       string             `yaml:"vpc"`
+		GroupTags *map[string]string `yaml:"group-tags"`
+		Actor     string             `yaml:"actor"`
+		Time      string             `yaml:"time"`
+	} `yaml:"given"`
+	Decision  string `yaml:"decision"`  // revoke, alert, inspect, exempt or none
+	Statement string `yaml:"statement"` // the statement that decides; not compared if left out
+	Exception string `yaml:"exception"` // the exception that covers; not compared if left out
+}
+
+// testRule is a rule in the words of explain's flags.
+type testRule struct {
+	Direction   string `yaml:"direction"`
+	Protocol    string `yaml:"protocol"`
+	Port        string `yaml:"port"`
+	CIDR        string `yaml:"cidr"`
+	PrefixList  string `yaml:"prefix-list"`
+	SourceGroup string `yaml:"source-group"`
+}
+
+func policyTestCommand(in Invocation) *cobra.Command {
+	var policyFile string
+	cmd := &cobra.Command{
+		Use:   "test [FILE...]",
+		Short: "Run unit tests of a policy",
+		Long: "Test runs files of policy unit tests (policy_test.yaml if none is named): rules or event files, each with the\n" +
+			"decision that is expected of it. docs/POLICY.md shows the form.\n" +
+			"Exit status: 0 all pass, 1 some fail, 2 a file is not sound.",
+		RunE: func(_ *cobra.Command, files []string) error {
+			if len(files) == 0 {
+				files = []string{"policy_test.yaml"}
+			}
+			passed, failed := 0, 0
+			for _, file := range files {
+				p, f, err := runPolicyTests(in.Stdout, file, policyFile)
+				if err != nil {
+					return &statusError{StatusUsage, err}
+				}
+				passed, failed = passed+p, failed+f
+			}
+			fmt.Fprintf(in.Stdout, "%d passed, %d failed\n", passed, failed)
+			if failed > 0 {
+				return &statusError{status: StatusError}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&policyFile, "policy", "", "policy file (default: what the test file names, or policy.yaml beside it)")
+	return cmd
+}
+
+// runPolicyTests runs one file. Failures are on w; the error is of a file that
+// cannot be run.
+func runPolicyTests(w io.Writer, file, policyFile string) (passed, failed int, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return 0, 0, fmt.Errorf("reading policy tests: %w", err)
+	}
+	var tests testFile
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	dec.KnownFields(true)
+	if err := dec.Decode(&tests); err != nil {
+		return 0, 0, fmt.Errorf("%s: %s", file, goType.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), " is not known here"))
+	}
+	if len(tests.Tests) == 0 {
+		return 0, 0, fmt.Errorf("%s: no tests: want a list under tests", file)
+	}
+	tests.noteLines(data)
+	folder := filepath.Dir(file)
+	if policyFile == "" {
+		policyFile = filepath.Join(folder, defaultPolicy)
+		if tests.Policy != "" {
+			policyFile = filepath.Join(folder, tests.Policy)
+		}
+	}
+	p, err := readPolicy(policyFile)
+	if err != nil {
+		return 0, 0, err
+	}
+	var problems []error
+	for _, c := range tests.Tests {
+		got, err := c.run(p, folder)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s:%d: %s: %w", file, c.line, c.Name, err))
+			continue
+		}
+		if diff := c.diff(got); diff != "" {
+			failed++
+			fmt.Fprintf(w, "FAIL %s:%d %s\n%s", file, c.line, printable(c.Name), printable(diff))
+			continue
+		}
+		passed++
+	}
+	return passed, failed, errors.Join(problems...)
+}
+
+// goType is how the YAML library ends a complaint about an unknown field.
+var goType = regexp.MustCompile(` not found in type \S+`)
+
+// noteLines tells every test the line on which it starts.
+func (f *testFile) noteLines(data []byte) {
+	var lines struct {
+		Tests []yaml.Node `yaml:"tests"`
+	}
+	if err := yaml.Unmarshal(data, &lines); err != nil || len(lines.Tests) != len(f.Tests) {
+		return // the strict reading before this one has reported what is wrong
+	}
+	for i := range f.Tests {
+		f.Tests[i].line = lines.Tests[i].Line
+	}
+}
+
+// testResult is what the policy made of a test.
+type testResult struct {
+	decision             finding.Decision
+	statement, exception string
+	reasons              []string
+}
+
+// run judges the test's rules or event.
+func (c testCase) run(p *policy.Policy, folder string) (testResult, error) {
+	if !slices.Contains([]finding.Decision{finding.DecisionRevoke, finding.DecisionAlert, finding.DecisionInspect, finding.DecisionExempt, finding.DecisionNone}, finding.Decision(c.Decision)) {
+		return testResult{}, fmt.Errorf("decision %q: want revoke, alert, inspect, exempt or none", c.Decision)
+	}
+	now := time.Now()
+	if c.Given.Time != "" {
+		var err error
+		if now, err = time.Parse(time.RFC3339, c.Given.Time); err != nil {
+			return testResult{}, fmt.Errorf("given.time %q: want a time such as 2027-03-31T12:00:00Z", c.Given.Time)
+		}
+	}
+	rules := c.Rules
+	if c.Rule != nil {
+		rules = append(rules, *c.Rule)
+	}
+	if (len(rules) == 0) == (c.Event == "") {
+		return testResult{}, errors.New("want one of rule, rules and event")
+	}
+	if c.Event != "" {
+		return c.runEvent(p, filepath.Join(folder, c.Event), now)
+	}
+	req := policy.Request{
+		Time: now, AccountID: c.Given.Account, Region: c.Given.Region,
+		Actor: policy.Actor{Known: c.Given.Actor != "", ARN: c.Given.Actor},
+		Group: policy.Group{ID: c.Given.Group, VPCID: c.Given.VPC},
+	}
+	if c.Given.GroupTags != nil {
+		req.Group.TagsKnown = true
+		for key, value := range *c.Given.GroupTags {
+			req.Group.Tags = append(req.Group.Tags, secgroup.Tag{Key: key, Value: value})
+		}
+	}
+	var err error
+	if req.Rules, err = secgroupRules(rules, c.Given.Account); err != nil {
+		return testResult{}, err
+	}
+	if c.Standing != nil {
+		req.StandingKnown = true
+		if req.Standing, err = secgroupRules(*c.Standing, c.Given.Account); err != nil {
+			return testResult{}, fmt.Errorf("standing: %w", err)
+		}
+	}
+	if req.PrefixLists, err = c.prefixLists(); err != nil {
+		return testResult{}, err
+	}
+	var findings []finding.Finding
+	for _, j := range p.Evaluate(req) {
+		if j.Verdict != policy.Compliant {
+			var f finding.Finding
+			f.Judge(j)
+			findings = append(findings, f)
+		}
+	}
+	return resultOf(findings), nil
+}
+
+func (c testCase) runEvent(p *policy.Policy, file string, now time.Time) (testResult, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return testResult{}, fmt.Errorf("reading event: %w", err)
+	}
+	change, err := cloudtrail.ParseEvent(data)
+	if err != nil {
+		return testResult{}, err
+	}
+	return resultOf(finding.Detect(p, change, now).Findings), nil
+}
+
+// resultOf is the decision of the strongest finding, the first of equals.
+func resultOf(findings []finding.Finding) testResult {
+	out := testResult{decision: finding.Strongest(findings)}
+	for _, f := range findings {
+		if out.statement == "" && (f.Decision == out.decision || out.decision == finding.DecisionNone) {
+			if f.Decision == finding.DecisionExempt {
+				out.decision = finding.DecisionExempt
+				out.exception = f.Exception.ID
+			}
+			out.statement, out.reasons = f.StatementID, f.Reasons
+		}
+	}
+	return out
+}
+
+// diff shows what was expected (-) and what came (+), or "".
+func (c testCase) diff(got testResult) string {
+	var b strings.Builder
+	for _, field := range []struct{ name, want, got string }{
+		{"decision", c.Decision, string(got.decision)},
+		{"statement", c.Statement, got.statement},
+		{"exception", c.Exception, got.exception},
+	} {
+		if field.want == "" || field.want == field.got {
+			continue
+		}
+		was := field.got
+		if was == "" {
+			was = "none"
+		}
+		fmt.Fprintf(&b, "    - %s: %s\n    + %s: %s\n", field.name, field.want, field.name, was)
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	for _, r := range got.reasons {
+		fmt.Fprintf(&b, "      %s\n", r)
+	}
+	return b.String()
+}
+
+func secgroupRules(rules []testRule, account string) ([]secgroup.Rule, error) {
+	var out []secgroup.Rule
+	for _, r := range rules {
+		f := explainFlags{
+			direction: r.Direction, protocol: r.Protocol, port: r.Port, account: account,
+			cidr: r.CIDR, prefixList: r.PrefixList, sourceGroup: r.SourceGroup,
+		}
+		if f.direction == "" {
+			f.direction = "ingress"
+		}
+		if f.protocol == "" {
+			f.protocol = "tcp"
+		}
+		rule, err := f.rule()
+		if err != nil {
+			return nil, errors.New(strings.ReplaceAll(err.Error(), "--", ""))
+		}
+		out = append(out, rule)
+	}
+	return out, nil
+}
+
+func (c testCase) prefixLists() (map[string][]netip.Prefix, error) {
+	out := map[string][]netip.Prefix{}
+	for id, cidrs := range c.PrefixLists {
+		out[id] = []netip.Prefix{}
+		for _, s := range cidrs {
+			p, err := netip.ParsePrefix(s)
+			if err != nil {
+				return nil, fmt.Errorf("prefix-lists.%s: %q is no CIDR", id, s)
+			}
+			out[id] = append(out[id], p)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,183 @@
+// Package samtemplate reads the parts of an AWS SAM template that decide the way
+// of an event: rules with their patterns and targets, functions with their
+// timeouts, environment and destinations, queues with their redrive, and event
+// source mappings with their filters.
+//
+// It finds resources by type and by what refers to them, never by position, and
+// evaluates parameters, conditions and the intrinsic functions that such
+// templates use. What it cannot evaluate is an error naming the place: a tour that
+// ran on a guess would show something that the template does not do.
+package samtemplate
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Options says for whom the template is evaluated. The zero value stands for
+// account 123456789012, us-east-1, partition aws, stack "sgward" and every
+// parameter at its default.
+type Options struct {
+	AccountID  string
+	Region     string
+	Partition  string
+	StackName  string
+	Parameters map[string]string // by name; one that the template does not declare is an error
+}
+
+// Template is what an event meets on its way, keyed by logical id. Resources whose
+// condition is false are absent.
+type Template struct {
+	Functions map[string]Function
+	Queues    map[string]Queue
+	Topics    map[string]Topic
+	Roles     map[string]Role
+	Rules     map[string]Rule
+	Mappings  []Mapping // in the order of the template
+}
+
+// Function is a Lambda function.
+type Function struct {
+	LogicalID   string
+	Name        string
+	ARN         string
+	RoleARN     string        // empty when the template gives none
+	Timeout     time.Duration // default 3 s, as on Lambda
+	MemoryMB    int           // default 128
+	Environment map[string]string
+
+	// What follows an asynchronous invocation.
+	MaximumRetryAttempts int    // default 2
+	OnSuccessARN         string // empty: nowhere
+	OnFailureARN         string // empty: nowhere
+}
+
+// Queue is a standard SQS queue.
+type Queue struct {
+	LogicalID         string
+	Name              string
+	ARN               string
+	VisibilityTimeout time.Duration // default 30 s
+	Retention         time.Duration // default 4 days
+	MaxReceiveCount   int           // 0: no redrive
+	DeadLetterARN     string        // empty: no redrive
+}
+
+// Topic is an SNS topic.
+type Topic struct {
+	LogicalID string
+	ARN       string
+}
+
+// Role is an IAM role with the actions that its inline policies allow. Resources,
+// conditions, denials and managed policies are left out: the role may do no more
+// than this.
+type Role struct {
+	LogicalID string
+	ARN       string
+	Actions   []string // as written: "ec2:RevokeSecurityGroupIngress", "sqs:*"
+}
+
+// Allows reports whether an action such as "sns:Publish" is among those allowed.
+func (r Role) Allows(action string) bool {
+	return slices.ContainsFunc(r.Actions, func(allowed string) bool {
+		if prefix, ok := strings.CutSuffix(allowed, "*"); ok {
+			return len(action) >= len(prefix) && strings.EqualFold(action[:len(prefix)], prefix)
+		}
+		return strings.EqualFold(action, allowed)
+	})
+}
+
+// Rule is an EventBridge rule on an event pattern. Schedules are left out.
+type Rule struct {
+	LogicalID string
+	ARN       string
+	Enabled   bool
+	Pattern   json.RawMessage
+	Targets   []Target
+}
+
+// Target is where a rule sends what matches.
+type Target struct {
+	ARN           string
+	DeadLetterARN string // empty: a hand-over that fails is lost
+}
+
+// Mapping is an event source mapping of a queue to a function.
+type Mapping struct {
+	LogicalID               string
+	Enabled                 bool
+	QueueARN                string
+	FunctionARN             string
+	BatchSize               int               // default 10
+	BatchingWindow          time.Duration     // default 0
+	Filters                 []json.RawMessage // any may match; none: everything passes
+	ReportBatchItemFailures bool
+	MaximumConcurrency      int // 0: no cap
+}
+
+// Load reads the template in the file at path.
+func Load(path string, opts Options) (*Template, error) {
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading template: %w", err)
+	}
+	t, err := Parse(src, opts)
+	if err != nil {
+		return nil, fmt.Errorf("reading template %s: %w", path, err)
+	}
+	return t, nil
+}
+
+// Parse reads a template from its YAML text.
+func Parse(src []byte, opts Options) (*Template, error) {
+	var root yaml.Node
+	if err := yaml.Unmarshal(src, &root); err != nil {
+		return nil, err
+	}
+	if len(root.Content) == 0 {
+		return nil, fmt.Errorf("the document is empty")
+	}
+	e, err := newEvaluator(root.Content[0], opts)
+	if err != nil {
+		return nil, err
+	}
+	return e.template()
+}
+
+// FunctionByARN returns the function with the given ARN or name, as event source
+// mappings and targets name either.
+func (t *Template) FunctionByARN(ref string) (Function, bool) {
+	for _, f := range t.Functions {
+		if ref != "" && (f.ARN == ref || f.Name == ref) {
+			return f, true
+		}
+	}
+	return Function{}, false
+}
+
+// RoleByARN returns the role with the given ARN.
+func (t *Template) RoleByARN(arn string) (Role, bool) {
+	for _, r := range t.Roles {
+		if arn != "" && r.ARN == arn {
+			return r, true
+		}
+	}
+	return Role{}, false
+}
+
+// QueueByARN returns the queue with the given ARN.
+func (t *Template) QueueByARN(arn string) (Queue, bool) {
+	for _, q := range t.Queues {
+		if arn != "" && q.ARN == arn {
+			return q, true
+		}
+	}
+	return Queue{}, false
+}

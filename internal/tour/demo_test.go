@@ -1,0 +1,178 @@
+package tour_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/tour"
+)
+
+const (
+	template = "../../template.yaml"
+	policy   = "../../policy.yaml"
+)
+
+// builds holds the real functions, as `make build` lays them out.
+var builds = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "tour")
+	if err != nil {
+		return "", err
+	}
+	rules, err := os.ReadFile(policy)
+	if err != nil {
+		return "", err
+	}
+	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate"} {
+		out := filepath.Join(dir, id, "bootstrap")
+		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", out, "../../functions/"+pkg)
+		if text, err := build.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("building %s: %w: %s", id, err, text)
+		}
+		if err := os.WriteFile(filepath.Join(dir, id, "policy.yaml"), rules, 0o600); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := builds(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func buildDir(t *testing.T) string {
+	t.Helper()
+	dir, err := builds()
+	require.NoError(t, err)
+	return dir
+}
+
+func TestDemoEndsAsTold(t *testing.T) {
+	var out, logs bytes.Buffer
+	err := tour.Demo(context.Background(), tour.DemoConfig{TemplatePath: template, BuildDir: buildDir(t), Out: &out, Logs: &logs})
+	text := out.String()
+	require.NoError(t, err, "%s\n%s", text, logs.String())
+
+	assert.NotContains(t, text, "\x1b", "no color unless asked for")
+	for l := range strings.Lines(text) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), 80, l)
+	}
+	for _, want := range []string{
+		"closed  tcp 3306 from 0.0.0.0/0",
+		"stays   tcp 443 from 0.0.0.0/0",
+		"closed  tcp 5432 from 0.0.0.0/1", "closed  tcp 5432 from 128.0.0.0/1",
+		"closed  tcp 6379 from 0.0.0.0/0",
+		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
+		"as Slack shows it", "policy.yaml:", "Everything ended as told",
+	} {
+		assert.Contains(t, text, want)
+	}
+}
+
+func TestDemoUnderAPolicyThatClosesNothingSaysSoAndFails(t *testing.T) {
+	rules, err := os.ReadFile(policy)
+	require.NoError(t, err)
+	lax := filepath.Join(t.TempDir(), "lax.yaml")
+	require.NoError(t, os.WriteFile(lax, bytes.ReplaceAll(rules, []byte("effect: revoke"), []byte("effect: alert")), 0o600))
+	var out bytes.Buffer
+	err = tour.Demo(context.Background(), tour.DemoConfig{TemplatePath: template, BuildDir: buildDir(t), PolicyFile: lax, Out: &out})
+	assert.ErrorIs(t, err, tour.ErrNotAsTold)
+	assert.Contains(t, out.String(), "STILL OPEN  tcp 3306 from 0.0.0.0/0")
+	assert.NotContains(t, out.String(), "Everything ended as told")
+}
+
+func TestDemoWithoutBuildsSaysWhatToRun(t *testing.T) {
+	err := tour.Demo(context.Background(), tour.DemoConfig{TemplatePath: template, BuildDir: t.TempDir(), Out: io.Discard})
+	assert.ErrorContains(t, err, `run "make build"`)
+}
+
+// console is an output that can be read while it is written.
+type console struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buf.Write(p)
+}
+
+func (c *console) String() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.buf.String()
+}
+
+func watch(t *testing.T, mode finding.Mode) (out *console, client *ec2.Client, group string, end func() error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	out = &console{}
+	done := make(chan error, 1)
+	dir := buildDir(t)
+	go func() {
+		done <- tour.Watch(ctx, tour.WatchConfig{TemplatePath: template, BuildDir: dir, Listen: "127.0.0.1:0", Mode: mode, Out: out})
+	}()
+	ended := sync.OnceValue(func() error { cancel(); return <-done })
+	t.Cleanup(func() { _ = ended() })
+	pasted := regexp.MustCompile(`--endpoint-url (\S+) ec2 authorize-security-group-ingress --group-id (\S+)`)
+	require.Eventually(t, func() bool { return pasted.MatchString(out.String()) }, 20*time.Second, 5*time.Millisecond)
+	found := pasted.FindStringSubmatch(out.String())
+	client = ec2.New(ec2.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(found[1]),
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	return out, client, found[2], ended
+}
+
+func open(t *testing.T, client *ec2.Client, group string) {
+	t.Helper()
+	_, err := client.AuthorizeSecurityGroupIngress(context.Background(), &ec2.AuthorizeSecurityGroupIngressInput{
+		GroupId: aws.String(group), IpProtocol: aws.String("tcp"), FromPort: aws.Int32(3306), ToPort: aws.Int32(3306), CidrIp: aws.String("0.0.0.0/0"),
+	})
+	require.NoError(t, err)
+}
+
+func TestLocalShowsHowAnOpeningIsClosed(t *testing.T) {
+	out, client, group, end := watch(t, finding.Enforce)
+	open(t, client, group)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "alert: ") }, 20*time.Second, 5*time.Millisecond, out)
+	require.NoError(t, end(), "Ctrl-C is no error")
+	text := out.String()
+	for _, want := range []string{"AuthorizeSecurityGroupIngress on " + group, "says REVOKE", "RevokeSecurityGroupIngress", "The groups now", "try-me"} {
+		assert.Contains(t, text, want)
+	}
+	_, groups, _ := strings.Cut(text, "The groups now")
+	assert.NotContains(t, groups, "3306")
+}
+
+func TestLocalInObserveModeTellsAndLeavesItOpen(t *testing.T) {
+	out, client, group, end := watch(t, finding.Observe)
+	open(t, client, group)
+	require.Eventually(t, func() bool { return strings.Contains(out.String(), "alert: ") }, 20*time.Second, 5*time.Millisecond, out)
+	require.NoError(t, end())
+	assert.NotContains(t, out.String(), "RevokeSecurityGroupIngress")
+	_, groups, _ := strings.Cut(out.String(), "The groups now")
+	assert.Contains(t, groups, "3306")
+}

@@ -1,0 +1,103 @@
+package tour
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestStrangersTextCannotDriveTheTerminal(t *testing.T) {
+	tests := []struct{ name, text, want string }{
+		{"plain", "order database", "order database"},
+		{"letters of any script", "Büro 東京", "Büro 東京"},
+		{"escape sequence", "\x1b[2Jgone", "[U+001B][2Jgone"},
+		{"single-character controls", "a\u009b31mb", "a[U+009B]31mb"},
+		{"line break", "a\r\nb", "a[U+000D][U+000A]b"},
+		{"bidirectional override", "a\u202eb", "a[U+202E]b"},
+		{"zero width", "a\u200bb", "a[U+200B]b"},
+		{"not UTF-8", "a\xffb", "a\ufffdb"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.want, visible(tt.text)) })
+	}
+}
+
+func TestWrapKeepsWordsAndIndent(t *testing.T) {
+	assert.Equal(t, []string{"  one two", "  three"}, wrap("  one two three", 10))
+	assert.Equal(t, []string{"abcdefghij", "klm no"}, wrap("abcdefghijklm no", 10), "a long word is broken")
+	assert.Equal(t, []string{"ab", "abcdefghij", "klm"}, wrap("ab abcdefghijklm", 10), "but not glued to the one before")
+	assert.Equal(t, []string{""}, wrap("", 10))
+}
+
+func TestWrapLosesNothingAndStaysWithinItsLimit(t *testing.T) {
+	text := strings.Repeat("wörter und ", 20) + strings.Repeat("x", 100) + " end"
+	for limit := 5; limit < 90; limit++ {
+		lines := wrap(text, limit)
+		for _, l := range lines {
+			assert.LessOrEqual(t, utf8.RuneCountInString(l), limit)
+		}
+		squeeze := func(s string) string { return strings.ReplaceAll(s, " ", "") }
+		assert.Equal(t, squeeze(text), squeeze(strings.Join(lines, "")), "limit %d", limit)
+	}
+}
+
+func TestCommandOfAnOpeningFitsAndIsOneCommand(t *testing.T) {
+	var out bytes.Buffer
+	st := &stage{screen: &screen{out: &out}, groups: map[string]string{"g": "sg-0123456789abcdef0"}}
+	st.command(st.authorizeCommand("g", opening{5432, "0.0.0.0/1", "first half"}, opening{5432, "128.0.0.0/1", "second half"})...)
+	st.command(st.authorizeCommand("g", opening{443, "0.0.0.0/0", ""})...)
+	for l := range strings.Lines(out.String()) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), width, l)
+	}
+	_, quoted, _ := strings.Cut(out.String(), "'")
+	quoted, flat, _ := strings.Cut(quoted, "'")
+	assert.JSONEq(t, `[{"IpProtocol":"tcp","FromPort":5432,"ToPort":5432,"IpRanges":[
+		{"CidrIp":"0.0.0.0/1","Description":"first half"},{"CidrIp":"128.0.0.0/1","Description":"second half"}]}]`, quoted)
+	assert.Contains(t, flat, "--protocol tcp --port 443 --cidr 0.0.0.0/0")
+}
+
+func TestColorIsOnlyWhereAskedFor(t *testing.T) {
+	assert.Equal(t, "x", (&screen{}).paint(red, "x"))
+	assert.Equal(t, "\x1b[31mx\x1b[0m", (&screen{color: true}).paint(red, "x"))
+	assert.Equal(t, "x", (&screen{color: true}).paint(plain, "x"))
+}
+
+const chat = `{"version":"1.0","source":"custom","id":"x","content":{"textType":"client-markdown",
+"title":"Closed: tcp 3306 &lt;world&gt;","description":"*What was open*\ntcp 3306 to \u0060temporary\u001b[31m\u0060\n\u0060\u0060\u0060\naws ec2 authorize-security-group-ingress --group-id sg-0123456789abcdef0 --ip-permissions '[{\"IpProtocol\":\"tcp\"}]'\n\u0060\u0060\u0060",
+"nextSteps":["Look at it.","<https://example.com/a|The group in the console>"]}}`
+
+func TestAlertIsDrawnAsSlackShowsIt(t *testing.T) {
+	n, err := parseNotification(chat)
+	require.NoError(t, err)
+	var out bytes.Buffer
+	(&screen{out: &out}).slack(n)
+	text := out.String()
+	for l := range strings.Lines(text) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), width, l)
+	}
+	for _, want := range []string{
+		"   │ Closed: tcp 3306 <world>\n",
+		"   │ What was open\n",
+		"   │   tcp 3306 to temporary[U+001B][31m\n",
+		"   │   1. Look at it.\n",
+		"   │   2. The group in the console ↗\n",
+		"--group-id",
+	} {
+		assert.Contains(t, text, want)
+	}
+	assert.NotContains(t, text, "\x1b")
+	assert.NotContains(t, text, "```")
+	assert.NotContains(t, text, "example.com")
+}
+
+func TestNotificationThatChatWouldDropIsRefused(t *testing.T) {
+	for _, body := range []string{``, `{}`, `{"version":"1.0","source":"other","content":{"description":"x"}}`,
+		`{"version":"1.0","source":"custom","content":{}}`, `"text"`} {
+		_, err := parseNotification(body)
+		assert.Error(t, err, body)
+	}
+}

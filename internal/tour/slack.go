@@ -1,0 +1,105 @@
+package tour
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// notification is the part of Amazon Q Developer's custom notification that a reader
+// of the channel sees.
+type notification struct {
+	Version string `json:"version"`
+	Source  string `json:"source"`
+	Content struct {
+		Title       string   `json:"title"`
+		Description string   `json:"description"`
+		NextSteps   []string `json:"nextSteps"`
+		Keywords    []string `json:"keywords"`
+	} `json:"content"`
+}
+
+// parseNotification reads the https body of an alert. What Amazon Q would drop
+// without a word is an error here.
+func parseNotification(body string) (notification, error) {
+	var n notification
+	if err := json.Unmarshal([]byte(body), &n); err != nil {
+		return notification{}, fmt.Errorf("reading the chat notification: %w", err)
+	}
+	if n.Version != "1.0" || n.Source != "custom" || n.Content.Description == "" {
+		return notification{}, fmt.Errorf("reading the chat notification: version %q, source %q: chat would drop it", n.Version, n.Source)
+	}
+	return n, nil
+}
+
+// slack draws a notification as a message in a channel: a bar on the left, bold
+// headings, code set off, next steps numbered. There is no bar on the right, which
+// wide characters would push out of place.
+func (s *screen) slack(n notification) {
+	bar := s.paint(dim, "   │ ")
+	s.line("%s", s.paint(dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", 36)))
+	write := func(how style, text string) {
+		for _, l := range wrap(text, width-6) {
+			s.line("%s%s", bar, s.paint(how, l))
+		}
+	}
+	write(bold, visible(unescape(n.Content.Title)))
+	s.line("%s", strings.TrimRight(bar, " "))
+	code := false
+	for l := range strings.Lines(n.Content.Description) {
+		l = strings.TrimRight(l, "\r\n")
+		switch {
+		case strings.TrimSpace(l) == "```":
+			code = !code
+		case code:
+			write(cyan, "  "+visible(unescape(l)))
+		case isHeading(l):
+			write(bold, visible(unescape(strings.Trim(l, "*"))))
+		default:
+			write(plain, "  "+visible(text(l)))
+		}
+	}
+	if len(n.Content.NextSteps) > 0 {
+		s.line("%s", strings.TrimRight(bar, " "))
+		write(bold, "Next steps")
+		for i, step := range n.Content.NextSteps {
+			write(plain, fmt.Sprintf("  %d. %s", i+1, visible(text(step))))
+		}
+	}
+	s.line("%s", s.paint(dim, "   └"+strings.Repeat("─", 74)))
+}
+
+func isHeading(line string) bool {
+	return len(line) > 2 && strings.HasPrefix(line, "*") && strings.HasSuffix(line, "*") && strings.Count(line, "*") == 2
+}
+
+// text shows Slack's inline markup as a reader sees it: a link by its text (the
+// terminal cannot hide the address, and it would fill the screen), no marks around
+// code and bold.
+func text(line string) string {
+	var b strings.Builder
+	for {
+		before, rest, ok := strings.Cut(line, "<")
+		b.WriteString(before)
+		if !ok {
+			break
+		}
+		link, after, closed := strings.Cut(rest, ">")
+		if !closed {
+			b.WriteString("<" + rest)
+			break
+		}
+		if _, label, named := strings.Cut(link, "|"); named {
+			b.WriteString(label + " ↗")
+		} else {
+			b.WriteString(link)
+		}
+		line = after
+	}
+	return unescape(strings.NewReplacer("`", "", "*", "").Replace(b.String()))
+}
+
+// unescape undoes the three escapes that Slack has.
+func unescape(text string) string {
+	return strings.NewReplacer("&lt;", "<", "&gt;", ">", "&amp;", "&").Replace(text)
+}

@@ -1,0 +1,164 @@
+package tour
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"sgward/internal/finding"
+)
+
+// scene is one thing that happens, and how it has to end.
+type scene struct {
+	title, story string
+	group        string // by name
+	act          func(ctx context.Context, s *stage) error
+
+	decision  finding.Decision // detect's
+	gone      []string         // permissions that the group must not hold at the end
+	stays     []string         // permissions that it must
+	showAlert bool
+	moral     string
+}
+
+func story() []scene {
+	return []scene{
+		{
+			title: "A database, opened to the world",
+			story: "Casey needs to look at the orders from home, quickly.",
+			group: "orders-db",
+			act: func(ctx context.Context, s *stage) error {
+				return s.authorizeShown(ctx, "orders-db", opening{3306, "0.0.0.0/0", "temporary, from home"})
+			},
+			decision: finding.DecisionRevoke,
+			gone:     []string{"tcp 3306 from 0.0.0.0/0"}, stays: []string{"tcp 3306 from 10.20.0.0/16"},
+			showAlert: true,
+		},
+		{
+			title: "HTTPS for everybody",
+			story: "The shop has to be reachable. The policy says so too.",
+			group: "shop-web",
+			act: func(ctx context.Context, s *stage) error {
+				return s.authorizeShown(ctx, "shop-web", opening{443, "0.0.0.0/0", ""})
+			},
+			decision: finding.DecisionNone,
+			stays:    []string{"tcp 443 from 0.0.0.0/0"},
+		},
+		{
+			title: "The world in two halves",
+			story: "No rule says 0.0.0.0/0 here. Together they are the same thing.",
+			group: "orders-db",
+			act: func(ctx context.Context, s *stage) error {
+				return s.authorizeShown(ctx, "orders-db",
+					opening{5432, "0.0.0.0/1", "first half"}, opening{5432, "128.0.0.0/1", "second half"})
+			},
+			decision: finding.DecisionRevoke,
+			gone:     []string{"tcp 5432 from 0.0.0.0/1", "tcp 5432 from 128.0.0.0/1"},
+			moral:    "sgward counts the public addresses that a rule lets in. How they are spelt does not matter.",
+		},
+		{
+			title:    "A harmless rule, edited",
+			story:    "The cache was open to 10.0.0.0/8. An edit makes no Authorize call, and its record tells neither direction nor old value.",
+			group:    "orders-db",
+			act:      editCache,
+			decision: finding.DecisionInspect,
+			gone:     []string{"tcp 6379 from 0.0.0.0/0"},
+			moral:    "An edit replaces the rule, so closing it leaves none. The alert says so, and how to look the old one up.",
+		},
+		{
+			title: "Half right",
+			story: "One permission, two sources. Only one of them is a mistake.",
+			group: "shop-web",
+			act: func(ctx context.Context, s *stage) error {
+				return s.authorizeShown(ctx, "shop-web", opening{22, "10.0.0.0/8", "office network"}, opening{22, "0.0.0.0/0", "just for today"})
+			},
+			decision: finding.DecisionRevoke,
+			gone:     []string{"tcp 22 from 0.0.0.0/0"}, stays: []string{"tcp 22 from 10.0.0.0/8"},
+		},
+	}
+}
+
+// opening is one TCP port for one range.
+type opening struct {
+	port        int32
+	cidr        string
+	description string
+}
+
+// permissions puts openings of one port into one permission, as people do.
+func permissions(openings ...opening) []types.IpPermission {
+	var all []types.IpPermission
+	for _, o := range openings {
+		r := types.IpRange{CidrIp: aws.String(o.cidr), Description: aws.String(o.description)}
+		if n := len(all); n > 0 && aws.ToInt32(all[n-1].FromPort) == o.port {
+			all[n-1].IpRanges = append(all[n-1].IpRanges, r)
+			continue
+		}
+		all = append(all, types.IpPermission{
+			IpProtocol: aws.String("tcp"), FromPort: aws.Int32(o.port), ToPort: aws.Int32(o.port), IpRanges: []types.IpRange{r},
+		})
+	}
+	return all
+}
+
+func (s *stage) authorize(ctx context.Context, group string, permissions []types.IpPermission) error {
+	_, err := s.client.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
+		GroupId: aws.String(s.groups[group]), IpPermissions: permissions,
+	})
+	return err
+}
+
+// authorizeShown makes a call and shows the command that would make it.
+func (s *stage) authorizeShown(ctx context.Context, group string, openings ...opening) error {
+	s.command(s.authorizeCommand(group, openings...)...)
+	return s.authorize(ctx, group, permissions(openings...))
+}
+
+// authorizeCommand spells openings of one port as an AWS CLI command, in lines.
+func (s *stage) authorizeCommand(group string, openings ...opening) []string {
+	lines := []string{"aws ec2 authorize-security-group-ingress --group-id " + s.groups[group] + ` \`}
+	if len(openings) == 1 && openings[0].description == "" {
+		return append(lines, fmt.Sprintf("  --protocol tcp --port %d --cidr %s", openings[0].port, openings[0].cidr))
+	}
+	port := openings[0].port
+	lines = append(lines,
+		fmt.Sprintf(`  --ip-permissions '[{"IpProtocol": "tcp", "FromPort": %d,`, port),
+		fmt.Sprintf(`    "ToPort": %d, "IpRanges": [`, port))
+	for i, o := range openings {
+		end := ","
+		if i == len(openings)-1 {
+			end = "]}]'"
+		}
+		lines = append(lines, fmt.Sprintf(`      {"CidrIp": %q, "Description": %q}%s`, o.cidr, o.description, end))
+	}
+	return lines
+}
+
+// editCache opens the cache by editing its rule.
+func editCache(ctx context.Context, s *stage) error {
+	for _, r := range s.stack.EC2().Rules(s.groups["orders-db"]) {
+		if r.FromPort != 6379 || r.Egress {
+			continue
+		}
+		s.command(
+			"aws ec2 modify-security-group-rules --group-id "+r.GroupID+` \`,
+			fmt.Sprintf(`  --security-group-rules '[{"SecurityGroupRuleId": %q,`, r.ID),
+			`    "SecurityGroupRule": {"IpProtocol": "tcp", "FromPort": 6379,`,
+			`                          "ToPort": 6379, "CidrIpv4": "0.0.0.0/0"}}]'`,
+		)
+		_, err := s.client.ModifySecurityGroupRules(ctx, &ec2.ModifySecurityGroupRulesInput{
+			GroupId: aws.String(r.GroupID),
+			SecurityGroupRules: []types.SecurityGroupRuleUpdate{{
+				SecurityGroupRuleId: aws.String(r.ID),
+				SecurityGroupRule: &types.SecurityGroupRuleRequest{
+					IpProtocol: aws.String("tcp"), FromPort: aws.Int32(6379), ToPort: aws.Int32(6379), CidrIpv4: aws.String("0.0.0.0/0"),
+				},
+			}},
+		})
+		return err
+	}
+	return fmt.Errorf("the cache's rule is gone")
+}
