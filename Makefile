@@ -1,0 +1,120 @@
+# `make help` lists the targets. Needs Go; some targets say what else they need.
+# Written for GNU make 3.81 (macOS) and later.
+
+GO            ?= go
+PYTHON        ?= python3
+# The architecture of the functions that SAM deploys; template.yaml says arm64.
+LAMBDA_GOARCH ?= arm64
+FUZZTIME      ?= 30s
+BENCHTIME     ?= 1s
+
+GOLANGCI_LINT_VERSION = v2.15.0
+GOVULNCHECK_VERSION   = v1.9.0
+
+VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
+TOOLS        := build/tools
+GOLANGCI     := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+VENV         := build/e2e-venv
+VENV_READY   := $(VENV)/.ready
+
+# No VCS stamp: the same source gives the same bytes, so a deployment uploads only what changed, and a checkout that
+# belongs to another user still builds. All targets share these settings, and so one build cache: the EC2 client alone
+# takes a minute to compile.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
+
+# lambda.norpc leaves out the RPC mode of the retired go1.x runtime.
+LAMBDA_FLAGS = -tags lambda.norpc -ldflags "-s -w"
+
+.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction test race demo local e2e lint \
+	lint-template fuzz bench vuln verify deploy clean FORCE
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+build: lint-policy ## Build the functions and the CLI for this machine into build/
+	$(GO) build $(LAMBDA_FLAGS) -o build/DetectFunction/bootstrap ./functions/detect
+	$(GO) build $(LAMBDA_FLAGS) -o build/RemediateFunction/bootstrap ./functions/remediate
+	cp policy.yaml build/DetectFunction/policy.yaml
+	cp policy.yaml build/RemediateFunction/policy.yaml
+
+# Go knows better than timestamps what is out of date.
+build/sgward: FORCE
+	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/sgward
+
+# An invalid policy must fail here and not in an account.
+lint-policy: build/sgward
+	build/sgward policy lint policy.yaml
+
+# `sam build` calls build-<logical id> and takes what is in ARTIFACTS_DIR.
+build-DetectFunction: lint-policy
+	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/detect
+	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
+
+build-RemediateFunction: lint-policy
+	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/remediate
+	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
+
+test: ## Run the tests (Go and make only)
+	$(GO) test -count=1 ./...
+
+race: ## Run the tests with the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
+
+demo: build ## Watch openings being closed, on this machine, without AWS
+	build/sgward demo
+
+local: build ## Keep the pipeline running here for any AWS client (Ctrl-C ends it)
+	build/sgward local
+
+e2e: $(VENV_READY) lint-policy ## Deploy template.yaml to an emulator and check it (Python 3.10+, JDK 17, Maven)
+	$(VENV)/bin/python -m pytest e2e
+
+lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
+	@unformatted=$$($(GO) list -f '{{.Dir}}' ./... | xargs gofmt -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted with gofmt:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	$(GO) vet ./...
+	$(GOLANGCI) run
+
+lint-template: $(VENV_READY) ## cfn-lint and sam validate (needs Python 3.10+)
+	$(VENV)/bin/cfn-lint -- template.yaml
+	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint --template template.yaml
+
+fuzz: ## Fuzz every target for FUZZTIME (30s) each
+	@found=0; \
+	for package in $$($(GO) list ./...); do \
+	  targets=$$($(GO) test -list '^Fuzz' $$package) || exit 1; \
+	  for target in $$(echo "$$targets" | grep '^Fuzz'); do \
+	    found=1; echo "$$package $$target"; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	  done; \
+	done; \
+	if [ $$found = 0 ]; then echo "no fuzz target found" >&2; exit 1; fi
+
+bench: build ## Run the benchmarks
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+
+vuln: ## Look for known vulnerabilities (needs the internet)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...
+
+verify: ## Check that go.mod is tidy and that nothing is left uncommitted
+	$(GO) mod tidy -diff
+	@changes=$$(git status --porcelain) || exit 1; \
+	if [ -n "$$changes" ]; then echo "uncommitted changes:" >&2; echo "$$changes" >&2; exit 1; fi
+
+deploy: ## Build and deploy with SAM (asks for the parameters)
+	sam build
+	sam deploy --guided
+
+clean: ## Remove everything that the other targets made
+	rm -rf build .aws-sam e2e/.pytest_cache e2e/__pycache__
+
+$(GOLANGCI):
+	GOBIN="$(CURDIR)/$(TOOLS)" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	mv $(TOOLS)/golangci-lint $@
+
+$(VENV_READY): e2e/requirements.txt
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r e2e/requirements.txt
+	touch $@

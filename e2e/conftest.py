@@ -1,0 +1,61 @@
+"""Fixtures: the emulators and the deployed stacks, made once for the whole run."""
+
+import statistics
+
+import pytest
+
+from cloud import Cloud
+from pipeline import Pipeline
+from stack import Build
+
+REVOKE_TIMES = pytest.StashKey[list]()
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory):
+    running = Cloud(tmp_path_factory.mktemp("cloud"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def build(cloud, tmp_path_factory):
+    """template.yaml, built by `sam build`."""
+    return Build(cloud, tmp_path_factory.mktemp("build"))
+
+
+@pytest.fixture(scope="session")
+def enforcing(build):
+    return Pipeline(build.deploy("enforcing", Mode="enforce"))
+
+
+@pytest.fixture(scope="session")
+def observing(build):
+    """Mode is left out: observe is what the template does unless told otherwise."""
+    return Pipeline(build.deploy("observing", LogRetentionDays="30"))
+
+
+@pytest.fixture
+def quick_retries(enforcing):
+    """The findings queue hands a failed message out again after two seconds, not after minutes."""
+    sqs, queue = enforcing.cloud.client("sqs"), enforcing.stack.ids["FindingsQueue"]
+    before = enforcing.stack.queue_attribute("FindingsQueue", "VisibilityTimeout")
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
+    yield
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": before})
+
+
+@pytest.fixture
+def revoke_times(pytestconfig):
+    """Milliseconds from the record to the closed group, reported at the end of the run."""
+    return pytestconfig.stash.setdefault(REVOKE_TIMES, [])
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    times = config.stash.get(REVOKE_TIMES, [])
+    if times:
+        terminalreporter.write_sep("=", "measured")
+        terminalreporter.write_line(
+            f"event to revoked on ministack and moto: median {statistics.median(times):.0f} ms, "
+            f"fastest {min(times):.0f} ms, slowest {max(times):.0f} ms of {len(times)} (functions warm)"
+        )

@@ -1,0 +1,165 @@
+"""A deployed stack seen as a pipeline, and the steps that ministack leaves to the driver.
+
+EC2 calls reach no event bus there, and a function's OnSuccess destination is never delivered. So a record is put to the
+deployed rule's own pattern, detect is invoked with it, and its answer is put on the findings queue as Lambda would put
+it: in an invocation record, with the rights of detect's role. From there on everything happens by itself, but for
+StartMessageMoveTask.
+"""
+
+import json
+import time
+import uuid
+from datetime import datetime, timezone
+
+import records
+from cloud import wait_until
+from stack import Stack
+
+
+class Pipeline:
+    def __init__(self, stack: Stack):
+        self.stack = stack
+        self.cloud = stack.cloud
+        self.ec2 = self.cloud.client("ec2")
+        self._events = self.cloud.client("events")
+        self._lambda = self.cloud.client("lambda")
+        self._as_detect = self.cloud.client("sqs", stack.credentials_of("DetectRole"))
+        self._inbox = Inbox(stack)
+
+    # --- what a user of EC2 does; each returns the record of the call
+
+    def new_group(self) -> str:
+        vpc = self.ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+        return self.ec2.create_security_group(
+            GroupName=f"e2e-{uuid.uuid4().hex[:8]}", Description="end to end", VpcId=vpc)["GroupId"]
+
+    def authorize_ingress(self, group: str, *permissions: dict) -> dict:
+        request = {"GroupId": group, "IpPermissions": list(permissions)}
+        before = self.ingress(group)
+        self.ec2.authorize_security_group_ingress(**request)
+        # moto's answer lists the rules of the last permission only.
+        made = [rule for key, rule in self.ingress(group).items() if key not in before]
+        return records.authorized("AuthorizeSecurityGroupIngress", request, made)
+
+    def modify(self, group: str, *rules: dict) -> dict:
+        request = {"GroupId": group, "SecurityGroupRules": list(rules)}
+        self.ec2.modify_security_group_rules(**request)
+        return records.modified(request)
+
+    def ingress(self, group: str) -> dict[str, dict]:
+        """The group's ingress rules as they are now, by `protocol from-to peer`."""
+        answer = self.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])
+        rules = (rule for rule in answer["SecurityGroupRules"] if not rule["IsEgress"])
+        return {
+            f"{rule['IpProtocol']} {rule['FromPort']}-{rule['ToPort']} {rule.get('CidrIpv4') or rule.get('CidrIpv6')}": rule
+            for rule in rules
+        }
+
+    # --- what AWS does with a record
+
+    def matches(self, record: dict) -> bool:
+        """Whether the deployed rule passes the record on."""
+        return self._events.test_event_pattern(
+            EventPattern=self.stack.event_pattern, Event=json.dumps(record))["Result"]
+
+    def detect(self, record: dict) -> dict:
+        answer = self._lambda.invoke(FunctionName=self.stack.ids["DetectFunction"], Payload=json.dumps(record))
+        payload = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, payload
+        return payload
+
+    def detect_asynchronously(self, record: dict) -> None:
+        self._lambda.invoke(
+            FunctionName=self.stack.ids["DetectFunction"], InvocationType="Event", Payload=json.dumps(record))
+
+    def hand_over(self, record: dict, detection: dict) -> None:
+        """What the OnSuccess destination does."""
+        self.send(json.dumps({
+            "version": "1.0",
+            "timestamp": datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "requestContext": {
+                "requestId": str(uuid.uuid4()),
+                "functionArn": f"{self.stack.ids['DetectFunction']}:$LATEST",
+                "condition": "Success",
+                "approximateInvokeCount": 1,
+            },
+            "requestPayload": record,
+            "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
+            "responsePayload": detection,
+        }))
+
+    def send(self, body: str) -> None:
+        self._as_detect.send_message(QueueUrl=self.stack.ids["FindingsQueue"], MessageBody=body)
+
+    def redrive(self) -> None:
+        """What SQS does on StartMessageMoveTask, which ministack does not know."""
+        sqs, letters = self.cloud.client("sqs"), self.stack.ids["FindingsDeadLetterQueue"]
+        for message in sqs.receive_message(QueueUrl=letters, MaxNumberOfMessages=10).get("Messages", []):
+            self.send(message["Body"])
+            sqs.delete_message(QueueUrl=letters, ReceiptHandle=message["ReceiptHandle"])
+
+    def deliver(self, record: dict) -> dict | None:
+        """Carries a record as far as the findings queue. None if the rule does not pass it on, else the Detection."""
+        if not self.matches(record):
+            return None
+        detection = self.detect(record)
+        self.hand_over(record, detection)
+        return detection
+
+    # --- what is seen afterwards
+
+    def alert_for(self, record: dict, timeout: float = 30) -> dict:
+        """The machine-readable alert about a record's event."""
+        return self._inbox.alert_for(record["detail"]["eventID"], timeout)
+
+    def alerts_about(self, record: dict) -> list[dict]:
+        return self._inbox.alerts_about(record["detail"]["eventID"])
+
+    def drained(self, timeout: float = 30) -> None:
+        """Waits until every finding has been dealt with, or dropped by the filter."""
+        wait_until("the findings queue to be empty", lambda: self.stack.messages_in("FindingsQueue") == 0, timeout)
+
+    def pause(self) -> None:
+        self._set_mapping(False, "Disabled")
+
+    def resume(self) -> None:
+        self._set_mapping(True, "Enabled")
+
+    def _set_mapping(self, enabled: bool, state: str) -> None:
+        self._lambda.update_event_source_mapping(UUID=self.stack.mapping_id, Enabled=enabled)
+        wait_until(f"the event source mapping to be {state}",
+                   lambda: self._lambda.get_event_source_mapping(UUID=self.stack.mapping_id)["State"] == state)
+        if not enabled:
+            time.sleep(1)  # a poll that was under way may still take one batch
+
+
+class Inbox:
+    """An SQS subscriber of the alert topic: `default` bodies, kept by event."""
+
+    def __init__(self, stack: Stack):
+        self._sqs = stack.cloud.client("sqs")
+        self._url = self._sqs.create_queue(QueueName=f"{stack.name}-inbox")["QueueUrl"]
+        arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        topic = stack.ids["AlertTopic"]
+        self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": json.dumps({
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+                           "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}}}],
+        })})
+        stack.cloud.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+        self._alerts: list[dict] = []
+
+    def alert_for(self, event_id: str, timeout: float) -> dict:
+        return wait_until(f"an alert about event {event_id}", lambda: self.alerts_about(event_id), timeout)[0]
+
+    def alerts_about(self, event_id: str) -> list[dict]:
+        self._fetch()
+        return [alert for alert in self._alerts if alert["event"]["eventId"] == event_id]
+
+    def _fetch(self) -> None:
+        while messages := self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                notification = json.loads(message["Body"])
+                alert = json.loads(notification["Message"])
+                self._alerts.append(alert | {"_attributes": notification.get("MessageAttributes", {})})
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])

@@ -1,0 +1,137 @@
+"""What no try could deliver: it is kept, it holds nobody up, and there is a way back."""
+
+import json
+import re
+from contextlib import contextmanager
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+import records
+from cloud import wait_until
+from stack import TEMPLATE
+from test_pipeline import CLOSED, WORLD, assert_closed, outcomes, tcp
+
+
+def test_a_poison_message_holds_up_none_of_its_batch_and_ends_in_the_dead_letters(enforcing, quick_retries):
+    groups = [enforcing.new_group() for _ in range(4)]
+    opened = [enforcing.authorize_ingress(group, tcp(3306, WORLD)) for group in groups]
+    enforcing.pause()
+
+    enforcing.deliver(opened[0])
+    enforcing.deliver(opened[1])
+    enforcing.send(json.dumps({"responsePayload": {"decision": "revoke", "findings": "poison"}}))
+    enforcing.deliver(opened[2])
+    enforcing.deliver(opened[3])
+    enforcing.resume()
+
+    for group, record in zip(groups, opened):
+        assert_closed(enforcing, group, "tcp 3306-3306 0.0.0.0/0")
+        assert outcomes(enforcing.alert_for(record)) <= CLOSED
+    (letter,) = dead_letters(enforcing, "FindingsDeadLetterQueue")
+    assert json.loads(letter["Body"])["responsePayload"]["findings"] == "poison"
+    for record in opened:
+        assert len(enforcing.alerts_about(record)) == 1, "a good message of the batch was tried again"
+
+
+def test_an_alert_that_could_not_be_published_comes_back_from_the_dead_letters(enforcing, quick_retries):
+    group = enforcing.new_group()
+    record = enforcing.authorize_ingress(group, tcp(3306, WORLD))
+    iam, role = enforcing.cloud.client("iam"), enforcing.stack.ids["RemediateRole"]
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "sns:Publish", "Resource": "*"}]}
+    iam.put_role_policy(RoleName=role, PolicyName="broken", PolicyDocument=json.dumps(deny))
+    try:
+        enforcing.deliver(record)
+        assert_closed(enforcing, group, "tcp 3306-3306 0.0.0.0/0")
+        wait_until("the dead letter", lambda: enforcing.stack.messages_in("FindingsDeadLetterQueue") == 1, timeout=60)
+        assert enforcing.alerts_about(record) == []
+    finally:
+        iam.delete_role_policy(RoleName=role, PolicyName="broken")
+
+    enforcing.redrive()
+
+    assert outcomes(enforcing.alert_for(record, timeout=60)) == {"already_closed"}
+    wait_until("the dead letters to be gone", lambda: enforcing.stack.messages_in("FindingsDeadLetterQueue") == 0)
+
+
+def test_a_record_that_detect_cannot_read_ends_in_its_dead_letters_with_its_event(enforcing):
+    record = {"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": "torn"}
+
+    enforcing.detect_asynchronously(record)
+
+    (letter,) = dead_letters(enforcing, "DetectDeadLetterQueue")
+    body = json.loads(letter["Body"])
+    assert body["requestPayload"] == record
+    assert body["requestContext"]["approximateInvokeCount"] == 3, "two retries"
+    assert body["responsePayload"]["errorType"]
+
+
+def test_an_opening_that_ec2_did_not_let_close_is_alerted_logged_and_closed_on_a_later_try(enforcing, quick_retries):
+    group = enforcing.new_group()
+    record = enforcing.authorize_ingress(group, tcp(3306, WORLD))
+
+    with ec2_out_of_reach(enforcing):
+        enforcing.deliver(record)
+        alert = enforcing.alert_for(record, timeout=60)
+        assert outcomes(alert) == {"failed"}
+        assert alert["_attributes"]["outcome"]["Value"] == "failed"
+        assert heard_by("RevokeFailedMetric", enforcing.stack.log_messages("RemediateLogGroup"))
+
+    assert_closed(enforcing, group, "tcp 3306-3306 0.0.0.0/0")
+    wait_until("the good news", lambda: outcomes(enforcing.alerts_about(record)[-1]) <= CLOSED)
+    enforcing.drained()
+
+
+def test_a_verdict_that_fits_no_message_is_heard_by_its_alarm(enforcing):
+    record = records.from_file("ingress-mysql-world.json")
+    record["detail"]["userAgent"] = "x" * 900_000
+
+    enforcing.detect(record)
+
+    wait_until("the line in the log",
+               lambda: heard_by("DetectionTooLargeMetric", enforcing.stack.log_messages("DetectLogGroup")))
+
+
+@pytest.mark.parametrize("queue", ["FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue"])
+def test_every_dead_letter_queue_has_an_alarm_that_reaches_the_alert_topic(enforcing, queue):
+    name = enforcing.stack.queue_arn(queue).rsplit(":", 1)[1]
+    alarms = enforcing.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
+
+    watching = [alarm for alarm in alarms if {"Name": "QueueName", "Value": name} in alarm["Dimensions"]]
+
+    (alarm,) = watching
+    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert alarm["AlarmActions"] == [enforcing.stack.ids["AlertTopic"]]
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+
+
+def dead_letters(pipeline, queue):
+    """Takes what is in a dead-letter queue out of it, once something is."""
+    wait_until(f"a message in {queue}", lambda: pipeline.stack.messages_in(queue) > 0, timeout=60)
+    sqs, url = pipeline.cloud.client("sqs"), pipeline.stack.ids[queue]
+    taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    for message in taken:
+        sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return taken
+
+
+@contextmanager
+def ec2_out_of_reach(pipeline):
+    """remediate, with an EC2 endpoint where nobody listens."""
+    function = {"FunctionName": pipeline.stack.ids["RemediateFunction"]}
+    client = pipeline.cloud.client("lambda")
+    before = client.get_function_configuration(**function)["Environment"]
+    cut = {"Variables": before["Variables"] | {"AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:9"}}
+    client.update_function_configuration(**function, Environment=cut)
+    try:
+        yield
+    finally:
+        client.update_function_configuration(**function, Environment=before)
+
+
+def heard_by(metric_filter: str, lines: list[str]) -> bool:
+    """Whether a metric filter of the template, of the form { $.key = "value" }, matches one of the lines."""
+    pattern = yaml_parse(TEMPLATE.read_text())["Resources"][metric_filter]["Properties"]["FilterPattern"]
+    key, value = re.fullmatch(r'\{ \$\.(\w+) = "([^"]+)" \}', pattern).groups()
+    logged = (json.loads(line) for line in lines if line.startswith("{"))
+    return any(line.get(key) == value for line in logged)
