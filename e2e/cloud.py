@@ -103,6 +103,8 @@ class Cloud:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
+            # What Lambda sets where LoggingConfig says JSON; functions inherit this environment.
+            "AWS_LAMBDA_LOG_FORMAT": "JSON",
         }
         with self.log.open("wb") as log:
             process = subprocess.Popen(

@@ -66,5 +66,12 @@ def test_logs_are_kept_as_long_as_asked(stack, cloud, group):
     assert found["retentionInDays"] == 14
 
 
+@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction"])
+def test_the_functions_log_json_into_their_own_group(stack, cloud, function):
+    logging = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["LoggingConfig"]
+
+    assert (logging["LogFormat"], logging["LogGroup"]) == ("JSON", stack.ids[function.replace("Function", "LogGroup")])
+
+
 def test_without_a_key_sqs_encrypts_with_its_own(observing):
     assert observing.stack.queue_attribute("FindingsQueue", "SqsManagedSseEnabled") == "true"

@@ -124,7 +124,7 @@ func howToAllow(a *finding.Alert, openings, detailed []opening, lim bounds) sect
 			continue
 		}
 		if len(s.items) == 0 {
-			s.say(fmt.Sprintf("Paste this under exceptions: in policy.yaml, in place of [] if there are none yet; "+
+			s.say(fmt.Sprintf("Paste this under exceptions: in policy.yaml; "+
 				"fill in reason and owner, have it reviewed, deploy. It ends after %d days.", exceptionDays))
 		}
 		if len(openings) > 1 {

@@ -1,10 +1,8 @@
 package cloudtrail_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -328,28 +326,4 @@ func TestDeepNestingIsAFault(t *testing.T) {
 	}
 	deep := strings.Repeat(`[`, 900) + strings.Repeat(`]`, 900)
 	assert.Len(t, parse(t, opening().with("additionalEventData", deep)).Rules, 1)
-}
-
-// A call of n permissions takes time in proportion to n. The factor allowed is far
-// from both: quadratic work would take 64 times as long for 8 times as much.
-func TestTimeGrowsWithTheSizeOfTheRecord(t *testing.T) {
-	cost := func(n int) time.Duration {
-		keys := make([]string, n)
-		for i := range keys {
-			keys[i] = fmt.Sprintf(`"key%d":{"a":[{}]}`, i)
-		}
-		request := asked(strings.Repeat(mysqlWorld+",", n-1) + mysqlWorld)
-		rec := successful("AuthorizeSecurityGroupIngress", request, oldAnswer).with("other", `{`+strings.Join(keys, ",")+`}`).JSON(t)
-		best := time.Hour
-		for range 5 {
-			start := time.Now()
-			c, err := cloudtrail.ParseRecord(rec)
-			require.NoError(t, err)
-			require.Len(t, c.Rules, n)
-			best = min(best, time.Since(start))
-		}
-		return best
-	}
-	cost(100)
-	assert.Less(t, cost(16_000), 32*cost(2_000))
 }

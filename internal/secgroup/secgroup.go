@@ -7,7 +7,7 @@
 // no network, and depends on the standard library only.
 //
 // No zero value of this package opens, names or covers anything: the zero
-// Direction, Protocol and Peer are invalid, and Validate says so.
+// Direction, Protocol and Peer are invalid, and NewPermission refuses the latter two.
 package secgroup
 
 import (
