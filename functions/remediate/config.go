@@ -6,13 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
@@ -20,15 +14,6 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policyfile"
 	"sgward/internal/remediation"
-)
-
-// How long the SDK may take over one call, within the function's 30 seconds: four
-// attempts of at most 4 seconds, with at most 2 seconds between them. Most of that
-// is never used; it bounds a connection that hangs.
-const (
-	maxAttempts    = 4
-	attemptTimeout = 4 * time.Second
-	maxBackoff     = 2 * time.Second
 )
 
 // config is the function's environment.
@@ -68,7 +53,7 @@ func isTopicARN(s string) bool {
 }
 
 // newHandler wires the function. It makes no call to AWS.
-func newHandler(ctx context.Context, lookup func(string) (string, bool), logger *slog.Logger) (*handler, error) {
+func newHandler(lookup func(string) (string, bool), logger *slog.Logger) (*handler, error) {
 	c, err := readConfig(lookup)
 	if err != nil {
 		return nil, err
@@ -77,25 +62,17 @@ func newHandler(ctx context.Context, lookup func(string) (string, bool), logger 
 	if err != nil {
 		return nil, err
 	}
-	sdk, err := awsconfig.LoadDefaultConfig(ctx,
-		awsconfig.WithRegion(c.region),
-		// Marks our calls in CloudTrail.
-		awsconfig.WithAppID("sgward"),
-		awsconfig.WithHTTPClient(awshttp.NewBuildableClient().WithTimeout(attemptTimeout)),
-		// A function's credentials are in its environment: nothing is to be asked of a
-		// machine that is not there.
-		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled),
-		awsconfig.WithRetryer(func() aws.Retryer {
-			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
-			})
-		}))
-	if err != nil {
-		return nil, fmt.Errorf("configuring the AWS SDK: %w", err)
-	}
-	topic := sns.NewFromConfig(sdk)
+	sdk := awsConfig(c.region, lookup)
+	topic := sns.NewFromConfig(sdk, func(o *sns.Options) {
+		o.BaseEndpoint = endpoint(lookup, "SNS")
+		o.EndpointOptions.UseFIPSEndpoint = useFIPS(lookup)
+	})
+	client := ec2.NewFromConfig(sdk, func(o *ec2.Options) {
+		o.BaseEndpoint = endpoint(lookup, "EC2")
+		o.EndpointOptions.UseFIPSEndpoint = useFIPS(lookup)
+	})
 	remediator, err := remediation.New(remediation.Config{
-		EC2: ec2.NewFromConfig(sdk), Region: c.region, Policy: p, Mode: c.mode, Logger: logger,
+		EC2: client, Region: c.region, Policy: p, Mode: c.mode, Logger: logger,
 		Publish: func(ctx context.Context, a finding.Alert) error { return alert.Publish(ctx, topic, c.topicARN, a) },
 	})
 	if err != nil {

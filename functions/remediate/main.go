@@ -12,7 +12,6 @@
 package main
 
 import (
-	"context"
 	"os"
 
 	"github.com/aws/aws-lambda-go/lambda"
@@ -21,7 +20,7 @@ import (
 
 func main() {
 	logger := lambdacontext.NewLogger()
-	h, err := newHandler(context.Background(), os.LookupEnv, logger)
+	h, err := newHandler(os.LookupEnv, logger)
 	if err != nil {
 		logger.Error("function does not start", "error", err.Error())
 		os.Exit(1)

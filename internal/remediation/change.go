@@ -25,7 +25,6 @@ func (m Message) lastTry() bool { return m.Tries > 0 && m.Try >= m.Tries }
 type delivery struct {
 	Message
 	changes []*change
-	err     error // why the message has to come again
 }
 
 // open reports whether a finding still has no outcome.

@@ -112,11 +112,18 @@ func TestAnAnswerThatListsNothingIsLookedInto(t *testing.T) {
 		c := cloudWith("1.0.0.0/8")
 		c.unlisted = true
 		// Accepts every call and does nothing.
-		deaf := &deafCloud{cloud: c}
+		deaf := &deafCloud{cloud: c, accepts: true}
 		closer := remediation.Closer{EC2: deaf, Mode: finding.Enforce, Logger: discard(), Now: time.Now}
 		got := closer.Close(context.Background(), []remediation.Opening{opening(t, groupA, secgroup.Ingress, 3306, cidr("1.0.0.0/8"), "")})
 		assert.Equal(t, finding.OutcomeFailed, got[0].Outcome)
 		assert.ErrorContains(t, got[0].Err, "still shows the rule")
+	})
+	t.Run("not accepted, and no error either", func(t *testing.T) {
+		c := cloudWith("1.0.0.0/8")
+		closer := remediation.Closer{EC2: &deafCloud{cloud: c}, Mode: finding.Enforce, Logger: discard(), Now: time.Now}
+		got := closer.Close(context.Background(), []remediation.Opening{opening(t, groupA, secgroup.Ingress, 3306, cidr("1.0.0.0/8"), "")})
+		assert.Equal(t, finding.OutcomeFailed, got[0].Outcome)
+		assert.ErrorContains(t, got[0].Err, "return=false")
 	})
 }
 

@@ -33,7 +33,7 @@ type cloud struct {
 	// fault is asked before a call is looked at; a nil error lets it pass.
 	fault func(ctx context.Context, action, groupID string) error
 	// afterwards is asked after a call took effect: its error hides the answer.
-	afterwards func(action string) error
+	afterwards func(action, groupID string) error
 	// calls lists the actions that were called, with the group.
 	calls []string
 }
@@ -301,7 +301,7 @@ func (c *cloud) revoke(ctx context.Context, action, groupID string, egress bool,
 	g.remember()
 	g.rules = slices.DeleteFunc(g.rules, func(r types.SecurityGroupRule) bool { return gone[*r.SecurityGroupRuleId] })
 	if c.afterwards != nil {
-		if err := c.afterwards(action); err != nil {
+		if err := c.afterwards(action, groupID); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -374,9 +374,12 @@ func ranged(egress bool, protocol string, from, to int32, cidr string) types.Sec
 	return r
 }
 
-// deafCloud accepts every revoke and does nothing.
-type deafCloud struct{ *cloud }
+// deafCloud accepts every revoke, or does not, and does nothing either way.
+type deafCloud struct {
+	*cloud
+	accepts bool
+}
 
 func (c *deafCloud) RevokeSecurityGroupIngress(context.Context, *ec2.RevokeSecurityGroupIngressInput, ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupIngressOutput, error) {
-	return &ec2.RevokeSecurityGroupIngressOutput{Return: aws.Bool(true)}, nil
+	return &ec2.RevokeSecurityGroupIngressOutput{Return: aws.Bool(c.accepts)}, nil
 }

@@ -52,20 +52,10 @@ func isGroupNotFound(err error) bool {
 	}
 }
 
-// isDenied reports that the caller may not do this: its own policy, a service
-// control policy or a resource policy stands in the way.
-func isDenied(err error) bool {
-	switch errorCode(err) {
-	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "AuthFailure":
-		return true
-	default:
-		return false
-	}
-}
-
 // isTransient reports that the same call may well succeed later: throttling,
 // faults of the service, and everything that is no answer at all. The SDK has
-// retried these already by the time they are seen here.
+// retried these already by the time they are seen here. Everything else is final:
+// a denial (the role's own policy, or one of the organisation's) first of all.
 func isTransient(err error) bool {
 	code := errorCode(err)
 	switch code {

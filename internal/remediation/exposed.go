@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -46,14 +47,45 @@ func (b *batch) expose(ctx context.Context, a *finding.Alert) {
 	ctx, cancel := context.WithTimeout(ctx, exposureTime)
 	defer cancel()
 	for _, id := range groups {
-		found, err := readInterfaces(ctx, b.EC2, id)
-		if err != nil {
-			a.ExposedError = err.Error()
-			b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", errorCode(err), "error", err.Error())
+		found := b.interfaces.of(id)
+		found.once.Do(func() {
+			found.list, found.err = readInterfaces(ctx, b.EC2, id)
+			if found.err != nil {
+				b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", errorCode(found.err), "error", found.err.Error())
+			}
+		})
+		if found.err != nil {
+			a.ExposedError = found.err.Error()
 			return
 		}
-		a.Exposed = append(a.Exposed, found...)
+		a.Exposed = append(a.Exposed, found.list...)
 	}
+}
+
+// interfaces are read once for each group and batch, failures too: a storm on one
+// group costs one read, and one that hangs is waited for once. The zero value is
+// ready. It is safe for concurrent use.
+type interfaces struct {
+	mu     sync.Mutex
+	groups map[string]*groupInterfaces
+}
+
+type groupInterfaces struct {
+	once sync.Once
+	list []finding.Interface
+	err  error
+}
+
+func (i *interfaces) of(groupID string) *groupInterfaces {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.groups[groupID] == nil {
+		if i.groups == nil {
+			i.groups = map[string]*groupInterfaces{}
+		}
+		i.groups[groupID] = &groupInterfaces{}
+	}
+	return i.groups[groupID]
 }
 
 // readInterfaces reads which network interfaces use a group.

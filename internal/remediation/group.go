@@ -237,15 +237,13 @@ func (w *groupWork) known(c *change) policy.Group {
 // standing returns the rules that the group held without the change's: the read
 // ones less those, less what has been closed.
 func (w *groupWork) standing(c *change) []secgroup.Rule {
-	ids, values := map[string]bool{}, map[secgroup.Permission]bool{}
+	own := map[string]bool{} // by id, as an edited rule has other values now
 	for _, it := range c.items {
-		ids[it.rule.ID] = true
-		values[it.identity()] = true
+		own[it.rule.ID] = true
 	}
 	var out []secgroup.Rule
 	for _, r := range w.held {
-		p := identity(r.Permission)
-		if _, closed := w.closed[p]; !closed && !values[p] && (r.ID == "" || !ids[r.ID]) {
+		if w.closed[identity(r.Permission)] == nil && !own[r.ID] {
 			out = append(out, r)
 		}
 	}

@@ -15,246 +15,6 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Two of these together are a /9, which is the line.
-const (
-	lower = "40.0.0.0/10"
-	upper = "40.64.0.0/10"
-)
-
-func TestHalvesOfOneCallAreClosedOnceTheGroupShowsThem(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		m := s.open(groupA, in(3306, lower), in(3306, upper))
-		require.Equal(t, finding.DecisionRevoke, m.Detection.Decision)
-		s.done(m)
-		assert.Empty(t, s.cloud.rules(groupA))
-		assert.Equal(t, []string{"revoked " + lower, "revoked " + upper}, told(s.alert()))
-		assert.Equal(t, 1, s.cloud.revokes())
-	})
-}
-
-func TestOnlyTheCallThatCrossesTheLineIsClosed(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.authorize(groupA, in(3306, lower))
-		m := s.open(groupA, in(3306, upper))
-		require.Equal(t, finding.DecisionInspect, m.Detection.Decision)
-		s.done(m)
-		assert.Equal(t, []string{"in tcp 3306-3306 " + lower}, s.cloud.rules(groupA))
-		r := only(t, s.alert())
-		assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
-		assert.Equal(t, finding.DecisionRevoke, r.Decision)
-		require.Len(t, r.With, 1)
-		assert.Equal(t, lower, r.With[0].CidrIPv4)
-	})
-}
-
-func TestOfTwoCallsInOneBatchTheNewerIsClosed(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		older := s.open(groupA, in(3306, lower))
-		time.Sleep(2 * time.Second)
-		newer := s.open(groupA, in(3306, upper))
-		s.done(older, newer)
-		assert.Equal(t, []string{"in tcp 3306-3306 " + lower}, s.cloud.rules(groupA))
-		assert.Equal(t, newer.Detection.Event.EventID, s.alert().Event.EventID)
-	})
-}
-
-func TestAPartnersAddressIsReadAndLeftAlone(t *testing.T) {
-	for name, standing := range map[string][]types.SecurityGroupRule{
-		"alone": nil, "beside a private network": {in(3306, "10.0.0.0/8")}, "beside the world on another port": {in(443, "0.0.0.0/0")},
-		"beside the world on its port": {in(3306, "0.0.0.0/0")}, "beside an exempt world": {in(6379, "0.0.0.0/0")},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, closing, func(s *stage) {
-				for _, r := range standing {
-					s.cloud.authorize(groupA, r)
-				}
-				m := s.open(groupA, in(3306, "198.18.0.0/15"), in(3306, "52.1.2.3/32"))
-				require.Equal(t, finding.DecisionInspect, m.Detection.Decision)
-				s.done(m)
-				assert.Len(t, s.cloud.rules(groupA), len(standing)+2)
-				assert.Empty(t, s.alerts, "an inspect that proves compliant alerts nobody")
-				assert.Zero(t, s.cloud.revokes())
-			})
-		})
-	}
-}
-
-func TestANarrowRuleBesideAClosedOneStays(t *testing.T) {
-	for name, lag := range map[string]time.Duration{"reads are current": 0, "reads lag": 3 * time.Second} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, closing, func(s *stage) {
-				m := s.open(groupA, in(3306, "0.0.0.0/0"), in(3306, lower))
-				time.Sleep(3 * time.Second)
-				s.cloud.lag = lag
-				s.done(m)
-				assert.Equal(t, []string{"in tcp 3306-3306 " + lower}, s.cloud.rules(groupA))
-				assert.Equal(t, []string{"revoked 0.0.0.0/0"}, told(s.alert()))
-			})
-		})
-	}
-}
-
-func TestHalvesBesideAClosedWorldAreStillClosed(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		// The read still shows the world after it was closed: were it counted, the
-		// halves would cross nothing.
-		m := s.open(groupA, in(3306, "0.0.0.0/0"), in(3306, lower), in(3306, upper))
-		time.Sleep(5 * time.Second)
-		s.cloud.lag = 4 * time.Second
-		s.done(m)
-		assert.Empty(t, s.cloud.rules(groupA))
-	})
-}
-
-func TestAForgedCompanionRemovesNothing(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.authorize(groupA, in(3306, lower))
-		held := s.cloud.groups[groupA].rules[0]
-		c := s.change(groupA)
-		c.Rules = []secgroup.Rule{s.rule(groupA, *held.SecurityGroupRuleId, held), s.rule(groupA, "sgr-0fedcba9876543210", in(3306, upper))}
-		m := s.detected(c)
-		require.Equal(t, finding.DecisionRevoke, m.Detection.Decision)
-
-		for range 5 {
-			s.deliver(m)
-			m = again(m)
-			time.Sleep(3 * time.Minute)
-		}
-		assert.Equal(t, []string{"in tcp 3306-3306 " + lower}, s.cloud.rules(groupA))
-		assert.Zero(t, s.cloud.revokes())
-	})
-}
-
-func TestReadsThatLagAreWaitedFor(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.lag = 3 * time.Second
-		m := s.open(groupA, in(3306, lower), in(3306, upper))
-		s.done(m)
-		assert.Empty(t, s.cloud.rules(groupA))
-		assert.Equal(t, []string{"revoked " + lower, "revoked " + upper}, told(s.alert()))
-		assert.LessOrEqual(t, s.cloud.reads(), 6)
-	})
-}
-
-func TestReadsThatLagForLongBringTheMessageBack(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.lag = 30 * time.Second
-		m := s.open(groupA, in(3306, lower), in(3306, upper))
-		require.ErrorContains(t, s.deliver(m)[0], "does not show the rule yet")
-		assert.Empty(t, s.alerts)
-		assert.Zero(t, s.cloud.revokes())
-
-		time.Sleep(time.Minute)
-		s.done(again(m))
-		assert.Empty(t, s.cloud.rules(groupA))
-		assert.Equal(t, []string{"revoked " + lower, "revoked " + upper}, told(s.alert()))
-	})
-}
-
-func TestHalvesWhoseAlertWasNotPublishedAreToldLater(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.publishing = func() error { return errPublish }
-		m := s.open(groupA, in(3306, lower), in(3306, upper))
-		require.Error(t, s.deliver(m)[0])
-		require.Empty(t, s.cloud.rules(groupA))
-		s.publishing = nil
-
-		time.Sleep(3 * time.Minute)
-		s.done(again(m))
-		assert.Equal(t, []string{"already_closed " + lower, "already_closed " + upper}, told(s.alert()))
-		assert.True(t, s.alert().Findings[0].MaybeEarlier)
-	})
-}
-
-func TestAnEditIntoTheWorldIsClosedInItsDirection(t *testing.T) {
-	for name, values := range map[string]func(int32, string) types.SecurityGroupRule{"ingress": in, "egress": out} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, closing, func(s *stage) {
-				before := values(3306, "10.0.0.0/8")
-				id := s.cloud.authorize(groupA, before)
-				m := s.edit(groupA, id, values(3306, "0.0.0.0/0"))
-				s.done(m)
-				assert.Empty(t, s.cloud.rules(groupA))
-				r := only(t, s.alert())
-				assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
-				assert.Equal(t, name, r.Rule.Direction)
-				assert.Equal(t, id, r.Rule.SecurityGroupRuleID)
-				assert.True(t, r.Edited)
-				assert.False(t, r.FromRequest, "the group has shown it")
-				assert.Equal(t, 1, s.cloud.reads())
-			})
-		})
-	}
-}
-
-func TestAnEditOfEgressIsNotTakenForIngress(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		id := s.cloud.authorize(groupA, out(5432, "10.0.0.0/8"))
-		s.done(s.edit(groupA, id, out(5432, "40.0.0.0/8")))
-		assert.Len(t, s.cloud.rules(groupA), 1)
-		assert.Empty(t, s.alerts)
-	})
-}
-
-func TestAnEditIsClosedAtOnceThoughReadsShowWhatWasThereBefore(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		id := s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
-		time.Sleep(time.Minute)
-		s.cloud.lag = 20 * time.Second
-		m := s.edit(groupA, id, in(3306, "0.0.0.0/0"))
-		started := time.Now()
-		s.done(m)
-		assert.Empty(t, s.cloud.rules(groupA))
-		assert.Equal(t, finding.OutcomeRevoked, only(t, s.alert()).Outcome)
-		assert.Zero(t, time.Since(started))
-	})
-}
-
-func TestAnEditThatWasEditedAgainIsJudgedByItsPresentValues(t *testing.T) {
-	for name, c := range map[string]struct {
-		now   string
-		age   time.Duration
-		rules []string
-		told  []string
-	}{
-		"compliant, young": {"10.1.0.0/16", 0, []string{"in tcp 3306-3306 10.1.0.0/16"}, nil},
-		"compliant, old":   {"10.1.0.0/16", time.Hour, []string{"in tcp 3306-3306 10.1.0.0/16"}, nil},
-		"forbidden, young": {"128.0.0.0/2", 0, []string{}, []string{"revoked 128.0.0.0/2"}},
-		"forbidden, old":   {"128.0.0.0/2", time.Hour, []string{}, []string{"revoked 128.0.0.0/2"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, closing, func(s *stage) {
-				id := s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
-				m := s.edit(groupA, id, in(3306, "0.0.0.0/0"))
-				s.cloud.edit(groupA, id, in(3306, c.now))
-				time.Sleep(c.age)
-				s.done(m)
-				assert.Equal(t, c.rules, s.cloud.rules(groupA))
-				if c.told == nil {
-					assert.Empty(t, s.alerts)
-				} else {
-					assert.Equal(t, c.told, told(s.alert()))
-				}
-			})
-		})
-	}
-}
-
-func TestAnEditedRuleThatIsGoneIsToldAsClosed(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		id := s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
-		m := s.edit(groupA, id, in(3306, "0.0.0.0/0"))
-		s.cloud.remove(groupA, id)
-
-		require.Error(t, s.deliver(m)[0], "while reads may lag, a rule that is not shown is not known to be gone")
-		assert.Empty(t, s.alerts)
-		time.Sleep(3 * time.Minute)
-		s.done(again(m))
-		assert.Equal(t, finding.OutcomeAlreadyClosed, only(t, s.alert()).Outcome)
-		assert.Zero(t, s.cloud.revokes())
-	})
-}
-
 // typed is the message of a call of which the record has what the caller typed
 // and no answer.
 func (s *stage) typed(groupID, groupName string, rules ...types.SecurityGroupRule) remediation.Message {
@@ -323,76 +83,6 @@ func TestAGroupThatIsGoneIsToldAsClosed(t *testing.T) {
 			s.done(again(m))
 			assert.Equal(t, finding.OutcomeAlreadyClosed, only(t, s.alert()).Outcome)
 		})
-	})
-}
-
-// unknown is the message of a call of which the record leaves out the rules.
-func (s *stage) unknown(groupID string) remediation.Message {
-	c := s.change(groupID)
-	c.RulesFrom = cloudtrail.RulesUnknown
-	return s.detected(c)
-}
-
-func TestAGroupWhoseChangeIsNotToldIsJudgedWhole(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		for _, r := range []types.SecurityGroupRule{
-			in(3306, "0.0.0.0/0"), in(3306, "10.0.0.0/8"), in(8080, "0.0.0.0/0"), in(443, "0.0.0.0/0"),
-			in(3306, lower), in(3306, upper), out(3306, "2000::/3"),
-		} {
-			s.cloud.authorize(groupA, r)
-		}
-		s.done(s.unknown(groupA))
-		assert.Equal(t, []string{"in tcp 3306-3306 10.0.0.0/8", "in tcp 8080-8080 0.0.0.0/0", "in tcp 443-443 0.0.0.0/0",
-			"in tcp 3306-3306 " + lower, "in tcp 3306-3306 " + upper}, s.cloud.rules(groupA),
-			"what is forbidden only together is told, as nobody knows which call did it")
-		a := s.alert()
-		assert.Equal(t, []string{"revoked 0.0.0.0/0", "alerted 0.0.0.0/0", "alerted " + lower, "alerted " + upper, "revoked 2000::/3"}, told(a))
-		assert.Nil(t, a.Findings[0].ExposureSeconds, "the rule may be older than the event")
-		ids := map[string]bool{}
-		for _, r := range a.Findings {
-			ids[r.ID] = true
-		}
-		assert.Len(t, ids, 5)
-	})
-}
-
-func TestAGroupWhoseChangeIsNotToldIsReadOnceReadsHaveCaughtUp(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.lag = 4 * time.Second
-		s.cloud.authorize(groupA, in(3306, "0.0.0.0/0"))
-		s.done(s.unknown(groupA))
-		assert.Empty(t, s.cloud.rules(groupA))
-	})
-}
-
-func TestACompliantGroupWhoseChangeIsNotToldAlertsNobody(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
-		s.done(s.unknown(groupA))
-		assert.Empty(t, s.alerts)
-	})
-}
-
-func TestWhoMadeTheRulesOfAWholeGroupIsNotKnown(t *testing.T) {
-	const document = `
-version: 1
-world: {ipv4: 9, ipv6: 32}
-statements:
-  - id: database
-    severity: high
-    effect: revoke
-    ingress: {from: world, ports: [3306/tcp]}
-    unless: {actors: ["arn:aws:iam::123456789012:role/deploy"]}
-`
-	onStage(t, document, func(s *stage) {
-		s.cloud.authorize(groupA, in(3306, "0.0.0.0/0"))
-		s.done(s.unknown(groupA))
-		assert.Len(t, s.cloud.rules(groupA), 1, "a clause on the actor might have exempted it")
-		assert.Equal(t, finding.OutcomeAlerted, only(t, s.alert()).Outcome)
-
-		s.alerts = nil
-		s.done(s.open(groupB, in(3306, "0.0.0.0/0")))
-		assert.Empty(t, s.cloud.rules(groupB))
 	})
 }
 
@@ -487,7 +177,7 @@ func TestWhatNeedsNoReadIsToldBeforeAGroupIsWaitedFor(t *testing.T) {
 		atOnce := s.open(groupB, in(3306, "0.0.0.0/0"))
 		var toldAfter time.Duration
 		started := time.Now()
-		s.publishing = func() error { toldAfter = time.Since(started); return nil }
+		s.publishing = func(finding.Alert) error { toldAfter = time.Since(started); return nil }
 		errs := s.deliver(waiting, atOnce)
 		assert.Error(t, errs[0])
 		assert.NoError(t, errs[1])
@@ -519,4 +209,58 @@ statements:
 			})
 		})
 	}
+}
+
+func TestAGroupThatVanishesWhileItIsAskedAboutIsClosed(t *testing.T) {
+	const document = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [3306/tcp]}, when: {vpcs: [vpc-0123456789abcdef0]}}
+`
+	onStage(t, document, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		delete(s.cloud.groups, groupA)
+		require.Error(t, s.deliver(m)[0])
+		time.Sleep(3 * time.Minute)
+		s.done(again(m))
+		assert.Equal(t, finding.OutcomeAlreadyClosed, only(t, s.alert()).Outcome)
+	})
+}
+
+func TestAnUnknownActorIsToldWithoutARead(t *testing.T) {
+	const document = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [3306/tcp]}, when: {actors: ["arn:aws:iam::123456789012:role/deploy"]}}
+`
+	onStage(t, document, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		require.Empty(t, m.Detection.Findings, "somebody else made it")
+		c := s.change(groupA)
+		c.Actor = cloudtrail.Actor{}
+		c.Rules = []secgroup.Rule{s.rule(groupA, "sgr-0123456789abcdef0", in(3306, "0.0.0.0/0"))}
+		s.done(s.detected(c))
+		r := only(t, s.alert())
+		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
+		assert.Equal(t, finding.DecisionInspect, r.Decision)
+		assert.Len(t, s.cloud.rules(groupA), 1)
+		assert.Zero(t, s.cloud.reads())
+	})
+}
+
+func TestObserveWaitsAndReadsAsEnforceDoes(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.mode = finding.Observe
+		s.cloud.lag = 3 * time.Second
+		s.cloud.authorize(groupA, in(5432, "10.0.0.0/8"))
+		time.Sleep(10 * time.Second)
+		m := s.open(groupA, in(3306, "0.0.0.0/0"), in(3306, lower), in(5432, lower), in(5432, upper))
+		s.done(m)
+		assert.Len(t, s.cloud.rules(groupA), 5)
+		assert.Equal(t, []string{"would_revoke 0.0.0.0/0", "would_revoke " + lower, "would_revoke " + upper}, told(s.alert()),
+			"the narrow rule beside the world would stay")
+		assert.Zero(t, s.cloud.revokes())
+	})
 }

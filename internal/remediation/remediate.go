@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"sgward/internal/finding"
@@ -60,6 +59,8 @@ type batch struct {
 	account string
 	now     time.Time
 	lists   *prefixLists
+	// interfaces is what alerts tell of the groups' surroundings.
+	interfaces interfaces
 }
 
 // Remediate brings messages to an end and returns, in the same order, why one has
@@ -149,7 +150,7 @@ func (b *batch) readAndClose(ctx context.Context, changes []*change) {
 		}
 		w := at[p]
 		if w == nil {
-			w = &groupWork{batch: b, group: c.group, patience: slices.Clone(patience), closed: map[secgroup.Permission]*item{}}
+			w = &groupWork{batch: b, group: c.group, patience: patience(), closed: map[secgroup.Permission]*item{}}
 			at[p] = w
 			works = append(works, w)
 		}

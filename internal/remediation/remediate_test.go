@@ -1,7 +1,6 @@
 package remediation_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -186,152 +185,6 @@ func TestALaterDuplicateFindsTheRuleGone(t *testing.T) {
 	})
 }
 
-func TestOneDeniedGroupStopsNoOtherAndIsToldOnEveryTry(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.fault = func(_ context.Context, action, groupID string) error {
-			if groupID == groupA && strings.HasPrefix(action, "Revoke") {
-				return apiError("UnauthorizedOperation")
-			}
-			return nil
-		}
-		denied, other := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupB, in(3306, "0.0.0.0/0"))
-
-		errs := s.deliver(denied, other)
-
-		require.Error(t, errs[0])
-		assert.ErrorContains(t, errs[0], "UnauthorizedOperation")
-		assert.NoError(t, errs[1])
-		assert.Empty(t, s.cloud.rules(groupB))
-		require.Len(t, s.alerts, 2)
-		failed := only(t, s.alertOf(denied))
-		assert.Equal(t, finding.OutcomeFailed, failed.Outcome)
-		assert.Equal(t, "critical", failed.Severity)
-		assert.Equal(t, "UnauthorizedOperation", failed.ErrorCode)
-		assert.Equal(t, "EC2 says UnauthorizedOperation", failed.ErrorMessage)
-		assert.Contains(t, s.log.String(), `"msg":"revoke failed"`)
-
-		s.alerts = nil
-		require.Error(t, s.deliver(again(denied))[0])
-		assert.Equal(t, [2]int{2, 5}, [2]int{s.alert().Try, s.alert().Tries})
-	})
-}
-
-func TestARepeatDoesNotAnnounceAgainWhatWasDone(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.fault = failing("UnauthorizedOperation", "RevokeSecurityGroupEgress")
-		m := s.open(groupA, in(3306, "0.0.0.0/0"), out(3306, "0.0.0.0/0"))
-		for range 5 {
-			require.Error(t, s.deliver(m)[0])
-			m = again(m)
-		}
-		require.Len(t, s.alerts, 5)
-		assert.Equal(t, []string{"revoked 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alerts[0]))
-		for _, a := range s.alerts[1:4] {
-			assert.Equal(t, []string{"failed 0.0.0.0/0"}, told(a))
-		}
-		// The last one tells all, for whoever missed the first.
-		assert.Equal(t, []string{"already_closed 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alerts[4]))
-		assert.True(t, s.alerts[4].Findings[0].MaybeEarlier)
-	})
-}
-
-func TestAThrottledRevokeComesAgainAndIsToldOnTheLastTry(t *testing.T) {
-	for _, code := range []string{"RequestLimitExceeded", "InternalError", "Unavailable", "ThrottlingException"} {
-		t.Run(code, func(t *testing.T) {
-			onStage(t, closing, func(s *stage) {
-				s.cloud.fault = failing(code, "Revoke")
-				m := s.open(groupA, in(3306, "0.0.0.0/0"))
-				for range 4 {
-					require.Error(t, s.deliver(m)[0])
-					m = again(m)
-				}
-				assert.Empty(t, s.alerts)
-				require.Error(t, s.deliver(m)[0])
-				r := only(t, s.alert())
-				assert.Equal(t, finding.OutcomeFailed, r.Outcome)
-				assert.Equal(t, code, r.ErrorCode)
-				assert.Equal(t, 5, strings.Count(s.log.String(), `"msg":"revoke failed"`))
-			})
-		})
-	}
-}
-
-func TestAnAlertThatWasNotPublishedIsNotLost(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.publishing = func() error { return errPublish }
-		m := s.open(groupA, in(3306, "0.0.0.0/0"))
-		require.ErrorIs(t, s.deliver(m)[0], errPublish)
-		require.Empty(t, s.cloud.rules(groupA))
-
-		s.publishing = nil
-		s.done(again(m))
-
-		r := only(t, s.alert())
-		assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
-		assert.True(t, r.MaybeEarlier)
-		assert.Equal(t, "0.0.0.0/0", r.Rule.CidrIPv4)
-		assert.Equal(t, m.Detection.Findings[0].ID, r.ID)
-	})
-}
-
-func TestARevokeWhoseAnswerWasLostIsNotToldAsAFailure(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.afterwards = func(string) error { return fmt.Errorf("reading answer: connection reset") }
-		m := s.open(groupA, in(3306, "0.0.0.0/0"))
-		require.Error(t, s.deliver(m)[0])
-		assert.Empty(t, s.alerts)
-
-		s.cloud.afterwards = nil
-		s.done(again(m))
-		assert.True(t, only(t, s.alert()).MaybeEarlier)
-	})
-}
-
-func TestAnAlertGoesOutThoughEC2NeverAnswers(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		s.cloud.fault = func(ctx context.Context, action, _ string) error {
-			if action == "RevokeSecurityGroupIngress" {
-				<-ctx.Done()
-				return ctx.Err()
-			}
-			return nil
-		}
-		stuck, told := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupA, in(8080, "0.0.0.0/0"))
-		stuck.Try = 5
-		started := time.Now()
-		errs := s.deliver(stuck, told)
-		require.Error(t, errs[0])
-		require.NoError(t, errs[1])
-		assert.Len(t, s.alerts, 2)
-		assert.Less(t, time.Since(started), 29*time.Second)
-	})
-}
-
-func TestWhatIsElsewhereOrUnnamedIsToldAndNotTouched(t *testing.T) {
-	for name, change := range map[string]func(*remediation.Message){
-		"account": func(m *remediation.Message) {
-			m.Detection.Findings[0].AccountID, m.Detection.Event.AccountID = "111122223333", "111122223333"
-		},
-		"region": func(m *remediation.Message) {
-			m.Detection.Findings[0].Region, m.Detection.Event.Region = "us-east-1", "us-east-1"
-		},
-		"group": func(m *remediation.Message) { m.Detection.Findings[0].GroupID = "" },
-	} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, closing, func(s *stage) {
-				m := s.open(groupA, in(3306, "0.0.0.0/0"))
-				change(&m)
-				s.done(m)
-				r := only(t, s.alert())
-				assert.Equal(t, finding.OutcomeFailed, r.Outcome)
-				assert.NotEmpty(t, r.ErrorMessage)
-				assert.Equal(t, "critical", r.Severity)
-				assert.Zero(t, s.cloud.revokes()+s.cloud.reads())
-			})
-		})
-	}
-}
-
 func TestAnEventThatNamesNoGroupIsTold(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		c := s.change("")
@@ -373,40 +226,6 @@ func TestAnAlertNamesTheInterfacesBehindTheOpening(t *testing.T) {
 			PublicIP: "203.0.113.9", InstanceID: "i-0123456789abcdef0", Description: "db"}}, s.alert().Exposed)
 		assert.Equal(t, []string{"RevokeSecurityGroupIngress " + groupA, "DescribeNetworkInterfaces " + groupA}, s.cloud.calls,
 			"context comes after the revoke")
-	})
-}
-
-func TestAnAlertGoesOutWithoutTheInterfacesItCannotRead(t *testing.T) {
-	for name, fault := range map[string]func(context.Context, string, string) error{
-		"denied": failing("UnauthorizedOperation", "DescribeNetworkInterfaces"),
-		"hangs": func(ctx context.Context, action, _ string) error {
-			if action != "DescribeNetworkInterfaces" {
-				return nil
-			}
-			<-ctx.Done()
-			return ctx.Err()
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			onStage(t, closing, func(s *stage) {
-				s.cloud.fault = fault
-				s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
-				assert.Equal(t, finding.OutcomeRevoked, only(t, s.alert()).Outcome)
-				assert.NotEmpty(t, s.alert().ExposedError)
-			})
-		})
-	}
-}
-
-func TestAFindingThatIsNoRuleFailsItsMessageAlone(t *testing.T) {
-	onStage(t, closing, func(s *stage) {
-		good, bad := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupB, in(3306, "0.0.0.0/0"))
-		bad.Detection.Findings[0].Rule.CidrIPv6 = "::/0"
-		errs := s.deliver(bad, good)
-		assert.ErrorContains(t, errs[0], "findings[0].rule")
-		assert.NoError(t, errs[1])
-		assert.Empty(t, s.cloud.rules(groupA))
-		assert.Len(t, s.cloud.rules(groupB), 1)
 	})
 }
 

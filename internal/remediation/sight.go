@@ -21,8 +21,10 @@ const (
 )
 
 // patience lists how long to wait between reads that may lag behind, for all of a
-// group's changes together.
-var patience = []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+// group's changes together: under 8 seconds, after which the message comes again.
+func patience() []time.Duration {
+	return []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+}
 
 // errLagging says that the group did not show a rule that it should hold.
 var errLagging = errors.New("the group does not show the rule yet: EC2's reads lag behind its writes")

@@ -52,7 +52,7 @@ type stage struct {
 	mu     sync.Mutex
 	alerts []finding.Alert
 	// publishing is asked before an alert is taken.
-	publishing func() error
+	publishing func(finding.Alert) error
 	log        bytes.Buffer
 	events     int
 }
@@ -110,11 +110,14 @@ func (s *stage) done(messages ...remediation.Message) {
 	}
 }
 
-func (s *stage) publish(_ context.Context, a finding.Alert) error {
+func (s *stage) publish(ctx context.Context, a finding.Alert) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.publishing != nil {
-		if err := s.publishing(); err != nil {
+		if err := s.publishing(a); err != nil {
 			return err
 		}
 	}

@@ -96,8 +96,8 @@ func (b *batch) result(c *change, it *item) finding.Result {
 		if it.judgement.Needs&policy.NeedPrefixList != 0 {
 			r.Reasons = append(r.Reasons, c.notes...)
 		}
-		if it.sight != unseen {
-			r.FromRequest = false // the group itself has shown the rule
+		if it.sight == seen || it.outcome == finding.OutcomeRevoked {
+			r.FromRequest = false // EC2 itself has shown the rule
 		}
 	}
 	if it.err != nil {

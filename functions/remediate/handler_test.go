@@ -1,0 +1,202 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/remediation"
+)
+
+const queueARN = "arn:aws:sqs:eu-central-1:123456789012:findings"
+
+func port(n int) *int { return &n }
+
+// detection is what detect says of a database opened to the world.
+func detection() finding.Detection {
+	return finding.Detection{
+		SchemaVersion: "1", Decision: finding.DecisionRevoke, PolicyDigest: "sha256:00",
+		Event: finding.Event{
+			EventID: "6f1c7a52-93d1-4f5e-8d8a-6d4f4a1f0c11", EventName: "AuthorizeSecurityGroupIngress",
+			EventTime: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), AccountID: "123456789012", Region: "eu-central-1",
+		},
+		Findings: []finding.Finding{{
+			ID: "f-0000000000000001", Decision: finding.DecisionRevoke, Severity: "critical", GroupID: "sg-0123456789abcdef0",
+			Rule: &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: port(3306), ToPort: port(3306), CidrIPv4: "0.0.0.0/0"},
+		}},
+	}
+}
+
+// record is an invocation record as Lambda writes it.
+func record(t *testing.T, payload any) string {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{
+		"version": "1.0", "timestamp": "2026-11-22T10:00:01.000Z",
+		"requestContext": map[string]any{"requestId": "e4b2", "condition": "Success", "approximateInvokeCount": 1,
+			"functionArn": "arn:aws:lambda:eu-central-1:123456789012:function:detect:$LATEST"},
+		"requestPayload":  map[string]any{"source": "aws.ec2"},
+		"responseContext": map[string]any{"statusCode": 200, "executedVersion": "$LATEST"},
+		"responsePayload": payload,
+	})
+	require.NoError(t, err)
+	return string(body)
+}
+
+// edited is a record of which one field is another.
+func edited(t *testing.T, path []string, value any) string {
+	t.Helper()
+	var tree map[string]any
+	require.NoError(t, json.Unmarshal([]byte(record(t, detection())), &tree))
+	at := tree
+	for _, key := range path[:len(path)-1] {
+		if next, ok := at[key].([]any); ok {
+			at = next[0].(map[string]any)
+			continue
+		}
+		at = at[key].(map[string]any)
+	}
+	if value == missing {
+		delete(at, path[len(path)-1])
+	} else {
+		at[path[len(path)-1]] = value
+	}
+	body, err := json.Marshal(tree)
+	require.NoError(t, err)
+	return string(body)
+}
+
+const missing = "\x00missing"
+
+// bench is a handler whose remediator only takes note.
+type bench struct {
+	handler
+	log      bytes.Buffer
+	account  string
+	messages []remediation.Message
+	errs     map[string]error // by event id
+}
+
+func newBench() *bench {
+	b := &bench{errs: map[string]error{}}
+	b.handler = handler{
+		logger: slog.New(slog.NewJSONHandler(&b.log, nil)),
+		remediate: func(_ context.Context, account string, messages []remediation.Message) []error {
+			b.account, b.messages = account, messages
+			errs := make([]error, len(messages))
+			for i, m := range messages {
+				errs[i] = b.errs[m.Detection.Event.EventID]
+			}
+			return errs
+		},
+	}
+	return b
+}
+
+func sqs(bodies ...string) events.SQSEvent {
+	e := events.SQSEvent{Records: []events.SQSMessage{}}
+	for i, body := range bodies {
+		e.Records = append(e.Records, events.SQSMessage{
+			MessageId: "m" + string(rune('1'+i)), Body: body, EventSourceARN: queueARN,
+			Attributes: map[string]string{"ApproximateReceiveCount": "2"},
+		})
+	}
+	return e
+}
+
+func failed(r events.SQSEventResponse) []string {
+	ids := []string{}
+	for _, f := range r.BatchItemFailures {
+		ids = append(ids, f.ItemIdentifier)
+	}
+	return ids
+}
+
+func TestDetectionsReachTheRemediatorWithWhatTheQueueSays(t *testing.T) {
+	b := newBench()
+	out, err := b.handle(t.Context(), sqs(record(t, detection())))
+	require.NoError(t, err)
+	assert.Equal(t, "123456789012", b.account)
+	require.Len(t, b.messages, 1)
+	assert.Equal(t, remediation.Message{Detection: detection(), Try: 2, Tries: 5}, b.messages[0])
+	answer, err := json.Marshal(out)
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(answer), "never null")
+}
+
+func TestOnlyTheMessagesThatFailComeAgain(t *testing.T) {
+	b := newBench()
+	bad := detection()
+	bad.Event.EventID = "throttled"
+	b.errs["throttled"] = errors.New("RequestLimitExceeded")
+	out, err := b.handle(t.Context(), sqs(record(t, detection()), "{", record(t, bad), record(t, detection())))
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []string{"m2", "m3"}, failed(out))
+	assert.Len(t, b.messages, 3)
+}
+
+func TestAMalformedMessageFailsAloneAndIsNamed(t *testing.T) {
+	for name, c := range map[string]struct{ body, field string }{
+		"empty":                  {"", "body"},
+		"not JSON":               {"{", "body"},
+		"a list":                 {"[]", "body"},
+		"trailing text":          {record(t, detection()) + "x", "body"},
+		"not a record":           {`{"hello":"world"}`, "requestContext.requestId"},
+		"a bare Detection":       {func() string { b, _ := json.Marshal(detection()); return string(b) }(), "requestContext.requestId"},
+		"a failure of detect":    {edited(t, []string{"responseContext", "functionError"}, "Unhandled"), "responseContext.functionError"},
+		"no payload":             {edited(t, []string{"responsePayload"}, missing), "responsePayload"},
+		"null payload":           {edited(t, []string{"responsePayload"}, nil), "responsePayload"},
+		"text as payload":        {edited(t, []string{"responsePayload"}, "revoke"), "responsePayload"},
+		"another schema":         {edited(t, []string{"responsePayload", "schemaVersion"}, "2"), "responsePayload.schemaVersion"},
+		"number for schema":      {edited(t, []string{"responsePayload", "schemaVersion"}, 1), "responsePayload.schemaVersion"},
+		"unknown decision":       {edited(t, []string{"responsePayload", "decision"}, "delete"), "responsePayload.decision"},
+		"no event id":            {edited(t, []string{"responsePayload", "event", "eventId"}, missing), "responsePayload.event.eventId"},
+		"event id a number":      {edited(t, []string{"responsePayload", "event", "eventId"}, 7), "responsePayload.event.eventId"},
+		"no time":                {edited(t, []string{"responsePayload", "event", "eventTime"}, missing), "responsePayload.event.eventTime"},
+		"no account":             {edited(t, []string{"responsePayload", "event", "accountId"}, "12345"), "responsePayload.event.accountId"},
+		"no region":              {edited(t, []string{"responsePayload", "event", "region"}, ""), "responsePayload.event.region"},
+		"findings no list":       {edited(t, []string{"responsePayload", "findings"}, "all"), "responsePayload.findings"},
+		"unknown finding":        {edited(t, []string{"responsePayload", "findings", "decision"}, "open"), "responsePayload.findings[0].decision"},
+		"port as text":           {edited(t, []string{"responsePayload", "findings", "rule", "fromPort"}, "3306"), "responsePayload.findings.rule.fromPort"},
+		"port out of range":      {edited(t, []string{"responsePayload", "findings", "rule", "toPort"}, 70000), "responsePayload.findings[0].rule"},
+		"two peers":              {edited(t, []string{"responsePayload", "findings", "rule", "cidrIpv6"}, "::/0"), "responsePayload.findings[0].rule"},
+		"a direction of no kind": {edited(t, []string{"responsePayload", "findings", "rule", "direction"}, "inbound"), "responsePayload.findings[0].rule"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench()
+			out, err := b.handle(t.Context(), sqs(record(t, detection()), c.body))
+			require.NoError(t, err)
+			assert.Equal(t, []string{"m2"}, failed(out))
+			assert.Len(t, b.messages, 1, "the other goes on")
+			var line map[string]any
+			require.NoError(t, json.Unmarshal(b.log.Bytes(), &line), b.log.String())
+			assert.Equal(t, "message not understood", line["msg"])
+			assert.Equal(t, "m2", line["messageId"])
+			assert.Equal(t, c.field, line["field"])
+			assert.NotEmpty(t, line["problem"])
+		})
+	}
+}
+
+func TestWhatIsNoQueuesEventIsAnError(t *testing.T) {
+	_, err := newBench().handle(t.Context(), events.SQSEvent{})
+	assert.ErrorIs(t, err, errNotSQS)
+}
+
+func TestAQueueThatSaysLittleIsWorkedWithAllTheSame(t *testing.T) {
+	b := newBench()
+	e := sqs(record(t, detection()))
+	e.Records[0].EventSourceARN, e.Records[0].Attributes = "findings", nil
+	_, err := b.handle(t.Context(), e)
+	require.NoError(t, err)
+	assert.Empty(t, b.account)
+	assert.Zero(t, b.messages[0].Try)
+}
