@@ -92,8 +92,9 @@ fuzz: ## Fuzz every target for FUZZTIME (30s) each
 	done; \
 	if [ $$found = 0 ]; then echo "no fuzz target found" >&2; exit 1; fi
 
-bench: build ## Run the benchmarks
+bench: build $(VENV_READY) ## Measure code and functions (Python 3.10+ for the comparison with boto3)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
+	$(GO) run ./bench
 
 vuln: ## Look for known vulnerabilities (needs the internet)
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION) ./...

@@ -2,7 +2,9 @@
 
 import json
 import re
+import threading
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from samcli.yamlhelper import yaml_parse
@@ -70,13 +72,14 @@ def test_an_opening_that_ec2_did_not_let_close_is_alerted_logged_and_closed_on_a
     group = enforcing.new_group()
     record = enforcing.authorize_ingress(group, tcp(3306, WORLD))
 
-    with ec2_out_of_reach(enforcing):
+    with ec2_refuses(enforcing):
         enforcing.deliver(record)
-        alert = enforcing.alert_for(record, timeout=60)
-        assert outcomes(alert) == {"failed"}
-        assert alert["_attributes"]["outcome"]["Value"] == "failed"
-        assert heard_by("RevokeFailedMetric", enforcing.stack.log_messages("RemediateLogGroup"))
+        alert = enforcing.alert_for(record)
 
+    assert outcomes(alert) == {"failed"}
+    assert alert["findings"][0]["errorCode"] == "UnauthorizedOperation"
+    assert alert["_attributes"]["outcome"]["Value"] == "failed"
+    assert heard_by("RevokeFailedMetric", enforcing.stack.log_messages("RemediateLogGroup"))
     assert_closed(enforcing, group, "tcp 3306-3306 0.0.0.0/0")
     wait_until("the good news", lambda: outcomes(enforcing.alerts_about(record)[-1]) <= CLOSED)
     enforcing.drained()
@@ -115,18 +118,38 @@ def dead_letters(pipeline, queue):
     return taken
 
 
+class RefusingEC2(BaseHTTPRequestHandler):
+    """Answers every call as EC2 does where a service control policy forbids it."""
+
+    def do_POST(self):
+        body = (b"<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to perform "
+                b"this operation, with an explicit deny in a service control policy.</Message></Error></Errors>"
+                b"<RequestID>00000000-0000-4000-8000-000000000000</RequestID></Response>")
+        self.send_response(403)
+        self.send_header("Content-Type", "text/xml")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
 @contextmanager
-def ec2_out_of_reach(pipeline):
-    """remediate, with an EC2 endpoint where nobody listens."""
+def ec2_refuses(pipeline):
+    """remediate, with an EC2 that lets it do nothing."""
     function = {"FunctionName": pipeline.stack.ids["RemediateFunction"]}
     client = pipeline.cloud.client("lambda")
     before = client.get_function_configuration(**function)["Environment"]
-    cut = {"Variables": before["Variables"] | {"AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:9"}}
-    client.update_function_configuration(**function, Environment=cut)
-    try:
-        yield
-    finally:
-        client.update_function_configuration(**function, Environment=before)
+    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingEC2) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        refusing = {"AWS_ENDPOINT_URL_EC2": f"http://127.0.0.1:{server.server_port}"}
+        client.update_function_configuration(**function, Environment={"Variables": before["Variables"] | refusing})
+        try:
+            yield
+        finally:
+            client.update_function_configuration(**function, Environment=before)
+            server.shutdown()
 
 
 def heard_by(metric_filter: str, lines: list[str]) -> bool:

@@ -164,7 +164,7 @@ func (d Detection) Encode(budget int) (encoded []byte, fits bool, err error) {
 }
 
 // collapse replaces findings by one inspect for each group, in order of first
-// appearance. Exempt findings ask for nothing and go.
+// appearance and with the worst severity. Exempt findings ask for nothing and go.
 func collapse(findings []Finding) []Finding {
 	type group struct{ account, region, id, name string }
 	at := map[group]int{}
@@ -186,9 +186,20 @@ func collapse(findings []Finding) []Finding {
 			})
 		}
 		counts[i]++
+		if moreSevere(f.Severity, out[i].Severity) {
+			out[i].Severity = f.Severity
+		}
 	}
 	for i := range out {
 		out[i].Reasons = []string{fmt.Sprintf("%d findings are too many for one message: the group has to be read", counts[i])}
 	}
 	return out
+}
+
+// moreSevere reports whether severity a is worse than b. What is no severity is the
+// least.
+func moreSevere(a, b string) bool {
+	left, errA := policy.ParseSeverity(a)
+	right, errB := policy.ParseSeverity(b)
+	return errA == nil && (errB != nil || left > right)
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"sgward/internal/secgroup"
 )
@@ -153,58 +152,64 @@ func (t traffic) search(point uint32) int {
 	return i
 }
 
-// within returns the parts of t that lie in s.
-func (t traffic) within(s span) traffic {
-	var out traffic
-	for i := t.search(s.lo); i < len(t) && t[i].lo <= s.hi; i++ {
-		out = append(out, span{max(t[i].lo, s.lo), min(t[i].hi, s.hi)})
-	}
-	return out
-}
-
 // String lists the traffic in the policy language's words, three entries at most:
 // "3306/tcp, 5432/tcp, 27017-27019/tcp and 4 more".
-func (t traffic) String() string {
-	var words []string
-	for _, s := range t {
-		words = append(words, s.words()...)
-	}
+func (t traffic) String() string { return string(t.appendWithin(nil, wholeLine)) }
+
+// appendWithin appends in words the part of t that lies in s.
+func (t traffic) appendWithin(to []byte, s span) []byte {
 	const most = 3
-	if len(words) <= most {
-		return strings.Join(words, ", ")
+	n := 0
+	for i := t.search(s.lo); i < len(t) && t[i].lo <= s.hi; i++ {
+		shared := span{max(t[i].lo, s.lo), min(t[i].hi, s.hi)}
+		if shared == wholeLine {
+			return append(to, "all traffic"...)
+		}
+		// A span that crosses the borders between protocols is several entries.
+		for _, part := range [...]span{tcpSpan(secgroup.AllPorts), udpSpan(secgroup.AllPorts), {protocolBase, lineEnd}} {
+			if !part.overlaps(shared) {
+				continue
+			}
+			if n++; n > most {
+				continue
+			}
+			if n > 1 {
+				to = append(to, ", "...)
+			}
+			to = span{max(part.lo, shared.lo), min(part.hi, shared.hi)}.appendWords(to)
+		}
 	}
-	return strings.Join(words[:most], ", ") + " and " + strconv.Itoa(len(words)-most) + " more"
+	if n > most {
+		to = append(to, " and "...)
+		to = strconv.AppendInt(to, int64(n-most), 10)
+		to = append(to, " more"...)
+	}
+	return to
 }
 
-// words takes a span apart at the borders between protocols.
-func (s span) words() []string {
-	if s == wholeLine {
-		return []string{"all traffic"}
-	}
-	var out []string
-	for _, part := range []struct {
-		base uint32
-		name string
-	}{{0, "/tcp"}, {udpBase, "/udp"}} {
-		lo, hi := max(s.lo, part.base), min(s.hi, part.base+65535)
-		if lo > hi || s.hi < part.base {
-			continue
+// appendWords appends a span that lies within TCP, UDP or the protocols.
+func (s span) appendWords(to []byte) []byte {
+	number := func(prefix string, base uint32, suffix string) []byte {
+		to = append(to, prefix...)
+		to = strconv.AppendUint(to, uint64(s.lo-base), 10)
+		if s.hi > s.lo {
+			to = append(to, '-')
+			to = strconv.AppendUint(to, uint64(s.hi-base), 10)
 		}
-		r := secgroup.PortRange{From: uint16(lo - part.base), To: uint16(hi - part.base)}
-		out = append(out, r.String()+part.name)
+		return append(to, suffix...)
 	}
-	if s.hi < protocolBase {
-		return out
-	}
-	lo, hi := max(s.lo, protocolBase)-protocolBase, s.hi-protocolBase
 	switch {
-	case lo == 1 && hi == 1:
-		return append(out, "icmp")
-	case lo == 58 && hi == 58:
-		return append(out, "icmpv6")
-	case lo == hi:
-		return append(out, "protocol "+strconv.Itoa(int(lo)))
+	case s.hi < udpBase:
+		return number("", 0, "/tcp")
+	case s.hi < protocolBase:
+		return number("", udpBase, "/udp")
+	case s == protocolSpan(secgroup.ICMPv4):
+		return append(to, "icmp"...)
+	case s == protocolSpan(secgroup.ICMPv6):
+		return append(to, "icmpv6"...)
+	case s.lo == s.hi:
+		return number("protocol ", protocolBase, "")
 	default:
-		return append(out, "protocols "+strconv.Itoa(int(lo))+"-"+strconv.Itoa(int(hi)))
+		return number("protocols ", protocolBase, "")
 	}
 }

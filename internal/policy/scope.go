@@ -18,13 +18,6 @@ const (
 	yes
 )
 
-func answerOf(b bool) answer {
-	if b {
-		return yes
-	}
-	return no
-}
-
 // scope limits a statement or exception to where and by whom a rule was made. The
 // zero value is everywhere and everyone.
 type scope struct {

@@ -1,0 +1,243 @@
+package finding
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+var now = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func shippedPolicy(t *testing.T) *policy.Policy {
+	t.Helper()
+	data, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	p, err := policy.Parse("policy.yaml", data)
+	require.NoError(t, err)
+	return p
+}
+
+func parsed(t *testing.T, text string) *policy.Policy {
+	t.Helper()
+	p, err := policy.Parse("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\n"+text))
+	require.NoError(t, err)
+	return p
+}
+
+// change is a call that made tcp rules, "port peer" each, as EC2's answer tells it.
+func change(t *testing.T, rules ...string) cloudtrail.Change {
+	t.Helper()
+	c := cloudtrail.Change{
+		EventID: "11111111-2222-3333-4444-555555555555", EventName: "AuthorizeSecurityGroupIngress",
+		EventTime: now.Add(-time.Minute), AccountID: "123456789012", Region: "eu-central-1",
+		Actor:           cloudtrail.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/me", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"},
+		SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.0",
+		GroupID: "sg-0123456789abcdef0", RulesFrom: cloudtrail.RulesFromResponse,
+	}
+	for i, text := range rules {
+		var port int
+		var peer string
+		_, err := fmt.Sscan(text, &port, &peer)
+		require.NoError(t, err)
+		c.Rules = append(c.Rules, secgroup.Rule{
+			ID: fmt.Sprintf("sgr-%017x", i+1), GroupID: c.GroupID, OwnerID: c.AccountID,
+			Permission: permission(t, secgroup.Ingress, "tcp", &port, &port, cidr(t, peer)),
+		})
+	}
+	return c
+}
+
+func TestAForbiddenRuleIsRevokedAndItsNeighboursAreNoFindings(t *testing.T) {
+	p := shippedPolicy(t)
+	c := change(t, "3306 10.0.0.0/8", "3306 0.0.0.0/0", "443 0.0.0.0/0", "8080 ::/0")
+	d := Detect(p, c, now)
+	assert.Equal(t, DecisionRevoke, d.Decision)
+	assert.Equal(t, SchemaVersion, d.SchemaVersion)
+	assert.Equal(t, p.Digest(), d.PolicyDigest)
+	assert.Equal(t, c.EventID, d.Event.EventID)
+	assert.Equal(t, "arn:aws:iam::123456789012:role/deploy", d.Event.Actor.SessionIssuerARN)
+	require.Len(t, d.Findings, 2)
+	first, second := d.Findings[0], d.Findings[1]
+	assert.Equal(t, []any{DecisionRevoke, "critical", "world-open-database", "0.0.0.0/0", "sgr-00000000000000002"},
+		[]any{first.Decision, first.Severity, first.StatementID, first.Rule.CidrIPv4, first.Rule.SecurityGroupRuleID})
+	assert.Equal(t, []any{DecisionAlert, "medium", "world-open-other", "::/0"}, []any{second.Decision, second.Severity, second.StatementID, second.Rule.CidrIPv6})
+	assert.Equal(t, []string{"123456789012", "eu-central-1", "sg-0123456789abcdef0"}, []string{first.AccountID, first.Region, first.GroupID})
+	assert.Regexp(t, `^policy\.yaml:\d+ world-open-database: `, first.Reasons[0])
+	assert.NotEqual(t, first.ID, second.ID)
+	assert.Equal(t, d, Detect(p, c, now), "the same event gives the same Detection")
+}
+
+func TestWhatIsCompliantIsNone(t *testing.T) {
+	d := Detect(shippedPolicy(t), change(t, "443 0.0.0.0/0", "22 10.0.0.0/8"), now)
+	assert.Equal(t, DecisionNone, d.Decision)
+	encoded, err := json.Marshal(d)
+	require.NoError(t, err)
+	assert.Contains(t, string(encoded), `"findings":[]`, "never null")
+}
+
+func TestWhatASkippedEventOpensIsNotJudged(t *testing.T) {
+	c := change(t, "22 0.0.0.0/0")
+	c.Skipped = "the call failed"
+	d := Detect(shippedPolicy(t), c, now)
+	assert.Equal(t, DecisionNone, d.Decision)
+	assert.Empty(t, d.Findings)
+}
+
+func TestWhatTheEventCannotSettleIsInspected(t *testing.T) {
+	p := shippedPolicy(t)
+	byName, typed, edited, list := change(t, "22 0.0.0.0/0"), change(t, "22 0.0.0.0/0"), change(t, "22 0.0.0.0/0"), change(t)
+	byName.GroupID, byName.GroupName = "", "web"
+	typed.RulesFrom = cloudtrail.RulesFromRequest
+	edited.Edited, edited.Rules[0].Permission.Direction = true, 0
+	list.Rules = []secgroup.Rule{{Permission: permission(t, secgroup.Ingress, "tcp", number(22), number(22), secgroup.PrefixListPeer("pl-0123456789abcdef0"))}}
+	for name, c := range map[string]cloudtrail.Change{
+		"a group by name":              byName,
+		"what the caller typed":        typed,
+		"an edit":                      edited,
+		"a prefix list":                list,
+		"a public peer below the line": change(t, "22 52.94.76.0/24"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := Detect(p, c, now)
+			assert.Equal(t, DecisionInspect, d.Decision)
+			require.Len(t, d.Findings, 1)
+			assert.Equal(t, "world-open-admin", d.Findings[0].StatementID)
+			assert.Equal(t, c.RulesFrom == cloudtrail.RulesFromRequest, d.Findings[0].FromRequest)
+		})
+	}
+}
+
+func TestAnAlertNeedsNoReadEvenFromWhatTheCallerTyped(t *testing.T) {
+	c := change(t, "8080 0.0.0.0/0")
+	c.RulesFrom = cloudtrail.RulesFromRequest
+	assert.Equal(t, DecisionAlert, Detect(shippedPolicy(t), c, now).Decision)
+}
+
+func TestAUnionWithinACallIsRevoke(t *testing.T) {
+	d := Detect(shippedPolicy(t), change(t, "22 52.0.0.0/10", "22 52.64.0.0/10"), now)
+	assert.Equal(t, DecisionRevoke, d.Decision)
+	require.Len(t, d.Findings, 2)
+	for _, f := range d.Findings {
+		assert.True(t, f.Union, "remediate must see that it has to read first")
+	}
+}
+
+func TestARecordWithoutItsRulesIsReadOrTold(t *testing.T) {
+	c := change(t)
+	c.RulesFrom, c.Rules = cloudtrail.RulesUnknown, nil
+	d := Detect(shippedPolicy(t), c, now)
+	assert.Equal(t, DecisionInspect, d.Decision)
+	require.Len(t, d.Findings, 1)
+	assert.Nil(t, d.Findings[0].Rule)
+	assert.Equal(t, "sg-0123456789abcdef0", d.Findings[0].GroupID)
+	assert.Equal(t, "high", d.Findings[0].Severity)
+
+	c.GroupID = ""
+	d = Detect(shippedPolicy(t), c, now)
+	assert.Equal(t, DecisionAlert, d.Decision, "no group to read")
+	assert.Contains(t, d.Findings[0].Reasons[0], "AuthorizeSecurityGroupIngress")
+}
+
+func TestAnExemptRuleIsKeptAndRaisesNothing(t *testing.T) {
+	p := parsed(t, `statements:
+  - {id: closed, effect: revoke, severity: high, ingress: {from: world}}
+exceptions:
+  - {id: honeypot, reason: research, owner: security@example.com, expires: 2027-06-30, match: {ports: [22/tcp]}}
+`)
+	d := Detect(p, change(t, "22 0.0.0.0/0"), now)
+	assert.Equal(t, DecisionNone, d.Decision)
+	require.Len(t, d.Findings, 1)
+	assert.Equal(t, DecisionExempt, d.Findings[0].Decision)
+	assert.Equal(t, &Exception{ID: "honeypot", Owner: "security@example.com", Expires: "2027-06-30"}, d.Findings[0].Exception)
+	assert.Equal(t, DecisionRevoke, Detect(p, change(t, "22 0.0.0.0/0"), now.AddDate(1, 0, 0)).Decision, "expired")
+}
+
+func TestJudgeWritesEveryVerdict(t *testing.T) {
+	for v, want := range map[policy.Verdict]Decision{
+		policy.Undetermined: DecisionInspect, policy.Compliant: "", policy.Exempt: DecisionExempt, policy.Alert: DecisionAlert, policy.Revoke: DecisionRevoke,
+	} {
+		f := Finding{Decision: DecisionRevoke, Reasons: []string{"old"}, With: []Rule{{}}, Exception: &Exception{ID: "old"}, Union: true}
+		f.Judge(policy.Judgement{Verdict: v, Severity: policy.High, StatementID: "closed"})
+		assert.Equal(t, Finding{Decision: want, Severity: "high", StatementID: "closed"}, f, "nothing of an earlier judgement is left")
+	}
+	f := Finding{}
+	f.Judge(policy.Judgement{Verdict: policy.Revoke, Union: true, With: change(t, "22 52.0.0.0/10").Rules})
+	require.Len(t, f.With, 1)
+	assert.Equal(t, "52.0.0.0/10", f.With[0].CidrIPv4)
+}
+
+func TestADetectionStaysWithinItsBudget(t *testing.T) {
+	var rules []string
+	for range 1000 {
+		rules = append(rules, "22 0.0.0.0/0")
+	}
+	c := change(t, rules...)
+	for i := range c.Rules {
+		c.Rules[i].Description = strings.Repeat("x", 255)
+	}
+	d := Detect(shippedPolicy(t), c, now)
+	full, fits, err := d.Encode(10_000_000)
+	require.NoError(t, err)
+	require.True(t, fits)
+	assert.Greater(t, len(full), 300_000)
+
+	small, fits, err := d.Encode(len(full) - 1)
+	require.NoError(t, err)
+	assert.True(t, fits)
+	assert.Less(t, len(small), 4000)
+	var got Detection
+	require.NoError(t, json.Unmarshal(small, &got))
+	assert.Equal(t, DecisionInspect, got.Decision)
+	require.Len(t, got.Findings, 1, "one for the group")
+	assert.Equal(t, "sg-0123456789abcdef0", got.Findings[0].GroupID)
+	assert.Contains(t, got.Findings[0].Reasons[0], "1000 findings")
+	assert.Len(t, d.Findings, 1000, "the Detection itself is left as it was")
+
+	same, fits, err := d.Encode(len(full))
+	require.NoError(t, err)
+	assert.True(t, fits)
+	assert.Equal(t, full, same)
+	_, fits, err = d.Encode(100)
+	require.NoError(t, err)
+	assert.False(t, fits, "an event that leaves no room is told")
+	_, fits, err = Detect(shippedPolicy(t), change(t, "443 0.0.0.0/0"), now).Encode(100)
+	require.NoError(t, err)
+	assert.False(t, fits)
+}
+
+func TestCollapsedFindingsKeepTheWorstSeverityAndDropTheExempt(t *testing.T) {
+	got := collapse([]Finding{
+		{ID: "f-1", GroupID: "sg-1", Decision: DecisionAlert, Severity: "low"},
+		{ID: "f-2", GroupID: "sg-1", Decision: DecisionRevoke, Severity: "critical"},
+		{ID: "f-3", GroupID: "sg-2", Decision: DecisionExempt, Severity: "critical"},
+		{ID: "f-4", GroupID: "sg-3", Decision: DecisionInspect, Severity: "high"},
+		{ID: "f-5", GroupID: "sg-1", Decision: DecisionAlert, Severity: "medium"},
+	})
+	require.Len(t, got, 2)
+	assert.Equal(t, []string{"f-1", "sg-1", "critical"}, []string{got[0].ID, got[0].GroupID, got[0].Severity})
+	assert.Equal(t, []string{"f-4", "sg-3", "high"}, []string{got[1].ID, got[1].GroupID, got[1].Severity})
+	assert.Contains(t, got[0].Reasons[0], "3 findings")
+}
+
+func TestALongForgedEventIsCut(t *testing.T) {
+	c := change(t, "22 0.0.0.0/0")
+	c.UserAgent, c.SourceIPAddress, c.Actor.ARN = strings.Repeat("ü", 100_000), strings.Repeat("1", 100_000), strings.Repeat("a", 100_000)
+	encoded, fits, err := Detect(shippedPolicy(t), c, now).Encode(20_000)
+	require.NoError(t, err)
+	assert.True(t, fits, "%d bytes", len(encoded))
+	assert.True(t, json.Valid(encoded))
+}
+
+func TestOutcomesAreListedWorstFirst(t *testing.T) {
+	assert.Equal(t, []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeExempt}, OutcomesWorstFirst())
+}

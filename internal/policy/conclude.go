@@ -1,0 +1,142 @@
+package policy
+
+import (
+	"strings"
+
+	"sgward/internal/secgroup"
+)
+
+// conclude turns the statements' parts into one verdict.
+func (e *evaluation) conclude(r *subject) Judgement {
+	var j Judgement
+	var applies, mayApply, spared *part
+	for i := range r.parts {
+		pt := &r.parts[i]
+		if pt.statement.effect == effectIgnore {
+			continue
+		}
+		switch pt.answer {
+		case yes:
+			// A rule that is forbidden on its own needs no union to be closed.
+			if applies == nil || pt.outranks(applies) {
+				applies = pt
+			}
+		case unknown:
+			if mayApply == nil || pt.statement.effect > mayApply.statement.effect {
+				mayApply = pt
+			}
+		case no:
+			if spared == nil || pt.statement.effect > spared.statement.effect {
+				spared = pt
+			}
+		}
+	}
+	decides := applies
+	switch {
+	case r.unsound || len(e.policy.statements) == 0:
+		decides = nil
+		j.Verdict = Undetermined
+	case mayApply != nil && (applies == nil || mayApply.statement.effect > applies.statement.effect):
+		decides = mayApply
+		j.Verdict = Undetermined
+		for i := range r.parts {
+			if r.parts[i].answer == unknown && r.parts[i].statement.effect != effectIgnore {
+				j.Needs |= r.parts[i].needs
+			}
+		}
+	case applies == nil && spared != nil:
+		decides = spared
+		j.Verdict = Exempt
+		j.Exception = spared.exception.ref()
+	case applies == nil:
+		j.Verdict = Compliant
+	case applies.statement.effect == effectRevoke:
+		j.Verdict = Revoke
+	default:
+		j.Verdict = Alert
+	}
+	if decides != nil {
+		j.Severity, j.StatementID, j.Existing = decides.statement.severity, decides.statement.id, decides.statement.existing
+		j.Union, j.With = decides.union, decides.with
+	}
+	j.Reasons = e.reasons(r)
+	return j
+}
+
+// outranks orders parts that apply: the stronger effect, then one that needs no
+// other rule, then file order.
+func (p *part) outranks(o *part) bool {
+	if p.statement.effect != o.statement.effect {
+		return p.statement.effect > o.statement.effect
+	}
+	return o.union && !p.union
+}
+
+func (x *exception) ref() *ExceptionRef {
+	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line}
+}
+
+// reasons says what each part had to say, in file order.
+func (e *evaluation) reasons(r *subject) []Reason {
+	var out []Reason
+	for i := range r.parts {
+		pt := &r.parts[i]
+		out = append(out, Reason{pt.statement.id, e.policy.file, pt.statement.line, pt.text(r)})
+		if pt.exception != nil {
+			x := pt.exception
+			word := "exempts from "
+			if pt.answer == unknown {
+				word = "may exempt from "
+			}
+			out = append(out, Reason{x.id, e.policy.file, x.line, word + pt.statement.id + " until the end of " + x.lastDay + " UTC: " + x.reason + " (" + x.owner + ")"})
+		}
+	}
+	return out
+}
+
+// text is the reason in words, such as "tcp 3306 from 0.0.0.0/0 opens 3306/tcp to
+// the world (3702258432 public IPv4 addresses; the line is 8388608): revoke".
+func (p *part) text(r *subject) string {
+	var b strings.Builder
+	b.Grow(200)
+	perm := r.rule.Permission
+	b.WriteString(perm.Traffic())
+	switch perm.Direction {
+	case secgroup.Ingress:
+		b.WriteString(" from ")
+	case secgroup.Egress:
+		b.WriteString(" to ")
+	default:
+		b.WriteString(" from or to ")
+	}
+	b.WriteString(perm.Peer.String())
+	b.WriteString(" opens ")
+	var words [80]byte
+	b.Write(p.statement.traffic.appendWithin(words[:0], r.span))
+	b.WriteString(" to ")
+	switch m := p.statement.peer; {
+	case p.narrow:
+		b.WriteString("less than " + m.words + " (" + m.width.describe(r.reach) + ") unless other rules add to it")
+	case p.union:
+		b.WriteString(m.words + " together with other rules (of its own " + m.width.describe(r.reach) + ")")
+	case m.kind == widePeer && r.reachKnown:
+		b.WriteString(m.words + " (" + m.width.describe(r.reach) + ")")
+	default:
+		b.WriteString(m.words)
+	}
+	if p.answer == unknown && p.needs != 0 {
+		b.WriteString("; not known: " + p.needs.String())
+	}
+	effect := p.statement.effect.String()
+	switch {
+	case p.narrow:
+		b.WriteString(": would " + effect + " if they do")
+	case p.answer == unknown:
+		b.WriteString(": may " + effect)
+	case p.answer == no:
+		b.WriteString(": would " + effect)
+	default:
+		b.WriteString(": " + effect)
+	}
+	return b.String()
+}

@@ -1,0 +1,281 @@
+package policy
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/secgroup"
+)
+
+// judge evaluates rules in the notation against a group that holds others.
+func judge(t *testing.T, p *Policy, rules, standing []string) []Judgement {
+	t.Helper()
+	req := newRequest()
+	for i, text := range append(append([]string{}, rules...), standing...) {
+		r, err := parseRule(text)
+		require.NoError(t, err, text)
+		r.ID = "sgr-" + strings.Repeat("0", 16) + string(rune('a'+i))
+		if i < len(rules) {
+			req.Rules = append(req.Rules, r)
+		} else {
+			req.Standing = append(req.Standing, r)
+		}
+	}
+	return p.Evaluate(req)
+}
+
+func TestNoZeroValueAllowsOrRevokes(t *testing.T) {
+	var zero Judgement
+	assert.Equal(t, Undetermined, zero.Verdict)
+	assert.Equal(t, "undetermined", zero.Verdict.String())
+
+	world, err := parseRule("tcp 22 from 0.0.0.0/0")
+	require.NoError(t, err)
+	req := newRequest()
+	req.Rules = []secgroup.Rule{world}
+	assert.Equal(t, Undetermined, new(Policy).Evaluate(req)[0].Verdict, "a policy that was never parsed")
+
+	p := defaultPolicy(t)
+	noPeer, noProtocol, oddProtocol := world, world, world
+	noPeer.Permission.Peer = secgroup.Peer{}
+	noProtocol.Permission.Protocol = ""
+	oddProtocol.Permission.Protocol = "sctp" // EC2 knows it by number only
+	req.Rules = []secgroup.Rule{{}, noPeer, noProtocol, oddProtocol}
+	for i, j := range p.Evaluate(req) {
+		assert.Equal(t, Undetermined, j.Verdict, "%#v", req.Rules[i])
+	}
+	assert.Empty(t, p.Evaluate(newRequest()), "no rule, no judgement")
+
+	empty := p.Evaluate(Request{Rules: []secgroup.Rule{world}})
+	assert.Equal(t, Revoke, empty[0].Verdict, "nothing that is missing here matters to the default policy")
+}
+
+func TestWithoutATimeAnExceptionNeitherExemptsNorLapses(t *testing.T) {
+	p := mustParse(t, withExceptions)
+	req := newRequest()
+	req.Time = time.Time{}
+	r, err := parseRule("tcp 5432 from 0.0.0.0/0")
+	require.NoError(t, err)
+	req.Rules = []secgroup.Rule{r}
+	assert.Equal(t, Undetermined, p.Evaluate(req)[0].Verdict)
+}
+
+func TestAUnionNamesTheStandingRulesThatItTakes(t *testing.T) {
+	p := defaultPolicy(t)
+	j := judge(t, p, []string{"tcp 3306 from 52.64.0.0/10"}, []string{
+		"tcp 3306 from 52.0.0.0/11", "tcp 3000-4000 from 53.0.0.0/12", "all from 54.0.0.0/12",
+		"tcp 5432 from 55.0.0.0/10", "tcp 3306 from 10.0.0.0/8", "tcp 3306 from 2600::/40", "tcp 3306 to 56.0.0.0/10",
+	})[0]
+	require.Equal(t, Revoke, j.Verdict)
+	assert.True(t, j.Union)
+	var with []string
+	for _, w := range j.With {
+		with = append(with, w.Permission.String())
+	}
+	assert.Equal(t, []string{"ingress tcp 3306 from 52.0.0.0/11", "ingress tcp 3000-4000 from 53.0.0.0/12", "ingress all traffic from 54.0.0.0/12"}, with,
+		"those on the same port, way and family, in the order given")
+}
+
+func TestAUnionWithinACallNamesNoStandingRule(t *testing.T) {
+	for _, j := range judge(t, defaultPolicy(t), []string{"tcp 3306 from 52.64.0.0/10", "tcp 3306 from 52.0.0.0/10"}, []string{"tcp 3306 from 53.0.0.0/10"}) {
+		assert.Equal(t, Revoke, j.Verdict)
+		assert.True(t, j.Union)
+		assert.Empty(t, j.With)
+	}
+}
+
+func TestAUnionOnSeveralPortsNamesEachStandingRuleOnce(t *testing.T) {
+	j := judge(t, defaultPolicy(t), []string{"tcp 0-65535 from 52.64.0.0/10"}, []string{
+		"tcp 3306 from 52.0.0.0/11", "all from 53.0.0.0/11", "tcp 5432 from 54.0.0.0/12", "tcp 5432 from ::ffff:55.0.0.0/108",
+	})[0]
+	assert.Len(t, j.With, 4)
+}
+
+func TestAUnionInBothFamiliesNamesTheStandingRulesOfBoth(t *testing.T) {
+	p := defaultPolicy(t)
+	req := newRequest()
+	req.PrefixLists["pl-0123456789abcdef0"] = prefixes("52.64.0.0/10", "2600:0:8000::/33")
+	for _, text := range []string{"tcp 3306 from 52.0.0.0/10", "tcp 3306 from 2600::/33", "tcp 3306 from 2002:3400::/27"} {
+		r, err := parseRule(text)
+		require.NoError(t, err)
+		req.Standing = append(req.Standing, r)
+	}
+	r, err := parseRule("tcp 3306 from pl-0123456789abcdef0")
+	require.NoError(t, err)
+	req.Rules = []secgroup.Rule{r}
+	j := p.Evaluate(req)[0]
+	require.Equal(t, "revoke world-open-database together", show(j))
+	assert.ElementsMatch(t, req.Standing, j.With)
+}
+
+func TestWhatIsNotKnownDoesNotMatterWhereAnotherClauseFails(t *testing.T) {
+	p := mustParse(t, `
+statements:
+  - id: scoped
+    effect: revoke
+    severity: low
+    ingress: {from: world}
+    when: {vpcs: [vpc-0123456789abcdef0], group-tags: {stage: production}}
+`)
+	r, err := parseRule("tcp 22 from 0.0.0.0/0")
+	require.NoError(t, err)
+	req := newRequest()
+	req.Rules = []secgroup.Rule{r}
+	assert.Equal(t, "undetermined scoped needs the group's VPC, the group's tags", show(p.Evaluate(req)[0]))
+	req.Group.TagsKnown = true
+	assert.Equal(t, "compliant", show(p.Evaluate(req)[0]), "the tag is missing, in whatever VPC")
+	req.Group.Tags = []secgroup.Tag{{Key: "stage", Value: "production"}}
+	assert.Equal(t, "undetermined scoped needs the group's VPC", show(p.Evaluate(req)[0]))
+	req.Group.VPCID = "vpc-0123456789abcdef0"
+	assert.Equal(t, "revoke scoped", show(p.Evaluate(req)[0]))
+}
+
+func TestWhatIsNotKnownDoesNotMatterWhereItsEffectIsNoStronger(t *testing.T) {
+	p := mustParse(t, `
+statements:
+  - {id: tagged, effect: alert, severity: high, ingress: {from: world}, when: {group-tags: {stage: production}}}
+  - {id: warned, effect: alert, severity: low, ingress: {from: world}}
+  - {id: closed, effect: revoke, severity: low, ingress: {from: world, ports: [ssh]}}
+`)
+	js := judge(t, p, []string{"tcp 80 from 0.0.0.0/0", "tcp 22 from 0.0.0.0/0"}, nil)
+	assert.Equal(t, "alert warned", show(js[0]))
+	assert.Equal(t, "revoke closed", show(js[1]))
+	assert.Zero(t, js[0].Needs)
+}
+
+func TestARuleForbiddenByItselfIsNoUnion(t *testing.T) {
+	p := mustParse(t, `
+statements:
+  - {id: world, effect: revoke, severity: low, ingress: {from: world, ports: [ssh]}}
+  - {id: anyone, effect: revoke, severity: high, ingress: {from: public, ports: [ssh]}}
+`)
+	for _, j := range judge(t, p, []string{"tcp 22 from 52.0.0.0/10", "tcp 22 from 52.64.0.0/10"}, nil) {
+		assert.Equal(t, "revoke anyone", show(j))
+		assert.Equal(t, High, j.Severity)
+	}
+}
+
+func TestTheDecidingStatementGivesSeverityAndExisting(t *testing.T) {
+	p := mustParse(t, `
+statements:
+  - {id: warned, effect: alert, severity: critical, ingress: {from: world}}
+  - {id: closed, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [ssh]}}
+  - {id: closed-too, effect: revoke, severity: high, ingress: {from: world, ports: [ssh]}}
+`)
+	js := judge(t, p, []string{"tcp 22 from 0.0.0.0/0", "tcp 23 from 0.0.0.0/0", "tcp 22 from 10.0.0.0/8"}, nil)
+	assert.Equal(t, []string{"revoke closed", "alert warned", "compliant"}, []string{show(js[0]), show(js[1]), show(js[2])})
+	assert.Equal(t, []Severity{Low, Critical, NoSeverity}, []Severity{js[0].Severity, js[1].Severity, js[2].Severity})
+	assert.Equal(t, []Existing{ExistingRevoke, ExistingAlert, ExistingAlert}, []Existing{js[0].Existing, js[1].Existing, js[2].Existing})
+	assert.Empty(t, js[2].Reasons)
+}
+
+func TestReasonsReadWell(t *testing.T) {
+	p := mustParse(t, `
+statements:
+  - {id: closed, effect: revoke, severity: high, ingress: {from: world, ports: [ssh, mysql]}}
+  - {id: elsewhere, effect: alert, severity: low, ingress: {from: {not-in: [10.0.0.0/8]}, ports: [ssh]}}
+  - {id: out, effect: alert, severity: low, egress: {to: any, ports: [ssh]}}
+exceptions:
+  - {id: honeypot, reason: research, owner: security@example.com, expires: 2027-06-30, match: {ports: [33060/tcp]}}
+  - {id: tagged, reason: a bastion, owner: ops@example.com, expires: 2027-06-30, match: {ports: [3306/tcp], vpcs: [vpc-0123456789abcdef0]}}
+`)
+	reasons := func(standing []string, rules ...string) []string {
+		var out []string
+		for _, r := range judge(t, p, rules, standing)[0].Reasons {
+			out = append(out, r.String())
+		}
+		return out
+	}
+	const size = "(3,702,258,434 public IPv4 addresses; the line is 8,388,608)"
+	assert.Equal(t, []string{
+		"policy.yaml:5 closed: tcp 22-25 from 0.0.0.0/0 opens 22/tcp to the world " + size + ": revoke",
+		"policy.yaml:6 elsewhere: tcp 22-25 from 0.0.0.0/0 opens 22/tcp to addresses outside the listed networks: alert",
+	}, reasons(nil, "tcp 22-25 from 0.0.0.0/0"))
+	assert.Equal(t, []string{
+		"policy.yaml:5 closed: tcp 33060 from 0.0.0.0/0 opens 33060/tcp to the world " + size + ": would revoke",
+		"policy.yaml:9 honeypot: exempts from closed until the end of 2027-06-30 UTC: research (security@example.com)",
+	}, reasons(nil, "tcp 33060 from 0.0.0.0/0"))
+	assert.Equal(t, []string{
+		"policy.yaml:5 closed: tcp 3306 from 0.0.0.0/0 opens 3306/tcp to the world " + size + "; not known: the group's VPC: may revoke",
+		"policy.yaml:10 tagged: may exempt from closed until the end of 2027-06-30 UTC: a bastion (ops@example.com)",
+	}, reasons(nil, "tcp 3306 from 0.0.0.0/0"))
+	assert.Equal(t, []string{
+		"policy.yaml:5 closed: tcp 33060 from 52.0.0.0/10 opens 33060/tcp to less than the world (4,194,304 public IPv4 addresses; the line is 8,388,608) unless other rules add to it: would revoke if they do",
+		"policy.yaml:9 honeypot: exempts from closed until the end of 2027-06-30 UTC: research (security@example.com)",
+	}, reasons(nil, "tcp 33060 from 52.0.0.0/10"))
+	assert.Equal(t, "policy.yaml:5 closed: tcp 22 from 2600::/33 opens 22/tcp to the world together with other rules (of its own 2^95 public IPv6 addresses; the line is 2^96): revoke",
+		reasons([]string{"tcp 22 from 2600:0:8000::/33"}, "tcp 22 from 2600::/33")[0])
+	assert.Equal(t, []string{"policy.yaml:7 out: tcp 22 to sg-0aaaaaaaaaaaaaaa1 opens 22/tcp to any peer: alert"}, reasons(nil, "tcp 22 to sg-0aaaaaaaaaaaaaaa1"))
+	assert.Equal(t, "policy.yaml:7 out: tcp 22 from or to 10.0.0.0/8 opens 22/tcp to any peer; not known: the rule's direction: may alert", reasons(nil, "tcp 22 edited 10.0.0.0/8")[0])
+}
+
+func TestACompliantRuleCostsNoReason(t *testing.T) {
+	p := defaultPolicy(t)
+	r, err := parseRule("tcp 443 from 0.0.0.0/0")
+	require.NoError(t, err)
+	req := newRequest()
+	req.Rules = []secgroup.Rule{r}
+	few := testing.AllocsPerRun(100, func() { p.Evaluate(req) })
+	assert.LessOrEqual(t, few, 3.0, "the request, the subjects and the judgements, and nothing for a rule")
+	for range 99 {
+		req.Rules = append(req.Rules, r)
+	}
+	assert.LessOrEqual(t, testing.AllocsPerRun(100, func() { p.Evaluate(req) }), few)
+}
+
+func TestEvaluateLeavesItsArgumentsAlone(t *testing.T) {
+	entries := []netip.Prefix{netip.MustParsePrefix("52.64.0.0/10"), netip.MustParsePrefix("52.0.0.0/11"), netip.MustParsePrefix("52.1.2.3/12")}
+	before := append([]netip.Prefix{}, entries...)
+	req := newRequest()
+	req.PrefixLists["pl-0123456789abcdef0"] = entries
+	for _, text := range []string{"tcp 22 from pl-0123456789abcdef0", "tcp 22 from 52.32.0.0/11"} {
+		r, err := parseRule(text)
+		require.NoError(t, err)
+		req.Rules = append(req.Rules, r)
+	}
+	assert.Equal(t, "revoke world-open-admin together", show(defaultPolicy(t).Evaluate(req)[0]))
+	assert.Equal(t, before, entries)
+}
+
+func TestWordsOfVerdictsSeveritiesAndNeeds(t *testing.T) {
+	for v, want := range map[Verdict]string{Undetermined: "undetermined", Compliant: "compliant", Exempt: "exempt", Alert: "alert", Revoke: "revoke", 99: "undetermined"} {
+		assert.Equal(t, want, v.String())
+	}
+	for _, s := range []Severity{Low, Medium, High, Critical} {
+		back, err := ParseSeverity(s.String())
+		require.NoError(t, err)
+		assert.Equal(t, s, back)
+	}
+	_, err := ParseSeverity("")
+	assert.EqualError(t, err, `parsing severity "": want low, medium, high or critical`)
+	assert.Equal(t, "", Needs(0).String())
+	assert.Equal(t, "the rule's direction, the group's tags", (NeedDirection | NeedGroupTags).String())
+}
+
+func TestActorPatternsDoNotCrossColons(t *testing.T) {
+	for _, c := range []struct {
+		pattern, arn string
+		want         bool
+	}{
+		{"arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:role/deploy", true},
+		{"arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::123456789012:role/deploy2", false},
+		{"arn:aws:iam::123456789012:role/deploy", "arn:aws:iam::111122223333:role/deploy", false},
+		{"arn:aws:iam::*:role/deploy", "arn:aws:iam::111122223333:role/deploy", true},
+		{"arn:aws*:iam::*:role/deploy", "arn:aws-cn:iam::111122223333:role/deploy", true},
+		{"arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:role/a/b", true},
+		{"arn:aws:iam::123456789012:role/a*z", "arn:aws:iam::123456789012:role/abcz", true},
+		{"arn:aws:iam::123456789012:role/a*z", "arn:aws:iam::123456789012:role/abc", false},
+		{"arn:aws:iam::123456789012:role/a*b*c", "arn:aws:iam::123456789012:role/a-b-c", true},
+		{"arn:aws:iam::123456789012:role/a*b*c", "arn:aws:iam::123456789012:role/a-c", false},
+		{"arn:aws:iam::123456789012:role/ab*ba", "arn:aws:iam::123456789012:role/aba", false},
+		{"arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:user/role", false},
+		{"arn:aws:iam::*:role/deploy", "arn:aws:iam::x:y:role/deploy", false},
+	} {
+		assert.Equal(t, c.want, newActorPattern(c.pattern).match(c.arn), "%s against %s", c.pattern, c.arn)
+	}
+}
