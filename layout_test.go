@@ -32,11 +32,11 @@ func deps(t *testing.T, packages ...string) map[string]listed {
 	all := map[string]listed{}
 	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
 		var p listed
-		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+		err := dec.Decode(&p)
+		if errors.Is(err, io.EOF) {
 			return all
-		} else {
-			require.NoError(t, err)
 		}
+		require.NoError(t, err)
 		all[p.ImportPath] = p
 	}
 }

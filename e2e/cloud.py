@@ -103,8 +103,10 @@ class Cloud:
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
-            # What Lambda sets where LoggingConfig says JSON; functions inherit this environment.
+            # Functions inherit this environment. The first is what Lambda sets where LoggingConfig says JSON, the second lets
+            # a Go program trust the certificate whatever it makes of AWS_CA_BUNDLE.
             "AWS_LAMBDA_LOG_FORMAT": "JSON",
+            "SSL_CERT_FILE": str(self.certificate),
         }
         with self.log.open("wb") as log:
             process = subprocess.Popen(

@@ -51,6 +51,18 @@ def revoke_times(pytestconfig):
     return pytestconfig.stash.setdefault(REVOKE_TIMES, [])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failure shows what the functions logged last."""
+    report = yield
+    for mode in ("enforcing", "observing"):
+        if report.failed and mode in getattr(item, "funcargs", {}):
+            stack = item.funcargs[mode].stack
+            for group in ("DetectLogGroup", "RemediateLogGroup"):
+                report.sections.append((f"{stack.name}: {group}", "\n".join(stack.log_messages(group)[-20:])))
+    return report
+
+
 def pytest_terminal_summary(terminalreporter, config):
     times = config.stash.get(REVOKE_TIMES, [])
     if times:

@@ -32,42 +32,45 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		h.logger.ErrorContext(ctx, "event not understood", "error", err.Error(), "bytes", len(event))
 		return nil, err
 	}
-	log := h.logger.With("eventId", change.EventID, "eventName", change.EventName,
-		"accountId", change.AccountID, "region", change.Region, "groupId", change.GroupID)
 	detection := finding.Detect(h.policy, change, h.now())
 	encoded, fits, err := detection.Encode(handOffBudget - len(event))
 	if err != nil {
-		log.ErrorContext(ctx, "detection not encoded", "error", err.Error())
+		h.logger.ErrorContext(ctx, "detection not encoded", "eventId", change.EventID, "error", err.Error())
 		return nil, &cloudtrail.MalformedError{Field: "detail", Problem: err.Error(), EventID: change.EventID}
 	}
 	if !fits {
-		// Retrying would not make room. The alarm on this line calls people, and the
-		// audit finds what the event would have told.
-		log.ErrorContext(ctx, "detection does not fit", "eventBytes", len(event), "detectionBytes", len(encoded), "findings", len(detection.Findings))
+		// Retrying would not make room. The alarm on this line calls people, who look at
+		// the group.
+		h.logger.ErrorContext(ctx, "detection does not fit", "eventId", change.EventID, "groupId", change.GroupID,
+			"eventBytes", len(event), "detectionBytes", len(encoded), "findings", len(detection.Findings))
 	}
-	if change.Skipped != "" {
-		log.InfoContext(ctx, "nothing to judge", "reason", change.Skipped)
-		return encoded, nil
-	}
-	h.report(ctx, log, detection)
+	h.report(ctx, change, detection)
 	return encoded, nil
 }
 
-// report logs the outcome and each finding, of rule and policy only: the record
-// itself holds addresses and key ids that do not belong in a log.
-func (h *handler) report(ctx context.Context, log *slog.Logger, d finding.Detection) {
-	log.InfoContext(ctx, "judged", "decision", d.Decision, "findings", len(d.Findings), "policyDigest", d.PolicyDigest)
-	const most = 20
-	for i, f := range d.Findings {
-		if i == most {
-			log.InfoContext(ctx, "more findings", "count", len(d.Findings)-most)
-			return
-		}
-		rule := ""
-		if f.Rule != nil {
-			rule = f.Rule.SecurityGroupRuleID
-		}
-		log.InfoContext(ctx, "finding", "findingId", f.ID, "decision", f.Decision, "severity", f.Severity,
-			"statementId", f.StatementID, "securityGroupRuleId", rule, "reasons", f.Reasons)
+// report logs one line an event, of rules and policy only: the record itself holds
+// addresses and key ids that do not belong in a log.
+func (h *handler) report(ctx context.Context, c cloudtrail.Change, d finding.Detection) {
+	attrs := make([]slog.Attr, 0, 12)
+	attrs = append(attrs,
+		slog.String("decision", string(d.Decision)), slog.String("eventId", c.EventID), slog.String("eventName", c.EventName),
+		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String("groupId", c.GroupID))
+	if c.Skipped != "" {
+		h.logger.LogAttrs(ctx, slog.LevelInfo, "nothing to judge", append(attrs, slog.String("reason", c.Skipped))...)
+		return
 	}
+	attrs = append(attrs, slog.Int("findings", len(d.Findings)))
+	const most = 10
+	if told := d.Findings[:min(most, len(d.Findings))]; len(told) > 0 {
+		var rules, statements, reasons []string
+		for _, f := range told {
+			if f.Rule != nil {
+				rules = append(rules, f.Rule.SecurityGroupRuleID)
+			}
+			statements = append(statements, f.StatementID)
+			reasons = append(reasons, f.Reasons...)
+		}
+		attrs = append(attrs, slog.Any("securityGroupRuleIds", rules), slog.Any("statementIds", statements), slog.Any("reasons", reasons))
+	}
+	h.logger.LogAttrs(ctx, slog.LevelInfo, "judged", attrs...)
 }

@@ -11,7 +11,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// How long the SDK may take over one call, within the function's 30 seconds: four
+// How long the SDK may take over one call, within the function's 60 seconds: four
 // attempts of at most 4 seconds, with at most 2 seconds between them. Most of that
 // is never used; it bounds a connection that hangs.
 const (

@@ -350,7 +350,7 @@ func TestEndpointSaysWhatItDoesNotServe(t *testing.T) {
 	request.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=test/20261101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0")
 	response, err := http.DefaultClient.Do(request)
 	require.NoError(t, err)
-	defer response.Body.Close()
+	defer func() { assert.NoError(t, response.Body.Close()) }()
 	assert.Equal(t, http.StatusNotImplemented, response.StatusCode)
 }
 
@@ -388,6 +388,10 @@ func TestStackEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	cancel()
 	s.Close()
-	_, err = http.Get(s.Endpoint())
+	response, err := http.Get(s.Endpoint())
+	if err == nil {
+		err = response.Body.Close()
+		assert.Fail(t, "the endpoint still answers", response.Status)
+	}
 	assert.Error(t, err)
 }

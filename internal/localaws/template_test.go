@@ -26,20 +26,7 @@ func template(t *testing.T, mode string) *samtemplate.Template {
 // openingsPattern is the pattern of the rule that leads to detect.
 func openingsPattern(t *testing.T) *eventpattern.Pattern {
 	t.Helper()
-	tmpl := template(t, "observe")
-	var found []samtemplate.Rule
-	for _, r := range tmpl.Rules {
-		for _, target := range r.Targets {
-			if target.ARN == tmpl.Functions["DetectFunction"].ARN {
-				found = append(found, r)
-			}
-		}
-	}
-	require.Len(t, found, 1, "one rule leads to detect")
-	assert.True(t, found[0].Enabled)
-	pattern, err := eventpattern.Compile(found[0].Pattern)
-	require.NoError(t, err)
-	return pattern
+	return ruleTo(t, "DetectFunction")
 }
 
 func TestPatternTakesEveryEventThatCanOpenAndNoOther(t *testing.T) {
@@ -96,6 +83,61 @@ func TestPatternLooksAtNamesAndSuccessOnly(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, tt.want, got)
 		})
+	}
+}
+
+// ruleTo is the pattern of the rule that leads to a function.
+func ruleTo(t *testing.T, function string) *eventpattern.Pattern {
+	t.Helper()
+	tmpl := template(t, "observe")
+	var found []samtemplate.Rule
+	for _, r := range tmpl.Rules {
+		for _, target := range r.Targets {
+			if target.ARN == tmpl.Functions[function].ARN {
+				found = append(found, r)
+			}
+		}
+	}
+	require.Len(t, found, 1, "one rule on a pattern leads to %s", function)
+	assert.True(t, found[0].Enabled)
+	pattern, err := eventpattern.Compile(found[0].Pattern)
+	require.NoError(t, err)
+	return pattern
+}
+
+func TestEditsOfPrefixListsWakeAuditAndNothingElseDoes(t *testing.T) {
+	pattern := ruleTo(t, "AuditFunction")
+	for dir, want := range map[string]bool{"../../events": false, "../../events/unmatched": false, "../../events/audit": true} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, dir)
+		for _, file := range files {
+			event, err := os.ReadFile(file)
+			require.NoError(t, err)
+			got, err := pattern.Matches(event)
+			require.NoError(t, err)
+			assert.Equal(t, want && filepath.Base(file) != "scheduled-day.json", got, file)
+		}
+	}
+	edit, err := os.ReadFile("../../events/audit/modify-prefix-list-one-entry-world.json")
+	require.NoError(t, err)
+	opens, err := ruleTo(t, "DetectFunction").Matches(edit)
+	require.NoError(t, err)
+	assert.False(t, opens, "detect cannot judge it")
+	for name, change := range map[string]func(event, detail map[string]any){
+		"denied":        func(_, d map[string]any) { d["errorCode"] = "Client.UnauthorizedOperation" },
+		"a new list":    func(_, d map[string]any) { d["eventName"] = "CreateManagedPrefixList" },
+		"another place": func(_, d map[string]any) { d["eventSource"] = "vpc-lattice.amazonaws.com" },
+		"an imitation":  func(e, _ map[string]any) { e["source"] = "my.ec2" },
+	} {
+		var event map[string]any
+		require.NoError(t, json.Unmarshal(edit, &event))
+		change(event, event["detail"].(map[string]any))
+		raw, err := json.Marshal(event)
+		require.NoError(t, err)
+		got, err := pattern.Matches(raw)
+		require.NoError(t, err)
+		assert.False(t, got, name)
 	}
 }
 
@@ -170,10 +212,20 @@ func TestRolesCanCloseAndNeverOpen(t *testing.T) {
 		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupIngress"), mode)
 		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupEgress"), mode)
 		assert.True(t, remediate.Allows("sns:Publish"), mode)
+		audit, ok := tmpl.RoleByARN(tmpl.Functions["AuditFunction"].RoleARN)
+		require.True(t, ok)
+		assert.Equal(t, mayRevoke, audit.Allows("ec2:RevokeSecurityGroupIngress"), mode)
+		assert.Equal(t, mayRevoke, audit.Allows("ec2:RevokeSecurityGroupEgress"), mode)
+		for _, action := range []string{
+			"ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups", "ec2:DescribeManagedPrefixLists",
+			"ec2:GetManagedPrefixListEntries", "sns:Publish", "sqs:SendMessage", "sqs:ReceiveMessage",
+		} {
+			assert.True(t, audit.Allows(action), "audit in %s mode: %s", mode, action)
+		}
 		for _, role := range tmpl.Roles {
 			for _, action := range []string{
 				"ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress", "ec2:ModifySecurityGroupRules",
-				"ec2:CreateSecurityGroup", "ec2:DeleteSecurityGroup", "ec2:ModifyManagedPrefixList",
+				"ec2:CreateSecurityGroup", "ec2:DeleteSecurityGroup", "ec2:ModifyManagedPrefixList", "ec2:RestoreManagedPrefixListVersion",
 			} {
 				assert.False(t, role.Allows(action), "%s in %s mode: %s", role.LogicalID, mode, action)
 			}

@@ -23,7 +23,7 @@ func (c *compiler) id(f map[string]field, n *yaml.Node, where string) (string, b
 	if !ok {
 		return "", false
 	}
-	if !idForm.MatchString(id) {
+	if !isID(id) {
 		c.problem(v.value, "%s: id %q: want lower-case letters, digits and hyphens, 64 at most", where, id)
 		return id, true
 	}
@@ -145,13 +145,13 @@ func (c *compiler) peer(n *yaml.Node, where string) peerMatcher {
 		case "not-in":
 			return peerMatcher{kind: outsidePeer, list: c.ipSet(v.value, where), words: "addresses outside the listed networks"}
 		case "prefix-lists":
-			ids := c.matching(v.value, where, prefixListForm, "a prefix list id such as pl-0123456789abcdef0")
+			ids := c.matching(v.value, where, isPrefixList, "a prefix list id such as pl-0123456789abcdef0")
 			return peerMatcher{kind: prefixListPeer, ids: ids, words: "a listed prefix list"}
 		case "referenced-groups":
 			if v.value.Kind == yaml.ScalarNode && v.value.Value == "other-accounts" {
 				return peerMatcher{kind: foreignGroupPeer, words: "a security group of another account"}
 			}
-			ids := c.matching(v.value, where, groupForm, "other-accounts or a security group id such as sg-0123456789abcdef0")
+			ids := c.matching(v.value, where, isGroup, "other-accounts or a security group id such as sg-0123456789abcdef0")
 			return peerMatcher{kind: groupPeer, ids: ids, words: "a listed security group"}
 		}
 	}
@@ -205,7 +205,7 @@ func (c *compiler) exceptionMatch(n *yaml.Node, where string, x *exception) {
 	}
 	x.scope = c.readScope(f, where, c.tagsExempt)
 	if v, ok := f["statements"]; ok {
-		x.statements = c.matching(v.value, where+".statements", idForm, "a statement's id")
+		x.statements = c.matching(v.value, where+".statements", isID, "a statement's id")
 	}
 	if v, ok := f["direction"]; ok {
 		if word, ok := c.oneOf(v.value, where+".direction", "ingress", "egress"); ok {
@@ -219,10 +219,10 @@ func (c *compiler) exceptionMatch(n *yaml.Node, where string, x *exception) {
 		x.peers = c.ipSet(v.value, where+".peers")
 	}
 	if v, ok := f["prefix-lists"]; ok {
-		x.prefixLists = c.matching(v.value, where+".prefix-lists", prefixListForm, "a prefix list id such as pl-0123456789abcdef0")
+		x.prefixLists = c.matching(v.value, where+".prefix-lists", isPrefixList, "a prefix list id such as pl-0123456789abcdef0")
 	}
 	if v, ok := f["referenced-groups"]; ok {
-		x.groups = c.matching(v.value, where+".referenced-groups", groupForm, "a security group id such as sg-0123456789abcdef0")
+		x.groups = c.matching(v.value, where+".referenced-groups", isGroup, "a security group id such as sg-0123456789abcdef0")
 	}
 }
 

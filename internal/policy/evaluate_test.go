@@ -253,7 +253,7 @@ func TestWordsOfVerdictsSeveritiesAndNeeds(t *testing.T) {
 	}
 	_, err := ParseSeverity("")
 	assert.EqualError(t, err, `parsing severity "": want low, medium, high or critical`)
-	assert.Equal(t, "", Needs(0).String())
+	assert.Empty(t, Needs(0).String())
 	assert.Equal(t, "the rule's direction, the group's tags", (NeedDirection | NeedGroupTags).String())
 }
 

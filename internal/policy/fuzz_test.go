@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"net/netip"
 	"os"
 	"strings"
@@ -37,7 +36,7 @@ func FuzzParsePolicy(f *testing.F) {
 		if err != nil {
 			require.Nil(t, p)
 			var problems Problems
-			require.True(t, errors.As(err, &problems))
+			require.ErrorAs(t, err, &problems)
 			require.NotEmpty(t, problems)
 			last := strings.Count(string(data), "\n") + strings.Count(string(data), "\r") + strings.Count(string(data), "\u0085") +
 				strings.Count(string(data), "\u2028") + strings.Count(string(data), "\u2029") + 2
@@ -50,7 +49,7 @@ func FuzzParsePolicy(f *testing.F) {
 			return
 		}
 		require.NotEmpty(t, p.statements)
-		p.Warnings(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
+		_ = p.Warnings(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
 		req := newRequest()
 		for _, text := range rules {
 			r, err := parseRule(text)

@@ -100,7 +100,7 @@ func TestTrafficIsPrintedInThePolicysWords(t *testing.T) {
 
 func TestEveryServiceNameIsSound(t *testing.T) {
 	for name, entries := range services {
-		assert.Regexp(t, nameForm, name)
+		assert.True(t, isName(name), name)
 		assert.NotEmpty(t, entries, name)
 		for _, e := range entries {
 			_, err := parsePort(e)

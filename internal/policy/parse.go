@@ -2,7 +2,6 @@ package policy
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -10,11 +9,6 @@ import (
 )
 
 // Names begin with a letter, so that none can pass for a port or an address.
-var (
-	idForm   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
-	nameForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,63}$`)
-)
-
 const nameWanted = "want a name of lower-case letters, digits and hyphens that begins with a letter, 64 characters at most"
 
 // Parse compiles a policy file. file is how reasons and problems cite it, for
@@ -116,7 +110,7 @@ func (c *compiler) defineNetworks(n *yaml.Node) {
 	c.networks = map[string][]netip.Prefix{}
 	for _, def := range c.names(n, "networks") {
 		where := "networks." + def.key.Value
-		if !nameForm.MatchString(def.key.Value) {
+		if !isName(def.key.Value) {
 			c.problem(def.key, "%s: %s", where, nameWanted)
 			continue
 		}
@@ -167,7 +161,7 @@ func (c *compiler) definePorts(n *yaml.Node) {
 	for _, def := range c.names(n, "ports") {
 		name, where := def.key.Value, "ports."+def.key.Value
 		switch {
-		case !nameForm.MatchString(name):
+		case !isName(name):
 			c.problem(def.key, "%s: %s", where, nameWanted)
 			continue
 		case services[name] != nil:

@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"flag"
 	"os"
 	"strings"
@@ -46,7 +45,7 @@ func TestEveryProblemOfAFileIsListedByLine(t *testing.T) {
 		require.Error(t, err, c.name)
 		assert.Nil(t, p, "%s: an unsound policy must not come back", c.name)
 		var problems Problems
-		require.True(t, errors.As(err, &problems), c.name)
+		require.ErrorAs(t, err, &problems, c.name)
 		for _, one := range problems {
 			assert.Positive(t, one.Line, "%s: %s", c.name, one)
 			assert.Equal(t, "policy.yaml", one.File)
@@ -73,7 +72,7 @@ func TestAFileThatIsNoTextIsAProblemNotAPanic(t *testing.T) {
 			p, err := Parse("policy.yaml", data)
 			assert.Nil(t, p)
 			var problems Problems
-			require.True(t, errors.As(err, &problems), "%v", err)
+			require.ErrorAs(t, err, &problems)
 			assert.NotEmpty(t, problems)
 		})
 	}
@@ -89,7 +88,8 @@ func TestTheDefaultPolicyIsSound(t *testing.T) {
 func TestTheDigestIsOfTheBytes(t *testing.T) {
 	const text = "version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: one, effect: alert, severity: low, ingress: {from: world}}\n"
 	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, mustParse(t, text).Digest())
-	assert.Equal(t, mustParse(t, text).Digest(), mustParse(t, text).Digest())
+	again := mustParse(t, text)
+	assert.Equal(t, mustParse(t, text).Digest(), again.Digest())
 	assert.NotEqual(t, mustParse(t, text).Digest(), mustParse(t, text+"# a remark\n").Digest())
 }
 

@@ -19,7 +19,7 @@ func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Lin
 
 // Problems is every problem of a policy file, in the order of their lines. Parse
 // returns it as its error.
-type Problems []Problem
+type Problems []Problem //nolint:errname // a list of problems is what it is, as a warning too
 
 // Error prints one problem a line.
 func (ps Problems) Error() string {

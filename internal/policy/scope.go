@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -134,30 +133,21 @@ func globMatch(parts []string, s string) bool {
 	return strings.HasSuffix(s, parts[len(parts)-1])
 }
 
-var (
-	accountForm    = regexp.MustCompile(`^\d{12}$`)
-	regionForm     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`)
-	vpcForm        = regexp.MustCompile(`^vpc-[0-9a-f]{8,17}$`)
-	groupForm      = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
-	prefixListForm = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
-	actorForm      = regexp.MustCompile(`^arn:[a-z*-]+:iam::(\d{12}|\*):(role/.+|user/.+|root)$`)
-)
-
 // readScope reads the scope's fields out of a mapping's.
 func (r *reader) readScope(f map[string]field, where string, tagsAllowed bool) scope {
 	var s scope
-	read := func(name string, form *regexp.Regexp, want string) []string {
+	read := func(name string, form func(string) bool, want string) []string {
 		v, ok := f[name]
 		if !ok {
 			return nil
 		}
 		return r.matching(v.value, where+"."+name, form, want)
 	}
-	s.accounts = read("accounts", accountForm, "an account id of 12 digits (quote it if it starts with 0)")
-	s.regions = read("regions", regionForm, "a region such as eu-central-1")
-	s.vpcs = read("vpcs", vpcForm, "a VPC id such as vpc-0123456789abcdef0")
-	s.groups = read("groups", groupForm, "a security group id such as sg-0123456789abcdef0")
-	for _, arn := range read("actors", actorForm, "the ARN of a role, a user or root such as arn:aws:iam::123456789012:role/deploy, "+
+	s.accounts = read("accounts", isAccount, "an account id of 12 digits (quote it if it starts with 0)")
+	s.regions = read("regions", isRegion, "a region such as eu-central-1")
+	s.vpcs = read("vpcs", isVPC, "a VPC id such as vpc-0123456789abcdef0")
+	s.groups = read("groups", isGroup, "a security group id such as sg-0123456789abcdef0")
+	for _, arn := range read("actors", isActor, "the ARN of a role, a user or root such as arn:aws:iam::123456789012:role/deploy, "+
 		"where * stands for any characters but a colon; of a session the role's own ARN, as session names are chosen by the caller") {
 		s.actors = append(s.actors, newActorPattern(arn))
 	}

@@ -149,17 +149,22 @@ type space struct {
 
 func newSpace(whole string, entries []special) space {
 	// More specific entries come later, so that they overrule.
-	sorted := slices.Clone(entries)
-	slices.SortStableFunc(sorted, func(a, b special) int {
-		return cmp.Compare(netip.MustParsePrefix(a.prefix).Bits(), netip.MustParsePrefix(b.prefix).Bits())
-	})
+	type parsed struct {
+		prefix    netip.Prefix
+		reachable bool
+	}
+	sorted := make([]parsed, len(entries))
+	for i, e := range entries {
+		sorted[i] = parsed{netip.MustParsePrefix(e.prefix), e.reachable}
+	}
+	slices.SortStableFunc(sorted, func(a, b parsed) int { return cmp.Compare(a.prefix.Bits(), b.prefix.Bits()) })
 	var set netipx.IPSetBuilder
 	set.AddPrefix(netip.MustParsePrefix(whole))
 	for _, e := range sorted {
 		if e.reachable {
-			set.AddPrefix(netip.MustParsePrefix(e.prefix))
+			set.AddPrefix(e.prefix)
 		} else {
-			set.RemovePrefix(netip.MustParsePrefix(e.prefix))
+			set.RemovePrefix(e.prefix)
 		}
 	}
 	built, err := set.IPSet()
@@ -177,9 +182,6 @@ func newSpace(whole string, entries []special) space {
 	s.before = append(s.before, total)
 	return s
 }
-
-// size is the number of addresses in the space.
-func (s space) size() count { return s.before[len(s.blocks)] }
 
 // upTo counts the addresses of the space that are at most n.
 func (s space) upTo(n count) count {

@@ -186,3 +186,6 @@ statements:
 		}
 	}
 }
+
+// size is the number of addresses in the space.
+func (s space) size() count { return s.before[len(s.blocks)] }

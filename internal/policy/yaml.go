@@ -28,8 +28,6 @@ func (r *reader) problemAt(line int, format string, args ...any) {
 	r.problems = append(r.problems, Problem{r.file, max(line, 1), fmt.Sprintf(format, args...)})
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
-
 // root parses the file into its one document, or reports why there is none.
 func (r *reader) root(data []byte) *yaml.Node {
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -66,7 +64,7 @@ func (r *reader) root(data []byte) *yaml.Node {
 // syntaxProblem reports what the YAML parser says at the line it names.
 func (r *reader) syntaxProblem(err error) {
 	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
-	if m := yamlLine.FindStringSubmatchIndex(text); m != nil {
+	if m := regexp.MustCompile(`line (\d+): `).FindStringSubmatchIndex(text); m != nil {
 		if n, convErr := strconv.Atoi(text[m[2]:m[3]]); convErr == nil {
 			line = n
 		}
@@ -165,14 +163,14 @@ func (r *reader) texts(n *yaml.Node, where string) []string {
 }
 
 // matching reads a list of strings of one form; want describes it.
-func (r *reader) matching(n *yaml.Node, where string, form *regexp.Regexp, want string) []string {
+func (r *reader) matching(n *yaml.Node, where string, form func(string) bool, want string) []string {
 	var out []string
 	for _, item := range r.list(n, where) {
 		s, ok := r.text(item, where)
 		if !ok {
 			continue
 		}
-		if !form.MatchString(s) {
+		if !form(s) {
 			r.problem(item, "%s: %q: want %s", where, s, want)
 			continue
 		}

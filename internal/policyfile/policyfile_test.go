@@ -1,7 +1,6 @@
 package policyfile
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -75,7 +74,7 @@ func TestEveryProblemOfTheFileIsInTheError(t *testing.T) {
 	p, err := Read(path)
 	assert.Nil(t, p)
 	var problems policy.Problems
-	require.True(t, errors.As(err, &problems))
+	require.ErrorAs(t, err, &problems)
 	assert.Len(t, problems, 2)
 	assert.ErrorContains(t, err, path)
 	assert.ErrorContains(t, err, "own.yaml:1: version: want 1, found \"2\"")

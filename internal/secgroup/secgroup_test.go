@@ -120,7 +120,6 @@ func TestPermissionsThatEC2StoresAlikeAreEqual(t *testing.T) {
 	b, err := NewPermission(Ingress, AllProtocols, nil, nil, masked)
 	require.NoError(t, err)
 	assert.Equal(t, a, b)
-	assert.True(t, a == b)
 	from, to := a.FromTo()
 	assert.Equal(t, [2]int{-1, -1}, [2]int{from, to})
 }

@@ -67,8 +67,8 @@ type closing struct {
 	after      time.Duration
 }
 
-// Demo plays the tour and checks that everything ends as told: an error wrapping
-// ErrNotAsTold lists what did not.
+// Demo plays the tour and checks that everything ends as told: what did not is marked
+// on Out, and an error wrapping ErrNotAsTold counts it.
 func Demo(ctx context.Context, cfg DemoConfig) error {
 	began := time.Now()
 	s := &stage{screen: &screen{out: cfg.Out, color: cfg.Color}, groups: map[string]string{}, cfg: cfg}
@@ -79,7 +79,8 @@ func Demo(ctx context.Context, cfg DemoConfig) error {
 
 	s.line("%s: openings to the world, and how they are closed again.", s.paint(bold, "sgward demo"))
 	s.paragraph(plain, "", "The functions that run are the real ones, wired as template.yaml says; EC2, EventBridge, SQS and SNS "+
-		"are stand-ins inside this process. No AWS account is touched.")
+		"are stand-ins inside this process. No AWS account is touched. Times are of the work: CloudTrail's seconds, and the "+
+		"second for which the queue gathers a batch, are left out.")
 
 	s.title("Before")
 	standing := map[string]bool{}
@@ -104,7 +105,7 @@ func Demo(ctx context.Context, cfg DemoConfig) error {
 		return fmt.Errorf("writing the tour: %w", s.err)
 	}
 	if len(s.problems) > 0 {
-		return fmt.Errorf("%w: %s", ErrNotAsTold, strings.Join(s.problems, "; "))
+		return fmt.Errorf("%w: %s, marked NOT AS TOLD above", ErrNotAsTold, plural(len(s.problems), "thing"))
 	}
 	return nil
 }
@@ -115,7 +116,7 @@ func (s *stage) open(ctx context.Context) error {
 	cfg := localaws.Config{
 		TemplatePath: s.cfg.TemplatePath, BuildDir: s.cfg.BuildDir, PolicyFile: s.cfg.PolicyFile,
 		Listen: "127.0.0.1:0", Parameters: map[string]string{"Mode": string(finding.Enforce)},
-		Seed: "demo",
+		Seed: "demo", Eager: true,
 		Identities: map[string]ec2api.Identity{
 			storyKey: {Role: "Developer", Session: "casey@example.com", SourceIP: "198.51.100.7"},
 		},
@@ -124,9 +125,8 @@ func (s *stage) open(ctx context.Context) error {
 			defer s.mu.Unlock()
 			s.steps = append(s.steps, step)
 		},
-		Log: logger(s.cfg.Logs),
 	}
-	stack, err := localaws.Start(ctx, cfg)
+	stack, err := start(ctx, cfg, s.cfg.Logs)
 	if err != nil {
 		return err
 	}
@@ -285,14 +285,18 @@ func (s *stage) summary(took time.Duration) {
 	s.paragraph(plain, "", "On AWS, EventBridge delivers the record some seconds after the call; from there on it is this code.")
 	if len(s.problems) > 0 {
 		s.line("%s", s.paint(red, fmt.Sprintf("%s did not end as told.", plural(len(s.problems), "thing"))))
+		if s.cfg.PolicyFile != "" {
+			s.paragraph(plain, "", "The story is told for the policy that comes with sgward: another one may well judge otherwise.")
+		}
 		return
 	}
-	s.line("Everything ended as told, in %.1f s.", took.Seconds())
+	s.line("Everything ended as told, in %s.", elapsed(took))
 	s.line("")
 	s.line("%s", s.paint(bold, "Next"))
-	s.line("   sgward local              the same pipeline for your own aws commands, live")
-	s.line("   sgward policy lint FILE   check a policy of yours, for demo --policy FILE")
-	s.line("   make deploy               put it into an account; it starts in observe mode")
+	s.line("   make local                        the same pipeline for your own aws commands")
+	s.line("   build/sgward policy lint FILE     check a policy of yours")
+	s.line("   build/sgward demo --policy FILE   and see this story end by it")
+	s.line("   make deploy                       into an account; starts in observe mode")
 }
 
 // ownGroups lists the story's groups, without the default ones.
@@ -345,15 +349,25 @@ func clientOf(endpoint, accessKey string) *ec2.Client {
 	})
 }
 
-// logger writes function logs as lines "function: line"; nil without a writer.
-func logger(out io.Writer) func(function, line string) {
-	if out == nil {
-		return nil
-	}
+// start starts a stack whose functions log to out, as lines "function: line", or
+// nowhere if it is nil. Where a function does not come up, the error ends with its
+// last words: they say why.
+func start(ctx context.Context, cfg localaws.Config, out io.Writer) (*localaws.Stack, error) {
 	var mu sync.Mutex
-	return func(function, line string) {
+	last := ""
+	cfg.Log = func(function, line string) {
 		mu.Lock()
 		defer mu.Unlock()
-		_, _ = fmt.Fprintf(out, "%s: %s\n", part(function), visible(line)) // logs are best effort
+		last = part(function) + ": " + visible(line)
+		if out != nil {
+			_, _ = fmt.Fprintln(out, last) // logs are best effort
+		}
 	}
+	stack, err := localaws.Start(ctx, cfg)
+	mu.Lock()
+	defer mu.Unlock()
+	if err != nil && last != "" {
+		return nil, fmt.Errorf("%w\n%s", err, last)
+	}
+	return stack, err
 }

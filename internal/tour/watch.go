@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
+	"net/url"
 	"slices"
 	"sync"
 	"time"
@@ -37,16 +40,17 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 		cfg.Mode = finding.Enforce
 	}
 	feed := newFeed()
-	stack, err := localaws.Start(ctx, localaws.Config{
+	stack, err := start(ctx, localaws.Config{
 		TemplatePath: cfg.TemplatePath, BuildDir: cfg.BuildDir, PolicyFile: cfg.PolicyFile,
 		Listen: cfg.Listen, Parameters: map[string]string{"Mode": string(cfg.Mode)},
-		OnStep: feed.put, Log: logger(cfg.Logs),
-	})
+		OnStep: feed.put, Eager: true,
+	}, cfg.Logs)
 	if err != nil {
 		return err
 	}
 	defer stack.Close()
-	client := clientOf(stack.Endpoint(), "test")
+	endpoint := reachable(stack.Endpoint())
+	client := clientOf(endpoint, "test")
 	group, err := client.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
 		GroupName: aws.String("try-me"), Description: aws.String("a group to open"),
 	})
@@ -56,12 +60,17 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 	feed.drop()
 
 	s := &screen{out: cfg.Out, color: cfg.Color}
-	s.line("%s serves EC2 security groups and SNS at %s in %s mode.", s.paint(bold, "sgward local"), stack.Endpoint(), cfg.Mode)
+	s.line("%s serves EC2 security groups and SNS at %s in %s mode.", s.paint(bold, "sgward local"), endpoint, cfg.Mode)
 	s.line("Nothing here is real: any credentials do. Ctrl-C ends it. In another terminal, paste:")
 	s.line("")
-	s.line("%s", s.paint(cyan, fmt.Sprintf("AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws --region %s --endpoint-url %s "+
-		"ec2 authorize-security-group-ingress --group-id %s --protocol tcp --port 3306 --cidr 0.0.0.0/0",
-		ec2api.DefaultRegion, stack.Endpoint(), aws.ToString(group.GroupId))))
+	for _, l := range []string{
+		`AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \`,
+		fmt.Sprintf(`  aws --region %s --endpoint-url %s \`, ec2api.DefaultRegion, endpoint),
+		fmt.Sprintf(`  ec2 authorize-security-group-ingress --group-id %s \`, aws.ToString(group.GroupId)),
+		`  --protocol tcp --port 3306 --cidr 0.0.0.0/0`,
+	} {
+		s.line("%s", s.paint(cyan, l))
+	}
 
 	times := timeline{}
 	for {
@@ -85,6 +94,19 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 	})
 	s.table(groups, stack.EC2().Rules, nil)
 	return s.err
+}
+
+// reachable is an endpoint as a client on this machine reaches it: one that listens on
+// every address is at none of its own.
+func reachable(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return endpoint
+	}
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && ip.IsUnspecified() {
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+	}
+	return u.String()
 }
 
 // timeline remembers when the call was made that a step follows from: by event, and

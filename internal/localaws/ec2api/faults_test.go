@@ -2,7 +2,6 @@ package ec2api_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -29,7 +28,7 @@ func TestInjectedErrorsHitTheCallsTheyAreMeantFor(t *testing.T) {
 		_, err := s.revoke(group, tcp(22, "0.0.0.0/0"))
 		assertCode(t, err, "RequestLimitExceeded")
 		var status interface{ HTTPStatusCode() int }
-		require.True(t, errors.As(err, &status))
+		require.ErrorAs(t, err, &status)
 		assert.Equal(t, http.StatusServiceUnavailable, status.HTTPStatusCode())
 	}
 	assert.Equal(t, "Client.RequestLimitExceeded", s.lastDetail()["errorCode"])

@@ -99,7 +99,7 @@ func (p *params) strings(name string) []string {
 func (p *params) number(name string) (*int, error) {
 	kid := p.kid(name)
 	if kid == nil || kid.value == "" {
-		return nil, nil
+		return nil, nil //nolint:nilnil // an absent number is no error, and not zero
 	}
 	n, err := strconv.ParseInt(kid.value, 10, 32)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -336,7 +335,7 @@ func TestDryRunSaysWhatWouldHaveHappenedAndChangesNothing(t *testing.T) {
 	})
 	assertCode(t, err, "DryRunOperation")
 	var status interface{ HTTPStatusCode() int }
-	require.True(t, errors.As(err, &status))
+	require.ErrorAs(t, err, &status)
 	assert.Equal(t, http.StatusPreconditionFailed, status.HTTPStatusCode())
 	assert.Equal(t, before, s.Rules(group))
 	assert.Equal(t, "Client.DryRunOperation", s.lastDetail()["errorCode"])

@@ -121,7 +121,7 @@ func (e *evaluator) readParameters(section *yaml.Node) error {
 // value evaluates a node.
 func (e *evaluator) value(node *yaml.Node) (any, error) {
 	if node == nil {
-		return nil, nil
+		return nil, nil //nolint:nilnil // YAML's null is a value
 	}
 	if node.Kind == yaml.AliasNode {
 		return e.value(node.Alias)

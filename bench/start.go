@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+)
+
+// start measures the time from before exec to the first poll.
+func (b *bench) start(ctx context.Context) error {
+	runs := b.runsOr(150)
+	programs := []program{b.builds.empty, b.builds.detect, b.builds.remediate}
+	programs[2].env = []string{"MODE=enforce", "ALERT_TOPIC_ARN=" + topicARN}
+	all := []*series{{name: "empty Lambda in Go"}, {name: "detect"}, {name: "remediate"}}
+	const warmUp = 5
+	for i := range warmUp + runs {
+		for _, at := range turn(len(programs)) {
+			p, err := launch(ctx, programs[at])
+			if err != nil {
+				return err
+			}
+			p.end()
+			if i >= warmUp {
+				all[at].add(p.start.Seconds())
+			}
+		}
+	}
+	heading(b.out, "START: exec to first poll of the Runtime API, %d runs each in turn, %d before to warm up", runs, warmUp)
+	table(b.out, milliseconds, all...)
+	ratio(b.out, "detect / empty", all[1], all[0], target{bound: 1.2, unit: "x"})
+	ratio(b.out, "remediate / empty", all[2], all[0], target{bound: 2, unit: "x"})
+	return nil
+}
+
+// warm measures an invocation of detect from the event to the answer.
+func (b *bench) warm(ctx context.Context) error {
+	const path = "events/ingress-mysql-world.json"
+	event, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("reading event: %w", err)
+	}
+	runs := b.runsOr(3000)
+	all := []*series{{name: "echo (returns its input)"}, {name: "detect"}}
+	var both [2]*process
+	for i, p := range []program{b.builds.echo, b.builds.detect} {
+		if both[i], err = launch(ctx, p); err != nil {
+			return err
+		}
+		defer both[i].end()
+	}
+	const warmUp = 500
+	for i := range warmUp + runs {
+		for _, at := range turn(len(both)) {
+			_, took, err := both[at].invoke(event)
+			if err != nil {
+				return err
+			}
+			if i >= warmUp {
+				all[at].add(took.Seconds())
+			}
+		}
+	}
+	heading(b.out, "WARM: event handed over to answer received, %s, %d invocations each in turn, %d before to warm up", path, runs, warmUp)
+	table(b.out, milliseconds, all...)
+	ratio(b.out, "detect / echo", all[1], all[0], target{bound: 1.2, unit: "x"})
+	return nil
+}
+
+func (b *bench) runsOr(usual int) int {
+	if b.runs > 0 {
+		return b.runs
+	}
+	return usual
+}
+
+// turn is the order in which n programs run next. It is drawn, so that none is
+// always behind the same other and finds the caches as that one left them.
+func turn(n int) []int { return rand.Perm(n) } //nolint:gosec // no secret
