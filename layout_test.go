@@ -58,7 +58,8 @@ var mayImport = map[string][]string{
 	"cloudtrail":  {"secgroup"},
 	"policyfile":  {"policy"},
 	"finding":     {"policy", "cloudtrail", "secgroup"},
-	"alert":       {"finding", "secgroup"},
+	"plaintext":   {},
+	"alert":       {"finding", "plaintext", "secgroup"},
 	"remediation": {"finding", "policy", "secgroup"},
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -15,7 +16,7 @@ import (
 // Exit statuses, the same for every command and format.
 const (
 	StatusClean    = 0 // nothing to report
-	StatusError    = 1 // it could not be done
+	StatusError    = 1 // it could not be done, or a policy test failed
 	StatusUsage    = 2 // the command line, or the policy, is wrong
 	StatusFindings = 3 // a finding other than exempt was printed
 )
@@ -58,6 +59,7 @@ func Run(ctx context.Context, in Invocation) int {
 		Short: "Close security group openings that a policy forbids",
 		Long: "sgward judges security group rules by a policy: what was opened, what is open, and what would be.\n" +
 			"Exit status: 0 clean, 1 error, 2 usage or an unsound policy, 3 findings.",
+		Version:       in.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE: func(*cobra.Command, []string) error {
@@ -68,11 +70,18 @@ func Run(ctx context.Context, in Invocation) int {
 	root.SetIn(in.Stdin)
 	root.SetOut(in.Stdout)
 	root.SetErr(in.Stderr)
-	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command prints it
+	root.SetHelpCommand(helpCommand(root))
 	// What cobra itself refuses never reaches a command: that is a usage error.
 	reached := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { reached = true }
 	root.AddCommand(demoCommand(in), localCommand(in), explainCommand(in), policyCommand(in), versionCommand(in))
+	root.InitDefaultCompletionCmd(in.Args...)
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			needsCommand(cmd)
+		}
+	}
 
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
@@ -80,6 +89,9 @@ func Run(ctx context.Context, in Invocation) int {
 	}
 	var own *statusError
 	switch {
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(in.Stderr, "sgward: interrupted")
+		return StatusError
 	case errors.As(err, &own):
 		if own.err != nil {
 			fmt.Fprintf(in.Stderr, "sgward: %v\n", own.err)
@@ -97,19 +109,46 @@ func Run(ctx context.Context, in Invocation) int {
 // group makes a command that only holds others: without one of them it is a usage
 // error, not a page of help with status 0.
 func group(use, short string, children ...*cobra.Command) *cobra.Command {
-	cmd := &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usageError("%s needs a command. Try '%s --help'", cmd.CommandPath(), cmd.CommandPath())
-		},
-	}
+	cmd := &cobra.Command{Use: use, Short: short}
+	needsCommand(cmd)
 	cmd.AddCommand(children...)
 	return cmd
 }
 
+func needsCommand(cmd *cobra.Command) {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return usageError("%s needs a command. Try '%s --help'", cmd.CommandPath(), cmd.CommandPath())
+	}
+}
+
+// helpCommand is cobra's, but for a topic that does not exist, which is a usage
+// error here.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about any command",
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError("no help for %q. Try 'sgward --help'", strings.Join(args, " "))
+			}
+			cmd.InitDefaultHelpFlag()
+			return cmd.Help()
+		},
+	}
+}
+
+// offer has the shell complete the values of a flag that takes one of a few.
+func offer(cmd *cobra.Command, flag string, values ...string) {
+	// The error is of a flag that the command does not have or that has values
+	// already: TestShellsCompleteValues sees to that.
+	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
 func versionCommand(in Invocation) *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(in.Stdout, "sgward", in.Version)
 			return err

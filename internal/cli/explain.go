@@ -13,6 +13,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/plaintext"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -34,11 +35,16 @@ func explainCommand(in Invocation) *cobra.Command {
 		Long: "Explain prints the verdict on a rule given by flags, or on each rule of a CloudTrail event given as a file,\n" +
 			"with every statement's part in it and the line it stands on. It calls no AWS API: what would have to be read\n" +
 			"from EC2 is named as not known.\n" +
-			"Exit status: 0 compliant or exempt, 2 usage, 3 the policy forbids or warns of it.",
+			"Exit status: 0 compliant or exempt, 1 error, 2 usage or an unsound policy, 3 forbidden, warned of or not known.",
 		Example: "  sgward explain --protocol tcp --port 3306 --cidr 0.0.0.0/0\n" +
 			"  sgward explain --event events/ingress-two-half-worlds.json",
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.event != "" {
+				if err := nothingBeside(cmd); err != nil {
+					return err
+				}
+			}
 			return explain(in, f, cmd.Flags().Changed("group-tag"))
 		},
 	}
@@ -58,7 +64,25 @@ func explainCommand(in Invocation) *cobra.Command {
 	flags.StringArrayVar(&f.tags, "group-tag", nil, "tag of the group, KEY=VALUE (repeats)")
 	flags.StringVar(&f.actor, "actor", "", "ARN of the role, user or root that makes the rule")
 	flags.StringVar(&f.mode, "mode", string(finding.Enforce), "observe or enforce: how the outcome is worded")
+	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
+	offer(cmd, "direction", "ingress", "egress")
+	offer(cmd, "protocol", "tcp", "udp", "icmp", "icmpv6", "-1")
 	return cmd
+}
+
+// nothingBeside refuses flags that describe a rule beside an event, where they would
+// have no effect.
+func nothingBeside(cmd *cobra.Command) error {
+	var idle []string
+	for _, flag := range []string{"direction", "protocol", "port", "account", "region", "group-id", "vpc-id", "group-tag", "actor"} {
+		if cmd.Flags().Changed(flag) {
+			idle = append(idle, "--"+flag)
+		}
+	}
+	if len(idle) > 0 {
+		return usageError("%s: not with --event, which tells the rule, its group and its maker", strings.Join(idle, ", "))
+	}
+	return nil
 }
 
 func explain(in Invocation, f explainFlags, tagsKnown bool) error {
@@ -112,9 +136,9 @@ func explain(in Invocation, f explainFlags, tagsKnown bool) error {
 }
 
 func writeExplanation(out *strings.Builder, r secgroup.Rule, j policy.Judgement, steps []policy.Step, mode finding.Mode) {
-	fmt.Fprintf(out, "%s\n  verdict: %s\n", printable(r.String()), verdictInWords(j, mode))
+	fmt.Fprintf(out, "%s\n  verdict: %s\n", plaintext.VisibleLines(r.String()), verdictInWords(j, mode))
 	for _, s := range steps {
-		fmt.Fprintf(out, "  %s:%d %s (%s) %s\n      %s\n", s.File, s.Line, s.ID, s.Effect, s.Part, printable(s.Why))
+		fmt.Fprintf(out, "  %s:%d %s (%s) %s\n      %s\n", s.File, s.Line, s.ID, s.Effect, s.Part, plaintext.VisibleLines(s.Why))
 	}
 }
 
@@ -134,7 +158,7 @@ func verdictInWords(j policy.Judgement, mode finding.Mode) string {
 		}
 		return fmt.Sprintf("revoke (%s, %s): %s", j.Severity, j.StatementID, does)
 	default:
-		return fmt.Sprintf("undetermined (%s, %s): not known is %s; EC2 is read first, and what stays unknown alerts", j.Severity, j.StatementID, j.Needs)
+		return fmt.Sprintf("undetermined (%s, %s): not known: %s; EC2 is read first, and what stays unknown alerts", j.Severity, j.StatementID, j.Needs)
 	}
 }
 
@@ -145,6 +169,9 @@ func (f explainFlags) request(in Invocation, tagsKnown bool) (req policy.Request
 		return eventRequest(in, f.event)
 	}
 	rule, err := f.rule()
+	if err == nil {
+		err = f.checkForms(func(flag string) string { return "--" + flag })
+	}
 	if err != nil {
 		return policy.Request{}, "", false, &statusError{StatusUsage, err}
 	}
@@ -249,7 +276,7 @@ func eventRequest(in Invocation, file string) (req policy.Request, note string, 
 	return policy.Request{
 		AccountID: c.AccountID, Region: c.Region, Actor: finding.ActorOf(c).Subject(),
 		Group: policy.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
-	}, printable(note), c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown, nil
+	}, plaintext.VisibleLines(note), c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown, nil
 }
 
 // readInput reads a file, or standard input for "-".
@@ -259,26 +286,11 @@ func readInput(in Invocation, file string) ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading standard input: %w", err)
 		}
-		return data, nil
+		return withoutBOM(data), nil
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading event: %w", err)
 	}
-	return data, nil
-}
-
-// printable makes strangers' text harmless to a terminal: control characters are
-// shown, not obeyed.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n':
-			return r
-		case strconv.IsPrint(r):
-			return r
-		default:
-			return '\uFFFD'
-		}
-	}, s)
+	return withoutBOM(data), nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -28,7 +29,7 @@ type stackFlags struct {
 
 func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.template, "template", "template.yaml", "the SAM template that wires the pipeline")
-	cmd.Flags().StringVar(&f.buildDir, "build-dir", "build", "where `make build` put the functions")
+	cmd.Flags().StringVar(&f.buildDir, "build-dir", "build", "the folder into which \"make build\" put the functions")
 	cmd.Flags().StringVar(&f.policy, "policy", "", "a policy file to judge by (default: the one packed with the functions)")
 	cmd.Flags().BoolVar(&f.logs, "logs", false, "show the functions' own log lines on standard error")
 }
@@ -88,7 +89,7 @@ func demoCommand(in Invocation) *cobra.Command {
 			"stand-ins for AWS inside this process. No AWS account is needed or touched. Run \"make build\" first,\n" +
 			"or \"make demo\" for both.\n" +
 			"Exit status: 0 if everything ended as told, 1 if not, 2 usage.",
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logs, err := flags.resolve(cmd, in)
 			if err != nil {
@@ -123,10 +124,13 @@ func localCommand(in Invocation) *cobra.Command {
 		Example: "  sgward local\n" +
 			"  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws --endpoint-url http://127.0.0.1:4566 --region us-east-1 \\\n" +
 			"    ec2 describe-security-groups",
-		Args: cobra.NoArgs,
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if m := finding.Mode(mode); m != finding.Enforce && m != finding.Observe {
 				return usageError("--mode is enforce or observe, not %q", mode)
+			}
+			if _, _, err := net.SplitHostPort(listen); err != nil {
+				return usageError("--listen %q: want a host and a port such as %s", listen, localaws.DefaultListen)
 			}
 			logs, err := flags.resolve(cmd, in)
 			if err != nil {
@@ -146,6 +150,7 @@ func localCommand(in Invocation) *cobra.Command {
 	flags.add(cmd)
 	cmd.Flags().StringVar(&listen, "listen", localaws.DefaultListen, "where to serve AWS clients; port 0 takes a free one")
 	cmd.Flags().StringVar(&mode, "mode", string(finding.Enforce), "enforce or observe")
+	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
 	return cmd
 }
 

@@ -33,7 +33,7 @@ func TestDemoAndLocalSayWhatIsMissing(t *testing.T) {
 		{"missing policy", []string{"local", "--policy", filepath.Join(dir, "none.yaml")}, cli.StatusUsage, []string{"none.yaml"}},
 		{"argument", []string{"demo", "now"}, cli.StatusUsage, []string{"now", "sgward demo --help"}},
 		{"unknown flag", []string{"local", "--port", "1"}, cli.StatusUsage, []string{"--port", "sgward local --help"}},
-		{"address that is none", []string{"local", "--listen", "nowhere", "--template", template, "--build-dir", dir}, cli.StatusError, []string{"nowhere"}},
+		{"address that is none", []string{"local", "--listen", "nowhere", "--template", template, "--build-dir", dir}, cli.StatusUsage, []string{"nowhere", "127.0.0.1:4566"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

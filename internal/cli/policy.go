@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -32,9 +33,14 @@ func lintCommand(in Invocation) *cobra.Command {
 			}
 			unsound := 0
 			for _, file := range files {
-				if err := lint(in, file); err != nil {
+				p, err := readPolicy(file)
+				if err != nil {
 					unsound++
 					fmt.Fprintln(in.Stderr, err)
+					continue
+				}
+				if err := report(in, file, p); err != nil {
+					return err
 				}
 			}
 			if unsound > 0 {
@@ -49,7 +55,7 @@ func schemaCommand(in Invocation) *cobra.Command {
 	return &cobra.Command{
 		Use:   "schema",
 		Short: "Print the JSON Schema of policy files, for editors",
-		Args:  cobra.NoArgs,
+		Args:  cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := in.Stdout.Write(policy.Schema())
 			return err
@@ -57,19 +63,15 @@ func schemaCommand(in Invocation) *cobra.Command {
 	}
 }
 
-// lint reports one file. The error holds all its problems, cited by the path that
-// the caller typed.
-func lint(in Invocation, file string) error {
-	p, err := readPolicy(file)
-	if err != nil {
-		return err
-	}
-	warnings := p.Warnings(time.Now())
-	for _, w := range warnings {
+// report says of a sound policy how large it is, and what will not stay as it is.
+func report(in Invocation, file string, p *policy.Policy) error {
+	for _, w := range p.Warnings(time.Now()) {
 		fmt.Fprintf(in.Stderr, "%s (warning)\n", w)
 	}
-	_, err = fmt.Fprintf(in.Stdout, "%s: sound, %s\n", file, p.Summary())
-	return err
+	if _, err := fmt.Fprintf(in.Stdout, "%s: sound, %s\n", file, p.Summary()); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
 }
 
 // readPolicy compiles a policy file, cited by the path that the caller typed.
@@ -79,6 +81,9 @@ func readPolicy(file string) (*policy.Policy, error) {
 		var path *os.PathError
 		if errors.As(err, &path) {
 			err = path.Err
+		}
+		if file == defaultPolicy && errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("%s: reading policy: %w: there is none in this folder, name one", file, err)
 		}
 		return nil, fmt.Errorf("%s: reading policy: %w", filepath.Clean(file), err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/plaintext"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -75,13 +76,19 @@ func policyTestCommand(in Invocation) *cobra.Command {
 			}
 			passed, failed := 0, 0
 			for _, file := range files {
-				p, f, err := runPolicyTests(in.Stdout, file, policyFile)
+				var out strings.Builder
+				p, f, err := runPolicyTests(&out, file, policyFile)
+				if _, err := io.WriteString(in.Stdout, out.String()); err != nil {
+					return fmt.Errorf("writing the results: %w", err)
+				}
 				if err != nil {
 					return &statusError{StatusUsage, err}
 				}
 				passed, failed = passed+p, failed+f
 			}
-			fmt.Fprintf(in.Stdout, "%d passed, %d failed\n", passed, failed)
+			if _, err := fmt.Fprintf(in.Stdout, "%d passed, %d failed\n", passed, failed); err != nil {
+				return fmt.Errorf("writing the results: %w", err)
+			}
 			if failed > 0 {
 				return &statusError{status: StatusError}
 			}
@@ -94,7 +101,7 @@ func policyTestCommand(in Invocation) *cobra.Command {
 
 // runPolicyTests runs one file. Failures are on w; the error is of a file that
 // cannot be run.
-func runPolicyTests(w io.Writer, file, policyFile string) (passed, failed int, err error) {
+func runPolicyTests(w *strings.Builder, file, policyFile string) (passed, failed int, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return 0, 0, fmt.Errorf("reading policy tests: %w", err)
@@ -103,7 +110,10 @@ func runPolicyTests(w io.Writer, file, policyFile string) (passed, failed int, e
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&tests); err != nil {
-		return 0, 0, fmt.Errorf("%s: %s", file, goType.ReplaceAllString(strings.TrimPrefix(err.Error(), "yaml: "), " is not known here"))
+		return 0, 0, readingProblem(file, err)
+	}
+	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return 0, 0, fmt.Errorf("%s: a second YAML document: want one list of tests a file", file)
 	}
 	if len(tests.Tests) == 0 {
 		return 0, 0, fmt.Errorf("%s: no tests: want a list under tests", file)
@@ -129,7 +139,7 @@ func runPolicyTests(w io.Writer, file, policyFile string) (passed, failed int, e
 		}
 		if diff := c.diff(got); diff != "" {
 			failed++
-			fmt.Fprintf(w, "FAIL %s:%d %s\n%s", file, c.line, printable(c.Name), printable(diff))
+			fmt.Fprintf(w, "FAIL %s:%d %s\n%s", file, c.line, plaintext.VisibleLines(c.Name), plaintext.VisibleLines(diff))
 			continue
 		}
 		passed++
@@ -137,8 +147,59 @@ func runPolicyTests(w io.Writer, file, policyFile string) (passed, failed int, e
 	return passed, failed, errors.Join(problems...)
 }
 
-// goType is how the YAML library ends a complaint about an unknown field.
-var goType = regexp.MustCompile(` not found in type \S+`)
+// What the YAML library says around what matters: the line, the field that is not
+// known, and the kind of value that stands where another belongs.
+var (
+	yamlLine  = regexp.MustCompile(`^line (\d+): `)
+	goType    = regexp.MustCompile(` not found in type \S+`)
+	wrongKind = regexp.MustCompile("^cannot unmarshal !!([a-z]+)(?: `(.*)`)? into (.*)$")
+)
+
+// kindProblem says "want text, found a list" of a value of the wrong kind, and gives
+// everything else back as it is.
+func kindProblem(problem string) string {
+	found := wrongKind.FindStringSubmatch(problem)
+	if found == nil {
+		return problem
+	}
+	want := "fields"
+	switch {
+	case found[3] == "string":
+		want = "text"
+	case strings.HasPrefix(found[3], "[]"):
+		want = "a list"
+	}
+	switch found[1] {
+	case "seq":
+		return "want " + want + ", found a list"
+	case "map":
+		return "want " + want + ", found fields"
+	default:
+		return fmt.Sprintf("want %s, found %q", want, found[2])
+	}
+}
+
+// readingProblem puts a complaint of the YAML library into the form of our own:
+// "file:line: problem", each on a line.
+func readingProblem(file string, err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s: the file is empty: want a list under tests", file)
+	}
+	problems := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
+	var several *yaml.TypeError
+	if errors.As(err, &several) {
+		problems = several.Errors
+	}
+	var out []error
+	for _, problem := range problems {
+		place := file + ": "
+		if line := yamlLine.FindStringSubmatch(problem); line != nil {
+			place, problem = file+":"+line[1]+": ", problem[len(line[0]):]
+		}
+		out = append(out, errors.New(place+kindProblem(goType.ReplaceAllString(problem, " is not known here"))))
+	}
+	return errors.Join(out...)
+}
 
 // noteLines tells every test the line on which it starts.
 func (f *testFile) noteLines(data []byte) {
@@ -171,6 +232,10 @@ func (c testCase) run(p *policy.Policy, folder string) (testResult, error) {
 		if now, err = time.Parse(time.RFC3339, c.Given.Time); err != nil {
 			return testResult{}, fmt.Errorf("given.time %q: want a time such as 2027-03-31T12:00:00Z", c.Given.Time)
 		}
+	}
+	given := explainFlags{account: c.Given.Account, region: c.Given.Region, group: c.Given.Group, vpc: c.Given.VPC, actor: c.Given.Actor}
+	if err := given.checkForms(func(flag string) string { return "given." + strings.TrimSuffix(flag, "-id") }); err != nil {
+		return testResult{}, err
 	}
 	rules := c.Rules
 	if c.Rule != nil {
@@ -282,6 +347,9 @@ func secgroupRules(rules []testRule, account string) ([]secgroup.Rule, error) {
 		}
 		if f.protocol == "" {
 			f.protocol = "tcp"
+		}
+		if err := (explainFlags{prefixList: f.prefixList, sourceGroup: f.sourceGroup}).checkForms(func(flag string) string { return flag }); err != nil {
+			return nil, err
 		}
 		rule, err := f.rule()
 		if err != nil {

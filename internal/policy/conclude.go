@@ -116,11 +116,11 @@ func (p *part) text(r *subject) string {
 	b.WriteString(" to ")
 	switch m := p.statement.peer; {
 	case p.narrow:
-		b.WriteString("less than " + m.words + " (" + m.width.describe(r.reach) + ") unless other rules add to it")
+		b.WriteString("less than " + m.words + " (" + m.width.describe(r.reach, r.rule.Permission.Peer.CIDR().Addr().Is6()) + ") unless other rules add to it")
 	case p.union:
-		b.WriteString(m.words + " together with other rules (of its own " + m.width.describe(r.reach) + ")")
+		b.WriteString(m.words + " together with other rules (of its own " + m.width.describe(r.reach, r.rule.Permission.Peer.CIDR().Addr().Is6()) + ")")
 	case m.kind == widePeer && r.reachKnown:
-		b.WriteString(m.words + " (" + m.width.describe(r.reach) + ")")
+		b.WriteString(m.words + " (" + m.width.describe(r.reach, r.rule.Permission.Peer.CIDR().Addr().Is6()) + ")")
 	default:
 		b.WriteString(m.words)
 	}

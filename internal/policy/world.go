@@ -359,11 +359,15 @@ func (w width) reached(r reach) bool {
 	return !r[ipv4].less(w[ipv4]) || !r[ipv6].less(w[ipv6])
 }
 
-// describe says how much of the public space is reached, in the family that
-// reaches the line, or where none does in the one that reaches something.
-func (w width) describe(r reach) string {
+// describe says how much of the public space a peer reaches, in the family that
+// reaches the line, or where none does in the one that reaches something. Where an
+// IPv6 peer does both, its own family is told, and IPv4 named as what it embeds.
+func (w width) describe(r reach, fromIPv6 bool) string {
 	f, name := ipv4, " public IPv4 addresses"
-	if r[ipv4].less(w[ipv4]) && (r[ipv4].isZero() || !r[ipv6].less(w[ipv6])) {
+	if fromIPv6 {
+		name += " inside IPv6"
+	}
+	if !r[ipv6].less(w[ipv6]) && (fromIPv6 || r[ipv4].less(w[ipv4])) || r[ipv4].isZero() {
 		f, name = ipv6, " public IPv6 addresses"
 	}
 	return r[f].String() + name + "; the line is " + w[f].String()

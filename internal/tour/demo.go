@@ -20,6 +20,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/localaws"
 	"sgward/internal/localaws/ec2api"
+	"sgward/internal/plaintext"
 )
 
 const (
@@ -239,7 +240,7 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		s.paragraph(plain, "   ", sc.moral)
 	}
 	for _, problem := range s.problems[told:] {
-		s.line("   %s", s.paint(red, "NOT AS TOLD: "+visible(problem)))
+		s.line("   %s", s.paint(red, "NOT AS TOLD: "+plaintext.Visible(problem)))
 	}
 }
 
@@ -358,7 +359,7 @@ func start(ctx context.Context, cfg localaws.Config, out io.Writer) (*localaws.S
 	cfg.Log = func(function, line string) {
 		mu.Lock()
 		defer mu.Unlock()
-		last = part(function) + ": " + visible(line)
+		last = part(function) + ": " + plaintext.Visible(line)
 		if out != nil {
 			_, _ = fmt.Fprintln(out, last) // logs are best effort
 		}

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"sgward/internal/localaws/ec2api"
+	"sgward/internal/plaintext"
 )
 
 // table writes the rules of groups; mark, if not nil, says what to put beside one.
 func (s *screen) table(groups []ec2api.Group, rules func(id string) []ec2api.Rule, mark func(ec2api.Rule) (string, style)) {
 	for _, g := range groups {
-		s.line("   %s  %s", s.paint(bold, visible(g.Name)), s.paint(dim, g.ID))
+		s.line("   %s  %s", s.paint(bold, plaintext.Visible(g.Name)), s.paint(dim, g.ID))
 		listed := rules(g.ID)
 		if len(listed) == 0 {
 			s.line("     no rules")
@@ -31,8 +32,8 @@ func ruleRow(r ec2api.Rule, note string) string {
 	if r.Egress {
 		direction = "out"
 	}
-	peer := visible(cmp.Or(r.CIDRIPv4, r.CIDRIPv6, r.PrefixListID, r.ReferencedGroupID))
-	row := fmt.Sprintf("     %-3s  %-12s  %-18s  %s", direction, protocolText(r.Protocol, &r.FromPort, &r.ToPort), peer, visible(r.Description))
+	peer := plaintext.Visible(cmp.Or(r.CIDRIPv4, r.CIDRIPv6, r.PrefixListID, r.ReferencedGroupID))
+	row := fmt.Sprintf("     %-3s  %-12s  %-18s  %s", direction, protocolText(r.Protocol, &r.FromPort, &r.ToPort), peer, plaintext.Visible(r.Description))
 	if note != "" {
 		row = fmt.Sprintf("%-68s %s", row, note)
 	}

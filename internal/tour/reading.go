@@ -57,4 +57,12 @@ func listCalls(calls map[string]int) string {
 	return strings.Join(list, ", ")
 }
 
+// elapsed says how long something took, in the unit that shows it.
+func elapsed(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -58,21 +57,6 @@ func (s *screen) paragraph(how style, indent, text string) {
 	for _, l := range wrap(text, width-utf8.RuneCountInString(indent)) {
 		s.line("%s%s", indent, s.paint(how, l))
 	}
-}
-
-// visible makes a text that strangers may have written safe to print: whatever a
-// terminal would act on or hide (escape sequences, controls, bidirectional
-// overrides, zero-width characters) is written out as [U+001B].
-func visible(text string) string {
-	var b strings.Builder
-	for _, r := range text {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "[U+%04X]", r)
-		}
-	}
-	return b.String()
 }
 
 // wrap breaks text at spaces into lines of at most limit characters; a longer word

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/plaintext"
 )
 
 func TestStrangersTextCannotDriveTheTerminal(t *testing.T) {
@@ -22,7 +25,7 @@ func TestStrangersTextCannotDriveTheTerminal(t *testing.T) {
 		{"not UTF-8", "a\xffb", "a\ufffdb"},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.want, visible(tt.text)) })
+		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.want, plaintext.Visible(tt.text)) })
 	}
 }
 
@@ -100,4 +103,20 @@ func TestNotificationThatChatWouldDropIsRefused(t *testing.T) {
 		_, err := parseNotification(body)
 		assert.Error(t, err, body)
 	}
+}
+
+func TestEndpointOnEveryAddressIsShownAsOneThatClientsReach(t *testing.T) {
+	for endpoint, want := range map[string]string{
+		"http://[::]:4566":      "http://127.0.0.1:4566",
+		"http://0.0.0.0:4566":   "http://127.0.0.1:4566",
+		"http://127.0.0.1:4566": "http://127.0.0.1:4566",
+		"http://[::1]:4566":     "http://[::1]:4566",
+	} {
+		assert.Equal(t, want, reachable(endpoint))
+	}
+}
+
+func TestTimeIsToldInTheUnitThatShowsIt(t *testing.T) {
+	assert.Equal(t, "38 ms", elapsed(38*time.Millisecond))
+	assert.Equal(t, "9.1 s", elapsed(9100*time.Millisecond))
 }

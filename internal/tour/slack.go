@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"sgward/internal/plaintext"
 )
 
 // notification is the part of Amazon Q Developer's custom notification that a reader
@@ -43,7 +45,7 @@ func (s *screen) slack(n notification) {
 			s.line("%s%s", bar, s.paint(how, l))
 		}
 	}
-	write(bold, visible(unescape(n.Content.Title)))
+	write(bold, plaintext.Visible(unescape(n.Content.Title)))
 	s.line("%s", strings.TrimRight(bar, " "))
 	code := false
 	for l := range strings.Lines(n.Content.Description) {
@@ -52,18 +54,18 @@ func (s *screen) slack(n notification) {
 		case strings.TrimSpace(l) == "```":
 			code = !code
 		case code:
-			write(cyan, "  "+visible(unescape(l)))
+			write(cyan, "  "+plaintext.Visible(unescape(l)))
 		case isHeading(l):
-			write(bold, visible(unescape(strings.Trim(l, "*"))))
+			write(bold, plaintext.Visible(unescape(strings.Trim(l, "*"))))
 		default:
-			write(plain, "  "+visible(text(l)))
+			write(plain, "  "+plaintext.Visible(text(l)))
 		}
 	}
 	if len(n.Content.NextSteps) > 0 {
 		s.line("%s", strings.TrimRight(bar, " "))
 		write(bold, "Next steps")
 		for i, step := range n.Content.NextSteps {
-			write(plain, fmt.Sprintf("  %d. %s", i+1, visible(text(step))))
+			write(plain, fmt.Sprintf("  %d. %s", i+1, plaintext.Visible(text(step))))
 		}
 	}
 	s.line("%s", s.paint(dim, "   └"+strings.Repeat("─", 74)))

@@ -1,6 +1,7 @@
 package tour
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/localaws"
+	"sgward/internal/plaintext"
 )
 
 // stepLine is one step as a line of a timeline.
@@ -22,18 +24,18 @@ type stepLine struct {
 func describe(step localaws.Step) (stepLine, bool) {
 	switch step.Kind {
 	case localaws.StepCall:
-		l := stepLine{where: "EC2", what: visible(step.EventName)}
+		l := stepLine{where: "EC2", what: plaintext.Visible(step.EventName)}
 		if step.GroupID != "" {
-			l.what += " on " + visible(step.GroupID)
+			l.what += " on " + plaintext.Visible(step.GroupID)
 		}
 		if step.ErrorCode != "" {
-			l.what, l.how = l.what+" failed: "+visible(step.ErrorCode), yellow
+			l.what, l.how = l.what+" failed: "+plaintext.Visible(step.ErrorCode), yellow
 		}
 		return l, true
 	case localaws.StepMatched:
 		return stepLine{where: "EventBridge", what: "rule " + step.Rule + " takes the event"}, true
 	case localaws.StepIgnored:
-		what := "no rule takes it"
+		what := "no rule takes " + cmp.Or(plaintext.Visible(step.EventName), "it")
 		if step.Reason != "" {
 			what += ": " + step.Reason
 		}
@@ -47,19 +49,19 @@ func describe(step localaws.Step) (stepLine, bool) {
 	case localaws.StepRevoked:
 		l := stepLine{where: part(step.Function), what: step.EventName, how: green}
 		if step.ErrorCode != "" {
-			l.what, l.how = l.what+" failed: "+visible(step.ErrorCode), red
+			l.what, l.how = l.what+" failed: "+plaintext.Visible(step.ErrorCode), red
 		}
 		return l, true
 	case localaws.StepAlerted:
-		return stepLine{where: "SNS", what: "alert: " + visible(step.Message.Subject), how: yellow}, true
+		return stepLine{where: "SNS", what: "alert: " + plaintext.Visible(step.Message.Subject), how: yellow}, true
 	case localaws.StepFunctionFailed:
-		return stepLine{where: part(step.Function), what: "failed", how: red, more: []string{visible(step.Reason)}}, true
+		return stepLine{where: part(step.Function), what: "failed", how: red, more: []string{plaintext.Visible(step.Reason)}}, true
 	case localaws.StepReturned:
-		return stepLine{where: "SQS", what: "the message comes back: " + visible(step.Reason), how: yellow}, true
+		return stepLine{where: "SQS", what: "the message comes back: " + plaintext.Visible(step.Reason), how: yellow}, true
 	case localaws.StepDeadLetter:
-		return stepLine{where: "SQS", what: "kept in " + step.Queue + ": " + visible(step.Reason), how: red}, true
+		return stepLine{where: "SQS", what: "kept in " + step.Queue + ": " + plaintext.Visible(step.Reason), how: red}, true
 	case localaws.StepLost:
-		return stepLine{where: part(step.Function), what: "lost: " + visible(step.Reason), how: red}, true
+		return stepLine{where: part(step.Function), what: "lost: " + plaintext.Visible(step.Reason), how: red}, true
 	}
 	return stepLine{}, false
 }
@@ -85,13 +87,13 @@ func describeDetection(step localaws.Step) stepLine {
 		l.how = yellow
 	}
 	for _, f := range d.Findings {
-		head := string(f.Decision) + ", " + visible(f.Severity)
+		head := string(f.Decision) + ", " + plaintext.Visible(f.Severity)
 		if f.Rule != nil {
 			head = ruleText(*f.Rule) + ": " + head
 		}
 		l.more = append(l.more, head)
 		for _, reason := range deciding(f) {
-			l.more = append(l.more, "  "+visible(reason))
+			l.more = append(l.more, "  "+plaintext.Visible(reason))
 		}
 	}
 	return l
@@ -150,14 +152,14 @@ func ruleText(r finding.Rule) string {
 	if r.Direction == "egress" {
 		word = " to "
 	}
-	return protocolText(r.IPProtocol, r.FromPort, r.ToPort) + word + visible(strings.Join(from, " "))
+	return protocolText(r.IPProtocol, r.FromPort, r.ToPort) + word + plaintext.Visible(strings.Join(from, " "))
 }
 
 func protocolText(protocol string, from, to *int) string {
 	if protocol == "-1" {
 		return "everything"
 	}
-	protocol = visible(protocol)
+	protocol = plaintext.Visible(protocol)
 	switch {
 	case from == nil || to == nil || *from == -1:
 		return protocol
