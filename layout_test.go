@@ -61,6 +61,8 @@ var mayImport = map[string][]string{
 	"plaintext":   {},
 	"alert":       {"finding", "plaintext", "secgroup"},
 	"remediation": {"finding", "policy", "secgroup"},
+	"audit":       {"remediation", "finding", "policy", "cloudtrail", "secgroup"},
+	"lambdaenv":   {"finding"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {

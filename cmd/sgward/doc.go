@@ -13,7 +13,7 @@ Sgward judges security group rules by a policy.
 # Exit status
 
 	0  clean
-	1  error: it could not be done
+	1  error: it could not be done, or a policy test failed
 	2  usage: the command line or a policy file is wrong
 	3  a finding other than exempt was printed
 

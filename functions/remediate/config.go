@@ -2,59 +2,23 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
-	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"time"
 
 	"sgward/internal/alert"
 	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
 	"sgward/internal/policyfile"
 	"sgward/internal/remediation"
 )
 
-// config is the function's environment.
-type config struct {
-	mode     finding.Mode
-	topicARN string
-	region   string
-}
-
-// readConfig reads the environment by lookup, os.LookupEnv or its like. The error
-// names every variable that is missing or wrong, and says what would be right.
-func readConfig(lookup func(string) (string, bool)) (config, error) {
-	var c config
-	var problems []error
-	mode, _ := lookup("MODE")
-	switch c.mode = finding.Mode(mode); c.mode {
-	case finding.Observe, finding.Enforce:
-	default:
-		problems = append(problems, fmt.Errorf("reading MODE: %q: want observe or enforce", mode))
-	}
-	if c.topicARN, _ = lookup("ALERT_TOPIC_ARN"); !isTopicARN(c.topicARN) {
-		problems = append(problems, fmt.Errorf("reading ALERT_TOPIC_ARN: %q: want the ARN of a standard SNS topic "+
-			"such as arn:aws:sns:eu-central-1:123456789012:alerts", c.topicARN))
-	}
-	if c.region, _ = lookup("AWS_REGION"); c.region == "" {
-		problems = append(problems, errors.New("reading AWS_REGION: it is not set: want the region of this function, as Lambda sets it"))
-	}
-	return c, errors.Join(problems...)
-}
-
-// isTopicARN reports whether s has the form of a standard topic's ARN. FIFO topics
-// reach neither mail nor chat.
-func isTopicARN(s string) bool {
-	parts := strings.Split(s, ":")
-	return len(parts) == 6 && parts[0] == "arn" && strings.HasPrefix(parts[1], "aws") && parts[2] == "sns" &&
-		parts[3] != "" && isAccountID(parts[4]) && parts[5] != "" && !strings.HasSuffix(parts[5], ".fifo")
-}
+// patience is what the SDK may take over one call, within the function's 60
+// seconds. Most of it is never used.
+var patience = lambdaenv.Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff: 2 * time.Second}
 
 // newHandler wires the function. It makes no call to AWS.
-func newHandler(lookup func(string) (string, bool), logger *slog.Logger) (*handler, error) {
-	c, err := readConfig(lookup)
+func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
+	env, err := lambdaenv.Read(lookup)
 	if err != nil {
 		return nil, err
 	}
@@ -62,18 +26,12 @@ func newHandler(lookup func(string) (string, bool), logger *slog.Logger) (*handl
 	if err != nil {
 		return nil, err
 	}
-	sdk := awsConfig(c.region, lookup)
-	topic := sns.NewFromConfig(sdk, func(o *sns.Options) {
-		o.BaseEndpoint = endpoint(lookup, "SNS")
-		o.EndpointOptions.UseFIPSEndpoint = useFIPS(lookup)
-	})
-	client := ec2.NewFromConfig(sdk, func(o *ec2.Options) {
-		o.BaseEndpoint = endpoint(lookup, "EC2")
-		o.EndpointOptions.UseFIPSEndpoint = useFIPS(lookup)
-	})
+	clients := env.Clients(patience)
 	remediator, err := remediation.New(remediation.Config{
-		EC2: client, Region: c.region, Policy: p, Mode: c.mode, Logger: logger,
-		Publish: func(ctx context.Context, a finding.Alert) error { return alert.Publish(ctx, topic, c.topicARN, a) },
+		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, Logger: logger,
+		Publish: func(ctx context.Context, a finding.Alert) error {
+			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
+		},
 	})
 	if err != nil {
 		return nil, err

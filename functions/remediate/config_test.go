@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
 	"sgward/internal/localaws/ec2api"
 	"sgward/internal/localaws/samtemplate"
 	"sgward/internal/localaws/snsapi"
@@ -67,19 +68,6 @@ func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
 				assert.ErrorContains(t, err, part)
 			}
 		})
-	}
-}
-
-func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
-	_, err := readConfig(lookup(nil))
-	for _, name := range []string{"MODE", "ALERT_TOPIC_ARN", "AWS_REGION"} {
-		assert.ErrorContains(t, err, name)
-	}
-}
-
-func TestTopicsOfEveryPartitionAreTaken(t *testing.T) {
-	for _, arn := range []string{topicARN, "arn:aws-us-gov:sns:us-gov-west-1:123456789012:alerts", "arn:aws-cn:sns:cn-north-1:123456789012:alerts"} {
-		assert.True(t, isTopicARN(arn), arn)
 	}
 }
 
@@ -160,37 +148,12 @@ func TestTheTemplateAgrees(t *testing.T) {
 	require.NoError(t, err)
 	function := template.Functions["RemediateFunction"]
 	assert.Equal(t, maxReceiveCount, template.Queues["FindingsQueue"].MaxReceiveCount)
-	assert.GreaterOrEqual(t, function.Timeout, maxAttempts*attemptTimeout+(maxAttempts-1)*maxBackoff+6*time.Second,
+	assert.GreaterOrEqual(t, function.Timeout, patience.Longest()+6*time.Second,
 		"one call with all its attempts, and the time kept for the alert")
 	for name := range function.Environment {
 		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE", name)
 	}
-	_, err = readConfig(lookup(map[string]string{"AWS_REGION": "eu-central-1",
+	_, err = lambdaenv.Read(lookup(map[string]string{"AWS_REGION": "eu-central-1",
 		"MODE": function.Environment["MODE"], "ALERT_TOPIC_ARN": function.Environment["ALERT_TOPIC_ARN"]}))
 	assert.NoError(t, err)
-}
-
-func TestTheEndpointsOfTheEnvironmentAreUsed(t *testing.T) {
-	env := map[string]string{"AWS_ENDPOINT_URL": "http://all.example", "AWS_ENDPOINT_URL_EC2": "http://ec2.example"}
-	assert.Equal(t, "http://ec2.example", aws.ToString(endpoint(lookup(env), "EC2")))
-	assert.Equal(t, "http://all.example", aws.ToString(endpoint(lookup(env), "SNS")))
-	assert.Nil(t, endpoint(lookup(nil), "EC2"))
-	env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
-	assert.Nil(t, endpoint(lookup(env), "EC2"))
-}
-
-func TestCredentialsAreThoseOfTheFunction(t *testing.T) {
-	c := awsConfig("eu-central-1", lookup(map[string]string{
-		"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}))
-	got, err := c.Credentials.Retrieve(t.Context())
-	require.NoError(t, err)
-	assert.Equal(t, [3]string{"AKIAIOSFODNN7EXAMPLE", "secret", "token"}, [3]string{got.AccessKeyID, got.SecretAccessKey, got.SessionToken})
-
-	_, err = awsConfig("eu-central-1", lookup(nil)).Credentials.Retrieve(t.Context())
-	assert.ErrorContains(t, err, "AWS_ACCESS_KEY_ID")
-}
-
-func TestFIPSEndpointsAreUsedWhereAskedFor(t *testing.T) {
-	assert.Equal(t, aws.FIPSEndpointStateEnabled, useFIPS(lookup(map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"})))
-	assert.Equal(t, aws.FIPSEndpointStateUnset, useFIPS(lookup(nil)))
 }

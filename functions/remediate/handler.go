@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"sgward/internal/lambdaenv"
 	"sgward/internal/remediation"
 )
 
@@ -67,14 +68,10 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 // where the ARN does not tell.
 func queueAccount(arn string) string {
 	parts := strings.Split(arn, ":")
-	if len(parts) != 6 || !isAccountID(parts[4]) {
+	if len(parts) != 6 || !lambdaenv.IsAccountID(parts[4]) {
 		return ""
 	}
 	return parts[4]
-}
-
-func isAccountID(s string) bool {
-	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
 }
 
 // receiveCount returns which delivery this is, from 1; 0 where SQS does not say.

@@ -111,7 +111,7 @@ func renderChat(a *finding.Alert, sections []section, lim bounds) string {
 		}
 	}
 	openings, _ := openingsOf(a.Findings)
-	if told := min(lim.detailed, lim.excepted); told < min(len(openings), 1) || lim.detailed < len(openings) {
+	if told := min(lim.detailed, lim.excepted); !isExpiryNotice(a) && (told < min(len(openings), 1) || lim.detailed < len(openings)) {
 		b.WriteString("More commands and exceptions to paste are in the e-mail of this alert; its JSON form has what there was no room for.\n")
 	}
 	return strings.TrimSuffix(b.String(), "\n")
@@ -119,6 +119,9 @@ func renderChat(a *finding.Alert, sections []section, lim bounds) string {
 
 // nextSteps are what a reader does now, the links among them.
 func nextSteps(a *finding.Alert) []string {
+	if isExpiryNotice(a) {
+		return []string{expiryStep}
+	}
 	openings, _ := openingsOf(a.Findings)
 	var steps []string
 	if len(openings) > 0 {
@@ -149,6 +152,8 @@ func firstStep(o *opening) string {
 		return "Decide whether it is meant to be open: close it, or add an exception before you switch to enforce mode."
 	case o.Outcome == finding.OutcomeAlerted:
 		return "Decide whether it is meant to be open: close it, or add an exception."
+	case o.Edited:
+		return "Find out what the rule allowed before the edit: whoever relied on that is cut off now."
 	default:
 		return "If it is meant to be open, add an exception to the policy first, then undo."
 	}

@@ -25,6 +25,9 @@ func (o *opening) done(v voice, a *finding.Alert, limit int) string {
 	if o.ClosedAt != nil && !o.ClosedAt.IsZero() && o.Outcome == finding.OutcomeRevoked {
 		text += " EC2 said so at " + o.ClosedAt.UTC().Format("2006-01-02 15:04:05.000") + " UTC."
 	}
+	if o.Edited && !stillOpen(*o) {
+		text += " The call had edited an older rule: WHAT THAT RULE ALLOWED BEFORE IS CLOSED TOO (below: how to find out what it was)."
+	}
 	if o.FromRequest {
 		text += " The record had no answer from EC2: this is the rule as the caller typed it, EC2 may have stored it otherwise."
 	}
@@ -45,6 +48,8 @@ func (o *opening) closedBy(a *finding.Alert) string {
 // whyLeft says why a finding was only told.
 func (o *opening) whyLeft() string {
 	switch {
+	case o.Left != "":
+		return "sgward left it open: " + o.Left + "."
 	case o.Rule == nil && o.GroupID == "":
 		return "Nothing was closed: sgward does not know which group to look at."
 	case o.Decision == finding.DecisionInspect || o.Decision == finding.DecisionRevoke || o.Rule == nil:

@@ -1,10 +1,11 @@
 package alert
 
 import (
-	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"sgward/internal/plaintext"
 )
 
 // cutMark ends a text that was shortened, so that nobody takes it for the whole.
@@ -46,40 +47,17 @@ func cut(s string, limit int) string {
 	return s
 }
 
-// visible writes out every character that people cannot see or that rearranges
-// what they see (control characters, line breaks, bidirectional overrides,
-// zero-width characters, odd spaces) as [U+202E]. Bytes that are not UTF-8 become
-// the replacement character.
-func visible(s string) string {
-	plain := utf8.ValidString(s)
-	for i := 0; plain && i < len(s); i++ {
-		plain = s[i] >= ' ' && s[i] < utf8.RuneSelf && s[i] != 0x7F
-	}
-	if plain {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsPrint(r) {
-			b.WriteRune(r)
-		} else {
-			fmt.Fprintf(&b, "[U+%04X]", r)
-		}
-	}
-	return b.String()
-}
-
 // mailQuote puts a stranger's text into plain-text mail: visible, in quotation
 // marks, shortened, and with no address that a mail program would turn into a
 // link.
 func mailQuote(s string, limit int) string {
-	s = cut(visible(s), limit)
+	s = cut(plaintext.Visible(s), limit)
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "://", "[:]//").Replace(s) + `"`
 }
 
 // mailCite is mailQuote without the marks.
 func mailCite(s string, limit int) string {
-	return strings.ReplaceAll(cut(visible(s), limit), "://", "[:]//")
+	return strings.ReplaceAll(cut(plaintext.Visible(s), limit), "://", "[:]//")
 }
 
 // chatQuote puts a stranger's text into chat, as code: there no markdown, mention
@@ -92,7 +70,7 @@ func chatQuote(s string, limit int) string {
 	room, prev := limit-units(cutMark), ' '
 	// end is where the text has to stop if it turns out too long for limit.
 	end, used := -1, 0
-	for _, r := range visible(s) {
+	for _, r := range plaintext.Visible(s) {
 		piece := chatRune(r, prev)
 		prev = r
 		n := units(piece)

@@ -7,13 +7,9 @@ import (
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
-)
 
-func TestVisibleShowsWhatPeopleCannotSee(t *testing.T) {
-	assert.Equal(t, "a[U+000A]b[U+202E]c[U+200B][U+00A0][U+0000][U+007F]é末", visible("a\nb\u202Ec\u200B\u00A0\x00\x7Fé末"))
-	assert.Equal(t, "plain text", visible("plain text"))
-	assert.Equal(t, "a\uFFFDb", visible("a\xFFb"))
-}
+	"sgward/internal/plaintext"
+)
 
 func TestCutKeepsWholeCharactersAndSaysSo(t *testing.T) {
 	assert.Equal(t, "short", cut("short", 5))
@@ -86,7 +82,7 @@ func FuzzChatQuote(f *testing.F) {
 		if units(got) > limit+2 {
 			t.Errorf("%q: %d units, want %d at most", s, units(got), limit+2)
 		}
-		if !utf8.ValidString(got) || visible(got) != got {
+		if !utf8.ValidString(got) || plaintext.Visible(got) != got {
 			t.Errorf("%q: %q holds what nobody sees", s, got)
 		}
 		for _, mention := range []string{"@here", "@channel", "@everyone"} {
@@ -94,7 +90,7 @@ func FuzzChatQuote(f *testing.F) {
 				t.Errorf("%q: %q mentions", s, got)
 			}
 		}
-		if short := visible(s); len(short)*5 <= limit && strings.Contains(got, cutMark) != strings.Contains(short, cutMark) {
+		if short := plaintext.Visible(s); len(short)*5 <= limit && strings.Contains(got, cutMark) != strings.Contains(short, cutMark) {
 			t.Errorf("%q: cut without need", s)
 		}
 	})
@@ -133,7 +129,7 @@ func FuzzMailText(f *testing.F) {
 			t.Errorf("%q: %q ends its quotes early", s, text)
 		}
 		for _, line := range strings.Split(wrap(text, "  ", mailWidth), "\n") {
-			if visible(line) != line || len(line) > 998 {
+			if plaintext.Visible(line) != line || len(line) > 998 {
 				t.Errorf("%q: line %q is not fit for mail", s, line)
 			}
 		}

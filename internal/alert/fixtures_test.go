@@ -38,11 +38,25 @@ func tcp(port int, cidr string) *finding.Rule {
 	return r
 }
 
+// reason is one as the policy words it.
+func reason(statement string, rule *finding.Rule, effect string) string {
+	r, err := rule.SecurityGroupRule(testGroup, testAccount)
+	if err != nil {
+		return statement + ": a rule that cannot be read: " + effect
+	}
+	points := r.Permission.Traffic()
+	if protocol, ports, ok := strings.Cut(points, " "); ok && rule.FromPort != nil {
+		points = ports + "/" + protocol
+	}
+	return fmt.Sprintf("%s: %s opens %s to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): %s",
+		statement, strings.TrimPrefix(strings.TrimPrefix(r.Permission.String(), "ingress "), "egress "), points, effect)
+}
+
 func result(outcome finding.Outcome, rule *finding.Rule) finding.Result {
 	r := finding.Result{
 		Finding: finding.Finding{
 			Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-database",
-			Reasons:   []string{"policy.yaml:24 world-open-database: tcp 3306 from 0.0.0.0/0 opens 3306/tcp to the world (3702258432 public IPv4 addresses; the line is 8388608): revoke"},
+			Reasons:   []string{reason("policy.yaml:19 world-open-database", rule, "revoke"), reason("policy.yaml:34 world-open-other", rule, "alert")},
 			AccountID: testAccount, Region: "us-east-1", GroupID: testGroup, GroupName: "web", VPCID: "vpc-0123456789abcdef0",
 			Rule: rule,
 		},
@@ -57,7 +71,7 @@ func result(outcome finding.Outcome, rule *finding.Rule) finding.Result {
 	case finding.OutcomeAlerted:
 		r.Decision, r.Severity, r.StatementID = finding.DecisionAlert, "medium", "world-open-other"
 		r.ExposureSeconds = number(1.9)
-		r.Reasons = []string{"policy.yaml:39 world-open-other: tcp 8080 from 0.0.0.0/0 opens 8080/tcp to the world (3702258432 public IPv4 addresses; the line is 8388608): alert"}
+		r.Reasons = []string{reason("policy.yaml:34 world-open-other", rule, "alert")}
 	default:
 		r.ExposureSeconds = number(2.1)
 	}
@@ -121,6 +135,7 @@ func scenarios() []scenario {
 	denied := alertOf(result(finding.OutcomeFailed, tcp(22, "0.0.0.0/0")))
 	denied.Try = 2
 	denied.Findings[0].StatementID = "world-open-admin"
+	denied.Findings[0].Reasons[0] = reason("policy.yaml:24 world-open-admin", denied.Findings[0].Rule, "revoke")
 	denied.Findings[0].ErrorCode = "UnauthorizedOperation"
 	denied.Findings[0].ErrorMessage = "You are not authorized to perform this operation. Encoded authorization failure message: aGVsbG8="
 	denied.Exposed, denied.ExposedError = nil, "UnauthorizedOperation: not allowed to describe network interfaces"
@@ -137,11 +152,12 @@ func scenarios() []scenario {
 	union.Findings[0].Union = true
 	union.Findings[0].With = []finding.Rule{*tcp(5432, "0.0.0.0/1")}
 	union.Findings[0].With[0].SecurityGroupRuleID = "sgr-0bbbbbbbbbbbbbbb2"
-	union.Findings[0].Reasons = []string{"policy.yaml:24 world-open-database: tcp 5432 from 128.0.0.0/1 opens 5432/tcp to the world together with the other rules: revoke"}
+	union.Findings[0].Reasons = []string{"policy.yaml:19 world-open-database: tcp 5432 from 128.0.0.0/1 opens 5432/tcp to the world together with the other rules: revoke"}
 
 	egress := alertOf(result(finding.OutcomeAlerted, &finding.Rule{SecurityGroupRuleID: "sgr-0aaaaaaaaaaaaaaa1", Direction: "egress", IPProtocol: "-1", CidrIPv4: "0.0.0.0/0"}))
 	egress.Event.EventName = "AuthorizeSecurityGroupEgress"
 	egress.Findings[0].StatementID, egress.Findings[0].Severity = "world-open-egress", "low"
+	egress.Findings[0].Reasons = []string{reason("policy.yaml:44 world-open-egress", egress.Findings[0].Rule, "alert")}
 
 	list := alertOf(result(finding.OutcomeRevoked, &finding.Rule{Direction: "ingress", IPProtocol: "udp", FromPort: number(161), ToPort: number(162), PrefixListID: "pl-0123456789abcdef0"}))
 	list.Findings[0].FromRequest = true
@@ -174,6 +190,39 @@ func scenarios() []scenario {
 	})
 	nameless.Decision, nameless.Exposed = finding.DecisionAlert, nil
 
+	usesList := func(port int, id string) *finding.Rule {
+		r := tcp(port, "0.0.0.0/0")
+		r.CidrIPv4, r.PrefixListID, r.SecurityGroupRuleID = "", "pl-0123456789abcdef0", id
+		return r
+	}
+	left := result(finding.OutcomeAlerted, usesList(6379, "sgr-0bbbbbbbbbbbbbbb2"))
+	left.Decision, left.Severity, left.StatementID = finding.DecisionRevoke, "critical", "world-open-database"
+	left.ExposureSeconds, left.Left = nil, "a run closes no more than MAX_REVOKES=1 rules, and 1 are left open"
+	byList := result(finding.OutcomeRevoked, usesList(5432, "sgr-0aaaaaaaaaaaaaaa1"))
+	byList.ExposureSeconds = nil
+	editedList := alertOf(byList, left)
+	editedList.Event.EventName, editedList.Exposed = "ModifyManagedPrefixList", nil
+	editedList.PrefixListID = "pl-0123456789abcdef0"
+	editedList.PrefixListEntries = []finding.PrefixListEntry{
+		{Cidr: "0.0.0.0/0", Description: "<!channel> for the vendor", Added: true}, {Cidr: "10.0.0.0/8", Description: "offices"}, {Cidr: "203.0.113.0/24"},
+	}
+
+	ending := func(id, expires string) finding.Result {
+		return finding.Result{Outcome: finding.OutcomeAlerted, Finding: finding.Finding{
+			Decision: finding.DecisionAlert, Severity: "low", AccountID: testAccount, Region: "us-east-1",
+			Reasons:   []string{"policy.yaml:44 " + id + ": ends with " + expires + "; covers 5432/tcp, peers 203.0.113.0/24; replication until the migration ends"},
+			Exception: &finding.Exception{ID: id, Owner: "data-platform@example.com", Expires: expires},
+		}}
+	}
+	expiring := alertOf(ending("vendor-access", "2026-11-02"), ending("partner-replica", "2026-11-03"), ending("old-office", "2026-11-17"))
+	expiring.Event = finding.Event{
+		EventID: testEvent, EventName: "Scheduled Event", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1",
+		Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+	}
+	expiring.Decision, expiring.Exposed, expiring.Try, expiring.Tries = finding.DecisionAlert, nil, 0, 0
+	one := expiring
+	one.Findings = one.Findings[1:2]
+
 	return []scenario{
 		{name: "world-open-database-revoked", alert: alertOf(result(finding.OutcomeRevoked, described))},
 		{name: "mixed", alert: mixed},
@@ -192,6 +241,9 @@ func scenarios() []scenario {
 		{name: "govcloud", alert: gov},
 		{name: "china", alert: china},
 		{name: "no-group-named", alert: nameless},
+		{name: "prefix-list-edited", alert: editedList},
+		{name: "exceptions-end", alert: expiring},
+		{name: "one-exception-ends", summary: true, alert: one},
 	}
 }
 

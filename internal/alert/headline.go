@@ -10,6 +10,9 @@ import (
 // characters: a subject, a title. It holds no text that a stranger chose, other
 // than names that can do no harm.
 func headline(a *finding.Alert, limit int) string {
+	if isExpiryNotice(a) {
+		return expiryHeadline(a, limit)
+	}
 	openings, exempt := openingsOf(a.Findings)
 	if len(openings) == 0 {
 		if len(exempt) > 0 {
@@ -18,7 +21,7 @@ func headline(a *finding.Alert, limit int) string {
 		return "Nothing to close"
 	}
 	o := &openings[0]
-	head, tail, try := o.verb(a)+": "+o.headWhat(), "", ""
+	head, tail, try := o.verb()+": "+o.headWhat(), "", ""
 	if o.Outcome == finding.OutcomeFailed && a.Try > 0 {
 		try = ", " + tryOf(a)
 	}
@@ -55,7 +58,7 @@ func headline(a *finding.Alert, limit int) string {
 }
 
 // verb is the first word of a headline: the outcome.
-func (o *opening) verb(a *finding.Alert) string {
+func (o *opening) verb() string {
 	switch o.Outcome {
 	case finding.OutcomeRevoked:
 		return "Closed"
@@ -69,6 +72,8 @@ func (o *opening) verb(a *finding.Alert) string {
 	switch {
 	case o.Rule == nil && o.GroupID == "":
 		return "Not judged, look at it"
+	case o.Left != "" && o.Decision == finding.DecisionRevoke:
+		return "Left open"
 	case o.Decision == finding.DecisionAlert && o.Rule != nil:
 		return "Open, not closed by policy"
 	default:
@@ -79,7 +84,7 @@ func (o *opening) verb(a *finding.Alert) string {
 func (o *opening) headWhat() string {
 	switch {
 	case o.Rule == nil:
-		return "a change of a security group that the record does not tell"
+		return "a security group change whose record leaves out the details"
 	case !o.ok:
 		return "a rule that sgward cannot read"
 	case o.Rule.Direction == "egress":

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/plaintext"
 	"sgward/internal/secgroup"
 )
 
@@ -48,7 +49,7 @@ func requireDeliverable(t testing.TB, m Message) {
 	size := len(body) + len(m.Subject)
 	for _, at := range m.Attributes {
 		require.NotEmpty(t, at.Value, at.Name)
-		require.Equal(t, at.Value, visible(at.Value), at.Name)
+		require.Equal(t, at.Value, plaintext.Visible(at.Value), at.Name)
 		size += len(at.Name) + len(at.Type) + len(at.Value)
 		if at.Type == "String.Array" {
 			var list []string
@@ -70,7 +71,7 @@ func requireDeliverable(t testing.TB, m Message) {
 	}
 
 	for _, line := range strings.Split(m.Email, "\n") {
-		require.Equal(t, line, visible(line))
+		require.Equal(t, line, plaintext.Visible(line))
 		require.LessOrEqual(t, len(line), 998)
 	}
 
@@ -89,7 +90,7 @@ func requireDeliverable(t testing.TB, m Message) {
 	for _, text := range append([]string{n.Content.Title, n.Metadata.Summary, n.Content.Description}, n.Content.Keywords...) {
 		require.NotContains(t, text, "<!")
 		require.NotContains(t, text, " @here")
-		require.Equal(t, strings.ReplaceAll(text, "\n", ""), visible(strings.ReplaceAll(text, "\n", "")))
+		require.Equal(t, strings.ReplaceAll(text, "\n", ""), plaintext.Visible(strings.ReplaceAll(text, "\n", "")))
 	}
 }
 

@@ -35,18 +35,20 @@ func howToUndo(a *finding.Alert, openings, detailed []opening, lim bounds) secti
 			continue
 		}
 		intro := "To put" + numbered(i, openings) + " back exactly as it was, description and tags included:"
-		if o.Outcome == finding.OutcomeWouldRevoke {
+		switch {
+		case o.Outcome == finding.OutcomeWouldRevoke:
 			intro = "If you close" + numbered(i, openings) + " and regret it, this puts it back:"
-		} else {
-			undone = true
+		case o.Edited:
+			intro = "To put" + numbered(i, openings) + " back as the edit left it, description and tags included:"
 		}
+		undone = undone || !stillOpen(*o)
 		account, region := o.place(a)
 		s.command(intro, undoArguments(account, region, o.GroupID, *o.Rule, "\n  "), lim.line)
 		if slices.ContainsFunc(o.Rule.Tags, ownedByAWS) {
 			s.say("Tags that begin with aws: are missing from it: only AWS can set them.")
 		}
 		if o.Edited {
-			s.say("This is the rule as the edit left it: what it was before is not known (see below).")
+			s.say("This is not what the rule was before the edit: see below.")
 		}
 	}
 	if undone {
@@ -71,13 +73,13 @@ func numbered(i int, openings []opening) string {
 // command shows a command to copy, or says why there is none.
 func (s *section) command(intro string, args []string, line int) {
 	if args == nil {
-		s.say(intro + " there is no command, since the record does not tell enough of the rule.")
+		s.say(strings.TrimSuffix(intro, ":") + ", there is no command: the record does not tell enough of the rule.")
 		return
 	}
 	text := fold(args)
 	for part := range strings.SplitSeq(text, "\n") {
 		if len(part) > line {
-			s.say(intro + " the command is too long for this text; it is in the JSON form of this alert, as \"undo\".")
+			s.say(strings.TrimSuffix(intro, ":") + ", the command is too long for this text; it is in the JSON form of this alert, as \"undo\".")
 			return
 		}
 	}

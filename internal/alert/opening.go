@@ -3,6 +3,7 @@ package alert
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sgward/internal/finding"
@@ -99,15 +100,43 @@ func (o *opening) sentence(v voice, limit int) string {
 		return before + length + after
 	}
 	switch o.Outcome {
-	case finding.OutcomeRevoked:
-		return what + " " + was + " " + who + since(" for", "") + where + "."
-	case finding.OutcomeAlreadyClosed:
+	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
+		// CloudTrail cuts the second of the call: it was later than it says.
 		return what + " " + was + " " + who + since(" for at most", "") + where + "."
 	case finding.OutcomeFailed:
 		return what + " " + opened + " " + who + where + since("", " ago") + " and may still be open."
 	default:
-		return what + " " + is + " " + who + where + since(" (for", " so far)") + "."
+		return what + " " + is + " " + who + where + since(", for", " so far") + "."
 	}
+}
+
+// deciding returns the reasons without those of statements that did not decide, and
+// how many these are. They say "alert" beside something that was revoked, which
+// reads as a contradiction.
+func (o *opening) deciding() (reasons []string, others int) {
+	for _, r := range o.Reasons {
+		if of := statementOf(r); of != "" && o.StatementID != "" && of != o.StatementID {
+			others++
+			continue
+		}
+		reasons = append(reasons, r)
+	}
+	if len(reasons) == 0 {
+		return o.Reasons, 0
+	}
+	return reasons, others
+}
+
+// statementOf returns the statement whose reason this is, "" for none: ids stand
+// behind a line number, as in "policy.yaml:19 world-open-database: ...".
+func statementOf(reason string) string {
+	_, place, _ := strings.Cut(reason, ":")
+	line, rest, _ := strings.Cut(place, " ")
+	id, _, found := strings.Cut(rest, ": ")
+	if _, err := strconv.Atoi(line); err != nil || !found || strings.Contains(id, " ") {
+		return ""
+	}
+	return id
 }
 
 func (o *opening) who(v voice) string {
@@ -183,6 +212,9 @@ func (o *opening) together(v voice) string {
 	}
 	if more := len(o.With) - maxWith; more > 0 {
 		list = append(list, plural(more, "more rule"))
+	}
+	if o.Left != "" { // which of them came first may not be known
+		return "It is forbidden only together with other rules of the group: their ranges add up. These are: " + strings.Join(list, "; ") + "."
 	}
 	return "It is forbidden only together with rules that the group held before the call: their ranges add up. " +
 		"Those were left as they are: " + strings.Join(list, "; ") + "."

@@ -3,7 +3,6 @@ package alert
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -70,7 +69,7 @@ func TestPublishSaysWhichAlertWasNotSentAndWhy(t *testing.T) {
 	err := Publish(t.Context(), client, testTopic, a)
 	require.ErrorContains(t, err, "publishing alert "+ID(a.Event)+" to "+testTopic)
 	var api smithy.APIError
-	require.True(t, errors.As(err, &api))
+	require.ErrorAs(t, err, &api)
 	assert.Equal(t, "AuthorizationError", api.ErrorCode())
 }
 

@@ -20,6 +20,7 @@ const (
 	maxReasons  = 40   // of one finding
 	maxOthers   = 40   // rules that a union stands with
 	maxExposed  = 50   // network interfaces
+	maxEntries  = 100  // of a prefix list
 	maxEC2Tags  = 50   // of one rule, EC2's own limit
 	maxEC2Text  = 512  // descriptions, tag keys and values: EC2 has 255 characters, of two units at most
 	maxOneBytes = 24_000
@@ -49,6 +50,15 @@ func bounded(a finding.Alert) finding.Alert {
 		n := &a.Exposed[i]
 		cutAll(maxID, &n.ID, &n.GroupID, &n.PrivateIP, &n.PublicIP, &n.InstanceID, &n.Description)
 	}
+	a.PrefixListID = cut(a.PrefixListID, maxID)
+	if more := len(a.PrefixListEntries) - maxEntries; more > 0 {
+		a.PrefixListEntries = a.PrefixListEntries[:maxEntries]
+		a.PrefixListEntriesOmitted += more
+	}
+	a.PrefixListEntries = slices.Clone(a.PrefixListEntries)
+	for i := range a.PrefixListEntries {
+		cutAll(maxID, &a.PrefixListEntries[i].Cidr, &a.PrefixListEntries[i].Description)
+	}
 	a.Findings = slices.Clone(a.Findings)
 	for i := range a.Findings {
 		boundResult(&a.Findings[i])
@@ -58,7 +68,7 @@ func bounded(a finding.Alert) finding.Alert {
 
 func boundResult(r *finding.Result) {
 	cutAll(maxID, &r.ID, &r.Severity, &r.StatementID, &r.AccountID, &r.Region, &r.GroupID, &r.GroupName, &r.VPCID, &r.ErrorCode)
-	cutAll(maxText, &r.ErrorMessage)
+	cutAll(maxText, &r.ErrorMessage, &r.Left)
 	r.Reasons = slices.Clone(r.Reasons[:min(len(r.Reasons), maxReasons)])
 	for i := range r.Reasons {
 		cutAll(maxText, &r.Reasons[i])

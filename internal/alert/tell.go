@@ -53,6 +53,9 @@ type bounds struct {
 // done and why, who did it from where, what was exposed, how to undo it, the
 // exception to paste, links.
 func tell(v voice, a *finding.Alert, lim bounds) []section {
+	if isExpiryNotice(a) {
+		return tellExpiry(v, a, lim)
+	}
 	openings, exempt := openingsOf(a.Findings)
 	listed := openings[:min(len(openings), lim.listed)]
 	out := []section{
@@ -106,6 +109,7 @@ func whatWasOpen(v voice, a *finding.Alert, openings, listed []opening, lim boun
 	if more := len(openings) - len(listed); more > 0 {
 		s.say("And " + plural(more, "more opening") + " that " + isAre(more) + " not listed here: " + counts(openings[len(listed):]) + ".")
 	}
+	s.say(entriesOf(v, a, lim))
 	if a.FindingsOmitted > 0 {
 		s.say(fmt.Sprintf("The JSON form of this alert lists %s of %s; for the others see the CloudTrail event and sgward's log.",
 			thousands(uint64(len(a.Findings)-a.FindingsOmitted)), plural(len(a.Findings), "finding")))
@@ -124,8 +128,12 @@ func whatWasDone(v voice, a *finding.Alert, openings, listed, exempt []opening, 
 		o := &listed[i]
 		done = append(done, []string{o.done(v, a, 2*lim.text)})
 		var quoted []string
-		for _, r := range o.Reasons {
+		deciding, others := o.deciding()
+		for _, r := range deciding {
 			quoted = append(quoted, "Policy: "+v.cite(r, 2*lim.text))
+		}
+		if others > 0 {
+			quoted = append(quoted, plural(others, "more statement")+" of the policy "+appliesApply(others)+" to it.")
 		}
 		reasons = append(reasons, quoted)
 	}
@@ -241,6 +249,13 @@ func counts(openings []opening) string {
 		}
 	}
 	return strings.Join(parts, ", ")
+}
+
+func appliesApply(n int) string {
+	if n == 1 {
+		return "applies"
+	}
+	return "apply"
 }
 
 func isAre(n int) string {

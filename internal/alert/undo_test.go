@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/plaintext"
 	"sgward/internal/secgroup"
 )
 
@@ -178,7 +179,7 @@ func TestUndoRestoresHostileTextExactlyAndRunsNoneOfIt(t *testing.T) {
 			assert.Equal(t, "k"+text, tags[0].Tags[0].Key, form)
 			assert.Equal(t, text, tags[0].Tags[0].Value, form)
 			for _, line := range strings.Split(command, "\n") {
-				assert.Equal(t, line, visible(line), "nothing in a command is invisible")
+				assert.Equal(t, line, plaintext.Visible(line), "nothing in a command is invisible")
 			}
 			assert.NotContains(t, command, "<!")
 			assert.NotContains(t, command, "`")

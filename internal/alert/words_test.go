@@ -151,6 +151,9 @@ func TestARetryDoesNotLie(t *testing.T) {
 
 func TestWhatToReadComesInItsOrder(t *testing.T) {
 	for _, s := range scenarios() {
+		if isExpiryNotice(&s.alert) { // which tells of no opening
+			continue
+		}
 		last := -1
 		text := messageOf(t, s.alert).Email
 		for _, title := range []string{"\nWHAT WAS DONE\n", "\nWHO DID IT\n", "\nWHAT WAS EXPOSED\n", "\nUNDO\n", "\nIF THIS IS MEANT TO BE OPEN\n", "\nLINKS\n"} {
@@ -160,5 +163,47 @@ func TestWhatToReadComesInItsOrder(t *testing.T) {
 			}
 		}
 		assert.Positive(t, last, s.name)
+	}
+}
+
+func TestPeopleReadTheReasonThatDecided(t *testing.T) {
+	const (
+		revoke  = "policy.yaml:19 world-open-database: tcp 3306 from 0.0.0.0/0: revoke"
+		weaker  = "policy.yaml:34 world-open-other: tcp 3306 from 0.0.0.0/0: alert"
+		unclear = "the entries of pl-0123456789abcdef0 could not be read"
+	)
+	for _, tt := range []struct {
+		name, statement string
+		reasons, want   []string
+		others          int
+	}{
+		{"one", "world-open-database", []string{revoke}, []string{revoke}, 0},
+		{"a weaker one is counted", "world-open-database", []string{revoke, weaker}, []string{revoke}, 1},
+		{"what is no statement's stays", "world-open-database", []string{revoke, weaker, unclear}, []string{revoke, unclear}, 1},
+		{"none decided", "", []string{revoke, weaker}, []string{revoke, weaker}, 0},
+		{"the one that decided gave none", "elsewhere", []string{revoke, weaker}, []string{revoke, weaker}, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			o := opening{Result: finding.Result{Finding: finding.Finding{StatementID: tt.statement, Reasons: tt.reasons}}}
+			reasons, others := o.deciding()
+			assert.Equal(t, tt.want, reasons)
+			assert.Equal(t, tt.others, others)
+		})
+	}
+}
+
+func TestClosedEditSaysThatTheOldRuleIsGoneToo(t *testing.T) {
+	for outcome, gone := range map[finding.Outcome]bool{
+		finding.OutcomeRevoked: true, finding.OutcomeAlreadyClosed: true,
+		finding.OutcomeFailed: false, finding.OutcomeWouldRevoke: false, finding.OutcomeAlerted: false,
+	} {
+		a := alertOf(result(outcome, tcp(6379, "0.0.0.0/0")))
+		a.Event.EventName, a.Findings[0].Edited = "ModifySecurityGroupRules", true
+		m := messageOf(t, a)
+		for _, text := range []string{m.Email, m.HTTPS} {
+			said := strings.Contains(strings.Join(strings.Fields(text), " "), "WHAT THAT RULE ALLOWED BEFORE IS CLOSED TOO")
+			assert.Equal(t, gone, said, outcome)
+			assert.NotContains(t, text, "back exactly as it was", "it was something else before the edit")
+		}
 	}
 }

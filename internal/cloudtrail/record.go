@@ -1,6 +1,7 @@
 package cloudtrail
 
 import (
+	"slices"
 	"time"
 
 	"sgward/internal/secgroup"
@@ -74,10 +75,21 @@ func (rec *record) read(r *reader) {
 // without a detail, a bare record among them, is malformed. The error is always a
 // *MalformedError.
 func ParseEvent(event []byte) (Change, error) {
+	var rec record
+	d, skipped, err := openEvent(event, &rec)
+	if err != nil || skipped.Skipped != "" {
+		return skipped, err
+	}
+	return d.change(rec)
+}
+
+// openEvent takes the record out of an EventBridge event. The Change is Skipped
+// where there is none to read, and otherwise empty. The error is always a
+// *MalformedError.
+func openEvent(event []byte, rec *record) (decoder, Change, error) {
 	var (
 		r                           = reader{data: event}
 		d                           = decoder{prefix: "detail"}
-		rec                         record
 		detailType, account, region []byte
 		notRecord                   []byte // a detail that is no object
 		found                       bool
@@ -104,12 +116,12 @@ func ParseEvent(event []byte) (Change, error) {
 	})
 	r.end()
 	if r.failed {
-		return Change{}, malformed(&r, "event", rec)
+		return decoder{}, Change{}, malformed(&r, "event", *rec)
 	}
 	envelope := decoder{}
 	kind := envelope.text(detailType, "detail-type")
 	if envelope.err == nil && kind != "" && kind != apiCallDetailType {
-		return Change{
+		return decoder{}, Change{
 			AccountID: bestEffort(account), Region: bestEffort(region),
 			Skipped: "the event is of detail-type " + quote(kind) + ", not " + quote(apiCallDetailType),
 		}, nil
@@ -121,7 +133,7 @@ func ParseEvent(event []byte) (Change, error) {
 	case !found:
 		envelope.fail("detail", "is missing: want an EventBridge event around the CloudTrail record")
 	case kind == "":
-		return Change{
+		return decoder{}, Change{
 			AccountID: bestEffort(account), Region: bestEffort(region),
 			Skipped: "the event has no detail-type, so it is not known to be a CloudTrail record",
 		}, nil
@@ -131,9 +143,9 @@ func ParseEvent(event []byte) (Change, error) {
 	}
 	if envelope.err != nil {
 		envelope.err.EventID = bestEffort(rec.eventID)
-		return Change{}, envelope.err
+		return decoder{}, Change{}, envelope.err
 	}
-	return d.change(rec)
+	return d, Change{}, nil
 }
 
 // ParseRecord reads a bare CloudTrail record, as log files hold it and as the
@@ -225,7 +237,7 @@ func (d *decoder) must(raw []byte, member string) string {
 
 // change reads the record.
 func (d *decoder) change(rec record) (Change, error) {
-	name, skipped := d.judged(rec)
+	name, skipped := d.judged(rec, authorizeIngress, authorizeEgress, modifyRules)
 	if d.err == nil && skipped != "" {
 		return d.skip(rec, skipped), nil
 	}
@@ -267,8 +279,9 @@ func (d *decoder) change(rec record) (Change, error) {
 	return c, nil
 }
 
-// judged returns the name of the call, or why it is not judged.
-func (d *decoder) judged(rec record) (name, skipped string) {
+// judged returns the name of the call, or why it is not judged: it failed, or is
+// none of calls.
+func (d *decoder) judged(rec record, calls ...string) (name, skipped string) {
 	switch source := d.text(rec.eventSource, "eventSource"); source {
 	case ec2Source:
 	case "":
@@ -279,9 +292,7 @@ func (d *decoder) judged(rec record) (name, skipped string) {
 	if kind := d.text(rec.eventType, "eventType"); kind != "" && kind != apiCallType {
 		return "", "the record is of eventType " + quote(kind) + ", not of an API call"
 	}
-	switch name = d.must(rec.eventName, "eventName"); name {
-	case authorizeIngress, authorizeEgress, modifyRules:
-	default:
+	if name = d.must(rec.eventName, "eventName"); !slices.Contains(calls, name) {
 		return "", "the call is " + clip(name) + ", which is not judged"
 	}
 	if rec.errorCode == nil {

@@ -47,6 +47,9 @@ type Result struct {
 	// Edited is set where ModifySecurityGroupRules made the rule: what it was
 	// before is not known, so undo restores the edited rule.
 	Edited bool `json:"edited,omitempty"`
+	// Left says why sgward left a rule open that the policy forbids, in words that
+	// end a sentence. Empty where Decision and Reasons say it.
+	Left string `json:"left,omitempty"`
 	// MaybeEarlier is set on already_closed where an earlier try of this message
 	// may have been the one that closed it.
 	MaybeEarlier bool `json:"maybeEarlier,omitempty"`
@@ -72,10 +75,24 @@ type Alert struct {
 	// keep the message within SNS's limit.
 	Findings        []Result `json:"findings"`
 	FindingsOmitted int      `json:"findingsOmitted,omitempty"`
+	// PrefixListID is the managed prefix list that the event edited, and
+	// PrefixListEntries what it holds since: whoever is in it loses access where a
+	// rule goes. Empty for events that are no such edit.
+	PrefixListID             string            `json:"prefixListId,omitempty"`
+	PrefixListEntries        []PrefixListEntry `json:"prefixListEntries,omitempty"`
+	PrefixListEntriesOmitted int               `json:"prefixListEntriesOmitted,omitempty"`
 	// Exposed is what the open group was attached to; read after the revoke and
 	// nil where it could not be read, which ExposedError then explains.
 	Exposed      []Interface `json:"exposed,omitempty"`
 	ExposedError string      `json:"exposedError,omitempty"`
+}
+
+// PrefixListEntry is one address range of a managed prefix list.
+type PrefixListEntry struct {
+	Cidr        string `json:"cidr"`
+	Description string `json:"description,omitempty"`
+	// Added is set for what the event put in, or gave another description.
+	Added bool `json:"added,omitempty"`
 }
 
 // Interface is a network interface that uses the group.

@@ -1,4 +1,4 @@
-package main
+package lambdaenv
 
 import (
 	"context"
@@ -9,16 +9,43 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
-// How long the SDK may take over one call, within the function's 60 seconds: four
-// attempts of at most 4 seconds, with at most 2 seconds between them. Most of that
-// is never used; it bounds a connection that hangs.
-const (
-	maxAttempts    = 4
-	attemptTimeout = 4 * time.Second
-	maxBackoff     = 2 * time.Second
-)
+// Patience bounds what one call may take.
+type Patience struct {
+	Attempts int           // how often it is sent at most
+	Attempt  time.Duration // what one of them may take: it bounds a connection that hangs
+	Backoff  time.Duration // the longest pause between two
+}
+
+// Longest is what a call takes if nothing works.
+func (p Patience) Longest() time.Duration {
+	return time.Duration(p.Attempts)*p.Attempt + time.Duration(p.Attempts-1)*p.Backoff
+}
+
+// Clients are the services that the functions call.
+type Clients struct {
+	EC2 *ec2.Client
+	SNS *sns.Client
+}
+
+// Clients makes the clients for the environment's region, credentials and
+// endpoints.
+func (e Environment) Clients(p Patience) Clients {
+	c := awsConfig(e.Region, e.lookup, p)
+	return Clients{
+		EC2: ec2.NewFromConfig(c, func(o *ec2.Options) {
+			o.BaseEndpoint = endpoint(e.lookup, "EC2")
+			o.EndpointOptions.UseFIPSEndpoint = useFIPS(e.lookup)
+		}),
+		SNS: sns.NewFromConfig(c, func(o *sns.Options) {
+			o.BaseEndpoint = endpoint(e.lookup, "SNS")
+			o.EndpointOptions.UseFIPSEndpoint = useFIPS(e.lookup)
+		}),
+	}
+}
 
 // errNoCredentials says that the environment is not that of a Lambda function.
 var errNoCredentials = errors.New("reading credentials: AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set: want the environment of a Lambda function")
@@ -27,16 +54,16 @@ var errNoCredentials = errors.New("reading credentials: AWS_ACCESS_KEY_ID or AWS
 // The SDK's own loader would also look for profiles, single sign-on and instance
 // roles: none of that exists here, and linking it costs a quarter of the time from
 // the process's start to its first poll.
-func awsConfig(region string, lookup func(string) (string, bool)) aws.Config {
+func awsConfig(region string, lookup Lookup, p Patience) aws.Config {
 	return aws.Config{
 		Region:      region,
 		Credentials: credentials(lookup),
-		HTTPClient:  awshttp.NewBuildableClient().WithTimeout(attemptTimeout),
+		HTTPClient:  awshttp.NewBuildableClient().WithTimeout(p.Attempt),
 		// Marks our calls in CloudTrail.
 		AppID: "sgward",
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
-				o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
+				o.MaxAttempts, o.MaxBackoff = p.Attempts, p.Backoff
 			})
 		},
 	}
@@ -44,7 +71,7 @@ func awsConfig(region string, lookup func(string) (string, bool)) aws.Config {
 
 // credentials are the function's role's. They hold for the life of the process:
 // Lambda replaces an execution environment before they expire.
-func credentials(lookup func(string) (string, bool)) aws.CredentialsProvider {
+func credentials(lookup Lookup) aws.CredentialsProvider {
 	var c aws.Credentials
 	c.AccessKeyID, _ = lookup("AWS_ACCESS_KEY_ID")
 	c.SecretAccessKey, _ = lookup("AWS_SECRET_ACCESS_KEY")
@@ -61,7 +88,7 @@ func credentials(lookup func(string) (string, bool)) aws.CredentialsProvider {
 // endpoint returns the address that the environment sets for a service, for
 // private gateways and stand-ins, or nil for AWS's own
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
-func endpoint(lookup func(string) (string, bool), service string) *string {
+func endpoint(lookup Lookup, service string) *string {
 	if ignore, _ := lookup("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"); strings.EqualFold(ignore, "true") {
 		return nil
 	}
@@ -75,7 +102,7 @@ func endpoint(lookup func(string) (string, bool), service string) *string {
 
 // useFIPS reports whether the environment asks for endpoints with validated
 // cryptography.
-func useFIPS(lookup func(string) (string, bool)) aws.FIPSEndpointState {
+func useFIPS(lookup Lookup) aws.FIPSEndpointState {
 	if v, _ := lookup("AWS_USE_FIPS_ENDPOINT"); strings.EqualFold(v, "true") {
 		return aws.FIPSEndpointStateEnabled
 	}

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"sgward/internal/alert"
+	"sgward/internal/audit"
+	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
+	"sgward/internal/policyfile"
+)
+
+// patience is what the SDK may take over one call. A large account is hundreds of
+// reads, which EC2 throttles: more tries and longer pauses than where seconds count.
+var patience = lambdaenv.Patience{Attempts: 8, Attempt: 15 * time.Second, Backoff: 20 * time.Second}
+
+// readMaxRevokes reads MAX_REVOKES, how many rules one run closes at most.
+func readMaxRevokes(lookup lambdaenv.Lookup) (int, error) {
+	text, set := lookup("MAX_REVOKES")
+	if !set {
+		return audit.DefaultMaxRevokes, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text)
+	}
+	return n, nil
+}
+
+// newHandler wires the function. It makes no call to AWS.
+func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
+	env, envErr := lambdaenv.Read(lookup)
+	maxRevokes, err := readMaxRevokes(lookup)
+	if err := errors.Join(envErr, err); err != nil {
+		return nil, err
+	}
+	p, err := policyfile.Load(lookup)
+	if err != nil {
+		return nil, err
+	}
+	clients := env.Clients(patience)
+	a, err := audit.New(audit.Config{
+		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: maxRevokes, Logger: logger,
+		Publish: func(ctx context.Context, told finding.Alert) error {
+			return alert.Publish(ctx, clients.SNS, env.TopicARN, told)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &handler{auditor: a, logger: logger}, nil
+}

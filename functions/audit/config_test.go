@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
+	"sgward/internal/localaws/ec2api"
+	"sgward/internal/localaws/eventpattern"
+	"sgward/internal/localaws/samtemplate"
+	"sgward/internal/localaws/snsapi"
+)
+
+const topicARN = "arn:aws:sns:us-east-1:123456789012:alerts"
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+}
+
+// environment is a sound one, with its policy file.
+func environment(t *testing.T) map[string]string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: critical, effect: revoke, existing: revoke, ingress: {from: world, ports: [5432/tcp]}}
+`), 0o600))
+	return map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "us-east-1", "POLICY_FILE": file}
+}
+
+func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
+	for name, c := range map[string]struct{ variable, value, want string }{
+		"no mode":      {"MODE", "", "MODE"},
+		"no topic":     {"ALERT_TOPIC_ARN", "alerts", "ALERT_TOPIC_ARN"},
+		"a FIFO topic": {"ALERT_TOPIC_ARN", topicARN + ".fifo", "standard"},
+		"no region":    {"AWS_REGION", "", "AWS_REGION"},
+		"many revokes": {"MAX_REVOKES", "many", "MAX_REVOKES"},
+		"less than 0":  {"MAX_REVOKES", "-1", "MAX_REVOKES"},
+		"empty number": {"MAX_REVOKES", "", "MAX_REVOKES"},
+		"no policy":    {"POLICY_FILE", "no/such/policy.yaml", "no/such/policy.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := environment(t)
+			env[c.variable] = c.value
+			h, err := newHandler(lookup(env), slog.New(slog.DiscardHandler))
+			assert.Nil(t, h)
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+	n, err := readMaxRevokes(lookup(nil))
+	require.NoError(t, err)
+	assert.Equal(t, 20, n)
+	n, err = readMaxRevokes(lookup(map[string]string{"MAX_REVOKES": "0"}))
+	require.NoError(t, err)
+	assert.Zero(t, n)
+}
+
+// The whole function but its runtime: environment, SDK, EC2 and SNS over HTTP, both
+// steps.
+func TestTheFunctionClosesWhatAnEditHasOpenedAndTells(t *testing.T) {
+	var events [][]byte
+	// The event is old enough for EC2's reads to have caught up.
+	cloud := ec2api.New(ec2api.WithSeed("wiring"), ec2api.WithClock(func() time.Time { return time.Now().Add(-time.Minute) }),
+		ec2api.WithEvents(func(_ context.Context, event []byte) { events = append(events, event) }))
+	topics := snsapi.New(snsapi.Config{Region: "us-east-1", TopicARNs: []string{topicARN}})
+	ec2Web, snsWeb := httptest.NewServer(cloud), httptest.NewServer(topics)
+	t.Cleanup(ec2Web.Close)
+	t.Cleanup(snsWeb.Close)
+	env := environment(t)
+	env["AWS_ENDPOINT_URL_EC2"], env["AWS_ENDPOINT_URL_SNS"] = ec2Web.URL, snsWeb.URL
+	env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = "AKIAIOSFODNN7EXAMPLE", "secret"
+
+	user := ec2.New(ec2.Options{Region: "us-east-1", BaseEndpoint: &ec2Web.URL,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "secret"}, nil
+		})})
+	group, err := user.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("app"), Description: aws.String("app")})
+	require.NoError(t, err)
+	list, err := user.CreateManagedPrefixList(t.Context(), &ec2.CreateManagedPrefixListInput{
+		PrefixListName: aws.String("offices"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(5)})
+	require.NoError(t, err)
+	_, err = user.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId,
+		IpPermissions: []types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432),
+			PrefixListIds: []types.PrefixListId{{PrefixListId: list.PrefixList.PrefixListId}}}}})
+	require.NoError(t, err)
+	_, err = user.ModifyManagedPrefixList(t.Context(), &ec2.ModifyManagedPrefixListInput{PrefixListId: list.PrefixList.PrefixListId,
+		CurrentVersion: aws.Int64(1), AddEntries: []types.AddPrefixListEntry{{Cidr: aws.String("0.0.0.0/0")}}})
+	require.NoError(t, err)
+	event := events[len(events)-1]
+
+	h, err := newHandler(lookup(env), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	out, err := h.Invoke(invoked(t), event)
+	require.NoError(t, err)
+	var chosen finding.Detection
+	require.NoError(t, json.Unmarshal(out, &chosen))
+	require.Equal(t, finding.DecisionRevoke, chosen.Decision)
+	assert.True(t, passes(t, string(out)), "the queue's filter lets it through")
+	assert.Empty(t, topics.Messages())
+
+	out, err = h.Invoke(invoked(t), message(t, record(t, event, chosen)))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(out))
+	assert.Len(t, cloud.Rules(*group.GroupId), 1, "the group's own egress")
+	require.Len(t, topics.Messages(), 1)
+	var a finding.Alert
+	require.NoError(t, json.Unmarshal([]byte(topics.Messages()[0].For("default")), &a))
+	assert.Equal(t, finding.OutcomeRevoked, a.Findings[0].Outcome)
+	assert.Equal(t, []finding.PrefixListEntry{{Cidr: "0.0.0.0/0", Added: true}}, a.PrefixListEntries)
+}
+
+func deployed(t *testing.T, mode string) *samtemplate.Template {
+	t.Helper()
+	template, err := samtemplate.Load("../../template.yaml", samtemplate.Options{Parameters: map[string]string{"Mode": mode}})
+	require.NoError(t, err)
+	return template
+}
+
+// closings is the mapping that brings back what is left to close.
+func closings(t *testing.T, template *samtemplate.Template) samtemplate.Mapping {
+	t.Helper()
+	for _, m := range template.Mappings {
+		if f, ok := template.FunctionByARN(m.FunctionARN); ok && f.LogicalID == "AuditFunction" {
+			return m
+		}
+	}
+	require.Fail(t, "no mapping leads to AuditFunction")
+	return samtemplate.Mapping{}
+}
+
+// passes reports whether what an invocation has returned comes back through the queue.
+func passes(t *testing.T, response string) bool {
+	t.Helper()
+	filters := closings(t, deployed(t, "enforce")).Filters
+	require.Len(t, filters, 1)
+	pattern, err := eventpattern.Compile(filters[0])
+	require.NoError(t, err)
+	ok, err := pattern.Matches([]byte(`{"body":{"responsePayload":` + response + `}}`))
+	require.NoError(t, err)
+	return ok
+}
+
+// template.yaml and this function agree on what both state.
+func TestTheTemplateAgrees(t *testing.T) {
+	template := deployed(t, "enforce")
+	function, m := template.Functions["AuditFunction"], closings(t, template)
+	queue, ok := template.QueueByARN(m.QueueARN)
+	require.True(t, ok)
+	assert.Equal(t, function.OnSuccessARN, m.QueueARN, "what is left to close comes back")
+	assert.Equal(t, maxReceiveCount, queue.MaxReceiveCount)
+	assert.NotEmpty(t, function.OnFailureARN)
+	assert.Equal(t, 2, function.MaximumRetryAttempts)
+	for name := range function.Environment {
+		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES", name)
+	}
+	env := map[string]string{"AWS_REGION": "us-east-1"}
+	for name, value := range function.Environment {
+		env[name] = value
+	}
+	_, err := lambdaenv.Read(lookup(env))
+	require.NoError(t, err)
+	n, err := readMaxRevokes(lookup(env))
+	require.NoError(t, err)
+	assert.Equal(t, 20, n)
+	for _, dropped := range []string{`{}`, `null`, `{"decision":"none"}`, `{"batchItemFailures":[]}`} {
+		assert.False(t, passes(t, dropped), dropped)
+	}
+}

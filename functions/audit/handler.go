@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"sgward/internal/audit"
+	"sgward/internal/cloudtrail"
+	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
+)
+
+// maxReceiveCount is after how many deliveries the closings queue gives a message to
+// the dead letters. template.yaml sets it; a test holds both together.
+const maxReceiveCount = 5
+
+// What marks an event of EventBridge's schedules.
+const (
+	scheduledDetailType = "Scheduled Event"
+	scheduledSource     = "aws.events"
+)
+
+// malformedError says that an event is none that the function understands.
+type malformedError struct {
+	field   string // such as "detail-type"
+	problem string // what is there, and what would be right
+}
+
+func (e *malformedError) Error() string {
+	return fmt.Sprintf("reading event: %s: %s", e.field, e.problem)
+}
+
+func runFailed(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &runError{err}
+}
+
+func malformed(field, problem string, args ...any) *malformedError {
+	return &malformedError{field, fmt.Sprintf(problem, args...)}
+}
+
+// runError says that an event was understood and could not be brought to an end.
+// The platform reports the outermost type.
+type runError struct{ err error }
+
+func (e *runError) Error() string { return e.err.Error() }
+func (e *runError) Unwrap() error { return e.err }
+
+// auditor is what the function hands its events to.
+type auditor interface {
+	Changed(ctx context.Context, account string, change cloudtrail.PrefixListChange) (finding.Detection, error)
+	Close(ctx context.Context, account string, change cloudtrail.PrefixListChange, order finding.Detection, try, tries int) error
+	WarnOfExpiry(ctx context.Context, day audit.Day) error
+}
+
+var _ auditor = (*audit.Auditor)(nil)
+
+// handler tells events apart. It is safe for concurrent use.
+type handler struct {
+	auditor auditor
+	logger  *slog.Logger
+}
+
+// envelope is what tells the events apart: EventBridge's own, or a queue's.
+type envelope struct {
+	Records    []events.SQSMessage `json:"Records"`
+	ID         string              `json:"id"`
+	DetailType string              `json:"detail-type"`
+	Source     string              `json:"source"`
+	Account    string              `json:"account"`
+	Time       time.Time           `json:"time"`
+	Region     string              `json:"region"`
+}
+
+// Invoke takes an event and returns JSON: for an edited prefix list the Detection
+// whose decision says whether something is left to close, for a queue's batch the
+// messages that have to come again. An event that it cannot understand is a
+// *malformedError or a *cloudtrail.MalformedError, all else a *runError: Lambda tries
+// all of them again and then keeps the event with the dead letters.
+func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	out, err := h.dispatch(ctx, event)
+	if err != nil {
+		h.logger.ErrorContext(ctx, "event not dealt with", "error", err.Error(), "bytes", len(event))
+		return nil, err
+	}
+	encoded, err := json.Marshal(out)
+	if err != nil {
+		return nil, fmt.Errorf("encoding answer: %w", err)
+	}
+	return encoded, nil
+}
+
+func (h *handler) dispatch(ctx context.Context, event []byte) (any, error) {
+	var e envelope
+	if err := json.Unmarshal(event, &e); err != nil {
+		return nil, malformed("event", "%s", err)
+	}
+	switch {
+	case e.Records != nil:
+		return h.batch(ctx, e.Records), nil
+	case e.DetailType == scheduledDetailType && e.Source == scheduledSource:
+		return h.day(ctx, e)
+	case e.DetailType == "":
+		return nil, malformed("detail-type", "is missing: want an event of EventBridge or of an SQS queue")
+	default:
+		change, err := cloudtrail.ParsePrefixListEvent(event)
+		if err != nil {
+			return nil, err
+		}
+		detection, err := h.auditor.Changed(ctx, ownAccount(ctx), change)
+		return detection, runFailed(err)
+	}
+}
+
+// day is the daily run. Its answer says nothing: what there was to tell is told.
+func (h *handler) day(ctx context.Context, e envelope) (any, error) {
+	switch {
+	case e.Time.IsZero():
+		return nil, malformed("time", "is missing: want when the schedule ran")
+	case e.ID == "" || e.Account == "" || e.Region == "":
+		return nil, malformed("id", "one of id, account and region is missing")
+	}
+	err := h.auditor.WarnOfExpiry(ctx, audit.Day{EventID: e.ID, Time: e.Time, AccountID: e.Account, Region: e.Region})
+	return struct{}{}, runFailed(err)
+}
+
+// batch closes what messages ask for. One that fails comes again alone.
+func (h *handler) batch(ctx context.Context, messages []events.SQSMessage) events.SQSEventResponse {
+	failures := []events.SQSBatchItemFailure{}
+	for _, m := range messages {
+		if err := h.message(ctx, m); err != nil {
+			h.logger.WarnContext(ctx, "message comes again", "messageId", m.MessageId, "try", receiveCount(m), "tries", maxReceiveCount, "error", err.Error())
+			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: m.MessageId})
+		}
+	}
+	return events.SQSEventResponse{BatchItemFailures: failures}
+}
+
+// message takes up what an earlier invocation of this function has left to close: its
+// invocation record holds the event and what it returned.
+func (h *handler) message(ctx context.Context, m events.SQSMessage) error {
+	var record struct {
+		RequestPayload  json.RawMessage    `json:"requestPayload"`
+		ResponsePayload *finding.Detection `json:"responsePayload"`
+	}
+	if err := json.Unmarshal([]byte(m.Body), &record); err != nil {
+		return malformed("body", "%s", err)
+	}
+	switch d := record.ResponsePayload; {
+	case d == nil:
+		return malformed("body.responsePayload", "is missing: want the invocation record of this function")
+	case d.SchemaVersion != finding.SchemaVersion:
+		return malformed("body.responsePayload.schemaVersion", "%.20q: want %q", d.SchemaVersion, finding.SchemaVersion)
+	case d.Decision != finding.DecisionRevoke:
+		return malformed("body.responsePayload.decision", "%.20q: want revoke", d.Decision)
+	}
+	change, err := cloudtrail.ParsePrefixListEvent(record.RequestPayload)
+	if err != nil {
+		return err
+	}
+	if change.Skipped != "" || change.PrefixListID == "" {
+		return malformed("body.requestPayload", "want the event of an edited prefix list")
+	}
+	return h.auditor.Close(ctx, ownAccount(ctx), change, *record.ResponsePayload, receiveCount(m), maxReceiveCount)
+}
+
+// ownAccount returns the account of this function, by the ARN that it was invoked
+// with; "" where the platform does not tell.
+func ownAccount(ctx context.Context) string {
+	invocation, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	if parts := strings.Split(invocation.InvokedFunctionArn, ":"); len(parts) >= 7 && lambdaenv.IsAccountID(parts[4]) {
+		return parts[4]
+	}
+	return ""
+}
+
+// receiveCount returns which delivery this is, from 1; 0 where SQS does not say.
+func receiveCount(m events.SQSMessage) int {
+	n, err := strconv.Atoi(m.Attributes["ApproximateReceiveCount"])
+	if err != nil || n < 0 {
+		return 0
+	}
+	return n
+}

@@ -1,0 +1,89 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/remediation"
+)
+
+const (
+	// DefaultMaxRevokes is how many rules one run closes at most.
+	DefaultMaxRevokes = 20
+	// settleAge is how old an event has to be before the rules are read: a rule that
+	// was made just before may be missing from a younger read.
+	settleAge = 5 * time.Second
+	// alertReserve is kept of an invocation's time for telling people. Of short
+	// invocations it is a quarter.
+	alertReserve = 10 * time.Second
+)
+
+// Config is what an Auditor works with. All fields must be set but Now and Wait.
+type Config struct {
+	// EC2 is the API of Region.
+	EC2    EC2
+	Region string
+	Policy *policy.Policy
+	Mode   finding.Mode
+	// MaxRevokes is how many rules one run closes at most; 0 closes none.
+	MaxRevokes int
+	// Publish sends one alert. An error has the event come again.
+	Publish func(context.Context, finding.Alert) error
+	Logger  *slog.Logger
+	// Now tells the time; nil is time.Now.
+	Now func() time.Time
+	// Wait returns after a while, or with ctx's error; nil waits by the real clock.
+	Wait func(ctx context.Context, d time.Duration) error
+}
+
+// Auditor judges what exists. It is safe for concurrent use.
+type Auditor struct {
+	Config
+	closer *remediation.Closer
+}
+
+// New makes an Auditor. The error names the field that is missing or wrong.
+func New(c Config) (*Auditor, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Wait == nil {
+		c.Wait = wait
+	}
+	switch {
+	case c.EC2 == nil, c.Policy == nil, c.Publish == nil, c.Logger == nil:
+		return nil, errors.New("making auditor: EC2, Policy, Publish and Logger must be set")
+	case c.Region == "":
+		return nil, errors.New("making auditor: Region must be set")
+	case c.Mode != finding.Observe && c.Mode != finding.Enforce:
+		return nil, fmt.Errorf("making auditor: mode %q: want observe or enforce", c.Mode)
+	case c.MaxRevokes < 0:
+		return nil, fmt.Errorf("making auditor: %d revokes at most: want 0 or more", c.MaxRevokes)
+	}
+	return &Auditor{c, &remediation.Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// keepReserve ends early enough before ctx does for the alert to go out.
+func keepReserve(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, deadline.Add(-min(alertReserve, time.Until(deadline)/4)))
+}

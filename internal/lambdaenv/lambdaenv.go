@@ -1,0 +1,56 @@
+// Package lambdaenv reads the environment of the functions that act: what Lambda
+// and the template set, and from it the clients of AWS's SDK. It makes no call.
+package lambdaenv
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"sgward/internal/finding"
+)
+
+// Lookup returns a variable and whether it is set, as os.LookupEnv does.
+type Lookup func(name string) (value string, set bool)
+
+// Environment is what remediate and audit have in common. Read makes one.
+type Environment struct {
+	Mode     finding.Mode // MODE
+	TopicARN string       // ALERT_TOPIC_ARN: the standard SNS topic of the alerts
+	Region   string       // AWS_REGION, as Lambda sets it
+	lookup   Lookup
+}
+
+// Read reads the environment. The error names every variable that is missing or
+// wrong, and says what would be right.
+func Read(lookup Lookup) (Environment, error) {
+	e := Environment{lookup: lookup}
+	var problems []error
+	mode, _ := lookup("MODE")
+	switch e.Mode = finding.Mode(mode); e.Mode {
+	case finding.Observe, finding.Enforce:
+	default:
+		problems = append(problems, fmt.Errorf("reading MODE: %q: want observe or enforce", mode))
+	}
+	if e.TopicARN, _ = lookup("ALERT_TOPIC_ARN"); !isTopicARN(e.TopicARN) {
+		problems = append(problems, fmt.Errorf("reading ALERT_TOPIC_ARN: %q: want the ARN of a standard SNS topic "+
+			"such as arn:aws:sns:eu-central-1:123456789012:alerts", e.TopicARN))
+	}
+	if e.Region, _ = lookup("AWS_REGION"); e.Region == "" {
+		problems = append(problems, errors.New("reading AWS_REGION: it is not set: want the region of this function, as Lambda sets it"))
+	}
+	return e, errors.Join(problems...)
+}
+
+// isTopicARN reports whether s has the form of a standard topic's ARN. FIFO topics
+// reach neither mail nor chat.
+func isTopicARN(s string) bool {
+	parts := strings.Split(s, ":")
+	return len(parts) == 6 && parts[0] == "arn" && strings.HasPrefix(parts[1], "aws") && parts[2] == "sns" &&
+		parts[3] != "" && IsAccountID(parts[4]) && parts[5] != "" && !strings.HasSuffix(parts[5], ".fifo")
+}
+
+// IsAccountID reports whether s has the form of an AWS account id: 12 digits.
+func IsAccountID(s string) bool {
+	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+}

@@ -1,0 +1,71 @@
+package lambdaenv
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+)
+
+const topicARN = "arn:aws:sns:eu-central-1:123456789012:alerts"
+
+func lookup(env map[string]string) Lookup {
+	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+}
+
+func TestASoundEnvironmentIsRead(t *testing.T) {
+	e, err := Read(lookup(map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "eu-central-1"}))
+	require.NoError(t, err)
+	assert.Equal(t, finding.Enforce, e.Mode)
+	assert.Equal(t, topicARN, e.TopicARN)
+	assert.Equal(t, "eu-central-1", e.Region)
+}
+
+func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
+	_, err := Read(lookup(nil))
+	for _, name := range []string{"MODE", "ALERT_TOPIC_ARN", "AWS_REGION"} {
+		assert.ErrorContains(t, err, name)
+	}
+}
+
+func TestTopicsOfEveryPartitionAreTaken(t *testing.T) {
+	for _, arn := range []string{topicARN, "arn:aws-us-gov:sns:us-gov-west-1:123456789012:alerts", "arn:aws-cn:sns:cn-north-1:123456789012:alerts"} {
+		assert.True(t, isTopicARN(arn), arn)
+	}
+	for _, arn := range []string{"", "alerts", "arn:aws:sqs:eu-central-1:123456789012:alerts", topicARN + ".fifo", "arn:aws:sns:eu-central-1:1234:alerts"} {
+		assert.False(t, isTopicARN(arn), arn)
+	}
+}
+
+func TestTheEndpointsOfTheEnvironmentAreUsed(t *testing.T) {
+	env := map[string]string{"AWS_ENDPOINT_URL": "http://all.example", "AWS_ENDPOINT_URL_EC2": "http://ec2.example"}
+	assert.Equal(t, "http://ec2.example", aws.ToString(endpoint(lookup(env), "EC2")))
+	assert.Equal(t, "http://all.example", aws.ToString(endpoint(lookup(env), "SNS")))
+	assert.Nil(t, endpoint(lookup(nil), "EC2"))
+	env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
+	assert.Nil(t, endpoint(lookup(env), "EC2"))
+}
+
+func TestCredentialsAreThoseOfTheFunction(t *testing.T) {
+	c := awsConfig("eu-central-1", lookup(map[string]string{
+		"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}), Patience{})
+	got, err := c.Credentials.Retrieve(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, [3]string{"AKIAIOSFODNN7EXAMPLE", "secret", "token"}, [3]string{got.AccessKeyID, got.SecretAccessKey, got.SessionToken})
+
+	_, err = awsConfig("eu-central-1", lookup(nil), Patience{}).Credentials.Retrieve(t.Context())
+	assert.ErrorContains(t, err, "AWS_ACCESS_KEY_ID")
+}
+
+func TestFIPSEndpointsAreUsedWhereAskedFor(t *testing.T) {
+	assert.Equal(t, aws.FIPSEndpointStateEnabled, useFIPS(lookup(map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"})))
+	assert.Equal(t, aws.FIPSEndpointStateUnset, useFIPS(lookup(nil)))
+}
+
+func TestTheLongestCallHasEveryAttemptAndEveryPause(t *testing.T) {
+	assert.Equal(t, 22*time.Second, Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff: 2 * time.Second}.Longest())
+}
