@@ -77,7 +77,7 @@ func copied(name, from string) (program, error) {
 	}
 	policy, err := os.ReadFile(filepath.Join(from, "policy.yaml"))
 	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, "policy.yaml"), policy, 0o600)
+		err = os.WriteFile(filepath.Join(folder, "policy.yaml"), policy, 0o600) //nolint:gosec // a folder of the benchmark's own
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return program{}, fmt.Errorf("copying the policy of %s: %w", name, err)

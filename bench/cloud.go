@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -151,8 +152,8 @@ func (c *cloud) revoked(groupID string) (time.Time, error) {
 // reads the answer into out, which may be nil.
 func call(endpoint string, out any, pairs ...string) error {
 	form := url.Values{"Version": {"2016-11-15"}}
-	for i := 0; i < len(pairs); i += 2 {
-		form.Set(pairs[i], pairs[i+1])
+	for pair := range slices.Chunk(pairs, 2) {
+		form.Set(pair[0], pair[1])
 	}
 	response, err := http.PostForm(endpoint, form) //nolint:gosec // the endpoint is our own
 	if err != nil {

@@ -129,7 +129,7 @@ func (p *process) receive(suffix string) (request, error) {
 		return r, nil
 	case err := <-p.exited:
 		p.exited <- err
-		return request{}, fmt.Errorf("waiting for %s: it ended (%v): %s", p.program.name, err, p.log)
+		return request{}, errors.Join(fmt.Errorf("waiting for %s: it ended: %s", p.program.name, p.log), err)
 	case <-timeout.C:
 		return request{}, fmt.Errorf("waiting for %s: nothing came in %v: %s", p.program.name, patience, p.log)
 	}

@@ -132,6 +132,9 @@ func scenarios() []scenario {
 	)
 	mixed.Findings[3].ErrorCode, mixed.Findings[3].ErrorMessage = "RequestLimitExceeded", "Request limit exceeded."
 
+	tagged := alertOf(result(finding.OutcomeExempt, tcp(22, "0.0.0.0/0")))
+	tagged.Findings[0].Exception.ByTag = true
+
 	denied := alertOf(result(finding.OutcomeFailed, tcp(22, "0.0.0.0/0")))
 	denied.Try = 2
 	denied.Findings[0].StatementID = "world-open-admin"
@@ -226,6 +229,7 @@ func scenarios() []scenario {
 	return []scenario{
 		{name: "world-open-database-revoked", alert: alertOf(result(finding.OutcomeRevoked, described))},
 		{name: "mixed", alert: mixed},
+		{name: "exempt-by-tag", alert: tagged},
 		{name: "observe", alert: observed},
 		{name: "could-not-close-try-2-of-5", alert: denied},
 		{name: "could-not-close-last-try", summary: true, alert: last},

@@ -168,6 +168,10 @@ func (o *opening) allowed(v voice, limit int) string {
 	text := "Allowed: " + o.what(v, limit) + ", " + o.who(v) + ", in " + v.group(o.GroupID, o.GroupName, limit)
 	if x := o.Exception; x != nil {
 		text += ", by exception " + v.name(x.ID, limit) + " of " + v.quote(x.Owner, limit) + " until " + v.id(x.Expires)
+		if x.ByTag {
+			return text + ". It rests on tags of the group. Who set them this event does not show: CloudTrail's CreateTags and " +
+				"CreateSecurityGroup events of the group do (aws cloudtrail lookup-events)."
+		}
 	}
 	return text + "."
 }

@@ -69,8 +69,8 @@ func TestInterruptIsSaidInOneWord(t *testing.T) {
 	dir := t.TempDir()
 	for _, function := range []string{"DetectFunction", "RemediateFunction", "AuditFunction"} {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, function), 0o700))
-		sleeper := filepath.Join(dir, function, "bootstrap")                                   // a function that takes its time to start
-		require.NoError(t, os.WriteFile(sleeper, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700)) //nolint:gosec // it has to be executable
+		sleeper := filepath.Join(dir, function, "bootstrap") // a function that takes its time to start
+		require.NoError(t, os.WriteFile(sleeper, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700))
 	}
 	ctx, interrupt := context.WithCancel(context.Background())
 	time.AfterFunc(50*time.Millisecond, interrupt)

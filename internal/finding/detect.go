@@ -86,7 +86,7 @@ func (f *Finding) Judge(j policy.Judgement) {
 		f.With = append(f.With, RuleOf(w))
 	}
 	if x := j.Exception; x != nil {
-		f.Exception = &Exception{ID: x.ID, Owner: x.Owner, Expires: x.Expires}
+		f.Exception = &Exception{ID: x.ID, Owner: x.Owner, Expires: x.Expires, ByTag: x.ByTag}
 	}
 }
 

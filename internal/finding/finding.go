@@ -129,6 +129,9 @@ type Exception struct {
 	ID      string `json:"id"`
 	Owner   string `json:"owner"`
 	Expires string `json:"expires"` // the last day it applies, YYYY-MM-DD
+	// ByTag is set where tags of the group decide: whoever may tag it could have
+	// exempted it, so people hear of such openings.
+	ByTag bool `json:"byTag,omitempty"`
 }
 
 // NewID returns the id of a finding: equal for equal parts, so that a reader can

@@ -73,7 +73,7 @@ func (p *part) outranks(o *part) bool {
 }
 
 func (x *exception) ref() *ExceptionRef {
-	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line}
+	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line, ByTag: len(x.scope.tags) > 0}
 }
 
 // reasons says what each part had to say, in file order.

@@ -219,4 +219,7 @@ type ExceptionRef struct {
 	Reason  string
 	Expires string // the last day it applies, YYYY-MM-DD, until 24:00 UTC
 	Line    int
+	// ByTag is set where the exception asks for tags of the group: whoever may tag
+	// it could have exempted it.
+	ByTag bool
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"sgward/internal/finding"
@@ -49,8 +50,12 @@ type change struct {
 	whole bool
 	// sibling is, for a whole group, the change that holds the rules the event tells.
 	sibling *change
-	// notes say what could not be read, for the reasons of what stays unknown.
+	// lists are the prefix lists that were read for it, and notes say what could not
+	// be read, for the reasons of what stays unknown.
+	lists map[string][]netip.Prefix
 	notes []string
+	// unread is why not all that its verdicts need could be read.
+	unread error
 }
 
 func (c *change) open() bool {
@@ -78,14 +83,24 @@ const (
 type item struct {
 	found   finding.Finding // as detect told it
 	eventID string
+	made    time.Time // the event's
 	// rule is what is judged and closed; zero for the finding of a whole group.
 	rule      secgroup.Rule
 	judgement policy.Judgement
 	// fromGroup is set where the verdict needs the group's word that it holds the
 	// rule: its direction or its peer is not wholly known, or other rules have a part.
 	fromGroup bool
-	sight     sight
-	present   secgroup.Rule // as the group shows it, unless unseen
+	// byID is set where only the rule with the event's id is meant, and not another
+	// that has its values now.
+	byID    bool
+	sight   sight
+	present secgroup.Rule // as the group shows it, unless unseen
+
+	// stranger is set where rule is not what the event tells but what the group shows
+	// since: who made it so is not known.
+	stranger bool
+	// left says why people have to close what the policy forbids, as an alert says it.
+	left string
 
 	settled bool
 	outcome finding.Outcome // "" for a rule that is compliant: nobody hears of it
@@ -106,8 +121,12 @@ func (it *item) conclude(outcome finding.Outcome, at time.Time) {
 // close settles an item with what became of its opening.
 func (it *item) close(c Closing) {
 	it.rule = c.Rule
-	if c.Outcome == finding.OutcomeFailed {
+	switch {
+	case c.Outcome == finding.OutcomeFailed:
 		it.fail(c.Err, c.At)
+		return
+	case c.GroupGone && c.At.Sub(it.made) < lagWindow:
+		it.fail(errNoSuchGroup, c.At)
 		return
 	}
 	it.conclude(c.Outcome, c.At)
@@ -170,7 +189,7 @@ func (b *batch) open(m Message) (*delivery, error) {
 			byKey[k] = c
 			d.changes = append(d.changes, c)
 		}
-		it := &item{found: f, eventID: event.EventID, fromGroup: f.Rule == nil}
+		it := &item{found: f, eventID: event.EventID, made: event.EventTime, fromGroup: f.Rule == nil}
 		if f.Rule != nil {
 			rule, err := f.Rule.SecurityGroupRule(f.GroupID, k.account)
 			if err != nil {
@@ -207,19 +226,30 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 		Time: b.now, AccountID: c.account, Region: c.region, Actor: c.actor, Group: c.group, Rules: c.rules(),
 	}
 	const readable = ^policy.NeedActor
-	for i, j := range b.Policy.Evaluate(req) {
+	judgements := b.Policy.Evaluate(req)
+	// Of an old event, sent again by hand or late, the rule may be long gone, and one
+	// with its values may have been made by somebody whom the policy lets.
+	var anyone []policy.Judgement
+	if c.age(b.now) >= lagWindow {
+		req.Actor = policy.Actor{}
+		anyone = b.Policy.Evaluate(req)
+	}
+	for i, j := range judgements {
 		it := c.items[i]
 		it.judgement = j
 		it.fromGroup = it.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
+		if it.ownRevoke() && anyone != nil && anyone[i].Verdict != policy.Revoke && it.rule.ID != "" {
+			it.byID, it.fromGroup = true, true
+		}
 		settled := j.Verdict != policy.Revoke && j.Needs&readable == 0 && !j.Union
 		switch {
 		case settled:
 			it.settleBy(j.Verdict, b.now)
 		case elsewhere:
 			it.giveUp(errElsewhere, b.now)
-		case c.group.ID == "" && c.group.Name == "":
+		case !c.isNamed():
 			it.giveUp(errNoGroup, b.now)
-		case it.ownRevoke() && j.Needs == 0 && c.group.ID != "" && it.rule.Permission.Direction != 0 && !it.found.FromRequest:
+		case it.ownRevoke() && !it.byID && j.Needs == 0 && c.group.ID != "" && it.rule.Permission.Direction != 0 && !it.found.FromRequest:
 			atOnce = append(atOnce, it)
 		}
 	}
@@ -231,13 +261,16 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 func (b *batch) weighWhole(c *change, elsewhere bool) {
 	for _, it := range c.items {
 		switch {
-		case c.group.ID == "" && c.group.Name == "":
-			it.conclude(finding.OutcomeAlerted, b.now)
-		case elsewhere:
+		case elsewhere && c.isNamed():
 			it.giveUp(errElsewhere, b.now)
+		case elsewhere:
+			it.conclude(finding.OutcomeAlerted, b.now)
 		}
 	}
 }
+
+// isNamed reports whether the event tells the change's group.
+func (c *change) isNamed() bool { return c.group.ID != "" || c.group.Name != "" }
 
 func (c *change) rules() []secgroup.Rule {
 	out := make([]secgroup.Rule, len(c.items))

@@ -46,6 +46,9 @@ type Closing struct {
 	At time.Time
 	// Err is why it failed; nil for every other outcome.
 	Err error
+	// GroupGone is set on already_closed where EC2 does not know the group. Of one
+	// that was made a moment ago this may only mean that it does not yet.
+	GroupGone bool
 }
 
 // closings holds what became of the rules of one call by their identity.
@@ -57,7 +60,7 @@ type closings map[secgroup.Permission]Closing
 func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 	plan := NewPlan(openings)
 	results := make([]closings, len(plan.Calls))
-	forEach(len(plan.Calls), func(i int) { results[i] = c.run(ctx, plan.Calls[i]) })
+	forEach(len(plan.Calls), concurrency, func(i int) { results[i] = c.run(ctx, plan.Calls[i]) })
 
 	type place struct {
 		groupID    string
@@ -148,7 +151,10 @@ func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 // of them.
 func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
 	if isPermissionNotFound(err) || isGroupNotFound(err) {
-		g.settle(rules, finding.OutcomeAlreadyClosed, nil)
+		for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
+			closing.GroupGone = isGroupNotFound(err)
+			g.done[permission] = closing
+		}
 		return
 	}
 	g.settle(rules, finding.OutcomeFailed, err)

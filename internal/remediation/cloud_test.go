@@ -3,6 +3,7 @@ package remediation_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -171,19 +172,26 @@ func apiError(code string) error {
 func (c *cloud) DescribeSecurityGroupRules(ctx context.Context, in *ec2.DescribeSecurityGroupRulesInput, _ ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupRulesOutput, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	id := in.Filters[0].Values[0]
-	if err := c.admit(ctx, "DescribeSecurityGroupRules", id); err != nil {
+	ids := slices.Sorted(maps.Keys(c.groups)) // the region's, unless asked for one
+	if in.Filters != nil {
+		ids = in.Filters[0].Values
+	}
+	if err := c.admit(ctx, "DescribeSecurityGroupRules", strings.Join(ids, ",")); err != nil {
 		return nil, err
 	}
 	out := &ec2.DescribeSecurityGroupRulesOutput{}
-	g := c.groups[id]
-	if g == nil {
-		return out, nil
-	}
 	// Pages of five: whoever asks for one only misses the rest.
-	all, from := g.seen(c.lag), 0
+	var all []types.SecurityGroupRule
+	for _, id := range ids {
+		if g := c.groups[id]; g != nil {
+			all = append(all, g.seen(c.lag)...)
+		}
+	}
+	from := 0
 	if in.NextToken != nil {
-		fmt.Sscan(*in.NextToken, &from)
+		if _, err := fmt.Sscan(*in.NextToken, &from); err != nil {
+			return nil, err
+		}
 	}
 	to := min(from+5, len(all))
 	out.SecurityGroupRules = all[from:to]
@@ -222,7 +230,9 @@ func (c *cloud) GetManagedPrefixListEntries(ctx context.Context, in *ec2.GetMana
 	// One entry a page.
 	at := 0
 	if in.NextToken != nil {
-		fmt.Sscan(*in.NextToken, &at)
+		if _, err := fmt.Sscan(*in.NextToken, &at); err != nil {
+			return nil, err
+		}
 	}
 	out := &ec2.GetManagedPrefixListEntriesOutput{}
 	if at < len(entries) {

@@ -15,10 +15,11 @@ import (
 // the group itself. One goroutine works on it.
 type groupWork struct {
 	*batch
-	changes  []*change
+	changes  []*change    // of run, in the order of their events
 	group    policy.Group // TagsKnown is set once it has been read
 	held     []secgroup.Rule
-	absent   bool // the group is not there
+	shields  map[shieldsKey]map[secgroup.Permission]bool // of held, as far as asked
+	absent   bool                                        // the group is not there
 	patience []time.Duration
 	// closed holds the items whose rules are closed, or would be, by identity. They
 	// are no part of what the group holds, even where a read still shows them.
@@ -26,6 +27,11 @@ type groupWork struct {
 }
 
 func (w *groupWork) run(ctx context.Context) {
+	w.slots <- struct{}{}
+	defer func() { <-w.slots }()
+	slices.SortStableFunc(w.changes, func(a, b *change) int {
+		return a.Detection.Event.EventTime.Compare(b.Detection.Event.EventTime)
+	})
 	for {
 		if err := w.read(ctx); err != nil {
 			w.unreadable(ctx, err)
@@ -42,21 +48,20 @@ func (w *groupWork) run(ctx context.Context) {
 		c.takePresent(w.Now())
 	}
 	w.closeOwn(ctx)
-	// The rest depends on what the group holds together: call by call, the newest
-	// first, as it was the newest that crossed the line.
-	slices.SortStableFunc(w.changes, func(a, b *change) int {
-		return b.Detection.Event.EventTime.Compare(a.Detection.Event.EventTime)
-	})
+	// The rest depends on what the group holds together: call by call as they were
+	// made, so that each is judged with what was left of those before it.
 	for _, c := range w.changes {
 		w.finish(ctx, c)
 	}
 }
 
-// unreadable fails all that is open: without the group there is no verdict.
+// unreadable closes what can be judged without the group, and fails the rest.
 func (w *groupWork) unreadable(ctx context.Context, err error) {
-	w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", errorCode(err), "error", err.Error())
+	if w.group.ID != "" {
+		w.closeOwn(ctx)
+	}
 	for _, c := range w.changes {
-		c.failOpen(err, w.Now())
+		w.failUnread(ctx, c, err)
 	}
 }
 
@@ -89,7 +94,7 @@ func (w *groupWork) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.held = held
+	w.held, w.shields = held, nil
 	for _, c := range w.changes {
 		c.lookFor(held)
 	}
@@ -126,16 +131,22 @@ func (w *groupWork) closeOwn(ctx context.Context) {
 	var own []*item
 	for _, c := range w.changes {
 		shown, loose := c.parts(w.Now())
-		if !w.judge(ctx, c, shown) || !w.judge(ctx, c, loose) {
-			continue
+		c.unread = errors.Join(w.judge(ctx, c, shown, alone), w.judge(ctx, c, loose, alone))
+		if errors.Is(c.unread, errNoSuchGroup) {
+			w.absent, c.unread = true, nil
 		}
 		for _, it := range slices.Concat(shown, loose) {
-			if it.ownRevoke() {
+			if it.ownRevoke() { // whatever else could not be read
 				own = append(own, it)
 			}
 		}
 	}
 	w.close(ctx, own)
+	for _, c := range w.changes {
+		if c.unread != nil {
+			w.failUnread(ctx, c, c.unread)
+		}
+	}
 	for _, it := range own {
 		if it.isEdit() && it.sight == edited && it.outcome == finding.OutcomeAlreadyClosed {
 			it.takePresent() // EC2's own word that the edit's values are gone
@@ -169,87 +180,6 @@ func (w *groupWork) close(ctx context.Context, items []*item) {
 	w.remember(items)
 }
 
-// judge gives items of one change the verdict on them together, with what else the
-// group holds. It reports whether it could; if not, the change is settled, or the
-// group turned out to be gone.
-func (w *groupWork) judge(ctx context.Context, c *change, items []*item) bool {
-	judgements, err := w.evaluate(ctx, c, items)
-	if errors.Is(err, errNoSuchGroup) {
-		w.absent = true
-		return false
-	}
-	if err != nil {
-		w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", errorCode(err), "error", err.Error())
-		c.failOpen(err, w.Now())
-		return false
-	}
-	for i, j := range judgements {
-		items[i].judgement = j
-	}
-	return true
-}
-
-// evaluate judges items of one change together and reads what the policy asks for
-// beyond rules.
-func (w *groupWork) evaluate(ctx context.Context, c *change, items []*item) ([]policy.Judgement, error) {
-	if len(items) == 0 {
-		return nil, nil
-	}
-	req := policy.Request{
-		Time: w.now, AccountID: c.account, Region: c.region, Actor: c.actor, Group: w.known(c),
-		Standing: w.standing(c), StandingKnown: true,
-	}
-	for _, it := range items {
-		req.Rules = append(req.Rules, it.rule)
-	}
-	for {
-		judgements := w.Policy.Evaluate(req)
-		var needs policy.Needs
-		for _, j := range judgements {
-			needs |= j.Needs
-		}
-		switch {
-		case needs&(policy.NeedVPC|policy.NeedGroupTags) != 0 && !w.group.TagsKnown:
-			group, err := readGroup(ctx, w.EC2, w.group)
-			if err != nil {
-				return nil, err
-			}
-			w.group, req.Group = group, group
-		case needs&policy.NeedPrefixList != 0 && req.PrefixLists == nil:
-			var err error
-			if req.PrefixLists, c.notes, err = w.lists.of(ctx, slices.Concat(req.Rules, req.Standing)); err != nil {
-				return nil, err
-			}
-		default:
-			return judgements, nil
-		}
-	}
-}
-
-// known is the group as far as it is known: as read, else as the event names it.
-func (w *groupWork) known(c *change) policy.Group {
-	if w.group.TagsKnown {
-		return w.group
-	}
-	return c.group
-}
-
-// standing returns the rules that the group held without the change's: the read
-// ones less those, less what has been closed.
-func (w *groupWork) standing(c *change) []secgroup.Rule {
-	own := map[string]bool{} // by id, as an edited rule has other values now
-	for _, it := range c.items {
-		own[it.rule.ID] = true
-	}
-	var out []secgroup.Rule
-	for _, r := range w.held {
-		if w.closed[identity(r.Permission)] == nil && !own[r.ID] {
-			out = append(out, r)
-		}
-	}
-	return out
-}
-
 // finish settles what is left of a change.
 func (w *groupWork) finish(ctx context.Context, c *change) {
 	for _, it := range c.items {
@@ -260,13 +190,25 @@ func (w *groupWork) finish(ctx context.Context, c *change) {
 		}
 	}
 	shown, loose := c.parts(w.Now())
-	if w.absent || !w.judge(ctx, c, shown) {
+	if !w.absent {
+		switch err := w.judge(ctx, c, shown, inCompany); {
+		case errors.Is(err, errNoSuchGroup):
+			w.absent = true
+		case err != nil:
+			w.failUnread(ctx, c, err)
+			return
+		}
+	}
+	if w.absent {
 		w.finishAbsent(c)
 		return
 	}
+	w.judgeCrowd(c, shown)
 	var crossing []*item
 	for _, it := range shown {
 		switch v := it.judgement.Verdict; {
+		case it.left != "":
+			it.conclude(finding.OutcomeAlerted, w.now)
 		case v == policy.Revoke && (!it.judgement.Union || !c.whole):
 			crossing = append(crossing, it)
 		case v == policy.Revoke:
@@ -306,7 +248,7 @@ func (w *groupWork) finishUnseen(ctx context.Context, c *change, shown []*item) 
 	if len(gone) == 0 {
 		return
 	}
-	judgements, err := w.evaluate(ctx, c, slices.Concat(gone, shown))
+	judgements, err := w.evaluate(ctx, c, slices.Concat(gone, shown), inCompany)
 	if err != nil {
 		c.failOpen(err, w.Now())
 		return

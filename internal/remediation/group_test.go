@@ -71,7 +71,10 @@ func TestAGroupThatIsGoneIsToldAsClosed(t *testing.T) {
 		onStage(t, closing, func(s *stage) {
 			m := s.open(groupA, in(3306, "0.0.0.0/0"))
 			delete(s.cloud.groups, groupA)
-			s.done(m)
+			require.Error(t, s.deliver(m)[0], "a group just made may not be known everywhere yet")
+			assert.Empty(t, s.alerts, "nobody is told that an opening is closed that may be there")
+			time.Sleep(3 * time.Minute)
+			s.done(again(m))
 			assert.Equal(t, finding.OutcomeAlreadyClosed, only(t, s.alert()).Outcome)
 		})
 	})
@@ -158,6 +161,26 @@ statements:
 			})
 		})
 	}
+}
+
+func TestPeopleHearOfAnOpeningThatATagSpares(t *testing.T) {
+	const document = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+allow-tag-exemptions: true
+statements:
+  - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [3306/tcp]}}
+exceptions:
+  - {id: tagged, reason: a honeypot, owner: security@example.com, expires: 2099-12-31, match: {group-tags: {zone: public}}}
+`
+	onStage(t, document, func(s *stage) {
+		s.cloud.groups[groupA].tags = []types.Tag{{Key: aws.String("zone"), Value: aws.String("public")}}
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+		assert.Len(t, s.cloud.rules(groupA), 1)
+		r := only(t, s.alert())
+		assert.Equal(t, finding.OutcomeExempt, r.Outcome)
+		assert.True(t, r.Exception.ByTag)
+	})
 }
 
 func TestAGroupThatMayNotBeReadIsToldAtOnce(t *testing.T) {

@@ -16,6 +16,11 @@ import (
 // invocations it is a quarter.
 const alertReserve = 6 * time.Second
 
+// reading bounds how many groups are worked on at once. One that waits for reads that
+// lag is not counted: whoever makes narrow rules and takes them away at once must not
+// keep a function from the other groups of a batch.
+const reading = 10
+
 // Config is what a Remediator works with. All fields must be set but Now.
 type Config struct {
 	// EC2 is the API of Region.
@@ -59,6 +64,7 @@ type batch struct {
 	account string
 	now     time.Time
 	lists   *prefixLists
+	slots   chan struct{} // of groups that are worked on
 	// interfaces is what alerts tell of the groups' surroundings.
 	interfaces interfaces
 }
@@ -74,6 +80,7 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 	b := &batch{
 		Remediator: r, account: accountID, now: r.Now(),
 		lists: &prefixLists{client: r.EC2, read: map[string]prefixList{}},
+		slots: make(chan struct{}, reading),
 	}
 	errs := make([]error, len(messages))
 	deliveries := make([]*delivery, len(messages))
@@ -97,7 +104,7 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 	b.closeItems(acting, atOnce)
 	told := make([]bool, len(messages))
 	tell := func(ready func(*delivery) bool) {
-		forEach(len(messages), func(i int) {
+		forEach(len(messages), concurrency, func(i int) {
 			if d := deliveries[i]; d != nil && !told[i] && ready(d) {
 				told[i] = true
 				errs[i] = b.tell(ctx, d)
@@ -139,9 +146,14 @@ func openings(items []*item) []Opening {
 func (b *batch) readAndClose(ctx context.Context, changes []*change) {
 	type place struct{ groupID, groupName string }
 	var works []*groupWork
+	var unnamed []*change
 	at := map[place]*groupWork{}
 	for _, c := range changes {
 		if !c.open() {
+			continue
+		}
+		if !c.isNamed() {
+			unnamed = append(unnamed, c)
 			continue
 		}
 		p := place{groupID: c.group.ID}
@@ -161,5 +173,6 @@ func (b *batch) readAndClose(ctx context.Context, changes []*change) {
 			w.remember(c.items)
 		}
 	}
-	forEach(len(works), func(i int) { works[i].run(ctx) })
+	forEach(len(works), len(works), func(i int) { works[i].run(ctx) })
+	b.survey(ctx, unnamed)
 }

@@ -196,7 +196,7 @@ func TestAnEventThatNamesNoGroupIsTold(t *testing.T) {
 		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
 		assert.Nil(t, r.Rule)
 		assert.NotEmpty(t, r.Reasons)
-		assert.Empty(t, s.cloud.calls)
+		assert.Zero(t, s.cloud.revokes())
 	})
 }
 

@@ -43,7 +43,7 @@ func (c *change) lookFor(held []secgroup.Rule) {
 				it.see(r)
 				break
 			}
-			if identity(r.Permission) == it.identity() {
+			if identity(r.Permission) == it.identity() && !it.byID {
 				it.sight, it.present = seen, r
 			}
 		}
@@ -105,9 +105,17 @@ func (w *groupWork) wait(ctx context.Context) bool {
 	if len(w.patience) == 0 {
 		return false
 	}
-	timer := time.NewTimer(w.patience[0])
-	defer timer.Stop()
+	pause := w.patience[0]
 	w.patience = w.patience[1:]
+	<-w.slots // for a group that has something to do
+	defer func() { w.slots <- struct{}{} }()
+	return sleep(ctx, pause)
+}
+
+// sleep waits, and reports whether it did so to the end.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
 	select {
 	case <-ctx.Done():
 		return false
@@ -135,7 +143,7 @@ func (c *change) expand(held []secgroup.Rule) {
 		}
 		f := of.found
 		f.ID = finding.NewID(c.account, c.region, c.group.ID, cmp.Or(r.ID, r.Permission.String()), of.eventID)
-		c.items = append(c.items, &item{found: f, eventID: of.eventID, rule: r, sight: seen, present: r, fromGroup: true})
+		c.items = append(c.items, &item{found: f, eventID: of.eventID, made: of.made, rule: r, sight: seen, present: r, fromGroup: true})
 	}
 }
 
@@ -151,5 +159,5 @@ func (c *change) takePresent(now time.Time) {
 
 func (it *item) takePresent() {
 	it.settled, it.outcome, it.at = false, "", time.Time{}
-	it.rule, it.sight = it.present, seen
+	it.rule, it.sight, it.stranger = it.present, seen, true
 }

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,9 +65,13 @@ func (b *batch) results(d *delivery) (results []finding.Result, errs []error, lo
 	return results, errs, loud
 }
 
-// news reports whether there is anything that people should hear of.
+// news reports whether there is anything that people should hear of. An exception
+// is agreed on in review, and quiet; one that rests on tags is as good as whoever
+// may set them.
 func news(results []finding.Result) bool {
-	return slices.ContainsFunc(results, func(r finding.Result) bool { return r.Outcome != finding.OutcomeExempt })
+	return slices.ContainsFunc(results, func(r finding.Result) bool {
+		return r.Outcome != finding.OutcomeExempt || r.Exception != nil && r.Exception.ByTag
+	})
 }
 
 func outcomes(results []finding.Result) map[string]int {
@@ -80,11 +85,11 @@ func outcomes(results []finding.Result) map[string]int {
 // result is what an item came to, in the words of an alert.
 func (b *batch) result(c *change, it *item) finding.Result {
 	r := finding.Result{
-		Finding: it.found, Outcome: it.outcome,
+		Finding: it.found, Outcome: it.outcome, Left: it.left,
 		Edited:       c.Detection.Event.EventName == "ModifySecurityGroupRules" && !c.whole,
 		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && c.Try > 1,
 	}
-	r.AccountID, r.Region, r.GroupID = c.account, c.region, c.group.ID
+	r.AccountID, r.Region, r.GroupID = c.account, c.region, cmp.Or(c.group.ID, it.rule.GroupID)
 	if it.rule.Permission.Protocol != "" { // else detect's word stands: the rules were never known
 		detected := r.Severity
 		r.Judge(it.judgement)

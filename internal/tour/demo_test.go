@@ -169,7 +169,7 @@ func TestFunctionThatDoesNotStartIsQuoted(t *testing.T) {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, id), 0o700))
 		binary, err := os.ReadFile(filepath.Join(buildDir(t), id, "bootstrap"))
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, id, "bootstrap"), binary, 0o700)) //nolint:gosec // it has to be executable
+		require.NoError(t, os.WriteFile(filepath.Join(dir, id, "bootstrap"), binary, 0o700))
 	}
 	err := tour.Demo(context.Background(), tour.DemoConfig{TemplatePath: template, BuildDir: dir, Out: io.Discard})
 	require.ErrorContains(t, err, "function does not start")

@@ -1,0 +1,125 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+const (
+	// maxSurveyPages bounds a look at a region: 20,000 rules.
+	maxSurveyPages = 20
+	// maxSuspects bounds how many rules an alert names for an event that names no
+	// group.
+	maxSuspects = 50
+)
+
+// leftSuspect is why a rule stays open that survey found.
+const leftSuspect = "the record does not say which rules the call made: this may be one of them, or older"
+
+// survey looks for what calls opened whose records name not even their group: who
+// pads a call with tags and descriptions has CloudTrail leave out all of it. Nothing
+// tells the call's rules from older ones, so none is touched: people get those that
+// the policy has closed, to find theirs among them. The events are told in any case.
+func (b *batch) survey(ctx context.Context, changes []*change) {
+	if len(changes) == 0 {
+		return
+	}
+	pause := time.Duration(0)
+	for _, c := range changes {
+		pause = max(pause, settleAge-c.age(b.Now()))
+	}
+	var rules []secgroup.Rule
+	all, err := false, ctx.Err()
+	if err == nil {
+		sleep(ctx, pause)
+		rules, all, err = b.regionsRules(ctx)
+	}
+	if err != nil {
+		b.Logger.WarnContext(ctx, "region not read", "errorCode", errorCode(err), "error", err.Error())
+	}
+	for _, c := range changes {
+		var suspects []*item
+		note := ""
+		switch {
+		case err != nil:
+			note = "the region's rules could not be read: " + errorMessage(err)
+		case all:
+			suspects = b.suspects(c, rules)
+			note = fmt.Sprintf("of the region's %d rules, %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
+		default:
+			suspects = b.suspects(c, rules)
+			note = fmt.Sprintf("of the first %d rules of the region (it has more), %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
+		}
+		for _, it := range c.items {
+			it.found.Reasons = append(slices.Clip(it.found.Reasons), note)
+			it.conclude(finding.OutcomeAlerted, b.now)
+		}
+		c.items = append(c.items, suspects[:min(len(suspects), maxSuspects)]...)
+	}
+}
+
+// suspects judges rules group by group, as if the event's actor had made them, and
+// returns an item, already settled, for each that the policy has closed.
+func (b *batch) suspects(c *change, rules []secgroup.Rule) []*item {
+	byGroup := map[string][]secgroup.Rule{}
+	var order []string
+	for _, r := range rules {
+		if r.OwnerID != "" && r.OwnerID != c.account {
+			continue // shared with this account: its owner's to close
+		}
+		if byGroup[r.GroupID] == nil {
+			order = append(order, r.GroupID)
+		}
+		byGroup[r.GroupID] = append(byGroup[r.GroupID], r)
+	}
+	slices.Sort(order)
+	var out []*item
+	for _, id := range order {
+		judgements := b.Policy.Evaluate(policy.Request{
+			Time: b.now, AccountID: c.account, Region: c.region, Actor: c.Detection.Event.Actor.Subject(),
+			Group: policy.Group{ID: id}, Rules: byGroup[id], StandingKnown: true,
+		})
+		for i, j := range judgements {
+			if j.Verdict != policy.Revoke {
+				continue
+			}
+			r := byGroup[id][i]
+			f := finding.Finding{ID: finding.NewID(c.account, c.region, id, r.ID, c.Detection.Event.EventID)}
+			it := &item{found: f, eventID: c.Detection.Event.EventID, rule: r, judgement: j, sight: seen, present: r, left: leftSuspect}
+			it.conclude(finding.OutcomeAlerted, b.now)
+			out = append(out, it)
+		}
+	}
+	return out
+}
+
+// regionsRules reads the rules of all groups of the region, and reports whether these
+// are all.
+func (b *batch) regionsRules(ctx context.Context) (rules []secgroup.Rule, all bool, err error) {
+	pages := ec2.NewDescribeSecurityGroupRulesPaginator(b.EC2, &ec2.DescribeSecurityGroupRulesInput{MaxResults: aws.Int32(1000)})
+	for n := 0; pages.HasMorePages(); n++ {
+		if n == maxSurveyPages {
+			return rules, false, nil
+		}
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, false, fmt.Errorf("reading the region's rules: %w", err)
+		}
+		for _, r := range page.SecurityGroupRules {
+			// A rule that cannot be read is passed over: nothing is called safe here.
+			if rule, err := readRule(r); err == nil {
+				rules = append(rules, rule)
+			}
+		}
+	}
+	return rules, true, nil
+}
