@@ -10,6 +10,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
 )
 
@@ -146,7 +147,7 @@ func (s *survey) finish(ctx context.Context, try, tries int) error {
 	for _, it := range s.items {
 		if it.err != nil {
 			errs = append(errs, fmt.Errorf("closing %s of %s: %w", it.rule.ID, it.rule.GroupID, it.err))
-			loud = loud || !isPassing(it.err)
+			loud = loud || !remediation.IsTransient(it.err)
 		}
 		if it.outcome != "" {
 			results = append(results, s.result(it, try))
@@ -217,7 +218,7 @@ func (s *survey) result(it *item, try int) finding.Result {
 	}
 	if it.err != nil {
 		r.Severity = policy.Critical.String()
-		r.ErrorCode, r.ErrorMessage = codeOf(it.err), messageOf(it.err)
+		r.ErrorCode, r.ErrorMessage = remediation.ErrorCode(it.err), remediation.ErrorMessage(it.err)
 	}
 	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
 		at := it.at.UTC()

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"sgward/internal/policy"
+	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
 )
 
@@ -77,7 +78,7 @@ func (a *Auditor) readGroups(ctx context.Context, ids []string, listID string) (
 		}
 		filters := []types.Filter{{Name: aws.String("group-id"), Values: chunk}}
 		if err := a.eachRule(ctx, filters, func(r types.SecurityGroupRule) error {
-			rule, err := ruleOf(r)
+			rule, err := remediation.ReadRule(r)
 			if err != nil {
 				return err
 			}
@@ -97,10 +98,10 @@ func (a *Auditor) readGroups(ctx context.Context, ids []string, listID string) (
 		}
 		switch err := a.describeGroups(ctx, filters, byID); {
 		case err == nil:
-		case isPassing(err):
+		case remediation.IsTransient(err):
 			return nil, err
 		default:
-			a.Logger.WarnContext(ctx, "groups not described", "errorCode", codeOf(err), "error", err.Error())
+			a.Logger.WarnContext(ctx, "groups not described", "errorCode", remediation.ErrorCode(err), "error", err.Error())
 		}
 	}
 	out := make([]*group, 0, len(ids))
@@ -122,7 +123,7 @@ func (a *Auditor) describeGroups(ctx context.Context, filters []types.Filter, by
 			if g := byID[aws.ToString(found.GroupId)]; g != nil {
 				g.Group = policy.Group{
 					ID: g.ID, Name: aws.ToString(found.GroupName), VPCID: aws.ToString(found.VpcId),
-					Tags: tagsOf(found.Tags), TagsKnown: true,
+					Tags: remediation.ReadTags(found.Tags), TagsKnown: true,
 				}
 				g.owner = cmp.Or(g.owner, aws.ToString(found.OwnerId))
 			}

@@ -13,6 +13,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/remediation"
 )
 
 // list is the edited prefix list as far as EC2 shows it.
@@ -82,7 +83,7 @@ func (a *Auditor) readList(ctx context.Context, change cloudtrail.PrefixListChan
 			case err == nil:
 				l.known, l.settled = true, true
 				return l, nil
-			case codeOf(err) != "InvalidPrefixListVersion.NotFound": // which is a read that lags behind
+			case remediation.ErrorCode(err) != "InvalidPrefixListVersion.NotFound": // which is a read that lags behind
 				return unreadable(err)
 			}
 		}
@@ -98,7 +99,7 @@ func (a *Auditor) readList(ctx context.Context, change cloudtrail.PrefixListChan
 // unreadable is the list where a read was answered with an error, or that error
 // where it may pass.
 func unreadable(err error) (list, error) {
-	if isPassing(err) {
+	if remediation.IsTransient(err) {
 		return list{}, err
 	}
 	return list{problem: err.Error()}, nil

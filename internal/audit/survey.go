@@ -142,7 +142,7 @@ func (s *survey) readOthers(ctx context.Context, req policy.Request) (notes []st
 			switch {
 			case err == nil:
 				l = list{known: true, entries: entries}
-			case isPassing(err):
+			case remediation.IsTransient(err):
 				return nil, err
 			default:
 				l.problem = err.Error()

@@ -100,7 +100,8 @@ func unknownRules(c cloudtrail.Change) Finding {
 		Reasons: []string{fmt.Sprintf("the record of %s leaves out which rules it made: the group has to be read", c.EventName)},
 	}
 	if c.Group() == "" {
-		f.Decision = DecisionAlert
+		// A record grows so large by chance only rarely.
+		f.Decision, f.Severity = DecisionAlert, policy.Critical.String()
 		f.Reasons = []string{fmt.Sprintf("the record of %s leaves out its parameters, the group too: look at what this call opened", c.EventName)}
 	}
 	return f

@@ -136,7 +136,7 @@ func (it *item) close(c Closing) {
 // again; people are told at once only where trying again is not likely to help.
 func (it *item) fail(err error, at time.Time) {
 	it.conclude(finding.OutcomeFailed, at)
-	it.err, it.retry, it.loud = err, true, !isTransient(err)
+	it.err, it.retry, it.loud = err, true, !IsTransient(err)
 }
 
 // giveUp settles an item with which no other try could do better.

@@ -166,7 +166,7 @@ func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
 func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 	held, err := g.held(ctx)
 	if err != nil {
-		g.log.WarnContext(ctx, "rules not read", "errorCode", errorCode(err), "error", err.Error())
+		g.log.WarnContext(ctx, "rules not read", "errorCode", ErrorCode(err), "error", err.Error())
 	}
 	var listed, unlisted []secgroup.Rule
 	for _, r := range rules {
@@ -244,7 +244,7 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 	if err != nil {
 		err = fmt.Errorf("looking whether the accepted revoke took effect: %w", err)
 		g.settle(rules, finding.OutcomeFailed, err)
-		g.log.ErrorContext(ctx, "revoke failed", "errorCode", errorCode(err), "error", err.Error(), ruleAttrs(rules))
+		g.log.ErrorContext(ctx, "revoke failed", "errorCode", ErrorCode(err), "error", err.Error(), ruleAttrs(rules))
 		return nil
 	}
 	var left []secgroup.Rule
@@ -294,10 +294,10 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 	switch {
 	case err == nil:
 	case isPermissionNotFound(err) || isGroupNotFound(err):
-		g.log.InfoContext(ctx, "nothing revoked", "errorCode", errorCode(err), attrs)
+		g.log.InfoContext(ctx, "nothing revoked", "errorCode", ErrorCode(err), attrs)
 		return nil, err
 	default:
-		g.log.ErrorContext(ctx, "revoke failed", "errorCode", errorCode(err), "error", err.Error(), attrs)
+		g.log.ErrorContext(ctx, "revoke failed", "errorCode", ErrorCode(err), "error", err.Error(), attrs)
 		return nil, err
 	}
 	asked := make(map[secgroup.Permission]secgroup.Rule, len(rules))

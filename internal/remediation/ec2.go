@@ -136,8 +136,9 @@ func port(p *int32) *int {
 	return &n
 }
 
-// readRule reads a rule of DescribeSecurityGroupRules.
-func readRule(r types.SecurityGroupRule) (secgroup.Rule, error) {
+// ReadRule reads a rule of DescribeSecurityGroupRules. One that cannot be
+// understood is an error: left out, it could make a group look safe.
+func ReadRule(r types.SecurityGroupRule) (secgroup.Rule, error) {
 	f := ruleFields{
 		id: r.SecurityGroupRuleId, groupID: r.GroupId, protocol: r.IpProtocol, egress: r.IsEgress,
 		from: r.FromPort, to: r.ToPort, cidr4: r.CidrIpv4, cidr6: r.CidrIpv6, list: r.PrefixListId, description: r.Description,
@@ -147,7 +148,7 @@ func readRule(r types.SecurityGroupRule) (secgroup.Rule, error) {
 	}
 	out, err := f.rule()
 	out.OwnerID = aws.ToString(r.GroupOwnerId)
-	out.Tags = readTags(r.Tags)
+	out.Tags = ReadTags(r.Tags)
 	return out, err
 }
 
@@ -195,7 +196,8 @@ func readUnknown(p types.IpPermission, d secgroup.Direction) []secgroup.Permissi
 	return out
 }
 
-func readTags(tags []types.Tag) []secgroup.Tag {
+// ReadTags reads the tags of a rule or group.
+func ReadTags(tags []types.Tag) []secgroup.Tag {
 	var out []secgroup.Tag
 	for _, t := range tags {
 		out = append(out, secgroup.Tag{Key: aws.ToString(t.Key), Value: aws.ToString(t.Value)})
@@ -218,7 +220,7 @@ func listRules(ctx context.Context, client RuleReader, groupID string) ([]secgro
 			return nil, fmt.Errorf("reading the rules of %s: %w", groupID, err)
 		}
 		for _, r := range page.SecurityGroupRules {
-			rule, err := readRule(r)
+			rule, err := ReadRule(r)
 			if err != nil {
 				return nil, err
 			}

@@ -11,9 +11,9 @@ import (
 // The EC2 error codes that decide what is done next
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
 
-// errorCode returns EC2's code for an error, or "" for one that is not EC2's
+// ErrorCode returns EC2's code for an error, or "" for one that is not EC2's
 // answer: a broken connection, a deadline.
-func errorCode(err error) string {
+func ErrorCode(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		return api.ErrorCode()
@@ -21,8 +21,8 @@ func errorCode(err error) string {
 	return ""
 }
 
-// errorMessage returns EC2's own words where there are any, else the error's.
-func errorMessage(err error) string {
+// ErrorMessage returns EC2's own words where there are any, else the error's.
+func ErrorMessage(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorMessage() != "" {
 		return api.ErrorMessage()
@@ -34,7 +34,7 @@ func errorMessage(err error) string {
 // call. Which one, where the call had several, EC2 does not say. The second code
 // is what some implementations of the API answer.
 func isPermissionNotFound(err error) bool {
-	switch errorCode(err) {
+	switch ErrorCode(err) {
 	case "InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound":
 		return true
 	default:
@@ -44,7 +44,7 @@ func isPermissionNotFound(err error) bool {
 
 // isGroupNotFound reports that the group is gone, and with it all of its rules.
 func isGroupNotFound(err error) bool {
-	switch errorCode(err) {
+	switch ErrorCode(err) {
 	case "InvalidGroup.NotFound", "InvalidGroupId.NotFound":
 		return true
 	default:
@@ -52,12 +52,12 @@ func isGroupNotFound(err error) bool {
 	}
 }
 
-// isTransient reports that the same call may well succeed later: throttling,
+// IsTransient reports that the same call may well succeed later: throttling,
 // faults of the service, and everything that is no answer at all. The SDK has
 // retried these already by the time they are seen here. Everything else is final:
 // a denial (the role's own policy, or one of the organisation's) first of all.
-func isTransient(err error) bool {
-	code := errorCode(err)
+func IsTransient(err error) bool {
+	code := ErrorCode(err)
 	switch code {
 	case "":
 		return true

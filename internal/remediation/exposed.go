@@ -51,7 +51,7 @@ func (b *batch) expose(ctx context.Context, a *finding.Alert) {
 		found.once.Do(func() {
 			found.list, found.err = readInterfaces(ctx, b.EC2, id)
 			if found.err != nil {
-				b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", errorCode(found.err), "error", found.err.Error())
+				b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", ErrorCode(found.err), "error", found.err.Error())
 			}
 		})
 		if found.err != nil {

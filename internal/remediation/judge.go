@@ -22,7 +22,7 @@ func (w *groupWork) judge(ctx context.Context, c *change, items []*item, with co
 
 // failUnread fails what is open of a change for which something could not be read.
 func (w *groupWork) failUnread(ctx context.Context, c *change, err error) {
-	w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", errorCode(err), "error", err.Error())
+	w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", ErrorCode(err), "error", err.Error())
 	c.failOpen(err, w.Now())
 }
 

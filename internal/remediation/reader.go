@@ -39,7 +39,7 @@ func readGroup(ctx context.Context, client GroupReader, g policy.Group) (policy.
 	found := out.SecurityGroups[0]
 	return policy.Group{
 		ID: aws.ToString(found.GroupId), Name: aws.ToString(found.GroupName), VPCID: aws.ToString(found.VpcId),
-		Tags: readTags(found.Tags), TagsKnown: true,
+		Tags: ReadTags(found.Tags), TagsKnown: true,
 	}, nil
 }
 
@@ -73,7 +73,7 @@ func (l *prefixLists) of(ctx context.Context, rules []secgroup.Rule) (lists map[
 		list, known := l.read[id]
 		if !known {
 			list.entries, list.err = readPrefixList(ctx, l.client, id)
-			if list.err != nil && isTransient(list.err) && !errors.Is(list.err, errBadEntry) {
+			if list.err != nil && IsTransient(list.err) && !errors.Is(list.err, errBadEntry) {
 				return nil, nil, list.err
 			}
 			l.read[id] = list

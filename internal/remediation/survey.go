@@ -44,14 +44,14 @@ func (b *batch) survey(ctx context.Context, changes []*change) {
 		rules, all, err = b.regionsRules(ctx)
 	}
 	if err != nil {
-		b.Logger.WarnContext(ctx, "region not read", "errorCode", errorCode(err), "error", err.Error())
+		b.Logger.WarnContext(ctx, "region not read", "errorCode", ErrorCode(err), "error", err.Error())
 	}
 	for _, c := range changes {
 		var suspects []*item
 		note := ""
 		switch {
 		case err != nil:
-			note = "the region's rules could not be read: " + errorMessage(err)
+			note = "the region's rules could not be read: " + ErrorMessage(err)
 		case all:
 			suspects = b.suspects(c, rules)
 			note = fmt.Sprintf("of the region's %d rules, %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
@@ -116,7 +116,7 @@ func (b *batch) regionsRules(ctx context.Context) (rules []secgroup.Rule, all bo
 		}
 		for _, r := range page.SecurityGroupRules {
 			// A rule that cannot be read is passed over: nothing is called safe here.
-			if rule, err := readRule(r); err == nil {
+			if rule, err := ReadRule(r); err == nil {
 				rules = append(rules, rule)
 			}
 		}

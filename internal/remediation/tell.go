@@ -107,7 +107,7 @@ func (b *batch) result(c *change, it *item) finding.Result {
 	}
 	if it.err != nil {
 		r.Severity = policy.Critical.String()
-		r.ErrorCode, r.ErrorMessage = errorCode(it.err), errorMessage(it.err)
+		r.ErrorCode, r.ErrorMessage = ErrorCode(it.err), ErrorMessage(it.err)
 	}
 	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
 		at := it.at.UTC()
