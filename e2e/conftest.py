@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from cloud import Cloud
-from pipeline import Pipeline
+from pipeline import AUDIT, DETECT, Pipeline
 from stack import Build
 
 REVOKE_TIMES = pytest.StashKey[list]()
@@ -37,12 +37,14 @@ def observing(build):
 
 @pytest.fixture
 def quick_retries(enforcing):
-    """The findings queue hands a failed message out again after two seconds, not after minutes."""
-    sqs, queue = enforcing.cloud.client("sqs"), enforcing.stack.ids["FindingsQueue"]
-    before = enforcing.stack.queue_attribute("FindingsQueue", "VisibilityTimeout")
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": "2"})
+    """The stages' queues hand a failed message out again after two seconds, not after minutes."""
+    sqs = enforcing.cloud.client("sqs")
+    before = {stage.queue: enforcing.stack.queue_attribute(stage.queue, "VisibilityTimeout") for stage in (DETECT, AUDIT)}
+    for queue in before:
+        sqs.set_queue_attributes(QueueUrl=enforcing.stack.ids[queue], Attributes={"VisibilityTimeout": "2"})
     yield
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"VisibilityTimeout": before})
+    for queue, seconds in before.items():
+        sqs.set_queue_attributes(QueueUrl=enforcing.stack.ids[queue], Attributes={"VisibilityTimeout": seconds})
 
 
 @pytest.fixture
@@ -58,7 +60,7 @@ def pytest_runtest_makereport(item, call):
     for mode in ("enforcing", "observing"):
         if report.failed and mode in getattr(item, "funcargs", {}):
             stack = item.funcargs[mode].stack
-            for group in ("DetectLogGroup", "RemediateLogGroup"):
+            for group in ("DetectLogGroup", "RemediateLogGroup", "AuditLogGroup"):
                 report.sections.append((f"{stack.name}: {group}", "\n".join(stack.log_messages(group)[-20:])))
     return report
 
@@ -69,5 +71,5 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_sep("=", "measured")
         terminalreporter.write_line(
             f"event to revoked on ministack and moto: median {statistics.median(times):.0f} ms, "
-            f"fastest {min(times):.0f} ms, slowest {max(times):.0f} ms of {len(times)} (functions warm)"
+            f"fastest {min(times):.0f} ms, slowest {max(times):.0f} ms of {len(times)} (functions warm, no batching window)"
         )

@@ -6,7 +6,7 @@ from recorded ones.
 
 import json
 import uuid
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from cloud import ACCOUNT, REGION
@@ -48,6 +48,40 @@ def modified(request: dict) -> dict:
         {"ModifySecurityGroupRulesResponse": {"return": True, "requestId": str(uuid.uuid4()),
                                               "xmlns": "http://ec2.amazonaws.com/doc/2016-11-15/"}},
     )
+
+
+def prefix_list_modified(request: dict, before: dict) -> dict:
+    """The record of a boto3 modify_managed_prefix_list call that succeeded on a list that was as described before.
+
+    One entry is an object, several are a list; the answer shows the version that the call started from. The record is some
+    seconds old, as CloudTrail's always are: audit would otherwise wait for EC2's reads to catch up.
+    """
+    asked = {"PrefixListId": request["PrefixListId"], "CurrentVersion": request["CurrentVersion"]}
+    for theirs, ours in (("AddEntries", "AddEntry"), ("RemoveEntries", "RemoveEntry")):
+        entries = [each | {"tag": position} for position, each in enumerate(request[theirs], start=1)]
+        if entries:
+            asked[ours] = entries[0] if len(entries) == 1 else entries
+    record = _record(
+        "ModifyManagedPrefixList",
+        {"ModifyManagedPrefixListRequest": asked},
+        {
+            "ModifyManagedPrefixListResponse": {
+                "requestId": str(uuid.uuid4()),
+                "xmlns": "http://ec2.amazonaws.com/doc/2016-11-15/",
+                "prefixList": {
+                    "prefixListId": before["PrefixListId"],
+                    "addressFamily": before["AddressFamily"],
+                    "state": "modify-in-progress",
+                    "maxEntries": before["MaxEntries"],
+                    "version": before["Version"],
+                    "ownerId": ACCOUNT,
+                },
+            }
+        },
+    )
+    at = datetime.now(timezone.utc) - timedelta(seconds=6)
+    record["detail"]["eventTime"] = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return record
 
 
 def failed(record: dict, code: str) -> dict:

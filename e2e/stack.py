@@ -4,7 +4,6 @@ import json
 import platform
 import subprocess
 import sys
-from functools import cached_property
 from pathlib import Path
 
 from cloud import REGION, Cloud
@@ -63,15 +62,14 @@ class Stack:
         resources = cloud.client("cloudformation").describe_stack_resources(StackName=name)["StackResources"]
         self.ids = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources}
 
-    @cached_property
-    def event_pattern(self) -> str:
-        return self.cloud.client("events").describe_rule(Name=self.ids["OpeningsRule"])["EventPattern"]
+    def event_pattern(self, rule: str) -> str:
+        return self.cloud.client("events").describe_rule(Name=self.ids[rule])["EventPattern"]
 
-    @cached_property
-    def mapping_id(self) -> str:
-        mappings = self.cloud.client("lambda").list_event_source_mappings(FunctionName=self.ids["RemediateFunction"])
+    def mapping(self, function: str) -> dict:
+        """The one event source mapping that leads to a function."""
+        mappings = self.cloud.client("lambda").list_event_source_mappings(FunctionName=self.ids[function])
         (mapping,) = mappings["EventSourceMappings"]
-        return mapping["UUID"]
+        return mapping
 
     def queue_arn(self, logical_id: str) -> str:
         return self.queue_attribute(logical_id, "QueueArn")

@@ -11,6 +11,7 @@ from samcli.yamlhelper import yaml_parse
 
 import records
 from cloud import wait_until
+from pipeline import AUDIT, DETECT
 from stack import TEMPLATE
 from test_pipeline import CLOSED, WORLD, assert_closed, outcomes, tcp
 
@@ -56,12 +57,14 @@ def test_an_alert_that_could_not_be_published_comes_back_from_the_dead_letters(e
     wait_until("the dead letters to be gone", lambda: enforcing.stack.messages_in("FindingsDeadLetterQueue") == 0)
 
 
-def test_a_record_that_detect_cannot_read_ends_in_its_dead_letters_with_its_event(enforcing):
+@pytest.mark.parametrize(
+    ("stage", "queue"), [(DETECT, "DetectDeadLetterQueue"), (AUDIT, "AuditDeadLetterQueue")], ids=["detect", "audit"])
+def test_a_record_that_cannot_be_read_ends_in_the_dead_letters_with_its_event(enforcing, stage, queue):
     record = {"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": "torn"}
 
-    enforcing.detect_asynchronously(record)
+    enforcing.invoke_asynchronously(record, stage)
 
-    (letter,) = dead_letters(enforcing, "DetectDeadLetterQueue")
+    (letter,) = dead_letters(enforcing, queue)
     body = json.loads(letter["Body"])
     assert body["requestPayload"] == record
     assert body["requestContext"]["approximateInvokeCount"] == 3, "two retries"
@@ -89,13 +92,14 @@ def test_a_verdict_that_fits_no_message_is_heard_by_its_alarm(enforcing):
     record = records.from_file("ingress-mysql-world.json")
     record["detail"]["userAgent"] = "x" * 900_000
 
-    enforcing.detect(record)
+    enforcing.invoke(record)
 
     wait_until("the line in the log",
                lambda: heard_by("DetectionTooLargeMetric", enforcing.stack.log_messages("DetectLogGroup")))
 
 
-@pytest.mark.parametrize("queue", ["FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue"])
+@pytest.mark.parametrize("queue", ["FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
+                                   "AuditDeadLetterQueue", "ClosingsDeadLetterQueue"])
 def test_every_dead_letter_queue_has_an_alarm_that_reaches_the_alert_topic(enforcing, queue):
     name = enforcing.stack.queue_arn(queue).rsplit(":", 1)[1]
     alarms = enforcing.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
@@ -138,17 +142,12 @@ class RefusingEC2(BaseHTTPRequestHandler):
 @contextmanager
 def ec2_refuses(pipeline):
     """remediate, with an EC2 that lets it do nothing."""
-    function = {"FunctionName": pipeline.stack.ids["RemediateFunction"]}
-    client = pipeline.cloud.client("lambda")
-    before = client.get_function_configuration(**function)["Environment"]
     with ThreadingHTTPServer(("127.0.0.1", 0), RefusingEC2) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        refusing = {"AWS_ENDPOINT_URL_EC2": f"http://127.0.0.1:{server.server_port}"}
-        client.update_function_configuration(**function, Environment={"Variables": before["Variables"] | refusing})
         try:
-            yield
+            with pipeline.configured("RemediateFunction", AWS_ENDPOINT_URL_EC2=f"http://127.0.0.1:{server.server_port}"):
+                yield
         finally:
-            client.update_function_configuration(**function, Environment=before)
             server.shutdown()
 
 

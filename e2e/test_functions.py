@@ -21,6 +21,8 @@ from records import EVENTS, from_file
 RIE = Path(samcli.__file__).parent / "local" / "rapid" / (
     "aws-lambda-rie-arm64" if platform.machine().lower() in ("aarch64", "arm64") else "aws-lambda-rie-x86_64")
 
+SETTINGS = {"MODE": "observe", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts"}
+
 TABLE = dict(re.findall(r"^\| `([\w./-]+\.json)` \| .* \| (revoke|alert|inspect|none) \|$",
                         (EVENTS / "README.md").read_text(), re.MULTILINE))
 
@@ -69,30 +71,50 @@ def test_detect_runs_on_awss_runtime_interface_emulator(build):
 
 def test_remediate_runs_on_awss_runtime_interface_emulator(build):
     poison = {"messageId": "a", "body": "{}", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:::q", "attributes": {}}
-    settings = {"MODE": "observe", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts",
-                "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    settings = SETTINGS | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
     with emulated(build.bootstrap("RemediateFunction"), **settings) as invoke:
         assert invoke({"Records": []}) == {"batchItemFailures": []}
         assert invoke({"Records": [poison]}) == {"batchItemFailures": [{"itemIdentifier": "a"}]}
 
 
-def test_remediate_does_not_start_with_a_mode_that_it_does_not_know(build):
-    done = subprocess.run(
-        [str(build.bootstrap("RemediateFunction"))], timeout=30, capture_output=True, text=True,
-        env={"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", "AWS_REGION": REGION, "AWS_LAMBDA_LOG_FORMAT": "JSON",
-             "MODE": "Enforce!", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts"})
+def test_audit_runs_on_awss_runtime_interface_emulator(build):
+    """With the policy that it is built with, which makes no exceptions: the day is silent and asks nothing of AWS."""
+    poison = {"messageId": "a", "body": "{}", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:::q", "attributes": {}}
+    settings = SETTINGS | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "MAX_REVOKES": "20"}
 
+    with emulated(build.bootstrap("AuditFunction"), **settings) as invoke:
+        assert invoke(from_file("audit/scheduled-day.json")) == {}
+        refused = invoke({"detail": "torn"})
+        assert {"errorType", "errorMessage"} <= set(refused)
+        assert invoke({"Records": [poison]}) == {"batchItemFailures": [{"itemIdentifier": "a"}]}
+        elsewhere = from_file("audit/modify-prefix-list-one-entry-world.json")
+        elsewhere["region"] = elsewhere["detail"]["awsRegion"] = "eu-west-1"
+        assert "region" in invoke(elsewhere)["errorMessage"]
+
+
+@pytest.mark.parametrize(
+    ("function", "wrong"),
+    [("RemediateFunction", {"MODE": "Enforce!"}), ("AuditFunction", {"MODE": "Enforce!"}),
+     ("AuditFunction", {"MAX_REVOKES": "-1"})],
+    ids=["remediate-mode", "audit-mode", "audit-max-revokes"])
+def test_a_function_does_not_start_with_a_setting_that_it_does_not_understand(build, function, wrong):
+    done = subprocess.run(
+        [str(build.bootstrap(function))], timeout=30, capture_output=True, text=True,
+        env=SETTINGS | {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", "AWS_REGION": REGION, "AWS_LAMBDA_LOG_FORMAT": "JSON",
+                        "LAMBDA_TASK_ROOT": str(build.bootstrap(function).parent)} | wrong)
+
+    (name,) = wrong
     assert done.returncode != 0
-    assert "MODE" in done.stdout + done.stderr
+    assert name in done.stdout + done.stderr
 
 
 def test_the_table_of_events_names_every_file():
     assert set(TABLE) == {path.name for path in EVENTS.glob("*.json")}
-    listed = re.findall(r"^\| `(unmatched/[\w-]+\.json)` \|", (EVENTS / "README.md").read_text(), re.MULTILINE)
-    assert set(listed) == {f"unmatched/{path.name}" for path in (EVENTS / "unmatched").glob("*.json")}
+    listed = re.findall(r"^\| `((?:unmatched|audit)/[\w-]+\.json)` \|", (EVENTS / "README.md").read_text(), re.MULTILINE)
+    assert set(listed) == {path.relative_to(EVENTS).as_posix() for path in EVENTS.glob("*/*.json")}
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))
 def test_deployed_detect_decides_as_the_table_of_events_says(enforcing, name):
-    assert enforcing.detect(from_file(name))["decision"] == TABLE[name]
+    assert enforcing.invoke(from_file(name))["decision"] == TABLE[name]

@@ -16,16 +16,16 @@ def topic_arn(cloud):
 @pytest.fixture(scope="module")
 def stack(build, key_arn, topic_arn):
     return build.deploy("parameters", AlertTopicArn=topic_arn, AlertEmail="security@example.com", KmsKeyArn=key_arn,
-                        LogRetentionDays="14")
+                        LogRetentionDays="14", MaxRevokes="5")
 
 
 def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud, topic_arn):
-    function = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids["RemediateFunction"])
     alarms = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="parameters-")["MetricAlarms"]
 
     assert "AlertTopic" not in stack.ids
-    assert function["Environment"]["Variables"] == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn}
-    assert len(alarms) == 10
+    assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn}
+    assert variables_of(stack, "AuditFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5"}
+    assert len(alarms) == 15
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
 
@@ -37,13 +37,14 @@ def test_the_address_is_subscribed_to_the_topic(stack, cloud, topic_arn):
 
 
 @pytest.mark.parametrize(
-    "queue", ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue"])
+    "queue", ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
+              "ClosingsQueue", "ClosingsDeadLetterQueue", "AuditDeadLetterQueue"])
 def test_the_key_encrypts_every_queue(stack, queue, key_arn):
     assert stack.queue_attribute(queue, "KmsMasterKeyId") == key_arn
 
 
 @pytest.mark.parametrize(
-    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"])])
+    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"]), ("AuditRole", ["sqs", "sns"])])
 def test_the_roles_may_use_the_key_through_queues_and_topic_only(stack, cloud, role, services, key_arn):
     iam, name = cloud.client("iam"), stack.ids[role]
     policies = [iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
@@ -59,14 +60,14 @@ def test_the_roles_may_use_the_key_through_queues_and_topic_only(stack, cloud, r
     assert direct["EvaluationResults"][0]["EvalDecision"] == "implicitDeny"
 
 
-@pytest.mark.parametrize("group", ["DetectLogGroup", "RemediateLogGroup"])
+@pytest.mark.parametrize("group", ["DetectLogGroup", "RemediateLogGroup", "AuditLogGroup"])
 def test_logs_are_kept_as_long_as_asked(stack, cloud, group):
     (found,) = cloud.client("logs").describe_log_groups(logGroupNamePrefix=stack.ids[group])["logGroups"]
 
     assert found["retentionInDays"] == 14
 
 
-@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction"])
+@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction", "AuditFunction"])
 def test_the_functions_log_json_into_their_own_group(stack, cloud, function):
     logging = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["LoggingConfig"]
 
@@ -75,3 +76,20 @@ def test_the_functions_log_json_into_their_own_group(stack, cloud, function):
 
 def test_without_a_key_sqs_encrypts_with_its_own(observing):
     assert observing.stack.queue_attribute("FindingsQueue", "SqsManagedSseEnabled") == "true"
+
+
+@pytest.mark.parametrize(("function", "queue"), [("RemediateFunction", "FindingsQueue"), ("AuditFunction", "ClosingsQueue")])
+def test_a_message_in_hand_is_not_handed_out_again_while_its_function_runs(stack, cloud, function, queue):
+    """Lambda asks for six times the function's timeout."""
+    timeout = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["Timeout"]
+    mapping = stack.mapping(function)
+
+    assert mapping["EventSourceArn"] == stack.queue_arn(queue)
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["BatchSize"] <= 10 or mapping["MaximumBatchingWindowInSeconds"] >= 1, "Lambda refuses it otherwise"
+    assert int(stack.queue_attribute(queue, "VisibilityTimeout")) >= 6 * timeout
+
+
+def variables_of(stack, function: str) -> dict[str, str]:
+    client = stack.cloud.client("lambda")
+    return client.get_function_configuration(FunctionName=stack.ids[function])["Environment"]["Variables"]

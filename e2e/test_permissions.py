@@ -12,15 +12,36 @@ OPENING = [
     "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
     "ec2:CreateSecurityGroup",
     "ec2:CreateTags",
+    "ec2:ModifyManagedPrefixList",
+    "ec2:RestoreManagedPrefixListVersion",
     "iam:PassRole",
 ]
 CLOSING = ["ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress"]
-READING = [
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSecurityGroupRules",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:GetManagedPrefixListEntries",
-]
+READING = {
+    "RemediateRole": [
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:GetManagedPrefixListEntries",
+    ],
+    "AuditRole": [
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSecurityGroupRules",
+        "ec2:DescribeManagedPrefixLists",
+        "ec2:GetManagedPrefixListEntries",
+    ],
+}
+LOGGING = ["logs:CreateLogStream", "logs:PutLogEvents"]
+TAKING = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+OTHERS = {
+    "DetectRole": [*LOGGING, "sqs:SendMessage"],
+    "RemediateRole": [*LOGGING, *TAKING, "sns:Publish"],
+    "AuditRole": [*LOGGING, *TAKING, "sqs:SendMessage", "sns:Publish"],
+}
+CLOSERS = pytest.mark.parametrize("role", ["RemediateRole", "AuditRole"])
+QUEUES = ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
+          "ClosingsQueue", "ClosingsDeadLetterQueue", "AuditDeadLetterQueue"]
+DENIED = {"AccessDenied", "AccessDeniedException"}
 GROUP_ARN = "arn:aws:ec2:us-east-1:123456789012:security-group/sg-0123456789abcdef0"
 
 
@@ -33,7 +54,24 @@ def decisions(pipeline, role: str, actions: list[str], resource: str) -> dict[st
     return {each["EvalActionName"]: each["EvalDecision"] for each in answer["EvaluationResults"]}
 
 
-@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole"])
+@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "AuditRole"])
+@pytest.mark.parametrize("mode", ["enforcing", "observing"])
+def test_a_role_is_granted_exactly_what_its_function_calls(request, mode, role):
+    pipeline = request.getfixturevalue(mode)
+    iam, name = pipeline.cloud.client("iam"), pipeline.stack.ids[role]
+    statements = [each for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
+                  for each in iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]]
+    closing = CLOSING if mode == "enforcing" and role != "DetectRole" else []
+
+    granted = [action for each in statements
+               for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])]
+
+    assert sorted(granted) == sorted(OTHERS[role] + READING.get(role, []) + closing)
+    assert {each["Effect"] for each in statements} == {"Allow"}
+    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
+
+
+@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "AuditRole"])
 @pytest.mark.parametrize("mode", ["enforcing", "observing"])
 def test_no_role_can_open_anything_in_any_mode(request, mode, role):
     pipeline = request.getfixturevalue(mode)
@@ -42,31 +80,36 @@ def test_no_role_can_open_anything_in_any_mode(request, mode, role):
         assert set(decisions(pipeline, role, OPENING, resource).values()) == {"implicitDeny"}
 
 
-def test_remediate_may_close_only_while_enforcing(enforcing, observing):
-    assert set(decisions(enforcing, "RemediateRole", CLOSING, GROUP_ARN).values()) == {"allowed"}
-    assert set(decisions(observing, "RemediateRole", CLOSING, GROUP_ARN).values()) == {"implicitDeny"}
+@CLOSERS
+def test_a_role_may_close_only_while_enforcing(enforcing, observing, role):
+    assert set(decisions(enforcing, role, CLOSING, GROUP_ARN).values()) == {"allowed"}
+    assert set(decisions(observing, role, CLOSING, GROUP_ARN).values()) == {"implicitDeny"}
 
 
-def test_remediate_may_close_only_in_its_own_account_and_region(enforcing):
+@CLOSERS
+def test_a_role_may_close_only_in_its_own_account_and_region(enforcing, role):
     for arn in (GROUP_ARN.replace("us-east-1", "eu-west-1"), GROUP_ARN.replace("123456789012", "111122223333")):
-        assert set(decisions(enforcing, "RemediateRole", CLOSING, arn).values()) == {"implicitDeny"}
+        assert set(decisions(enforcing, role, CLOSING, arn).values()) == {"implicitDeny"}
 
 
-def test_remediate_may_read_what_it_judges(observing):
-    assert set(decisions(observing, "RemediateRole", READING, "*").values()) == {"allowed"}
+@CLOSERS
+def test_a_role_may_read_what_its_function_judges(observing, role):
+    assert set(decisions(observing, role, READING[role], "*").values()) == {"allowed"}
 
 
 def test_detect_may_do_nothing_in_ec2(enforcing):
-    answers = decisions(enforcing, "DetectRole", READING + CLOSING, GROUP_ARN)
+    everything = {*READING["RemediateRole"], *READING["AuditRole"], *CLOSING}
+    answers = decisions(enforcing, "DetectRole", sorted(everything), GROUP_ARN)
     assert set(answers.values()) == {"implicitDeny"}
 
 
-def test_a_real_authorize_with_the_keys_of_remediate_is_refused(enforcing):
+@CLOSERS
+def test_a_real_authorize_with_the_keys_of_a_role_that_closes_is_refused(enforcing, role):
     """On ministack's own EC2, which asks IAM; moto's does not."""
     ec2 = enforcing.cloud.client(
-        "ec2", enforcing.stack.credentials_of("RemediateRole"), endpoint=enforcing.cloud.endpoint)
+        "ec2", enforcing.stack.credentials_of(role), endpoint=enforcing.cloud.endpoint)
     owner = enforcing.cloud.client("ec2", endpoint=enforcing.cloud.endpoint)
-    group = owner.create_security_group(GroupName="refused", Description="e2e")["GroupId"]
+    group = owner.create_security_group(GroupName=f"refused-{role}", Description="e2e")["GroupId"]
 
     with pytest.raises(ClientError) as refused:
         ec2.authorize_security_group_ingress(
@@ -76,33 +119,48 @@ def test_a_real_authorize_with_the_keys_of_remediate_is_refused(enforcing):
     ec2.describe_security_groups(GroupIds=[group])  # the keys are good; it is the right that is missing
 
 
-def test_nobody_but_detect_can_put_a_finding_on_the_queue(enforcing):
-    queue = enforcing.stack.ids["FindingsQueue"]
-    for who in (None, enforcing.stack.credentials_of("RemediateRole")):
-        with pytest.raises(ClientError) as refused:
-            enforcing.cloud.client("sqs", who).send_message(QueueUrl=queue, MessageBody="forged")
-        assert refused.value.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}
-
-
 @pytest.mark.parametrize(
-    "queue", ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue"])
+    ("queue", "role"),
+    [("FindingsQueue", None), ("FindingsQueue", "RemediateRole"), ("FindingsQueue", "AuditRole"),
+     ("ClosingsQueue", None), ("ClosingsQueue", "RemediateRole"), ("ClosingsQueue", "DetectRole")])
+def test_nobody_but_the_function_in_front_of_a_queue_can_put_a_verdict_on_it(enforcing, queue, role):
+    keys = enforcing.stack.credentials_of(role) if role else None
+
+    with pytest.raises(ClientError) as refused:
+        enforcing.cloud.client("sqs", keys).send_message(QueueUrl=enforcing.stack.ids[queue], MessageBody="forged")
+
+    assert refused.value.response["Error"]["Code"] in DENIED
+
+
+@pytest.mark.parametrize("queue", QUEUES)
 def test_a_queue_refuses_what_is_not_encrypted_in_transit(enforcing, queue):
-    sqs = enforcing.cloud.client("sqs", enforcing.stack.credentials_of("DetectRole"))
+    """Even the account's root, whom nothing else keeps from reading attributes."""
+    asked = {"QueueUrl": enforcing.stack.ids[queue], "AttributeNames": ["QueueArn"]}
+    sqs = enforcing.cloud.client("sqs")
+    sqs.get_queue_attributes(**asked)
     # ministack takes the scheme from this header, as behind a proxy.
     sqs.meta.events.register(
         "before-sign.sqs.*", lambda request, **_: request.headers.add_header("X-Forwarded-Proto", "http"))
 
     with pytest.raises(ClientError) as refused:
-        sqs.send_message(QueueUrl=enforcing.stack.ids[queue], MessageBody="{}")
+        sqs.get_queue_attributes(**asked)
 
-    assert refused.value.response["Error"]["Code"] in {"AccessDenied", "AccessDeniedException"}
+    assert refused.value.response["Error"]["Code"] in DENIED
 
 
-def test_only_the_rule_may_send_to_its_dead_letters(enforcing):
-    policy = json.loads(enforcing.stack.queue_attribute("EventDeadLetterQueue", "Policy"))
+@pytest.mark.parametrize(
+    ("queue", "senders"),
+    [("EventDeadLetterQueue", ["OpeningsRule"]), ("AuditDeadLetterQueue", ["PrefixListRule", "AuditSchedule"])])
+def test_only_its_rules_may_send_to_a_dead_letter_queue(enforcing, queue, senders):
+    policy = json.loads(enforcing.stack.queue_attribute(queue, "Policy"))
     (allowed,) = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
-    rule = enforcing.cloud.client("events").describe_rule(Name=enforcing.stack.ids["OpeningsRule"])["Arn"]
+    events = enforcing.cloud.client("events")
+    rules = [events.describe_rule(Name=enforcing.stack.ids[sender])["Arn"] for sender in senders]
+    (operator,) = allowed["Condition"]
+    (key,) = allowed["Condition"][operator]
+    arns = allowed["Condition"][operator][key]
 
     assert allowed["Principal"] == {"Service": "events.amazonaws.com"}
     assert allowed["Action"] == "sqs:SendMessage"
-    assert allowed["Condition"] == {"ArnEquals": {"aws:SourceArn": rule}}
+    assert (operator, key) == ("ArnEquals", "aws:SourceArn")
+    assert (arns if isinstance(arns, list) else [arns]) == rules

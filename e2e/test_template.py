@@ -1,4 +1,4 @@
-"""The template's pattern and filter, judged by event-ruler: the matcher that AWS runs in EventBridge, in the open."""
+"""The template's patterns and filters, judged by event-ruler: the matcher that AWS runs in EventBridge, in the open."""
 
 import json
 import shutil
@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 from samcli.yamlhelper import yaml_parse
 
+import records
+from pipeline import AUDIT, DETECT
 from records import EVENTS
 from stack import ROOT, TEMPLATE
+
+STAGES = pytest.mark.parametrize("stage", [DETECT, AUDIT], ids=["detect", "audit"])
 
 RULER = Path(__file__).resolve().parent / "ruler"
 JARS = ROOT / "build" / "event-ruler"
@@ -22,13 +26,19 @@ def resources():
 
 @pytest.fixture(scope="module")
 def pattern(resources):
-    return resources["OpeningsRule"]["Properties"]["EventPattern"]
+    """pattern(stage): of the rule that wakes the stage's function."""
+    return lambda stage: resources[stage.rule]["Properties"]["EventPattern"]
 
 
 @pytest.fixture(scope="module")
 def queue_filter(resources):
-    (only,) = resources["FindingsMapping"]["Properties"]["FilterCriteria"]["Filters"]
-    return json.loads(only["Pattern"])
+    """queue_filter(mapping)"""
+
+    def read(mapping: str) -> dict:
+        (only,) = resources[mapping]["Properties"]["FilterCriteria"]["Filters"]
+        return json.loads(only["Pattern"])
+
+    return read
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +73,37 @@ def every_event() -> dict[str, dict]:
     return {path.relative_to(EVENTS).as_posix(): json.loads(path.read_text()) for path in files}
 
 
+def with_failures(events: dict[str, dict]) -> dict[str, dict]:
+    """The events, and each call as it would be recorded had it failed."""
+    return events | {f"failed {name}": records.failed(event, "Client.UnauthorizedOperation") for name, event in events.items()}
+
+
 def test_the_rule_passes_on_exactly_the_events_that_can_open_a_group(matching, pattern):
-    events = every_event()
+    events = with_failures(every_event())
 
-    assert matching(pattern, events) == {name for name in events if "/" not in name}
-
-
-def test_the_deployed_rule_judges_as_event_ruler_does(matching, pattern, enforcing):
-    events = every_event()
-
-    assert {name for name, event in events.items() if enforcing.matches(event)} == matching(pattern, events)
+    assert matching(pattern(DETECT), events) == {name for name in every_event() if "/" not in name}
 
 
-def test_the_rule_ignores_other_sources_and_services(matching, pattern):
-    event = every_event()["ingress-mysql-world.json"]
+def test_the_rule_for_audit_passes_on_exactly_the_edits_of_prefix_lists(matching, pattern):
+    events = with_failures(every_event())
+
+    assert matching(pattern(AUDIT), events) == {
+        f"audit/{name}.json" for name in
+        ("modify-prefix-list-one-entry-world", "modify-prefix-list-several-entries", "restore-prefix-list-version")}
+
+
+@STAGES
+def test_the_deployed_rule_judges_as_event_ruler_does(matching, pattern, enforcing, stage):
+    events = with_failures(every_event())
+
+    assert {name for name, event in events.items() if enforcing.matches(event, stage)} == matching(pattern(stage), events)
+
+
+@pytest.mark.parametrize(
+    ("stage", "name"),
+    [(DETECT, "ingress-mysql-world.json"), (AUDIT, "audit/restore-prefix-list-version.json")], ids=["detect", "audit"])
+def test_the_rule_ignores_other_sources_and_services(matching, pattern, stage, name):
+    event = every_event()[name]
     detail = event["detail"]
     others = {
         "another source": event | {"source": "aws.s3"},
@@ -85,10 +112,13 @@ def test_the_rule_ignores_other_sources_and_services(matching, pattern):
         "an empty error code": event | {"detail": detail | {"errorCode": ""}},
     }
 
-    assert matching(pattern, others | {"itself": event}) == {"itself"}
+    assert matching(pattern(stage), others | {"itself": event}) == {"itself"}
 
 
-def test_the_queue_filter_passes_exactly_the_decisions_that_need_work(matching, queue_filter):
+@pytest.mark.parametrize(
+    ("mapping", "function", "work"),
+    [("FindingsMapping", "RemediateFunction", {"revoke", "alert", "inspect"}), ("ClosingsMapping", "AuditFunction", {"revoke"})])
+def test_the_queue_filter_passes_exactly_the_decisions_that_need_work(matching, queue_filter, enforcing, mapping, function, work):
     bodies = {decision: {"responsePayload": {"decision": decision}} for decision in
               ("revoke", "alert", "inspect", "none", "exempt", "Revoke", "", None)}
     bodies |= {
@@ -98,6 +128,12 @@ def test_the_queue_filter_passes_exactly_the_decisions_that_need_work(matching, 
         "a null answer": {"responsePayload": None},
         "a list": {"responsePayload": {"decision": ["none"]}},
     }
-    messages = {str(name): {"messageId": "1", "body": body} for name, body in bodies.items()}
+    bodies["a batch's answer"] = {"responsePayload": {"batchItemFailures": []}}
+    envelope = records.from_file("audit/scheduled-day.json")  # without which TestEventPattern takes nothing
+    messages = {str(name): envelope | {"messageId": "1", "body": body} for name, body in bodies.items()}
 
-    assert matching(queue_filter, messages) == {"revoke", "alert", "inspect"}
+    assert matching(queue_filter(mapping), messages) == work
+    (deployed,) = enforcing.stack.mapping(function)["FilterCriteria"]["Filters"]
+    events = enforcing.cloud.client("events")
+    assert work == {name for name, message in messages.items() if events.test_event_pattern(
+        EventPattern=deployed["Pattern"], Event=json.dumps(message))["Result"]}

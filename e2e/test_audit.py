@@ -1,0 +1,190 @@
+"""Edits of prefix lists through the deployed audit, and its daily run."""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+import records
+from cloud import wait_until
+from pipeline import AUDIT
+from test_failures import dead_letters
+from test_pipeline import CLOSED, WORLD, assert_closed, outcomes
+
+OFFICE = "203.0.113.0/24"
+
+POLICY = """
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: critical, effect: revoke, existing: revoke, ingress: {from: world, ports: [mysql]}}
+"""
+
+
+@pytest.fixture
+def closing_policy(tmp_path):
+    """A policy that closes what exists already."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(POLICY)
+    return str(file)
+
+
+def allow(pipeline, group: str, port: int, prefix_list: str) -> None:
+    pipeline.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
+        {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "PrefixListIds": [{"PrefixListId": prefix_list}]}])
+
+
+@pytest.fixture
+def offices():
+    """offices(pipeline): a prefix list that a database and a web server are open to, and what the group then holds."""
+
+    def make(pipeline):
+        group, prefix_list = pipeline.new_group(), pipeline.new_prefix_list(OFFICE)
+        database, web = f"tcp 3306-3306 {prefix_list}", f"tcp 443-443 {prefix_list}"
+        allow(pipeline, group, 3306, prefix_list)
+        allow(pipeline, group, 443, prefix_list)
+        assert set(pipeline.ingress(group)) == {database, web}
+        return group, prefix_list, database, web
+
+    return make
+
+
+def test_an_edit_that_opens_a_database_is_told_and_nothing_is_closed(enforcing, offices):
+    """The default policy closes what is made, not what exists."""
+    group, prefix_list, database, web = offices(enforcing)
+    record = enforcing.edit_prefix_list(prefix_list, WORLD)
+
+    answer = enforcing.deliver(record, AUDIT)
+
+    assert answer["decision"] == "none", "nothing is left to close"
+    alert = enforcing.alert_for(record)
+    assert (alert["mode"], alert["decision"], outcomes(alert)) == ("enforce", "alert", {"alerted"})
+    assert alert["prefixListId"] == prefix_list
+    assert {entry["cidr"]: entry.get("added", False) for entry in alert["prefixListEntries"]} == {WORLD: True, OFFICE: False}
+    (finding,) = alert["findings"]
+    assert (finding["groupId"], finding["rule"]["prefixListId"], finding["rule"]["fromPort"]) == (group, prefix_list, 3306)
+    assert "existing: revoke" in finding["left"]
+    enforcing.drained(AUDIT)
+    assert set(enforcing.ingress(group)) == {database, web}
+    assert len(enforcing.alerts_about(record)) == 1
+
+
+def test_an_edit_is_closed_by_way_of_the_closings_where_the_policy_says_so(enforcing, offices, closing_policy):
+    group, prefix_list, database, web = offices(enforcing)
+    with enforcing.configured("AuditFunction", POLICY_FILE=closing_policy):
+        record = enforcing.edit_prefix_list(prefix_list, WORLD)
+
+        answer = enforcing.invoke(record, AUDIT)
+
+        assert answer["decision"] == "revoke"
+        assert set(enforcing.ingress(group)) == {database, web}, "the first step only chooses"
+        assert enforcing.alerts_about(record) == []
+        enforcing.hand_over(record, answer, AUDIT)
+        assert_closed(enforcing, group, database)
+        alert = enforcing.alert_for(record)
+        enforcing.drained(AUDIT)
+
+    assert outcomes(alert) <= CLOSED
+    (finding,) = alert["findings"]
+    assert "authorize-security-group-ingress" in finding["undo"]
+    assert prefix_list in finding["undo"]
+    assert set(enforcing.ingress(group)) == {web}
+    assert len(enforcing.alerts_about(record)) == 1
+
+
+def test_an_edit_is_told_and_not_closed_in_observe_mode_whatever_the_policy_says(observing, offices, closing_policy):
+    group, prefix_list, database, web = offices(observing)
+    with observing.configured("AuditFunction", POLICY_FILE=closing_policy):
+        record = observing.edit_prefix_list(prefix_list, WORLD)
+
+        answer = observing.deliver(record, AUDIT)
+
+        assert answer["decision"] == "none"
+        assert outcomes(observing.alert_for(record)) == {"would_revoke"}
+        observing.drained(AUDIT)
+    assert set(observing.ingress(group)) == {database, web}
+
+
+def test_an_edit_that_opens_nothing_is_silent(enforcing, offices):
+    group, prefix_list, database, web = offices(enforcing)
+    record = enforcing.edit_prefix_list(prefix_list, "198.51.100.0/24", removed=(OFFICE,))
+
+    assert enforcing.deliver(record, AUDIT)["decision"] == "none"
+
+    enforcing.drained(AUDIT)
+    assert enforcing.alerts_about(record) == []
+    assert set(enforcing.ingress(group)) == {database, web}
+
+
+@pytest.mark.parametrize("code", ["Client.UnauthorizedOperation", "Client.PrefixListVersionMismatch"])
+def test_an_edit_that_failed_goes_no_further_than_the_rule(enforcing, code):
+    record = records.from_file("audit/modify-prefix-list-one-entry-world.json")
+
+    assert enforcing.deliver(records.failed(record, code), AUDIT) is None
+
+
+def test_a_closing_that_could_not_be_told_comes_back_until_it_is(enforcing, offices, closing_policy, quick_retries):
+    group, prefix_list, database, _ = offices(enforcing)
+    iam, role = enforcing.cloud.client("iam"), enforcing.stack.ids["AuditRole"]
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "sns:Publish", "Resource": "*"}]}
+    with enforcing.configured("AuditFunction", POLICY_FILE=closing_policy):
+        record = enforcing.edit_prefix_list(prefix_list, WORLD)
+        iam.put_role_policy(RoleName=role, PolicyName="broken", PolicyDocument=json.dumps(deny))
+        try:
+            enforcing.deliver(record, AUDIT)
+            assert_closed(enforcing, group, database)
+            assert enforcing.alerts_about(record) == []
+        finally:
+            iam.delete_role_policy(RoleName=role, PolicyName="broken")
+        alert = enforcing.alert_for(record)
+        enforcing.drained(AUDIT)
+
+    (finding,) = alert["findings"]
+    assert (alert["try"] > 1, finding["outcome"], finding["maybeEarlier"]) == (True, "already_closed", True)
+    assert "authorize-security-group-ingress" in finding["undo"], "the message remembers what no read shows any more"
+
+
+def test_a_closing_that_audit_cannot_read_ends_in_the_dead_letters(enforcing, quick_retries):
+    enforcing.send(json.dumps({"responsePayload": {"decision": "revoke", "findings": "poison"}}), AUDIT)
+
+    (letter,) = dead_letters(enforcing, "ClosingsDeadLetterQueue")
+
+    assert json.loads(letter["Body"])["responsePayload"]["findings"] == "poison"
+
+
+def test_the_schedule_wakes_audit_every_day_once_exceptions_have_ended(enforcing):
+    events, rule = enforcing.cloud.client("events"), enforcing.stack.ids["AuditSchedule"]
+    function = enforcing.cloud.client("lambda").get_function_configuration(FunctionName=enforcing.stack.ids["AuditFunction"])
+
+    (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
+
+    deployed = events.describe_rule(Name=rule)
+    assert (deployed["ScheduleExpression"], deployed["State"]) == ("cron(15 0 * * ? *)", "ENABLED")
+    assert target["Arn"] == function["FunctionArn"]
+    assert target["DeadLetterConfig"] == {"Arn": enforcing.stack.queue_arn("AuditDeadLetterQueue")}
+
+
+def test_an_exception_that_runs_out_is_told_by_the_daily_run_with_its_owner(observing, tmp_path):
+    day = records.from_file("audit/scheduled-day.json")
+    now = datetime.fromisoformat(day["time"].replace("Z", "+00:00")).astimezone(timezone.utc)
+    exceptions = "".join(
+        f"  - {{id: {name}, reason: r, owner: {name}@example.com, expires: {(now + timedelta(days=days)).date()},"
+        f" match: {{groups: [sg-0123456789abcdef0]}}}}\n"
+        for name, days in (("ended", -1), ("soon", 7), ("later", 60)))
+    file = tmp_path / "policy.yaml"
+    file.write_text(f"{POLICY}exceptions:\n{exceptions}")
+
+    with observing.configured("AuditFunction", POLICY_FILE=str(file)):
+        observing.invoke(day, AUDIT)
+
+    (alert,) = wait_until("the alert of the day", lambda: observing.alerts_of_event(day["id"]))
+    assert {finding["exception"]["id"]: finding["severity"] for finding in alert["findings"]} == {"ended": "low", "soon": "low"}
+    assert {finding["exception"]["owner"] for finding in alert["findings"]} == {"ended@example.com", "soon@example.com"}
+
+
+def test_a_day_without_exceptions_that_run_out_is_silent(enforcing):
+    day = records.from_file("audit/scheduled-day.json")
+
+    enforcing.invoke(day, AUDIT)
+
+    assert enforcing.alerts_of_event(day["id"]) == []
