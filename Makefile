@@ -93,7 +93,7 @@ fuzz: ## Fuzz every target for FUZZTIME (30s) each
 	  targets=$$($(GO) test -list '^Fuzz' $$package) || exit 1; \
 	  for target in $$(echo "$$targets" | grep '^Fuzz'); do \
 	    found=1; echo "$$package $$target"; \
-	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	    $(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 20x $$package || exit 1; \
 	  done; \
 	done; \
 	if [ $$found = 0 ]; then echo "no fuzz target found" >&2; exit 1; fi
