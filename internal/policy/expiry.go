@@ -43,7 +43,7 @@ func (p *Policy) Expiring(now time.Time, accountID, region string) []Expiry {
 			continue
 		}
 		out = append(out, Expiry{
-			ExceptionRef: ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line},
+			ExceptionRef: *x.ref(),
 			File:         p.file, Covers: x.words(), Ends: x.ends, Ended: ended,
 		})
 	}
