@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -82,12 +83,16 @@ func outcomes(results []finding.Result) map[string]int {
 	return out
 }
 
+// maxFirstTry is how old an event is at most on its first try, nearly always.
+const maxFirstTry = 10 * time.Minute
+
 // result is what an item came to, in the words of an alert.
 func (b *batch) result(c *change, it *item) finding.Result {
 	r := finding.Result{
 		Finding: it.found, Outcome: it.outcome, Left: it.left,
-		Edited:       c.Detection.Event.EventName == "ModifySecurityGroupRules" && !c.whole,
-		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && c.Try > 1,
+		Edited: c.Detection.Event.EventName == "ModifySecurityGroupRules" && !c.whole,
+		// SQS counts a redriven message from one again: an old event may have been tried.
+		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && (c.Try > 1 || c.age(it.at) > maxFirstTry),
 	}
 	r.AccountID, r.Region, r.GroupID = c.account, c.region, cmp.Or(c.group.ID, it.rule.GroupID)
 	if it.rule.Permission.Protocol != "" { // else detect's word stands: the rules were never known
