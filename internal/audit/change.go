@@ -45,7 +45,7 @@ func (a *Auditor) Changed(ctx context.Context, account string, change cloudtrail
 	case change.PrefixListID == "":
 		return done, a.publish(ctx, a.alertOf(change, 0, 0, []finding.Result{unnamed(change)}))
 	}
-	acting, cancel := keepReserve(ctx)
+	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
 	defer cancel()
 	s, err := a.look(acting, account, change, nil)
 	if err != nil {
@@ -79,7 +79,7 @@ func (a *Auditor) Close(ctx context.Context, account string, change cloudtrail.P
 	if err != nil {
 		return err
 	}
-	acting, cancel := keepReserve(ctx)
+	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
 	defer cancel()
 	s, err := a.look(acting, account, change, order.rules)
 	if err != nil {

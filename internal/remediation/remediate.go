@@ -99,7 +99,7 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 		}
 	}
 
-	acting, cancel := keepReserve(ctx)
+	acting, cancel := KeepReserve(ctx, alertReserve)
 	defer cancel()
 	b.closeItems(acting, atOnce)
 	told := make([]bool, len(messages))
@@ -117,13 +117,14 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 	return errs
 }
 
-// keepReserve ends early enough before ctx does for the alerts to go out.
-func keepReserve(ctx context.Context) (context.Context, context.CancelFunc) {
+// KeepReserve returns a context that ends early enough before ctx does for alerts to
+// go out: by reserve, or a quarter of what is left where that is less.
+func KeepReserve(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return context.WithCancel(ctx)
 	}
-	return context.WithDeadline(ctx, deadline.Add(-min(alertReserve, time.Until(deadline)/4)))
+	return context.WithDeadline(ctx, deadline.Add(-min(reserve, time.Until(deadline)/4)))
 }
 
 // closeItems closes the rules of items and settles these with what became of them.
