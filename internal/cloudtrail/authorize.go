@@ -26,12 +26,14 @@ func (d *decoder) authorized(rec record, c *Change, direction secgroup.Direction
 	return ""
 }
 
-// request is the requestParameters of an Authorize call: what the caller typed.
+// request is the requestParameters of an Authorize or Revoke call: what the caller
+// typed.
 type request struct {
 	namesOnly bool // the rules are known from elsewhere: do not read them
 
 	groupID, groupName string
 	rules              []secgroup.Rule
+	ids                []string // of rules that a Revoke call names so
 }
 
 // read reads the request in its nested form (ipPermissions), its flat form (the
@@ -79,6 +81,8 @@ func (q *request) read(r *reader, direction secgroup.Direction) {
 			sourceName = r.text()
 		case "sourceSecurityGroupOwnerId":
 			sourceOwner = r.text()
+		case "securityGroupRuleIds":
+			q.ids = r.ruleIDs()
 		default:
 			return false
 		}
@@ -94,7 +98,7 @@ func (q *request) read(r *reader, direction secgroup.Direction) {
 	}
 	q.rules = flat.appendRules(r, q.rules, direction)
 	if omitted {
-		q.rules = nil // what is left of a request that was too large is not all of it
+		q.rules, q.ids = nil, nil // what is left of a request that was too large is not all of it
 	}
 	for i := range q.rules {
 		q.rules[i].GroupID = q.groupID

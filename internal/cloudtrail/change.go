@@ -24,27 +24,39 @@ const (
 	RulesFromResponse
 )
 
-// Change is what one successful call did to the rules of one group.
-type Change struct {
+// Record is what a CloudTrail record says of a call whatever it was to: which, when,
+// where and by whom.
+type Record struct {
 	EventID   string
 	EventName string
 	EventTime time.Time // whole seconds, UTC
-	// AccountID is the account that the group lives in, 12 digits: where to act.
-	// Calls on security groups reach those of the caller's own account only, so it
-	// is recipientAccountId; where that is absent (EventBridge copies up to 2021)
-	// the envelope's account, else the owner that EC2 states, else the caller's.
+	// AccountID is the account that received the record, 12 digits: where to act.
+	// Calls on security groups and prefix lists reach those of the caller's own
+	// account only, so what was changed lives there; accounts with which it is shared
+	// get no record. It is recipientAccountId; where that is absent (EventBridge
+	// copies up to 2021) the envelope's account, else the owner that EC2's answer
+	// states, else the caller's.
 	AccountID       string
 	Region          string // awsRegion, else the envelope's region
 	Actor           Actor
 	SourceIPAddress string // an address, a service name or "AWS Internal"
 	UserAgent       string
 
-	// Skipped is set where the record opens nothing that sgward judges: the call
-	// failed, only tried (dry run), closed or described something. It says why, and
-	// the fields below are then zero. Those above hold what could be read: nothing
-	// of a skipped record is malformed but its JSON and the fields that tell that it
-	// is to be skipped.
+	// Skipped is set where the record changed nothing of what is asked for: the call
+	// failed, only tried (dry run), or was another one. It says why, and all fields
+	// that tell of the change are then zero. The fields above hold what could be read:
+	// nothing of a skipped record is malformed but its JSON and the fields that tell
+	// that it is to be skipped.
 	Skipped string
+	// Failed is set beside Skipped where the record has an errorCode: EC2 refused the
+	// call, or only tried it.
+	Failed bool
+}
+
+// Change is what one successful call did to the rules of one group. It is Skipped
+// where the call opened nothing that sgward judges.
+type Change struct {
+	Record
 
 	// GroupID is empty where the record names the group by GroupName only, or not
 	// at all.

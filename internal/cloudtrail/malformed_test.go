@@ -101,7 +101,7 @@ func TestMalformedResponseIsNamedByPath(t *testing.T) {
 		{"rule set a list", `{"securityGroupRuleSet":[]}`, "responseElements.securityGroupRuleSet", `want an object with "items", found a list`},
 		{"rule set collapsed", `{"securityGroupRuleSet":{"items":` + good + `}}`, "responseElements.securityGroupRuleSet.items", "collapsed"},
 		{"rule null", answered(`null`), item0, "want an object, found null"},
-		{"rule of the other direction", answered(good, stored("true", mysql, tenNet)), "responseElements.securityGroupRuleSet.items[1].isEgress", "contradicts eventName, which makes ingress rules"},
+		{"rule of the other direction", answered(good, stored("true", mysql, tenNet)), "responseElements.securityGroupRuleSet.items[1].isEgress", "contradicts eventName, which is of ingress rules"},
 		{"direction a string", answered(stored(`"false"`, mysql, tenNet)), item0 + ".isEgress", "want true or false, found a string"},
 		{"no peer", answered(stored("false", mysql, `"x":1`)), item0, "found none"},
 		{"empty group", answered(stored("false", mysql, `"referencedGroupInfo":{}`)), item0, "found none"},

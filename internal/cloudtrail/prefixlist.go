@@ -3,7 +3,6 @@ package cloudtrail
 import (
 	"net/netip"
 	"strconv"
-	"time"
 )
 
 // The calls that change what a managed prefix list holds, and so what the rules
@@ -14,30 +13,18 @@ const (
 )
 
 // PrefixListChange is what one successful call did to the entries of a managed
-// prefix list. The zero value names no list.
+// prefix list. It is Skipped where the call changed none: it renamed or resized the
+// list, say. The zero value names no list.
 type PrefixListChange struct {
-	EventID   string
-	EventName string
-	EventTime time.Time // whole seconds, UTC
-	// AccountID is the account that received the record, 12 digits: the list's
-	// owner. Accounts with which a list is shared get no record.
-	AccountID       string
-	Region          string // awsRegion, else the envelope's region
-	Actor           Actor
-	SourceIPAddress string // an address, a service name or "AWS Internal"
-	UserAgent       string
-
-	// Skipped is set where the record changed no entries: the call failed, only
-	// tried (dry run), renamed or resized the list, or was another one. It says why,
-	// and the fields below are then zero; those above hold what could be read.
-	Skipped string
+	Record
 
 	// PrefixListID is pl-..., empty where the record leaves the parameters out and
 	// its answer does not tell either.
 	PrefixListID string
 	// Added and Removed are the entries as asked for, masked, in the order of the
 	// request. A call that only gives an entry another description adds it. Both are
-	// empty for RestoreManagedPrefixListVersion.
+	// empty for RestoreManagedPrefixListVersion, and may lack entries where Omitted is
+	// set.
 	Added, Removed []netip.Prefix
 	// FromVersion is the version that the call started from; it makes the next one.
 	// 0 where the record does not tell.
@@ -45,8 +32,11 @@ type PrefixListChange struct {
 	// RestoredVersion is the version whose entries the call put back, 0 for
 	// ModifyManagedPrefixList or where the record does not tell.
 	RestoredVersion int64
-	// Omitted is set where the record leaves the parameters out (they had more than
-	// 100 KB), so that only EC2 knows what was changed.
+	// Omitted is set where the record does not tell all that was asked for, so that
+	// only EC2 knows what was changed: it leaves the parameters out (they had more than
+	// 100 KB), or has members that are not known, which may be entries in another
+	// spelling or what has them come from elsewhere
+	// (IpamPrefixListResolverSyncEnabled).
 	Omitted bool
 }
 
@@ -61,49 +51,27 @@ func ParsePrefixListEvent(event []byte) (PrefixListChange, error) {
 	var rec record
 	d, skipped, err := openEvent(event, &rec)
 	if err != nil || skipped.Skipped != "" {
-		return skippedList(skipped), err
+		return PrefixListChange{Record: skipped}, err
 	}
-	name, why := d.judged(rec, modifyPrefixList, restorePrefixList)
-	if d.err == nil && why != "" {
-		return skippedList(d.skip(rec, why)), nil
+	head, caller := d.head(rec, modifyPrefixList, restorePrefixList)
+	c := PrefixListChange{Record: head}
+	if c.Skipped != "" {
+		return c, nil
 	}
-	c := PrefixListChange{
-		EventName: name, EventID: d.must(rec.eventID, "eventID"), EventTime: d.time(rec.eventTime),
-		Region:          d.text(rec.awsRegion, "awsRegion"),
-		SourceIPAddress: d.text(rec.sourceIPAddress, "sourceIPAddress"),
-		UserAgent:       d.text(rec.userAgent, "userAgent"),
-	}
-	if c.Region == "" {
-		c.Region = d.region
-	}
-	if c.Region == "" {
-		d.fail("awsRegion", "is missing")
-	}
-	id := d.identity(rec.userIdentity)
-	c.Actor = id.Actor
 	d.listRequest(rec, &c)
-	c.AccountID = d.accountOf(rec, Change{}, id)
-	if d.err != nil {
-		d.err.EventID = bestEffort(rec.eventID)
-		return PrefixListChange{}, d.err
+	if err := d.finish(rec, &c.Record, "", caller); err != nil {
+		return PrefixListChange{}, err
 	}
-	if name == modifyPrefixList && !c.Omitted && len(c.Added)+len(c.Removed) == 0 {
-		return skippedList(d.skip(rec, "no entries were changed")), nil
+	if c.EventName == modifyPrefixList && !c.Omitted && len(c.Added)+len(c.Removed) == 0 {
+		return PrefixListChange{Record: d.skip(rec, "no entries were changed")}, nil
 	}
 	return c, nil
-}
-
-func skippedList(c Change) PrefixListChange {
-	return PrefixListChange{
-		EventID: c.EventID, EventName: c.EventName, EventTime: c.EventTime, AccountID: c.AccountID, Region: c.Region,
-		Actor: c.Actor, SourceIPAddress: c.SourceIPAddress, UserAgent: c.UserAgent, Skipped: c.Skipped,
-	}
 }
 
 // listRequest reads what was asked for. Like all records that are made from the XML
 // of a call, these have the name of the request around its members.
 func (d *decoder) listRequest(rec record, c *PrefixListChange) {
-	found := false
+	found, leftOut := false, rec.request == nil // as left out as can be
 	wrapper := c.EventName + "Request"
 	d.value(rec.request, "requestParameters", func(r *reader) {
 		r.object(func(key []byte) bool {
@@ -113,23 +81,21 @@ func (d *decoder) listRequest(rec record, c *PrefixListChange) {
 					c.readRequest(r)
 				}
 			case "omitted":
-				c.Omitted, _ = r.boolean()
+				leftOut, _ = r.boolean()
 			default:
 				return false
 			}
 			return true
 		})
-		if !found && !c.Omitted {
+		if !found && !leftOut {
 			r.failAt(wrapper, "is missing")
 		}
 	})
-	if rec.request == nil { // as left out as can be
-		c.Omitted = true
-	}
+	c.Omitted = c.Omitted || leftOut
 	if c.PrefixListID != "" || d.err != nil {
 		return
 	}
-	if !c.Omitted {
+	if !leftOut {
 		d.fail("requestParameters."+wrapper+".PrefixListId", "is missing")
 		return
 	}
@@ -156,7 +122,10 @@ func (c *PrefixListChange) readRequest(r *reader) {
 			c.FromVersion = r.version()
 		case "PreviousVersion":
 			c.RestoredVersion = r.version()
+		case "PrefixListName", "MaxEntries", "DryRun", "xmlns":
+			return false // says nothing of entries
 		default:
+			c.Omitted = true
 			return false
 		}
 		return true

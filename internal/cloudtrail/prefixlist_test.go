@@ -37,9 +37,11 @@ func TestPrefixListEventTellsWhatWasAskedFor(t *testing.T) {
 		`{"PrefixListId":"`+listID+`","CurrentVersion":3,"AddEntry":{"Cidr":"0.0.0.0/0","Description":"all","tag":1},"RemoveEntry":{"Cidr":"10.1.2.3/8","tag":1}}`)))
 	require.NoError(t, err)
 	assert.Equal(t, cloudtrail.PrefixListChange{
-		EventID: eventID, EventName: "ModifyManagedPrefixList", EventTime: time.Date(2026, 11, 3, 9, 15, 42, 0, time.UTC),
-		AccountID: account, Region: region, Actor: cloudtrail.Actor{Type: "IAMUser", ARN: aliceARN},
-		SourceIPAddress: "198.51.100.7", UserAgent: userAgent,
+		Record: cloudtrail.Record{
+			EventID: eventID, EventName: "ModifyManagedPrefixList", EventTime: time.Date(2026, 11, 3, 9, 15, 42, 0, time.UTC),
+			AccountID: account, Region: region, Actor: cloudtrail.Actor{Type: "IAMUser", ARN: aliceARN},
+			SourceIPAddress: "198.51.100.7", UserAgent: userAgent,
+		},
 		PrefixListID: listID, Added: prefixes("0.0.0.0/0"), Removed: prefixes("10.0.0.0/8"), FromVersion: 3,
 	}, c)
 }
@@ -87,19 +89,41 @@ func TestPrefixListEventWithoutParametersTakesTheListFromTheAnswer(t *testing.T)
 	assert.Empty(t, c.PrefixListID, "and where that is left out too, nothing names it")
 }
 
+func TestPrefixListRequestWithMembersNobodyKnowsIsNotTakenForOneWithoutEntries(t *testing.T) {
+	for name, members := range map[string]string{
+		"entries by another name": `"AddEntries":[{"Cidr":"0.0.0.0/0"}]`,
+		"in another case":         `"addEntry":{"Cidr":"0.0.0.0/0"}`,
+		"numbered":                `"AddEntry.1.Cidr":"0.0.0.0/0"`,
+		"beside a new name":       `"PrefixListName":"new","AddPrefixListEntry":{"Cidr":"0.0.0.0/0"}`,
+		"synchronised by IPAM":    `"IpamPrefixListResolverSyncEnabled":true`,
+		"beside entries":          `"RemoveEntry":{"Cidr":"10.0.0.0/8"},"AddEntries":[{"Cidr":"0.0.0.0/0"}]`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := cloudtrail.ParsePrefixListEvent(delivered(t, editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","CurrentVersion":4,`+members+`}`)))
+			require.NoError(t, err)
+			assert.Empty(t, c.Skipped)
+			assert.True(t, c.Omitted, "what was added is only EC2's to tell")
+			assert.Equal(t, listID, c.PrefixListID)
+			assert.Equal(t, int64(4), c.FromVersion)
+		})
+	}
+}
+
 func TestPrefixListEventsThatChangeNoEntriesAreSkipped(t *testing.T) {
 	entry := `{"PrefixListId":"` + listID + `","CurrentVersion":1,"AddEntry":{"Cidr":"0.0.0.0/0"}}`
 	for name, c := range map[string]struct {
 		event fields
 		why   string
 	}{
-		"renamed":      {editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","PrefixListName":"new"}`), "no entries were changed"},
-		"resized":      {editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","MaxEntries":50}`), "no entries were changed"},
-		"empty lists":  {editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","AddEntry":{},"RemoveEntry":[]}`), "no entries were changed"},
-		"denied":       {editedList("ModifyManagedPrefixList", entry).with("errorCode", `"Client.UnauthorizedOperation"`), "the call failed: Client.UnauthorizedOperation"},
-		"dry run":      {editedList("ModifyManagedPrefixList", entry).with("errorCode", `"Client.DryRunOperation"`), "the call failed: Client.DryRunOperation"},
-		"another call": {editedList("CreateManagedPrefixList", entry), "the call is CreateManagedPrefixList, which is not judged"},
-		"an opening":   {successful("AuthorizeSecurityGroupIngress", `{}`, `{}`), "the call is AuthorizeSecurityGroupIngress, which is not judged"},
+		"renamed":          {editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","PrefixListName":"new"}`), "no entries were changed"},
+		"resized":          {editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","MaxEntries":50}`), "no entries were changed"},
+		"no change at all": {editedList("ModifyManagedPrefixList", `{"xmlns":"http://ec2.amazonaws.com/doc/2016-11-15/","PrefixListId":"`+listID+`","CurrentVersion":1,"DryRun":false}`), "no entries were changed"},
+		"only the id":      {editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`"}`), "no entries were changed"},
+		"empty lists":      {editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","AddEntry":{},"RemoveEntry":[]}`), "no entries were changed"},
+		"denied":           {editedList("ModifyManagedPrefixList", entry).with("errorCode", `"Client.UnauthorizedOperation"`), "the call failed: Client.UnauthorizedOperation"},
+		"dry run":          {editedList("ModifyManagedPrefixList", entry).with("errorCode", `"Client.DryRunOperation"`), "the call failed: Client.DryRunOperation"},
+		"another call":     {editedList("CreateManagedPrefixList", entry), "the call is CreateManagedPrefixList, which is not judged"},
+		"an opening":       {successful("AuthorizeSecurityGroupIngress", `{}`, `{}`), "the call is AuthorizeSecurityGroupIngress, which is not judged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := cloudtrail.ParsePrefixListEvent(delivered(t, c.event))
@@ -123,6 +147,7 @@ func TestMalformedPrefixListEventsNameTheField(t *testing.T) {
 		"no detail":         {[]byte(`{"detail-type":"AWS API Call via CloudTrail"}`), "detail"},
 		"no request":        {delivered(t, editedList("ModifyManagedPrefixList", `{}`).with("requestParameters", `{"prefixListId":"`+listID+`"}`)), request},
 		"no list":           {of(`{"AddEntry":{"Cidr":"0.0.0.0/0"}}`), request + ".PrefixListId"},
+		"list unknown name": {of(`{"prefixListId":"` + listID + `","AddEntry":{"Cidr":"0.0.0.0/0"}}`), request + ".PrefixListId"},
 		"list a number":     {of(`{"PrefixListId":1}`), request + ".PrefixListId"},
 		"entries as text":   {of(`{"PrefixListId":"` + listID + `","AddEntry":"0.0.0.0/0"}`), request + ".AddEntry"},
 		"entry as text":     {of(`{"PrefixListId":"` + listID + `","AddEntry":["0.0.0.0/0"]}`), request + ".AddEntry[0]"},

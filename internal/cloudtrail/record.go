@@ -1,6 +1,7 @@
 package cloudtrail
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -78,15 +79,15 @@ func ParseEvent(event []byte) (Change, error) {
 	var rec record
 	d, skipped, err := openEvent(event, &rec)
 	if err != nil || skipped.Skipped != "" {
-		return skipped, err
+		return Change{Record: skipped}, err
 	}
 	return d.change(rec)
 }
 
-// openEvent takes the record out of an EventBridge event. The Change is Skipped
+// openEvent takes the record out of an EventBridge event. The Record is Skipped
 // where there is none to read, and otherwise empty. The error is always a
 // *MalformedError.
-func openEvent(event []byte, rec *record) (decoder, Change, error) {
+func openEvent(event []byte, rec *record) (decoder, Record, error) {
 	var (
 		r                           = reader{data: event}
 		d                           = decoder{prefix: "detail"}
@@ -116,12 +117,12 @@ func openEvent(event []byte, rec *record) (decoder, Change, error) {
 	})
 	r.end()
 	if r.failed {
-		return decoder{}, Change{}, malformed(&r, "event", *rec)
+		return decoder{}, Record{}, malformed(&r, "event", *rec)
 	}
 	envelope := decoder{}
 	kind := envelope.text(detailType, "detail-type")
 	if envelope.err == nil && kind != "" && kind != apiCallDetailType {
-		return decoder{}, Change{
+		return decoder{}, Record{
 			AccountID: bestEffort(account), Region: bestEffort(region),
 			Skipped: "the event is of detail-type " + quote(kind) + ", not " + quote(apiCallDetailType),
 		}, nil
@@ -133,7 +134,7 @@ func openEvent(event []byte, rec *record) (decoder, Change, error) {
 	case !found:
 		envelope.fail("detail", "is missing: want an EventBridge event around the CloudTrail record")
 	case kind == "":
-		return decoder{}, Change{
+		return decoder{}, Record{
 			AccountID: bestEffort(account), Region: bestEffort(region),
 			Skipped: "the event has no detail-type, so it is not known to be a CloudTrail record",
 		}, nil
@@ -143,23 +144,31 @@ func openEvent(event []byte, rec *record) (decoder, Change, error) {
 	}
 	if envelope.err != nil {
 		envelope.err.EventID = bestEffort(rec.eventID)
-		return decoder{}, Change{}, envelope.err
+		return decoder{}, Record{}, envelope.err
 	}
-	return d, Change{}, nil
+	return d, Record{}, nil
 }
 
 // ParseRecord reads a bare CloudTrail record, as log files hold it and as the
 // detail of an EventBridge event is. A record of a call that is not judged, or that
 // failed, gives a Change with Skipped. The error is always a *MalformedError.
 func ParseRecord(data []byte) (Change, error) {
-	r := reader{data: data}
 	var rec record
+	if err := openRecord(data, &rec); err != nil {
+		return Change{}, err
+	}
+	return (&decoder{}).change(rec)
+}
+
+// openRecord takes a bare record apart. The error is always a *MalformedError.
+func openRecord(data []byte, rec *record) error {
+	r := reader{data: data}
 	rec.read(&r)
 	r.end()
 	if r.failed {
-		return Change{}, malformed(&r, "record", rec)
+		return malformed(&r, "record", *rec)
 	}
-	return (&decoder{}).change(rec)
+	return nil
 }
 
 // malformed makes the error of a reader that failed on a text as a whole. whole is
@@ -237,27 +246,13 @@ func (d *decoder) must(raw []byte, member string) string {
 
 // change reads the record.
 func (d *decoder) change(rec record) (Change, error) {
-	name, skipped := d.judged(rec, authorizeIngress, authorizeEgress, modifyRules)
-	if d.err == nil && skipped != "" {
-		return d.skip(rec, skipped), nil
+	head, caller := d.head(rec, Openings()...)
+	if head.Skipped != "" {
+		return Change{Record: head}, nil
 	}
-	c := Change{
-		EventName: name, Edited: name == modifyRules,
-		EventID:         d.must(rec.eventID, "eventID"),
-		EventTime:       d.time(rec.eventTime),
-		Region:          d.text(rec.awsRegion, "awsRegion"),
-		SourceIPAddress: d.text(rec.sourceIPAddress, "sourceIPAddress"),
-		UserAgent:       d.text(rec.userAgent, "userAgent"),
-	}
-	if c.Region == "" {
-		c.Region = d.region
-	}
-	if c.Region == "" {
-		d.fail("awsRegion", "is missing")
-	}
-	id := d.identity(rec.userIdentity)
-	c.Actor = id.Actor
-	switch name {
+	c := Change{Record: head, Edited: head.EventName == modifyRules}
+	skipped := ""
+	switch c.EventName {
 	case authorizeIngress:
 		skipped = d.authorized(rec, &c, secgroup.Ingress)
 	case authorizeEgress:
@@ -266,17 +261,58 @@ func (d *decoder) change(rec record) (Change, error) {
 		skipped = d.modified(rec, &c)
 	}
 	if d.err == nil && skipped != "" {
-		return d.skip(rec, skipped), nil
+		return Change{Record: d.skip(rec, skipped)}, nil
 	}
-	c.AccountID = d.accountOf(rec, c, id)
-	switch {
-	case d.err != nil:
-		d.err.EventID = bestEffort(rec.eventID)
-		return Change{}, d.err
-	case len(c.Rules) == 0:
+	owner := ""
+	if len(c.Rules) > 0 {
+		owner = c.Rules[0].OwnerID
+	}
+	if err := d.finish(rec, &c.Record, owner, caller); err != nil {
+		return Change{}, err
+	}
+	if len(c.Rules) == 0 {
 		c.RulesFrom, c.Rules = RulesUnknown, nil
 	}
 	return c, nil
+}
+
+// head reads what does not depend on the call, if it is one of calls; else the Record
+// is Skipped. caller is the account of who made it. finish has to follow.
+func (d *decoder) head(rec record, calls ...string) (c Record, caller string) {
+	name, skipped := d.judged(rec, calls...)
+	if d.err == nil && skipped != "" {
+		return d.skip(rec, skipped), ""
+	}
+	c = Record{
+		EventName:       name,
+		EventID:         d.must(rec.eventID, "eventID"),
+		EventTime:       d.time(rec.eventTime),
+		AccountID:       cmp.Or(d.text(rec.recipientAccountID, "recipientAccountId"), d.account),
+		Region:          cmp.Or(d.text(rec.awsRegion, "awsRegion"), d.region),
+		SourceIPAddress: d.text(rec.sourceIPAddress, "sourceIPAddress"),
+		UserAgent:       d.text(rec.userAgent, "userAgent"),
+	}
+	if c.Region == "" {
+		d.fail("awsRegion", "is missing")
+	}
+	id := d.identity(rec.userIdentity)
+	c.Actor = id.Actor
+	return c, id.accountID
+}
+
+// finish names the account of what the call changed, once its answer has been read,
+// and returns the record's first fault, if it has one. owner is who owns it by EC2's
+// answer, "" where that does not tell.
+func (d *decoder) finish(rec record, c *Record, owner, caller string) error {
+	c.AccountID = cmp.Or(c.AccountID, owner, caller)
+	if c.AccountID == "" {
+		d.fail("recipientAccountId", "is missing, and nothing else names the account")
+	}
+	if d.err == nil {
+		return nil
+	}
+	d.err.EventID = bestEffort(rec.eventID)
+	return d.err
 }
 
 // judged returns the name of the call, or why it is not judged: it failed, or is
@@ -304,26 +340,21 @@ func (d *decoder) judged(rec record, calls ...string) (name, skipped string) {
 	return "", "the call failed"
 }
 
-// skip returns the Change of a record that is not judged, with what of it can be
-// read: it is nothing to fail on.
-func (d *decoder) skip(rec record, why string) Change {
-	c := Change{
+// skip returns the Record of one that is not judged, with what of it can be read: it
+// is nothing to fail on.
+func (d *decoder) skip(rec record, why string) Record {
+	c := Record{
 		EventID: bestEffort(rec.eventID), EventName: bestEffort(rec.eventName),
-		AccountID: bestEffort(rec.recipientAccountID), Region: bestEffort(rec.awsRegion),
+		AccountID:       cmp.Or(bestEffort(rec.recipientAccountID), d.account),
+		Region:          cmp.Or(bestEffort(rec.awsRegion), d.region),
 		SourceIPAddress: bestEffort(rec.sourceIPAddress), UserAgent: bestEffort(rec.userAgent),
-		Skipped: why,
+		Skipped: why, Failed: rec.errorCode != nil,
 	}
 	lenient := decoder{}
 	c.EventTime = lenient.time(rec.eventTime)
 	lenient = decoder{}
 	if id := lenient.identity(rec.userIdentity); lenient.err == nil {
 		c.Actor = id.Actor
-	}
-	if c.AccountID == "" {
-		c.AccountID = d.account
-	}
-	if c.Region == "" {
-		c.Region = d.region
 	}
 	return c
 }
@@ -341,26 +372,6 @@ func (d *decoder) time(raw []byte) time.Time {
 		return time.Time{}
 	}
 	return t.Truncate(time.Second)
-}
-
-// accountOf returns the account that the group lives in. Calls on security groups
-// reach those of the caller's own account only, so the account that received the
-// record is the group's owner; some EventBridge copies up to 2021 lack it.
-func (d *decoder) accountOf(rec record, c Change, id identity) string {
-	account := d.text(rec.recipientAccountID, "recipientAccountId")
-	if account == "" {
-		account = d.account
-	}
-	if account == "" && len(c.Rules) > 0 {
-		account = c.Rules[0].OwnerID
-	}
-	if account == "" {
-		account = id.accountID
-	}
-	if account == "" {
-		d.fail("recipientAccountId", "is missing, and nothing else names the account")
-	}
-	return account
 }
 
 // clip returns s as it is if it is a short plain word, else quoted and cut.

@@ -203,9 +203,9 @@ func TestSkippedRecordIsNotMalformedForWhatIsNotRead(t *testing.T) {
 		with("userIdentity", `"root"`).with("requestParameters", `[1]`).with("sourceIPAddress", `{}`).
 		without("recipientAccountId", "awsRegion")
 	c := parse(t, rec)
-	assert.Equal(t, cloudtrail.Change{
+	assert.Equal(t, cloudtrail.Change{Record: cloudtrail.Record{
 		EventName: "RunInstances", UserAgent: userAgent, Skipped: "the call is RunInstances, which is not judged",
-	}, c)
+	}}, c)
 	c = parseEvent(t, rec)
 	assert.Equal(t, account, c.AccountID, "the envelope's")
 	assert.Equal(t, region, c.Region, "the envelope's")
@@ -223,7 +223,7 @@ func TestEventOfAnotherDetailTypeIsSkipped(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := cloudtrail.ParseEvent(envelope([]byte(test.detail)).with("detail-type", test.detailType).JSON(t))
 			require.NoError(t, err)
-			assert.Equal(t, cloudtrail.Change{AccountID: account, Region: region, Skipped: test.why}, c)
+			assert.Equal(t, cloudtrail.Change{Record: cloudtrail.Record{AccountID: account, Region: region, Skipped: test.why}}, c)
 		})
 	}
 }

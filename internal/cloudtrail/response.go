@@ -4,7 +4,8 @@ import "sgward/internal/secgroup"
 
 // response is the responseElements of an Authorize call: what EC2 stored.
 type response struct {
-	refused bool // _return is false
+	refused bool   // _return is false
+	groupID string // of items that name none
 	rules   []secgroup.Rule
 }
 
@@ -31,7 +32,8 @@ func (a *response) read(r *reader, direction secgroup.Direction) {
 	}
 }
 
-// item reads one item of securityGroupRuleSet.
+// item reads one item of securityGroupRuleSet, or of the revokedSecurityGroupRuleSet
+// of a Revoke call, which names a referenced group more shortly.
 func (a *response) item(r *reader, direction secgroup.Direction) {
 	var (
 		rule, first secgroup.Rule
@@ -58,7 +60,7 @@ func (a *response) item(r *reader, direction secgroup.Direction) {
 			rule.OwnerID = r.textAs(first.OwnerID)
 		case "isEgress":
 			if egress, ok := r.boolean(); ok && egress != (direction == secgroup.Egress) {
-				r.fail("contradicts eventName, which makes " + direction.String() + " rules")
+				r.fail("contradicts eventName, which is of " + direction.String() + " rules")
 			}
 		case "ipProtocol":
 			g.protocol = r.protocol(false)
@@ -74,6 +76,8 @@ func (a *response) item(r *reader, direction secgroup.Direction) {
 			named(secgroup.PrefixListPeer(r.text()))
 		case "referencedGroupInfo":
 			named(r.referencedGroup())
+		case "referencedGroupId":
+			named(secgroup.GroupPeer(r.text(), ""))
 		case "description":
 			rule.Description = r.text()
 		case "tags", "tagSet":
@@ -83,6 +87,9 @@ func (a *response) item(r *reader, direction secgroup.Direction) {
 		}
 		return true
 	})
+	if rule.GroupID == "" {
+		rule.GroupID = a.groupID
+	}
 	switch {
 	case r.failed:
 		return

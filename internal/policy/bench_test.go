@@ -86,13 +86,22 @@ func BenchmarkEvaluateMany(b *testing.B) {
 }
 
 // BenchmarkEvaluateUnion is the worst a group can hold: every rule below the line,
-// all of them public, on overlapping ranges of ports.
+// all of them public, on overlapping ranges of ports; and the same behind a world
+// that is revoked on its own, which has each point looked at twice.
 func BenchmarkEvaluateUnion(b *testing.B) {
 	p := defaultPolicy(b)
-	for _, n := range []int{60, 1000} {
-		b.Run(fmt.Sprintf("rules=%d", n), func(b *testing.B) {
+	for _, size := range []struct {
+		rules int
+		world bool
+	}{{60, false}, {60, true}, {1000, false}, {1000, true}} {
+		b.Run(fmt.Sprintf("rules=%d/world=%t", size.rules, size.world), func(b *testing.B) {
 			req := newRequest()
-			for i := range n {
+			if size.world {
+				r, err := parseRule("tcp 0-65535 from 0.0.0.0/0")
+				require.NoError(b, err)
+				req.Standing = append(req.Standing, r)
+			}
+			for i := range size.rules {
 				peer := netip.PrefixFrom(netip.AddrFrom4([4]byte{byte(11 + i%80), byte(i) & 0xc0, 0, 0}), 12)
 				r := secgroup.Rule{ID: fmt.Sprintf("sgr-%017x", i), Permission: secgroup.Permission{
 					Direction: secgroup.Ingress, Protocol: secgroup.TCP, Peer: secgroup.CIDRPeer(peer),

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"slices"
 	"strings"
 
 	"sgward/internal/secgroup"
@@ -56,8 +57,13 @@ func (e *evaluation) conclude(r *subject) Judgement {
 		j.Verdict = Alert
 	}
 	if decides != nil {
-		j.Severity, j.StatementID, j.Existing = decides.statement.severity, decides.statement.id, decides.statement.existing
+		j.Severity, j.StatementID = decides.statement.severity, decides.statement.id
 		j.Union, j.With = decides.union, decides.with
+	}
+	if j.Verdict == Revoke && slices.ContainsFunc(r.parts, func(pt part) bool {
+		return pt.answer == yes && pt.union == j.Union && pt.statement.existing == ExistingRevoke
+	}) {
+		j.Existing = ExistingRevoke
 	}
 	j.Reasons = e.reasons(r)
 	return j

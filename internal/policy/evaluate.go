@@ -23,7 +23,7 @@ func (p *Policy) Evaluate(req Request) []Judgement {
 func (p *Policy) evaluate(req *Request) evaluation {
 	e := evaluation{policy: p, req: req, rules: make([]subject, len(req.Rules))}
 	for i := range req.Rules {
-		e.rules[i] = e.subject(&req.Rules[i])
+		e.rules[i] = e.subject(&req.Rules[i], req)
 	}
 	for i := range p.statements {
 		e.statement(&p.statements[i])
@@ -49,12 +49,17 @@ type evaluation struct {
 // subject is a rule with what every statement asks of it.
 type subject struct {
 	rule       *secgroup.Rule
-	unsound    bool // no permission that EC2 could hold: nothing can be said of it
+	req        *Request // what is known of how the rule was made
+	unsound    bool     // no permission that EC2 could hold: nothing can be said of it
 	span       span
 	reach      reach
 	reachKnown bool
 	entries    []netip.Prefix // of a prefix list
 	parts      []part         // statements that have something to say, in file order
+	// Whether the policy revokes the rule on its own, once that has been asked.
+	doomed      answer
+	doomedLacks Needs
+	doomedAsked bool
 }
 
 // part is one statement's say in the verdict on one rule.
@@ -68,8 +73,8 @@ type part struct {
 	with      []secgroup.Rule
 }
 
-func (e *evaluation) subject(r *secgroup.Rule) subject {
-	s := subject{rule: r, span: spanOf(r.Permission), unsound: !isSound(r.Permission)}
+func (e *evaluation) subject(r *secgroup.Rule, req *Request) subject {
+	s := subject{rule: r, req: req, span: spanOf(r.Permission), unsound: !isSound(r.Permission)}
 	switch peer := r.Permission.Peer; peer.Kind() {
 	case secgroup.CIDRPeerKind:
 		s.reach, s.reachKnown = reachOfOne(peer.CIDR()), true
@@ -113,7 +118,7 @@ func (e *evaluation) statement(s *statement) {
 			continue
 		}
 		if !asked { // the scope is the same for every rule of the call
-			scoped, scopeNeeds = e.inScope(s)
+			scoped, scopeNeeds = s.inScope(e.req)
 			asked = true
 		}
 		if scoped == no {
@@ -156,12 +161,12 @@ func (e *evaluation) add(r *subject, pt part) {
 }
 
 // inScope answers whether the statement speaks of this account, group and actor.
-func (e *evaluation) inScope(s *statement) (answer, Needs) {
-	in, needs := s.when.match(e.req)
+func (s *statement) inScope(req *Request) (answer, Needs) {
+	in, needs := s.when.match(req)
 	if in == no || s.unless.isEmpty() {
 		return in, needs
 	}
-	out, more := s.unless.match(e.req)
+	out, more := s.unless.match(req)
 	switch {
 	case out == yes:
 		return no, 0
@@ -272,7 +277,7 @@ func (e *evaluation) covers(x *exception, r *subject, s *statement) (answer, Nee
 	if x.traffic != nil && !x.traffic.covers(r.span) {
 		return no, 0
 	}
-	out, needs := x.scope.match(e.req)
+	out, needs := x.scope.match(r.req)
 	if out == no {
 		return no, 0
 	}

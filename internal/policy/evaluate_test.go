@@ -160,7 +160,7 @@ statements:
 	}
 }
 
-func TestTheDecidingStatementGivesSeverityAndExisting(t *testing.T) {
+func TestTheDecidingStatementGivesTheSeverity(t *testing.T) {
 	p := mustParse(t, `
 statements:
   - {id: warned, effect: alert, severity: critical, ingress: {from: world}}
@@ -168,10 +168,35 @@ statements:
   - {id: closed-too, effect: revoke, severity: high, ingress: {from: world, ports: [ssh]}}
 `)
 	js := judge(t, p, []string{"tcp 22 from 0.0.0.0/0", "tcp 23 from 0.0.0.0/0", "tcp 22 from 10.0.0.0/8"}, nil)
-	assert.Equal(t, []string{"revoke closed", "alert warned", "compliant"}, []string{show(js[0]), show(js[1]), show(js[2])})
+	assert.Equal(t, []string{"revoke closed existing", "alert warned", "compliant"}, []string{show(js[0]), show(js[1]), show(js[2])})
 	assert.Equal(t, []Severity{Low, Critical, NoSeverity}, []Severity{js[0].Severity, js[1].Severity, js[2].Severity})
-	assert.Equal(t, []Existing{ExistingRevoke, ExistingAlert, ExistingAlert}, []Existing{js[0].Existing, js[1].Existing, js[2].Existing})
 	assert.Empty(t, js[2].Reasons)
+}
+
+func TestExistingRulesGoIfAnyStatementThatAppliesSaysSo(t *testing.T) {
+	p := mustParse(t, `
+statements:
+  - {id: made, effect: revoke, severity: high, ingress: {from: world, ports: [ssh, rdp, vnc]}}
+  - {id: standing, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [ssh]}}
+  - {id: spared, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [rdp]}}
+  - {id: scoped, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [vnc]}, when: {vpcs: [vpc-0123456789abcdef0]}}
+  - {id: wide, effect: revoke, severity: low, ingress: {from: {public: {ipv4: 10, ipv6: 33}}, ports: [smb]}}
+  - {id: crossed, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [smb, nfs]}}
+exceptions:
+  - {id: desks, reason: desks, owner: o@example.com, expires: 2027-06-30, match: {statements: [spared], ports: [rdp]}}
+`)
+	for name, c := range map[string]struct{ rule, want string }{
+		"a later one says so":            {"tcp 22 from 0.0.0.0/0", "revoke made existing"},
+		"one that is excepted says so":   {"tcp 3389 from 0.0.0.0/0", "revoke made"},
+		"one that may apply says so":     {"tcp 5900 from 0.0.0.0/0", "revoke made"},
+		"one that only a union meets":    {"tcp 445 from 52.64.0.0/10", "revoke wide"},
+		"a union where a union decides":  {"tcp 2049 from 52.64.0.0/10", "revoke crossed together existing"},
+		"one that is met alone and says": {"tcp 445 from 52.0.0.0/8", "revoke wide existing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			assert.Equal(t, c.want, show(judge(t, p, []string{c.rule}, []string{"tcp 0-65535 from 52.0.0.0/11", "tcp 0-65535 from 52.32.0.0/11"})[0]))
+		})
+	}
 }
 
 func TestReasonsReadWell(t *testing.T) {

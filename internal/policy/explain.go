@@ -75,7 +75,7 @@ func (e *evaluation) whyNot(s *statement, r *subject) string {
 	case found == peerNarrow && e.req.StandingKnown:
 		return r.reach.describe() + " are below the line, with the group's other rules too"
 	}
-	if in, _ := e.inScope(s); in == no {
+	if in, _ := s.inScope(e.req); in == no {
 		return "its when or unless keeps it from this account, region, group or actor"
 	}
 	return strings.TrimSpace(r.reach.describe() + " are below the line")

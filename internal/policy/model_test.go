@@ -163,16 +163,35 @@ func modelJudge(d draft, req Request) []Verdict {
 	for _, r := range req.Standing {
 		standing = append(standing, newModelRule(r, req.PrefixLists))
 	}
+	// The group as it is, and as it will be without what is revoked on its own.
+	var staying []modelRule
+	for _, r := range standing {
+		if !modelRevokesAlone(d, r) {
+			staying = append(staying, r)
+		}
+	}
+	groups := [][]modelRule{standing}
+	if len(staying) < len(standing) {
+		groups = append(groups, staying)
+	}
 	out := make([]Verdict, len(call))
 	for i := range out {
 		out[i] = Compliant
 	}
 	for _, s := range d.statements {
-		for i, says := range modelStatement(d, s, call, standing) {
-			out[i] = max(out[i], says) // Compliant < Exempt < Alert < Revoke
+		for _, with := range groups {
+			for i, says := range modelStatement(d, s, call, with) {
+				out[i] = max(out[i], says) // Compliant < Exempt < Alert < Revoke
+			}
 		}
 	}
 	return out
+}
+
+func modelRevokesAlone(d draft, r modelRule) bool {
+	return slices.ContainsFunc(d.statements, func(s draftStatement) bool {
+		return s.effect == "revoke" && modelStatement(d, s, []modelRule{r}, nil)[0] == Revoke
+	})
 }
 
 func modelStatement(d draft, s draftStatement, call, standing []modelRule) []Verdict {

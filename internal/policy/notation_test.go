@@ -28,6 +28,7 @@ import (
 //	compliant
 //	VERDICT STATEMENT                    alert or revoke
 //	VERDICT STATEMENT together           the rule takes others to cross the line
+//	revoke STATEMENT [together] existing rules that are there already go too
 //	exempt STATEMENT by EXCEPTION
 //	undetermined [STATEMENT] needs WHAT  WHAT is a list of Needs, or nothing
 //
@@ -232,6 +233,9 @@ func show(j Judgement) string {
 	}
 	if j.Union {
 		out += " together"
+	}
+	if j.Existing == ExistingRevoke {
+		out += " existing"
 	}
 	if j.Exception != nil {
 		out += " by " + j.Exception.ID

@@ -246,6 +246,36 @@ func TestAnExceptionMakesNoVerdictStricter(t *testing.T) {
 	})
 }
 
+func TestAStandingRuleThatIsRevokedOnItsOwnHidesNoUnion(t *testing.T) {
+	unions := 0
+	each(t, 4000, func(t *testing.T, r *rand.Rand) {
+		d := drawDraft(r)
+		p := mustParse(t, d.String())
+		req := drawRequest(r)
+		crowd(r, &req)
+		shield := drawRule(r, 200)
+		shield.Permission.Direction, shield.Permission.Protocol, shield.Permission.Ports = secgroup.Ingress, secgroup.AllProtocols, secgroup.PortRange{}
+		shield.Permission.Peer = secgroup.CIDRPeer(netip.MustParsePrefix(pick(r, "0.0.0.0/0", "::/0", "52.0.0.0/8")))
+		alone := req
+		alone.Rules, alone.Standing = []secgroup.Rule{shield}, nil
+		if p.Evaluate(alone)[0].Verdict != Revoke {
+			return
+		}
+		without := p.Evaluate(req)
+		req.Standing = append(slices.Clone(req.Standing), shield)
+		for i, j := range p.Evaluate(req) {
+			require.GreaterOrEqual(t, harm(j.Verdict), harm(without[i].Verdict), "%s in %s", req.Rules[i], describeCase(d, req))
+			if j.Union && len(j.With) > 0 {
+				unions++
+				require.NotContains(t, j.With, shield, "it adds nothing: %s", describeCase(d, req))
+			}
+		}
+	})
+	if !testing.Short() {
+		assert.Greater(t, unions, 50, "the draws hardly meet unions with standing rules")
+	}
+}
+
 // withUnknowns hides some of what a request knows.
 func withUnknowns(r *rand.Rand, req Request) Request {
 	if r.IntN(2) == 0 {

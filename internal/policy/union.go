@@ -32,9 +32,11 @@ type crossing struct {
 // union lets a statement judge together the rules that are public but below its
 // line. They cross the line at a point of traffic if they reach it among
 // themselves, or if the group is below it without them and at or above it with
-// them. Rules that an exception covers count on neither side, and rules of the call
-// that are above the line on their own are judged already: a partner's /32 beside
-// 0.0.0.0/0 crosses nothing.
+// them: as it is, or as it will be without those standing rules that the policy revokes
+// on their own. Until they are gone one of them must not make the others look as if they
+// had crossed nothing, and one that stays must not be passed over. Rules that an
+// exception covers count on neither side, and rules of the call that are above the line
+// on their own are judged already: a partner's /32 beside 0.0.0.0/0 crosses nothing.
 func (e *evaluation) union(s *statement, scoped answer, scopeNeeds Needs) {
 	e.members = e.members[:0]
 	for _, r := range e.narrow {
@@ -81,6 +83,9 @@ func (e *evaluation) join(s *statement, r *subject, fresh bool) bool {
 	if !r.reachKnown {
 		m.unsure, m.lacks = true, m.lacks|NeedPrefixList
 	}
+	if !fresh {
+		m.lacks = m.lacks.ofStanding()
+	}
 	e.members = append(e.members, m)
 	return true
 }
@@ -88,9 +93,11 @@ func (e *evaluation) join(s *statement, r *subject, fresh bool) bool {
 // others makes members of the standing rules that could complete a union under s.
 func (e *evaluation) others(s *statement) {
 	if !e.standingReady {
+		old := *e.req
+		old.Actor = Actor{} // who made the call need not have made these
 		e.standing = make([]subject, len(e.req.Standing))
 		for i := range e.req.Standing {
-			e.standing[i] = e.subject(&e.req.Standing[i])
+			e.standing[i] = e.subject(&e.req.Standing[i], &old)
 		}
 		e.standingReady = true
 	}
@@ -124,9 +131,9 @@ func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
 	if !mayReach(e.members, f, line) {
 		return
 	}
-	var completed []span // where the line is crossed with the help of standing rules
+	var taken [2][]span // where the line is crossed with the help of standing rules
 	sweep(s, e.members, func(at span, active []member) {
-		c, takesOthers := e.crossAt(active, f, line)
+		c, by := e.crossAt(active, f, line)
 		if c.answer == no {
 			return
 		}
@@ -135,11 +142,11 @@ func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
 				found[i].note(c)
 			}
 		}
-		if takesOthers {
-			completed = append(completed, at)
+		if by != nobody {
+			taken[by] = append(taken[by], at)
 		}
 	})
-	e.nameOthers(f, completed, found)
+	e.nameOthers(f, taken, found)
 }
 
 // note keeps the stronger of two findings on one rule.
@@ -154,8 +161,8 @@ func (c *crossing) note(o crossing) {
 
 // nameOthers lists for each rule that crosses the line with the help of standing
 // ones which these are. Rules with the same span share a list.
-func (e *evaluation) nameOthers(f family, completed []span, found []crossing) {
-	if len(completed) == 0 {
+func (e *evaluation) nameOthers(f family, taken [2][]span, found []crossing) {
+	if len(taken[all])+len(taken[staying]) == 0 {
 		return
 	}
 	lists := map[span][]secgroup.Rule{}
@@ -167,7 +174,11 @@ func (e *evaluation) nameOthers(f family, completed []span, found []crossing) {
 		list, made := lists[m.span]
 		if !made {
 			for _, o := range e.members {
-				if !o.fresh && !o.reach[f].isZero() && anyIn(completed, max(m.span.lo, o.span.lo), min(m.span.hi, o.span.hi)) {
+				if o.fresh || o.reach[f].isZero() {
+					continue
+				}
+				lo, hi := max(m.span.lo, o.span.lo), min(m.span.hi, o.span.hi)
+				if anyIn(taken[all], lo, hi) || o.doomed != yes && anyIn(taken[staying], lo, hi) {
 					list = append(list, *o.rule)
 				}
 			}
@@ -197,56 +208,6 @@ func appendNew(list, rules []secgroup.Rule) []secgroup.Rule {
 		}
 	}
 	return out
-}
-
-// crossAt says whether the rules that are active at one point of traffic cross the
-// line there, and whether it takes standing rules. The answer is yes or no only if
-// it is the same however the unsure ones turn out.
-func (e *evaluation) crossAt(active []member, f family, line count) (c crossing, completed bool) {
-	fresh := slices.ContainsFunc(active, func(m member) bool { return m.fresh })
-	if !fresh || !mayReach(active, f, line) {
-		return crossing{}, false
-	}
-	reached := func(fresh, old, unsure bool) bool {
-		e.blocks = e.blocks[:0]
-		for i := range active {
-			m := &active[i]
-			switch {
-			case m.fresh && !fresh, !m.fresh && !old, m.unsure && !unsure:
-			case !m.reachKnown:
-				return true
-			default:
-				e.blocks = m.appendBlocks(e.blocks, f)
-			}
-		}
-		return !publicIn(e.blocks, f).less(line)
-	}
-	const onlySure, all = false, true
-	switch {
-	case reached(true, false, onlySure):
-		return crossing{answer: yes}, false
-	case !reached(false, true, all) && reached(true, true, onlySure):
-		return crossing{answer: yes}, true
-	case reached(true, false, all) || !reached(false, true, onlySure) && reached(true, true, all):
-		c.answer = unknown
-		for _, m := range active {
-			c.lacks |= m.lacks
-		}
-	}
-	return c, false
-}
-
-// mayReach reports whether what members reach, added up, is at or above the line.
-// What several of them reach counts several times.
-func mayReach(members []member, f family, line count) bool {
-	var n count
-	for i := range members {
-		if !members[i].reachKnown {
-			return true
-		}
-		n = n.plus(members[i].reach[f])
-	}
-	return !n.less(line)
 }
 
 // appendBlocks appends the addresses of one family that the rule's peer names.

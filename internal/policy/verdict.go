@@ -73,7 +73,7 @@ func ParseSeverity(s string) (Severity, error) {
 }
 
 // Needs is a set of facts that were not known and that could change the verdict.
-type Needs uint8
+type Needs uint16
 
 // What a verdict can lack.
 const (
@@ -96,6 +96,9 @@ const (
 	// NeedPeerOwner: which account owns the referenced group. EC2's own account of
 	// the rule tells it.
 	NeedPeerOwner
+	// NeedStandingActor: who made the group's other rules. No reading of EC2 supplies
+	// it.
+	NeedStandingActor
 )
 
 // String lists what is needed in words, or "" for nothing.
@@ -104,7 +107,7 @@ func (n Needs) String() string {
 	for i, word := range []string{
 		"the rule's direction", "the group's other rules", "the group's VPC", "the group's tags",
 		"the prefix list's entries", "who made the rule", "the group's id",
-		"the owner of the referenced group",
+		"the owner of the referenced group", "who made the group's other rules",
 	} {
 		if n&(1<<i) == 0 {
 			continue
@@ -169,7 +172,9 @@ type Judgement struct {
 	// strongest statement that may yet apply. Empty for Compliant.
 	Severity    Severity
 	StatementID string
-	// Existing is what the deciding statement says of rules that exist already.
+	// Existing is ExistingRevoke for Revoke where a statement that applies says so: the
+	// one that decided or another, on its own like that one, or together with others
+	// where that takes them too.
 	Existing Existing
 	// Reasons are in file order, one for each statement and exception that had a
 	// part.

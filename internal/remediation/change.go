@@ -107,7 +107,7 @@ type item struct {
 	at      time.Time
 	err     error
 	retry   bool // the message has to come again for it
-	loud    bool // people hear of it before the last try
+	loud    bool // people hear of it on every try
 }
 
 // comply settles an item that needs nothing.

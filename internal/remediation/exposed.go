@@ -99,17 +99,7 @@ func readInterfaces(ctx context.Context, client InterfaceReader, groupID string)
 	}
 	var found []finding.Interface
 	for _, n := range out.NetworkInterfaces {
-		i := finding.Interface{
-			ID: aws.ToString(n.NetworkInterfaceId), GroupID: groupID,
-			PrivateIP: aws.ToString(n.PrivateIpAddress), Description: aws.ToString(n.Description),
-		}
-		if n.Association != nil {
-			i.PublicIP = aws.ToString(n.Association.PublicIp)
-		}
-		if n.Attachment != nil {
-			i.InstanceID = aws.ToString(n.Attachment.InstanceId)
-		}
-		found = append(found, i)
+		found = append(found, ReadInterface(n, groupID))
 	}
 	return found, nil
 }

@@ -63,22 +63,69 @@ func TestARepeatDoesNotAnnounceAgainWhatWasDone(t *testing.T) {
 	})
 }
 
-func TestAThrottledRevokeComesAgainAndIsToldOnTheLastTry(t *testing.T) {
+func TestAThrottledRevokeComesAgainAndIsToldOnTheSecondTryAndTheLast(t *testing.T) {
 	for _, code := range []string{"RequestLimitExceeded", "InternalError", "Unavailable", "ThrottlingException"} {
 		t.Run(code, func(t *testing.T) {
 			onStage(t, closing, func(s *stage) {
 				s.cloud.fault = failing(code, "Revoke")
 				m := s.open(groupA, in(3306, "0.0.0.0/0"))
-				for range 4 {
+				for range 5 {
 					require.Error(t, s.deliver(m)[0])
 					m = again(m)
 				}
-				assert.Empty(t, s.alerts)
-				require.Error(t, s.deliver(m)[0])
-				r := only(t, s.alert())
-				assert.Equal(t, finding.OutcomeFailed, r.Outcome)
-				assert.Equal(t, code, r.ErrorCode)
+				require.Len(t, s.alerts, 2)
+				for i, try := range []int{2, 5} {
+					assert.Equal(t, [2]int{try, 5}, [2]int{s.alerts[i].Try, s.alerts[i].Tries})
+					r := only(t, s.alerts[i])
+					assert.Equal(t, finding.OutcomeFailed, r.Outcome)
+					assert.Equal(t, code, r.ErrorCode)
+				}
+				assert.Equal(t, s.alerts[0].ID, s.alerts[1].ID, "one thread")
 				assert.Equal(t, 5, strings.Count(s.log.String(), `"msg":"revoke failed"`))
+			})
+		})
+	}
+}
+
+func TestAThrottledTryIsToldWithWhatTheSilentOneBeforeItDid(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.fault = failing("RequestLimitExceeded", "RevokeSecurityGroupEgress")
+		m := s.open(groupA, in(3306, "0.0.0.0/0"), out(3306, "0.0.0.0/0"))
+		require.Error(t, s.deliver(m)[0])
+		require.Empty(t, s.alerts)
+		require.Error(t, s.deliver(again(m))[0])
+		assert.Equal(t, []string{"already_closed 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alert()))
+		assert.True(t, s.alert().Findings[0].MaybeEarlier)
+	})
+}
+
+func TestAThrottledRevokeIsToldAtOnceWhereTheTriesAreNotCounted(t *testing.T) {
+	for _, counted := range [][2]int{{0, 0}, {0, 5}, {1, 1}, {3, 0}} {
+		onStage(t, closing, func(s *stage) {
+			s.cloud.fault = failing("RequestLimitExceeded", "Revoke")
+			m := s.open(groupA, in(3306, "0.0.0.0/0"))
+			m.Try, m.Tries = counted[0], counted[1]
+			require.Error(t, s.deliver(m)[0])
+			assert.Equal(t, finding.OutcomeFailed, only(t, s.alert()).Outcome, counted)
+		})
+	}
+}
+
+func TestAnOldMessageCountedFromOneAgainMayHaveBeenTried(t *testing.T) {
+	for name, c := range map[string]struct {
+		age     time.Duration
+		earlier bool
+	}{"redriven": {25 * time.Minute, true}, "fresh": {0, false}} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, closing, func(s *stage) {
+				m := s.open(groupA, in(3306, "0.0.0.0/0"))
+				s.done(m)
+				s.alerts = nil
+				m.Detection.Event.EventTime = m.Detection.Event.EventTime.Add(-c.age)
+				s.done(m)
+				r := only(t, s.alert())
+				assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
+				assert.Equal(t, c.earlier, r.MaybeEarlier)
 			})
 		})
 	}

@@ -18,8 +18,7 @@ type groupWork struct {
 	changes  []*change    // of run, in the order of their events
 	group    policy.Group // TagsKnown is set once it has been read
 	held     []secgroup.Rule
-	shields  map[shieldsKey]map[secgroup.Permission]bool // of held, as far as asked
-	absent   bool                                        // the group is not there
+	absent   bool // the group is not there
 	patience []time.Duration
 	// closed holds the items whose rules are closed, or would be, by identity. They
 	// are no part of what the group holds, even where a read still shows them.
@@ -94,7 +93,7 @@ func (w *groupWork) read(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.held, w.shields = held, nil
+	w.held = held
 	for _, c := range w.changes {
 		c.lookFor(held)
 	}

@@ -44,7 +44,7 @@ func (w *groupWork) evaluate(ctx context.Context, c *change, items []*item, with
 	for {
 		req := w.request(c, items, lists)
 		if with == inCompany {
-			w.addStanding(&req, c)
+			req.StandingKnown, req.Standing = true, w.standing(c)
 		}
 		judgements := w.Policy.Evaluate(req)
 		w.judgeStrangers(req, items, judgements)
@@ -81,11 +81,6 @@ func (w *groupWork) request(c *change, items []*item, lists map[string][]netip.P
 		req.Rules = append(req.Rules, it.rule)
 	}
 	return req
-}
-
-// addStanding adds what the group held before the change to a request.
-func (w *groupWork) addStanding(req *policy.Request, c *change) {
-	req.StandingKnown, req.Standing = true, w.withoutShields(*req, w.standing(c))
 }
 
 // judgeStrangers judges items again whose present values another call than the
@@ -134,46 +129,6 @@ func (w *groupWork) standing(c *change) []secgroup.Rule {
 	return out
 }
 
-// withoutShields leaves out of standing rules those that are forbidden on their own:
-// the event that made one has it closed, perhaps in another invocation, and until
-// then it must not make a union look as if it had crossed nothing.
-func (w *groupWork) withoutShields(req policy.Request, standing []secgroup.Rule) []secgroup.Rule {
-	shields := w.shieldsFor(req)
-	if len(shields) == 0 {
-		return standing
-	}
-	return slices.DeleteFunc(standing, func(r secgroup.Rule) bool { return shields[identity(r.Permission)] })
-}
-
-// shieldsKey is what, beside the rules, a verdict on one of them depends on.
-type shieldsKey struct {
-	actor     policy.Actor
-	tagsKnown bool
-}
-
-// shieldsFor finds the rules of the group that are forbidden on their own. A storm of
-// calls on one group asks for them once for each actor.
-func (w *groupWork) shieldsFor(req policy.Request) map[secgroup.Permission]bool {
-	key := shieldsKey{req.Actor, req.Group.TagsKnown}
-	if found, known := w.shields[key]; known && req.PrefixLists == nil {
-		return found
-	}
-	req.Rules, req.Standing, req.StandingKnown = w.held, nil, false
-	found := map[secgroup.Permission]bool{}
-	for i, j := range w.Policy.Evaluate(req) {
-		if j.Verdict == policy.Revoke && !j.Union {
-			found[identity(w.held[i].Permission)] = true
-		}
-	}
-	if req.PrefixLists == nil {
-		if w.shields == nil {
-			w.shields = map[shieldsKey]map[secgroup.Permission]bool{}
-		}
-		w.shields[key] = found
-	}
-	return found
-}
-
 // leftInCrowd is why a rule stays open that judgeCrowd found.
 const leftInCrowd = "the group's other rules were at the line without it too, so it is not known which call crossed the line. " +
 	"Close those that nobody needs"
@@ -187,9 +142,8 @@ func (w *groupWork) judgeCrowd(c *change, items []*item) {
 		return
 	}
 	req := w.request(c, items, c.lists)
-	w.addStanding(&req, c)
-	others := req.Standing
-	req.Rules, req.Standing = slices.Concat(req.Rules, others), nil
+	others := w.standing(c)
+	req.StandingKnown, req.Rules = true, slices.Concat(req.Rules, others)
 	judgements := w.Policy.Evaluate(req)
 	for i, it := range items {
 		j := judgements[i]

@@ -156,10 +156,13 @@ func told(a finding.Alert) []string {
 func (s *stage) change(groupID string) cloudtrail.Change {
 	s.events++
 	return cloudtrail.Change{
-		EventID: fmt.Sprintf("00000000-0000-4000-8000-%012d", s.events), EventName: "AuthorizeSecurityGroupIngress",
-		EventTime: time.Now().UTC().Truncate(time.Second), AccountID: account, Region: region, GroupID: groupID,
-		Actor:     cloudtrail.Actor{Type: "IAMUser", ARN: "arn:aws:iam::" + account + ":user/demo"},
-		RulesFrom: cloudtrail.RulesFromResponse, SourceIPAddress: "198.51.100.7",
+		Record: cloudtrail.Record{
+			EventID: fmt.Sprintf("00000000-0000-4000-8000-%012d", s.events), EventName: "AuthorizeSecurityGroupIngress",
+			EventTime: time.Now().UTC().Truncate(time.Second), AccountID: account, Region: region,
+			Actor:           cloudtrail.Actor{Type: "IAMUser", ARN: "arn:aws:iam::" + account + ":user/demo"},
+			SourceIPAddress: "198.51.100.7",
+		},
+		GroupID: groupID, RulesFrom: cloudtrail.RulesFromResponse,
 	}
 }
 

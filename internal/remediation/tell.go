@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -15,14 +14,13 @@ import (
 // tell brings a delivery to its end: it publishes an alert where there is
 // something to tell, and returns why the message has to come again.
 //
-// A failure that another try may mend is told on the last try only, so that nobody
-// is woken for a throttled call; one that needs people is told on every try, under
-// the same id.
+// A failure that another try may mend is told when TellFailure says so; one that
+// needs people is told on every try, under the same id.
 func (b *batch) tell(ctx context.Context, d *delivery) error {
 	results, errs, loud := b.results(d)
 	err := errors.Join(errs...)
 	log := b.Logger.With("eventId", d.Detection.Event.EventID, "try", d.Try)
-	if news(results) && (err == nil || loud || d.lastTry()) {
+	if news(results) && (err == nil || loud || TellFailure(d.Try, d.Tries)) {
 		a := finding.Alert{
 			SchemaVersion: finding.SchemaVersion, Mode: b.Mode, PolicyDigest: b.Policy.Digest(),
 			Event: d.Detection.Event, Try: d.Try, Tries: d.Tries, Findings: results,
@@ -59,8 +57,9 @@ func (b *batch) results(d *delivery) (results []finding.Result, errs []error, lo
 		}
 	}
 	// A denied revoke is told on every try. What was done beside it was told on the
-	// first; the last try tells all once more, in case that one was lost.
-	if len(errs) > 0 && d.Try > 1 && !d.lastTry() {
+	// first; the last try tells all once more, in case that one was lost. Beside a
+	// revoke that failed otherwise the first try told nothing.
+	if loud && len(errs) > 0 && d.Try > 1 && !d.lastTry() {
 		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
 	}
 	return results, errs, loud
@@ -83,16 +82,12 @@ func outcomes(results []finding.Result) map[string]int {
 	return out
 }
 
-// maxFirstTry is how old an event is at most on its first try, nearly always.
-const maxFirstTry = 10 * time.Minute
-
 // result is what an item came to, in the words of an alert.
 func (b *batch) result(c *change, it *item) finding.Result {
 	r := finding.Result{
 		Finding: it.found, Outcome: it.outcome, Left: it.left,
-		Edited: c.Detection.Event.EventName == "ModifySecurityGroupRules" && !c.whole,
-		// SQS counts a redriven message from one again: an old event may have been tried.
-		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && (c.Try > 1 || c.age(it.at) > maxFirstTry),
+		Edited:       c.Detection.Event.EventName == "ModifySecurityGroupRules" && !c.whole,
+		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && EarlierTry(c.Try, c.age(it.at)),
 	}
 	r.AccountID, r.Region, r.GroupID = c.account, c.region, cmp.Or(c.group.ID, it.rule.GroupID)
 	if it.rule.Permission.Protocol != "" { // else detect's word stands: the rules were never known

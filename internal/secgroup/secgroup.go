@@ -97,6 +97,15 @@ func NewPermission(d Direction, proto Protocol, from, to *int, peer Peer) (Permi
 	return p, nil
 }
 
+// Identity returns what a group can hold only once: the permission without the owner
+// of a referenced group, which some sources name and others leave out.
+func (p Permission) Identity() Permission {
+	if id, _ := p.Peer.Group(); id != "" {
+		p.Peer = GroupPeer(id, "")
+	}
+	return p
+}
+
 // PortRange returns the ports that the permission covers. ok is false where
 // ports have no meaning (ICMP, ESP, GRE and their like). All protocols ("-1")
 // cover every port.
