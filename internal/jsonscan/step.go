@@ -1,0 +1,179 @@
+package jsonscan
+
+import (
+	"bytes"
+	"slices"
+)
+
+// The steps below read from pos on. Each either succeeds, moves pos and sets the next
+// state, or returns where it stopped and what it wanted there, and is then done once
+// more from the same pos when more of the input was read. None keeps anything of a
+// failed attempt.
+
+// byteOrderMark begins files of some editors and shells. RFC 8259, section 8.1 lets
+// readers pass over it.
+const byteOrderMark = "\ufeff"
+
+// top reads a value of its own, or the beginning of what has a list in it.
+func (s *Splitter) top() (Element, int, string) {
+	if s.base+int64(s.pos) == 0 && bytes.HasPrefix(s.buf[:s.end], []byte(byteOrderMark)) {
+		s.pos = len(byteOrderMark)
+	}
+	i := space(s.buf, s.pos)
+	s.pos = i
+	switch c := s.buf[i]; {
+	case i == s.end:
+		if s.err == nil {
+			return Element{}, i, wantValue
+		}
+		return Element{}, i, wantNothing
+	case c == '{':
+		return s.topObject(i)
+	case s.damaged: // whatever it is, it belongs to what was damaged
+		s.state = behindDamage
+		return Element{}, 0, ""
+	case c == '[':
+		s.key, s.state, s.pos = "", firstElement, i+1
+		s.note("")
+		return Element{}, 0, ""
+	}
+	s.watched = false
+	end, want := s.value(i)
+	if want == "" && space(s.buf, end) == end && (end < s.end || s.err == nil) {
+		want = wantSpace
+	}
+	if want != "" {
+		return Element{}, end, want
+	}
+	return s.deliver(end, false, atTop), 0, ""
+}
+
+// topObject reads the object at i up to the first of the lists looked for, or to its
+// end: then it is an element.
+func (s *Splitter) topObject(i int) (Element, int, string) {
+	s.watched = false
+	clear(s.kept)
+	if j := space(s.buf, i+1); s.buf[j] == '}' {
+		return s.deliver(j+1, false, atTop), 0, ""
+	}
+	i++
+	for want := wantFirstKey; ; want = wantKey {
+		end, list, missing := s.memberOf(i, want)
+		switch {
+		case missing != "":
+			return Element{}, end, missing
+		case list:
+			return Element{}, 0, ""
+		}
+		switch i = space(s.buf, end); s.buf[i] {
+		case ',':
+			i++
+		case '}':
+			clear(s.kept)
+			return s.deliver(i+1, false, atTop), 0, ""
+		default:
+			return Element{}, i, wantMember
+		}
+	}
+}
+
+// memberOf reads a member of an object at the top. If that is one of the lists looked
+// for, it enters it.
+func (s *Splitter) memberOf(i int, want string) (end int, list bool, missing string) {
+	s.lookForBackslash(i)
+	i = space(s.buf, i)
+	end, missing = s.memberKey(i, want)
+	if missing != "" {
+		return end, false, missing
+	}
+	key := string(unescaped(First(s.buf[i:end])))
+	i = space(s.buf, end)
+	if s.buf[i] == '[' && slices.Contains(s.config.Lists, key) {
+		s.key, s.state, s.pos = key, firstElement, i+1
+		s.note(key)
+		return i + 1, true, ""
+	}
+	if end, missing = s.value(i); missing == "" && slices.Contains(s.config.Keep, key) {
+		s.kept[key] = bytes.Clone(s.buf[i:end])
+	}
+	return end, false, missing
+}
+
+// note keeps the key of a list.
+func (s *Splitter) note(key string) {
+	if !slices.Contains(s.found, key) {
+		s.found = append(s.found, key)
+	}
+}
+
+// element reads an element of a list, or the end of a list that has none.
+func (s *Splitter) element() (Element, int, string) {
+	i := space(s.buf, s.pos)
+	s.pos = i
+	if s.state == firstElement && s.buf[i] == ']' {
+		s.leave(i + 1)
+		return Element{}, 0, ""
+	}
+	s.watched = false
+	end, want := s.value(i)
+	if want != "" {
+		return Element{}, end, want
+	}
+	return s.deliver(end, true, afterElement), 0, ""
+}
+
+// deliver returns the element from pos to end.
+func (s *Splitter) deliver(end int, inList bool, next state) Element {
+	s.index++
+	e := Element{InList: inList, Index: s.index, Offset: s.base + int64(s.pos), Line: s.line(s.pos),
+		JSON: s.buf[s.pos:end:end], Watched: s.watched}
+	if inList {
+		e.Key = s.key
+	}
+	s.pos, s.state = end, next
+	return e
+}
+
+// separator reads what is behind an element of a list.
+func (s *Splitter) separator() (int, string) {
+	i := space(s.buf, s.pos)
+	s.pos = i
+	switch s.buf[i] {
+	case ',':
+		s.pos, s.state = i+1, nextElement
+		return 0, ""
+	case ']':
+		s.leave(i + 1)
+		return 0, ""
+	default:
+		return i, wantElement
+	}
+}
+
+// leave ends a list.
+func (s *Splitter) leave(pos int) {
+	s.pos, s.state = pos, afterMember
+	if s.key == "" {
+		s.state = atTop
+	}
+}
+
+// member reads what is behind a member of an object whose list was split: the next
+// one, or the end of the object.
+func (s *Splitter) member() (int, string) {
+	i := space(s.buf, s.pos)
+	s.pos = i
+	switch s.buf[i] {
+	case '}':
+		s.pos, s.state = i+1, atTop
+		return 0, ""
+	case ',':
+	default:
+		return i, wantMember
+	}
+	end, list, missing := s.memberOf(i+1, wantKey)
+	if missing == "" && !list {
+		s.pos = end
+	}
+	return end, missing
+}

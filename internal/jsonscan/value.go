@@ -1,0 +1,319 @@
+package jsonscan
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+)
+
+// padding follows what was read in a buffer: zero bytes, which nothing in JSON is, so
+// that the end needs no check at every byte. It holds the longest literal.
+const padding = 8
+
+// What a value may lack, as it is told.
+const (
+	wantValue    = "a value"
+	wantKey      = "a key"
+	wantFirstKey = "a key or }"
+	wantColon    = ":"
+	wantMember   = ", or }"
+	wantElement  = ", or ]"
+	wantDigit    = "a digit"
+	wantSpace    = "white space"
+	wantEnd      = "the end of a string"
+	tooDeep      = "no more depth" // is told in other words
+)
+
+// value reads the value at i, or behind the space there, and returns where it ends.
+// If it cannot, it returns where what was missing, or "" for what.
+//
+// It is where the time goes. Strings take most bytes of JSON, so the search for their
+// ends is left to bytes.IndexByte, which looks at 32 bytes at once; a backslash before
+// the quote is looked for in advance, once for many strings.
+func (s *Splitter) value(i int) (int, string) {
+	b, n, depth := s.buf, s.end, 0
+	s.lookForBackslash(i)
+values:
+	for {
+		if b[i] <= ' ' {
+			i = space(b, i)
+		}
+		switch b[i] {
+		case '"':
+			i++
+			j := bytes.IndexByte(b[i:n], '"')
+			switch {
+			case j < 0:
+				return n, wantEnd
+			case i+j > s.backslash:
+				end := s.escapedString(i)
+				if end < 0 {
+					return n, wantEnd
+				}
+				s.watched = s.watched || s.watch.within(b[i:end])
+				i = end + 1
+			default:
+				if s.watch.lengths>>(uint(j)&63)&1 != 0 && s.watch.is(b[i:i+j]) {
+					s.watched = true
+				}
+				i += j + 1
+			}
+		case '{', '[':
+			if depth == MostDepth {
+				return i, tooDeep
+			}
+			closing := b[i] + 2 // ASCII has ] two behind [, and } two behind {
+			s.closing[depth] = closing
+			depth++
+			if i = space(b, i+1); b[i] == closing {
+				i++
+				depth--
+				break
+			}
+			if closing == '}' {
+				var want string
+				if i, want = s.memberKey(i, wantFirstKey); want != "" {
+					return i, want
+				}
+			}
+			continue values
+		case 't':
+			if string(b[i:i+4]) != "true" {
+				return s.unlike(i, "true"), wantValue
+			}
+			i += 4
+		case 'n':
+			if string(b[i:i+4]) != "null" {
+				return s.unlike(i, "null"), wantValue
+			}
+			i += 4
+		case 'f':
+			if string(b[i:i+5]) != "false" {
+				return s.unlike(i, "false"), wantValue
+			}
+			i += 5
+		default:
+			var want string
+			if i, want = number(b, i); want != "" {
+				return i, want
+			}
+			if i == n && s.err == nil {
+				return n, wantDigit // it may go on
+			}
+		}
+		for { // a value has ended
+			if depth == 0 {
+				return i, ""
+			}
+			if b[i] <= ' ' {
+				i = space(b, i)
+			}
+			switch closing := s.closing[depth-1]; b[i] {
+			case closing:
+				i++
+				depth--
+				continue
+			case ',':
+				i++
+				if closing == '}' {
+					var want string
+					if i, want = s.memberKey(i, wantKey); want != "" {
+						return i, want
+					}
+				}
+				continue values
+			default:
+				if closing == '}' {
+					return i, wantMember
+				}
+				return i, wantElement
+			}
+		}
+	}
+}
+
+// unlike returns where the literal at i goes wrong: at its beginning, or where the
+// input ends.
+func (s *Splitter) unlike(i int, literal string) int {
+	if strings.HasPrefix(literal, string(s.buf[i:min(i+len(literal), s.end)])) {
+		return s.end
+	}
+	return i
+}
+
+// memberKey reads a key and the colon behind it, and returns where that ends.
+func (s *Splitter) memberKey(i int, want string) (int, string) {
+	b := s.buf
+	if b[i] <= ' ' {
+		i = space(b, i)
+	}
+	if b[i] != '"' {
+		return i, want
+	}
+	i++
+	j := bytes.IndexByte(b[i:s.end], '"')
+	switch {
+	case j < 0:
+		return s.end, wantEnd
+	case i+j > s.backslash:
+		if i = s.escapedString(i); i < 0 {
+			return s.end, wantEnd
+		}
+		i++
+	default:
+		i += j + 1
+	}
+	if b[i] <= ' ' {
+		i = space(b, i)
+	}
+	if b[i] != ':' {
+		return i, wantColon
+	}
+	return i + 1, ""
+}
+
+// escapedString returns the index of the quote that ends the string whose text begins
+// at i, or -1. It is for those that have a backslash before the first quote.
+func (s *Splitter) escapedString(i int) int {
+	b := s.buf[:s.end]
+	for end := i; ; end++ {
+		j := bytes.IndexByte(b[end:], '"')
+		if j < 0 {
+			return -1
+		}
+		end += j
+		escapes := 0
+		for end-escapes > i && b[end-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			s.backslash = -1
+			s.lookForBackslash(end)
+			return end
+		}
+	}
+}
+
+// lookForBackslash makes backslash the index of the first one from i on, or the end.
+func (s *Splitter) lookForBackslash(i int) {
+	if s.sought <= i && i <= s.backslash {
+		return
+	}
+	s.sought, s.backslash = i, s.end
+	if j := bytes.IndexByte(s.buf[i:s.end], '\\'); j >= 0 {
+		s.backslash = i + j
+	}
+}
+
+// space returns the index of the first byte from i on that is not white space.
+func space(b []byte, i int) int {
+	for b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t' {
+		i++
+	}
+	return i
+}
+
+// number reads a number: -?(0|[1-9][0-9]*)(.[0-9]+)?([eE][+-]?[0-9]+)?
+func number(b []byte, i int) (int, string) {
+	want := wantValue
+	if b[i] == '-' {
+		i++
+		want = wantDigit
+	}
+	start := i
+	if i = digits(b, i); i == start {
+		return i, want
+	}
+	if b[start] == '0' {
+		i = start + 1
+	}
+	if b[i] == '.' {
+		i++
+		if start = i; digits(b, i) == start {
+			return i, wantDigit
+		}
+		i = digits(b, i)
+	}
+	if b[i] == 'e' || b[i] == 'E' {
+		i++
+		if b[i] == '+' || b[i] == '-' {
+			i++
+		}
+		if start = i; digits(b, i) == start {
+			return i, wantDigit
+		}
+		i = digits(b, i)
+	}
+	return i, ""
+}
+
+func digits(b []byte, i int) int {
+	for '0' <= b[i] && b[i] <= '9' {
+		i++
+	}
+	return i
+}
+
+// watch finds strings that somebody waits for.
+type watch struct {
+	strings []string
+	lengths uint64    // bit n is set if one has n bytes, or n plus a multiple of 64
+	plain   bool      // they consist of ASCII letters and digits
+	escaped [128]bool // characters whose escapes may hide a plain one
+}
+
+func newWatch(words []string) watch {
+	w := watch{strings: words, plain: true}
+	for c := range w.escaped {
+		w.escaped[c] = '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
+	}
+	for _, word := range words {
+		w.lengths |= 1 << (len(word) & 63)
+		for _, c := range []byte(word) {
+			w.plain = w.plain && c < 128 && w.escaped[c]
+		}
+	}
+	// Escapes are escaped once more where JSON is in a string. The rest of an escape, u
+	// and hex digits, are letters and digits.
+	w.escaped['\\'] = true
+	return w
+}
+
+// is tells whether one of the strings is text.
+func (w *watch) is(text []byte) bool {
+	for _, word := range w.strings {
+		if string(text) == word {
+			return true
+		}
+	}
+	return false
+}
+
+// within tells whether one of the strings may be in text, which has escapes, or be
+// what text stands for.
+func (w *watch) within(text []byte) bool {
+	if len(w.strings) == 0 || !w.plain {
+		return !w.plain
+	}
+	for rest := text; ; {
+		// One step at a time: of \\u0041, which is JSON within a string, the second
+		// backslash counts.
+		i := bytes.IndexByte(rest, '\\')
+		if i < 0 {
+			break
+		}
+		rest = rest[i+1:]
+		if len(rest) < 5 || rest[0] != 'u' {
+			continue
+		}
+		if c, err := strconv.ParseUint(string(rest[1:5]), 16, 16); err == nil && c < uint64(len(w.escaped)) && w.escaped[c] {
+			return true
+		}
+	}
+	for _, word := range w.strings {
+		if bytes.Contains(text, []byte(word)) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,114 @@
+package logfile
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+
+	"sgward/internal/gunzip"
+)
+
+const inputBuffer = 64 << 10
+
+// input opens sources and inflates them. It keeps its buffers from one to the next.
+type input struct {
+	raw      counted
+	file     *os.File // nil if there is none to close
+	buffered *bufio.Reader
+	inflater gunzip.Reader
+}
+
+// open returns the text of a source. Whether that is gzipped its first bytes tell, not
+// its name.
+func (in *input) open(ctx context.Context, s Source, progress func(int64)) (io.Reader, error) {
+	in.raw = counted{in: s.stdin, ctx: ctx, progress: progress}
+	if s.stdin == nil {
+		f, err := os.Open(s.Name)
+		if err != nil {
+			return nil, fmt.Errorf("cannot be opened: %w", reasonOf(err))
+		}
+		in.raw.in, in.file = f, f
+	}
+	if in.buffered == nil {
+		in.buffered = bufio.NewReaderSize(nil, inputBuffer)
+	}
+	in.buffered.Reset(&in.raw)
+	// An error will be met again by whoever reads.
+	start, _ := in.buffered.Peek(longestMagic)
+	for _, k := range kinds() {
+		if !bytes.HasPrefix(start, []byte(k.magic)) {
+			continue
+		}
+		if k.name != gzipped {
+			in.close()
+			return nil, fmt.Errorf("is %s: want JSON, gzipped or plain", k.name)
+		}
+		in.inflater.Reset(in.buffered)
+		return &in.inflater, nil
+	}
+	return in.buffered, nil
+}
+
+func (in *input) close() {
+	if in.file != nil {
+		_ = in.file.Close() // nothing was written
+		in.file = nil
+	}
+}
+
+// reasonOf returns an error of the file system without the path, which a Problem names.
+func reasonOf(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// kind is what a file is by its first bytes.
+type kind struct{ magic, name string }
+
+const (
+	gzipped      = "gzip"
+	longestMagic = 6
+)
+
+func kinds() []kind {
+	return []kind{
+		{"\x1f\x8b", gzipped},
+		{"PK\x03\x04", "a zip archive"},
+		{"\x28\xb5\x2f\xfd", "compressed with zstd"},
+		{"BZh", "compressed with bzip2"},
+		{"\xfd7zXZ\x00", "compressed with xz"},
+		{"Obj\x01", "an Avro file"},
+		{"PAR1", "a Parquet file"},
+	}
+}
+
+// counted counts what is read, and ends when its context does.
+type counted struct {
+	in       io.Reader
+	ctx      context.Context
+	progress func(int64)
+	read     int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := c.in.Read(p)
+	c.read += int64(n)
+	if c.progress != nil && n > 0 {
+		c.progress(int64(n))
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = fmt.Errorf("cannot be read: %w", reasonOf(err))
+	}
+	return n, err
+}

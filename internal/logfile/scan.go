@@ -1,0 +1,174 @@
+package logfile
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sgward/internal/jsonscan"
+)
+
+// Config says what a Scanner looks for and whom it tells. Calls and Found are
+// required. The functions are called from the goroutine that calls Scan, one at a
+// time.
+type Config struct {
+	// Calls are the eventNames looked for.
+	Calls []string
+	// Found takes each record of one of the calls, in the order of the source, and none
+	// of another call. An error ends the scan.
+	Found func(Source, Record) error
+	// Bad takes what could not be read or understood, as it is met. Nil drops it.
+	Bad func(Problem)
+	// Progress takes the number of bytes that were read since it was called last,
+	// compressed where the source is. Nil is not called.
+	Progress func(bytes int64)
+}
+
+// MostRecord is how long a record, with what is around it, may be in bytes: a longer
+// one is a Problem, and is skipped. CloudTrail's own limit is 256 KB
+// (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html),
+// EventBridge's 1 MB.
+const MostRecord = 16 << 20
+
+// Scanner reads sources, one after the other. It keeps its buffers from one source to
+// the next: use one for each goroutine. They take about half a megabyte, whatever the
+// size of the sources; a record above 256 KB makes them grow for as long as its source
+// is read, to 2*MostRecord + 1 MB at the very most.
+type Scanner struct {
+	config   Config
+	splitter *jsonscan.Splitter
+	input    input
+}
+
+// NewScanner returns a Scanner.
+func NewScanner(c Config) *Scanner { return newScanner(c, 0) }
+
+func newScanner(c Config, buffer int) *Scanner {
+	return &Scanner{config: c, splitter: jsonscan.New(jsonscan.Config{
+		Lists:      []string{recordsKey, eventsKey},
+		Watch:      c.Calls,
+		Resume:     func(object []byte) bool { return formOf(object).holdsRecord() },
+		MaxElement: MostRecord,
+		Buffer:     buffer,
+	})}
+}
+
+// Scan reads a source once, from front to back. What is malformed goes to Bad with its
+// place, and the rest is still read as far as it can be told apart: from the next
+// object on that is a record or has one in it. The error is ctx's or Found's; a source
+// that cannot be read is a Problem.
+//
+// Of records that are of no call looked for, no more is checked than JSON's grammar
+// outside of strings.
+func (sc *Scanner) Scan(ctx context.Context, s Source) (Counts, error) {
+	text, err := sc.input.open(ctx, s, sc.config.Progress)
+	if err != nil {
+		sc.bad(Problem{Source: s.Name, Text: err.Error()})
+		return Counts{}, ctx.Err()
+	}
+	defer sc.input.close()
+	sc.splitter.Reset(text)
+	counts, err := sc.read(ctx, s)
+	counts.Bytes, counts.Text = sc.input.raw.read, sc.splitter.Read()
+	return counts, err
+}
+
+// read reads the elements of a source.
+func (sc *Scanner) read(ctx context.Context, s Source) (Counts, error) {
+	var counts Counts
+	faults := 0
+	for elements := 0; ; elements++ {
+		e, err := sc.splitter.Next()
+		if err != nil {
+			var fault *jsonscan.Fault
+			switch {
+			case ctx.Err() != nil:
+				return counts, ctx.Err()
+			case errors.As(err, &fault):
+				faults++
+				sc.bad(problemOf(s, fault))
+				continue
+			}
+			if elements+faults == 0 && len(sc.splitter.Lists()) == 0 {
+				sc.bad(Problem{Source: s.Name, Text: "holds nothing: want " + wanted})
+			}
+			return counts, nil // it is io.EOF
+		}
+		form := formOf(e.JSON)
+		switch form {
+		case digest:
+			counts.Digest = true
+			continue
+		case unknown:
+			sc.bad(Problem{Source: s.Name, Place: placeOf(e), Text: "is " + describe(e.JSON) + ": want " + wanted})
+			continue
+		case otherEvent:
+			counts.Others++
+			continue
+		}
+		if e.Watched {
+			record, of, err := sc.recordIn(e, form)
+			if err != nil {
+				sc.bad(Problem{Source: s.Name, Place: placeOf(e), Text: err.Error()})
+				continue
+			}
+			if of {
+				if err := sc.config.Found(s, record); err != nil {
+					return counts, err
+				}
+			}
+		}
+		counts.Records++
+	}
+}
+
+// recordIn returns the record in an element, and whether it is of a call looked for.
+func (sc *Scanner) recordIn(e jsonscan.Element, form form) (Record, bool, error) {
+	record := Record{Index: e.Index, Offset: e.Offset, JSON: e.JSON, Enveloped: form == event}
+	if !e.InList {
+		record.Line = e.Line
+	}
+	if form == lookup {
+		var err error
+		if record.JSON, err = lookedUp(e.JSON); err != nil {
+			return Record{}, false, err
+		}
+	}
+	// The splitter leaves strings unchecked; whoever decodes the record need not wonder.
+	if err := json.Unmarshal(record.JSON, &struct{}{}); err != nil {
+		return Record{}, false, fmt.Errorf("is not JSON: %w", err)
+	}
+	inner := record.JSON
+	if record.Enveloped {
+		inner = member(inner, detailKey)
+	}
+	return record, slices.ContainsFunc(sc.config.Calls, func(call string) bool { return isOf(inner, call) }), nil
+}
+
+func (sc *Scanner) bad(p Problem) {
+	if sc.config.Bad != nil {
+		sc.config.Bad(p)
+	}
+}
+
+// problemOf says where in a source a fault is.
+func problemOf(s Source, f *jsonscan.Fault) Problem {
+	if f.Index == 0 {
+		return Problem{Source: s.Name, Text: f.Problem}
+	}
+	where := place(f.Index, 0)
+	if f.Between {
+		where = "behind " + where
+	}
+	return Problem{Source: s.Name, Place: fmt.Sprintf("%s (byte %d, line %d)", where, f.Offset, f.Line), Text: f.Problem}
+}
+
+// placeOf says where in a source an element is.
+func placeOf(e jsonscan.Element) string {
+	if e.InList {
+		return place(e.Index, 0)
+	}
+	return place(e.Index, e.Line)
+}

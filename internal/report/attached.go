@@ -1,0 +1,96 @@
+package report
+
+import (
+	"net/netip"
+	"slices"
+
+	"sgward/internal/finding"
+)
+
+// publicAddresses are those of an interface that the internet can reach, as far as
+// routes let it: public IPv4 addresses, and IPv6 addresses that are not private.
+func publicAddresses(a *finding.Interface) []string {
+	var out []string
+	if a.PublicIP != "" {
+		out = append(out, a.PublicIP)
+	}
+	out = append(out, a.MorePublicIPs...)
+	for _, s := range a.IPv6Addresses {
+		if ip, err := netip.ParseAddr(s); err == nil && ip.IsGlobalUnicast() && !ip.IsPrivate() {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// public counts the interfaces that have a public address.
+func (g *Group) public() int {
+	n := 0
+	for i := range g.Attached {
+		if len(publicAddresses(&g.Attached[i])) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// interfaceText names a network interface and what is behind it.
+func interfaceText(a *finding.Interface) string {
+	text := a.ID
+	behind := []string{a.Service, a.InstanceID}
+	if a.Service == "" && a.InstanceID == "" {
+		behind = []string{a.Description}
+	}
+	for _, b := range behind {
+		if b != "" {
+			text += ", " + b
+		}
+	}
+	if public := publicAddresses(a); len(public) > 0 {
+		text += " (public " + listed(public, 3) + ")"
+	}
+	return text
+}
+
+// attachedText says what uses a group: what has a public address, and what has none.
+func attachedText(g *Group) []string {
+	if !g.AttachedKnown {
+		return nil
+	}
+	if len(g.Attached) == 0 {
+		return []string{"attached to nothing"}
+	}
+	var public, private []string
+	for i := range g.Attached {
+		text := interfaceText(&g.Attached[i])
+		if len(publicAddresses(&g.Attached[i])) > 0 {
+			public = append(public, text)
+		} else {
+			private = append(private, text)
+		}
+	}
+	var out []string
+	if len(public) > 0 {
+		out = append(out, plural(len(public), "interface")+" with a public address: "+listed(public, 5))
+	}
+	if len(private) > 0 {
+		out = append(out, plural(len(private), "interface")+" without: "+listed(private, 3))
+	}
+	return out
+}
+
+// found tells for what a group's rules say whether they are a finding.
+func (g *judged) found() map[string]finding.Decision {
+	out := map[string]finding.Decision{}
+	for i := range g.entries {
+		if r := g.entries[i].Rule; r != nil {
+			out[ruleText(r)] = g.entries[i].Decision
+		}
+	}
+	return out
+}
+
+// exempt reports whether exceptions cover all that is found in a group.
+func (g *judged) exempt() bool {
+	return !slices.ContainsFunc(g.entries, func(e Entry) bool { return e.Decision != finding.DecisionExempt })
+}

@@ -1,0 +1,202 @@
+package report
+
+import (
+	"encoding/csv"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"sgward/internal/finding"
+	"sgward/internal/plaintext"
+)
+
+// csvWriter writes RFC 4180: a header, then one line for each finding, always with
+// the same columns. It holds one finding.
+//
+// A spreadsheet takes a cell that starts with =, +, -, @, a tab or a line break for a
+// formula (https://owasp.org/www-community/attacks/CSV_Injection). Such cells, and
+// those that start with an apostrophe, get an apostrophe in front, so taking one away
+// where there is one gives the text back. Whole numbers stay as they are. Characters
+// that cannot be seen, line breaks too, are written out as [U+000A]: one finding is
+// one line, and a terminal may show it.
+type csvWriter struct {
+	out     *csv.Writer
+	columns []column
+	failed  error // of the header
+}
+
+// column is one of the file: its name, and what it says of an entry.
+type column struct {
+	name string
+	of   func(*Entry) string
+}
+
+func newCSV(w io.Writer) *csvWriter {
+	out := csv.NewWriter(w)
+	out.UseCRLF = true
+	var names []string
+	columns := columnsOfCSV()
+	for _, c := range columns {
+		names = append(names, c.name)
+	}
+	return &csvWriter{out, columns, out.Write(names)}
+}
+
+func (w *csvWriter) Entry(e Entry) error {
+	if w.failed != nil {
+		return wrote(w.failed)
+	}
+	cells := make([]string, 0, len(w.columns))
+	for _, c := range w.columns {
+		cells = append(cells, defused(plaintext.Visible(c.of(&e))))
+	}
+	return wrote(w.out.Write(cells))
+}
+
+func (w *csvWriter) Group(_ Group, entries []Entry) error {
+	for i := range entries {
+		if err := w.Entry(entries[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *csvWriter) Close(Summary) error {
+	w.out.Flush()
+	return wrote(w.out.Error())
+}
+
+// defused keeps a spreadsheet from reading a cell as a formula. Some take the
+// full-width forms for the same.
+func defused(cell string) string {
+	first, _ := utf8.DecodeRuneInString(cell)
+	if !strings.ContainsRune("=+-@'\t\r\n＝＋－＠", first) {
+		return cell
+	}
+	if _, err := strconv.ParseInt(cell, 10, 64); err == nil && first == '-' {
+		return cell
+	}
+	return "'" + cell
+}
+
+// columnsOfCSV lists the columns. New ones go to the end.
+func columnsOfCSV() []column {
+	rule := partOf(func(e *Entry) *finding.Rule { return e.Rule })
+	event := partOf(func(e *Entry) *finding.Event { return e.Event })
+	closing := partOf(func(e *Entry) *finding.Event { return e.ClosedBy })
+	exception := partOf(func(e *Entry) *finding.Exception { return e.Exception })
+	compared := partOf(func(e *Entry) *Compared { return e.Compared })
+	return []column{
+		{"id", func(e *Entry) string { return e.ID }},
+		{"decision", func(e *Entry) string { return string(e.Decision) }},
+		{"severity", func(e *Entry) string { return e.Severity }},
+		{"statementId", func(e *Entry) string { return e.StatementID }},
+		{"accountId", func(e *Entry) string { return e.AccountID }},
+		{"region", func(e *Entry) string { return e.Region }},
+		{"groupId", func(e *Entry) string { return e.GroupID }},
+		{"groupName", func(e *Entry) string { return e.GroupName }},
+		{"vpcId", func(e *Entry) string { return e.VPCID }},
+		{"securityGroupRuleId", rule(func(r *finding.Rule) string { return r.SecurityGroupRuleID })},
+		{"direction", rule(func(r *finding.Rule) string { return r.Direction })},
+		{"ipProtocol", rule(func(r *finding.Rule) string { return r.IPProtocol })},
+		{"fromPort", rule(func(r *finding.Rule) string { return decimal(r.FromPort) })},
+		{"toPort", rule(func(r *finding.Rule) string { return decimal(r.ToPort) })},
+		{"cidrIpv4", rule(func(r *finding.Rule) string { return r.CidrIPv4 })},
+		{"cidrIpv6", rule(func(r *finding.Rule) string { return r.CidrIPv6 })},
+		{"prefixListId", rule(func(r *finding.Rule) string { return r.PrefixListID })},
+		{"referencedGroupId", rule(func(r *finding.Rule) string { return r.ReferencedGroupID })},
+		{"referencedGroupUserId", rule(func(r *finding.Rule) string { return r.ReferencedGroupUserID })},
+		{"description", rule(func(r *finding.Rule) string { return r.Description })},
+		{"tags", rule(tagsText)},
+		{"eventTime", event(func(v *finding.Event) string { return timeOf(&v.EventTime) })},
+		{"eventName", event(func(v *finding.Event) string { return v.EventName })},
+		{"eventId", event(func(v *finding.Event) string { return v.EventID })},
+		{"actorType", event(func(v *finding.Event) string { return v.Actor.Type })},
+		{"actorArn", event(func(v *finding.Event) string { return v.Actor.ARN })},
+		{"sessionIssuerArn", event(func(v *finding.Event) string { return v.Actor.SessionIssuerARN })},
+		{"invokedBy", event(func(v *finding.Event) string { return v.Actor.InvokedBy })},
+		{"sourceIpAddress", event(func(v *finding.Event) string { return v.SourceIPAddress })},
+		{"userAgent", event(func(v *finding.Event) string { return v.UserAgent })},
+		{"closedAt", func(e *Entry) string { return timeOf(e.ClosedAt) }},
+		{"closedByEventName", closing(func(v *finding.Event) string { return v.EventName })},
+		{"closedByEventId", closing(func(v *finding.Event) string { return v.EventID })},
+		{"closedByActorArn", closing(func(v *finding.Event) string { return v.Actor.ARN })},
+		{"exposureSeconds", func(e *Entry) string { return seconds(e.ExposureSeconds) }},
+		{"exceptionId", exception(func(x *finding.Exception) string { return x.ID })},
+		{"exceptionOwner", exception(func(x *finding.Exception) string { return x.Owner })},
+		{"exceptionExpires", exception(func(x *finding.Exception) string { return x.Expires })},
+		{"comparedDecision", compared(func(c *Compared) string { return string(c.Decision) })},
+		{"comparedSeverity", compared(func(c *Compared) string { return c.Severity })},
+		{"comparedStatementId", compared(func(c *Compared) string { return c.StatementID })},
+		{"union", func(e *Entry) string { return yes(e.Union) }},
+		{"with", withText},
+		{"fromRequest", func(e *Entry) string { return yes(e.FromRequest) }},
+		{"networkInterfaceIds", attachedList(func(a *finding.Interface) []string { return []string{a.ID} })},
+		{"publicIps", attachedList(publicAddresses)},
+		{"place", func(e *Entry) string { return e.Place }},
+		{"reasons", func(e *Entry) string { return strings.Join(e.Reasons, " | ") }},
+	}
+}
+
+// partOf makes columns of a part of the entry; they are empty where the part is nil.
+func partOf[T any](part func(*Entry) *T) func(func(*T) string) func(*Entry) string {
+	return func(text func(*T) string) func(*Entry) string {
+		return func(e *Entry) string {
+			if p := part(e); p != nil {
+				return text(p)
+			}
+			return ""
+		}
+	}
+}
+
+func timeOf(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func seconds(s *float64) string {
+	if s == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*s, 'f', -1, 64)
+}
+
+func yes(b bool) string {
+	if b {
+		return "true"
+	}
+	return ""
+}
+
+func tagsText(r *finding.Rule) string {
+	var out []string
+	for _, t := range r.Tags {
+		out = append(out, t.Key+"="+t.Value)
+	}
+	return strings.Join(out, " | ")
+}
+
+func withText(e *Entry) string {
+	var out []string
+	for i := range e.With {
+		out = append(out, ruleText(&e.With[i]))
+	}
+	return strings.Join(out, " | ")
+}
+
+// attachedList joins what the interfaces have of something by blanks.
+func attachedList(of func(*finding.Interface) []string) func(*Entry) string {
+	return func(e *Entry) string {
+		var out []string
+		for i := range e.Attached {
+			out = append(out, of(&e.Attached[i])...)
+		}
+		return strings.Join(out, " ")
+	}
+}

@@ -1,0 +1,311 @@
+package report
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+)
+
+// all are the entries of a scenario in the order in which they are written.
+func (s scenario) all() []Entry {
+	out := s.entries
+	for _, g := range s.groups {
+		out = append(out, g.entries...)
+	}
+	return out
+}
+
+func TestAFormatIsReadByItsName(t *testing.T) {
+	for _, f := range Formats() {
+		got, err := ParseFormat(string(f))
+		require.NoError(t, err)
+		assert.Equal(t, f, got)
+		_, err = New(f, &strings.Builder{}, Run{}, Options{})
+		assert.NoError(t, err)
+	}
+	_, err := ParseFormat("xml")
+	assert.EqualError(t, err, `"xml": want one of text, json, csv, sarif, html`)
+	_, err = New("xml", &strings.Builder{}, Run{}, Options{})
+	assert.ErrorContains(t, err, `"xml"`)
+	_, err = New(Text, &strings.Builder{}, Run{}, Options{Limit: -1})
+	assert.ErrorContains(t, err, "limit -1")
+}
+
+func TestAJSONLineIsTheEntry(t *testing.T) {
+	for name, s := range scenarios() {
+		t.Run(name, func(t *testing.T) {
+			var got []Entry
+			for line := range strings.Lines(written(t, JSON, s, Options{})) {
+				var e Entry
+				decoder := json.NewDecoder(strings.NewReader(line))
+				decoder.DisallowUnknownFields()
+				require.NoError(t, decoder.Decode(&e))
+				got = append(got, e)
+			}
+			assert.Equal(t, s.all(), got)
+		})
+	}
+}
+
+func TestOneJSONLineBeginsWithTheFinding(t *testing.T) {
+	first, _, _ := strings.Cut(written(t, JSON, replayed(), Options{}), "\n")
+	assert.True(t, strings.HasPrefix(first, `{"id":"f-0000000000000001","decision":"revoke","severity":"critical","statementId":"world-open-database",`), first)
+	assert.NotContains(t, first, "compared")
+	assert.Contains(t, written(t, JSON, scenario{entries: []Entry{{}}}, Options{}), `"reasons":[]`, "never null")
+}
+
+func TestWhatCannotBeEncodedIsNamed(t *testing.T) {
+	e := replayed().entries[0]
+	nan := math.NaN()
+	e.ExposureSeconds = &nan
+	for _, f := range []Format{JSON, SARIF} {
+		w, err := New(f, &strings.Builder{}, Run{}, Options{})
+		require.NoError(t, err)
+		assert.ErrorContains(t, w.Entry(e), "encoding")
+	}
+}
+
+func TestUnprintableCharactersAreEscapedInJSON(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain": "plain", "é ü 日本": "é ü 日本", "\u009b": `\u009b`, "\u202e": `\u202e`, "\x7f": `\u007f`, "\U000e0041": `\udb40\udc41`,
+	} {
+		assert.Equal(t, want, string(escapeUnprintable([]byte(text))))
+	}
+}
+
+// TestACSVReadsBack takes the apostrophes away and compares with the entry.
+func TestACSVReadsBack(t *testing.T) {
+	s := replayed()
+	s.entries[0].GroupName, s.entries[1].GroupName, s.entries[2].GroupName = "=1+1", "'quoted'", `a "b", c`
+	s.entries[3].Rule.Description, s.entries[3].Rule.IPProtocol = "-1+1", "-1"
+	rows, err := csv.NewReader(strings.NewReader(written(t, CSV, s, Options{}))).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, rows, 1+len(s.entries))
+	at := map[string]int{}
+	for i, name := range rows[0] {
+		at[name] = i
+	}
+	require.Len(t, at, len(columnsOfCSV()), "no name twice")
+	for i, e := range s.entries {
+		row := rows[i+1]
+		cell := func(name string) string { return strings.TrimPrefix(row[at[name]], "'") }
+		assert.Equal(t, []string{e.ID, string(e.Decision), e.AccountID, e.GroupName}, []string{cell("id"), cell("decision"), cell("accountId"), cell("groupName")})
+		if e.Rule != nil {
+			assert.Equal(t, []string{e.Rule.Description, e.Rule.CidrIPv4, e.Rule.IPProtocol}, []string{cell("description"), cell("cidrIpv4"), row[at["ipProtocol"]]})
+		}
+		assert.Equal(t, e.Event.EventTime.Format("2006-01-02T15:04:05Z"), cell("eventTime"))
+	}
+	assert.Equal(t, "'=1+1", rows[1][at["groupName"]])
+	assert.Equal(t, "''quoted'", rows[2][at["groupName"]])
+	assert.Equal(t, "'-1+1", rows[4][at["description"]])
+}
+
+func TestACellIsDefusedByItsFirstCharacter(t *testing.T) {
+	for _, first := range []string{"=", "+", "-", "@", "'", "＝", "＋", "－", "＠", "\t", "\r", "\n"} {
+		assert.Equal(t, "'"+first+"x", defused(first+"x"))
+	}
+	for _, harmless := range []string{"", "-1", "-65535", "0", "a=1", "10.0.0.0/8", "日本"} {
+		assert.Equal(t, harmless, defused(harmless))
+	}
+	assert.Equal(t, "'+1", defused("+1"), "no number as we write them")
+	assert.Equal(t, "'-1-1", defused("-1-1"))
+}
+
+func TestCSVHasEveryFieldOfAnEntry(t *testing.T) {
+	s := poisoned("zz")["compare"]
+	rows, err := csv.NewReader(strings.NewReader(written(t, CSV, s, Options{}))).ReadAll()
+	require.NoError(t, err)
+	for i, cell := range rows[1] {
+		if name := rows[0][i]; name != "union" && name != "fromRequest" {
+			assert.NotEmpty(t, cell, name)
+		}
+	}
+}
+
+func TestCSVEndsLinesAsRFC4180Says(t *testing.T) {
+	out := written(t, CSV, replayed(), Options{})
+	assert.Equal(t, strings.Count(out, "\n"), strings.Count(out, "\r\n"))
+	assert.Equal(t, 1, strings.Count(written(t, CSV, emptyReplay(), Options{}), "\n"), "the header alone")
+}
+
+var escapeCode = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+func TestColourAddsNothingButColour(t *testing.T) {
+	for name, s := range scenarios() {
+		plain, colored := written(t, Text, s, Options{}), written(t, Text, s, Options{Color: true})
+		assert.NotContains(t, plain, "\x1b", name)
+		assert.Contains(t, colored, "\x1b[1m", name)
+		assert.Equal(t, plain, escapeCode.ReplaceAllString(colored, ""), name)
+	}
+}
+
+func TestTextKeepsToItsWidth(t *testing.T) {
+	for name, s := range scenarios() {
+		for _, width := range []int{40, 60, 80, 100, 200} {
+			for line := range strings.Lines(written(t, Text, s, Options{Width: width})) {
+				line = strings.TrimSuffix(line, "\n")
+				if !strings.Contains(strings.TrimSpace(line), " ") {
+					continue // a single word may be longer
+				}
+				// Tables have a label of twenty characters and their numbers at least.
+				assert.LessOrEqual(t, utf8.RuneCountInString(line), max(width, 64), "%s at %d: %q", name, width, line)
+			}
+		}
+	}
+}
+
+func TestQuietTextIsFindingsAndProblemsOnly(t *testing.T) {
+	quiet := Options{Quiet: true}
+	assert.Empty(t, written(t, Text, emptyReplay(), quiet))
+	assert.Equal(t, "This report is incomplete: 2 problems\n", firstLine(written(t, Text, incompleteAudit(), quiet)))
+	out := written(t, Text, replayed(), quiet)
+	assert.Equal(t, "Findings, worst first\n", firstLine(out))
+	assert.Equal(t, 9, strings.Count(out, "logs/2026/"))
+	out = written(t, Text, audited(), quiet)
+	assert.NotContains(t, out, "launch-wizard")
+	assert.NotContains(t, out, "now:")
+	assert.Contains(t, out, "ingress tcp 22 from 0.0.0.0/0")
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line + "\n"
+}
+
+func TestALimitIsStated(t *testing.T) {
+	out := written(t, Text, replayed(), Options{Limit: 2})
+	assert.Contains(t, out, "Findings, worst first (2 of 9; --format json lists all)")
+	assert.Contains(t, out, "9 findings\n        3  revoke", "counts are of all")
+	assert.Equal(t, 2, strings.Count(out, "logs/2026/"))
+	assert.Contains(t, written(t, Text, audited(), Options{Limit: 1}), "(1 of 2; ")
+	full := replayed()
+	for range 100 {
+		full.summary.Problems = append(full.summary.Problems, Problem{"x", "y"})
+	}
+	assert.Contains(t, written(t, Text, full, Options{}), "100 problems")
+	assert.Contains(t, written(t, Text, full, Options{}), "and 50 more")
+}
+
+func TestNothingFoundSaysWhatWasLookedAt(t *testing.T) {
+	none := emptyReplay()
+	none.summary.History.Changes = 0
+	identical := compared()
+	identical.entries = nil
+	noGroups := incompleteAudit()
+	noGroups.summary.Problems, noGroups.summary.Inventory.Baseline = nil, -1
+	for want, s := range map[string]scenario{
+		"No finding: the policy has nothing against what was read.":                  emptyReplay(),
+		"No finding: the history holds no successful call that can open a group.":    none,
+		"No difference: strict.yaml decides as policy.yaml does.":                    identical,
+		"No finding: there is no security group in what was read.":                   noGroups,
+		"No new finding: the baseline knows them all. Not everything could be read.": incompleteAudit(),
+	} {
+		assert.Contains(t, written(t, Text, s, Options{}), want)
+		assert.Contains(t, written(t, HTML, s, Options{}), want)
+	}
+}
+
+func TestATallyCountsWhatWasWritten(t *testing.T) {
+	for name, want := range map[string][2]int{"replay": {9, 8}, "audit": {3, 2}, "compare": {6, 6}, "empty-replay": {0, 0}} {
+		for _, f := range Formats() {
+			w, err := New(f, &strings.Builder{}, scenarios()[name].run, Options{})
+			require.NoError(t, err)
+			tally := Count(w)
+			require.NoError(t, scenarios()[name].write(tally))
+			assert.Equal(t, want, [2]int{tally.Entries(), tally.Findings()}, name)
+		}
+	}
+}
+
+// full is a disk without room.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }
+
+var errFull = errors.New("no space left on device")
+
+func TestAFullDiskIsAnError(t *testing.T) {
+	for _, f := range Formats() {
+		w, err := New(f, full{}, runOf(Replay), Options{})
+		require.NoError(t, err)
+		tally := Count(w)
+		err = replayed().write(tally)
+		require.ErrorIs(t, err, errFull, string(f))
+		assert.ErrorContains(t, err, "writing the report")
+	}
+	w, err := New(JSON, full{}, runOf(Replay), Options{})
+	require.NoError(t, err)
+	tally := Count(w)
+	e := replayed().entries[0]
+	e.Reasons = []string{strings.Repeat("x", 10_000)}
+	require.ErrorIs(t, tally.Entry(e), errFull)
+	assert.Zero(t, tally.Entries(), "what was not written does not count")
+}
+
+func TestSpansReadAsPeopleSayThem(t *testing.T) {
+	for seconds, want := range map[float64]string{
+		0: "0 s", -5: "0 s", 0.4: "0 s", 59: "59 s", 60: "1 min", 3661: "1 h 1 min", 86400: "1 d", 90000: "1 d 1 h", 1e9: "11,574 d 1 h", math.Inf(1): "11,574,074 d 1 h",
+	} {
+		assert.Equal(t, want, span(seconds))
+	}
+}
+
+func TestNumbersReadAsPeopleSayThem(t *testing.T) {
+	assert.Equal(t, []string{"0", "999", "1,000", "-1,234,567"}, []string{thousands(0), thousands(999), thousands(1000), thousands(-1234567)})
+	assert.Equal(t, []string{"1 rule", "0 rules", "2,000 rules"}, []string{plural(1, "rule"), plural(0, "rule"), plural(2000, "rule")})
+	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1.0 kB", 999_999: "1.0 MB", 12_345_678: "12 MB", math.MaxInt64: "9.2 EB"} {
+		assert.Equal(t, want, byteSize(n))
+	}
+}
+
+func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
+	for want, e := range map[string]finding.Event{
+		"arn:aws:iam::123456789012:role/deploy (session alice) from 198.51.100.7": {Actor: finding.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/deploy/alice", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"}, SourceIPAddress: "198.51.100.7"},
+		"arn:aws:iam::123456789012:user/bob through cloudformation.amazonaws.com": {Actor: finding.Actor{ARN: "arn:aws:iam::123456789012:user/bob", InvokedBy: "cloudformation.amazonaws.com"}, SourceIPAddress: "cloudformation.amazonaws.com"},
+		"autoscaling.amazonaws.com":              {Actor: finding.Actor{Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"}},
+		"AWSAccount from 198.51.100.7":           {Actor: finding.Actor{Type: "AWSAccount"}, SourceIPAddress: "198.51.100.7"},
+		"a caller that the record does not name": {},
+	} {
+		assert.Equal(t, want, callerText(&e))
+	}
+}
+
+func TestPublicAddressesAreThoseThatTheInternetReaches(t *testing.T) {
+	a := finding.Interface{
+		ID: "eni-1", PrivateIP: "10.0.0.5", PublicIP: "203.0.113.10", MorePublicIPs: []string{"203.0.113.11"}, IPv6Addresses: []string{"2001:db8::1", "fd00::1", "fe80::1", "none"},
+		InstanceID: "i-1", Service: "load balancer app/web/1", Description: "ELB app/web/1",
+	}
+	assert.Equal(t, []string{"203.0.113.10", "203.0.113.11", "2001:db8::1"}, publicAddresses(&a))
+	assert.Equal(t, "eni-1, load balancer app/web/1, i-1 (public 203.0.113.10; 203.0.113.11; 2001:db8::1)", interfaceText(&a))
+	assert.Equal(t, "eni-2, Primary", interfaceText(&finding.Interface{ID: "eni-2", Description: "Primary"}))
+	assert.Equal(t, 1, (&Group{Attached: []finding.Interface{a, {IPv6Addresses: []string{"fd00::1"}}}}).public())
+	assert.Nil(t, attachedText(&Group{}), "not known is not none")
+	assert.Equal(t, []string{"attached to nothing"}, attachedText(&Group{AttachedKnown: true}))
+}
+
+func TestARuleThatMakesNoSenseIsShownAsItIs(t *testing.T) {
+	assert.Equal(t, `a rule that makes no sense (direction "ingress", ipProtocol "tcp", fromPort "9", cidrIpv4 "0.0.0.0/0")`,
+		ruleText(&finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: number(9), CidrIPv4: "0.0.0.0/0"}))
+	assert.Equal(t, "rules that the record does not tell", ruleText(nil))
+	assert.Equal(t, "unknown tcp 9 from 0.0.0.0/0", ruleText(&finding.Rule{Direction: "unknown", IPProtocol: "tcp", FromPort: number(9), ToPort: number(9), CidrIPv4: "0.0.0.0/0"}))
+}
+
+func TestShownTextIsCutBetweenCharacters(t *testing.T) {
+	assert.Equal(t, "abc", shown("abc", 3))
+	assert.Equal(t, "aaaa… [cut]", shown(strings.Repeat("a", 100), 11))
+	long := shown(strings.Repeat("日", 100_000), 50)
+	assert.True(t, utf8.ValidString(long))
+	assert.Equal(t, 50, utf8.RuneCountInString(long))
+	assert.Equal(t, "日"+strings.Repeat("日", 42)+cutMark, long)
+	assert.Equal(t, 20, utf8.RuneCountInString(shown(strings.Repeat("\u202e", 30), 20)))
+}

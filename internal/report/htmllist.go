@@ -1,0 +1,246 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+type findingsView struct {
+	Head, Limited     string
+	From, To          string   // headings of the verdicts
+	Kinds             []string // of decisions, for the filter
+	Compared, History bool
+	List              []findingView
+}
+
+type findingView struct {
+	Verdict, Then                mark
+	Kinds                        string
+	Rule, Description, Statement string
+	Group, Name, Place           string
+	Made, MadeSort, Who, From    string
+	Open, OpenSort, Closed       string
+	Reasons, Details             []string
+}
+
+// findingViews are the findings that came without their group.
+func (w *htmlWriter) findingViews() *findingsView {
+	if w.entries.seen == 0 {
+		return nil
+	}
+	v := &findingsView{Head: "Findings", From: "Verdict", Compared: w.run.Other != nil}
+	if v.Compared {
+		v.Head, v.From, v.To = "Differences", shown(w.run.Policy.File, mostName), shown(w.run.Other.File, mostName)
+	}
+	entries := w.entries.list()
+	v.Limited = limitedText(len(entries), w.entries.seen, "--format json lists all.")
+	kinds := map[string]bool{}
+	for i := range entries {
+		f := findingViewOf(&entries[i])
+		v.History = v.History || entries[i].Event != nil
+		for kind := range strings.FieldsSeq(f.Kinds) {
+			kinds[kind] = true
+		}
+		v.List = append(v.List, f)
+	}
+	for _, d := range decisions() {
+		if kinds[string(d)] {
+			v.Kinds = append(v.Kinds, string(d))
+		}
+	}
+	return v
+}
+
+// limitedText says how much of a list is not shown; "" where all is.
+func limitedText(shown, all int, rest string) string {
+	if shown == all {
+		return ""
+	}
+	return "The first " + thousands(shown) + " of " + thousands(all) + ": " + rest
+}
+
+func findingViewOf(e *Entry) findingView {
+	v := findingView{
+		Verdict: markOf(e.Decision, e.Severity, ""),
+		Rule:    shown(ruleText(e.Rule), mostText), Statement: shown(e.StatementID, mostName),
+		Group: shown(cmp.Or(e.GroupID, "not named"), mostName), Name: shown(e.GroupName, mostName), Place: shown(place(e.AccountID, e.Region), mostName),
+	}
+	v.Kinds = v.Verdict.Class
+	if e.Rule != nil {
+		v.Description = shown(e.Rule.Description, mostText)
+	}
+	if c := e.Compared; c != nil {
+		v.Then = markOf(c.Decision, c.Severity, shown(c.StatementID, mostName))
+		v.Kinds += " " + v.Then.Class
+	}
+	if e.Event != nil {
+		v.Made, v.MadeSort = moment(e.Event.EventTime), strconv.FormatInt(e.Event.EventTime.Unix(), 10)
+		who, _ := shortARN(actorText(e.Event.Actor))
+		v.Who, v.From = shown(who, mostText), shown(e.Event.SourceIPAddress, mostName)
+		v.Open, v.OpenSort = "not seen closed", "1e18" // after every known time
+		if e.ClosedAt != nil {
+			v.Open, v.Closed = "closed", moment(*e.ClosedAt)
+		}
+		if s := e.ExposureSeconds; s != nil {
+			v.Open, v.OpenSort = span(*s), strconv.FormatFloat(*s, 'f', -1, 64)
+		}
+	}
+	for _, r := range e.Reasons {
+		v.Reasons = append(v.Reasons, shown(r, mostText))
+	}
+	v.Details = detailsOf(e)
+	return v
+}
+
+// detailsOf are what few readers need.
+func detailsOf(e *Entry) []string {
+	var out []string
+	add := func(label, text string) {
+		if text != "" {
+			out = append(out, label+shown(text, mostText))
+		}
+	}
+	if e.Rule != nil {
+		add("rule ", e.Rule.SecurityGroupRuleID)
+		add("tags ", tagsText(e.Rule))
+	}
+	if e.FromRequest {
+		add("", "the rule is as the caller typed it; EC2 may have stored it otherwise")
+	}
+	var with []string
+	for i := range e.With {
+		with = append(with, ruleText(&e.With[i]))
+	}
+	if len(with) > 0 {
+		add("together with ", listed(with, 10))
+	}
+	if x := e.Exception; x != nil {
+		add("exception ", x.ID+", owner "+x.Owner+", until "+x.Expires)
+	}
+	if e.Event != nil {
+		add("", e.Event.EventName+" by "+callerText(e.Event))
+		add("event ", e.Event.EventID)
+		add("user agent ", e.Event.UserAgent)
+	}
+	if e.ClosedAt != nil {
+		add("", closedText(e))
+	}
+	add("in ", e.Place)
+	add("finding ", e.ID)
+	return out
+}
+
+type groupsView struct {
+	Limited string
+	List    []groupView
+}
+
+type notedView groupsView
+
+type groupView struct {
+	Anchor, ID, Name, Account, Region, VPC, Description string
+	Worst                                               mark
+	Open                                                bool
+	Findings, FindingsRest, RulesCount                  string
+	FindingsN, RulesN, PublicN                          int
+	Attached                                            string
+	Interfaces, Notes                                   []string
+	FindingList                                         []findingView
+	Directions                                          []directionView
+}
+
+type directionView struct {
+	Name, Rest string
+	Rules      []ruleView
+}
+
+type ruleView struct{ Text, Found, ID, Description string }
+
+// groupViews are the groups that have findings. Few of them stand open.
+func (w *htmlWriter) groupViews() *groupsView {
+	if w.groups.seen == 0 {
+		return nil
+	}
+	groups := w.groups.list()
+	v := &groupsView{Limited: limitedText(len(groups), w.groups.seen, "--format json lists the findings of all.")}
+	for i := range groups {
+		g := &groups[i]
+		view := groupViewOf(&g.Group)
+		view.Anchor, view.Open = fmt.Sprintf("group-%d", i+1), len(groups) <= 3
+		view.Worst = markOf(g.entries[0].Decision, g.entries[0].Severity, "")
+		view.FindingsN, view.Findings = len(g.entries), thousands(len(g.entries))
+		for k := range g.entries {
+			if k == htmlRules {
+				view.FindingsRest = "and " + plural(len(g.entries)-k, "more finding") + ": --format json lists all"
+				break
+			}
+			view.FindingList = append(view.FindingList, findingViewOf(&g.entries[k]))
+		}
+		for _, direction := range []string{"ingress", "egress"} {
+			view.Directions = append(view.Directions, directionViewOf(g, direction))
+		}
+		v.List = append(v.List, view)
+	}
+	return v
+}
+
+func (w *htmlWriter) notedViews() *notedView {
+	if w.noted.seen == 0 {
+		return nil
+	}
+	groups := w.noted.list()
+	v := &notedView{Limited: limitedText(len(groups), w.noted.seen, "the rest is not listed.")}
+	for i := range groups {
+		v.List = append(v.List, groupViewOf(&groups[i]))
+	}
+	return v
+}
+
+func groupViewOf(g *Group) groupView {
+	v := groupView{
+		ID: shown(g.ID, mostName), Name: shown(g.Name, mostName), Account: shown(g.AccountID, mostName), Region: shown(g.Region, mostName),
+		VPC: shown(g.VPCID, mostName), Description: shown(g.Description, mostText),
+		RulesN: len(g.Rules), RulesCount: thousands(len(g.Rules)), PublicN: -1, Attached: "not known",
+	}
+	for _, n := range g.Notes {
+		v.Notes = append(v.Notes, shown(n, mostText))
+	}
+	if g.AttachedKnown {
+		v.PublicN = g.public()
+		v.Attached = "nothing"
+		if len(g.Attached) > 0 {
+			v.Attached = plural(len(g.Attached), "interface") + ", " + thousands(v.PublicN) + " public"
+		}
+		for i := range g.Attached {
+			v.Interfaces = append(v.Interfaces, shown(interfaceText(&g.Attached[i]), mostText))
+		}
+	}
+	return v
+}
+
+// directionViewOf lists what a group holds, what is a finding marked.
+func directionViewOf(g *judged, direction string) directionView {
+	v := directionView{Name: strings.ToUpper(direction[:1]) + direction[1:]}
+	found := g.found()
+	n := 0
+	for i := range g.Rules {
+		r := &g.Rules[i]
+		if r.Direction != direction {
+			continue
+		}
+		n++
+		if n > htmlRules {
+			continue
+		}
+		text := ruleText(r)
+		v.Rules = append(v.Rules, ruleView{
+			shown(strings.TrimPrefix(text, direction+" "), mostText), shown(string(found[text]), mostName), shown(r.SecurityGroupRuleID, mostName), shown(r.Description, mostText),
+		})
+	}
+	if n > htmlRules {
+		v.Rest = thousands(n - htmlRules)
+	}
+	return v
+}

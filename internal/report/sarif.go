@@ -1,0 +1,349 @@
+package report
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"path/filepath"
+	"strings"
+
+	"sgward/internal/finding"
+	"sgward/internal/plaintext"
+)
+
+// sarifWriter writes SARIF 2.1.0
+// (https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html) in one run. The
+// results are streamed; the tool, whose rules are the statements that were met,
+// follows them, which JSON allows. It holds one group and a line for each statement.
+//
+// A result is located at the line of the policy that decided, since code scanning
+// shows results beside files of a repository, and logically at the rule's or group's
+// ARN. GitHub refuses runs of more than 25,000 results, and shows 5,000 of them
+// (https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-uploads/results-exceed-limit).
+type sarifWriter struct {
+	out   *bufio.Writer
+	run   Run
+	rules []sarifRule
+	index map[string]int // of rules, by id
+	any   bool           // a result was written
+	plain *strings.Replacer
+	err   error
+}
+
+// Rules of ours, beside the statements. No statement's id has a slash.
+const (
+	unsettledRule = "sgward/unsettled" // a finding that no statement decided
+	noteRule      = "sgward/note"      // Group.Notes
+)
+
+type sarifText struct {
+	Text string `json:"text"`
+}
+
+type sarifRule struct {
+	ID               string         `json:"id"`
+	ShortDescription sarifText      `json:"shortDescription"`
+	FullDescription  sarifText      `json:"fullDescription"`
+	Help             sarifText      `json:"help"`
+	Configuration    sarifLevel     `json:"defaultConfiguration"`
+	Properties       sarifRuleProps `json:"properties"`
+	urgency          int
+}
+
+type sarifLevel struct {
+	Level string `json:"level"`
+}
+
+type sarifRuleProps struct {
+	// GitHub ranks by this number and filters by the tag.
+	SecuritySeverity string   `json:"security-severity,omitempty"`
+	Precision        string   `json:"precision"`
+	Tags             []string `json:"tags"`
+}
+
+type sarifResult struct {
+	RuleID       string             `json:"ruleId"`
+	RuleIndex    int                `json:"ruleIndex"`
+	Level        string             `json:"level"`
+	Message      sarifText          `json:"message"`
+	Locations    []sarifLocation    `json:"locations"`
+	Fingerprints sarifFingerprints  `json:"partialFingerprints"`
+	Suppressions []sarifSuppression `json:"suppressions"` // never null: all results have it or none
+	Properties   any                `json:"properties,omitempty"`
+}
+
+type sarifLocation struct {
+	Physical sarifPhysical  `json:"physicalLocation"`
+	Logical  []sarifLogical `json:"logicalLocations"`
+}
+
+type sarifPhysical struct {
+	Artifact sarifArtifact `json:"artifactLocation"`
+	Region   struct {
+		StartLine int `json:"startLine"`
+	} `json:"region"`
+}
+
+type sarifArtifact struct {
+	URI       string `json:"uri"`
+	URIBaseID string `json:"uriBaseId,omitempty"`
+}
+
+type sarifLogical struct {
+	Name               string `json:"name"`
+	FullyQualifiedName string `json:"fullyQualifiedName"`
+	Kind               string `json:"kind"`
+}
+
+type sarifFingerprints struct {
+	Finding string `json:"sgwardFinding/v1"`
+	// GitHub tells results apart by this one alone; without it, it would take it from
+	// the policy's line, which many results share.
+	Line string `json:"primaryLocationLineHash"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Status        string `json:"status"`
+	Justification string `json:"justification"`
+}
+
+func newSARIF(w io.Writer, run Run) *sarifWriter {
+	s := &sarifWriter{
+		out: bufio.NewWriter(w), run: run, index: map[string]int{},
+		// In a message brackets make links and braces placeholders (sections 3.11.5 and
+		// 3.11.6).
+		plain: strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}"),
+	}
+	s.write("{\n\"$schema\": \"https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json\",\n" +
+		"\"version\": \"2.1.0\",\n\"runs\": [{\n\"results\": [")
+	return s
+}
+
+func (s *sarifWriter) Entry(e Entry) error {
+	id, severity := e.StatementID, e.Severity
+	if e.Compared != nil && e.Decision == finding.DecisionNone {
+		id, severity = e.Compared.StatementID, e.Compared.Severity
+	}
+	index := s.rule(id, severity)
+	result := sarifResult{
+		RuleID: s.rules[index].ID, RuleIndex: index, Level: level(severity),
+		Message:      s.text(messageOf(&e)),
+		Locations:    []sarifLocation{s.location(&e)},
+		Fingerprints: sarifFingerprints{e.ID, e.ID},
+		Suppressions: []sarifSuppression{},
+		Properties:   withReasons(e),
+	}
+	if x := e.Exception; x != nil && e.Decision == finding.DecisionExempt && e.Compared == nil {
+		result.Suppressions = append(result.Suppressions, sarifSuppression{
+			"external", "accepted", plaintext.Visible("exception " + x.ID + ", owner " + x.Owner + ", until " + x.Expires),
+		})
+	}
+	return s.result(result)
+}
+
+// Group writes the findings, and each note as a result of its own.
+func (s *sarifWriter) Group(g Group, entries []Entry) error {
+	for i := range entries {
+		if err := s.Entry(entries[i]); err != nil {
+			return err
+		}
+	}
+	for _, note := range g.Notes {
+		index := s.rule(noteRule, "")
+		id := finding.NewID(g.AccountID, g.Region, g.ID, note, "")
+		err := s.result(sarifResult{
+			RuleID: noteRule, RuleIndex: index, Level: "note",
+			Message:      s.text(groupText(g.ID, g.Name) + ": " + note),
+			Locations:    []sarifLocation{s.locationOf(s.run.Policy.File, 1, arnOf("security-group", g.AccountID, g.Region, g.ID), groupText(g.ID, g.Name))},
+			Fingerprints: sarifFingerprints{id, id},
+			Suppressions: []sarifSuppression{},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close writes the rules, and the problems as notifications of an invocation that did
+// not succeed.
+func (s *sarifWriter) Close(sum Summary) error {
+	type driver struct {
+		Name    string      `json:"name"`
+		Version string      `json:"version,omitempty"`
+		Rules   []sarifRule `json:"rules"`
+	}
+	type notification struct {
+		Level   string    `json:"level"`
+		Message sarifText `json:"message"`
+	}
+	type invocation struct {
+		Successful    bool           `json:"executionSuccessful"`
+		Notifications []notification `json:"toolExecutionNotifications"`
+	}
+	in := invocation{Successful: len(sum.Problems) == 0, Notifications: []notification{}}
+	for _, p := range sum.Problems {
+		in.Notifications = append(in.Notifications, notification{"error", s.text(p.Place + ": " + p.Text)})
+	}
+	rules := s.rules
+	if rules == nil {
+		rules = []sarifRule{}
+	}
+	s.write("\n],\n\"columnKind\": \"utf16CodeUnits\",\n\"automationDetails\": ")
+	// GitHub keeps the results of each category apart.
+	s.marshal(map[string]string{"id": "sgward/" + string(s.run.Command) + "/"})
+	s.write(",\n\"tool\": ")
+	s.marshal(map[string]driver{"driver": {"sgward", s.run.Version, rules}})
+	s.write(",\n\"invocations\": ")
+	s.marshal([]invocation{in})
+	s.write(",\n\"properties\": ")
+	s.marshal(struct {
+		Policy    Policy     `json:"policy"`
+		Compared  *Policy    `json:"compared,omitempty"`
+		Sources   []string   `json:"sources,omitempty"`
+		History   *History   `json:"history,omitempty"`
+		Inventory *Inventory `json:"inventory,omitempty"`
+	}{s.run.Policy, s.run.Other, s.run.Sources, sum.History, sum.Inventory})
+	s.write("\n}]\n}\n")
+	if s.err == nil {
+		s.err = wrote(s.out.Flush())
+	}
+	return s.err
+}
+
+func (s *sarifWriter) result(r sarifResult) error {
+	if s.any {
+		s.write(",")
+	}
+	s.any = true
+	s.write("\n")
+	s.marshal(r)
+	return s.err
+}
+
+// write and marshal do nothing after an error.
+func (s *sarifWriter) write(text string) {
+	if s.err == nil {
+		_, err := s.out.WriteString(text)
+		s.err = wrote(err)
+	}
+}
+
+func (s *sarifWriter) marshal(v any) {
+	data, err := json.Marshal(v)
+	if err != nil && s.err == nil {
+		s.err = fmt.Errorf("encoding as SARIF: %w", err)
+	}
+	s.write(string(escapeUnprintable(data)))
+}
+
+// rule returns the index of a statement among the rules. Its level is that of the
+// worst severity with which it was met.
+func (s *sarifWriter) rule(id, severity string) int {
+	title := id + ": a security group rule that the policy forbids or warns of"
+	help := "The statement " + id + " of " + s.run.Policy.File + " says what it covers. Close the rule, or agree on an exception with an owner and a last day."
+	switch id {
+	case "":
+		id, title = unsettledRule, "What was opened is not known"
+		help = "The source does not tell what was opened: look at the group."
+	case noteRule:
+		title, help = "A security group that deserves a look", "The policy has nothing against it."
+	}
+	at, known := s.index[id]
+	if !known {
+		at = len(s.rules)
+		s.index[id] = at
+		s.rules = append(s.rules, sarifRule{ID: id, ShortDescription: s.text(title), FullDescription: s.text(title), Help: s.text(help), urgency: len(levels())})
+	}
+	r := &s.rules[at]
+	r.Properties.Precision, r.Properties.Tags = "very-high", []string{"security", "aws", "security-group"}
+	if id == noteRule {
+		r.Configuration.Level = "note"
+		return at
+	}
+	if u := urgency(severity); u < r.urgency {
+		r.urgency, r.Configuration.Level, r.Properties.SecuritySeverity = u, level(severity), levels()[u].number
+	}
+	return at
+}
+
+// levels translates severities, by urgency: SARIF's level, and a number in the range
+// that GitHub shows as that severity (over 9.0 critical, over 7.0 high, over 4.0
+// medium).
+func levels() []struct{ level, number string } {
+	return []struct{ level, number string }{{"error", "9.5"}, {"error", "8.0"}, {"warning", "5.5"}, {"note", "2.0"}}
+}
+
+func level(severity string) string { return levels()[urgency(severity)].level }
+
+// messageOf says the finding in one line.
+func messageOf(e *Entry) string {
+	text := verdictText(false, e) + ": " + ruleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
+	if at := place(e.AccountID, e.Region); at != "" {
+		text += ", " + at
+	}
+	if e.Event != nil {
+		text += "; made " + moment(e.Event.EventTime) + " by " + callerText(e.Event) + "; " + closedText(e)
+	}
+	if len(e.Reasons) > 0 {
+		text += ". " + strings.Join(e.Reasons, "; ")
+	}
+	return text
+}
+
+// text is a message that says s and nothing else.
+func (s *sarifWriter) text(message string) sarifText {
+	return sarifText{s.plain.Replace(plaintext.Visible(message))}
+}
+
+// location is the policy's line that decided, and the rule.
+func (s *sarifWriter) location(e *Entry) sarifLocation {
+	name, arn := groupText(e.GroupID, e.GroupName), arnOf("security-group", e.AccountID, e.Region, e.GroupID)
+	if e.Rule != nil && e.Rule.SecurityGroupRuleID != "" {
+		name, arn = e.Rule.SecurityGroupRuleID, arnOf("security-group-rule", e.AccountID, e.Region, e.Rule.SecurityGroupRuleID)
+	}
+	file, line := s.run.Policy.File, 1
+	if e.Compared != nil && e.Decision == finding.DecisionNone {
+		file = s.run.Other.File
+	}
+	for _, reason := range e.Reasons {
+		if id, n := cited(reason, file); n > 0 && id == e.StatementID {
+			line = n
+			break
+		}
+	}
+	return s.locationOf(file, line, arn, name)
+}
+
+func (s *sarifWriter) locationOf(file string, line int, arn, name string) sarifLocation {
+	l := sarifLocation{Logical: []sarifLogical{{Name: plaintext.Visible(name), FullyQualifiedName: plaintext.Visible(arn), Kind: "resource"}}}
+	l.Physical.Region.StartLine = line
+	l.Physical.Artifact = artifact(file)
+	return l
+}
+
+// artifact is the URI of a file. Relative ones are those of the repository.
+func artifact(file string) sarifArtifact {
+	file = filepath.ToSlash(file)
+	if filepath.IsAbs(file) {
+		return sarifArtifact{URI: (&url.URL{Scheme: "file", Path: file}).String()}
+	}
+	return sarifArtifact{URI: (&url.URL{Path: strings.TrimPrefix(file, "./")}).String(), URIBaseID: "%SRCROOT%"}
+}
+
+// arnOf is the ARN of a group or rule
+// (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html),
+// as far as its parts are known.
+func arnOf(kind, accountID, region, id string) string {
+	partition := "aws"
+	switch {
+	case strings.HasPrefix(region, "cn-"):
+		partition = "aws-cn"
+	case strings.HasPrefix(region, "us-gov-"):
+		partition = "aws-us-gov"
+	}
+	return strings.Join([]string{"arn", partition, "ec2", region, accountID, kind + "/" + id}, ":")
+}

@@ -1,0 +1,51 @@
+package report
+
+import "sgward/internal/finding"
+
+// Tally passes a report on to a Writer and counts what it is told, for the exit
+// status.
+type Tally struct {
+	to       Writer
+	entries  int
+	findings int
+}
+
+// Count returns a Tally in front of w.
+func Count(w Writer) *Tally { return &Tally{to: w} }
+
+// Entries is how many findings were written, exempt ones too.
+func (t *Tally) Entries() int { return t.entries }
+
+// Findings is how many of them call for exit status 3: all but the exempt ones. In a
+// comparison that is every entry, since each is a difference.
+func (t *Tally) Findings() int { return t.findings }
+
+// Entry counts and passes on.
+func (t *Tally) Entry(e Entry) error {
+	if err := t.to.Entry(e); err != nil {
+		return err
+	}
+	t.count(e)
+	return nil
+}
+
+// Group counts the group's findings and passes it on.
+func (t *Tally) Group(g Group, entries []Entry) error {
+	if err := t.to.Group(g, entries); err != nil {
+		return err
+	}
+	for i := range entries {
+		t.count(entries[i])
+	}
+	return nil
+}
+
+// Close passes on.
+func (t *Tally) Close(s Summary) error { return t.to.Close(s) }
+
+func (t *Tally) count(e Entry) {
+	t.entries++
+	if e.Compared != nil || e.Decision != finding.DecisionExempt {
+		t.findings++
+	}
+}

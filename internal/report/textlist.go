@@ -1,0 +1,247 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// findingList writes the worst findings that came without their group. Those of a
+// comparison stand together by what changes.
+func (w *textWriter) findingList(s *screen) {
+	if w.entries.seen == 0 {
+		return
+	}
+	entries := w.entries.list()
+	limited := w.limited(len(entries), w.entries.seen)
+	if w.run.Other == nil {
+		s.heading("Findings, worst first" + limited)
+	} else {
+		s.heading("Differences" + limited)
+		slices.SortStableFunc(entries, func(a, b Entry) int { return compareTransitions(transitionOf(&a), transitionOf(&b)) })
+	}
+	for i := range entries {
+		s.blank()
+		if change := transitionOf(&entries[i]); w.run.Other != nil && (i == 0 || change != transitionOf(&entries[i-1])) {
+			s.line(2, s.bold(change.text(false))+"  "+change.meaning())
+			s.blank()
+		}
+		w.entry(s, &entries[i])
+	}
+}
+
+// limited says how much of a list is not shown, and how to see it.
+func (w *textWriter) limited(shown, all int) string {
+	if shown == all {
+		return ""
+	}
+	return " (" + thousands(shown) + " of " + thousands(all) + "; --format json lists all)"
+}
+
+// entry writes one finding of a history.
+func (w *textWriter) entry(s *screen, e *Entry) {
+	head := verdictText(s.ink, e) + "  " + s.bold(shown(groupText(e.GroupID, e.GroupName), mostName))
+	if at := place(e.AccountID, e.Region); at != "" {
+		head += "  " + shown(at, mostName)
+	}
+	s.line(2, head)
+	w.rule(s, e, "  ")
+	if e.Event != nil {
+		s.line(2, "  "+moment(e.Event.EventTime)+" by "+shown(callerText(e.Event), mostText))
+		s.line(2, "  "+closedText(e))
+	}
+	w.reasons(s, e, "  ")
+	if e.Place != "" {
+		s.line(2, "  "+s.dim(shown(e.Place, mostText)))
+	}
+}
+
+// verdictText is "revoke critical", or both sides of a comparison.
+func verdictText(on ink, e *Entry) string {
+	text := on.decision(e.Decision, shown(strings.TrimSpace(string(e.Decision)+" "+e.Severity), mostName))
+	if c := e.Compared; c != nil {
+		text += " → " + on.decision(c.Decision, shown(strings.TrimSpace(string(c.Decision)+" "+c.Severity), mostName))
+		if c.StatementID != "" {
+			text += " (" + shown(c.StatementID, mostName) + ")"
+		}
+	}
+	return text
+}
+
+// rule writes what the finding lets through.
+func (w *textWriter) rule(s *screen, e *Entry, indent string) {
+	text := shown(ruleText(e.Rule), mostText)
+	if e.Rule != nil {
+		if id := e.Rule.SecurityGroupRuleID; id != "" {
+			text += "  " + shown(id, mostName)
+		}
+		if d := e.Rule.Description; d != "" {
+			text += `  "` + shown(d, mostText) + `"`
+		}
+	}
+	if e.FromRequest {
+		text += "  (as the caller typed it)"
+	}
+	s.line(2, indent+text)
+	if n := len(e.With); n > 0 {
+		var with []string
+		for i := range e.With {
+			with = append(with, ruleText(&e.With[i]))
+		}
+		s.line(2, indent+"together with "+listed(with, 3))
+	}
+}
+
+// reasons says why: all reasons but those of statements that had a part and did not
+// decide, of which it says where they stand, and the exception.
+func (w *textWriter) reasons(s *screen, e *Entry, indent string) {
+	decided := slices.ContainsFunc(e.Reasons, func(reason string) bool {
+		id, line := cited(reason, w.run.Policy.File)
+		return line > 0 && id == e.StatementID
+	})
+	var also []string
+	for _, reason := range e.Reasons {
+		id, line := cited(reason, w.run.Policy.File)
+		if decided && line > 0 && id != e.StatementID {
+			also = append(also, fmt.Sprintf("%s:%d %s", w.run.Policy.File, line, id))
+			continue
+		}
+		s.line(2, indent+shown(reason, mostText))
+	}
+	if len(also) > 0 {
+		s.line(2, indent+"also "+listed(also, 5))
+	}
+	if x := e.Exception; x != nil {
+		s.line(2, indent+"exception "+shown(x.ID, mostName)+", owner "+shown(x.Owner, mostName)+", until "+shown(x.Expires, mostName))
+	}
+}
+
+// closedText says how long the rule was open and who closed it.
+func closedText(e *Entry) string {
+	if e.ClosedAt == nil {
+		return "the history does not show it closed"
+	}
+	text := "closed"
+	if e.ExposureSeconds != nil {
+		text += " after " + span(*e.ExposureSeconds)
+	}
+	text += ", " + moment(*e.ClosedAt)
+	if e.ClosedBy != nil {
+		by := callerText(e.ClosedBy)
+		if e.Event != nil && by == callerText(e.Event) {
+			by = "the same caller"
+		}
+		text += ", " + shown(e.ClosedBy.EventName, mostName) + " by " + shown(by, mostText)
+	}
+	return text
+}
+
+// groupList writes the groups of an audit that have findings.
+func (w *textWriter) groupList(s *screen) {
+	if w.groups.seen == 0 {
+		return
+	}
+	groups := w.groups.list()
+	s.heading("Groups with findings, worst first" + w.limited(len(groups), w.groups.seen))
+	for i := range groups {
+		s.blank()
+		w.group(s, &groups[i])
+	}
+}
+
+func (w *textWriter) group(s *screen, g *judged) {
+	head := s.bold(shown(groupText(g.ID, g.Name), mostName))
+	for _, part := range []string{g.VPCID, place(g.AccountID, g.Region)} {
+		if part != "" {
+			head += "  " + shown(part, mostName)
+		}
+	}
+	s.line(2, head)
+	if g.Description != "" {
+		s.line(4, `  "`+shown(g.Description, mostText)+`"`)
+	}
+	for i := range g.entries {
+		if i == w.o.Limit {
+			s.line(2, "  and "+thousands(len(g.entries)-i)+" more findings; --format json lists all")
+			break
+		}
+		e := &g.entries[i]
+		w.rule(s, e, "  "+verdictText(s.ink, e)+"  ")
+		w.reasons(s, e, "    ")
+	}
+	if w.o.Quiet {
+		return
+	}
+	for _, line := range attachedText(&g.Group) {
+		s.line(2, "  "+line)
+	}
+	for _, note := range g.Notes {
+		s.line(2, "  note: "+shown(note, mostText))
+	}
+	w.rules(s, g, "ingress")
+	w.rules(s, g, "egress")
+}
+
+// rules writes what a group holds now, with a mark on what is a finding.
+func (w *textWriter) rules(s *screen, g *judged, direction string) {
+	found := g.found()
+	n := 0
+	for i := range g.Rules {
+		r := &g.Rules[i]
+		if r.Direction != direction {
+			continue
+		}
+		n++
+		if n > textRules {
+			continue
+		}
+		if n == 1 {
+			s.line(2, "  "+direction+" now:")
+		}
+		text := ruleText(r)
+		line := strings.TrimPrefix(shown(text, mostText), direction+" ")
+		if r.Description != "" {
+			line += `  "` + shown(r.Description, mostText) + `"`
+		}
+		if d := found[text]; d != "" {
+			line += "  " + s.decision(d, "<- "+shown(string(d), mostName))
+		}
+		s.line(2, "    "+line)
+	}
+	switch {
+	case n == 0:
+		s.line(2, "  "+direction+" now: none")
+	case n > textRules:
+		s.line(2, "    and "+thousands(n-textRules)+" more")
+	}
+}
+
+// noteList writes the groups that have notes and no finding.
+func (w *textWriter) noteList(s *screen) {
+	if w.noted.seen == 0 {
+		return
+	}
+	groups := w.noted.list()
+	s.heading("Groups without findings that deserve a look" + w.limitedNotes(len(groups), w.noted.seen))
+	for i := range groups {
+		g := &groups[i]
+		head := "  " + shown(groupText(g.ID, g.Name), mostName)
+		for _, part := range []string{g.VPCID, place(g.AccountID, g.Region)} {
+			if part != "" {
+				head += "  " + shown(part, mostName)
+			}
+		}
+		s.line(2, head)
+		for _, note := range g.Notes {
+			s.line(2, "    "+shown(note, mostText))
+		}
+	}
+}
+
+// limitedNotes is limited for what is in no JSON.
+func (w *textWriter) limitedNotes(shown, all int) string {
+	if shown == all {
+		return ""
+	}
+	return " (" + thousands(shown) + " of " + thousands(all) + "; --format html lists more)"
+}

@@ -1,0 +1,199 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"sgward/internal/finding"
+)
+
+// overview is the summary: what it comes to, broken down.
+func (w *textWriter) overview(s *screen) {
+	t := w.totals
+	s.heading(plural(t.all(), "finding"))
+	for _, d := range decisions() {
+		if n := t.of(d); n > 0 {
+			s.line(2, "  "+flushed(thousands(n), 7)+"  "+s.decision(d, padded(string(d), 7))+"  "+outcomeText(w.run.Command, d))
+		}
+	}
+	if n := w.groups.seen; n > 0 {
+		s.line(2, "  "+flushed(thousands(w.public), 7)+"  of "+plural(n, "group")+" with findings in use at a public address")
+	}
+	w.table(s, "By statement", t.statements, true)
+	w.table(s, "By account", t.accounts, false)
+	w.table(s, "By actor", t.actors, false)
+	w.table(s, "By group", t.groups, false)
+	w.timeLine(s)
+	w.exposures(s)
+	w.saved(s)
+}
+
+// table is one breakdown. One of a single line says nothing new and is left out, but
+// for that of the statements, which tells their severity too.
+func (w *textWriter) table(s *screen, title string, b breakdown, statements bool) {
+	rows := b.rows()
+	if len(rows) == 0 || len(rows) == 1 && !statements {
+		return
+	}
+	const number = 8
+	used := w.totals.used()
+	rest := len(rows) - textRows
+	if rest > 0 {
+		rows = rows[:textRows]
+	}
+	room := max(s.width-2-len("  critical")-number*len(used), 20)
+	labels, widest, severity := make([]string, len(rows)), columns(title)-2, 0
+	for i, r := range rows {
+		label := r.label
+		if r.note != "" {
+			label += ", " + r.note
+		}
+		label = shown(label, room)
+		labels[i] = label
+		widest = max(widest, columns(label))
+	}
+	if statements {
+		severity = len("critical") + 2
+	}
+	s.blank()
+	head := s.bold(padded(title, widest+2+severity))
+	for _, d := range used {
+		head += flushed(string(d), number)
+	}
+	s.put(head)
+	for i, r := range rows {
+		line := "  " + padded(labels[i], widest)
+		if statements {
+			line += "  " + padded(shown(r.severity, mostName), severity-2)
+		}
+		for _, d := range used {
+			text := "-"
+			if n := r.of(d); n > 0 {
+				text = thousands(n)
+			}
+			line += flushed(text, number)
+		}
+		s.put(line)
+	}
+	if rest > 0 {
+		s.put("  and " + thousands(rest) + " more")
+	}
+}
+
+// barMarks tell the parts of a bar apart without colour, in the order of decisions.
+func barMarks() []string { return []string{"█", "▓", "▒", "░"} }
+
+// timeLine draws the openings over time. One bucket is no line.
+func (w *textWriter) timeLine(s *screen) {
+	line := w.totals.timeLine(16)
+	if len(line.buckets) < 2 {
+		return
+	}
+	most := 0
+	for _, b := range line.buckets {
+		most = max(most, b.all())
+	}
+	room := max(s.width-30, 10)
+	s.heading("Openings by " + line.unit + " (UTC)")
+	for _, b := range line.buckets {
+		bar, drawn, sum := "", 0, 0
+		for i, mark := range barMarks() {
+			// Ends are rounded, not lengths, so that the parts add up to the whole; what
+			// is there at all is seen.
+			sum += b.counts[i]
+			end := (sum*min(room, most) + most - 1) / most
+			bar += s.decision(decisions()[i], strings.Repeat(mark, max(end-drawn, 0)))
+			drawn = max(end, drawn)
+		}
+		text := "  " + padded(line.label(b.start), 10) + "  " + flushed(thousands(b.all()), 7) + "  " + bar
+		s.put(strings.TrimRight(text, " "))
+	}
+	var legend []string
+	for i, mark := range barMarks() {
+		if d := decisions()[i]; w.totals.of(d) > 0 {
+			legend = append(legend, s.decision(d, mark)+" "+string(d))
+		}
+	}
+	s.line(2, "  "+strings.Repeat(" ", 21)+strings.Join(legend, "  "))
+}
+
+// exposures says how long openings stayed open.
+func (w *textWriter) exposures(s *screen) {
+	t := w.totals
+	if len(t.exposures)+t.open == 0 {
+		return
+	}
+	s.heading("How long they stayed open, without the exempt")
+	if n := len(t.exposures); n > 0 {
+		median, longest := t.exposure()
+		s.line(2, fmt.Sprintf("  %s  closed by a later call: median %s, longest %s", flushed(thousands(n), 7), span(median), span(longest)))
+	}
+	if t.open > 0 {
+		s.line(2, fmt.Sprintf("  %s  not closed by the end of the history: the oldest since %s", flushed(thousands(t.open), 7), date(t.oldestOpen)))
+	}
+}
+
+// saved says what exceptions covered.
+func (w *textWriter) saved(s *screen) {
+	rows := w.totals.exceptions.rows()
+	if len(rows) == 0 {
+		return
+	}
+	slices.SortStableFunc(rows, func(a, b *row) int { return cmp.Compare(b.all(), a.all()) })
+	s.heading("What exceptions covered")
+	for i, r := range rows {
+		if i == textRows {
+			s.line(2, "  and "+thousands(len(rows)-i)+" more")
+			break
+		}
+		s.line(2, "  "+flushed(thousands(r.all()), 7)+"  "+shown(r.label, mostName)+" ("+shown(r.note, mostName)+")")
+	}
+}
+
+// comparison says what changes between two policies.
+func (w *textWriter) comparison(s *screen) {
+	t := w.totals
+	other := shown(w.run.Other.File, mostName)
+	s.heading(plural(t.all(), "difference") + ": " + shown(w.run.Policy.File, mostName) + " → " + other)
+	changes := slices.SortedFunc(maps.Keys(t.transitions), compareTransitions)
+	widest := 0
+	for _, change := range changes {
+		widest = max(widest, columns(change.text(s.ink)))
+	}
+	for _, change := range changes {
+		s.line(2, "  "+flushed(thousands(t.transitions[change]), 7)+"  "+padded(change.text(s.ink), widest)+"  "+change.meaning())
+	}
+}
+
+// meaning says what a transition comes to.
+func (t transition) meaning() string {
+	switch {
+	case t.from == t.to && t.fromDetail != t.toDetail:
+		return "the same is done, for another reason"
+	case t.to == finding.DecisionRevoke:
+		return "would be closed as well"
+	case t.from == finding.DecisionRevoke:
+		return "would be left open"
+	case t.to == finding.DecisionNone || t.to == finding.DecisionExempt:
+		return "nobody would hear of it"
+	case t.from == finding.DecisionNone || t.from == finding.DecisionExempt:
+		return "people would hear of it"
+	default:
+		return ""
+	}
+}
+
+// text says "alert → revoke", or what else differs where the decision does not.
+func (t transition) text(on ink) string {
+	if t.from != t.to {
+		return on.decision(t.from, shown(string(t.from), mostName)) + " → " + on.decision(t.to, shown(string(t.to), mostName))
+	}
+	text := on.decision(t.from, shown(string(t.from), mostName))
+	if t.fromDetail+t.toDetail != "" {
+		text += ": " + shown(cmp.Or(t.fromDetail, "nothing"), mostName) + " → " + shown(cmp.Or(t.toDetail, "nothing"), mostName)
+	}
+	return text
+}

@@ -1,0 +1,93 @@
+package report
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+	"time"
+)
+
+// rank orders findings for people: the strongest decision first, then the severity,
+// then the newest, then as they came.
+type rank struct {
+	decision, severity int
+	at                 time.Time
+	sequence           int
+}
+
+func rankOfEntry(e *Entry) rank {
+	r := rank{decision: rankOf(e.Decision), severity: urgency(e.Severity)}
+	if e.Compared != nil {
+		other := rank{decision: rankOf(e.Compared.Decision), severity: urgency(e.Compared.Severity)}
+		if compareRanks(other, r) < 0 {
+			r.decision, r.severity = other.decision, other.severity
+		}
+		if e.Decision == e.Compared.Decision {
+			r.decision += len(decisions()) // the same is done: behind all that changes
+		}
+	}
+	if e.Event != nil {
+		r.at = e.Event.EventTime
+	}
+	return r
+}
+
+// compareRanks is negative where a comes first.
+func compareRanks(a, b rank) int {
+	return cmp.Or(
+		cmp.Compare(a.decision, b.decision),
+		cmp.Compare(a.severity, b.severity),
+		b.at.Compare(a.at),
+		cmp.Compare(a.sequence, b.sequence),
+	)
+}
+
+// worst keeps the first of what it is given, in the order of their ranks, and
+// counts all. Its memory is that of limit values.
+type worst[T any] struct {
+	limit int
+	seen  int
+	kept  ranked[T]
+}
+
+type rankedValue[T any] struct {
+	rank
+	value T
+}
+
+// ranked is a heap with the value on top that has to go next.
+type ranked[T any] []rankedValue[T]
+
+func (h ranked[T]) Len() int           { return len(h) }
+func (h ranked[T]) Less(i, j int) bool { return compareRanks(h[i].rank, h[j].rank) > 0 }
+func (h ranked[T]) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *ranked[T]) Push(x any)        { *h = append(*h, x.(rankedValue[T])) }
+func (h *ranked[T]) Pop() any {
+	last := (*h)[len(*h)-1]
+	*h = (*h)[:len(*h)-1]
+	return last
+}
+
+// add keeps v if it is among the first. r.sequence is set here.
+func (w *worst[T]) add(r rank, v T) {
+	r.sequence = w.seen
+	w.seen++
+	if len(w.kept) < w.limit {
+		heap.Push(&w.kept, rankedValue[T]{r, v})
+		return
+	}
+	if w.limit > 0 && compareRanks(r, w.kept[0].rank) < 0 {
+		w.kept[0] = rankedValue[T]{r, v}
+		heap.Fix(&w.kept, 0)
+	}
+}
+
+// list returns what was kept, in order.
+func (w *worst[T]) list() []T {
+	slices.SortFunc(w.kept, func(a, b rankedValue[T]) int { return compareRanks(a.rank, b.rank) })
+	out := make([]T, 0, len(w.kept))
+	for _, v := range w.kept {
+		out = append(out, v.value)
+	}
+	return out
+}
