@@ -61,7 +61,15 @@ var mayImport = map[string][]string{
 	"plaintext":   {},
 	"alert":       {"finding", "plaintext", "secgroup"},
 	"remediation": {"finding", "policy", "secgroup"},
-	"audit":       {"remediation", "finding", "policy", "cloudtrail", "secgroup"},
+	"jsonscan":    {},
+	"logfile":     {"gunzip", "jsonscan"},
+	"inventory":   {"remediation", "finding", "policy", "secgroup", "jsonscan"},
+	"audit":       {"inventory", "remediation", "finding", "policy", "cloudtrail", "secgroup"},
+	"report":      {"finding", "policy", "plaintext"},
+	"replay":      {"report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
+	"pattern":     {"secgroup"},
+	"authorize":   {"inventory", "remediation", "finding", "policy", "secgroup"},
+	"undo":        {"authorize", "inventory", "finding", "policy", "secgroup"},
 	"lambdaenv":   {"finding"},
 }
 

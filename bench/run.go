@@ -36,6 +36,8 @@ func measurements() []measurement {
 		{"warm", (*bench).warm},
 		{"closed", (*bench).closed},
 		{"storm", (*bench).storm},
+		{"replay", (*bench).replay},
+		{"audit", (*bench).audit},
 	}
 }
 

@@ -48,7 +48,7 @@ class Build:
         sam("deploy", "--template", str(self.folder / "template.yaml"), "--stack-name", name,
             "--s3-bucket", CODE_BUCKET, "--capabilities", "CAPABILITY_IAM",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset",
-            "--parameter-overrides", *[f"{key}={value}" for key, value in parameters.items()],
+            "--parameter-overrides", *[f'{key}="{value}"' for key, value in parameters.items()],
             "--region", REGION, "--config-file", str(self.config), environment=self.environment)
         return Stack(self.cloud, name)
 

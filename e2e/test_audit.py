@@ -1,6 +1,7 @@
 """Edits of prefix lists through the deployed audit, and its daily run."""
 
 import json
+import uuid
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -152,6 +153,117 @@ def test_a_closing_that_audit_cannot_read_ends_in_the_dead_letters(enforcing, qu
     assert json.loads(letter["Body"])["responsePayload"]["findings"] == "poison"
 
 
+# --- The sweep. What other tests leave open stands too, so it looks for a port of its own.
+
+SENTINEL = "tcp 7777-7777 0.0.0.0/0"
+ON_DEMAND = {"sgward": "sweep"}
+
+
+@pytest.fixture
+def sweep_policy(tmp_path):
+    """sweep_policy(existing, exceptions): the path of a policy about one port."""
+
+    def write(existing: str, exceptions: str = "") -> str:
+        file = tmp_path / "sweep.yaml"
+        file.write_text(f"""
+version: 1
+world: {{ipv4: 9, ipv6: 32}}
+statements:
+  - {{id: sentinel, severity: high, effect: revoke, existing: {existing}, ingress: {{from: world, ports: [7777/tcp]}}}}
+{exceptions}""")
+        return str(file)
+
+    return write
+
+
+def stand_open(pipeline) -> str:
+    """A group with an opening whose event was lost."""
+    group = pipeline.new_group()
+    pipeline.authorize_ingress(group, {"IpProtocol": "tcp", "FromPort": 7777, "ToPort": 7777,
+                                       "IpRanges": [{"CidrIp": WORLD, "Description": "left by somebody"}]})
+    return group
+
+
+def digest_of(pipeline, answer: dict) -> dict:
+    (alert,) = wait_until("the digest", lambda: pipeline.alerts_of_event(answer["event"]["eventId"]))
+    return alert
+
+
+def test_a_sweep_tells_once_what_stands_and_closes_nothing_unless_told_to(enforcing, sweep_policy):
+    with enforcing.configured("AuditFunction", POLICY_FILE=sweep_policy("alert")):
+        group = stand_open(enforcing)
+        answer = enforcing.invoke(ON_DEMAND, AUDIT)
+        again = enforcing.invoke(ON_DEMAND, AUDIT)
+
+        assert (answer["decision"], again["decision"]) == ("none", "none")
+        alert = digest_of(enforcing, answer)
+        assert enforcing.alerts_of_event(again["event"]["eventId"]) == [], "it is known by now"
+
+    (finding,) = [each for each in alert["findings"] if each["groupId"] == group]
+    assert (finding["outcome"], finding["rule"]["description"]) == ("alerted", "left by somebody")
+    assert "existing: revoke" in finding["left"]
+    assert alert["sweep"]["groups"] > 1
+    items = enforcing.cloud.client("dynamodb").scan(TableName=enforcing.stack.ids["MemoryTable"])["Items"]
+    assert finding["id"] in {item["id"]["S"] for item in items}
+    assert SENTINEL in enforcing.ingress(group)
+
+
+def test_a_sweep_closes_by_way_of_the_closings_once_the_exception_has_ended(enforcing, sweep_policy):
+    day = records.from_file("audit/scheduled-day.json")
+    yesterday = (datetime.now(timezone.utc) - timedelta(days=1)).date()
+    policy = sweep_policy("revoke", f"""
+exceptions:
+  - {{id: migration, reason: r, owner: data@example.com, expires: {yesterday}, match: {{ports: [7777/tcp]}}}}
+""")
+    with enforcing.configured("AuditFunction", POLICY_FILE=policy):
+        group = stand_open(enforcing)
+        day = day | {"id": str(uuid.uuid4())}
+        answer = enforcing.invoke(day, AUDIT)
+
+        assert answer["decision"] == "revoke"
+        assert SENTINEL in enforcing.ingress(group), "the first step only chooses"
+        enforcing.hand_over(day, answer, AUDIT)
+        assert_closed(enforcing, group, SENTINEL)
+        (alert,) = wait_until("the alert of the closing", lambda: [
+            each for each in enforcing.alerts_of_event(day["id"]) if each.get("sweep", {}).get("closing")])
+        enforcing.drained(AUDIT)
+
+    assert outcomes(alert) <= CLOSED
+    (finding,) = [each for each in alert["findings"] if each["groupId"] == group]
+    assert finding["endedException"] == {"id": "migration", "owner": "data@example.com", "expires": str(yesterday)}
+    assert "left by somebody" in finding["undo"]
+
+
+def test_a_sweep_in_observe_mode_says_what_it_would_close(observing, sweep_policy):
+    with observing.configured("AuditFunction", POLICY_FILE=sweep_policy("revoke")):
+        group = stand_open(observing)
+        answer = observing.invoke(ON_DEMAND, AUDIT)
+
+        assert answer["decision"] == "none"
+        alert = digest_of(observing, answer)
+
+    (finding,) = [each for each in alert["findings"] if each["groupId"] == group]
+    assert finding["outcome"] == "would_revoke"
+    assert SENTINEL in observing.ingress(group)
+
+
+def test_a_sweep_without_its_table_tells_everything_and_says_so(observing, sweep_policy):
+    iam, role = observing.cloud.client("iam"), observing.stack.ids["AuditRole"]
+    deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}]}
+    with observing.configured("AuditFunction", POLICY_FILE=sweep_policy("alert")):
+        group = stand_open(observing)
+        iam.put_role_policy(RoleName=role, PolicyName="broken", PolicyDocument=json.dumps(deny))
+        try:
+            answers = [observing.invoke(ON_DEMAND, AUDIT) for _ in range(2)]
+        finally:
+            iam.delete_role_policy(RoleName=role, PolicyName="broken")
+        alerts = [digest_of(observing, answer) for answer in answers]
+
+    for alert in alerts:
+        assert group in {finding["groupId"] for finding in alert["findings"]}
+        assert alert["sweep"]["forgetful"]
+
+
 def test_the_schedule_wakes_audit_every_day_once_exceptions_have_ended(enforcing):
     events, rule = enforcing.cloud.client("events"), enforcing.stack.ids["AuditSchedule"]
     function = enforcing.cloud.client("lambda").get_function_configuration(FunctionName=enforcing.stack.ids["AuditFunction"])
@@ -177,14 +289,17 @@ def test_an_exception_that_runs_out_is_told_by_the_daily_run_with_its_owner(obse
     with observing.configured("AuditFunction", POLICY_FILE=str(file)):
         observing.invoke(day, AUDIT)
 
-    (alert,) = wait_until("the alert of the day", lambda: observing.alerts_of_event(day["id"]))
+    (alert,) = wait_until("the alert of the day", lambda: [
+        each for each in observing.alerts_of_event(day["id"]) if "sweep" not in each])
     assert {finding["exception"]["id"]: finding["severity"] for finding in alert["findings"]} == {"ended": "low", "soon": "low"}
     assert {finding["exception"]["owner"] for finding in alert["findings"]} == {"ended@example.com", "soon@example.com"}
 
 
-def test_a_day_without_exceptions_that_run_out_is_silent(enforcing):
-    day = records.from_file("audit/scheduled-day.json")
+def test_a_day_with_nothing_new_is_silent(enforcing, sweep_policy):
+    day = records.from_file("audit/scheduled-day.json") | {"id": str(uuid.uuid4())}
+    with enforcing.configured("AuditFunction", POLICY_FILE=sweep_policy("alert")):
+        enforcing.invoke(ON_DEMAND, AUDIT)
 
-    enforcing.invoke(day, AUDIT)
+        assert enforcing.invoke(day, AUDIT)["decision"] == "none"
 
     assert enforcing.alerts_of_event(day["id"]) == []

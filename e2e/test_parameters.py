@@ -16,7 +16,7 @@ def topic_arn(cloud):
 @pytest.fixture(scope="module")
 def stack(build, key_arn, topic_arn):
     return build.deploy("parameters", AlertTopicArn=topic_arn, AlertEmail="security@example.com", KmsKeyArn=key_arn,
-                        LogRetentionDays="14", MaxRevokes="5")
+                        LogRetentionDays="14", MaxRevokes="5", SweepSchedule="rate(12 hours)")
 
 
 def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud, topic_arn):
@@ -24,8 +24,9 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
 
     assert "AlertTopic" not in stack.ids
     assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn}
-    assert variables_of(stack, "AuditFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5"}
-    assert len(alarms) == 15
+    assert variables_of(stack, "AuditFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
+                                                    "MEMORY_TABLE": stack.ids["MemoryTable"]}
+    assert len(alarms) == 17
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
 
@@ -44,17 +45,18 @@ def test_the_key_encrypts_every_queue(stack, queue, key_arn):
 
 
 @pytest.mark.parametrize(
-    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"]), ("AuditRole", ["sqs", "sns"])])
-def test_the_roles_may_use_the_key_through_queues_and_topic_only(stack, cloud, role, services, key_arn):
+    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"]), ("AuditRole", ["sqs", "sns", "dynamodb"])])
+def test_the_roles_may_use_the_key_through_queues_topic_and_table_only(stack, cloud, role, services, key_arn):
     iam, name = cloud.client("iam"), stack.ids[role]
     policies = [iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
                 for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]]
 
-    (grant,) = [each for policy in policies for each in policy["Statement"] if "kms:Decrypt" in each["Action"]]
+    grants = [each for policy in policies for each in policy["Statement"] if "kms:Decrypt" in each["Action"]]
 
-    assert grant["Resource"] == key_arn
-    via = grant["Condition"]["StringEquals"]["kms:ViaService"]
-    assert (via if isinstance(via, list) else [via]) == [f"{service}.us-east-1.amazonaws.com" for service in services]
+    assert {grant["Resource"] for grant in grants} == {key_arn}
+    conditions = [grant["Condition"]["StringEquals"]["kms:ViaService"] for grant in grants]
+    via = [service for condition in conditions for service in (condition if isinstance(condition, list) else [condition])]
+    assert via == [f"{service}.us-east-1.amazonaws.com" for service in services]
     direct = iam.simulate_principal_policy(
         PolicySourceArn=stack.role_arn(role), ActionNames=["kms:Decrypt"], ResourceArns=[key_arn])
     assert direct["EvaluationResults"][0]["EvalDecision"] == "implicitDeny"
@@ -74,20 +76,31 @@ def test_the_functions_log_json_into_their_own_group(stack, cloud, function):
     assert (logging["LogFormat"], logging["LogGroup"]) == ("JSON", stack.ids[function.replace("Function", "LogGroup")])
 
 
+def test_the_schedule_is_as_asked(stack, cloud):
+    assert cloud.client("events").describe_rule(Name=stack.ids["AuditSchedule"])["ScheduleExpression"] == "rate(12 hours)"
+
+
+def test_the_table_is_on_demand(stack, cloud):
+    table = cloud.client("dynamodb").describe_table(TableName=stack.ids["MemoryTable"])["Table"]
+
+    assert table["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
+    assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
+
+
 def test_without_a_key_sqs_encrypts_with_its_own(observing):
     assert observing.stack.queue_attribute("FindingsQueue", "SqsManagedSseEnabled") == "true"
 
 
 @pytest.mark.parametrize(("function", "queue"), [("RemediateFunction", "FindingsQueue"), ("AuditFunction", "ClosingsQueue")])
 def test_a_message_in_hand_is_not_handed_out_again_while_its_function_runs(stack, cloud, function, queue):
-    """Lambda asks for six times the function's timeout."""
+    """Lambda asks for six times the function's timeout, for batches: behind a message that comes alone none waits in hand."""
     timeout = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["Timeout"]
     mapping = stack.mapping(function)
 
     assert mapping["EventSourceArn"] == stack.queue_arn(queue)
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert mapping["BatchSize"] <= 10 or mapping["MaximumBatchingWindowInSeconds"] >= 1, "Lambda refuses it otherwise"
-    assert int(stack.queue_attribute(queue, "VisibilityTimeout")) >= 6 * timeout
+    assert int(stack.queue_attribute(queue, "VisibilityTimeout")) >= (6 if mapping["BatchSize"] > 1 else 2) * timeout
 
 
 def variables_of(stack, function: str) -> dict[str, str]:

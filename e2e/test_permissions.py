@@ -33,10 +33,11 @@ READING = {
 }
 LOGGING = ["logs:CreateLogStream", "logs:PutLogEvents"]
 TAKING = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+REMEMBERING = ["dynamodb:Scan", "dynamodb:BatchWriteItem"]
 OTHERS = {
     "DetectRole": [*LOGGING, "sqs:SendMessage"],
     "RemediateRole": [*LOGGING, *TAKING, "sns:Publish"],
-    "AuditRole": [*LOGGING, *TAKING, "sqs:SendMessage", "sns:Publish"],
+    "AuditRole": [*LOGGING, *TAKING, "sqs:SendMessage", "sns:Publish", *REMEMBERING],
 }
 CLOSERS = pytest.mark.parametrize("role", ["RemediateRole", "AuditRole"])
 QUEUES = ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
@@ -95,6 +96,16 @@ def test_a_role_may_close_only_in_its_own_account_and_region(enforcing, role):
 @CLOSERS
 def test_a_role_may_read_what_its_function_judges(observing, role):
     assert set(decisions(observing, role, READING[role], "*").values()) == {"allowed"}
+
+
+def test_only_audit_may_use_the_table_and_no_other_table(enforcing):
+    table = enforcing.cloud.client("dynamodb").describe_table(TableName=enforcing.stack.ids["MemoryTable"])["Table"]["TableArn"]
+
+    assert set(decisions(enforcing, "AuditRole", REMEMBERING, table).values()) == {"allowed"}
+    assert set(decisions(enforcing, "AuditRole", ["dynamodb:DeleteTable", "dynamodb:UpdateTable"], table).values()) == {"implicitDeny"}
+    assert set(decisions(enforcing, "AuditRole", REMEMBERING, f"{table}-other").values()) == {"implicitDeny"}
+    for role in ("DetectRole", "RemediateRole"):
+        assert set(decisions(enforcing, role, REMEMBERING, table).values()) == {"implicitDeny"}
 
 
 def test_detect_may_do_nothing_in_ec2(enforcing):

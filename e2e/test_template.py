@@ -115,6 +115,15 @@ def test_the_rule_ignores_other_sources_and_services(matching, pattern, stage, n
     assert matching(pattern(stage), others | {"itself": event}) == {"itself"}
 
 
+def test_the_table_is_under_ones_own_key_where_there_is_one_and_lets_items_expire(resources):
+    """ministack leaves both out of the table that it makes."""
+    table = resources["MemoryTable"]["Properties"]
+
+    assert table["SSESpecification"] == {"Fn::If": [
+        "OwnKey", {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "KmsKeyArn"}}, {"Ref": "AWS::NoValue"}]}
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+
+
 @pytest.mark.parametrize(
     ("mapping", "function", "work"),
     [("FindingsMapping", "RemediateFunction", {"revoke", "alert", "inspect"}), ("ClosingsMapping", "AuditFunction", {"revoke"})])

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
 	"sgward/internal/alert"
 	"sgward/internal/audit"
 	"sgward/internal/finding"
@@ -18,6 +20,18 @@ import (
 // patience is what the SDK may take over one call. A large account is hundreds of
 // reads, which EC2 throttles: more tries and longer pauses than where seconds count.
 var patience = lambdaenv.Patience{Attempts: 8, Attempt: 15 * time.Second, Backoff: 20 * time.Second}
+
+// readMemory reads MEMORY_TABLE, the table of what has been told; nil where it is not
+// set.
+func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *audit.Memory {
+	name, _ := lookup("MEMORY_TABLE")
+	if name == "" {
+		return nil
+	}
+	config, fips := env.DynamoDB(patience)
+	client := dynamodb.NewFromConfig(config, func(o *dynamodb.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	return &audit.Memory{Client: client, Table: name}
+}
 
 // readMaxRevokes reads MAX_REVOKES, how many rules one run closes at most.
 func readMaxRevokes(lookup lambdaenv.Lookup) (int, error) {
@@ -46,6 +60,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	clients := env.Clients(patience)
 	a, err := audit.New(audit.Config{
 		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: maxRevokes, Logger: logger,
+		Memory: readMemory(lookup, env),
 		Publish: func(ctx context.Context, told finding.Alert) error {
 			return alert.Publish(ctx, clients.SNS, env.TopicARN, told)
 		},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
+	"sgward/internal/localaws/dynamodbapi"
 	"sgward/internal/localaws/ec2api"
 	"sgward/internal/localaws/eventpattern"
 	"sgward/internal/localaws/samtemplate"
@@ -63,6 +65,7 @@ func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
 			assert.ErrorContains(t, err, c.want)
 		})
 	}
+	assert.Nil(t, readMemory(lookup(nil), lambdaenv.Environment{}), "no table is no memory, and no mistake")
 	n, err := readMaxRevokes(lookup(nil))
 	require.NoError(t, err)
 	assert.Equal(t, 20, n)
@@ -125,6 +128,60 @@ func TestTheFunctionClosesWhatAnEditHasOpenedAndTells(t *testing.T) {
 	assert.Equal(t, []finding.PrefixListEntry{{Cidr: "0.0.0.0/0", Added: true}}, a.PrefixListEntries)
 }
 
+// The whole function again: EC2, SNS and DynamoDB over HTTP, a run with both steps and
+// one that has nothing left to tell.
+func TestTheFunctionSweepsClosesAndRemembers(t *testing.T) {
+	cloud := ec2api.New(ec2api.WithSeed("sweep"))
+	topics := snsapi.New(snsapi.Config{Region: "us-east-1", TopicARNs: []string{topicARN}})
+	tables := dynamodbapi.New(dynamodbapi.Config{Tables: []dynamodbapi.Table{{Name: "told", Key: "id"}}})
+	env := environment(t)
+	for variable, service := range map[string]http.Handler{"EC2": cloud, "SNS": topics, "DYNAMODB": tables} {
+		web := httptest.NewServer(service)
+		t.Cleanup(web.Close)
+		env["AWS_ENDPOINT_URL_"+variable] = web.URL
+	}
+	env["MEMORY_TABLE"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = "told", "AKIAIOSFODNN7EXAMPLE", "secret"
+	user := ec2.New(ec2.Options{Region: "us-east-1", BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL_EC2"]),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "secret"}, nil
+		})})
+	group, err := user.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("app"), Description: aws.String("app")})
+	require.NoError(t, err)
+	for _, cidr := range []string{"0.0.0.0/0", "52.0.0.0/10", "52.64.0.0/10"} { // the last two only together
+		_, err = user.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId,
+			IpPermissions: []types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), IpRanges: []types.IpRange{{CidrIp: &cidr}}}}})
+		require.NoError(t, err)
+	}
+
+	h, err := newHandler(lookup(env), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	event := recorded(t, "scheduled-day.json")
+	out, err := h.Invoke(invoked(t), event)
+	require.NoError(t, err)
+	assert.True(t, passes(t, string(out)), "the queue's filter lets it through")
+	out, err = h.Invoke(invoked(t), message(t, record(t, event, json.RawMessage(out))))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(out))
+	assert.Len(t, cloud.Rules(*group.GroupId), 3, "the group's own egress, and what is forbidden in sum only")
+
+	var alerts []finding.Alert
+	for _, m := range topics.Messages() {
+		var a finding.Alert
+		require.NoError(t, json.Unmarshal([]byte(m.For("default")), &a))
+		alerts = append(alerts, a)
+	}
+	require.Len(t, alerts, 2)
+	assert.Len(t, alerts[0].Findings, 2, "the digest")
+	assert.Equal(t, finding.OutcomeRevoked, alerts[1].Findings[0].Outcome)
+	assert.NotEqual(t, alerts[0].ID, alerts[1].ID)
+	assert.Len(t, tables.Items("told"), 2)
+
+	out, err = h.Invoke(invoked(t), []byte(onDemand))
+	require.NoError(t, err)
+	assert.False(t, passes(t, string(out)))
+	assert.Len(t, topics.Messages(), 2, "nothing is new")
+}
+
 func deployed(t *testing.T, mode string) *samtemplate.Template {
 	t.Helper()
 	template, err := samtemplate.Load("../../template.yaml", samtemplate.Options{Parameters: map[string]string{"Mode": mode}})
@@ -167,7 +224,7 @@ func TestTheTemplateAgrees(t *testing.T) {
 	assert.NotEmpty(t, function.OnFailureARN)
 	assert.Equal(t, 2, function.MaximumRetryAttempts)
 	for name := range function.Environment {
-		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES", name)
+		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES" || name == "MEMORY_TABLE", name)
 	}
 	env := map[string]string{"AWS_REGION": "us-east-1"}
 	for name, value := range function.Environment {
@@ -178,6 +235,9 @@ func TestTheTemplateAgrees(t *testing.T) {
 	n, err := readMaxRevokes(lookup(env))
 	require.NoError(t, err)
 	assert.Equal(t, 20, n)
+	table := template.Tables["MemoryTable"]
+	assert.Equal(t, table.Name, function.Environment["MEMORY_TABLE"])
+	assert.Equal(t, [2]string{"id", "expiresAt"}, [2]string{table.Key, table.TTL})
 	for _, dropped := range []string{`{}`, `null`, `{"decision":"none"}`, `{"batchItemFailures":[]}`} {
 		assert.False(t, passes(t, dropped), dropped)
 	}

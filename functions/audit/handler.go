@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strconv"
@@ -27,6 +29,9 @@ const (
 	scheduledDetailType = "Scheduled Event"
 	scheduledSource     = "aws.events"
 )
+
+// sweepCommand is what a person asks for with {"sgward":"sweep"}.
+const sweepCommand = "sweep"
 
 // malformedError says that an event is none that the function understands.
 type malformedError struct {
@@ -59,8 +64,10 @@ func (e *runError) Unwrap() error { return e.err }
 // auditor is what the function hands its events to.
 type auditor interface {
 	Changed(ctx context.Context, account string, change cloudtrail.PrefixListChange) (finding.Detection, error)
-	Close(ctx context.Context, account string, change cloudtrail.PrefixListChange, order finding.Detection, try, tries int) error
+	Close(ctx context.Context, account string, change cloudtrail.PrefixListChange, order finding.Detection, d audit.Delivery) error
 	WarnOfExpiry(ctx context.Context, day audit.Day) error
+	Sweep(ctx context.Context, event finding.Event) (finding.Detection, error)
+	CloseSwept(ctx context.Context, order finding.Detection, d audit.Delivery) error
 }
 
 var _ auditor = (*audit.Auditor)(nil)
@@ -71,8 +78,10 @@ type handler struct {
 	logger  *slog.Logger
 }
 
-// envelope is what tells the events apart: EventBridge's own, or a queue's.
+// envelope is what tells the events apart: EventBridge's own, a queue's, or a
+// person's.
 type envelope struct {
+	Sgward     string              `json:"sgward"`
 	Records    []events.SQSMessage `json:"Records"`
 	ID         string              `json:"id"`
 	DetailType string              `json:"detail-type"`
@@ -82,9 +91,13 @@ type envelope struct {
 	Region     string              `json:"region"`
 }
 
-// Invoke takes an event and returns JSON: for an edited prefix list the Detection
-// whose decision says whether something is left to close, for a queue's batch the
-// messages that have to come again. An event that it cannot understand is a
+func (e envelope) isScheduled() bool {
+	return e.DetailType == scheduledDetailType && e.Source == scheduledSource
+}
+
+// Invoke takes an event and returns JSON: for an edited prefix list or a sweep the
+// Detection whose decision says whether something is left to close, for a queue's
+// batch the messages that have to come again. An event that it cannot understand is a
 // *malformedError or a *cloudtrail.MalformedError, all else a *runError: Lambda tries
 // all of them again and then keeps the event with the dead letters.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
@@ -108,10 +121,15 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (any, error) {
 	switch {
 	case e.Records != nil:
 		return h.batch(ctx, e.Records), nil
-	case e.DetailType == scheduledDetailType && e.Source == scheduledSource:
+	case e.isScheduled():
 		return h.day(ctx, e)
+	case e.Sgward == sweepCommand:
+		detection, err := h.auditor.Sweep(ctx, asked(ctx))
+		return detection, runFailed(err)
+	case e.Sgward != "":
+		return nil, malformed("sgward", "%.20q: want %q", e.Sgward, sweepCommand)
 	case e.DetailType == "":
-		return nil, malformed("detail-type", "is missing: want an event of EventBridge or of an SQS queue")
+		return nil, malformed("detail-type", "is missing: want an event of EventBridge or of an SQS queue, or {\"sgward\":\"sweep\"}")
 	default:
 		change, err := cloudtrail.ParsePrefixListEvent(event)
 		if err != nil {
@@ -122,7 +140,8 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (any, error) {
 	}
 }
 
-// day is the daily run. Its answer says nothing: what there was to tell is told.
+// day is the daily run: exceptions that end, and all groups. One that fails keeps the
+// other from nothing.
 func (h *handler) day(ctx context.Context, e envelope) (any, error) {
 	switch {
 	case e.Time.IsZero():
@@ -130,8 +149,21 @@ func (h *handler) day(ctx context.Context, e envelope) (any, error) {
 	case e.ID == "" || e.Account == "" || e.Region == "":
 		return nil, malformed("id", "one of id, account and region is missing")
 	}
-	err := h.auditor.WarnOfExpiry(ctx, audit.Day{EventID: e.ID, Time: e.Time, AccountID: e.Account, Region: e.Region})
-	return struct{}{}, runFailed(err)
+	warned := h.auditor.WarnOfExpiry(ctx, audit.Day{EventID: e.ID, Time: e.Time, AccountID: e.Account, Region: e.Region})
+	detection, err := h.auditor.Sweep(ctx, finding.Event{
+		EventID: e.ID, EventName: scheduledDetailType, EventTime: e.Time, AccountID: cmp.Or(ownAccount(ctx), e.Account), Region: e.Region,
+		Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+	})
+	return detection, runFailed(errors.Join(warned, err))
+}
+
+// asked is the run that a person has asked for. Lambda's own retries share its id.
+func asked(ctx context.Context) finding.Event {
+	event := finding.Event{EventName: "Sweep on demand", AccountID: ownAccount(ctx)}
+	if invocation, ok := lambdacontext.FromContext(ctx); ok {
+		event.EventID = invocation.AwsRequestID
+	}
+	return event
 }
 
 // batch closes what messages ask for. One that fails comes again alone.
@@ -150,6 +182,7 @@ func (h *handler) batch(ctx context.Context, messages []events.SQSMessage) event
 // invocation record holds the event and what it returned.
 func (h *handler) message(ctx context.Context, m events.SQSMessage) error {
 	var record struct {
+		Timestamp       string             `json:"timestamp"`
 		RequestPayload  json.RawMessage    `json:"requestPayload"`
 		ResponsePayload *finding.Detection `json:"responsePayload"`
 	}
@@ -164,14 +197,24 @@ func (h *handler) message(ctx context.Context, m events.SQSMessage) error {
 	case d.Decision != finding.DecisionRevoke:
 		return malformed("body.responsePayload.decision", "%.20q: want revoke", d.Decision)
 	}
+	// A time that cannot be read is one that is not known: nothing stays open for it.
+	chosen, _ := time.Parse(time.RFC3339, record.Timestamp)
+	delivery := audit.Delivery{Try: receiveCount(m), Tries: maxReceiveCount, Chosen: chosen}
+	var request envelope
+	if err := json.Unmarshal(record.RequestPayload, &request); err != nil {
+		return malformed("body.requestPayload", "%s", err)
+	}
+	if request.isScheduled() || request.Sgward == sweepCommand {
+		return h.auditor.CloseSwept(ctx, *record.ResponsePayload, delivery)
+	}
 	change, err := cloudtrail.ParsePrefixListEvent(record.RequestPayload)
 	if err != nil {
 		return err
 	}
 	if change.Skipped != "" || change.PrefixListID == "" {
-		return malformed("body.requestPayload", "want the event of an edited prefix list")
+		return malformed("body.requestPayload", "want the event of an edited prefix list or of a sweep")
 	}
-	return h.auditor.Close(ctx, ownAccount(ctx), change, *record.ResponsePayload, receiveCount(m), maxReceiveCount)
+	return h.auditor.Close(ctx, ownAccount(ctx), change, *record.ResponsePayload, delivery)
 }
 
 // ownAccount returns the account of this function, by the ARN that it was invoked

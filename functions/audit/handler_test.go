@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,10 +28,14 @@ type bench struct {
 	account string
 	changes []cloudtrail.PrefixListChange
 	days    []audit.Day
+	sweeps  []finding.Event
+	swept   []finding.Detection // orders of sweeps
 	orders  []finding.Detection
-	tries   [2]int
+	how     audit.Delivery
 	answer  finding.Detection
 	err     error
+
+	unwarned error // of WarnOfExpiry
 }
 
 func newBench() *bench {
@@ -44,13 +49,23 @@ func (b *bench) Changed(_ context.Context, account string, c cloudtrail.PrefixLi
 	return b.answer, b.err
 }
 
-func (b *bench) Close(_ context.Context, account string, c cloudtrail.PrefixListChange, order finding.Detection, try, tries int) error {
-	b.account, b.changes, b.orders, b.tries = account, append(b.changes, c), append(b.orders, order), [2]int{try, tries}
+func (b *bench) Close(_ context.Context, account string, c cloudtrail.PrefixListChange, order finding.Detection, d audit.Delivery) error {
+	b.account, b.changes, b.orders, b.how = account, append(b.changes, c), append(b.orders, order), d
 	return b.err
 }
 
 func (b *bench) WarnOfExpiry(_ context.Context, day audit.Day) error {
 	b.days = append(b.days, day)
+	return b.unwarned
+}
+
+func (b *bench) Sweep(_ context.Context, event finding.Event) (finding.Detection, error) {
+	b.sweeps = append(b.sweeps, event)
+	return b.answer, b.err
+}
+
+func (b *bench) CloseSwept(_ context.Context, order finding.Detection, d audit.Delivery) error {
+	b.swept, b.how = append(b.swept, order), d
 	return b.err
 }
 
@@ -64,7 +79,7 @@ func recorded(t *testing.T, name string) []byte {
 // invoked is the context of an invocation.
 func invoked(t *testing.T) context.Context {
 	return lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{
-		InvokedFunctionArn: "arn:aws:lambda:us-east-1:123456789012:function:audit",
+		AwsRequestID: "request-1", InvokedFunctionArn: "arn:aws:lambda:us-east-1:123456789012:function:audit",
 	})
 }
 
@@ -88,7 +103,52 @@ func TestTheDailyRunIsHandedToTheAuditor(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []audit.Day{{EventID: "0a1d6f0e-6b1c-4a57-9a55-2f6b7f1f5b04", Time: time.Date(2026, 11, 3, 0, 15, 0, 0, time.UTC),
 		AccountID: "123456789012", Region: "us-east-1"}}, b.days)
-	assert.JSONEq(t, `{}`, string(out), "no decision: the queue's filter drops it")
+	assert.Equal(t, []finding.Event{{
+		EventID: "0a1d6f0e-6b1c-4a57-9a55-2f6b7f1f5b04", EventName: "Scheduled Event", EventTime: time.Date(2026, 11, 3, 0, 15, 0, 0, time.UTC),
+		AccountID: "123456789012", Region: "us-east-1", Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+	}}, b.sweeps)
+	var d finding.Detection
+	require.NoError(t, json.Unmarshal(out, &d))
+	assert.Equal(t, b.answer.Decision, d.Decision, "what the sweep leaves to close is for the queue")
+}
+
+// onDemand is what a person asks for a sweep with.
+const onDemand = `{"sgward":"sweep"}`
+
+func TestASweepIsMadeOnDemand(t *testing.T) {
+	b := newBench()
+	b.answer = order()
+	out, err := b.Invoke(invoked(t), []byte(onDemand))
+	require.NoError(t, err)
+	assert.Equal(t, []finding.Event{{EventID: "request-1", EventName: "Sweep on demand", AccountID: "123456789012"}}, b.sweeps)
+	assert.Empty(t, b.days, "of exceptions the schedule tells")
+	var d finding.Detection
+	require.NoError(t, json.Unmarshal(out, &d))
+	assert.Equal(t, order(), d)
+}
+
+func TestAWarningThatFailsKeepsTheSweepFromNothingAndComesAgain(t *testing.T) {
+	b := newBench()
+	b.unwarned = errors.New("topic gone")
+	_, err := b.Invoke(invoked(t), recorded(t, "scheduled-day.json"))
+	require.ErrorContains(t, err, "topic gone")
+	assert.Len(t, b.sweeps, 1)
+}
+
+func TestWhatASweepLeftIsTakenUp(t *testing.T) {
+	for name, request := range map[string][]byte{"on schedule": recorded(t, "scheduled-day.json"), "on demand": []byte(onDemand)} {
+		b := newBench()
+		out, err := b.Invoke(invoked(t), message(t, record(t, request, order())))
+		require.NoError(t, err, name)
+		assert.JSONEq(t, `{"batchItemFailures":[]}`, string(out), name)
+		assert.Equal(t, []finding.Detection{order()}, b.swept, name)
+		assert.Equal(t, audit.Delivery{Try: 2, Tries: 5, Chosen: time.Date(2026, 11, 22, 10, 0, 1, 250_000_000, time.UTC)}, b.how, name)
+		assert.Empty(t, b.orders, name)
+		b.err = errors.New("throttled")
+		out, err = b.Invoke(invoked(t), message(t, record(t, request, order())))
+		require.NoError(t, err, name)
+		assert.JSONEq(t, `{"batchItemFailures":[{"itemIdentifier":"m1"}]}`, string(out), name)
+	}
 }
 
 func TestWhatFailsIsOneNamedErrorSoThatLambdaTriesAgain(t *testing.T) {
@@ -110,6 +170,8 @@ func TestMalformedEventsAreNamed(t *testing.T) {
 		"a list":             `[]`,
 		"nothing of ours":    `{"hello":"world"}`,
 		"records no list":    `{"Records":{"messageId":"1"}}`,
+		"another command":    `{"sgward":"close"}`,
+		"a command in words": `{"sgward":["sweep"]}`,
 		"day without time":   `{"detail-type":"Scheduled Event","source":"aws.events","id":"1","account":"123456789012","region":"us-east-1"}`,
 		"day without id":     `{"detail-type":"Scheduled Event","source":"aws.events","time":"2026-11-03T00:15:00Z","account":"123456789012","region":"us-east-1"}`,
 		"time of the day":    `{"detail-type":"Scheduled Event","source":"aws.events","time":"midnight"}`,
@@ -141,11 +203,14 @@ func message(t *testing.T, bodies ...string) []byte {
 	return event
 }
 
+// chosenAt is when an invocation came to its end, as Lambda writes it.
+const chosenAt = "2026-11-22T10:00:01.250Z"
+
 // record is an invocation record.
 func record(t *testing.T, request []byte, response any) string {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{
-		"version": "1.0", "requestContext": map[string]any{"requestId": "1", "condition": "Success"},
+		"version": "1.0", "timestamp": chosenAt, "requestContext": map[string]any{"requestId": "1", "condition": "Success"},
 		"requestPayload": json.RawMessage(request), "responsePayload": response,
 	})
 	require.NoError(t, err)
@@ -164,8 +229,19 @@ func TestWhatAnInvocationLeftIsTakenUp(t *testing.T) {
 	require.Len(t, b.orders, 1)
 	assert.Equal(t, order(), b.orders[0])
 	assert.Equal(t, "pl-0123456789abcdef0", b.changes[0].PrefixListID)
-	assert.Equal(t, [2]int{2, 5}, b.tries)
+	assert.Equal(t, audit.Delivery{Try: 2, Tries: 5, Chosen: time.Date(2026, 11, 22, 10, 0, 1, 250_000_000, time.UTC)}, b.how)
 	assert.Equal(t, "123456789012", b.account)
+}
+
+func TestATimeThatCannotBeReadKeepsNothingOpen(t *testing.T) {
+	sound := record(t, recorded(t, "modify-prefix-list-one-entry-world.json"), order())
+	for _, timestamp := range []string{`""`, `"yesterday"`, `null`} {
+		b := newBench()
+		_, err := b.Invoke(invoked(t), message(t, strings.Replace(sound, `"`+chosenAt+`"`, timestamp, 1)))
+		require.NoError(t, err)
+		require.Len(t, b.orders, 1, timestamp)
+		assert.Zero(t, b.how.Chosen, timestamp)
+	}
 }
 
 func TestAMessageThatFailsComesAgainAlone(t *testing.T) {
@@ -179,7 +255,8 @@ func TestAMessageThatFailsComesAgainAlone(t *testing.T) {
 		"nothing to close": record(t, sound, none),
 		"another schema":   record(t, sound, other),
 		"no event":         record(t, []byte(`null`), order()),
-		"another event":    record(t, recorded(t, "scheduled-day.json"), order()),
+		"another event":    record(t, []byte(`{"detail-type":"Scheduled Event","source":"my.events"}`), order()),
+		"another command":  record(t, []byte(`{"sgward":"close"}`), order()),
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench()

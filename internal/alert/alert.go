@@ -54,9 +54,9 @@ func Publish(ctx context.Context, client Publisher, topicARN string, a finding.A
 func Complete(a finding.Alert) finding.Alert {
 	a.SchemaVersion = finding.SchemaVersion
 	if a.ID == "" {
-		a.ID = ID(a.Event)
+		a.ID = idOfAlert(&a)
 	}
-	a.Findings = sorted(a.Findings)
+	a.Findings = sorted(&a)
 	if a.Findings == nil {
 		a.Findings = []finding.Result{}
 	}

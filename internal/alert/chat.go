@@ -110,7 +110,7 @@ func renderChat(a *finding.Alert, sections []section, lim bounds) string {
 			b.WriteString("*" + s.title + "*\n" + body.String())
 		}
 	}
-	openings, _ := openingsOf(a.Findings)
+	openings, _ := openingsOf(a)
 	if told := min(lim.detailed, lim.excepted); !isExpiryNotice(a) && (told < min(len(openings), 1) || lim.detailed < len(openings)) {
 		b.WriteString("More commands and exceptions to paste are in the e-mail of this alert; its JSON form has what there was no room for.\n")
 	}
@@ -122,10 +122,10 @@ func nextSteps(a *finding.Alert) []string {
 	if isExpiryNotice(a) {
 		return []string{expiryStep}
 	}
-	openings, _ := openingsOf(a.Findings)
+	openings, _ := openingsOf(a)
 	var steps []string
 	if len(openings) > 0 {
-		steps = append(steps, firstStep(&openings[0]))
+		steps = append(steps, firstStep(&openings[0], a.Sweep != nil))
 	}
 	for _, it := range whereToLook(a, openings).items {
 		if it.kind == link {
@@ -142,8 +142,10 @@ func nextSteps(a *finding.Alert) []string {
 	return out
 }
 
-func firstStep(o *opening) string {
+func firstStep(o *opening, standing bool) string {
 	switch {
+	case o.Rule == nil && standing:
+		return "Look at the group's rules: sgward could not understand all of them."
 	case o.Rule == nil:
 		return "Look at the event and at the group's rules: sgward does not know what was opened."
 	case o.Outcome == finding.OutcomeFailed:
@@ -175,7 +177,7 @@ const maxResources = 5
 func relatedResources(a *finding.Alert) []string {
 	var out []string
 	seen := map[string]bool{}
-	openings, _ := openingsOf(a.Findings)
+	openings, _ := openingsOf(a)
 	for i := range openings {
 		o := &openings[i]
 		account, region := o.place(a)
@@ -203,7 +205,7 @@ func additionalContext(a *finding.Alert) map[string]string {
 	put("accountId", a.Event.AccountID)
 	put("region", a.Event.Region)
 	put("eventId", a.Event.EventID)
-	if openings, _ := openingsOf(a.Findings); len(openings) > 0 {
+	if openings, _ := openingsOf(a); len(openings) > 0 {
 		put("groupId", openings[0].GroupID)
 		if openings[0].Rule != nil {
 			put("securityGroupRuleId", openings[0].Rule.SecurityGroupRuleID)

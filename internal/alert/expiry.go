@@ -16,7 +16,7 @@ const expiryStep = "Close what the exception covers, or agree on a new last day 
 // isExpiryNotice reports that an alert tells of exceptions that run out, and of no
 // rule.
 func isExpiryNotice(a *finding.Alert) bool {
-	return len(a.Findings) > 0 && !slices.ContainsFunc(a.Findings, func(r finding.Result) bool { return r.Rule != nil || r.Exception == nil })
+	return a.Sweep == nil && len(a.Findings) > 0 && !slices.ContainsFunc(a.Findings, func(r finding.Result) bool { return r.Rule != nil || r.Exception == nil })
 }
 
 // hasEnded reports that an exception's last day was over at the time of the event.
@@ -84,7 +84,7 @@ func tellExpiry(v voice, a *finding.Alert, lim bounds) []section {
 	}
 	means := section{title: "What that means"}
 	means.say("An exception applies to the end of its last day, in UTC. After that, a rule that it covers is judged like any other: " +
-		"made or edited anew it is closed if the policy says so.")
+		"when it is made or edited anew, and by the sweep that follows the end, which closes it where its statement says existing: revoke.")
 	todo := section{title: "What to do"}
 	todo.say(expiryStep)
 	return []section{ends, means, todo}

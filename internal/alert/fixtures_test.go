@@ -226,7 +226,7 @@ func scenarios() []scenario {
 	one := expiring
 	one.Findings = one.Findings[1:2]
 
-	return []scenario{
+	return append([]scenario{
 		{name: "world-open-database-revoked", alert: alertOf(result(finding.OutcomeRevoked, described))},
 		{name: "mixed", alert: mixed},
 		{name: "exempt-by-tag", alert: tagged},
@@ -248,7 +248,7 @@ func scenarios() []scenario {
 		{name: "prefix-list-edited", alert: editedList},
 		{name: "exceptions-end", alert: expiring},
 		{name: "one-exception-ends", summary: true, alert: one},
-	}
+	}, sweepScenarios()...)
 }
 
 // thousandRules is one call that opened 1,000 ports, with the longest

@@ -13,12 +13,15 @@ func headline(a *finding.Alert, limit int) string {
 	if isExpiryNotice(a) {
 		return expiryHeadline(a, limit)
 	}
-	openings, exempt := openingsOf(a.Findings)
+	openings, exempt := openingsOf(a)
 	if len(openings) == 0 {
 		if len(exempt) > 0 {
 			return "Allowed by exception: " + plural(len(exempt), "rule")
 		}
 		return "Nothing to close"
+	}
+	if isDigestOf(a, openings) {
+		return digestHeadline(a, openings, limit)
 	}
 	o := &openings[0]
 	head, tail, try := o.verb()+": "+o.headWhat(), "", ""

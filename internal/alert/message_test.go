@@ -212,7 +212,7 @@ func TestRenderingLeavesItsArgumentAlone(t *testing.T) {
 
 func TestTheJSONIsTheAlertItself(t *testing.T) {
 	for _, s := range scenarios() {
-		if s.summary && s.name == "a-thousand-rules" {
+		if len(s.alert.Findings) > 500 { // which have no room
 			continue
 		}
 		want := Complete(s.alert)

@@ -150,6 +150,9 @@ func whereToLook(a *finding.Alert, listed []opening) section {
 			s.items = append(s.items, item{kind: link, text: "Security group " + o.GroupID, url: url})
 		}
 	}
+	if a.Sweep != nil { // which CloudTrail does not know
+		return s
+	}
 	if url := eventURL(a.Event.Region, a.Event.EventID); url != "" {
 		s.items = append(s.items, item{kind: link, text: "CloudTrail event " + a.Event.EventID, url: url})
 	}

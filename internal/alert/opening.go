@@ -18,10 +18,10 @@ type opening struct {
 	ok         bool
 }
 
-// openingsOf sorts results for people: first what could not be closed, then by
+// openingsOf sorts an alert's results for people: first what could not be closed, then by
 // severity, then by outcome, and otherwise as they came. Exempt ones are apart.
-func openingsOf(results []finding.Result) (openings, exempt []opening) {
-	for _, r := range sorted(results) {
+func openingsOf(a *finding.Alert) (openings, exempt []opening) {
+	for _, r := range sorted(a) {
 		o := opening{Result: r}
 		if r.Rule != nil {
 			rule, err := r.Rule.SecurityGroupRule(r.GroupID, r.AccountID)
@@ -36,10 +36,10 @@ func openingsOf(results []finding.Result) (openings, exempt []opening) {
 	return openings, exempt
 }
 
-// sorted returns the results in the order in which people and machines get them.
+// sorted returns an alert's results in the order in which people and machines get them.
 // What is left out of a bounded message is then what matters least.
-func sorted(results []finding.Result) []finding.Result {
-	out := slices.Clone(results)
+func sorted(a *finding.Alert) []finding.Result {
+	out := slices.Clone(a.Findings)
 	class := func(r finding.Result) int {
 		switch r.Outcome {
 		case finding.OutcomeFailed:
@@ -57,6 +57,9 @@ func sorted(results []finding.Result) []finding.Result {
 			cmp.Compare(outcomeRank(a.Outcome), outcomeRank(b.Outcome)),
 		)
 	})
+	if a.Sweep != nil {
+		byGroup(out)
+	}
 	return out
 }
 

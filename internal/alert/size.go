@@ -50,6 +50,11 @@ func bounded(a finding.Alert) finding.Alert {
 		n := &a.Exposed[i]
 		cutAll(maxID, &n.ID, &n.GroupID, &n.PrivateIP, &n.PublicIP, &n.InstanceID, &n.Description)
 	}
+	if a.Sweep != nil {
+		sweep := *a.Sweep
+		sweep.Forgetful = cut(sweep.Forgetful, maxText)
+		a.Sweep = &sweep
+	}
 	a.PrefixListID = cut(a.PrefixListID, maxID)
 	if more := len(a.PrefixListEntries) - maxEntries; more > 0 {
 		a.PrefixListEntries = a.PrefixListEntries[:maxEntries]
@@ -82,10 +87,12 @@ func boundResult(r *finding.Result) {
 		boundRule(&rule)
 		r.Rule = &rule
 	}
-	if r.Exception != nil {
-		x := *r.Exception
-		cutAll(maxID, &x.ID, &x.Owner, &x.Expires)
-		r.Exception = &x
+	for _, x := range []**finding.Exception{&r.Exception, &r.Ended} {
+		if *x != nil {
+			bound := **x
+			cutAll(maxID, &bound.ID, &bound.Owner, &bound.Expires)
+			*x = &bound
+		}
 	}
 }
 

@@ -56,7 +56,10 @@ func tell(v voice, a *finding.Alert, lim bounds) []section {
 	if isExpiryNotice(a) {
 		return tellExpiry(v, a, lim)
 	}
-	openings, exempt := openingsOf(a.Findings)
+	if a.Sweep != nil {
+		return tellSweep(v, a, lim)
+	}
+	openings, exempt := openingsOf(a)
 	listed := openings[:min(len(openings), lim.listed)]
 	out := []section{
 		whatWasOpen(v, a, openings, listed, lim),
@@ -80,15 +83,7 @@ func tell(v voice, a *finding.Alert, lim bounds) []section {
 }
 
 func whatWasOpen(v voice, a *finding.Alert, openings, listed []opening, lim bounds) section {
-	s := section{title: "What was open"}
-	closed := func(o opening) bool { return !stillOpen(o) }
-	switch {
-	case !slices.ContainsFunc(openings, stillOpen):
-	case slices.ContainsFunc(openings, closed):
-		s.title = "What was open and what still is"
-	default:
-		s.title = "What is open"
-	}
+	s := section{title: whenOpen(openings)}
 	for i := range listed {
 		o := &listed[i]
 		number := ""
@@ -117,6 +112,19 @@ func whatWasOpen(v voice, a *finding.Alert, openings, listed []opening, lim boun
 	return s
 }
 
+// whenOpen is the title over a list of openings.
+func whenOpen(openings []opening) string {
+	closed := func(o opening) bool { return !stillOpen(o) }
+	switch {
+	case !slices.ContainsFunc(openings, stillOpen):
+		return "What was open"
+	case slices.ContainsFunc(openings, closed):
+		return "What was open and what still is"
+	default:
+		return "What is open"
+	}
+}
+
 func stillOpen(o opening) bool {
 	return o.Outcome != finding.OutcomeRevoked && o.Outcome != finding.OutcomeAlreadyClosed
 }
@@ -129,8 +137,12 @@ func whatWasDone(v voice, a *finding.Alert, openings, listed, exempt []opening, 
 		done = append(done, []string{o.done(v, a, 2*lim.text)})
 		var quoted []string
 		deciding, others := o.deciding()
+		label := "Policy: "
+		if o.Rule == nil { // nothing was judged
+			label = "Reason: "
+		}
 		for _, r := range deciding {
-			quoted = append(quoted, "Policy: "+v.cite(r, 2*lim.text))
+			quoted = append(quoted, label+v.cite(r, 2*lim.text))
 		}
 		if others > 0 {
 			quoted = append(quoted, plural(others, "more statement")+" of the policy "+appliesApply(others)+" to it.")

@@ -23,7 +23,8 @@ const (
 	alertReserve = 10 * time.Second
 )
 
-// Config is what an Auditor works with. All fields must be set but Now and Wait.
+// Config is what an Auditor works with. All fields must be set but
+// Memory, Now and Wait.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
@@ -32,6 +33,9 @@ type Config struct {
 	Mode   finding.Mode
 	// MaxRevokes is how many rules one run closes at most; 0 closes none.
 	MaxRevokes int
+	// Memory holds what digests have told; nil remembers nothing, so that every sweep
+	// tells everything.
+	Memory *Memory
 	// Publish sends one alert. An error has the event come again.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger

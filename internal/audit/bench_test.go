@@ -58,6 +58,7 @@ type bench struct {
 	mode    finding.Mode
 	most    int
 	account string
+	memory  *audit.Memory
 	log     bytes.Buffer
 
 	mu      sync.Mutex
@@ -125,7 +126,7 @@ func (b *bench) auditor() *audit.Auditor {
 	p, err := policy.Parse("policy.yaml", []byte(b.policy))
 	require.NoError(b.t, err)
 	a, err := audit.New(audit.Config{
-		EC2: b.client, Region: region, Policy: p, Mode: b.mode, MaxRevokes: b.most, Publish: b.publish,
+		EC2: b.client, Region: region, Policy: p, Mode: b.mode, MaxRevokes: b.most, Memory: b.memory, Publish: b.publish,
 		Logger: slog.New(slog.NewJSONHandler(&b.log, nil)), Now: b.time,
 		Wait: func(_ context.Context, d time.Duration) error {
 			b.waited += d
@@ -240,7 +241,7 @@ func (b *bench) run(c cloudtrail.PrefixListChange) {
 	}
 	require.Equal(b.t, finding.DecisionRevoke, d.Decision)
 	assert.Empty(b.t, b.alerts, "people are told once, when it is done")
-	require.NoError(b.t, b.auditor().Close(b.t.Context(), b.account, c, d, 1, 5))
+	require.NoError(b.t, b.auditor().Close(b.t.Context(), b.account, c, d, audit.Delivery{Try: 1, Tries: 5, Chosen: b.time()}))
 }
 
 // alert returns the only alert.

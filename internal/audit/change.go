@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
@@ -33,7 +34,7 @@ var (
 func (a *Auditor) Changed(ctx context.Context, account string, change cloudtrail.PrefixListChange) (finding.Detection, error) {
 	done := finding.Detection{
 		SchemaVersion: finding.SchemaVersion, Decision: finding.DecisionNone, PolicyDigest: a.Policy.Digest(),
-		Event: eventOf(change), Findings: []finding.Finding{},
+		Event: finding.EventOf(change.Record), Findings: []finding.Finding{},
 	}
 	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName, "prefixListId", change.PrefixListID)
 	switch {
@@ -43,7 +44,7 @@ func (a *Auditor) Changed(ctx context.Context, account string, change cloudtrail
 	case change.Region != a.Region:
 		return done, fmt.Errorf("judging %s: %w", change.PrefixListID, errElsewhere)
 	case change.PrefixListID == "":
-		return done, a.publish(ctx, a.alertOf(change, 0, 0, []finding.Result{unnamed(change)}))
+		return done, a.publish(ctx, a.alertOf(change, Delivery{}, []finding.Result{unnamed(change)}))
 	}
 	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
 	defer cancel()
@@ -51,7 +52,7 @@ func (a *Auditor) Changed(ctx context.Context, account string, change cloudtrail
 	if err != nil {
 		return done, err
 	}
-	chosen := s.limit(s.settle(), func(*item) bool { return true })
+	chosen := s.limit(s.settle(), nil)
 	log.InfoContext(ctx, "judged", "rules", len(s.items), "toClose", len(chosen), "settled", s.list.settled)
 	if len(chosen) > 0 && a.Mode == finding.Enforce {
 		done.Decision = finding.DecisionRevoke
@@ -61,17 +62,16 @@ func (a *Auditor) Changed(ctx context.Context, account string, change cloudtrail
 		return done, nil
 	}
 	s.close(acting, chosen)
-	return done, s.finish(ctx, 0, 0)
+	return done, s.finish(ctx, Delivery{})
 }
 
 // Close closes of the rules that an order of Changed names those that are still
 // forbidden, and tells people of all that uses the list. An order is no more than a
 // choice: rules that it names are judged like all others.
 //
-// try and tries say which delivery of the order this is, and after how many it goes
-// to the dead letters; 0 where that is not known. An error means that the order has
-// to come again. A failure that another try may mend is told on the last one only.
-func (a *Auditor) Close(ctx context.Context, account string, change cloudtrail.PrefixListChange, detection finding.Detection, try, tries int) error {
+// An error means that the order has to come again. A failure that another try may
+// mend is told when remediation.TellFailure says so.
+func (a *Auditor) Close(ctx context.Context, account string, change cloudtrail.PrefixListChange, detection finding.Detection, d Delivery) error {
 	if change.Region != a.Region {
 		return fmt.Errorf("judging %s: %w", change.PrefixListID, errElsewhere)
 	}
@@ -85,10 +85,8 @@ func (a *Auditor) Close(ctx context.Context, account string, change cloudtrail.P
 	if err != nil {
 		return err
 	}
-	chosen := s.limit(s.settle(), func(it *item) bool {
-		// Observe mode says what it would have closed: not what is gone.
-		return order.names(it) && (!it.gone || a.Mode == finding.Enforce)
-	})
+	s.earlier = remediation.EarlierTry(d.Try, s.now.Sub(d.Chosen))
+	chosen := s.limit(s.settle(), &order)
 	s.close(acting, chosen)
 	for _, it := range s.items {
 		if !it.gone || slices.Contains(chosen, it) {
@@ -97,11 +95,20 @@ func (a *Auditor) Close(ctx context.Context, account string, change cloudtrail.P
 		// No longer forbidden, and gone: nobody minds, unless it was an earlier try that
 		// closed it. That has to be told.
 		it.outcome, it.left = "", ""
-		if try > 1 {
+		if s.earlier {
 			it.outcome, it.ordered = finding.OutcomeAlreadyClosed, order.findingOf(it)
 		}
 	}
-	return s.finish(ctx, try, tries)
+	return s.finish(ctx, d)
+}
+
+// Delivery is what a queue says of how an order comes. The zero value says nothing.
+type Delivery struct {
+	// Try and Tries say which delivery of the order this is, from 1, and after how
+	// many it goes to the dead letters; 0 where that is not known.
+	Try, Tries int
+	// Chosen is when the order was made, zero where that is not known.
+	Chosen time.Time
 }
 
 // order is what an earlier step chose to close.
@@ -140,7 +147,7 @@ func (o order) names(it *item) bool { return o.findingOf(it) != nil }
 
 // finish tells people what there is to tell, and returns why the change has to come
 // again.
-func (s *survey) finish(ctx context.Context, try, tries int) error {
+func (s *survey) finish(ctx context.Context, d Delivery) error {
 	var results []finding.Result
 	var errs []error
 	loud, news := false, false
@@ -150,7 +157,7 @@ func (s *survey) finish(ctx context.Context, try, tries int) error {
 			loud = loud || !remediation.IsTransient(it.err)
 		}
 		if it.outcome != "" {
-			results = append(results, s.result(it, try))
+			results = append(results, s.result(it))
 			news = news || it.outcome != finding.OutcomeExempt
 		}
 	}
@@ -158,11 +165,11 @@ func (s *survey) finish(ctx context.Context, try, tries int) error {
 		errs, loud = append(errs, fmt.Errorf("judging %s: %w", s.change.PrefixListID, errUnsettled)), true
 	}
 	err := errors.Join(errs...)
-	if !news || err != nil && !loud && try < tries {
+	if !news || err != nil && !loud && !remediation.TellFailure(d.Try, d.Tries) {
 		s.Logger.InfoContext(ctx, "no alert", "eventId", s.change.EventID, "rules", len(results))
 		return err
 	}
-	a := s.alertOf(s.change, try, tries, results)
+	a := s.alertOf(s.change, d, results)
 	a.PrefixListID = s.change.PrefixListID
 	a.PrefixListEntries = s.list.tell(s.change.Added)
 	return errors.Join(err, s.publish(ctx, a))
@@ -176,14 +183,14 @@ func (a *Auditor) publish(ctx context.Context, told finding.Alert) error {
 	return nil
 }
 
-func (a *Auditor) alertOf(change cloudtrail.PrefixListChange, try, tries int, results []finding.Result) finding.Alert {
+func (a *Auditor) alertOf(change cloudtrail.PrefixListChange, d Delivery, results []finding.Result) finding.Alert {
 	var findings []finding.Finding
 	for _, r := range results {
 		findings = append(findings, r.Finding)
 	}
 	return finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Decision: finding.Strongest(findings),
-		Event: eventOf(change), Try: try, Tries: tries, Findings: results,
+		Event: finding.EventOf(change.Record), Try: d.Try, Tries: d.Tries, Findings: results,
 	}
 }
 
@@ -211,10 +218,10 @@ func (s *survey) finding(it *item) finding.Finding {
 
 // result is what an item came to. How long it was open is not known: the list may
 // have held the same before.
-func (s *survey) result(it *item, try int) finding.Result {
+func (s *survey) result(it *item) finding.Result {
 	r := finding.Result{
 		Finding: s.finding(it), Outcome: it.outcome, Left: it.left,
-		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && try > 1,
+		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && s.earlier,
 	}
 	if it.err != nil {
 		r.Severity = policy.Critical.String()
@@ -236,13 +243,5 @@ func unnamed(change cloudtrail.PrefixListChange) finding.Result {
 			Decision: finding.DecisionAlert, Severity: policy.High.String(), AccountID: change.AccountID, Region: change.Region,
 			Reasons: []string{fmt.Sprintf("the record of %s leaves out its parameters, the prefix list too: look at what uses the list that this call edited", change.EventName)},
 		},
-	}
-}
-
-func eventOf(c cloudtrail.PrefixListChange) finding.Event {
-	return finding.Event{
-		EventID: c.EventID, EventName: c.EventName, EventTime: c.EventTime, AccountID: c.AccountID, Region: c.Region,
-		Actor:           finding.ActorOf(cloudtrail.Change{Actor: c.Actor}),
-		SourceIPAddress: c.SourceIPAddress, UserAgent: c.UserAgent,
 	}
 }

@@ -269,7 +269,7 @@ func TestAnotherListOfTheGroupThatCannotBeReadIsUnknownToo(t *testing.T) {
 	b.open(group, 5432, list)
 	b.open(group, 5432, secret)
 	change := b.edit(list, "52.64.0.0/12")
-	b.client = hidden{b.client, secret}
+	b.client = hidden{b.client, secret, 0}
 	b.run(change)
 	a := b.alert()
 	require.Len(t, a.Findings, 1)

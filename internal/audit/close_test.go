@@ -2,6 +2,7 @@ package audit_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/audit"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 )
@@ -26,8 +28,17 @@ func ordered(t *testing.T) (b *bench, list string, groups []string, change cloud
 	return b, list, groups, change, order
 }
 
+// close delivers an order that has just been chosen, for one of five tries.
 func (b *bench) close(change cloudtrail.PrefixListChange, order finding.Detection, try int) error {
-	return b.auditor().Close(b.t.Context(), b.account, change, order, try, 5)
+	return b.auditor().Close(b.t.Context(), b.account, change, order, audit.Delivery{Try: try, Tries: 5, Chosen: b.time()})
+}
+
+// redeliver delivers an order as SQS's redrive does: counted from one again, after the
+// time that five tries take.
+func (b *bench) redeliver(change cloudtrail.PrefixListChange, order finding.Detection) error {
+	chosen := b.time()
+	b.pass(3 * time.Hour)
+	return b.auditor().Close(b.t.Context(), b.account, change, order, audit.Delivery{Try: 1, Tries: 5, Chosen: chosen})
 }
 
 func (b *bench) remove(list string, version int64, cidr string) {
@@ -70,6 +81,37 @@ func TestWhatAnEarlierTryClosedIsToldEvenIfNobodyWouldMindItNow(t *testing.T) {
 		assert.Equal(t, "high", f.Severity)
 		assert.NotEmpty(t, f.Reasons)
 		assert.True(t, f.MaybeEarlier)
+	}
+}
+
+func TestWhatAnEarlierTryClosedIsToldAfterARedriveToo(t *testing.T) {
+	b, list, _, change, order := ordered(t)
+	b.refused = 1
+	require.Error(t, b.close(change, order, 5))
+	require.NoError(t, b.redeliver(change, order))
+	for _, f := range b.alert().Findings {
+		assert.Equal(t, finding.OutcomeAlreadyClosed, f.Outcome)
+		assert.True(t, f.MaybeEarlier, "nobody else did it")
+	}
+
+	b.alerts = nil
+	b.remove(list, 2, "0.0.0.0/0")
+	require.NoError(t, b.redeliver(change, order))
+	assert.Len(t, b.alert().Findings, 2, "nor is it hushed up once the list is mended")
+}
+
+func TestADeliveryThatIsNotKnownToBeTheFirstMayHaveHadAnother(t *testing.T) {
+	for name, d := range map[string]audit.Delivery{
+		"no count": {Tries: 5, Chosen: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)},
+		"no time":  {Try: 1, Tries: 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, _, _, change, order := ordered(t)
+			b.refused = 1
+			require.Error(t, b.close(change, order, 1))
+			require.NoError(t, b.auditor().Close(t.Context(), b.account, change, order, d))
+			assert.True(t, b.alert().Findings[0].MaybeEarlier)
+		})
 	}
 }
 
@@ -135,7 +177,37 @@ func TestAnOrderClosesOnlyWhatItNames(t *testing.T) {
 	assert.Equal(t, 1, b.revokes())
 	assert.Equal(t, []int{5432}, b.ports(late))
 	assert.NotContains(t, b.ports(order.Findings[0].GroupID), 5432)
-	assert.Len(t, b.alert().Findings, 3, "the others are told")
+	require.Len(t, b.alert().Findings, 3, "the others are told")
+	for _, f := range b.alert().Findings {
+		if f.Outcome != finding.OutcomeRevoked {
+			assert.Contains(t, f.Left, "when sgward chose what to close", "and what keeps them open is no limit")
+		}
+	}
+}
+
+func TestWhatIsGoneIsNeitherLeftOpenNorARevoke(t *testing.T) {
+	b, list, groups, change, order := ordered(t)
+	require.NoError(t, b.close(change, order, 1))
+	b.open(max(groups[0], groups[1]), 5432, list) // the last one in turn
+
+	b.most, b.alerts = 1, nil // lowered since
+	require.NoError(t, b.close(change, order, 2))
+	outcomes := map[string]finding.Outcome{}
+	for _, f := range b.alert().Findings {
+		outcomes[f.GroupID] = f.Outcome
+	}
+	assert.Equal(t, map[string]finding.Outcome{
+		min(groups[0], groups[1]): finding.OutcomeAlreadyClosed, max(groups[0], groups[1]): finding.OutcomeRevoked,
+	}, outcomes)
+}
+
+func TestWhatAnEarlierTryClosedIsToldThoughTheModeIsNowObserve(t *testing.T) {
+	b, _, _, change, order := ordered(t)
+	b.refused = 1
+	require.Error(t, b.close(change, order, 1))
+	b.mode = finding.Observe
+	require.NoError(t, b.close(change, order, 2))
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlreadyClosed, "b 5432": finding.OutcomeAlreadyClosed}, told(b.alert()))
 }
 
 func TestADeniedRevokeIsToldOnEveryTryAndComesAgain(t *testing.T) {
@@ -156,15 +228,24 @@ func TestADeniedRevokeIsToldOnEveryTryAndComesAgain(t *testing.T) {
 	}
 }
 
-func TestAThrottledRevokeIsToldOnTheLastTryOnly(t *testing.T) {
+func TestAThrottledRevokeIsToldOnTheSecondTryAndTheLast(t *testing.T) {
 	b, _, _, change, order := ordered(t)
-	b.server.FailNext("RevokeSecurityGroupIngress", 4, "RequestLimitExceeded")
-	require.ErrorContains(t, b.close(change, order, 1), "RequestLimitExceeded")
-	assert.Empty(t, b.alerts)
-	require.Error(t, b.close(change, order, 5))
-	assert.Equal(t, finding.OutcomeFailed, b.alert().Findings[0].Outcome)
+	b.server.FailNext("RevokeSecurityGroupIngress", 10, "RequestLimitExceeded")
+	var tries []int
+	for try := 1; try <= 5; try++ {
+		require.ErrorContains(t, b.close(change, order, try), "RequestLimitExceeded")
+	}
+	for _, a := range b.alerts {
+		tries = append(tries, a.Try)
+		assert.Equal(t, b.alerts[0].ID, a.ID)
+		for _, f := range a.Findings {
+			assert.Equal(t, finding.OutcomeFailed, f.Outcome)
+		}
+	}
+	assert.Equal(t, []int{2, 5}, tries)
+
 	b.alerts = nil
-	require.NoError(t, b.close(change, order, 2))
+	require.NoError(t, b.redeliver(change, order))
 	assert.Equal(t, finding.OutcomeRevoked, b.alert().Findings[0].Outcome)
 }
 

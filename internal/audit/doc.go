@@ -1,6 +1,6 @@
-// Package audit judges rules that exist already, where something other than a call
-// to their group has changed what they mean: the entries of a managed prefix list,
-// or the end of an exception. It decides what is closed and what is told.
+// Package audit judges rules that exist already: those that use a managed prefix list
+// which was edited, and in a sweep all of the region, since events get lost, exceptions
+// end and policies change. It decides what is closed and what is told.
 //
 // A run that has something to close does it in two steps. The first reads and
 // judges, and only chooses; what it chose travels through a queue. The second reads

@@ -3,6 +3,7 @@ package audit_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -41,14 +42,16 @@ func (u unfinished) GetManagedPrefixListEntries(ctx context.Context, in *ec2.Get
 	return u.EC2.GetManagedPrefixListEntries(ctx, in, o...)
 }
 
-// hidden is EC2 with a list that another account shares and does not show.
+// hidden is EC2 with a list that another account shares and does not show, or one
+// version of it.
 type hidden struct {
 	audit.EC2
-	list string
+	list    string
+	version int64 // 0 for all
 }
 
 func (h hidden) GetManagedPrefixListEntries(ctx context.Context, in *ec2.GetManagedPrefixListEntriesInput, o ...func(*ec2.Options)) (*ec2.GetManagedPrefixListEntriesOutput, error) {
-	if aws.ToString(in.PrefixListId) == h.list {
+	if aws.ToString(in.PrefixListId) == h.list && (h.version == 0 || aws.ToInt64(in.TargetVersion) == h.version) {
 		return nil, &smithy.GenericAPIError{Code: "UnauthorizedOperation", Message: "no"}
 	}
 	return h.EC2.GetManagedPrefixListEntries(ctx, in, o...)
@@ -121,6 +124,59 @@ func TestAnUnfinishedRestoreIsJudgedByTheVersionThatItPutsBack(t *testing.T) {
 	_, err = b.changed(b.lastChange())
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
 	assert.Len(t, b.alert().Findings, 2)
+}
+
+func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
+	b, list, _ := threeUsers(t, closing+`
+  - {id: lists, severity: low, effect: revoke, existing: revoke, ingress: {from: {prefix-lists: [PL]}, ports: [443/tcp]}}
+`, finding.Enforce)
+	b.policy = strings.ReplaceAll(b.policy, "PL", list)
+	looks := 1000
+	b.client = unfinished{hidden{b.client, list, 0}, types.PrefixListStateModifyInProgress, 1, &looks}
+	change := b.edit(list, "0.0.0.0/0")
+	_, err := b.changed(change)
+	require.ErrorContains(t, err, "EC2 has not finished the edit")
+	a := b.alert()
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted, "web 443": finding.OutcomeAlerted}, told(a))
+	for _, f := range a.Findings {
+		if f.Rule != nil && *f.Rule.FromPort == 443 { // forbidden whatever the list holds
+			assert.Contains(t, f.Left, "will look again")
+			continue
+		}
+		assert.Equal(t, finding.DecisionInspect, f.Decision)
+		reason := f.Reasons[len(f.Reasons)-1]
+		assert.Contains(t, reason, "modify-in-progress at version 1")
+		assert.Contains(t, reason, "UnauthorizedOperation", "both facts are told")
+	}
+	assert.Empty(t, a.PrefixListEntries, "half a list is none")
+
+	looks, b.alerts = 0, nil
+	_, err = b.changed(change)
+	require.NoError(t, err, "nothing will change about what may not be read")
+	for _, f := range b.alert().Findings {
+		if *f.Rule.FromPort == 443 {
+			assert.Contains(t, f.Left, "could not be read")
+		}
+		assert.NotContains(t, f.Left, "look again", "sgward will not")
+	}
+}
+
+func TestHalfOfWhatAnUnfinishedRestoreMayHoldIsNotTheList(t *testing.T) {
+	b, list, _ := threeUsers(t, closing, finding.Enforce)
+	b.edit(list, "0.0.0.0/0")
+	b.remove(list, 2, "0.0.0.0/0")
+	_, err := b.user.RestoreManagedPrefixListVersion(t.Context(), &ec2.RestoreManagedPrefixListVersionInput{
+		PrefixListId: &list, CurrentVersion: aws.Int64(3), PreviousVersion: aws.Int64(2),
+	})
+	require.NoError(t, err)
+	looks := 1000
+	b.client = unfinished{hidden{b.client, list, 2}, types.PrefixListStateRestoreInProgress, 3, &looks}
+	_, err = b.changed(b.lastChange())
+	require.ErrorContains(t, err, "EC2 has not finished the edit")
+	assert.Empty(t, b.alert().PrefixListEntries, "it shows the harmless version 3, and not what is put back")
+	for _, f := range b.alert().Findings {
+		assert.Equal(t, finding.DecisionInspect, f.Decision)
+	}
 }
 
 func TestAnUnfinishedEditWithoutParametersIsUnknown(t *testing.T) {

@@ -129,18 +129,24 @@ func (a *Auditor) describeList(ctx context.Context, id string) (state string, ve
 }
 
 // expectList makes of an unfinished edit what the list may hold: what it held, what
-// it shows, and what the call asked for. Where the call does not tell that, the list
-// is not known.
+// it shows, and what the call asked for. Where the call does not tell that, or not
+// all of it may be read, the list is not known; an error is a passing one.
 func (a *Auditor) expectList(ctx context.Context, l list, change cloudtrail.PrefixListChange) (list, error) {
 	if change.Omitted || change.RestoredVersion == 0 && len(change.Added)+len(change.Removed) == 0 {
 		return l, nil
 	}
 	for _, version := range slices.Compact([]int64{0, change.RestoredVersion}) {
 		shown, err := a.readEntries(ctx, change.PrefixListID, version)
-		if err != nil {
-			return unreadable(err)
+		switch {
+		case err == nil:
+			l.add(shown...)
+		case remediation.IsTransient(err):
+			return list{}, err
+		default:
+			l.problem += "; " + err.Error()
+			l.entries = nil
+			return l, nil
 		}
-		l.add(shown...)
 	}
 	for _, p := range change.Added {
 		l.add(entry{cidr: p})

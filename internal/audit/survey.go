@@ -24,6 +24,8 @@ type survey struct {
 	now     time.Time
 	items   []*item
 	others  map[string]list // other lists by id, each read once
+	// earlier is set where an earlier try of the order may have closed what is gone.
+	earlier bool
 }
 
 // item is one rule on its way to an outcome.
@@ -171,10 +173,13 @@ func (s *survey) settle() (toClose []*item) {
 			it.outcome = finding.OutcomeAlerted
 		case it.judgement.Existing != policy.ExistingRevoke:
 			it.outcome = finding.OutcomeAlerted
-			it.left = "its statement closes a rule when it is made, and says nothing of rules that exist already (existing: revoke would)"
-		case !s.list.settled:
+			it.left = leftStanding
+		case s.list.unfinished:
 			it.outcome = finding.OutcomeAlerted
 			it.left = "what the prefix list holds is not certain yet, and sgward will look again"
+		case !s.list.settled:
+			it.outcome = finding.OutcomeAlerted
+			it.left = "what the prefix list holds could not be read"
 		default:
 			toClose = append(toClose, it)
 		}
@@ -185,20 +190,36 @@ func (s *survey) settle() (toClose []*item) {
 	return toClose
 }
 
-// limit keeps of what is to be closed no more than one run may, and says of the rest
-// how much it is.
-func (s *survey) limit(toClose []*item, mayClose func(*item) bool) []*item {
-	var chosen, left []*item
+// leftUnchosen is why a rule stays open that an order with room for more does not
+// name: the run that chose did not see it, or not as forbidden.
+const leftUnchosen = "it was not there, or not forbidden, when sgward chose what to close; the next edit of the prefix list has it judged again"
+
+// limit keeps of what is to be closed what the order names, no more than one run may,
+// and says of all that stays open why. Without an order it chooses from everything. A
+// rule that is gone takes none of the run's revokes; it is closed for EC2's word that
+// it is, which observe mode does not ask for.
+func (s *survey) limit(toClose []*item, o *order) []*item {
+	var chosen, over []*item
+	held := 0
 	for _, it := range toClose {
-		if len(chosen) < s.MaxRevokes && mayClose(it) {
+		named := o == nil || o.names(it)
+		switch {
+		case it.gone:
+			if s.Mode == finding.Enforce {
+				chosen = append(chosen, it)
+			}
+		case named && held < s.MaxRevokes:
+			held++
 			chosen = append(chosen, it)
-		} else {
-			left = append(left, it)
+		case named || len(o.rules) >= s.MaxRevokes:
+			over = append(over, it)
+		default:
+			it.outcome, it.left = finding.OutcomeAlerted, leftUnchosen
 		}
 	}
-	for _, it := range left {
+	for _, it := range over {
 		it.outcome = finding.OutcomeAlerted
-		it.left = fmt.Sprintf("a run closes no more than MAX_REVOKES=%d rules, and %d are left open", s.MaxRevokes, len(left))
+		it.left = fmt.Sprintf("a run closes no more than MAX_REVOKES=%d rules, and %d are left open", s.MaxRevokes, len(over))
 	}
 	return chosen
 }

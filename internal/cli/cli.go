@@ -51,9 +51,8 @@ func usageError(format string, args ...any) error {
 	return &statusError{StatusUsage, fmt.Errorf(format, args...)}
 }
 
-// Run runs one command and returns its exit status. What went wrong is on Stderr
-// by then.
-func Run(ctx context.Context, in Invocation) int {
+// rootCommand is the whole tree of commands.
+func rootCommand(in Invocation) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sgward",
 		Short: "Close security group openings that a policy forbids",
@@ -72,16 +71,23 @@ func Run(ctx context.Context, in Invocation) int {
 	root.SetErr(in.Stderr)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command prints it
 	root.SetHelpCommand(helpCommand(root))
-	// What cobra itself refuses never reaches a command: that is a usage error.
-	reached := false
-	root.PersistentPreRun = func(*cobra.Command, []string) { reached = true }
-	root.AddCommand(demoCommand(in), localCommand(in), explainCommand(in), policyCommand(in), versionCommand(in))
+	root.AddCommand(demoCommand(in), localCommand(in), explainCommand(in), replayCommand(in), auditCommand(in), groupCommand(in), undoCommand(in), policyCommand(in), versionCommand(in))
 	root.InitDefaultCompletionCmd(in.Args...)
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			needsCommand(cmd)
 		}
 	}
+	return root
+}
+
+// Run runs one command and returns its exit status. What went wrong is on Stderr
+// by then.
+func Run(ctx context.Context, in Invocation) int {
+	root := rootCommand(in)
+	// What cobra itself refuses never reaches a command: that is a usage error.
+	reached := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { reached = true }
 
 	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {

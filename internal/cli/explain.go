@@ -1,10 +1,11 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/plaintext"
 	"sgward/internal/policy"
+	"sgward/internal/report"
 	"sgward/internal/secgroup"
 )
 
@@ -25,6 +27,7 @@ type explainFlags struct {
 	cidr, prefixList, sourceGroup            string
 	account, region, group, vpc, actor, mode string
 	tags                                     []string
+	outputFlags
 }
 
 func explainCommand(in Invocation) *cobra.Command {
@@ -45,12 +48,13 @@ func explainCommand(in Invocation) *cobra.Command {
 					return err
 				}
 			}
-			return explain(in, f, cmd.Flags().Changed("group-tag"))
+			return explain(cmd.Context(), in, f, cmd.Flags().Changed("group-tag"))
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.policy, "policy", defaultPolicy, "policy file")
-	flags.StringVar(&f.event, "event", "", "CloudTrail event as EventBridge delivers it (- for standard input)")
+	policyFlag(cmd, &f.policy)
+	f.add(cmd, report.Text, report.JSON)
+	flags.StringVar(&f.event, "event", "", "file with one CloudTrail event: of EventBridge, of lookup-events, or the bare record (- for standard input)")
 	flags.StringVar(&f.direction, "direction", "ingress", "ingress or egress")
 	flags.StringVar(&f.protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
 	flags.StringVar(&f.port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp; all ports if left out)")
@@ -85,7 +89,7 @@ func nothingBeside(cmd *cobra.Command) error {
 	return nil
 }
 
-func explain(in Invocation, f explainFlags, tagsKnown bool) error {
+func explain(ctx context.Context, in Invocation, f explainFlags, tagsKnown bool) error {
 	given := 0
 	for _, peer := range []string{f.cidr, f.prefixList, f.sourceGroup, f.event} {
 		if peer != "" {
@@ -102,93 +106,91 @@ func explain(in Invocation, f explainFlags, tagsKnown bool) error {
 	if err != nil {
 		return &statusError{StatusUsage, err}
 	}
-	req, note, unknown, err := f.request(in, tagsKnown)
+	q, err := f.question(ctx, in, tagsKnown)
 	if err != nil {
 		return err
 	}
-	req.Time = time.Now()
-	judgements, steps := p.Explain(req)
+	q.req.Time = time.Now()
+	judgements, steps := p.Explain(q.req)
 	var out strings.Builder
-	if note != "" {
-		fmt.Fprintln(&out, note)
-	}
-	worst := policy.Compliant
-	if unknown {
-		worst = policy.Alert
-	}
-	for i, j := range judgements {
-		if i > 0 || note != "" {
-			out.WriteString("\n")
-		}
-		worst = max(worst, j.Verdict)
-		if j.Verdict == policy.Undetermined {
-			worst = max(worst, policy.Alert)
-		}
-		writeExplanation(&out, req.Rules[i], j, steps[i], finding.Mode(f.mode))
+	if err := f.write(&out, p, q, judgements, steps); err != nil {
+		return err
 	}
 	if _, err := io.WriteString(in.Stdout, out.String()); err != nil {
 		return fmt.Errorf("writing the explanation: %w", err)
 	}
-	if worst > policy.Exempt {
+	if q.untold || slices.ContainsFunc(judgements, isFinding) {
 		return &statusError{status: StatusFindings}
 	}
 	return nil
 }
 
-func writeExplanation(out *strings.Builder, r secgroup.Rule, j policy.Judgement, steps []policy.Step, mode finding.Mode) {
-	fmt.Fprintf(out, "%s\n  verdict: %s\n", plaintext.VisibleLines(r.String()), verdictInWords(j, mode))
-	for _, s := range steps {
-		fmt.Fprintf(out, "  %s:%d %s (%s) %s\n      %s\n", s.File, s.Line, s.ID, s.Effect, s.Part, plaintext.VisibleLines(s.Why))
-	}
+// question is what explain is asked about.
+type question struct {
+	req policy.Request
+	// change is the call of an event; the zero Change for a rule given by flags. note
+	// says in words what it was, and untold is set where it opened what its record does
+	// not tell.
+	change cloudtrail.Change
+	note   string
+	untold bool
 }
 
-// verdictInWords says what would be done.
-func verdictInWords(j policy.Judgement, mode finding.Mode) string {
-	switch j.Verdict {
-	case policy.Compliant:
-		return "compliant: left alone"
-	case policy.Exempt:
-		return fmt.Sprintf("exempt by %s until the end of %s UTC (%s): left alone", j.Exception.ID, j.Exception.Expires, j.Exception.Owner)
-	case policy.Alert:
-		return fmt.Sprintf("alert (%s, %s): left open, people are told", j.Severity, j.StatementID)
-	case policy.Revoke:
-		does := "revoked, and people are told"
-		if mode == finding.Observe {
-			does = "left open in observe mode, and people are told what enforce would have revoked"
-		}
-		return fmt.Sprintf("revoke (%s, %s): %s", j.Severity, j.StatementID, does)
-	default:
-		return fmt.Sprintf("undetermined (%s, %s): not known: %s; EC2 is read first, and what stays unknown alerts", j.Severity, j.StatementID, j.Needs)
-	}
-}
-
-// request builds what is to be judged from an event file or from the flags. note
-// says what the event is; unknown is set where it does not tell its rules.
-func (f explainFlags) request(in Invocation, tagsKnown bool) (req policy.Request, note string, unknown bool, err error) {
+// question builds what is to be judged from an event file or from the flags.
+func (f explainFlags) question(ctx context.Context, in Invocation, tagsKnown bool) (question, error) {
 	if f.event != "" {
-		return eventRequest(in, f.event)
+		c, err := readChange(ctx, in, f.event)
+		return askOf(c), err
 	}
 	rule, err := f.rule()
 	if err == nil {
 		err = f.checkForms(func(flag string) string { return "--" + flag })
 	}
 	if err != nil {
-		return policy.Request{}, "", false, &statusError{StatusUsage, err}
+		return question{}, &statusError{StatusUsage, err}
 	}
-	req = policy.Request{
+	q := question{req: policy.Request{
 		AccountID: f.account, Region: f.region,
 		Actor: policy.Actor{Known: f.actor != "", ARN: f.actor},
 		Group: policy.Group{ID: f.group, VPCID: f.vpc, TagsKnown: tagsKnown},
 		Rules: []secgroup.Rule{rule},
-	}
+	}}
 	for _, tag := range f.tags {
 		key, value, ok := strings.Cut(tag, "=")
 		if !ok || key == "" {
-			return policy.Request{}, "", false, usageError("--group-tag %q: want KEY=VALUE", tag)
+			return question{}, usageError("--group-tag %q: want KEY=VALUE", tag)
 		}
-		req.Group.Tags = append(req.Group.Tags, secgroup.Tag{Key: key, Value: value})
+		q.req.Group.Tags = append(q.req.Group.Tags, secgroup.Tag{Key: key, Value: value})
 	}
-	return req, "", false, nil
+	return q, nil
+}
+
+// askOf asks about the rules of a call.
+func askOf(c cloudtrail.Change) question {
+	note := fmt.Sprintf("%s %s in %s, account %s", c.EventName, c.EventID, c.Region, c.AccountID)
+	if c.Group() != "" {
+		note += ", group " + c.Group()
+	}
+	switch {
+	case c.Skipped != "":
+		note = fmt.Sprintf("%s %s: nothing to judge: %s", c.EventName, c.EventID, c.Skipped)
+	case c.Edited:
+		note += "\nThe record tells neither the direction nor the old values: the rules are read before anything is revoked."
+	case c.RulesFrom == cloudtrail.RulesUnknown && c.Group() == "":
+		note += "\nThe record leaves out its parameters: people are told to look at this call."
+	case c.RulesFrom == cloudtrail.RulesUnknown:
+		note += "\nThe record does not tell which rules it made: the group is read and judged as a whole."
+	case c.RulesFrom == cloudtrail.RulesFromRequest:
+		note += "\nThe record holds only what the caller typed: the group is read before anything is revoked."
+	}
+	return question{
+		req: policy.Request{
+			AccountID: c.AccountID, Region: c.Region, Actor: finding.ActorOf(c.Actor).Subject(),
+			Group: policy.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
+		},
+		change: c, note: plaintext.VisibleLines(note),
+		untold: c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown,
+	}
 }
 
 func (f explainFlags) rule() (secgroup.Rule, error) {
@@ -246,51 +248,4 @@ func parsePorts(s string) (from, to *int, err error) {
 		return nil, nil, fmt.Errorf("--port %q: want a port or a range such as 3306 or 27017-27019", s)
 	}
 	return &a, &b, nil
-}
-
-func eventRequest(in Invocation, file string) (req policy.Request, note string, unknown bool, err error) {
-	data, err := readInput(in, file)
-	if err != nil {
-		return policy.Request{}, "", false, err
-	}
-	c, err := cloudtrail.ParseEvent(data)
-	if err != nil {
-		return policy.Request{}, "", false, fmt.Errorf("%s: %w", file, err)
-	}
-	note = fmt.Sprintf("%s %s in %s, account %s", c.EventName, c.EventID, c.Region, c.AccountID)
-	if c.Group() != "" {
-		note += ", group " + c.Group()
-	}
-	switch {
-	case c.Skipped != "":
-		note = fmt.Sprintf("%s %s: nothing to judge: %s", c.EventName, c.EventID, c.Skipped)
-	case c.Edited:
-		note += "\nThe record tells neither the direction nor the old values: the rules are read before anything is revoked."
-	case c.RulesFrom == cloudtrail.RulesUnknown && c.Group() == "":
-		note += "\nThe record leaves out its parameters: people are told to look at this call."
-	case c.RulesFrom == cloudtrail.RulesUnknown:
-		note += "\nThe record does not tell which rules it made: the group is read and judged as a whole."
-	case c.RulesFrom == cloudtrail.RulesFromRequest:
-		note += "\nThe record holds only what the caller typed: the group is read before anything is revoked."
-	}
-	return policy.Request{
-		AccountID: c.AccountID, Region: c.Region, Actor: finding.ActorOf(c).Subject(),
-		Group: policy.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
-	}, plaintext.VisibleLines(note), c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown, nil
-}
-
-// readInput reads a file, or standard input for "-".
-func readInput(in Invocation, file string) ([]byte, error) {
-	if file == "-" {
-		data, err := io.ReadAll(in.Stdin)
-		if err != nil {
-			return nil, fmt.Errorf("reading standard input: %w", err)
-		}
-		return withoutBOM(data), nil
-	}
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading event: %w", err)
-	}
-	return withoutBOM(data), nil
 }

@@ -89,7 +89,8 @@ func demoCommand(in Invocation) *cobra.Command {
 			"stand-ins for AWS inside this process. No AWS account is needed or touched. Run \"make build\" first,\n" +
 			"or \"make demo\" for both.\n" +
 			"Exit status: 0 if everything ended as told, 1 if not, 2 usage.",
-		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Example: "  sgward demo\n  sgward demo --fast --policy my-policy.yaml",
+		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			logs, err := flags.resolve(cmd, in)
 			if err != nil {
@@ -113,15 +114,16 @@ func demoCommand(in Invocation) *cobra.Command {
 
 func localCommand(in Invocation) *cobra.Command {
 	var flags stackFlags
-	var listen, mode string
+	var listen, mode, record string
 	cmd := &cobra.Command{
 		Use:   "local",
 		Short: "Keep the pipeline running on this machine for any AWS client",
 		Long: "Local runs the real functions, wired as template.yaml says, between stand-ins for AWS, serves EC2 security\n" +
 			"groups and SNS to any AWS client, and shows what happens. It is for tests and tours: everything is kept\n" +
 			"in memory, credentials are not checked. Run \"make build\" first, or \"make local\" for both.\n" +
+			"docs/TUTORIAL.md is a walk through sgward on it.\n" +
 			"Exit status: 0 when it is ended by Ctrl-C, 1 error, 2 usage.",
-		Example: "  sgward local\n" +
+		Example: "  sgward local --record seen\n" +
 			"  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws --endpoint-url http://127.0.0.1:4566 --region us-east-1 \\\n" +
 			"    ec2 describe-security-groups",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
@@ -138,7 +140,7 @@ func localCommand(in Invocation) *cobra.Command {
 			}
 			err = tour.Watch(cmd.Context(), tour.WatchConfig{
 				TemplatePath: flags.template, BuildDir: flags.buildDir, PolicyFile: flags.policy,
-				Listen: listen, Mode: finding.Mode(mode),
+				Listen: listen, Mode: finding.Mode(mode), RecordDir: record,
 				Out: in.Stdout, Color: isTerminal(in.Stdout) && wantsColor(in), Logs: logs,
 			})
 			if errors.Is(err, syscall.EADDRINUSE) {
@@ -150,6 +152,7 @@ func localCommand(in Invocation) *cobra.Command {
 	flags.add(cmd)
 	cmd.Flags().StringVar(&listen, "listen", localaws.DefaultListen, "where to serve AWS clients; port 0 takes a free one")
 	cmd.Flags().StringVar(&mode, "mode", string(finding.Enforce), "enforce or observe")
+	cmd.Flags().StringVar(&record, "record", "", "keep alerts (for undo) and CloudTrail records (for replay) in this folder")
 	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
 	return cmd
 }

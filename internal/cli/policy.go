@@ -6,11 +6,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"sgward/internal/policy"
+	"sgward/internal/report"
 )
 
 // defaultPolicy is where commands look for a policy.
@@ -21,12 +23,15 @@ func policyCommand(in Invocation) *cobra.Command {
 }
 
 func lintCommand(in Invocation) *cobra.Command {
-	return &cobra.Command{
+	var output outputFlags
+	cmd := &cobra.Command{
 		Use:   "lint [FILE...]",
 		Short: "List every problem of policy files by line",
 		Long: "Lint reads policy files (policy.yaml if none is named) and lists every problem with its line.\n" +
 			"Exceptions that have expired, or will within 14 days, are warnings: they keep no policy from loading.\n" +
-			"Exit status: 0 sound, 2 problems.",
+			"Text writes problems to standard error; json writes one problem or warning per line to standard output.\n" +
+			"Exit status: 0 sound, 1 error, 2 problems.",
+		Example: "  sgward policy lint\n  sgward policy lint --format json policies/*.yaml",
 		RunE: func(_ *cobra.Command, files []string) error {
 			if len(files) == 0 {
 				files = []string{defaultPolicy}
@@ -36,11 +41,9 @@ func lintCommand(in Invocation) *cobra.Command {
 				p, err := readPolicy(file)
 				if err != nil {
 					unsound++
-					fmt.Fprintln(in.Stderr, err)
-					continue
 				}
-				if err := report(in, file, p); err != nil {
-					return err
+				if err := tellSoundness(in, output, file, p, err); err != nil {
+					return fmt.Errorf("writing the result: %w", err)
 				}
 			}
 			if unsound > 0 {
@@ -49,6 +52,8 @@ func lintCommand(in Invocation) *cobra.Command {
 			return nil
 		},
 	}
+	output.add(cmd, report.Text, report.JSON)
+	return cmd
 }
 
 func schemaCommand(in Invocation) *cobra.Command {
@@ -63,13 +68,55 @@ func schemaCommand(in Invocation) *cobra.Command {
 	}
 }
 
-// report says of a sound policy how large it is, and what will not stay as it is.
-func report(in Invocation, file string, p *policy.Policy) error {
-	for _, w := range p.Warnings(time.Now()) {
-		fmt.Fprintf(in.Stderr, "%s (warning)\n", w)
+// lintLine is one problem or warning: one line of JSON.
+type lintLine struct {
+	File  string `json:"file"`
+	Line  int    `json:"line,omitempty"` // absent of a file that cannot be read
+	Level string `json:"level"`          // error or warning
+	Text  string `json:"text"`
+}
+
+// tellSoundness says what is wrong with a policy file, or of a sound one how large it
+// is and what will not stay as it is.
+func tellSoundness(in Invocation, output outputFlags, file string, p *policy.Policy, unsound error) error {
+	if output.format == string(report.JSON) {
+		return lintJSON(in, file, p, unsound)
 	}
-	if _, err := fmt.Fprintf(in.Stdout, "%s: sound, %s\n", file, p.Summary()); err != nil {
-		return fmt.Errorf("writing the result: %w", err)
+	if unsound != nil {
+		_, err := fmt.Fprintln(in.Stderr, unsound)
+		return err
+	}
+	for _, w := range p.Warnings(time.Now()) {
+		if _, err := fmt.Fprintf(in.Stderr, "%s (warning)\n", w); err != nil {
+			return err
+		}
+	}
+	if output.quiet {
+		return nil
+	}
+	_, err := fmt.Fprintf(in.Stdout, "%s: sound, %s\n", file, p.Summary())
+	return err
+}
+
+func lintJSON(in Invocation, file string, p *policy.Policy, unsound error) error {
+	var lines []lintLine
+	var problems policy.Problems
+	switch {
+	case unsound == nil:
+		for _, w := range p.Warnings(time.Now()) {
+			lines = append(lines, lintLine{w.File, w.Line, "warning", w.Text})
+		}
+	case errors.As(unsound, &problems):
+		for _, problem := range problems {
+			lines = append(lines, lintLine{problem.File, problem.Line, "error", problem.Text})
+		}
+	default:
+		lines = append(lines, lintLine{File: file, Level: "error", Text: strings.TrimPrefix(unsound.Error(), file+": ")})
+	}
+	for _, l := range lines {
+		if err := writeJSON(in.Stdout, l); err != nil {
+			return err
+		}
 	}
 	return nil
 }

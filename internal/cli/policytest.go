@@ -2,13 +2,14 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,10 +17,10 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
-	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/plaintext"
 	"sgward/internal/policy"
+	"sgward/internal/report"
 	"sgward/internal/secgroup"
 )
 
@@ -64,30 +65,39 @@ type testRule struct {
 
 func policyTestCommand(in Invocation) *cobra.Command {
 	var policyFile string
+	var output outputFlags
 	cmd := &cobra.Command{
 		Use:   "test [FILE...]",
 		Short: "Run unit tests of a policy",
 		Long: "Test runs files of policy unit tests (policy_test.yaml if none is named): rules or event files, each with the\n" +
 			"decision that is expected of it. docs/POLICY.md shows the form.\n" +
 			"Exit status: 0 all pass, 1 some fail, 2 a file is not sound.",
-		RunE: func(_ *cobra.Command, files []string) error {
+		Example: "  sgward policy test\n  sgward policy test --policy new-policy.yaml policy_test.yaml",
+		RunE: func(cmd *cobra.Command, files []string) error {
 			if len(files) == 0 {
 				files = []string{"policy_test.yaml"}
 			}
 			passed, failed := 0, 0
 			for _, file := range files {
-				var out strings.Builder
-				p, f, err := runPolicyTests(&out, file, policyFile)
-				if _, err := io.WriteString(in.Stdout, out.String()); err != nil {
-					return fmt.Errorf("writing the results: %w", err)
+				outcomes, err := runPolicyTests(cmd.Context(), file, policyFile)
+				for _, o := range outcomes {
+					if o.Passed {
+						passed++
+					} else {
+						failed++
+					}
+					if err := o.write(in.Stdout, output); err != nil {
+						return fmt.Errorf("writing the results: %w", err)
+					}
 				}
 				if err != nil {
 					return &statusError{StatusUsage, err}
 				}
-				passed, failed = passed+p, failed+f
 			}
-			if _, err := fmt.Fprintf(in.Stdout, "%d passed, %d failed\n", passed, failed); err != nil {
-				return fmt.Errorf("writing the results: %w", err)
+			if output.format == string(report.Text) && !output.quiet {
+				if _, err := fmt.Fprintf(in.Stdout, "%d passed, %d failed\n", passed, failed); err != nil {
+					return fmt.Errorf("writing the results: %w", err)
+				}
 			}
 			if failed > 0 {
 				return &statusError{status: StatusError}
@@ -95,28 +105,70 @@ func policyTestCommand(in Invocation) *cobra.Command {
 			return nil
 		},
 	}
+	output.add(cmd, report.Text, report.JSON)
 	cmd.Flags().StringVar(&policyFile, "policy", "", "policy file (default: what the test file names, or policy.yaml beside it)")
 	return cmd
 }
 
-// runPolicyTests runs one file. Failures are on w; the error is of a file that
+// testOutcome is what became of one test: one line of JSON.
+type testOutcome struct {
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	// Differences are the fields that came otherwise than expected, Reasons what the
+	// policy says of its verdict. Both are absent where the test passed.
+	Differences []testDifference `json:"differences,omitempty"`
+	Reasons     []string         `json:"reasons,omitempty"`
+}
+
+type testDifference struct {
+	Field string `json:"field"`
+	Want  string `json:"want"`
+	Got   string `json:"got"` // "none" where there is none
+}
+
+// write writes the outcome. Text says nothing of what passed, and neither does a
+// quiet JSON.
+func (o testOutcome) write(w io.Writer, output outputFlags) error {
+	if output.format == string(report.JSON) {
+		if o.Passed && output.quiet {
+			return nil
+		}
+		return writeJSON(w, o)
+	}
+	if o.Passed {
+		return nil
+	}
+	var b strings.Builder
+	for _, d := range o.Differences {
+		fmt.Fprintf(&b, "    - %s: %s\n    + %s: %s\n", d.Field, d.Want, d.Field, d.Got)
+	}
+	for _, r := range o.Reasons {
+		fmt.Fprintf(&b, "      %s\n", r)
+	}
+	_, err := fmt.Fprintf(w, "FAIL %s:%d %s\n%s", o.File, o.Line, plaintext.VisibleLines(o.Name), plaintext.VisibleLines(b.String()))
+	return err
+}
+
+// runPolicyTests runs one file. The error is of a file, or of tests in it, that
 // cannot be run.
-func runPolicyTests(w *strings.Builder, file, policyFile string) (passed, failed int, err error) {
+func runPolicyTests(ctx context.Context, file, policyFile string) ([]testOutcome, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return 0, 0, fmt.Errorf("reading policy tests: %w", err)
+		return nil, fmt.Errorf("reading policy tests: %w", err)
 	}
 	var tests testFile
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	dec.KnownFields(true)
 	if err := dec.Decode(&tests); err != nil {
-		return 0, 0, readingProblem(file, err)
+		return nil, readingProblem(file, err)
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return 0, 0, fmt.Errorf("%s: a second YAML document: want one list of tests a file", file)
+		return nil, fmt.Errorf("%s: a second YAML document: want one list of tests a file", file)
 	}
 	if len(tests.Tests) == 0 {
-		return 0, 0, fmt.Errorf("%s: no tests: want a list under tests", file)
+		return nil, fmt.Errorf("%s: no tests: want a list under tests", file)
 	}
 	tests.noteLines(data)
 	folder := filepath.Dir(file)
@@ -128,77 +180,23 @@ func runPolicyTests(w *strings.Builder, file, policyFile string) (passed, failed
 	}
 	p, err := readPolicy(policyFile)
 	if err != nil {
-		return 0, 0, err
+		return nil, err
 	}
+	var outcomes []testOutcome
 	var problems []error
 	for _, c := range tests.Tests {
-		got, err := c.run(p, folder)
+		got, err := c.run(ctx, p, folder)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("%s:%d: %s: %w", file, c.line, c.Name, err))
 			continue
 		}
-		if diff := c.diff(got); diff != "" {
-			failed++
-			fmt.Fprintf(w, "FAIL %s:%d %s\n%s", file, c.line, plaintext.VisibleLines(c.Name), plaintext.VisibleLines(diff))
-			continue
+		o := testOutcome{File: file, Line: c.line, Name: c.Name, Differences: c.differences(got)}
+		if o.Passed = len(o.Differences) == 0; !o.Passed {
+			o.Reasons = got.reasons
 		}
-		passed++
+		outcomes = append(outcomes, o)
 	}
-	return passed, failed, errors.Join(problems...)
-}
-
-// What the YAML library says around what matters: the line, the field that is not
-// known, and the kind of value that stands where another belongs.
-var (
-	yamlLine  = regexp.MustCompile(`^line (\d+): `)
-	goType    = regexp.MustCompile(` not found in type \S+`)
-	wrongKind = regexp.MustCompile("^cannot unmarshal !!([a-z]+)(?: `(.*)`)? into (.*)$")
-)
-
-// kindProblem says "want text, found a list" of a value of the wrong kind, and gives
-// everything else back as it is.
-func kindProblem(problem string) string {
-	found := wrongKind.FindStringSubmatch(problem)
-	if found == nil {
-		return problem
-	}
-	want := "fields"
-	switch {
-	case found[3] == "string":
-		want = "text"
-	case strings.HasPrefix(found[3], "[]"):
-		want = "a list"
-	}
-	switch found[1] {
-	case "seq":
-		return "want " + want + ", found a list"
-	case "map":
-		return "want " + want + ", found fields"
-	default:
-		return fmt.Sprintf("want %s, found %q", want, found[2])
-	}
-}
-
-// readingProblem puts a complaint of the YAML library into the form of our own:
-// "file:line: problem", each on a line.
-func readingProblem(file string, err error) error {
-	if errors.Is(err, io.EOF) {
-		return fmt.Errorf("%s: the file is empty: want a list under tests", file)
-	}
-	problems := []string{strings.TrimPrefix(err.Error(), "yaml: ")}
-	var several *yaml.TypeError
-	if errors.As(err, &several) {
-		problems = several.Errors
-	}
-	var out []error
-	for _, problem := range problems {
-		place := file + ": "
-		if line := yamlLine.FindStringSubmatch(problem); line != nil {
-			place, problem = file+":"+line[1]+": ", problem[len(line[0]):]
-		}
-		out = append(out, errors.New(place+kindProblem(goType.ReplaceAllString(problem, " is not known here"))))
-	}
-	return errors.Join(out...)
+	return outcomes, errors.Join(problems...)
 }
 
 // noteLines tells every test the line on which it starts.
@@ -222,7 +220,7 @@ type testResult struct {
 }
 
 // run judges the test's rules or event.
-func (c testCase) run(p *policy.Policy, folder string) (testResult, error) {
+func (c testCase) run(ctx context.Context, p *policy.Policy, folder string) (testResult, error) {
 	if !slices.Contains([]finding.Decision{finding.DecisionRevoke, finding.DecisionAlert, finding.DecisionInspect, finding.DecisionExempt, finding.DecisionNone}, finding.Decision(c.Decision)) {
 		return testResult{}, fmt.Errorf("decision %q: want revoke, alert, inspect, exempt or none", c.Decision)
 	}
@@ -245,7 +243,7 @@ func (c testCase) run(p *policy.Policy, folder string) (testResult, error) {
 		return testResult{}, errors.New("want one of rule, rules and event")
 	}
 	if c.Event != "" {
-		return c.runEvent(p, filepath.Join(folder, c.Event), now)
+		return c.runEvent(ctx, p, filepath.Join(folder, c.Event), now)
 	}
 	req := policy.Request{
 		Time: now, AccountID: c.Given.Account, Region: c.Given.Region,
@@ -282,12 +280,12 @@ func (c testCase) run(p *policy.Policy, folder string) (testResult, error) {
 	return resultOf(findings), nil
 }
 
-func (c testCase) runEvent(p *policy.Policy, file string, now time.Time) (testResult, error) {
+func (c testCase) runEvent(ctx context.Context, p *policy.Policy, file string, now time.Time) (testResult, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return testResult{}, fmt.Errorf("reading event: %w", err)
 	}
-	change, err := cloudtrail.ParseEvent(data)
+	change, err := changeOf(ctx, data)
 	if err != nil {
 		return testResult{}, err
 	}
@@ -309,30 +307,20 @@ func resultOf(findings []finding.Finding) testResult {
 	return out
 }
 
-// diff shows what was expected (-) and what came (+), or "".
-func (c testCase) diff(got testResult) string {
-	var b strings.Builder
-	for _, field := range []struct{ name, want, got string }{
+// differences are the fields that came otherwise than expected.
+func (c testCase) differences(got testResult) []testDifference {
+	var out []testDifference
+	for _, d := range []testDifference{
 		{"decision", c.Decision, string(got.decision)},
 		{"statement", c.Statement, got.statement},
 		{"exception", c.Exception, got.exception},
 	} {
-		if field.want == "" || field.want == field.got {
-			continue
+		if d.Want != "" && d.Want != d.Got {
+			d.Got = cmp.Or(d.Got, "none")
+			out = append(out, d)
 		}
-		was := field.got
-		if was == "" {
-			was = "none"
-		}
-		fmt.Fprintf(&b, "    - %s: %s\n    + %s: %s\n", field.name, field.want, field.name, was)
 	}
-	if b.Len() == 0 {
-		return ""
-	}
-	for _, r := range got.reasons {
-		fmt.Fprintf(&b, "      %s\n", r)
-	}
-	return b.String()
+	return out
 }
 
 func secgroupRules(rules []testRule, account string) ([]secgroup.Rule, error) {

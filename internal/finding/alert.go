@@ -1,6 +1,9 @@
 package finding
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // Mode says whether remediate acts. The zero value is invalid.
 type Mode string
@@ -56,6 +59,13 @@ type Result struct {
 	// ErrorCode and ErrorMessage are EC2's, for outcome failed.
 	ErrorCode    string `json:"errorCode,omitempty"`
 	ErrorMessage string `json:"errorMessage,omitempty"`
+	// FirstSeen is when a sweep first saw the finding: earlier than the sweep of this
+	// alert where it was told before and what the policy says of it has changed.
+	// Absent in alerts of other events.
+	FirstSeen *time.Time `json:"firstSeen,omitempty"`
+	// Ended is the last exception to end of those that would cover the rule. Absent
+	// where none would, and in alerts of other events than sweeps.
+	Ended *Exception `json:"endedException,omitempty"`
 }
 
 // Alert is the machine-readable body of the SNS message: one for each CloudTrail
@@ -81,6 +91,9 @@ type Alert struct {
 	PrefixListID             string            `json:"prefixListId,omitempty"`
 	PrefixListEntries        []PrefixListEntry `json:"prefixListEntries,omitempty"`
 	PrefixListEntriesOmitted int               `json:"prefixListEntriesOmitted,omitempty"`
+	// Sweep is set in the alerts of a run over all groups. Event is then that run:
+	// who made the rules is not known.
+	Sweep *Sweep `json:"sweep,omitempty"`
 	// Exposed is what the open group was attached to; read after the revoke and
 	// nil where it could not be read, which ExposedError then explains.
 	Exposed      []Interface `json:"exposed,omitempty"`
@@ -103,4 +116,28 @@ type Interface struct {
 	PublicIP    string `json:"publicIp,omitempty"`
 	InstanceID  string `json:"instanceId,omitempty"`
 	Description string `json:"description,omitempty"`
+	// Service says in words what is behind the interface, with its name where EC2 tells
+	// that: "load balancer app/web/50dc6c495c0c9188", "RDS database". Empty for an
+	// instance, which InstanceID names, and where it is not known.
+	Service string `json:"service,omitempty"`
+	// MorePublicIPs are its public IPv4 addresses beside PublicIP.
+	MorePublicIPs []string `json:"morePublicIps,omitempty"`
+	IPv6Addresses []string `json:"ipv6Addresses,omitempty"`
+}
+
+// PublicAddresses are the addresses at which the internet may reach the interface:
+// the public IPv4 ones and those of its IPv6 ones that are routed (2000::/3). Whether
+// a route leads there is not known.
+func (i *Interface) PublicAddresses() []string {
+	var out []string
+	if i.PublicIP != "" {
+		out = append(out, i.PublicIP)
+	}
+	out = append(out, i.MorePublicIPs...)
+	for _, a := range i.IPv6Addresses {
+		if addr, err := netip.ParseAddr(a); err == nil && addr.Is6() && addr.As16()[0]>>5 == 1 {
+			out = append(out, a)
+		}
+	}
+	return out
 }

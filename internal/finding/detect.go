@@ -8,6 +8,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 // Detect judges one change by a policy at the time now. It knows only what the
@@ -18,7 +19,7 @@ func Detect(p *policy.Policy, c cloudtrail.Change, now time.Time) Detection {
 	d := Detection{
 		SchemaVersion: SchemaVersion,
 		PolicyDigest:  p.Digest(),
-		Event:         eventOf(c),
+		Event:         EventOf(c.Record),
 		Findings:      []Finding{},
 	}
 	switch {
@@ -35,29 +36,11 @@ func Detect(p *policy.Policy, c cloudtrail.Change, now time.Time) Detection {
 // judge returns a finding for each rule of c that is not compliant.
 func judge(p *policy.Policy, c cloudtrail.Change, now time.Time) []Finding {
 	findings := []Finding{}
-	judgements := p.Evaluate(policy.Request{
-		Time: now, AccountID: c.AccountID, Region: c.Region,
-		Actor: ActorOf(c).Subject(),
-		Group: policy.Group{ID: c.GroupID, Name: c.GroupName},
-		Rules: c.Rules,
-	})
-	for i, j := range judgements {
+	for i, j := range p.Evaluate(RequestOf(c, now)) {
 		if j.Verdict == policy.Compliant {
 			continue
 		}
-		r := c.Rules[i]
-		key := r.ID
-		if key == "" {
-			key = r.Permission.String()
-		}
-		f := Finding{
-			ID:        NewID(c.AccountID, c.Region, c.Group(), key, c.EventID),
-			AccountID: c.AccountID, Region: c.Region, GroupID: c.GroupID, GroupName: c.GroupName,
-		}
-		f.Judge(j)
-		rule := RuleOf(r)
-		f.Rule = &rule
-		f.FromRequest = c.RulesFrom == cloudtrail.RulesFromRequest
+		f := Of(c, c.Rules[i], j)
 		// Acting without a read takes EC2's own account of the rule: what the caller
 		// typed may be stored otherwise, and a group's name is not yet a group.
 		if f.Decision == DecisionRevoke && (f.FromRequest || c.GroupID == "") {
@@ -66,6 +49,34 @@ func judge(p *policy.Policy, c cloudtrail.Change, now time.Time) []Finding {
 		findings = append(findings, f)
 	}
 	return findings
+}
+
+// RequestOf asks for the verdict on a change by what its event tells, at the time
+// now.
+func RequestOf(c cloudtrail.Change, now time.Time) policy.Request {
+	return policy.Request{
+		Time: now, AccountID: c.AccountID, Region: c.Region,
+		Actor: ActorOf(c.Actor).Subject(),
+		Group: policy.Group{ID: c.GroupID, Name: c.GroupName},
+		Rules: c.Rules,
+	}
+}
+
+// Of returns the finding of r, a rule of c, by its judgement, which sets all that
+// Judge does.
+func Of(c cloudtrail.Change, r secgroup.Rule, j policy.Judgement) Finding {
+	key := r.ID
+	if key == "" {
+		key = r.Permission.String()
+	}
+	rule := RuleOf(r)
+	f := Finding{
+		ID:        NewID(c.AccountID, c.Region, c.Group(), key, c.EventID),
+		AccountID: c.AccountID, Region: c.Region, GroupID: c.GroupID, GroupName: c.GroupName,
+		Rule: &rule, FromRequest: c.RulesFrom == cloudtrail.RulesFromRequest,
+	}
+	f.Judge(j)
+	return f
 }
 
 // Judge writes a judgement into the finding. The decision of an undetermined
@@ -114,20 +125,21 @@ const (
 	mostName      = 2048 // an ARN's limit
 )
 
-func eventOf(c cloudtrail.Change) Event {
+// EventOf returns what a Detection tells of the record of a call.
+func EventOf(c cloudtrail.Record) Event {
 	return Event{
 		EventID: cut(c.EventID, mostName), EventName: cut(c.EventName, mostName), EventTime: c.EventTime,
 		AccountID: cut(c.AccountID, mostName), Region: cut(c.Region, mostName),
-		Actor:           ActorOf(c),
+		Actor:           ActorOf(c.Actor),
 		SourceIPAddress: cut(c.SourceIPAddress, mostName), UserAgent: cut(c.UserAgent, mostUserAgent),
 	}
 }
 
-// ActorOf returns who made the change.
-func ActorOf(c cloudtrail.Change) Actor {
+// ActorOf returns who made a call.
+func ActorOf(a cloudtrail.Actor) Actor {
 	return Actor{
-		Type: cut(c.Actor.Type, mostName), ARN: cut(c.Actor.ARN, mostName),
-		SessionIssuerARN: cut(c.Actor.SessionIssuerARN, mostName), InvokedBy: cut(c.Actor.InvokedBy, mostName),
+		Type: cut(a.Type, mostName), ARN: cut(a.ARN, mostName),
+		SessionIssuerARN: cut(a.SessionIssuerARN, mostName), InvokedBy: cut(a.InvokedBy, mostName),
 	}
 }
 

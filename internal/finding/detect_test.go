@@ -38,10 +38,12 @@ func parsed(t *testing.T, text string) *policy.Policy {
 func change(t *testing.T, rules ...string) cloudtrail.Change {
 	t.Helper()
 	c := cloudtrail.Change{
-		EventID: "11111111-2222-3333-4444-555555555555", EventName: "AuthorizeSecurityGroupIngress",
-		EventTime: now.Add(-time.Minute), AccountID: "123456789012", Region: "eu-central-1",
-		Actor:           cloudtrail.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/me", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"},
-		SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.0",
+		Record: cloudtrail.Record{
+			EventID: "11111111-2222-3333-4444-555555555555", EventName: "AuthorizeSecurityGroupIngress",
+			EventTime: now.Add(-time.Minute), AccountID: "123456789012", Region: "eu-central-1",
+			Actor:           cloudtrail.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/me", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"},
+			SourceIPAddress: "198.51.100.7", UserAgent: "aws-cli/2.0",
+		},
 		GroupID: "sg-0123456789abcdef0", RulesFrom: cloudtrail.RulesFromResponse,
 	}
 	for i, text := range rules {

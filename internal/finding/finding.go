@@ -124,6 +124,21 @@ type Finding struct {
 	FromRequest bool `json:"fromRequest,omitempty"`
 }
 
+// Deciding returns the reasons of the statement that decided, all of them if none
+// did. The others may say "alert" beside something that was revoked.
+func (f *Finding) Deciding() []string {
+	var own []string
+	for _, reason := range f.Reasons {
+		if f.StatementID != "" && strings.Contains(reason, " "+f.StatementID+":") {
+			own = append(own, reason)
+		}
+	}
+	if len(own) == 0 {
+		return f.Reasons
+	}
+	return own
+}
+
 // Exception names the policy entry that covers an exempt rule.
 type Exception struct {
 	ID      string `json:"id"`

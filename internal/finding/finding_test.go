@@ -158,3 +158,12 @@ func TestTextIsCutAtRuneBoundaries(t *testing.T) {
 	assert.LessOrEqual(t, len(cut(long, 100)), 100)
 	assert.True(t, strings.HasSuffix(cut(long, 100), "€…"))
 }
+
+func TestDecidingReasonsAreThoseOfTheStatementThatDecided(t *testing.T) {
+	f := Finding{StatementID: "db", Reasons: []string{"policy.yaml:3 db: tcp 3306 ...: revoke", "policy.yaml:9 other-db: ...: alert"}}
+	assert.Equal(t, f.Reasons[:1], f.Deciding())
+	f.StatementID = ""
+	assert.Equal(t, f.Reasons, f.Deciding(), "nobody decided")
+	f.StatementID = "gone"
+	assert.Equal(t, f.Reasons, f.Deciding())
+}

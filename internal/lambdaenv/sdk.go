@@ -34,17 +34,25 @@ type Clients struct {
 // Clients makes the clients for the environment's region, credentials and
 // endpoints.
 func (e Environment) Clients(p Patience) Clients {
-	c := awsConfig(e.Region, e.lookup, p)
+	fips := useFIPS(e.lookup)
 	return Clients{
-		EC2: ec2.NewFromConfig(c, func(o *ec2.Options) {
-			o.BaseEndpoint = endpoint(e.lookup, "EC2")
-			o.EndpointOptions.UseFIPSEndpoint = useFIPS(e.lookup)
-		}),
-		SNS: sns.NewFromConfig(c, func(o *sns.Options) {
-			o.BaseEndpoint = endpoint(e.lookup, "SNS")
-			o.EndpointOptions.UseFIPSEndpoint = useFIPS(e.lookup)
-		}),
+		EC2: ec2.NewFromConfig(e.serviceConfig("EC2", p), func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }),
+		SNS: sns.NewFromConfig(e.serviceConfig("SNS", p), func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }),
 	}
+}
+
+// DynamoDB returns what a client of DynamoDB is made from. The client itself is made
+// by the one function that uses it: linked here it would slow the start of the others.
+func (e Environment) DynamoDB(p Patience) (aws.Config, aws.FIPSEndpointState) {
+	return e.serviceConfig("DYNAMODB", p), useFIPS(e.lookup)
+}
+
+// serviceConfig configures a client of the service that the environment's variables
+// name so.
+func (e Environment) serviceConfig(service string, p Patience) aws.Config {
+	c := awsConfig(e.Region, e.lookup, p)
+	c.BaseEndpoint = endpoint(e.lookup, service)
+	return c
 }
 
 // errNoCredentials says that the environment is not that of a Lambda function.

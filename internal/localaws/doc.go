@@ -6,9 +6,11 @@
 //	any AWS client -> EC2 (ec2api) -> CloudTrail record -> the template's event pattern
 //	  -> detect -> its destination -> queue -> the template's filter -> remediate
 //	  -> EC2 revoke and SNS publish (snsapi)
+//	any AWS client -> Lambda's Invoke -> audit -> DynamoDB (dynamodbapi), EC2, SNS
 //
 // The template decides the way: nothing of its patterns, filters, timeouts, retries,
 // queues or roles is copied here. It is the smallest thing that serves tours and
 // tests, not an emulator: one region, no signatures, only inline role policies and of
-// these only the actions, no alarms, no schedules, nothing is delivered from a topic.
+// these only the actions, no alarms, no schedules (invoke the function instead),
+// nothing is delivered from a topic.
 package localaws

@@ -8,9 +8,11 @@ import (
 	"strings"
 	"sync"
 
+	"sgward/internal/localaws/dynamodbapi"
 	"sgward/internal/localaws/ec2api"
 	"sgward/internal/localaws/samtemplate"
 	"sgward/internal/localaws/snsapi"
+	"sgward/internal/localaws/stsapi"
 )
 
 // maxRequestBytes is far above what EC2 or SNS accept; it bounds a mistake.
@@ -62,6 +64,18 @@ func (s *Stack) startServices() {
 			return ""
 		}
 		return "UnauthorizedOperation"
+	})
+	s.sts = stsapi.Handler(func(r *http.Request) stsapi.Caller {
+		account, arn, userID := s.ec2.Caller(r)
+		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
+	})
+	var tables []dynamodbapi.Table
+	for _, t := range s.template.Tables {
+		tables = append(tables, dynamodbapi.Table{Name: t.Name, Key: t.Key})
+	}
+	s.db = dynamodbapi.New(dynamodbapi.Config{
+		Tables:    tables,
+		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, "dynamodb:"+action) },
 	})
 	topics := make([]string, 0, len(s.template.Topics))
 	for _, t := range s.template.Topics {
@@ -116,19 +130,35 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		service = "ec2"
 	case "2010-03-31":
 		service = "sns"
+	case stsapi.Version:
+		service = "sts"
 	}
 	owner := ""
 	if f, ok := s.functionOf(accessKey); ok {
 		owner = f.LogicalID
 	}
-	s.calls.add(owner, service+":"+r.Form.Get("Action"))
+	action := r.Form.Get("Action")
+	if target, ok := dynamodbapi.ActionOf(r); ok {
+		service, action = "dynamodb", target
+	}
+	if name, ok := invoked(r); ok {
+		s.calls.add(owner, "lambda:Invoke")
+		s.serveInvoke(w, r, name)
+		return
+	}
+	s.calls.add(owner, service+":"+action)
 	switch service {
 	case "ec2":
 		s.ec2.ServeHTTP(w, r)
 	case "sns":
 		s.sns.ServeHTTP(w, r)
+	case "sts":
+		s.sts.ServeHTTP(w, r)
+	case "dynamodb":
+		s.db.ServeHTTP(w, r)
 	default:
-		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups) and sns, not %q.", service),
+		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sts (who calls), dynamodb "+
+			"(scan) and lambda (invoke), not %q.", service),
 			http.StatusNotImplemented)
 	}
 }

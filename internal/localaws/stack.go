@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sgward/internal/localaws/dynamodbapi"
 	"sgward/internal/localaws/ec2api"
 	"sgward/internal/localaws/eventpattern"
 	"sgward/internal/localaws/queue"
@@ -70,6 +71,8 @@ type Stack struct {
 
 	ec2 *ec2api.Server
 	sns *snsapi.Server
+	sts http.Handler
+	db  *dynamodbapi.Server
 
 	functions map[string]*runtimeapi.Function // by logical id
 	asyncs    map[string]*runtimeapi.Async    // by logical id
@@ -156,6 +159,9 @@ func (s *Stack) EC2() *ec2api.Server { return s.ec2 }
 
 // SNS returns the SNS stand-in, for published messages and faults.
 func (s *Stack) SNS() *snsapi.Server { return s.sns }
+
+// DynamoDB returns the DynamoDB stand-in, for what its tables hold and for faults.
+func (s *Stack) DynamoDB() *dynamodbapi.Server { return s.db }
 
 // Template returns the evaluated template.
 func (s *Stack) Template() *samtemplate.Template { return s.template }

@@ -60,6 +60,7 @@ type stage struct {
 
 	problems []string
 	closed   []closing
+	told     map[string]bool // rules that the sweep told of, by id
 }
 
 // closing is one opening that was closed, for the summary.
@@ -72,14 +73,14 @@ type closing struct {
 // on Out, and an error wrapping ErrNotAsTold counts it.
 func Demo(ctx context.Context, cfg DemoConfig) error {
 	began := time.Now()
-	s := &stage{screen: &screen{out: cfg.Out, color: cfg.Color}, groups: map[string]string{}, cfg: cfg}
+	s := &stage{screen: &screen{out: cfg.Out, color: cfg.Color}, groups: map[string]string{}, told: map[string]bool{}, cfg: cfg}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer s.stack.Close()
 
 	s.line("%s: openings to the world, and how they are closed again.", s.paint(bold, "sgward demo"))
-	s.paragraph(plain, "", "The functions that run are the real ones, wired as template.yaml says; EC2, EventBridge, SQS and SNS "+
+	s.paragraph(plain, "", "The functions that run are the real ones, wired as template.yaml says; EC2, EventBridge, SQS, SNS and DynamoDB "+
 		"are stand-ins inside this process. No AWS account is touched. Times are of the work: CloudTrail's seconds, and the "+
 		"second for which the queue gathers a batch, are left out.")
 
@@ -96,6 +97,12 @@ func Demo(ctx context.Context, cfg DemoConfig) error {
 		if err := s.play(ctx, i+1, sc); err != nil {
 			return err
 		}
+	}
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
+	if err := s.lostEvent(ctx, len(story())+1); err != nil {
+		return err
 	}
 	if err := s.pause(ctx); err != nil {
 		return err
@@ -271,6 +278,9 @@ func (s *stage) after(standing map[string]bool) {
 	s.table(s.ownGroups(), s.stack.EC2().Rules, func(r ec2api.Rule) (string, style) {
 		if standing[r.ID] {
 			return "", plain
+		}
+		if s.told[r.ID] {
+			return "new, told", yellow
 		}
 		return "new, kept", green
 	})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +87,8 @@ func TestDemoEndsAsTold(t *testing.T) {
 		"closed  tcp 5432 from 0.0.0.0/1", "closed  tcp 5432 from 128.0.0.0/1",
 		"closed  tcp 6379 from 0.0.0.0/0",
 		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
+		"kept in EventDeadLetterQueue", "has judged: nothing is to be closed", "alert: Sweep: ",
+		"found  critical  tcp 27017 from 0.0.0.0/0      shop-web", "new, told",
 		"as Slack shows it", "policy.yaml:", "Everything ended as told",
 	} {
 		assert.Contains(t, text, want)
@@ -115,7 +118,7 @@ func TestTheQueriesInTheDocumentsFindWhatTheFunctionsLog(t *testing.T) {
 	require.Len(t, queries, 2, "the queries have changed")
 	var logs bytes.Buffer
 	require.NoError(t, tour.Demo(context.Background(), tour.DemoConfig{TemplatePath: template, BuildDir: buildDir(t), Out: io.Discard, Logs: &logs}))
-	// The demo closes something in four of its five scenes.
+	// The demo closes something in four of the five scenes whose events arrive.
 	for i, function := range []string{"remediate: ", "detect: "} {
 		fields, message, condition, none := queries[i][1], queries[i][2], queries[i][3], any("none")
 		if queries[i][4] == "> 0" {
@@ -234,6 +237,30 @@ func TestLocalShowsHowAnOpeningIsClosed(t *testing.T) {
 	}
 	_, groups, _ := strings.Cut(text, "The groups now")
 	assert.NotContains(t, groups, "3306")
+}
+
+func TestLocalSweepsWhenItIsAskedToAndTellsOnce(t *testing.T) {
+	out, _, group, end := watch(t, finding.Enforce)
+	assert.Contains(t, out.String(), `lambda invoke --function-name AuditFunction --invocation-type Event`)
+	endpoint := regexp.MustCompile(`--endpoint-url (\S+)`).FindStringSubmatch(out.String())[1]
+	sweep := func() {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint+"/2015-03-31/functions/AuditFunction/invocations",
+			strings.NewReader(`{"sgward":"sweep"}`))
+		require.NoError(t, err)
+		request.Header.Set("X-Amz-Invocation-Type", "Event")
+		response, err := http.DefaultClient.Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		require.Equal(t, http.StatusAccepted, response.StatusCode)
+	}
+	// The group's own egress is open to the world, and nobody was told of it.
+	sweep()
+	require.Eventually(t, func() bool { return strings.Count(out.String(), "has judged") == 1 }, 20*time.Second, 5*time.Millisecond, out)
+	sweep()
+	require.Eventually(t, func() bool { return strings.Count(out.String(), "has judged") == 2 }, 20*time.Second, 5*time.Millisecond, out)
+	require.NoError(t, end())
+	assert.Equal(t, 1, strings.Count(out.String(), "alert: Sweep: "), out)
+	assert.Contains(t, out.String(), group)
 }
 
 func TestLocalInObserveModeTellsAndLeavesItOpen(t *testing.T) {

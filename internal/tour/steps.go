@@ -80,6 +80,9 @@ func describeDetection(step localaws.Step) stepLine {
 	case finding.DecisionNone:
 		l.how = green
 		l.what += ": the policy allows it"
+		if step.Function == audit { // which tells by itself
+			l.what = "has judged: nothing is to be closed"
+		}
 	case finding.DecisionInspect:
 		l.how = yellow
 		l.what += ": the event alone cannot tell"
@@ -92,27 +95,15 @@ func describeDetection(step localaws.Step) stepLine {
 			head = ruleText(*f.Rule) + ": " + head
 		}
 		l.more = append(l.more, head)
-		for _, reason := range deciding(f) {
+		for _, reason := range f.Deciding() {
 			l.more = append(l.more, "  "+plaintext.Visible(reason))
 		}
 	}
 	return l
 }
 
-// deciding returns the reasons of the statement that decided, all of them if none did:
-// the others are in the alert.
-func deciding(f finding.Finding) []string {
-	var own []string
-	for _, reason := range f.Reasons {
-		if f.StatementID != "" && strings.Contains(reason, " "+f.StatementID+":") {
-			own = append(own, reason)
-		}
-	}
-	if len(own) == 0 {
-		return f.Reasons
-	}
-	return own
-}
+// column is where the words of a timeline start.
+const column = 25
 
 // step writes one step with its time since the call that began it all.
 func (s *screen) step(since time.Duration, step localaws.Step) {
@@ -120,7 +111,6 @@ func (s *screen) step(since time.Duration, step localaws.Step) {
 	if !ok {
 		return
 	}
-	const column = 25 // where the words start
 	lines := wrap(l.what, width-column)
 	s.line("%s  %-11s  %s", s.paint(dim, fmt.Sprintf("%7.1f ms", float64(since.Microseconds())/1000)), l.where, s.paint(l.how, lines[0]))
 	for _, rest := range lines[1:] {

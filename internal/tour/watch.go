@@ -31,6 +31,9 @@ type WatchConfig struct {
 	Color        bool
 	// Logs, if not nil, takes the functions' own log lines.
 	Logs io.Writer
+	// RecordDir, if not empty, is a folder that keeps the alerts, for undo, and the
+	// CloudTrail records, for replay.
+	RecordDir string
 }
 
 // Watch serves EC2 and SNS until ctx ends, shows every step as it happens, and at the
@@ -38,6 +41,14 @@ type WatchConfig struct {
 func Watch(ctx context.Context, cfg WatchConfig) error {
 	if cfg.Mode == "" {
 		cfg.Mode = finding.Enforce
+	}
+	var records *recorder
+	if cfg.RecordDir != "" {
+		var err error
+		if records, err = newRecorder(cfg.RecordDir); err != nil {
+			return err
+		}
+		defer func() { _ = records.Close() }() // nothing is buffered
 	}
 	feed := newFeed()
 	stack, err := start(ctx, localaws.Config{
@@ -61,6 +72,11 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 
 	s := &screen{out: cfg.Out, color: cfg.Color}
 	s.line("%s serves EC2 security groups and SNS at %s in %s mode.", s.paint(bold, "sgward local"), endpoint, cfg.Mode)
+	for _, g := range stack.EC2().Groups() {
+		if g.ID == aws.ToString(group.GroupId) {
+			s.line("Its VPC is %s, in %s.", g.VPCID, ec2api.DefaultRegion)
+		}
+	}
 	s.line("Nothing here is real: any credentials do. Ctrl-C ends it. In another terminal, paste:")
 	s.line("")
 	for _, l := range []string{
@@ -69,6 +85,13 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 		fmt.Sprintf(`  ec2 authorize-security-group-ingress --group-id %s \`, aws.ToString(group.GroupId)),
 		`  --protocol tcp --port 3306 --cidr 0.0.0.0/0`,
 	} {
+		s.line("%s", s.paint(cyan, l))
+	}
+	s.line("")
+	s.line("AWS has audit look at all groups once a day. Here you ask for it, with the")
+	s.line("same first two lines and:")
+	s.line("")
+	for _, l := range sweepCommand("  ") {
 		s.line("%s", s.paint(cyan, l))
 	}
 
@@ -80,6 +103,16 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 				s.line("")
 			}
 			s.step(step.At-times.began(step), step)
+			if records == nil {
+				continue
+			}
+			kept, err := records.keep(step)
+			if err != nil {
+				return err
+			}
+			if kept != "" {
+				s.line("%*skept as %s", column, "", kept)
+			}
 		}
 		if s.err != nil {
 			return fmt.Errorf("writing: %w", s.err)

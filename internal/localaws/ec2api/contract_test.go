@@ -32,6 +32,7 @@ var motoGaps = []string{
 	"a rule that is absent from a default VPC's group is no error, and is listed",
 	"an edit can turn a range into IPv6",
 	"an unknown rule id is an error of its own",
+	"one duplicate fails an authorize of several, and nothing is made",
 	"one absent rule fails a revoke of several, and nothing is revoked",
 	"pages hold no more rules than asked for",
 }
@@ -174,6 +175,44 @@ var contract = []clause{
 		again := tcpPorts(22, "0.0.0.0/0")
 		again.IpRanges[0].Description = aws.String("again")
 		return errors.Join(p.open(tcpPorts(22, "0.0.0.0/0")), refused(p.open(again), "InvalidPermission.Duplicate"))
+	}},
+	{"one duplicate fails an authorize of several, and nothing is made", func(p *place) error {
+		if err := p.open(tcpPorts(22, "10.0.0.0/8")); err != nil {
+			return err
+		}
+		return errors.Join(refused(p.open(tcpPorts(443, "10.0.0.0/8"), tcpPorts(22, "10.0.0.0/8")), "InvalidPermission.Duplicate"),
+			p.holds("tcp 22-22 10.0.0.0/8"))
+	}},
+	{"the tags of an authorize are on each of its rules", func(p *place) error {
+		_, err := p.client.AuthorizeSecurityGroupIngress(p.ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &p.group,
+			IpPermissions: []types.IpPermission{tcpPorts(22, "10.0.0.0/8"), tcpPorts(443, "10.0.0.0/8")},
+			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeSecurityGroupRule,
+				Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("web")}}}}})
+		if err != nil {
+			return err
+		}
+		rules, err := p.rules()
+		tagged := func(r types.SecurityGroupRule) bool {
+			return len(r.Tags) == 1 && aws.ToString(r.Tags[0].Value) == "web"
+		}
+		if err != nil || len(rules) != 2 || !tagged(rules[0]) || !tagged(rules[1]) {
+			return unexpected(rules, err)
+		}
+		return nil
+	}},
+	{"a dry run says that it would, and makes nothing", func(p *place) error {
+		_, err := p.client.AuthorizeSecurityGroupIngress(p.ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &p.group,
+			IpPermissions: []types.IpPermission{tcpPorts(22, "10.0.0.0/8")}, DryRun: aws.Bool(true)})
+		return errors.Join(refused(err, "DryRunOperation"), p.holds())
+	}},
+	{"a VPC has one group of a name", func(p *place) error {
+		out, err := p.client.DescribeSecurityGroups(p.ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{p.group}})
+		if err != nil || len(out.SecurityGroups) != 1 {
+			return unexpected(out, err)
+		}
+		g := out.SecurityGroups[0]
+		_, err = p.client.CreateSecurityGroup(p.ctx, &ec2.CreateSecurityGroupInput{GroupName: g.GroupName, Description: aws.String("contract"), VpcId: g.VpcId})
+		return refused(err, "InvalidGroup.Duplicate")
 	}},
 	{"one absent rule fails a revoke of several, and nothing is revoked", func(p *place) error {
 		if err := p.open(tcpPorts(22, "0.0.0.0/0")); err != nil {

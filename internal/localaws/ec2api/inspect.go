@@ -2,6 +2,7 @@ package ec2api
 
 import (
 	"cmp"
+	"net/http"
 	"slices"
 )
 
@@ -87,4 +88,20 @@ func tagMap(tags []xmlTag) map[string]string {
 		out[t.Key] = t.Value
 	}
 	return out
+}
+
+// Caller says who a request's access key stands for, as STS would: the account, the
+// ARN and the unique id.
+func (s *Server) Caller(r *http.Request) (account, arn, userID string) {
+	accessKey, regionName := credentialScope(r)
+	i := s.identityOf(accessKey)
+	switch {
+	case i.Role != "":
+		userID = s.principal("AROA", i.Account, i.Role) + ":" + i.Session
+	case i.Root:
+		userID = i.Account
+	default:
+		userID = s.principal("AIDA", i.Account, i.User)
+	}
+	return i.Account, i.arn(regionName), userID
 }

@@ -52,6 +52,7 @@ func (e *evaluator) name(r *resource) (string, error) {
 	property := map[string]string{
 		"AWS::SQS::Queue":           "QueueName",
 		"AWS::SNS::Topic":           "TopicName",
+		"AWS::DynamoDB::Table":      "TableName",
 		"AWS::Serverless::Function": "FunctionName",
 		"AWS::Lambda::Function":     "FunctionName",
 		"AWS::IAM::Role":            "RoleName",
@@ -93,6 +94,8 @@ func (e *evaluator) resourceARN(r *resource) (string, error) {
 		return e.arn("sqs", name), nil
 	case "AWS::SNS::Topic":
 		return e.arn("sns", name), nil
+	case "AWS::DynamoDB::Table":
+		return e.arn("dynamodb", "table/"+name), nil
 	case "AWS::Serverless::Function", "AWS::Lambda::Function":
 		return e.arn("lambda", "function:"+name), nil
 	case "AWS::Events::Rule":

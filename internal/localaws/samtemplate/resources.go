@@ -17,6 +17,7 @@ func (e *evaluator) template() (*Template, error) {
 		Functions: map[string]Function{},
 		Queues:    map[string]Queue{},
 		Topics:    map[string]Topic{},
+		Tables:    map[string]Table{},
 		Roles:     map[string]Role{},
 		Rules:     map[string]Rule{},
 	}
@@ -33,6 +34,8 @@ func (e *evaluator) template() (*Template, error) {
 			var arn string
 			arn, err = e.resourceARN(r)
 			t.Topics[id] = Topic{LogicalID: id, ARN: arn}
+		case "AWS::DynamoDB::Table":
+			err = e.addTable(t, r)
 		case "AWS::IAM::Role":
 			err = e.addRole(t, r)
 		case "AWS::Events::Rule":
@@ -195,6 +198,31 @@ func (e *evaluator) addQueue(t *Template, r *resource) error {
 		}
 	}
 	t.Queues[r.logicalID] = q
+	return nil
+}
+
+func (e *evaluator) addTable(t *Template, r *resource) error {
+	name, err := e.name(r)
+	if err != nil {
+		return err
+	}
+	var keys []any
+	var ttl map[string]any
+	p := e.reader(r.properties)
+	p.list("KeySchema", &keys)
+	p.object("TimeToLiveSpecification", &ttl)
+	if p.err != nil {
+		return p.err
+	}
+	if len(keys) != 1 {
+		return fmt.Errorf("KeySchema: want one key, found %d", len(keys))
+	}
+	key, _ := keys[0].(map[string]any)
+	table := Table{LogicalID: r.logicalID, Name: name, Key: textOf(key["AttributeName"])}
+	if fmt.Sprint(ttl["Enabled"]) == "true" {
+		table.TTL = textOf(ttl["AttributeName"])
+	}
+	t.Tables[r.logicalID] = table
 	return nil
 }
 

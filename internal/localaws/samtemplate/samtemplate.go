@@ -37,6 +37,7 @@ type Template struct {
 	Functions map[string]Function
 	Queues    map[string]Queue
 	Topics    map[string]Topic
+	Tables    map[string]Table
 	Roles     map[string]Role
 	Rules     map[string]Rule
 	Mappings  []Mapping // in the order of the template
@@ -73,6 +74,14 @@ type Queue struct {
 type Topic struct {
 	LogicalID string
 	ARN       string
+}
+
+// Table is a DynamoDB table with a partition key only.
+type Table struct {
+	LogicalID string
+	Name      string
+	Key       string // the name of its partition key
+	TTL       string // the attribute of its time to live; empty: items stay
 }
 
 // Role is an IAM role with the actions that its inline policies allow. Resources,

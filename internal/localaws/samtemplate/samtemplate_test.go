@@ -135,6 +135,33 @@ func TestTemplateIsFoundByTypeAndReference(t *testing.T) {
 	assert.JSONEq(t, `{"body":{"kind":["a"]}}`, string(m.Filters[0]))
 }
 
+func TestTablesAreReadWithTheirKeyAndTimeToLive(t *testing.T) {
+	tmpl, err := samtemplate.Parse([]byte(`
+Resources:
+  Told:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      KeySchema: [{AttributeName: id, KeyType: HASH}]
+      TimeToLiveSpecification: {AttributeName: expiresAt, Enabled: true}
+  Kept:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      TableName: kept
+      KeySchema: [{AttributeName: name, KeyType: HASH}]
+      TimeToLiveSpecification: {AttributeName: expiresAt, Enabled: false}
+  User: {Type: AWS::Lambda::Function, Properties: {Environment: {Variables: {TABLE: !Ref Told, ARN: !GetAtt Kept.Arn}}}}
+`), samtemplate.Options{})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]samtemplate.Table{
+		"Told": {LogicalID: "Told", Name: "sgward-Told", Key: "id", TTL: "expiresAt"},
+		"Kept": {LogicalID: "Kept", Name: "kept", Key: "name"},
+	}, tmpl.Tables)
+	assert.Equal(t, map[string]string{"TABLE": "sgward-Told", "ARN": "arn:aws:dynamodb:us-east-1:123456789012:table/kept"}, tmpl.Functions["User"].Environment)
+
+	_, err = samtemplate.Parse([]byte("Resources:\n  T: {Type: AWS::DynamoDB::Table, Properties: {KeySchema: [{AttributeName: a}, {AttributeName: b}]}}\n"), samtemplate.Options{})
+	assert.ErrorContains(t, err, "resource T: KeySchema: want one key, found 2")
+}
+
 func TestResourceWithAFalseConditionIsAbsent(t *testing.T) {
 	given := "arn:aws:sns:us-east-1:123456789012:central"
 	tmpl, err := samtemplate.Parse([]byte(pipeline), samtemplate.Options{Parameters: map[string]string{"TopicArn": given}})

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"sgward/internal/inventory/dumptest"
+)
+
+const (
+	auditGroups = 10_000 // of 50 rules each
+	// auditOpen are those that the policy would close: one in each hundredth group.
+	auditOpen = auditGroups / 100
+)
+
+// audit measures the judging of what an account holds, from a file, against what
+// anybody does first who has such a file: reading it.
+func (b *bench) audit(ctx context.Context) error {
+	command, err := filepath.Abs(filepath.Join("build", "sgward"))
+	if err != nil {
+		return fmt.Errorf("resolving the command: %w", err)
+	}
+	folder, err := os.MkdirTemp("", "sgward-bench-")
+	if err != nil {
+		return fmt.Errorf("making a folder for the dump: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // nothing depends on it
+	dump := filepath.Join(folder, "groups.json")
+	if err := writeDump(dump); err != nil {
+		return err
+	}
+	length, err := fileSize(dump)
+	if err != nil {
+		return err
+	}
+	count := strconv.Itoa(auditGroups)
+	readers := []*reader{
+		{name: "python3 json.load", argv: []string{cmp.Or(b.python, "python3"), "-c", "import json, sys; print(len(json.load(open(sys.argv[1]))['SecurityGroups']))", dump}, want: count},
+		{name: "sgward audit", argv: []string{command, "audit", "--format", "json", "--from-file", dump}, findings: true},
+		{name: "the same on one CPU", argv: []string{command, "audit", "--format", "json", "--from-file", dump}, env: []string{"GOMAXPROCS=1"}, findings: true},
+	}
+	if jq, err := exec.LookPath("jq"); err == nil {
+		readers = append(readers, &reader{name: "jq", argv: []string{jq, ".SecurityGroups | length", dump}, want: count})
+	}
+	runs := b.runsOr(7)
+	const warmUp = 1
+	for i := range warmUp + runs {
+		for _, at := range turn(len(readers)) {
+			if err := readers[at].run(ctx, i >= warmUp); err != nil {
+				return err
+			}
+		}
+	}
+	heading(b.out, "AUDIT: %d groups with %d rules in a file of %s, %d runs each in turn, %d before to warm up",
+		auditGroups, 50*auditGroups, megabytes(length), runs, warmUp)
+	var times, peaks []*series
+	for _, r := range readers {
+		r.took.name, r.peak.name = r.name, r.name+", peak memory"
+		times, peaks = append(times, &r.took), append(peaks, &r.peak)
+	}
+	table(b.out, milliseconds, times...)
+	table(b.out, megabytes, peaks...)
+	ratio(b.out, "audit / json.load", times[1], times[0], target{bound: 1, unit: "x"})
+	fmt.Fprintf(b.out, "  memory of audit: %s, %s\n", megabytes(peaks[1].max()), target{bound: 1000, unit: " MB"}.verdict(peaks[1].max()/1e6))
+	return nil
+}
+
+func writeDump(path string) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("making the dump: %w", err)
+	}
+	return errors.Join(dumptest.Groups(file, auditGroups), file.Close())
+}
+
+// reader is a program that reads the dump.
+type reader struct {
+	name       string
+	argv, env  []string
+	want       string // what it prints
+	findings   bool   // or that it is an audit with the findings of the dump
+	took, peak series
+}
+
+func (r *reader) run(ctx context.Context, counts bool) error {
+	cmd := exec.CommandContext(ctx, r.argv[0], r.argv[1:]...)
+	cmd.Env = append(os.Environ(), r.env...)
+	var out, diagnostics bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	began := time.Now()
+	err := cmd.Run()
+	took := time.Since(began)
+	if r.findings {
+		const findings = 3 // exit status
+		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != findings {
+			return fmt.Errorf("running %s: %w, want exit status %d\n%s", r.name, err, findings, diagnostics.Bytes())
+		}
+		if n := bytes.Count(out.Bytes(), []byte(`"decision":"revoke"`)); n != auditOpen {
+			return fmt.Errorf("running %s: %d openings found, want %d", r.name, n, auditOpen)
+		}
+	} else if err != nil || strings.TrimSpace(out.String()) != r.want {
+		return fmt.Errorf("running %s: it printed %q: %w\n%s", r.name, out.String(), err, diagnostics.Bytes())
+	}
+	if counts {
+		r.took.add(took.Seconds())
+		r.peak.add(peakOf(cmd.ProcessState))
+	}
+	return nil
+}
+
+// peakOf is the most memory that a program that has ended had, in bytes.
+func peakOf(s *os.ProcessState) float64 {
+	usage, ok := s.SysUsage().(*syscall.Rusage)
+	if !ok {
+		return 0
+	}
+	if runtime.GOOS == "darwin" { // which counts bytes
+		return float64(usage.Maxrss)
+	}
+	return float64(usage.Maxrss) * 1024
+}

@@ -1,0 +1,122 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"sgward/internal/logfile/logfiletest"
+)
+
+// replay measures the judging of a history, against the least that anybody does who
+// reads it: inflating it and counting its bytes. Both read the same files, from the
+// page cache.
+func (b *bench) replay(ctx context.Context) error {
+	const files, records = 400, 400 // CloudTrail writes a file for each five minutes
+	command, err := filepath.Abs(filepath.Join("build", "sgward"))
+	if err != nil {
+		return fmt.Errorf("resolving the command: %w", err)
+	}
+	if _, err := os.Stat(command); err != nil {
+		return fmt.Errorf("looking for the command: %w: run \"make build\"", err)
+	}
+	folder, err := os.MkdirTemp("", "sgward-bench-")
+	if err != nil {
+		return fmt.Errorf("making a folder for logs: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }() // nothing depends on it
+	generator := logfiletest.New(1)
+	text, packed, err := generator.WriteHistory(folder, files, records)
+	if err != nil {
+		return err
+	}
+	h := history{folder: folder, text: text, opened: generator.Opened, command: command}
+	if h.logs, err = filepath.Glob(filepath.Join(folder, "AWSLogs", "*", "CloudTrail", "*", "*", "*", "*", "*.json.gz")); err != nil {
+		return fmt.Errorf("listing the logs: %w", err)
+	}
+
+	runs := b.runsOr(15)
+	zcat, replay := &series{name: "zcat *.gz | wc -c"}, &series{name: "sgward replay"}
+	zcatCPU, replayCPU := &series{name: "zcat *.gz | wc -c, CPU"}, &series{name: "sgward replay, CPU"}
+	const warmUp = 2
+	for i := range warmUp + runs {
+		for _, at := range turn(2) {
+			measure := []func(context.Context) (took, error){h.zcat, h.replay}[at]
+			t, err := measure(ctx)
+			if err != nil {
+				return err
+			}
+			if i >= warmUp {
+				[]*series{zcat, replay}[at].add(t.elapsed.Seconds())
+				[]*series{zcatCPU, replayCPU}[at].add(t.cpu.Seconds())
+			}
+		}
+	}
+	heading(b.out, "REPLAY: %d log files of %d records, %s of JSON in %s of gzip (%.1fx), %d openings to find, %d runs each in turn, %d before to warm up",
+		files, records, megabytes(float64(text)), megabytes(float64(packed)), float64(text)/float64(packed), h.opened, runs, warmUp)
+	table(b.out, milliseconds, zcat, replay, zcatCPU, replayCPU)
+	ratio(b.out, "zcat / replay", zcat, replay, target{atLeast: true, bound: 4, unit: "x"})
+	// What is left where something else keeps the other CPUs busy.
+	ratio(b.out, "zcat / replay, CPU", zcatCPU, replayCPU, target{atLeast: true, bound: 2, unit: "x"})
+	return nil
+}
+
+// took is the time of a program and its children.
+type took struct{ elapsed, cpu time.Duration }
+
+// timed runs a command.
+func timed(cmd *exec.Cmd) (took, error) {
+	began := time.Now()
+	err := cmd.Run()
+	t := took{elapsed: time.Since(began)}
+	if cmd.ProcessState != nil {
+		t.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	}
+	return t, err
+}
+
+// history is what the programs read, and what they must find in it.
+type history struct {
+	folder  string
+	logs    []string
+	text    int64 // bytes
+	opened  int
+	command string
+}
+
+func (h history) zcat(ctx context.Context) (took, error) {
+	cmd := exec.CommandContext(ctx, "sh", append([]string{"-c", `zcat "$@" | wc -c`, "sh"}, h.logs...)...)
+	var out bytes.Buffer
+	cmd.Stdout = &out
+	t, err := timed(cmd)
+	if err != nil {
+		return took{}, fmt.Errorf("counting with zcat: %w", err)
+	}
+	if n := strings.TrimSpace(out.String()); n != strconv.FormatInt(h.text, 10) {
+		return took{}, fmt.Errorf("counting with zcat: %s bytes, want %d", n, h.text)
+	}
+	return t, nil
+}
+
+// replay judges the history by the repository's policy.
+func (h history) replay(ctx context.Context) (took, error) {
+	cmd := exec.CommandContext(ctx, h.command, "replay", "--format", "json", h.folder)
+	var out, diagnostics bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &diagnostics
+	t, err := timed(cmd)
+	const findings = 3 // exit status
+	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != findings {
+		return took{}, fmt.Errorf("replaying: %w, want exit status %d\n%s", err, findings, diagnostics.Bytes())
+	}
+	if n := bytes.Count(out.Bytes(), []byte(`"decision":"revoke"`)); n != h.opened {
+		return took{}, fmt.Errorf("replaying: %d openings found, want %d", n, h.opened)
+	}
+	return t, nil
+}

@@ -1,0 +1,299 @@
+package authorize
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"sgward/internal/inventory"
+	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
+)
+
+// EC2 is what this package asks of EC2. *ec2.Client is one.
+type EC2 interface {
+	inventory.EC2
+	AuthorizeSecurityGroupIngress(context.Context, *ec2.AuthorizeSecurityGroupIngressInput, ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupIngressOutput, error)
+	AuthorizeSecurityGroupEgress(context.Context, *ec2.AuthorizeSecurityGroupEgressInput, ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupEgressOutput, error)
+}
+
+var _ EC2 = (*ec2.Client)(nil)
+
+// Outcome is what became of a rule that was to be put into a group. The zero value
+// is none.
+type Outcome string
+
+// The outcomes.
+const (
+	Made      Outcome = "made"
+	There     Outcome = "already_there" // the group holds a rule that lets the same through
+	WouldMake Outcome = "would_make"    // a dry run: EC2 would have made it
+	Failed    Outcome = "failed"
+)
+
+// Result is what became of one rule. Its ID is that of the group's rule, where EC2
+// told it.
+type Result struct {
+	Rule    secgroup.Rule
+	Outcome Outcome
+	// Differs says how the rule that is there differs from the one asked for, in
+	// words that end a sentence. It is set on already_there only.
+	Differs []string
+	// Err is why it failed; nil for every other outcome.
+	Err error
+}
+
+// errNotTaken is an answer that makes nothing without being an error, which is not
+// documented.
+var errNotTaken = errors.New("EC2 answered the authorize with return=false")
+
+// mostRulesPerCall bounds one call. EC2 states no limit for it; a group holds at most
+// 1,000 rules by quota.
+const mostRulesPerCall = 500
+
+// Put puts rules into a group that Group has read, and returns what became of each,
+// in the same order. Tags hold for a whole call, so it makes one call for each
+// direction and set of tags, and more only where EC2 refuses one: one by one then,
+// so that no rule keeps another from being made. A dry run asks EC2 whether it would
+// take each call, and makes nothing.
+func Put(ctx context.Context, client EC2, g inventory.Group, rules []secgroup.Rule, dryRun bool) []Result {
+	p := &putter{client: client, group: g, dryRun: dryRun, out: make([]Result, len(rules))}
+	for i, r := range rules {
+		p.out[i].Rule = r
+	}
+	for _, call := range p.plan() {
+		p.send(ctx, call)
+	}
+	return p.out
+}
+
+type putter struct {
+	client EC2
+	group  inventory.Group
+	dryRun bool
+	out    []Result
+}
+
+// plan settles the rules that are there and returns the others, by their place in
+// out, a call each.
+func (p *putter) plan() [][]int {
+	type kind struct {
+		direction secgroup.Direction
+		tags      string
+	}
+	var calls [][]int
+	last := map[kind]int{}
+	for i := range p.out {
+		r := p.out[i].Rule
+		if held, ok := Held(p.group.Rules, r.Permission); ok {
+			p.there(i, held)
+			continue
+		}
+		k := kind{r.Permission.Direction, fmt.Sprintf("%q", sortedTags(r.Tags))}
+		at, known := last[k]
+		if !known || len(calls[at]) == mostRulesPerCall {
+			at = len(calls)
+			calls = append(calls, nil)
+			last[k] = at
+		}
+		calls[at] = append(calls[at], i)
+	}
+	return calls
+}
+
+func (p *putter) there(i int, held secgroup.Rule) {
+	p.out[i].Outcome, p.out[i].Differs = There, differences(p.out[i].Rule, held)
+	p.out[i].Rule.ID = held.ID
+}
+
+// send makes one call. EC2 takes it whole or not at all, and does not always say
+// which rule it minded.
+func (p *putter) send(ctx context.Context, call []int) {
+	made, err := p.authorize(ctx, call)
+	switch {
+	case p.dryRun && remediation.ErrorCode(err) == "DryRunOperation":
+		p.settle(call, WouldMake, nil)
+	case err == nil && p.dryRun:
+		p.settle(call, Failed, errors.New("EC2 took a dry run for an order: look at what the group holds now"))
+	case err == nil:
+		p.settle(call, Made, nil)
+		for _, i := range call {
+			if r, ok := Held(made, p.out[i].Rule.Permission); ok {
+				p.out[i].Rule.ID = r.ID
+			}
+		}
+	case len(call) > 1 && aboutOneRule(err):
+		for _, i := range call {
+			p.send(ctx, []int{i})
+		}
+	case remediation.ErrorCode(err) == "InvalidPermission.Duplicate":
+		p.duplicate(ctx, call[0])
+	default:
+		p.settle(call, Failed, err)
+	}
+}
+
+// duplicate is a rule that EC2 holds although the group was read without it: it was
+// made meanwhile, or the read lagged behind.
+func (p *putter) duplicate(ctx context.Context, i int) {
+	rules, err := rulesOf(ctx, p.client, p.group.ID)
+	held, ok := Held(rules, p.out[i].Rule.Permission)
+	if err != nil || !ok {
+		p.out[i].Outcome = There
+		p.out[i].Differs = []string{"what it looks like there could not be read: compare description and tags yourself"}
+		return
+	}
+	p.there(i, held)
+}
+
+func (p *putter) settle(call []int, outcome Outcome, err error) {
+	for _, i := range call {
+		p.out[i].Outcome, p.out[i].Err = outcome, err
+	}
+}
+
+// aboutOneRule reports that an error may be about one rule of the call, so that the
+// others are worth another call: a duplicate, a referenced group that is gone, the
+// quota. Denials, and what is no answer at all, would meet each of them.
+func aboutOneRule(err error) bool {
+	return !remediation.IsTransient(err) && remediation.ErrorCode(err) != "UnauthorizedOperation"
+}
+
+// authorize makes the call and returns the rules that its answer names, which is not
+// all of them on every implementation of the API.
+func (p *putter) authorize(ctx context.Context, call []int) ([]secgroup.Rule, error) {
+	permissions := make([]types.IpPermission, len(call))
+	for n, i := range call {
+		permissions[n] = ipPermission(p.out[i].Rule, p.group.AccountID)
+	}
+	first := p.out[call[0]].Rule
+	var accepted *bool
+	var made []types.SecurityGroupRule
+	if first.Permission.Direction == secgroup.Egress {
+		out, err := p.client.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{
+			GroupId: aws.String(p.group.ID), IpPermissions: permissions, DryRun: aws.Bool(p.dryRun),
+			TagSpecifications: TagSpecification(types.ResourceTypeSecurityGroupRule, first.Tags),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("authorizing egress of %s: %w", p.group.ID, err)
+		}
+		accepted, made = out.Return, out.SecurityGroupRules
+	} else {
+		out, err := p.client.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
+			GroupId: aws.String(p.group.ID), IpPermissions: permissions, DryRun: aws.Bool(p.dryRun),
+			TagSpecifications: TagSpecification(types.ResourceTypeSecurityGroupRule, first.Tags),
+		})
+		if err != nil {
+			return nil, fmt.Errorf("authorizing ingress of %s: %w", p.group.ID, err)
+		}
+		accepted, made = out.Return, out.SecurityGroupRules
+	}
+	if accepted != nil && !*accepted {
+		return nil, errNotTaken
+	}
+	var rules []secgroup.Rule
+	for _, m := range made {
+		if r, err := remediation.ReadRule(m); err == nil { // it is for the id only
+			rules = append(rules, r)
+		}
+	}
+	return rules, nil
+}
+
+// ipPermission writes a rule with its description the way EC2 takes it. Ports are
+// left out where the protocol has none, and the owner of a group where it is
+// accountID, the caller's own.
+func ipPermission(r secgroup.Rule, accountID string) types.IpPermission {
+	out := types.IpPermission{IpProtocol: aws.String(string(r.Permission.Protocol))}
+	if r.Permission.Protocol.HasPorts() || r.Permission.Protocol.IsICMP() {
+		from, to := r.Permission.FromTo()
+		out.FromPort, out.ToPort = aws.Int32(int32(from)), aws.Int32(int32(to))
+	}
+	var description *string
+	if r.Description != "" {
+		description = aws.String(r.Description)
+	}
+	switch peer := r.Permission.Peer; peer.Kind() {
+	case secgroup.CIDRPeerKind:
+		if cidr := peer.CIDR(); cidr.Addr().Is4() {
+			out.IpRanges = []types.IpRange{{CidrIp: aws.String(cidr.String()), Description: description}}
+		} else {
+			out.Ipv6Ranges = []types.Ipv6Range{{CidrIpv6: aws.String(cidr.String()), Description: description}}
+		}
+	case secgroup.PrefixListPeerKind:
+		out.PrefixListIds = []types.PrefixListId{{PrefixListId: aws.String(peer.PrefixList()), Description: description}}
+	case secgroup.GroupPeerKind:
+		id, owner := peer.Group()
+		pair := types.UserIdGroupPair{GroupId: aws.String(id), Description: description}
+		if owner != "" && owner != accountID {
+			pair.UserId = aws.String(owner)
+		}
+		out.UserIdGroupPairs = []types.UserIdGroupPair{pair}
+	}
+	return out
+}
+
+// TagSpecification gives tags to what a call makes; nil for no tags. Those that
+// only AWS can set are left out.
+func TagSpecification(resource types.ResourceType, tags []secgroup.Tag) []types.TagSpecification {
+	spec := types.TagSpecification{ResourceType: resource}
+	for _, t := range Settable(tags) {
+		spec.Tags = append(spec.Tags, types.Tag{Key: aws.String(t.Key), Value: aws.String(t.Value)})
+	}
+	if len(spec.Tags) == 0 {
+		return nil
+	}
+	return []types.TagSpecification{spec}
+}
+
+// Held finds the rule that lets the same through as a permission. EC2 does not
+// always say who owns a referenced group, whose id is unique anyway.
+func Held(rules []secgroup.Rule, p secgroup.Permission) (secgroup.Rule, bool) {
+	i := slices.IndexFunc(rules, func(r secgroup.Rule) bool { return withoutOwner(r.Permission) == withoutOwner(p) })
+	if i < 0 {
+		return secgroup.Rule{}, false
+	}
+	return rules[i], true
+}
+
+func withoutOwner(p secgroup.Permission) secgroup.Permission {
+	if id, _ := p.Peer.Group(); id != "" {
+		p.Peer = secgroup.GroupPeer(id, "")
+	}
+	return p
+}
+
+// differences says how a rule that is there differs from the one asked for.
+func differences(asked, held secgroup.Rule) []string {
+	var out []string
+	if asked.Description != held.Description {
+		out = append(out, fmt.Sprintf("its description is %q there, not %q", held.Description, asked.Description))
+	}
+	if there, here := sortedTags(held.Tags), sortedTags(asked.Tags); !slices.Equal(there, here) {
+		out = append(out, fmt.Sprintf("its tags are %s there, not %s", tagWords(there), tagWords(here)))
+	}
+	return out
+}
+
+func sortedTags(tags []secgroup.Tag) []secgroup.Tag {
+	out := Settable(tags)
+	slices.SortFunc(out, func(a, b secgroup.Tag) int { return strings.Compare(a.Key, b.Key) })
+	return out
+}
+
+func tagWords(tags []secgroup.Tag) string {
+	if len(tags) == 0 {
+		return "none"
+	}
+	words := make([]string, len(tags))
+	for i, t := range tags {
+		words[i] = fmt.Sprintf("%q", t.Key+"="+t.Value)
+	}
+	return strings.Join(words, ", ")
+}

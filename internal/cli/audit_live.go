@@ -1,0 +1,149 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"sgward/internal/authorize"
+	"sgward/internal/inventory"
+)
+
+const (
+	// accountsAtOnce bounds how many accounts are asked for their regions at a time.
+	accountsAtOnce = 4
+	// triesOfACall outlast EC2's throttling of an account in which others work too.
+	triesOfACall = 10
+	// auditSession is what CloudTrail calls the session of an assumed role.
+	auditSession = "sgward-audit"
+)
+
+// auditedAccount is one whose regions are read.
+type auditedAccount struct {
+	name    string // the ARN of a role, or what stands for one's own account
+	id      string
+	config  aws.Config
+	regions []string
+	err     error
+}
+
+// fromAWS reads from EC2, and says which accounts and regions.
+func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Snapshot, []string, error) {
+	if f.region == "" && len(f.regions) > 0 {
+		f.region = f.regions[0] // which region STS is asked in
+	}
+	config, err := f.config(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	// A client counts the throttles of its region and slows down by itself.
+	config.Retryer = func() aws.Retryer {
+		return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+			o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) { o.MaxAttempts = triesOfACall })
+		})
+	}
+	accounts := f.accounts(config)
+	var workers sync.WaitGroup
+	slots := make(chan struct{}, accountsAtOnce)
+	for i := range accounts {
+		slots <- struct{}{}
+		workers.Go(func() {
+			defer func() { <-slots }()
+			accounts[i].err = f.resolve(ctx, &accounts[i])
+		})
+	}
+	workers.Wait()
+	if len(f.roles) == 0 && accounts[0].err != nil {
+		return nil, nil, accounts[0].err
+	}
+	return f.readAccounts(ctx, in, accounts)
+}
+
+// accounts are those of the roles to assume, or one's own.
+func (f *auditFlags) accounts(config aws.Config) []auditedAccount {
+	if len(f.roles) == 0 {
+		return []auditedAccount{{name: "this account", config: config}}
+	}
+	client := sts.NewFromConfig(config)
+	var out []auditedAccount
+	for _, arn := range f.roles {
+		if slices.ContainsFunc(out, func(a auditedAccount) bool { return a.name == arn }) {
+			continue
+		}
+		assumed := config.Copy()
+		assumed.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, arn, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = auditSession
+			if f.externalID != "" {
+				o.ExternalID = &f.externalID
+			}
+		}))
+		out = append(out, auditedAccount{name: arn, config: assumed})
+	}
+	return out
+}
+
+// resolve finds out which account it is, that its credentials work, and which regions
+// are to be read.
+func (f *auditFlags) resolve(ctx context.Context, a *auditedAccount) error {
+	if _, err := a.config.Credentials.Retrieve(ctx); err != nil {
+		return fmt.Errorf("asking for credentials: %w", err)
+	}
+	var err error
+	if a.id, _, err = authorize.Caller(ctx, sts.NewFromConfig(a.config)); err != nil {
+		return err
+	}
+	switch {
+	case f.allRegions:
+		a.regions, err = inventory.ReadRegions(ctx, ec2.NewFromConfig(a.config))
+		return err
+	case len(f.regions) > 0:
+		a.regions = slices.Compact(slices.Sorted(slices.Values(f.regions)))
+	default:
+		a.regions = []string{a.config.Region}
+	}
+	return nil
+}
+
+// readAccounts reads the regions of all accounts that can be read.
+func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts []auditedAccount) (*inventory.Snapshot, []string, error) {
+	var places []inventory.Place
+	var sources []string
+	var early []inventory.Problem
+	for _, a := range accounts {
+		if a.err != nil {
+			sources = append(sources, a.name)
+			early = append(early, inventory.Problem{Place: a.name, Text: inventory.ErrorText(a.err)})
+			continue
+		}
+		where := counted(len(a.regions), "region")
+		if len(a.regions) == 1 {
+			where = a.regions[0]
+		}
+		sources = append(sources, "account "+a.id+", "+where)
+		for _, region := range a.regions {
+			places = append(places, inventory.Place{AccountID: a.id, Region: region, API: ec2.NewFromConfig(a.config, func(o *ec2.Options) { o.Region = region })})
+		}
+	}
+	var regions, groups atomic.Int64
+	screen := startScreen(in, f.quiet, func() string {
+		return fmt.Sprintf("%d of %s, %s", regions.Load(), counted(len(places), "region"), counted(int(groups.Load()), "group"))
+	})
+	defer screen.end()
+	snapshot, err := inventory.ReadLive(ctx, places, func(n int) {
+		regions.Add(1)
+		groups.Add(int64(n))
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	snapshot.Problems = slices.Concat(early, snapshot.Problems)
+	return snapshot, sources, nil
+}

@@ -1,0 +1,132 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/inventory"
+	"sgward/internal/policy"
+	"sgward/internal/report"
+)
+
+// groupsAtOnce is how many groups are judged before they are written: the memory of a
+// report is not that of all its findings.
+const groupsAtOnce = 512
+
+// audit judges groups and reports what it finds.
+type audit struct {
+	policy   *policy.Policy
+	now      time.Time
+	baseline inventory.Baseline // nil without one
+	// lines is set for formats that show findings and nothing of their groups, which is
+	// then not put together.
+	lines bool
+	held  int // findings that the baseline knows
+}
+
+// write reports on a snapshot, in the order of its groups.
+func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Writer) (report.Summary, error) {
+	around := inventory.Surroundings{Now: a.now, PrefixLists: s.Lists.Entries, Unreadable: s.Lists.Unreadable}
+	references := inventory.References(s.Groups)
+	summary := report.Summary{Inventory: &report.Inventory{Groups: len(s.Groups), Accounts: slices.Clone(s.Own), Baseline: -1}}
+	accounts, regions := map[string]bool{}, map[string]bool{}
+	for _, p := range s.Problems {
+		summary.Problems = append(summary.Problems, report.Problem(p))
+	}
+	for chunk := range slices.Chunk(s.Groups, groupsAtOnce) {
+		if err := ctx.Err(); err != nil {
+			return summary, fmt.Errorf("judging groups: %w", err)
+		}
+		found := a.judge(chunk, around)
+		for i := range chunk {
+			g := &chunk[i]
+			accounts[g.AccountID], regions[g.Region] = true, true
+			summary.Inventory.Rules += len(g.Rules) + len(g.Unread)
+			for _, why := range g.Unread {
+				summary.Problems = append(summary.Problems, report.Problem{Place: nameOf(g), Text: why + "; it was not judged"})
+			}
+			if err := a.writeGroup(s, g, found[i], references, w); err != nil {
+				return summary, fmt.Errorf("writing the report: %w", err)
+			}
+		}
+	}
+	delete(accounts, "")
+	delete(regions, "")
+	if summary.Inventory.Accounts == nil { // of shared groups the owner was not read
+		summary.Inventory.Accounts = slices.Sorted(maps.Keys(accounts))
+	}
+	summary.Inventory.Regions = slices.Sorted(maps.Keys(regions))
+	if a.baseline != nil {
+		summary.Inventory.Baseline = a.held
+	}
+	if err := w.Close(summary); err != nil {
+		return summary, fmt.Errorf("writing the report: %w", err)
+	}
+	return summary, nil
+}
+
+// judge judges groups on all cores.
+func (a *audit) judge(groups []inventory.Group, around inventory.Surroundings) [][]inventory.Finding {
+	out := make([][]inventory.Finding, len(groups))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(groups); i = int(next.Add(1)) - 1 {
+				out[i] = inventory.Judge(a.policy, groups[i], around)
+			}
+		})
+	}
+	workers.Wait()
+	return out
+}
+
+// writeGroup reports on a group that has findings or notes. Against a baseline only
+// what is new counts, and notes are of no date.
+func (a *audit) writeGroup(s *inventory.Snapshot, g *inventory.Group, found []inventory.Finding, references map[string]bool, w report.Writer) error {
+	attached, known := s.Attached(g)
+	var entries []report.Entry
+	for i := range found {
+		if a.baseline.Holds(&found[i].Finding) {
+			a.held++
+			continue
+		}
+		entries = append(entries, report.Entry{Finding: found[i].Finding, Attached: attached})
+	}
+	notes, details := inventory.Notes(g, inventory.Usage{Attached: len(attached), Known: known, Referenced: references[g.ID]})
+	if s.IsShared(g) {
+		details = append(details, "account "+g.AccountID+" shares it: only that account can edit it")
+	}
+	if len(entries) == 0 && (len(notes) == 0 || a.baseline != nil) {
+		return nil
+	}
+	of := report.Group{
+		AccountID: g.AccountID, Region: g.Region, ID: g.ID, Name: g.Name, VPCID: g.VPCID, Description: g.Description,
+		Attached: attached, AttachedKnown: known, Notes: append(notes, details...),
+	}
+	if !a.lines {
+		for _, r := range g.Rules {
+			of.Rules = append(of.Rules, finding.RuleOf(r))
+		}
+	}
+	return w.Group(of, entries)
+}
+
+// nameOf names a group and where it is, as far as that is known.
+func nameOf(g *inventory.Group) string {
+	name := g.ID
+	if g.Region != "" {
+		name = g.Region + " " + name
+	}
+	if g.AccountID != "" {
+		name = "account " + g.AccountID + " " + name
+	}
+	return name
+}

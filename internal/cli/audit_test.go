@@ -1,0 +1,311 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/cli"
+	"sgward/internal/localaws/ec2api"
+)
+
+const (
+	ownKey    = "AKIAIOSFODNN7EXAMPLE"
+	theirRole = "arn:aws:iam::111122223333:role/audit"
+	dumps     = "internal/inventory/testdata/"
+)
+
+// open makes a group that lets the world in, and returns its id.
+func (d *desk) open(key, region, name string, ports ...int32) string {
+	d.Helper()
+	client := ec2.New(ec2.Options{Region: region, BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")),
+		Credentials: credentials.NewStaticCredentialsProvider(key, "not-a-secret", "")})
+	made, err := client.CreateSecurityGroup(d.Context(), &ec2.CreateSecurityGroupInput{GroupName: &name, Description: &name})
+	require.NoError(d, err)
+	for _, port := range ports {
+		_, err := client.AuthorizeSecurityGroupIngress(d.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: made.GroupId, IpPermissions: []types.IpPermission{{
+			IpProtocol: aws.String("tcp"), FromPort: &port, ToPort: &port, IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}},
+		}}})
+		require.NoError(d, err)
+	}
+	return *made.GroupId
+}
+
+// ingress are the groups and ports of the ingress findings in JSON lines.
+func ingress(t *testing.T, lines string) []string {
+	t.Helper()
+	var out []string
+	for line := range strings.Lines(lines) {
+		var f struct {
+			Decision, GroupName, AccountID, Region string
+			Rule                                   struct {
+				Direction string
+				FromPort  int
+			}
+			Attached []struct{ NetworkInterfaceID, PublicIP string }
+		}
+		require.NoError(t, json.Unmarshal([]byte(line), &f), line)
+		if f.Rule.Direction == "ingress" {
+			out = append(out, fmt.Sprintf("%s %s %s %s %d %d", f.AccountID, f.Region, f.GroupName, f.Decision, f.Rule.FromPort, len(f.Attached)))
+		}
+	}
+	return out
+}
+
+func TestAuditJudgesTheGroupsOfARegion(t *testing.T) {
+	d := newDesk(t)
+	id := d.open(ownKey, deskRegion, "web", 22, 443)
+	d.open(ownKey, "eu-central-1", "far", 3306)
+	_, err := d.ec2.AddNetworkInterface(ec2api.NetworkInterface{Region: deskRegion, GroupIDs: []string{id}, PublicIPv4: "198.51.100.7", Description: "ELB app/shop/50dc6c495c0c9188"})
+	require.NoError(t, err)
+	got := d.run("audit --format json")
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Equal(t, []string{"123456789012 us-east-1 web revoke 22 1"}, ingress(t, got.out))
+	assert.Empty(t, got.errs)
+
+	got = d.run("audit")
+	assert.Contains(t, got.out, "Sources: account 123456789012, us-east-1\n")
+	assert.Contains(t, got.out, "load balancer app/shop/50dc6c495c0c9188")
+	assert.Contains(t, got.out, "198.51.100.7")
+}
+
+func TestAuditReadsTheRegionsThatAreNamed(t *testing.T) {
+	d := newDesk(t)
+	d.open(ownKey, deskRegion, "web", 22)
+	d.open(ownKey, "eu-central-1", "far", 3306)
+	far, near := "123456789012 eu-central-1 far revoke 3306 0", "123456789012 us-east-1 web revoke 22 0"
+	for words, want := range map[string][]string{
+		"--all-regions": {far, near}, "--regions eu-central-1,us-east-1,eu-central-1": {far, near}, "--regions us-east-1 --regions eu-central-1": {far, near},
+		"--region eu-central-1": {far}, "--regions eu-west-1": nil,
+	} {
+		got := d.run("audit --format json " + words)
+		assert.Equal(t, cli.StatusFindings, got.status, got.errs) // egress of the default groups
+		assert.Equal(t, want, ingress(t, got.out), words)
+	}
+	got := d.run("audit --all-regions")
+	assert.Contains(t, got.out, "Sources: account 123456789012, 17 regions\n")
+	assert.Contains(t, got.out, "in account 123456789012")
+}
+
+func TestARegionThatCannotBeReadKeepsNoOtherFromBeingJudged(t *testing.T) {
+	d := newDesk(t)
+	d.open(ownKey, deskRegion, "web", 22)
+	d.ec2.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
+	got := d.run("audit --format json --regions eu-central-1")
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Regexp(t, "^sgward: account 123456789012, eu-central-1: DescribeSecurityGroups: UnauthorizedOperation: .*\nsgward: 1 problem: the report is incomplete\n$", got.errs)
+
+	denied := false
+	d.ec2.SetAuthorizer(func(action, _ string) string {
+		if action == "DescribeNetworkInterfaces" && !denied {
+			denied = true
+			return "UnauthorizedOperation"
+		}
+		return ""
+	})
+	got = d.run("audit --format json")
+	assert.Equal(t, cli.StatusError, got.status, "an error wins over findings")
+	assert.Equal(t, []string{"123456789012 us-east-1 web revoke 22 0"}, ingress(t, got.out))
+	assert.Contains(t, got.errs, "account 123456789012, us-east-1: DescribeNetworkInterfaces: UnauthorizedOperation")
+}
+
+func TestAThrottleIsWaitedOut(t *testing.T) {
+	d := newDesk(t)
+	d.open(ownKey, deskRegion, "web", 22)
+	t.Setenv("AWS_MAX_ATTEMPTS", "")
+	d.ec2.FailNext("DescribeSecurityGroupRules", 1, "RequestLimitExceeded")
+	got := d.run("audit --format json")
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Equal(t, []string{"123456789012 us-east-1 web revoke 22 0"}, ingress(t, got.out))
+}
+
+func TestAuditWithoutAWorkingAccountIsAnError(t *testing.T) {
+	d := newDesk(t)
+	t.Setenv("AWS_REGION", "")
+	got := d.run("audit")
+	assert.Equal(t, cli.StatusUsage, got.status)
+	assert.Contains(t, got.errs, "no AWS region: name one with --region")
+
+	refusing := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprint(w, `<ErrorResponse><Error><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error></ErrorResponse>`)
+	}))
+	t.Cleanup(refusing.Close)
+	got = d.run("audit --region us-east-1 --endpoint-url " + refusing.URL)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Empty(t, got.out)
+	assert.Contains(t, got.errs, "ExpiredToken")
+}
+
+// assumed puts in front of a desk an STS that hands out the credentials of roles of
+// the account 111122223333, but for those called locked.
+func (d *desk) assumed(externalID string) *[]string {
+	d.Helper()
+	behind, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
+	require.NoError(d, err)
+	proxy := httputil.NewSingleHostReverseProxy(behind)
+	sessions := &[]string{}
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Type") != "" && strings.Contains(r.Header.Get("Authorization"), "/sts/") {
+			require.NoError(d, r.ParseForm())
+			if r.Form.Get("Action") == "AssumeRole" {
+				if strings.HasSuffix(r.Form.Get("RoleArn"), "/locked") || r.Form.Get("ExternalId") != externalID {
+					w.WriteHeader(http.StatusForbidden)
+					_, _ = fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>`)
+					return
+				}
+				*sessions = append(*sessions, r.Form.Get("RoleSessionName"))
+				_, _ = fmt.Fprintf(w, `<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>%s</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>`+
+					`<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`, otherKey)
+				return
+			}
+			body := r.Form.Encode()
+			r.Body, r.ContentLength = http.NoBody, 0
+			r.URL.RawQuery = body
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	d.Cleanup(front.Close)
+	d.Setenv("AWS_ENDPOINT_URL", front.URL)
+	return sessions
+}
+
+func TestAuditAssumesRolesOfOtherAccounts(t *testing.T) {
+	d := newDesk(t)
+	d.open(ownKey, deskRegion, "web", 22)
+	d.open(otherKey, deskRegion, "db", 5432)
+	d.open(otherKey, "eu-central-1", "far", 3306)
+	sessions := d.assumed("let-me-in")
+	far, db := "111122223333 eu-central-1 far revoke 3306 0", "111122223333 us-east-1 db revoke 5432 0"
+	got := d.run("audit --format json --regions us-east-1,eu-central-1 --external-id let-me-in --assume-role " + theirRole)
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Equal(t, []string{far, db}, ingress(t, got.out), "and nothing of one's own account")
+	assert.Equal(t, []string{"sgward-audit"}, *sessions)
+
+	locked := strings.Replace(theirRole, "audit", "locked", 1)
+	got = d.run("audit --format json --external-id let-me-in --assume-role " + locked + "," + theirRole)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Equal(t, []string{db}, ingress(t, got.out), "one that cannot be assumed keeps no other from being read")
+	assert.Contains(t, got.errs, "sgward: "+locked+": AssumeRole: AccessDenied: not authorized to perform: sts:AssumeRole\n")
+
+	got = d.run("audit --format json --external-id other --assume-role " + theirRole)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Empty(t, got.out)
+	assert.Contains(t, got.errs, "sgward: "+theirRole+": AssumeRole: AccessDenied")
+}
+
+func TestABaselineHoldsBackWhatWasKnown(t *testing.T) {
+	d := newDesk(t)
+	d.open(ownKey, deskRegion, "web", 22)
+	known := filepath.Join(t.TempDir(), "known.json")
+	first := d.run("audit --format json")
+	require.Equal(t, cli.StatusFindings, first.status)
+	writeFile(t, known, first.out)
+	got := d.run("audit --baseline", known)
+	assert.Equal(t, cli.StatusClean, got.status, got.errs)
+	assert.NotContains(t, got.out, "launch-wizard")
+
+	d.open(ownKey, deskRegion, "launch-wizard-1", 3306)
+	got = d.run("audit --format json --baseline", known)
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Equal(t, []string{"123456789012 us-east-1 launch-wizard-1 revoke 3306 0"}, ingress(t, got.out))
+
+	weaker := strings.ReplaceAll(first.out, `"decision":"revoke"`, `"decision":"alert"`)
+	writeFile(t, known, weaker)
+	got = d.run("audit --format json --baseline", known)
+	assert.Contains(t, ingress(t, got.out), "123456789012 us-east-1 web revoke 22 0", "what has become worse is new")
+}
+
+func TestAnExemptRuleIsToldAndIsNoReasonToWorry(t *testing.T) {
+	d := newDesk(t)
+	d.open(ownKey, deskRegion, "web", 22)
+	p := filepath.Join(t.TempDir(), "policy.yaml")
+	writeFile(t, p, `version: 1
+world: {ipv4: 9, ipv6: 32}
+statements: [{id: ssh, severity: high, effect: revoke, ingress: {from: world, ports: [22/tcp]}}]
+exceptions: [{id: demo, reason: a demo, owner: demo@example.com, expires: 2099-12-31, match: {ports: [22/tcp]}}]
+`)
+	got := d.run("audit --format json --policy", p)
+	assert.Equal(t, cli.StatusClean, got.status, got.errs)
+	assert.Equal(t, []string{"123456789012 us-east-1 web exempt 22 0"}, ingress(t, got.out))
+}
+
+func TestAPrefixListIsResolvedLive(t *testing.T) {
+	d := newDesk(t)
+	d.ec2.SetRuleQuota(1000)
+	id := d.open(ownKey, deskRegion, "web")
+	client := ec2.New(ec2.Options{Region: deskRegion, BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")), Credentials: credentials.NewStaticCredentialsProvider(ownKey, "not-a-secret", "")})
+	list, err := client.CreateManagedPrefixList(t.Context(), &ec2.CreateManagedPrefixListInput{
+		PrefixListName: aws.String("all"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(2),
+		Entries: []types.AddPrefixListEntry{{Cidr: aws.String("0.0.0.0/1")}, {Cidr: aws.String("128.0.0.0/1")}},
+	})
+	require.NoError(t, err)
+	_, err = client.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &id, IpPermissions: []types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22), PrefixListIds: []types.PrefixListId{{PrefixListId: list.PrefixList.PrefixListId}},
+	}}})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"123456789012 us-east-1 web revoke 22 0"}, ingress(t, d.run("audit --format json").out))
+	d.ec2.FailNext("GetManagedPrefixListEntries", 1, "UnauthorizedOperation")
+	got := d.run("audit --format json")
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Equal(t, []string{"123456789012 us-east-1 web alert 22 0"}, ingress(t, got.out))
+	assert.Contains(t, got.out, "cannot be read (UnauthorizedOperation")
+}
+
+// The same dumps give the same bytes, however they are split and ordered.
+func TestAuditWritesTheSameBytesForTheSameDumps(t *testing.T) {
+	d := newDesk(t)
+	var dump struct{ SecurityGroups []json.RawMessage }
+	data, err := os.ReadFile(dumps + "groups.json")
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &dump))
+	folder := t.TempDir()
+	var parts []string
+	for i, g := range dump.SecurityGroups {
+		part := filepath.Join(folder, fmt.Sprintf("part-%d.json", i))
+		writeFile(t, part, `{"SecurityGroups": [`+string(g)+`]}`)
+		parts = append(parts, part)
+	}
+	parts = append(parts, dumps+"rules.json", dumps+"interfaces.json", dumps+"pl-0123456789abcdef0.json")
+	for _, format := range []string{"json", "csv"} {
+		whole := d.run("audit --format " + format + " --from-file " + dumps + "groups.json," + dumps + "rules.json," + dumps + "interfaces.json," + dumps + "pl-0123456789abcdef0.json")
+		require.Equal(t, cli.StatusFindings, whole.status, whole.errs)
+		for range 3 {
+			slices.Reverse(parts)
+			got := d.run("audit --format " + format + " --from-file " + strings.Join(parts, ","))
+			assert.Equal(t, whole.out, got.out, format)
+			parts = append(parts[2:], parts[:2]...)
+		}
+	}
+	sarif := "audit --format sarif --from-file " + strings.Join(parts, ",") // which names the sources
+	assert.Equal(t, d.run(sarif), d.run(sarif))
+}
+
+func TestWhatCannotBeUnderstoodInADumpIsAProblem(t *testing.T) {
+	d := newDesk(t)
+	file := filepath.Join(t.TempDir(), "groups.json")
+	writeFile(t, file, `{"SecurityGroups": [{"GroupId": "sg-0123456789abcdef0", "OwnerId": "123456789012", "IpPermissionsEgress": [], "IpPermissions": [
+		{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}, {"CidrIp": "everywhere"}]}]}]}`)
+	d.ec2.ResetCalls()
+	got := d.run("audit --format json --from-file", file)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Equal(t, []string{"123456789012   revoke 22 0"}, ingress(t, got.out))
+	assert.Contains(t, got.errs, `sgward: account 123456789012 sg-0123456789abcdef0: IpPermissions[0].IpRanges[1]: reading rule "" of sg-0123456789abcdef0: parsing CIDR "everywhere"`)
+	assert.Contains(t, got.errs, "it was not judged")
+	assert.Zero(t, d.ec2.Calls().Of(), "no call for a file")
+}

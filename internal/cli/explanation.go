@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"sgward/internal/finding"
+	"sgward/internal/plaintext"
+	"sgward/internal/policy"
+	"sgward/internal/report"
+	"sgward/internal/secgroup"
+)
+
+// isFinding tells whether a judgement is a finding other than exempt.
+func isFinding(j policy.Judgement) bool {
+	return j.Verdict != policy.Compliant && j.Verdict != policy.Exempt
+}
+
+// write explains the judgements in the format asked for. A quiet one leaves out the
+// rules that the policy has nothing against.
+func (f explainFlags) write(out *strings.Builder, p *policy.Policy, q question, judgements []policy.Judgement, steps [][]policy.Step) error {
+	asJSON := f.format == string(report.JSON)
+	switch {
+	case asJSON && q.untold:
+		for _, told := range finding.Detect(p, q.change, q.req.Time).Findings {
+			if err := writeJSON(out, explanation{Finding: told, Statements: []explanationStep{}}); err != nil {
+				return err
+			}
+		}
+	case !asJSON && q.note != "":
+		fmt.Fprintln(out, q.note)
+	}
+	for i, j := range judgements {
+		switch {
+		case f.quiet && !isFinding(j):
+		case asJSON:
+			if err := writeJSON(out, explanationOf(q.req, i, j, steps[i])); err != nil {
+				return err
+			}
+		default:
+			if out.Len() > 0 {
+				out.WriteString("\n")
+			}
+			writeExplanation(out, q.req.Rules[i], j, steps[i], finding.Mode(f.mode))
+		}
+	}
+	return nil
+}
+
+// explanation is one line of JSON: the finding, whose decision is none for a
+// compliant rule, and every statement's part in it.
+type explanation struct {
+	finding.Finding
+	Needs      string            `json:"needs,omitempty"` // what would have to be read from EC2
+	Statements []explanationStep `json:"statements"`
+}
+
+type explanationStep struct {
+	ID     string `json:"id"`
+	File   string `json:"file"`
+	Line   int    `json:"line"`
+	Effect string `json:"effect"`
+	Part   string `json:"part"` // applies, may apply, excepted or does not apply
+	Why    string `json:"why"`
+}
+
+// writeJSON writes one line of JSON.
+func writeJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("writing JSON: %w", err)
+	}
+	return nil
+}
+
+func explanationOf(req policy.Request, i int, j policy.Judgement, steps []policy.Step) explanation {
+	r := req.Rules[i]
+	rule := finding.RuleOf(r)
+	out := explanation{Needs: j.Needs.String(), Statements: []explanationStep{}, Finding: finding.Finding{
+		ID:        finding.NewID(req.AccountID, req.Region, req.Group.ID, cmp.Or(r.ID, r.Permission.String()), ""),
+		AccountID: req.AccountID, Region: req.Region, GroupID: req.Group.ID, GroupName: req.Group.Name, VPCID: req.Group.VPCID,
+		Rule: &rule,
+	}}
+	out.Judge(j)
+	if j.Verdict == policy.Compliant {
+		out.Decision, out.Reasons = finding.DecisionNone, []string{}
+	}
+	for _, s := range steps {
+		out.Statements = append(out.Statements, explanationStep(s))
+	}
+	return out
+}
+
+func writeExplanation(out *strings.Builder, r secgroup.Rule, j policy.Judgement, steps []policy.Step, mode finding.Mode) {
+	fmt.Fprintf(out, "%s\n  verdict: %s\n", plaintext.VisibleLines(r.String()), verdictInWords(j, mode))
+	for _, s := range steps {
+		fmt.Fprintf(out, "  %s:%d %s (%s) %s\n      %s\n", s.File, s.Line, s.ID, s.Effect, s.Part, plaintext.VisibleLines(s.Why))
+	}
+}
+
+// verdictInWords says what would be done.
+func verdictInWords(j policy.Judgement, mode finding.Mode) string {
+	switch j.Verdict {
+	case policy.Compliant:
+		return "compliant: left alone"
+	case policy.Exempt:
+		return fmt.Sprintf("exempt by %s until the end of %s UTC (%s): left alone", j.Exception.ID, j.Exception.Expires, j.Exception.Owner)
+	case policy.Alert:
+		return fmt.Sprintf("alert (%s, %s): left open, people are told", j.Severity, j.StatementID)
+	case policy.Revoke:
+		does := "revoked, and people are told"
+		if mode == finding.Observe {
+			does = "left open in observe mode, and people are told what enforce would have revoked"
+		}
+		return fmt.Sprintf("revoke (%s, %s): %s", j.Severity, j.StatementID, does)
+	default:
+		return fmt.Sprintf("undetermined (%s, %s): not known: %s; EC2 is read first, and what stays unknown alerts", j.Severity, j.StatementID, j.Needs)
+	}
+}

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/spf13/cobra"
+
+	"sgward/internal/policy"
+	"sgward/internal/report"
+	"sgward/internal/sdkhttp"
+)
+
+// outputFlags say how a command writes its results. They mean the same in each.
+type outputFlags struct {
+	format string
+	quiet  bool
+}
+
+// add gives a command the formats that its results can take, the first by default.
+func (f *outputFlags) add(cmd *cobra.Command, formats ...report.Format) {
+	var names []string
+	for _, format := range formats {
+		names = append(names, string(format))
+	}
+	cmd.Flags().StringVar(&f.format, "format", names[0], "how results are written: "+inWords(names))
+	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "write results and errors only")
+	offer(cmd, "format", names...)
+	before := cmd.RunE
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !slices.Contains(names, f.format) {
+			return usageError("--format %q: want %s", f.format, inWords(names))
+		}
+		return before(cmd, args)
+	}
+}
+
+// inWords lists "text, json or html".
+func inWords(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// policyFlag names the policy that judges, the same way for every command that does.
+func policyFlag(cmd *cobra.Command, file *string) {
+	cmd.Flags().StringVar(file, "policy", defaultPolicy, "policy file")
+}
+
+// judgeFlags are those of every command that judges many rules by a policy and
+// writes a report.
+type judgeFlags struct {
+	outputFlags
+	policy string
+}
+
+func (f *judgeFlags) add(cmd *cobra.Command) {
+	policyFlag(cmd, &f.policy)
+	f.outputFlags.add(cmd, report.Formats()...)
+}
+
+// read compiles the policy.
+func (f *judgeFlags) read() (*policy.Policy, report.Format, error) {
+	p, err := readPolicy(f.policy)
+	if err != nil {
+		return nil, "", &statusError{StatusUsage, err}
+	}
+	return p, report.Format(f.format), nil
+}
+
+// awsFlags are those of every command that calls AWS. What they leave out comes from
+// the environment and the shared configuration files, as for the AWS CLI.
+type awsFlags struct {
+	profile  string
+	region   string
+	endpoint string
+}
+
+func (f *awsFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.profile, "profile", "", "named profile of the shared AWS configuration")
+	flags.StringVar(&f.region, "region", "", "AWS region (default: of the environment or the profile)")
+	flags.StringVar(&f.endpoint, "endpoint-url", "", "send all calls here, for example to sgward local")
+}
+
+// errNoRegion says what is missing where neither flag nor configuration names one.
+var errNoRegion = errors.New("no AWS region: name one with --region, AWS_REGION or the profile's configuration")
+
+// config resolves credentials and region through the SDK's default chain. It reads
+// the process's own environment and files: the SDK offers no other way.
+func (f *awsFlags) config(ctx context.Context) (aws.Config, error) {
+	options := []func(*config.LoadOptions) error{config.WithAppID("sgward")}
+	if f.profile != "" {
+		options = append(options, config.WithSharedConfigProfile(f.profile))
+	}
+	if f.region != "" {
+		options = append(options, config.WithRegion(f.region))
+	}
+	c, err := config.LoadDefaultConfig(ctx, options...)
+	if err != nil {
+		return aws.Config{}, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	c.HTTPClient = sdkhttp.Client(c.HTTPClient)
+	if f.endpoint != "" {
+		c.BaseEndpoint = aws.String(f.endpoint)
+	}
+	if c.Region == "" {
+		return aws.Config{}, &statusError{StatusUsage, errNoRegion}
+	}
+	return c, nil
+}

@@ -1,0 +1,123 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"sgward/internal/authorize"
+	"sgward/internal/secgroup"
+)
+
+type groupAllowFlags struct {
+	groupFlags
+	rule        explainFlags // the part of it that names a rule and its group
+	description string
+}
+
+func groupAllowCommand(in Invocation) *cobra.Command {
+	var f groupAllowFlags
+	cmd := &cobra.Command{
+		Use:   "allow --group-id sg-... --port PORT --cidr RANGE --description TEXT",
+		Short: "Add a rule to a group if the policy allows it",
+		Long: "Allow judges a rule together with what the group holds, and adds it if the policy has nothing against it. A rule\n" +
+			"that is there already is left as it is, and said to be where its description or tags differ. It asks for\n" +
+			readPermissions + ",\n" +
+			"AuthorizeSecurityGroupIngress or -Egress, and CreateTags with --tag.\n" +
+			"Exit status: 0 it is there, 1 error, 2 usage or an unsound policy, 3 refused by the policy; nothing is done then.",
+		Example: "  sgward group allow --group-id sg-0123456789abcdef0 --port 22 --cidr 203.0.113.10/32 --description 'SSH from the office'\n" +
+			"  sgward group allow --group-id sg-0123456789abcdef0 --direction egress --port 3306 \\\n" +
+			"    --source-group sg-0123456789abcdef1 --description 'to the database'",
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), in) },
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.rule.group, "group-id", "", "group that holds the rule")
+	flags.StringVar(&f.rule.direction, "direction", "ingress", "ingress or egress")
+	flags.StringVar(&f.rule.protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
+	flags.StringVar(&f.rule.port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp)")
+	flags.StringVar(&f.rule.cidr, "cidr", "", "peer: an IPv4 or IPv6 range")
+	flags.StringVar(&f.rule.prefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
+	flags.StringVar(&f.rule.sourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
+	flags.StringVar(&f.description, "description", "", "what it is for")
+	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		if name == "group" { // as it is called in conversation
+			name = "group-id"
+		}
+		return pflag.NormalizedName(name)
+	})
+	offer(cmd, "direction", "ingress", "egress")
+	offer(cmd, "protocol", "tcp", "udp", "icmp", "icmpv6", "-1")
+	return cmd
+}
+
+// check reads the rule, as far as the command line tells it.
+func (f *groupAllowFlags) check() (secgroup.Rule, error) {
+	peers := 0
+	for _, peer := range []string{f.rule.cidr, f.rule.prefixList, f.rule.sourceGroup} {
+		if peer != "" {
+			peers++
+		}
+	}
+	switch {
+	case f.rule.group == "":
+		return secgroup.Rule{}, usageError("--group-id is missing: want the group that is to hold the rule")
+	case peers != 1:
+		return secgroup.Rule{}, usageError("want one of --cidr, --prefix-list and --source-group; found %d", peers)
+	case f.description == "":
+		return secgroup.Rule{}, usageError("--description is missing: say what the rule is for, whoever reads the group will ask")
+	}
+	rule, err := f.rule.rule()
+	if err == nil {
+		f.rule.actor = f.actor
+		err = f.rule.checkForms(func(flag string) string { return "--" + flag })
+	}
+	if err != nil {
+		return secgroup.Rule{}, &statusError{StatusUsage, err}
+	}
+	if f.rule.port == "" && rule.Permission.Protocol.HasPorts() {
+		return secgroup.Rule{}, usageError("--port is missing: want one, a range, or 0-65535 for all of them")
+	}
+	if err := authorize.CheckDescription(f.description); err != nil {
+		return secgroup.Rule{}, usageError("--description: %w", err)
+	}
+	rule.Description = f.description
+	rule.Tags, err = f.readTags()
+	return rule, err
+}
+
+func (f *groupAllowFlags) run(ctx context.Context, in Invocation) error {
+	rule, err := f.check()
+	if err != nil {
+		return err
+	}
+	p, err := readPolicy(f.policy)
+	if err != nil {
+		return &statusError{StatusUsage, err}
+	}
+	a, err := f.connect(ctx)
+	if err != nil {
+		return err
+	}
+	if id, owner := rule.Permission.Peer.Group(); id != "" && owner == "" {
+		rule.Permission.Peer = secgroup.GroupPeer(id, a.id)
+	}
+	g, err := authorize.Group(ctx, a.client, a.region, f.rule.group)
+	if err != nil {
+		return err
+	}
+	rules := []secgroup.Rule{rule}
+	judged, allowed, err := f.judge(ctx, p, a, g, rules)
+	if err != nil {
+		return err
+	}
+	out := groupResultOf(g, changeThere)
+	if !allowed {
+		out.refuse(judged, rules)
+	} else {
+		f.put(ctx, a, g, rules, out)
+	}
+	return out.end(in, &f.groupFlags)
+}

@@ -1,0 +1,211 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sgward/internal/logfile"
+	"sgward/internal/plaintext"
+	"sgward/internal/replay"
+	"sgward/internal/report"
+)
+
+// replayFlags say which history is judged, and by what.
+type replayFlags struct {
+	judgeFlags
+	compare           string
+	since, until      string
+	accounts, regions []string
+}
+
+func replayCommand(in Invocation) *cobra.Command {
+	var f replayFlags
+	cmd := &cobra.Command{
+		Use:   "replay PATH...",
+		Short: "Say what the policy would have done to a history of CloudTrail records",
+		Long: "Replay judges what CloudTrail has recorded: each rule that was opened is judged as sgward would have judged it\n" +
+			"then, and the report says when it was closed again, where the history shows that. Nothing is changed, and AWS\n" +
+			"is not called.\n\n" +
+			"PATH is a CloudTrail log file, a folder with any number of them, a file of EventBridge events or of bare\n" +
+			"records, the output of \"aws cloudtrail lookup-events\", or - for standard input; all of them plain or gzipped.\n" +
+			"An exception of the policy counts if it applied when the call was made. What only EC2 could tell (prefix lists,\n" +
+			"group tags, rules older than the history) is \"inspect\": sgward would have read it first. A run that is\n" +
+			"interrupted writes no report.\n" +
+			"Exit status: 0 nothing found, or nothing but what exceptions cover, 1 error or something could not be read,\n" +
+			"2 usage or an unsound policy, 3 findings, or differences with --compare.",
+		Example: "  sgward replay AWSLogs/\n" +
+			"  sgward replay --format html AWSLogs/ > history.html\n" +
+			"  sgward replay --since 2026-10-01 --until 2026-10-31 --account 123456789012 AWSLogs/\n" +
+			"  sgward replay --compare stricter.yaml AWSLogs/\n" +
+			"  aws cloudtrail lookup-events --lookup-attributes \\\n" +
+			"    AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress | sgward replay -",
+		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd.Context(), in, paths) },
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.compare, "compare", "", "another policy file: report only what it judges otherwise")
+	flags.StringVar(&f.since, "since", "", "judge calls from this time or day on (UTC), such as 2026-10-01 or 2026-10-01T12:00:00Z")
+	flags.StringVar(&f.until, "until", "", "judge calls before this time, or to the end of this day (UTC)")
+	flags.StringSliceVar(&f.accounts, "account", nil, "look at this account only (repeats)")
+	flags.StringSliceVar(&f.regions, "region", nil, "look at this region only (repeats)")
+	return cmd
+}
+
+func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) error {
+	if len(paths) == 0 {
+		return usageError("want the paths of CloudTrail log files or folders, or - for standard input")
+	}
+	o, err := f.options()
+	if err != nil {
+		return err
+	}
+	p, format, err := f.read()
+	if err != nil {
+		return err
+	}
+	o.Policy = p
+	run := report.Run{
+		Command: report.Replay, Version: in.Version, Policy: namedPolicy(p), Sources: paths, Now: time.Now().UTC(),
+	}
+	if f.compare != "" {
+		if o.Other, err = readPolicy(f.compare); err != nil {
+			return &statusError{StatusUsage, err}
+		}
+		other := namedPolicy(o.Other)
+		run.Other = &other
+	}
+	w, err := report.New(format, in.Stdout, run, f.look(in))
+	if err != nil {
+		return err
+	}
+	return f.replay(ctx, in, paths, o, report.Count(w))
+}
+
+// replay judges the history and writes the report.
+func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string, o replay.Options, w *report.Tally) error {
+	found := logfile.Find(paths, in.Stdin)
+	if n := len(found.PassedOver); n > 0 && !f.quiet {
+		one, more := found.PassedOver[0], ""
+		if n > 1 {
+			more = fmt.Sprintf("%d files and folders, such as ", n)
+		}
+		fmt.Fprintf(in.Stderr, "sgward: passed over %s%s: %s\n", more, plaintext.VisibleLines(one.Name), one.Reason)
+	}
+	o.Progress = &replay.Progress{}
+	screen := startScreen(in, f.quiet, howFar(found.Sources, o.Progress, time.Now()))
+	tell := func(p report.Problem) {
+		screen.print("sgward: " + plaintext.VisibleLines(p.Place+": "+p.Text))
+	}
+	o.Bad = tell
+	var early []report.Problem
+	for _, p := range found.Problems {
+		early = append(early, report.Problem{Place: p.Source, Text: p.Text})
+		tell(early[len(early)-1])
+	}
+	summary, err := replay.Run(ctx, found.Sources, o, func(e report.Entry) error {
+		screen.end() // all has been read: from here on the report is written
+		return w.Entry(e)
+	})
+	screen.end()
+	if err != nil {
+		return err
+	}
+	summary.Problems = append(early, summary.Problems...)
+	if err := w.Close(summary); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	switch {
+	case len(summary.Problems) > 0:
+		return &statusError{StatusError, fmt.Errorf("%s: the report is incomplete", counted(len(summary.Problems), "problem"))}
+	case w.Findings() > 0:
+		return &statusError{status: StatusFindings}
+	default:
+		return nil
+	}
+}
+
+// options reads the flags that choose calls.
+func (f *replayFlags) options() (replay.Options, error) {
+	o := replay.Options{Accounts: f.accounts, Regions: f.regions}
+	var err error
+	if o.Since, err = moment(f.since, false); err != nil {
+		return o, usageError("--since %w", err)
+	}
+	if o.Until, err = moment(f.until, true); err != nil {
+		return o, usageError("--until %w", err)
+	}
+	if !o.Since.IsZero() && !o.Until.IsZero() && !o.Since.Before(o.Until) {
+		return o, usageError("--since %s is not before --until %s", f.since, f.until)
+	}
+	for _, a := range f.accounts {
+		if !accountForm.MatchString(a) {
+			return o, usageError("--account %q: want an account id of 12 digits", a)
+		}
+	}
+	for _, r := range f.regions {
+		if !regionForm.MatchString(r) {
+			return o, usageError("--region %q: want a region such as eu-central-1", r)
+		}
+	}
+	return o, nil
+}
+
+// moment reads a time, or a day of UTC: its start, or its end.
+func moment(s string, end bool) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, s); err == nil {
+		return t.UTC(), nil
+	}
+	t, err := time.Parse(time.DateOnly, s)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q: want a day such as 2026-10-01, or a time such as 2026-10-01T12:00:00Z", s)
+	}
+	if end {
+		t = t.AddDate(0, 0, 1)
+	}
+	return t, nil
+}
+
+// howFar says how much of a history has been read since a time, and what it has shown.
+func howFar(sources []logfile.Source, p *replay.Progress, since time.Time) func() string {
+	total := int64(0)
+	for _, s := range sources {
+		if s.Size < 0 {
+			total = 0
+			break
+		}
+		total += s.Size
+	}
+	return func() string {
+		read := p.Bytes.Load()
+		line := fmt.Sprintf("%d of %s, ", p.Files.Load(), counted(len(sources), "file"))
+		if total > 0 {
+			line += fmt.Sprintf("%s of %s", size(read), size(total))
+		} else {
+			line += size(read)
+		}
+		line += ", " + counted(int(p.Openings.Load()), "opening") + " to judge"
+		if spent := time.Since(since); total > 0 && read > 0 && read < total && spent > 2*time.Second {
+			left := time.Duration(float64(spent) * float64(total-read) / float64(read))
+			line += ", " + left.Round(time.Second).String() + " left"
+		}
+		return line
+	}
+}
+
+// size says a number of bytes in three digits or so, by powers of ten.
+func size(n int64) string {
+	if n < 1000 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, units := float64(n)/1000, "kMGTPE"
+	for value >= 999.5 && len(units) > 1 {
+		value, units = value/1000, units[1:]
+	}
+	return fmt.Sprintf("%.3g %cB", value, units[0])
+}

@@ -1,0 +1,100 @@
+package cli
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"sgward/internal/policy"
+	"sgward/internal/report"
+)
+
+// look says how a report is written: for a person in front of a terminal, or plain.
+func (f *outputFlags) look(in Invocation) report.Options {
+	o := report.Options{Quiet: f.quiet}
+	if out, ok := in.Stdout.(*os.File); ok && isTerminal(out) {
+		o.Color = wantsColor(in)
+		if width, _, err := term.GetSize(int(out.Fd())); err == nil {
+			o.Width = width
+		}
+	}
+	return o
+}
+
+// namedPolicy is how a report names a policy.
+func namedPolicy(p *policy.Policy) report.Policy {
+	return report.Policy{File: p.File(), Digest: p.Digest(), Summary: p.Summary()}
+}
+
+// screen writes lines to standard error, and below them one that says how far a long
+// work is, where a person is there to read it. Its methods may be called from any
+// goroutine.
+type screen struct {
+	out     io.Writer
+	mu      sync.Mutex
+	state   func() string // nil where nobody looks, or the work is done
+	ticker  *time.Ticker
+	stopped chan struct{}
+}
+
+// screenPause is how long a state is left to be read.
+const screenPause = 200 * time.Millisecond
+
+// startScreen shows what state returns, now and then, if standard error is a terminal
+// and quiet is not set. end has to follow.
+func startScreen(in Invocation, quiet bool, state func() string) *screen {
+	s := &screen{out: in.Stderr}
+	if quiet || !isTerminal(in.Stderr) {
+		return s
+	}
+	s.state, s.ticker, s.stopped = state, time.NewTicker(screenPause), make(chan struct{})
+	go func() {
+		for {
+			select {
+			case <-s.ticker.C:
+				s.mu.Lock()
+				s.show()
+				s.mu.Unlock()
+			case <-s.stopped:
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// erase takes the state off its line, whatever was there.
+const erase = "\r\x1b[K"
+
+func (s *screen) show() {
+	if s.state != nil {
+		_, _ = io.WriteString(s.out, erase+s.state()) // of no matter where it cannot be seen
+	}
+}
+
+// print writes a line above the state.
+func (s *screen) print(line string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != nil {
+		line = erase + line
+	}
+	_, _ = io.WriteString(s.out, line+"\n") // there is nowhere to tell that it failed
+	s.show()
+}
+
+// end takes the state away. It may be called again.
+func (s *screen) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state == nil {
+		return
+	}
+	s.state = nil
+	s.ticker.Stop()
+	close(s.stopped)
+	_, _ = io.WriteString(s.out, erase)
+}

@@ -1,0 +1,273 @@
+package cli_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/cli"
+)
+
+// reader is somebody who goes through docs/TUTORIAL.md: types what it says, with the
+// ids that the commands before have printed, and compares.
+type reader struct {
+	*testing.T
+	checkout string            // as if it were one: builds, template and policy
+	local    *screen           // the first terminal
+	endpoint string            // of sgward local
+	ids      map[string]string // the page's -> those here
+	theirs   map[string]string // and the other way round
+	status   int               // of the last command
+	alerts   int               // that have been seen
+}
+
+// screen is a terminal that can be read while a program writes to it.
+type screen struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+func TestTutorialIsAsItSays(t *testing.T) {
+	page, err := os.ReadFile("../../docs/TUTORIAL.md")
+	require.NoError(t, err)
+	r := &reader{T: t, checkout: t.TempDir(), ids: map[string]string{}, theirs: map[string]string{}}
+	for _, file := range []string{"template.yaml", "policy.yaml"} {
+		writeFile(t, filepath.Join(r.checkout, file), readFile(t, "../../"+file))
+	}
+	for name, value := range map[string]string{"AWS_PROFILE": "", "AWS_SESSION_TOKEN": "", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"} {
+		t.Setenv(name, value)
+	}
+	commands := 0
+	blocks := regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
+	for _, block := range blocks {
+		if block[1] == "text" { // what the first terminal shows
+			r.compare("sgward local", block[2], r.local.String(), true)
+			continue
+		}
+		require.Equal(t, "console", block[1], "the block is of a kind that is run")
+		for _, step := range strings.Split("\n"+block[2], "\n$ ")[1:] {
+			command, shown, _ := strings.Cut(step, "\n")
+			printed := r.enter(command)
+			r.compare(command, shown, printed, false)
+			commands++
+		}
+	}
+	require.Greater(t, commands, 15, "the page was read")
+}
+
+// enter runs what is typed and returns what it prints, on both outputs.
+func (r *reader) enter(line string) string {
+	r.Helper()
+	line = idForm.ReplaceAllStringFunc(line, func(id string) string {
+		if mine, ok := r.ids[id]; ok {
+			return mine
+		}
+		return id
+	})
+	line, file, redirected := strings.Cut(line, " > ")
+	words := shellWords(line)
+	var out, errs bytes.Buffer
+	switch words[0] {
+	case "make":
+		r.build()
+	case "export":
+		r.export(words[1:])
+	case "echo":
+		require.Equal(r, "$?", words[1])
+		fmt.Fprintln(&out, r.status)
+	case "ls":
+		entries, err := os.ReadDir(words[1])
+		require.NoError(r, err)
+		for _, e := range entries {
+			fmt.Fprintln(&out, e.Name())
+		}
+	case "curl":
+		r.curl(words[1:])
+		r.awaitAlert()
+	case "build/sgward":
+		require.Equal(r, "local", words[1])
+		return r.startLocal(words[1:])
+	case "sgward":
+		both := &out
+		if redirected {
+			both = &errs
+		}
+		r.status = cli.Run(context.Background(), invocation(words[1:], &out, both))
+		if words[1] == "undo" && r.status != cli.StatusError && !strings.Contains(line, "--dry-run") {
+			r.awaitAlert()
+		}
+	default:
+		r.Fatalf("the page says %q, which this test cannot do", line)
+	}
+	if redirected {
+		require.NoError(r, os.WriteFile(file, out.Bytes(), 0o600))
+		return errs.String()
+	}
+	return out.String()
+}
+
+func invocation(args []string, out, errs *bytes.Buffer) cli.Invocation {
+	return cli.Invocation{Args: args, Stdin: strings.NewReader(""), Stdout: out, Stderr: errs, LookupEnv: os.LookupEnv}
+}
+
+// shellWords splits a command: 'quoted' words may hold blanks.
+func shellWords(line string) []string {
+	var words []string
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			words = append(words, part)
+		} else {
+			words = append(words, strings.Fields(part)...)
+		}
+	}
+	return words
+}
+
+// build is what make build does, for the folder that stands for a checkout.
+func (r *reader) build() {
+	r.Helper()
+	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "AuditFunction": "audit"} {
+		dir := filepath.Join(r.checkout, "build", id)
+		build := exec.CommandContext(r.Context(), "go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, "bootstrap"), "../../functions/"+pkg)
+		text, err := build.CombinedOutput()
+		require.NoError(r, err, "%s", text)
+		writeFile(r.T, filepath.Join(dir, "policy.yaml"), readFile(r.T, "../../policy.yaml"))
+	}
+	r.Chdir(r.checkout)
+}
+
+// export sets what the page sets, but for the port: that is a free one here.
+func (r *reader) export(words []string) {
+	for _, word := range words {
+		name, value, _ := strings.Cut(word, "=")
+		if name != "PATH" {
+			r.Setenv(name, strings.Replace(value, "http://127.0.0.1:4566", r.endpoint, 1))
+		}
+	}
+}
+
+// startLocal starts the first terminal's program and returns what it shows first.
+func (r *reader) startLocal(args []string) string {
+	r.Helper()
+	r.local = &screen{}
+	ctx, interrupt := context.WithCancel(context.Background())
+	ended := make(chan int, 1)
+	in := invocation(append(args, "--listen", "127.0.0.1:0"), nil, nil)
+	in.Stdout, in.Stderr = r.local, r.local
+	go func() { ended <- cli.Run(ctx, in) }()
+	r.Cleanup(func() {
+		interrupt()
+		require.Equal(r, cli.StatusClean, <-ended, r.local)
+	})
+	const last = "--cidr 0.0.0.0/0\n"
+	require.Eventually(r, func() bool { return strings.Contains(r.local.String(), last) }, 30*time.Second, 5*time.Millisecond, r.local)
+	r.endpoint = regexp.MustCompile(`http://127\.0\.0\.1:\d+`).FindString(r.local.String())
+	return r.local.String()
+}
+
+// curl sends the form that the page has curl send.
+func (r *reader) curl(words []string) {
+	r.Helper()
+	form := url.Values{}
+	for i, word := range words {
+		if word == "-d" {
+			name, value, _ := strings.Cut(words[i+1], "=")
+			form.Set(name, value)
+		}
+	}
+	require.Contains(r, words, "http://127.0.0.1:4566")
+	answer, err := http.PostForm(r.endpoint, form)
+	require.NoError(r, err)
+	defer func() { _ = answer.Body.Close() }()
+	require.Equal(r, http.StatusOK, answer.StatusCode)
+}
+
+// awaitAlert waits, as a reader would, until the first terminal tells of the end.
+func (r *reader) awaitAlert() {
+	r.Helper()
+	r.alerts++
+	require.Eventually(r, func() bool { return strings.Count(r.local.String(), "kept as ") == r.alerts }, 30*time.Second, 5*time.Millisecond, r.local)
+}
+
+// idForm is what differs for each reader and has to be the same throughout the page.
+var idForm = regexp.MustCompile(`\b(vpc|sg|sgr|allow-tcp-\d+)-[0-9a-f]{8,17}\b`)
+
+// passing is what differs with every run and means nothing.
+var passing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d{4}-\d\d-\d\d|http://127\.0\.0\.1:\d+| *\d+\.\d ms`)
+
+// compare holds the lines that the page shows against those that were printed. Lines
+// that are left out stand for any; at the beginning too, where anywhere is set.
+func (r *reader) compare(command, shown, printed string, anywhere bool) {
+	r.Helper()
+	want := strings.Split(strings.TrimRight(shown, "\n"), "\n")
+	got := strings.Split(strings.TrimRight(printed, "\n"), "\n")
+	skip := anywhere
+	at := 0
+	for _, line := range want {
+		if line == "..." {
+			skip = true
+			continue
+		}
+		for at < len(got) && !r.matches(line, got[at]) {
+			if !skip {
+				r.Fatalf("$ %s\nthe page shows %q\nprinted is     %q\nin all:\n%s", command, line, got[at], printed)
+			}
+			at++
+		}
+		if at == len(got) {
+			r.Fatalf("$ %s\nthe page shows %q\nwhich is not printed:\n%s", command, line, printed)
+		}
+		skip = false
+		at++
+	}
+	if at < len(got) && !skip && !anywhere {
+		r.Fatalf("$ %s\nthe page ends, and more is printed: %q", command, got[at])
+	}
+}
+
+// matches compares two lines, and learns the ids that are new on the page.
+func (r *reader) matches(page, line string) bool {
+	plain := func(s string) string {
+		s = passing.ReplaceAllString(s, "~")
+		return idForm.ReplaceAllString(s, "$1-~")
+	}
+	if plain(page) != plain(line) {
+		return false
+	}
+	theirs, mine := idForm.FindAllString(page, -1), idForm.FindAllString(line, -1)
+	for i, id := range theirs {
+		known, ok := r.ids[id]
+		other, taken := r.theirs[mine[i]]
+		if ok && known != mine[i] || taken && other != id {
+			return false
+		}
+	}
+	for i, id := range theirs {
+		r.ids[id], r.theirs[mine[i]] = mine[i], id
+	}
+	return true
+}

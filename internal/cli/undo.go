@@ -1,0 +1,283 @@
+package cli
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/spf13/cobra"
+
+	"sgward/internal/authorize"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/report"
+	"sgward/internal/undo"
+)
+
+type undoFlags struct {
+	awsFlags
+	outputFlags
+	policy, actor string
+	policyNamed   bool
+	findings      []string
+	yes, dryRun   bool
+}
+
+func undoCommand(in Invocation) *cobra.Command {
+	var f undoFlags
+	cmd := &cobra.Command{
+		Use:   "undo ALERT.json...",
+		Short: "Put back exactly what an alert says was closed",
+		Long: "Undo reads alerts in their JSON form, as they are or in the envelopes of SNS and SQS, and puts back the rules\n" +
+			"that were closed, with their descriptions and tags, and no others. It runs with your own credentials, which must\n" +
+			"be of the alert's account; the region is the alert's. Before it asks, it shows what it will open, who had opened\n" +
+			"it and why it was closed, and says where the policy forbids the rule still, with the exception to paste. A rule\n" +
+			"that is there already is left as it is. The text that people get holds no alert; its JSON form does. It asks for\n" +
+			readPermissions + ",\n" +
+			"AuthorizeSecurityGroupIngress or -Egress, and CreateTags where a rule had tags.\n" +
+			"Exit status: 0 all are there, 1 error, or some are not, 2 usage, 3 all are there and the policy forbids some.",
+		Example: "  sgward undo alert.json\n" +
+			"  sgward undo --dry-run --finding f-0123456789abcdef alert.json\n" +
+			"  aws sqs receive-message --queue-url \"$QUEUE\" | sgward undo --yes -",
+		Args: func(_ *cobra.Command, files []string) error {
+			if len(files) == 0 {
+				return errNoAlertFile
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, files []string) error {
+			f.policyNamed = cmd.Flags().Changed("policy")
+			return f.run(cmd.Context(), in, files)
+		},
+	}
+	f.outputFlags.add(cmd, report.Text, report.JSON)
+	f.awsFlags.add(cmd)
+	policyFlag(cmd, &f.policy)
+	flags := cmd.Flags()
+	flags.StringVar(&f.actor, "actor", "", actorUsage)
+	flags.StringArrayVar(&f.findings, "finding", nil, "put back only the finding of this id (repeats)")
+	flags.BoolVar(&f.yes, "yes", false, "do not ask")
+	flags.BoolVar(&f.dryRun, "dry-run", false, dryRunUsage)
+	return cmd
+}
+
+// errNoAlertFile says what undo needs.
+var errNoAlertFile = errors.New("the alert is missing: name the file that holds its JSON, or - for standard input")
+
+// What several commands say of their flags.
+const (
+	actorUsage  = "ARN of the role, user or root that makes the rule"
+	dryRunUsage = "say what would be done, and do nothing"
+	// readPermissions are the IAM actions without which nothing can be judged.
+	readPermissions = "ec2:DescribeSecurityGroups, DescribeSecurityGroupRules, GetManagedPrefixListEntries"
+)
+
+func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) error {
+	alerts, err := readAlerts(in, files)
+	if err != nil {
+		return err
+	}
+	items, left, err := undo.Select(alerts, f.findings)
+	if err != nil {
+		return fmt.Errorf("checking what the alert asks for: %w", err)
+	}
+	if !f.dryRun && !f.yes && len(items) > 0 && !isInteractive(in) {
+		return usageError("nobody is there to be asked: say --yes to put %s back, or --dry-run to see what that is", counted(len(items), "rule"))
+	}
+	judge, err := f.judge(in)
+	if err != nil {
+		return err
+	}
+	undoer, err := f.undoer(ctx, judge, items)
+	if err != nil {
+		return err
+	}
+	t := undoText{in: in, flags: f, policy: judge}
+	steps := undoer.Plan(ctx, items)
+	t.left(left)
+	if !f.quiet || !f.yes && !f.dryRun {
+		t.plan(steps)
+	}
+	if len(items) == 0 {
+		fmt.Fprintln(in.Stderr, "Nothing to put back.")
+	} else if !f.dryRun && !f.yes {
+		question := fmt.Sprintf("Put back %s?", counted(len(items), "rule"))
+		if err := confirm(ctx, in, question); err != nil {
+			return err
+		}
+	}
+	for _, step := range steps {
+		t.results(step, undoer.Put(ctx, step, f.dryRun))
+	}
+	return t.status(left)
+}
+
+// readAlerts reads all files before anything is done.
+func readAlerts(in Invocation, files []string) ([]finding.Alert, error) {
+	var out []finding.Alert
+	for _, file := range files {
+		name := file
+		if file == "-" {
+			name = "standard input"
+		}
+		data, err := readBounded(in, file)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		alerts, err := undo.Read(data)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		out = append(out, alerts...)
+	}
+	return out, nil
+}
+
+// mostAlertBytes is room for what SQS hands out at once, many times over.
+const mostAlertBytes = 32 << 20
+
+// readBounded reads a file, or standard input for "-".
+func readBounded(in Invocation, file string) ([]byte, error) {
+	from := in.Stdin
+	if file != "-" {
+		opened, err := os.Open(file)
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err // its message names the file a second time
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading the alert: %w", err)
+		}
+		defer func() { _ = opened.Close() }() // it was only read
+		from = opened
+	}
+	data, err := io.ReadAll(io.LimitReader(from, mostAlertBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the alert: %w", err)
+	}
+	if len(data) > mostAlertBytes {
+		return nil, fmt.Errorf("reading the alert: it has more than %d MB: SNS carries 256 KB", mostAlertBytes>>20)
+	}
+	return data, nil
+}
+
+// judge reads the policy. Whoever undoes in a hurry may have the alert and nothing
+// else: a default policy that is not there only means that less can be told.
+func (f *undoFlags) judge(in Invocation) (*policy.Policy, error) {
+	p, err := readPolicy(f.policy)
+	if !f.policyNamed && errors.Is(err, fs.ErrNotExist) {
+		fmt.Fprintf(in.Stderr, "There is no %s here: whether the policy forbids a rule still is not known. Name it with --policy.\n", f.policy)
+		return nil, nil //nolint:nilnil // no policy is a valid one: it judges nothing
+	}
+	if err != nil {
+		return nil, &statusError{StatusUsage, err}
+	}
+	return p, nil
+}
+
+// undoer makes the clients, and holds the credentials to be the alert's account's.
+func (f *undoFlags) undoer(ctx context.Context, judge *policy.Policy, items []undo.Item) (*undo.Undoer, error) {
+	if len(items) == 0 {
+		return &undo.Undoer{}, nil
+	}
+	if err := checkActor(f.actor); err != nil {
+		return nil, err
+	}
+	regions := undo.Regions(items)
+	if f.region != "" && (len(regions) > 1 || regions[0] != f.region) {
+		return nil, usageError("--region %s: the alert is of %s, where its groups are", f.region, strings.Join(regions, ", "))
+	}
+	from := f.awsFlags
+	from.region = regions[0]
+	config, err := from.config(ctx)
+	if err != nil {
+		return nil, err
+	}
+	account, actor, err := authorize.Caller(ctx, sts.NewFromConfig(config))
+	if err != nil {
+		return nil, err
+	}
+	for _, of := range undo.Accounts(items) {
+		if of != account {
+			return nil, fmt.Errorf("the alert is of account %s and the credentials are of account %s: use credentials of %s, for example with --profile", of, account, of)
+		}
+	}
+	if f.actor != "" {
+		actor = policy.Actor{Known: true, ARN: f.actor}
+	}
+	clients := map[string]authorize.EC2{}
+	for _, region := range regions {
+		clients[region] = ec2.NewFromConfig(config, func(o *ec2.Options) { o.Region = region })
+	}
+	return &undo.Undoer{
+		Client: func(region string) authorize.EC2 { return clients[region] },
+		Policy: judge, Actor: actor, Now: time.Now,
+	}, nil
+}
+
+// checkActor refuses an ARN that policies could not name.
+func checkActor(arn string) error {
+	if err := (explainFlags{actor: arn}).checkForms(func(flag string) string { return "--" + flag }); err != nil {
+		return &statusError{StatusUsage, err}
+	}
+	return nil
+}
+
+// isInteractive tells whether somebody can be asked.
+func isInteractive(in Invocation) bool {
+	f, ok := in.Stdin.(*os.File)
+	return ok && isTerminal(f) && isTerminal(in.Stderr)
+}
+
+// errDeclined is the answer no.
+var errDeclined = errors.New("nothing was done")
+
+// confirm asks, and returns errDeclined unless the answer is yes.
+func confirm(ctx context.Context, in Invocation, question string) error {
+	fmt.Fprintf(in.Stderr, "%s [y/N] ", question)
+	answer := make(chan string, 1)
+	go func() { // which ends with the process, where nobody answers
+		line, _ := bufio.NewReader(in.Stdin).ReadString('\n') // the end of the input is no answer
+		answer <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(in.Stderr)
+		return ctx.Err()
+	case said := <-answer:
+		if said == "y" || said == "yes" {
+			return nil
+		}
+		return errDeclined
+	}
+}
+
+// counted says "1 rule" or "3 rules".
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// whenAndWho says of an alert's event what made the rules.
+func whenAndWho(e finding.Event) (made, by string) {
+	made = cmp.Or(e.EventName, "an event without a name") + " at " + e.EventTime.UTC().Format(time.RFC3339)
+	by = cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, "somebody whom the alert does not name")
+	if e.Actor.SessionIssuerARN != "" && e.Actor.ARN != "" {
+		by = e.Actor.ARN
+	}
+	if e.SourceIPAddress != "" {
+		by += " from " + e.SourceIPAddress
+	}
+	return made, by
+}

@@ -1,0 +1,253 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/cli"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// closedRule is a rule that sgward has closed in a group of the desk.
+func closedRule(group, id string, port int, cidr string) finding.Result {
+	rule := &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: cidr, Description: "temporary"}
+	if strings.Contains(cidr, ":") {
+		rule.CidrIPv4, rule.CidrIPv6 = "", cidr
+	}
+	return finding.Result{Outcome: finding.OutcomeRevoked, Finding: finding.Finding{
+		ID: id, Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-database",
+		Reasons:   []string{"policy.yaml:19 world-open-database: it was forbidden: revoke", "policy.yaml:34 world-open-other: it would be told: alert"},
+		AccountID: deskAccount, Region: deskRegion, GroupID: group, Rule: rule,
+	}}
+}
+
+// alertFile writes an alert into a file and returns its path.
+func (d *desk) alertFile(mode finding.Mode, results ...finding.Result) string {
+	d.Helper()
+	a := finding.Alert{
+		SchemaVersion: "1", ID: "a-0123456789abcdef", Mode: mode, Decision: finding.DecisionRevoke, Findings: results,
+		PolicyDigest: digestOf(d.T, "policy.yaml"),
+		Event: finding.Event{
+			EventID: "00000000-0000-0000-0000-000000000000", EventName: "AuthorizeSecurityGroupIngress", AccountID: deskAccount, Region: deskRegion,
+			EventTime: time.Date(2026, 11, 1, 8, 30, 0, 0, time.UTC), SourceIPAddress: "198.51.100.7",
+			Actor: finding.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/Developer/casey\x1b[2J",
+				SessionIssuerARN: "arn:aws:iam::123456789012:role/Developer"},
+		},
+	}
+	data, err := json.Marshal(a)
+	require.NoError(d, err)
+	path := filepath.Join(d.TempDir(), "alert.json")
+	require.NoError(d, os.WriteFile(path, data, 0o600))
+	return path
+}
+
+func digestOf(t *testing.T, file string) string {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	require.NoError(t, err)
+	p, err := policy.Parse(file, data)
+	require.NoError(t, err)
+	return p.Digest()
+}
+
+// aGroup makes a group that is compliant, and returns its id.
+func (d *desk) aGroup(name string) string {
+	d.Helper()
+	require.Equal(d, cli.StatusClean, d.create("--pattern scanner --name "+name).status)
+	g, _ := d.group(name)
+	return g.ID
+}
+
+func TestUndoShowsWhatItOpensAndThatItWillBeClosedAgain(t *testing.T) {
+	d := newDesk(t)
+	group := d.aGroup("orders-db")
+	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0"), closedRule(group, "f-2", 3306, "10.0.0.0/8"))
+	got := d.run("undo --yes " + file)
+	assert.Equal(t, cli.StatusFindings, got.status, "it is done, and it is forbidden: %s", got.errs)
+	for _, want := range []string{
+		"In " + group + ` "orders-db", account 123456789012, us-east-1:`,
+		`open ingress tcp 3306 from 0.0.0.0/0 "temporary"`,
+		"made by AuthorizeSecurityGroupIngress at 2026-11-01T08:30:00Z, by arn:aws:sts::123456789012:assumed-role/Developer/casey[U+001B][2J from 198.51.100.7",
+		"revoked; policy then: policy.yaml:19 world-open-database: it was forbidden: revoke\n",
+		"policy now: policy.yaml:19 world-open-database: tcp 3306 from 0.0.0.0/0 opens",
+		"policy now: allowed\n",
+		"close it again within seconds",
+		"  - id: allow-tcp-3306-",
+		"    expires: " + time.Now().UTC().AddDate(0, 0, 30).Format("2006-01-02"), // not from the alert on
+		"groups: [" + group + "]",
+	} {
+		assert.Contains(t, got.errs, want)
+	}
+	assert.Equal(t, 1, strings.Count(got.errs, "  - id: allow-"), "the rule that is allowed needs no exception")
+	assert.NotContains(t, got.errs, "\x1b")
+	assert.Regexp(t, `^put back        sg-\w+  sgr-\w+ ingress tcp 3306 from 0\.0\.0\.0/0\nput back        sg-\w+  sgr-\w+ ingress tcp 3306 from 10\.0\.0\.0/8\n$`, got.out)
+	held := d.held("orders-db")
+	assert.Contains(t, held, "in tcp 3306-3306 0.0.0.0/0")
+	assert.Contains(t, held, "in tcp 3306-3306 10.0.0.0/8")
+
+	got = d.run("undo --yes " + file)
+	assert.Contains(t, got.errs, "is there already")
+	assert.Equal(t, 2, strings.Count(got.out, "already there   "+group))
+	assert.Equal(t, held, d.held("orders-db"))
+}
+
+func TestUndoInObserveModeAndUnderAnotherPolicySaysWhatFollows(t *testing.T) {
+	d := newDesk(t)
+	group := d.aGroup("orders-db")
+	observed := closedRule(group, "f-1", 3306, "0.0.0.0/0")
+	observed.Outcome = finding.OutcomeAlreadyClosed
+	got := d.run("undo --dry-run " + d.alertFile(finding.Observe, observed))
+	assert.Equal(t, cli.StatusFindings, got.status)
+	assert.Contains(t, got.errs, "found already closed; policy then")
+	assert.Contains(t, got.errs, "observe mode")
+	assert.NotContains(t, got.errs, "within seconds")
+	assert.Contains(t, got.out, "would put back  "+group)
+	assert.NotContains(t, d.held("orders-db"), "in tcp 3306-3306 0.0.0.0/0")
+
+	mended := filepath.Join(d.TempDir(), "mended.yaml")
+	data, err := os.ReadFile("policy.yaml")
+	require.NoError(t, err)
+	writeFile(t, mended, string(data)+"\n  - {id: known, reason: a demo, owner: demo@example.com, expires: 2099-12-31, match: {ports: [3306/tcp]}}\n")
+	got = d.run("undo --dry-run --policy " + mended + " " + d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0")))
+	assert.Equal(t, cli.StatusClean, got.status)
+	assert.Contains(t, got.errs, "is not the version that judged for the alert: deploy it first")
+
+	expired := filepath.Join(d.TempDir(), "expired.yaml")
+	writeFile(t, expired, strings.Replace(readFile(t, mended), "2099-12-31", "2020-12-31", 1))
+	got = d.run("undo --dry-run --policy " + expired + " " + d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0")))
+	assert.Equal(t, cli.StatusFindings, got.status, "an exception that has ended covers nothing")
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return string(data)
+}
+
+func TestUndoDoesNothingUnasked(t *testing.T) {
+	d := newDesk(t)
+	group := d.aGroup("orders-db")
+	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 443, "0.0.0.0/0"))
+	before := d.held("orders-db")
+	got := d.runWith("y\n", "undo "+file)
+	assert.Equal(t, cli.StatusUsage, got.status)
+	assert.Contains(t, got.errs, "say --yes to put 1 rule back")
+	got = d.runWith(readFile(t, file), "undo -")
+	assert.Equal(t, cli.StatusUsage, got.status)
+	assert.Equal(t, before, d.held("orders-db"))
+	got = d.runWith(readFile(t, file), "undo --yes --quiet -")
+	assert.Equal(t, cli.StatusClean, got.status)
+	assert.Empty(t, got.errs)
+	assert.Contains(t, d.held("orders-db"), "in tcp 443-443 0.0.0.0/0")
+}
+
+func TestUndoKeepsToTheAlertsAccountAndRegion(t *testing.T) {
+	d := newDesk(t)
+	file := d.alertFile(finding.Enforce, closedRule(d.aGroup("orders-db"), "f-1", 443, "0.0.0.0/0"))
+	got := d.run("undo --yes --region eu-central-1 " + file)
+	assert.Equal(t, cli.StatusUsage, got.status)
+	assert.Contains(t, got.errs, "--region eu-central-1: the alert is of us-east-1")
+	t.Setenv("AWS_REGION", "eu-central-1")
+	got = d.run("undo --dry-run " + file)
+	assert.Equal(t, cli.StatusClean, got.status, "the alert's region, not the environment's: %s", got.errs)
+	t.Setenv("AWS_ACCESS_KEY_ID", otherKey)
+	got = d.run("undo --yes " + file)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.errs, "the alert is of account 123456789012 and the credentials are of account 111122223333")
+	assert.Empty(t, got.out)
+}
+
+func TestPartOfAnUndoThatFailsIsNamedAndTheRestIsDone(t *testing.T) {
+	d := newDesk(t)
+	group := d.aGroup("orders-db")
+	gone := closedRule("sg-0123456789abcdef0", "f-gone", 22, "10.0.0.0/8")
+	lost := closedRule(group, "f-lost", 22, "10.0.0.0/8")
+	lost.Rule = nil
+	open := closedRule(group, "f-open", 22, "10.0.0.0/8")
+	open.Outcome = finding.OutcomeWouldRevoke
+	file := d.alertFile(finding.Enforce, gone, lost, open, closedRule(group, "f-1", 443, "0.0.0.0/0"))
+	got := d.run("undo --yes " + file)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.out, "not put back    sg-0123456789abcdef0  ingress tcp 22 from 10.0.0.0/8: reading group sg-0123456789abcdef0: there is no such security group")
+	assert.Contains(t, got.out, "put back        "+group)
+	assert.Contains(t, got.errs, "f-lost: cannot be put back: the alert does not know what it let through")
+	assert.Contains(t, got.errs, "f-open: observe mode left it open: there is nothing to put back")
+	assert.Contains(t, got.errs, "2 of 3 not put back")
+	got = d.run("undo --yes --finding f-1 " + file)
+	assert.Equal(t, cli.StatusClean, got.status)
+	got = d.run("undo --yes --finding f-open " + file)
+	assert.Equal(t, cli.StatusClean, got.status)
+	assert.Contains(t, got.errs, "Nothing to put back.")
+}
+
+func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
+	d := newDesk(t)
+	group := d.aGroup("orders-db")
+	edited := closedRule(group, "f-2", 443, "10.0.0.0/8")
+	edited.Edited, edited.Rule.Tags = true, []secgroup.Tag{{Key: "team", Value: "web"}, {Key: "aws:x", Value: "y"}}
+	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "::/0"), edited)
+	got := d.run("undo --yes --format json " + file)
+	assert.Equal(t, cli.StatusFindings, got.status)
+	assert.Contains(t, got.errs, "an edit had made it so")
+	assert.Contains(t, got.errs, "only AWS can set them")
+	lines := strings.Split(strings.TrimSpace(got.out), "\n")
+	require.Len(t, lines, 2)
+	type line struct {
+		AlertID, FindingID, GroupID, Outcome, Exception string
+		Edited                                          bool
+		Rule                                            finding.Rule
+		Policy                                          *finding.Finding
+	}
+	var one, two line
+	require.NoError(t, json.Unmarshal([]byte(lines[0]), &one))
+	require.NoError(t, json.Unmarshal([]byte(lines[1]), &two))
+	assert.Equal(t, "f-1", one.FindingID)
+	assert.Equal(t, "put_back", one.Outcome)
+	assert.Equal(t, finding.DecisionRevoke, one.Policy.Decision)
+	assert.Contains(t, one.Exception, `peers: ["::/0"]`)
+	assert.Equal(t, finding.DecisionNone, two.Policy.Decision)
+	assert.Empty(t, two.Exception)
+	assert.True(t, two.Edited)
+	rules := d.ec2.Rules(group)
+	assert.Equal(t, map[string]string{"team": "web"}, rules[len(rules)-1].Tags)
+}
+
+func TestUndoWithoutAPolicyAtHandSaysSo(t *testing.T) {
+	d := newDesk(t)
+	file := d.alertFile(finding.Enforce, closedRule(d.aGroup("orders-db"), "f-1", 3306, "0.0.0.0/0"))
+	t.Chdir(d.TempDir())
+	got := d.run("undo --dry-run " + file)
+	assert.Equal(t, cli.StatusClean, got.status, got.errs)
+	assert.Contains(t, got.errs, "There is no policy.yaml here")
+	assert.NotContains(t, got.errs, "policy now")
+	got = d.run("undo --dry-run --policy none.yaml " + file)
+	assert.Equal(t, cli.StatusUsage, got.status, "one that was named has to be there")
+}
+
+func TestWhatIsNoAlertOrNotSoundIsRefusedByName(t *testing.T) {
+	d := newDesk(t)
+	forged := closedRule("sg-0123456789abcdef0", "f-1", 3306, "0.0.0.0/0")
+	forged.GroupID = "sg-0123456789abcdef0 --dry-run"
+	file := d.alertFile(finding.Enforce, forged)
+	d.ec2.ResetCalls()
+	got := d.run("undo --yes " + file)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.errs, `finding "f-1": its groupId is "sg-0123456789abcdef0 --dry-run"`)
+	got = d.run("undo --yes policy.yaml")
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.errs, "policy.yaml: reading the alert: it is no JSON")
+	got = d.run("undo --yes none.json")
+	assert.Contains(t, got.errs, "none.json: reading the alert: no such file")
+	assert.Equal(t, cli.StatusUsage, d.run("undo").status)
+	assert.Zero(t, d.ec2.Calls().Of())
+}

@@ -1,0 +1,80 @@
+package inventory
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+)
+
+// Baseline is what an earlier audit has found, by the ids of its findings.
+type Baseline map[string]finding.Finding
+
+// ReadBaseline reads the findings of an earlier audit, one JSON object a line. name is
+// that of the file, for the error, which names the line that is none.
+func ReadBaseline(name string, in io.Reader) (Baseline, error) {
+	out := Baseline{}
+	lines := bufio.NewReader(in)
+	for n := 1; ; n++ {
+		line, err := lines.ReadBytes('\n')
+		last := errors.Is(err, io.EOF)
+		if err != nil && !last {
+			return nil, fmt.Errorf("reading the baseline %s: %w", name, err)
+		}
+		if line = bytes.TrimSpace(line); len(line) > 0 {
+			f, err := knownFinding(line)
+			if err != nil {
+				return nil, fmt.Errorf("reading the baseline: %s:%d: %w; want the lines that sgward audit --format json wrote", name, n, err)
+			}
+			out[f.ID] = f
+		}
+		if last {
+			return out, nil
+		}
+	}
+}
+
+func knownFinding(line []byte) (finding.Finding, error) {
+	var f struct {
+		ID       string
+		Decision finding.Decision
+		Severity string
+	}
+	if err := json.Unmarshal(line, &f); err != nil {
+		return finding.Finding{}, errors.New("it is no finding in JSON")
+	}
+	if !strings.HasPrefix(f.ID, "f-") {
+		return finding.Finding{}, fmt.Errorf("id is %q, and that of a finding begins with f-", f.ID)
+	}
+	switch f.Decision {
+	case finding.DecisionRevoke, finding.DecisionInspect, finding.DecisionAlert, finding.DecisionExempt:
+	default:
+		return finding.Finding{}, fmt.Errorf("decision is %q", f.Decision)
+	}
+	if _, err := policy.ParseSeverity(f.Severity); err != nil && f.Severity != "" {
+		return finding.Finding{}, fmt.Errorf("severity is %q", f.Severity)
+	}
+	return finding.Finding{ID: f.ID, Decision: f.Decision, Severity: f.Severity}, nil
+}
+
+// Holds tells whether a finding was known, and no less: of one that has become more
+// severe, or is decided more strongly, people want to hear.
+func (b Baseline) Holds(f *finding.Finding) bool {
+	known, ok := b[f.ID]
+	if !ok {
+		return false
+	}
+	before := []finding.Finding{known}
+	if finding.Strongest(append(before, *f)) != finding.Strongest(before) {
+		return false
+	}
+	was, _ := policy.ParseSeverity(known.Severity) // none ranks lowest
+	is, _ := policy.ParseSeverity(f.Severity)
+	return is <= was
+}

@@ -1,0 +1,149 @@
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go"
+
+	"sgward/internal/finding"
+	"sgward/internal/remediation"
+)
+
+// placesAtOnce bounds how many regions are read at the same time, of all accounts.
+// EC2 counts calls by account and region, so they do not slow down each other.
+const placesAtOnce = 8
+
+// LiveEC2 is what reading a region with its surroundings asks of EC2. *ec2.Client is
+// one.
+type LiveEC2 interface {
+	EC2
+	remediation.InterfaceReader
+}
+
+// Place is a region of an account to read.
+type Place struct {
+	AccountID string
+	Region    string
+	API       LiveEC2 // that of the region, with credentials of the account
+}
+
+func (p *Place) String() string { return fmt.Sprintf("account %s, %s", p.AccountID, p.Region) }
+
+// ReadLive reads the groups of all places, the interfaces that use them and the prefix
+// lists that they name. What cannot be read is a Problem and keeps nothing else from
+// being read. done, where it is not nil, is called after each place, from any
+// goroutine, with the number of its groups. The error is ctx's.
+func ReadLive(ctx context.Context, places []Place, done func(groups int)) (*Snapshot, error) {
+	found := make([]placeRead, len(places))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(len(places), placesAtOnce) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(places) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
+				found[i] = readPlace(ctx, &places[i])
+				if done != nil {
+					done(len(found[i].groups))
+				}
+			}
+		})
+	}
+	workers.Wait()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("reading security groups: %w", ctx.Err())
+	}
+	j := newJoint()
+	own := []string{}
+	for i, p := range places {
+		own = append(own, p.AccountID)
+		j.addPlace(&p, &found[i])
+	}
+	s := j.snapshot("")
+	slices.Sort(own)
+	s.Own = slices.Compact(own)
+	return s, nil
+}
+
+// placeRead is what was read of a place.
+type placeRead struct {
+	groups     []Group
+	interfaces map[string][]finding.Interface // nil where they could not be read
+	lists      PrefixLists
+	problems   []Problem
+}
+
+func readPlace(ctx context.Context, p *Place) placeRead {
+	var out placeRead
+	problem := func(err error) {
+		out.problems = append(out.problems, Problem{p.String(), ErrorText(err)})
+	}
+	var err error
+	if out.groups, err = ReadRegion(ctx, p.API, p.Region); err != nil {
+		problem(err)
+		return out
+	}
+	if out.interfaces, err = ReadInterfaces(ctx, p.API); err != nil {
+		problem(err)
+	}
+	if out.lists, err = ReadPrefixLists(ctx, p.API, PrefixListsOf(out.groups...)); err != nil {
+		problem(err)
+	}
+	return out
+}
+
+func (j *joint) addPlace(p *Place, found *placeRead) {
+	for i := range found.groups {
+		j.addGroup(&found.groups[i])
+	}
+	if found.interfaces != nil {
+		j.covered[place(p.AccountID, p.Region)] = true
+	}
+	for id, list := range found.interfaces {
+		j.interfaces[id] = append(j.interfaces[id], list...)
+	}
+	for id, entries := range found.lists.Entries { // whoever may read it reads the same
+		j.lists.Entries[id] = entries
+		delete(j.lists.Unreadable, id)
+	}
+	for id, why := range found.lists.Unreadable {
+		if j.lists.Entries[id] == nil {
+			j.lists.Unreadable[id] = why
+		}
+	}
+	j.problems = append(j.problems, found.problems...)
+}
+
+// RegionReader lists regions. *ec2.Client is one.
+type RegionReader interface {
+	DescribeRegions(context.Context, *ec2.DescribeRegionsInput, ...func(*ec2.Options)) (*ec2.DescribeRegionsOutput, error)
+}
+
+// ReadRegions returns the regions that the account of api has enabled, sorted.
+func ReadRegions(ctx context.Context, api RegionReader) ([]string, error) {
+	out, err := api.DescribeRegions(ctx, &ec2.DescribeRegionsInput{}) // without AllRegions it lists the enabled ones only
+	if err != nil {
+		return nil, fmt.Errorf("asking which regions there are: %w", err)
+	}
+	var names []string
+	for _, r := range out.Regions {
+		names = append(names, aws.ToString(r.RegionName))
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// ErrorText says what AWS answered: the call, which is also the permission that may be
+// missing, the code and its words.
+func ErrorText(err error) string {
+	var call *smithy.OperationError
+	if code := remediation.ErrorCode(err); code != "" && errors.As(err, &call) {
+		return fmt.Sprintf("%s: %s: %s", call.OperationName, code, remediation.ErrorMessage(err))
+	}
+	return err.Error()
+}

@@ -1,0 +1,109 @@
+package inventory
+
+import (
+	"fmt"
+	"strings"
+
+	"sgward/internal/secgroup"
+)
+
+// rulesQuota is how many rules EC2 allows a group for each direction and address
+// family, unless the account was given more
+// (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
+const rulesQuota = 60
+
+// nearQuota is from how many rules on people hear of it.
+const nearQuota = rulesQuota * 9 / 10
+
+// Usage is what is known of who uses a group.
+type Usage struct {
+	// Attached is how many network interfaces use it; it means something only where
+	// Known is set. Those of functions, endpoints and load balancers are interfaces.
+	Attached int
+	Known    bool
+	// Referenced is set where a rule of another group names it.
+	Referenced bool
+}
+
+// Notes says what of a group deserves attention whatever the policy says, and in
+// details what is worth a word only where the group is spoken of anyway.
+func Notes(g *Group, u Usage) (notes, details []string) {
+	isDefault := g.Name == "default"
+	switch {
+	case isDefault && len(g.Rules) > 0:
+		notes = append(notes, fmt.Sprintf("the default group of its VPC has %s: whatever is started without a group gets them", counted(len(g.Rules), "rule")))
+	case isDefault: // as it should be, and nobody can delete it
+	case u.Known && u.Attached == 0 && !u.Referenced:
+		notes = append(notes, "nothing uses it: no network interface, and no rule of another group (launch templates and the like are not seen)")
+	}
+	if strings.HasPrefix(g.Name, "launch-wizard-") {
+		notes = append(notes, "the console's launch wizard made it")
+	}
+	notes = append(notes, crowded(g)...)
+	bare := 0
+	for i := range g.Rules {
+		if g.Rules[i].Description == "" {
+			bare++
+		}
+	}
+	if bare > 0 {
+		details = append(details, fmt.Sprintf("%d of %s without a description", bare, counted(len(g.Rules), "rule")))
+	}
+	return notes, details
+}
+
+// crowded says where a group is about to hold, or holds, more rules than EC2 allows by
+// default. A rule for a group or prefix list counts in both address families, and one
+// for a prefix list as many as that may have entries, which is not known here.
+func crowded(g *Group) []string {
+	var out []string
+	for _, direction := range []secgroup.Direction{secgroup.Ingress, secgroup.Egress} {
+		four, six := 0, 0
+		for i := range g.Rules {
+			p := &g.Rules[i].Permission
+			if p.Direction != direction {
+				continue
+			}
+			is4, is6 := true, true
+			if p.Peer.Kind() == secgroup.CIDRPeerKind {
+				is4 = p.Peer.CIDR().Addr().Is4()
+				is6 = !is4
+			}
+			if is4 {
+				four++
+			}
+			if is6 {
+				six++
+			}
+		}
+		for _, family := range []struct {
+			name  string
+			count int
+		}{{"IPv4", four}, {"IPv6", six}} {
+			if family.count >= nearQuota {
+				out = append(out, fmt.Sprintf("%d %s rules for %s: EC2 allows %d, unless the account was given more", family.count, direction, family.name, rulesQuota))
+			}
+		}
+	}
+	return out
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// References returns the ids of the groups that rules of other groups name.
+func References(groups []Group) map[string]bool {
+	out := map[string]bool{}
+	for i := range groups {
+		for j := range groups[i].Rules {
+			if id, _ := groups[i].Rules[j].Permission.Peer.Group(); id != "" && id != groups[i].ID {
+				out[id] = true
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,113 @@
+package inventory
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"sgward/internal/finding"
+)
+
+// Problem is a part of the sources that could not be read or understood.
+type Problem struct {
+	Place string // the source, or the account and region
+	Text  string
+}
+
+// Snapshot is what any number of sources tell, all of them together.
+type Snapshot struct {
+	// Groups are in the order of account, region and id. Sources may tell of the same
+	// ones: each is there once, and so is each rule.
+	Groups []Group
+	// Lists are the prefix lists that the groups' rules name.
+	Lists PrefixLists
+	// Own are the accounts that were read, sorted; nil where the sources do not say
+	// which they are of. Groups of others are shared with these.
+	Own []string
+	// Problems are in the order of the sources.
+	Problems []Problem
+
+	interfaces map[string][]finding.Interface // by group id
+	covered    map[string]bool
+}
+
+// Attached returns the network interfaces that use a group. known is set where the
+// sources tell of all the interfaces in its VPC or region.
+func (s *Snapshot) Attached(g *Group) (attached []finding.Interface, known bool) {
+	return s.interfaces[g.ID], s.covered[g.VPCID] || s.covered[place(g.AccountID, g.Region)]
+}
+
+// IsShared tells whether a group is another account's.
+func (s *Snapshot) IsShared(g *Group) bool {
+	return s.Own != nil && g.AccountID != "" && !slices.Contains(s.Own, g.AccountID)
+}
+
+// joint puts together what sources tell.
+type joint struct {
+	groups     map[string][]*Group // by id; ids of two accounts or regions may be equal
+	interfaces map[string][]finding.Interface
+	// covered are the VPCs, and the places, of whose interfaces all is known.
+	covered  map[string]bool
+	lists    PrefixLists
+	problems []Problem
+}
+
+func newJoint() joint {
+	return joint{
+		groups: map[string][]*Group{}, interfaces: map[string][]finding.Interface{}, covered: map[string]bool{},
+		lists: PrefixLists{Entries: map[string][]netip.Prefix{}, Unreadable: map[string]string{}},
+	}
+}
+
+// place is how covered names a region of an account.
+func place(account, region string) string { return account + " " + region }
+
+// addGroup joins what a source tells of a group with what others do.
+func (j *joint) addGroup(g *Group) {
+	for _, known := range j.groups[g.ID] {
+		if differ(known.AccountID, g.AccountID) || differ(known.Region, g.Region) {
+			continue
+		}
+		known.AccountID, known.Region = cmp.Or(known.AccountID, g.AccountID), cmp.Or(known.Region, g.Region)
+		if g.TagsKnown && !known.TagsKnown {
+			known.Group, known.Description = g.Group, g.Description
+		}
+		known.Rules, known.Unread = append(known.Rules, g.Rules...), append(known.Unread, g.Unread...)
+		return
+	}
+	added := *g
+	j.groups[g.ID] = append(j.groups[g.ID], &added)
+}
+
+// differ tells whether two values are known and not the same.
+func differ(a, b string) bool { return a != "" && b != "" && a != b }
+
+// snapshot returns what was put together, in its order. region is that of groups
+// whose sources do not tell it.
+func (j *joint) snapshot(region string) *Snapshot {
+	s := &Snapshot{Lists: j.lists, Problems: j.problems, interfaces: j.interfaces, covered: j.covered}
+	ofVPC := j.regionsOfVPCs()
+	for _, same := range j.groups {
+		for _, g := range same {
+			g.Region = cmp.Or(g.Region, ofVPC[g.VPCID], region)
+			g.arrange()
+			s.Groups = append(s.Groups, *g)
+		}
+	}
+	slices.SortFunc(s.Groups, func(a, b Group) int { return a.compare(&b) })
+	sortInterfaces(s.interfaces)
+	return s
+}
+
+// regionsOfVPCs are known by the groups whose sources tell their regions.
+func (j *joint) regionsOfVPCs() map[string]string {
+	out := map[string]string{}
+	for _, same := range j.groups {
+		for _, g := range same {
+			if g.VPCID != "" && g.Region != "" {
+				out[g.VPCID] = g.Region
+			}
+		}
+	}
+	return out
+}

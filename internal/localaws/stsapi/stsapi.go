@@ -1,0 +1,66 @@
+// Package stsapi is a stand-in for the one call of AWS STS that a client uses to
+// learn whose credentials it has: GetCallerIdentity, in the Query protocol. It
+// verifies no signature, so it believes whatever access key a call names.
+package stsapi
+
+import (
+	"crypto/rand"
+	"encoding/xml"
+	"net/http"
+)
+
+// Version is the API version that calls name.
+const Version = "2011-06-15"
+
+const namespace = "https://sts.amazonaws.com/doc/" + Version + "/"
+
+// Caller is who calls, as STS tells it. UserID is the unique id of the user, the
+// account for root, and "ROLE-ID:SESSION" for a role.
+type Caller struct{ Account, ARN, UserID string }
+
+// Handler answers calls. identify says who calls with an access key to a region's
+// endpoint.
+func Handler(identify func(r *http.Request) Caller) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := rand.Text()
+		if action := r.FormValue("Action"); action != "GetCallerIdentity" {
+			write(w, http.StatusBadRequest, errorReply{
+				XMLName: xml.Name{Space: namespace, Local: "ErrorResponse"}, Type: "Sender", Code: "InvalidAction",
+				Message: "This stand-in for STS knows GetCallerIdentity, not " + action, RequestID: id,
+			})
+			return
+		}
+		caller := identify(r)
+		write(w, http.StatusOK, identityReply{
+			XMLName: xml.Name{Space: namespace, Local: "GetCallerIdentityResponse"},
+			ARN:     caller.ARN, UserID: caller.UserID, Account: caller.Account, RequestID: id,
+		})
+	})
+}
+
+type identityReply struct {
+	XMLName   xml.Name
+	ARN       string `xml:"GetCallerIdentityResult>Arn"`
+	UserID    string `xml:"GetCallerIdentityResult>UserId"`
+	Account   string `xml:"GetCallerIdentityResult>Account"`
+	RequestID string `xml:"ResponseMetadata>RequestId"`
+}
+
+type errorReply struct {
+	XMLName   xml.Name
+	Type      string `xml:"Error>Type"`
+	Code      string `xml:"Error>Code"`
+	Message   string `xml:"Error>Message"`
+	RequestID string `xml:"RequestId"`
+}
+
+func write(w http.ResponseWriter, status int, document any) {
+	body, err := xml.Marshal(document)
+	if err != nil { // strings always encode
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the only error is that the caller has gone
+}

@@ -1,0 +1,271 @@
+// Package pattern knows what well-kept security groups of a kind hold: a web server,
+// a database, a compliance scanner. It is pure: it says which rules a group should
+// have and leaves reading, judging and making to others.
+//
+// What it refuses to do: it opens SSH to nobody who was not named, and a database to
+// no address outside the VPC and private space.
+package pattern
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"sgward/internal/secgroup"
+)
+
+// Name is a pattern. The zero value is none.
+type Name string
+
+// The patterns.
+const (
+	WebServer Name = "web-server"
+	Database  Name = "database"
+	Scanner   Name = "scanner"
+)
+
+// Names lists every pattern.
+func Names() []Name { return []Name{WebServer, Database, Scanner} }
+
+// Parse reads the name of a pattern.
+func Parse(s string) (Name, error) {
+	if i := slices.Index(Names(), Name(s)); i >= 0 {
+		return Names()[i], nil
+	}
+	return "", fmt.Errorf("%q: want web-server, database or scanner", s)
+}
+
+// Description says in EC2's characters what a group of the pattern is for.
+func (n Name) Description() string {
+	return map[Name]string{
+		WebServer: "Web servers: HTTP and HTTPS from anywhere",
+		Database:  "Databases: reached by their applications only",
+		Scanner:   "Compliance scanners: nothing from the internet",
+	}[n]
+}
+
+// Wish is what a group is to be. Peers that a pattern does not know must be empty.
+type Wish struct {
+	Pattern Name
+	// Admin may use SSH, of web-server and database. Where it is empty, nobody may
+	// to a web server, and the VPC to a database.
+	Admin []secgroup.Peer
+	// App are whoever uses the database.
+	App []secgroup.Peer
+	// Management may use SSH of a scanner: ManagementNetwork where it is empty.
+	Management []secgroup.Peer
+	// Port is the database's. Zero is MySQL's.
+	Port secgroup.PortRange
+	// Updates lets a scanner out to port 80 for them.
+	Updates bool
+	// NoSSH leaves SSH out: Systems Manager's Session Manager needs no open port.
+	NoSSH bool
+	// VPC are the ranges of the group's VPC.
+	VPC []netip.Prefix
+}
+
+// ManagementNetwork is where scanners are administered from unless told otherwise.
+const ManagementNetwork = "10.0.0.0/16"
+
+// Rules returns the rules that a group of the wish holds, ingress first, each with
+// a description and nothing else: there is no rule to let everything out.
+func Rules(w Wish) ([]secgroup.Rule, error) {
+	if err := w.check(); err != nil {
+		return nil, err
+	}
+	var b builder
+	switch w.Pattern {
+	case WebServer:
+		b.add(secgroup.Ingress, port(80), anywhere(), "HTTP from anywhere")
+		b.add(secgroup.Ingress, port(443), anywhere(), "HTTPS from anywhere")
+		b.add(secgroup.Ingress, port(22), w.admin(), "SSH for administration")
+		b.add(secgroup.Egress, port(443), anywhere(), "HTTPS to anywhere")
+		b.add(secgroup.Egress, port(80), anywhere(), "HTTP to anywhere")
+	case Database:
+		b.add(secgroup.Ingress, w.port(), w.App, EngineOf(w.port())+" from the application")
+		b.add(secgroup.Ingress, port(22), w.admin(), "SSH for administration")
+		b.add(secgroup.Egress, port(443), anywhere(), "HTTPS for updates and AWS APIs")
+	case Scanner:
+		b.add(secgroup.Ingress, port(22), w.management(), "SSH from the management network")
+		b.add(secgroup.Egress, port(443), anywhere(), "HTTPS for AWS APIs")
+		if w.Updates {
+			b.add(secgroup.Egress, port(80), anywhere(), "HTTP for updates")
+		}
+	}
+	return b.rules, nil
+}
+
+func (w Wish) port() secgroup.PortRange {
+	if w.Port == (secgroup.PortRange{}) {
+		return port(3306)
+	}
+	return w.Port
+}
+
+func (w Wish) admin() []secgroup.Peer {
+	if w.NoSSH || len(w.Admin) > 0 || w.Pattern != Database {
+		return w.Admin
+	}
+	var out []secgroup.Peer
+	for _, p := range w.VPC {
+		out = append(out, secgroup.CIDRPeer(p))
+	}
+	return out
+}
+
+func (w Wish) management() []secgroup.Peer {
+	if len(w.Management) == 0 && !w.NoSSH {
+		return []secgroup.Peer{secgroup.CIDRPeer(netip.MustParsePrefix(ManagementNetwork))}
+	}
+	return w.Management
+}
+
+// errNoApplication says that a database is of no use that nobody reaches.
+var errNoApplication = errors.New("a database needs whoever uses it: name their group (better) or their range")
+
+// errSSH says that a wish contradicts itself.
+var errSSH = errors.New("SSH is to be left out, and somebody is named who may use it")
+
+// check holds that the wish is of its pattern, and that nothing of it is the
+// internet but where the pattern says so.
+func (w Wish) check() error {
+	of := func(given bool, what string, patterns ...Name) error {
+		if given && !slices.Contains(patterns, w.Pattern) {
+			return fmt.Errorf("the pattern %s has no %s", w.Pattern, what)
+		}
+		return nil
+	}
+	if err := errors.Join(
+		of(len(w.Admin) > 0, "administrators", WebServer, Database),
+		of(len(w.App) > 0, "application", Database),
+		of(w.Port != secgroup.PortRange{}, "port of its own", Database),
+		of(len(w.Management) > 0, "management network", Scanner),
+		of(w.Updates, "updates to let out for", Scanner),
+	); err != nil {
+		return err
+	}
+	if w.NoSSH && len(w.Admin)+len(w.Management) > 0 {
+		return errSSH
+	}
+	switch w.Pattern {
+	case WebServer:
+		return nil // the policy judges how wide an office may be
+	case Database:
+		if len(w.App) == 0 {
+			return errNoApplication
+		}
+		return w.inside(append(slices.Clone(w.App), w.Admin...))
+	case Scanner:
+		return w.inside(w.management())
+	default:
+		return fmt.Errorf("%q is no pattern", w.Pattern)
+	}
+}
+
+// inside holds that no peer is an address of the internet.
+func (w Wish) inside(peers []secgroup.Peer) error {
+	for _, p := range peers {
+		cidr := p.CIDR()
+		within := func(o netip.Prefix) bool { return o.Bits() <= cidr.Bits() && o.Contains(cidr.Addr()) }
+		if p.Kind() == secgroup.CIDRPeerKind && !slices.ContainsFunc(private(), within) && !slices.ContainsFunc(w.VPC, within) {
+			return fmt.Errorf("%s lies neither in private space nor in the VPC: the pattern %s lets nobody in from the internet", cidr, w.Pattern)
+		}
+	}
+	return nil
+}
+
+// private is the address space that no route of the internet leads to and that
+// networks use within: RFC 1918, RFC 6598 and RFC 4193.
+func private() []netip.Prefix {
+	var out []netip.Prefix
+	for _, s := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"} {
+		out = append(out, netip.MustParsePrefix(s))
+	}
+	return out
+}
+
+// anywhere is the world in both families.
+func anywhere() []secgroup.Peer {
+	return []secgroup.Peer{
+		secgroup.CIDRPeer(netip.MustParsePrefix("0.0.0.0/0")), secgroup.CIDRPeer(netip.MustParsePrefix("::/0")),
+	}
+}
+
+func port(n uint16) secgroup.PortRange { return secgroup.PortRange{From: n, To: n} }
+
+type builder struct{ rules []secgroup.Rule }
+
+// add adds a TCP rule for each peer, and none twice.
+func (b *builder) add(d secgroup.Direction, ports secgroup.PortRange, peers []secgroup.Peer, description string) {
+	for _, peer := range peers {
+		p := secgroup.Permission{Direction: d, Protocol: secgroup.TCP, Ports: ports, Peer: peer}
+		if !slices.ContainsFunc(b.rules, func(r secgroup.Rule) bool { return r.Permission == p }) {
+			b.rules = append(b.rules, secgroup.Rule{Permission: p, Description: description})
+		}
+	}
+}
+
+// engines are the ports on which databases take their clients, by the names that
+// policies use for them. Where a service of a policy has more ports (between the
+// members of a cluster, for administration), those stay closed.
+var engines = []struct {
+	name, words string
+	port        uint16
+}{
+	{"mysql", "MySQL", 3306},
+	{"postgresql", "PostgreSQL", 5432},
+	{"mssql", "SQL Server", 1433},
+	{"oracle", "Oracle", 1521},
+	{"mongodb", "MongoDB", 27017},
+	{"redis", "Redis", 6379},
+	{"memcached", "Memcached", 11211},
+	{"cassandra", "Cassandra", 9042},
+	{"elasticsearch", "Elasticsearch", 9200},
+	{"redshift", "Redshift", 5439},
+	{"db2", "Db2", 50000},
+	{"neptune", "Neptune", 8182},
+	{"neo4j", "Neo4j", 7687},
+	{"influxdb", "InfluxDB", 8086},
+	{"clickhouse", "ClickHouse", 8123},
+}
+
+// Engines lists the names of databases that ParsePort knows, MySQL first.
+func Engines() []string {
+	out := make([]string, len(engines))
+	for i, e := range engines {
+		out[i] = e.name
+	}
+	return out
+}
+
+// EngineOf says which database listens on ports, or "Database".
+func EngineOf(ports secgroup.PortRange) string {
+	for _, e := range engines {
+		if ports == port(e.port) {
+			return e.words
+		}
+	}
+	return "Database"
+}
+
+// ParsePort reads a database's name, its port or a range of ports.
+func ParsePort(s string) (secgroup.PortRange, error) {
+	for _, e := range engines {
+		if s == e.name {
+			return port(e.port), nil
+		}
+	}
+	first, last, isRange := strings.Cut(s, "-")
+	if !isRange {
+		last = first
+	}
+	from, err1 := strconv.ParseUint(first, 10, 16)
+	to, err2 := strconv.ParseUint(last, 10, 16)
+	if err1 != nil || err2 != nil || from > to || from == 0 {
+		return secgroup.PortRange{}, fmt.Errorf("%q: want %s, or ports such as 3307 or 27017-27019", s, strings.Join(Engines(), ", "))
+	}
+	return secgroup.PortRange{From: uint16(from), To: uint16(to)}, nil
+}

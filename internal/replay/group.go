@@ -1,0 +1,153 @@
+package replay
+
+import (
+	"net/netip"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/secgroup"
+)
+
+// group is what a history shows a group to hold, from one call to the next.
+type group struct {
+	byPermission map[secgroup.Permission]*held
+	byID         map[string]*held
+	// unknown are the fates of changes that do not tell their rules.
+	unknown []*fate
+}
+
+// held is a rule that the group holds.
+type held struct {
+	id         string // "" where no record told it
+	permission secgroup.Permission
+	// fates are those of the calls that made it so: one, and one more for each edit
+	// that left it as it was.
+	fates []*fate
+}
+
+func newGroup() *group {
+	return &group{byPermission: map[secgroup.Permission]*held{}, byID: map[string]*held{}}
+}
+
+// apply lets a call at a position end what it ended, and hold what it made.
+func (g *group) apply(c *call, at int32) {
+	switch {
+	case c.creation != nil:
+		g.hold(defaultEgress(), &c.fates[0], at)
+	case c.closing != nil:
+		g.close(c.closing, at)
+	case c.change.RulesFrom == cloudtrail.RulesUnknown:
+		g.unknown = append(g.unknown, &c.fates[0])
+	default:
+		for i, r := range c.change.Rules {
+			if c.change.Edited && g.edit(r, &c.fates[i], at) || c.fates[i].harmless {
+				continue
+			}
+			g.hold(r, &c.fates[i], at)
+		}
+	}
+}
+
+// defaultEgress is the rule with which a new group of a VPC comes.
+func defaultEgress() secgroup.Rule {
+	everywhere := secgroup.CIDRPeer(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
+	return secgroup.Rule{Permission: secgroup.Permission{
+		Direction: secgroup.Egress, Protocol: secgroup.AllProtocols, Peer: everywhere,
+	}}
+}
+
+// find returns the held rule that r is about: by its id, else by its values.
+func (g *group) find(r secgroup.Rule) *held {
+	if h := g.byID[r.ID]; h != nil {
+		return h
+	}
+	p := r.Permission.Identity()
+	if h := g.byPermission[p]; h != nil {
+		return h
+	}
+	// Of an edited rule the direction may not be known.
+	p.Direction = 0
+	if h := g.byPermission[p]; h != nil && (h.id == "" || r.ID == "") {
+		return h
+	}
+	return nil
+}
+
+// is reports whether r is the held rule with its values unchanged. Neither need tell
+// its id, and a closing by id need not tell the values.
+func (h *held) is(r secgroup.Rule) bool {
+	if h.id != "" && r.ID != "" && h.id != r.ID {
+		return false
+	}
+	p := r.Permission.Identity()
+	if h.permission.Direction == 0 {
+		p.Direction = 0
+	}
+	return p.Peer.Kind() == secgroup.NoPeer || p == h.permission
+}
+
+// hold adds a rule. A rule with its values must have gone before: EC2 holds no two.
+func (g *group) hold(r secgroup.Rule, f *fate, at int32) {
+	p := r.Permission.Identity()
+	if h := g.byPermission[p]; h != nil {
+		g.drop(h, at, false)
+	}
+	h := &held{id: r.ID, permission: p, fates: []*fate{f}}
+	g.byPermission[p] = h
+	if r.ID != "" {
+		g.byID[r.ID] = h
+	}
+}
+
+// edit ends what an edited rule was, and reports whether it is the same after as
+// before.
+func (g *group) edit(r secgroup.Rule, f *fate, at int32) (same bool) {
+	h := g.byID[r.ID]
+	if h == nil {
+		return false
+	}
+	if h.permission == r.Permission.Identity() {
+		h.fates = append(h.fates, f)
+		return true
+	}
+	g.drop(h, at, true)
+	return false
+}
+
+// close ends what a call closed.
+func (g *group) close(c *cloudtrail.Closing, at int32) {
+	if c.Whole {
+		for _, h := range g.byPermission {
+			h.end(at, true)
+		}
+		for _, f := range g.unknown {
+			f.end(at, true)
+		}
+		clear(g.byPermission)
+		clear(g.byID)
+		g.unknown = nil
+		return
+	}
+	for _, r := range c.Rules {
+		if h := g.find(r); h != nil {
+			g.drop(h, at, h.is(r))
+		}
+	}
+}
+
+// drop ends a rule. shown tells whether the call at the position did it, or only lets
+// conclude that another one has.
+func (g *group) drop(h *held, at int32, shown bool) {
+	h.end(at, shown)
+	delete(g.byPermission, h.permission)
+	if h.id != "" {
+		delete(g.byID, h.id)
+	}
+}
+
+func (h *held) end(at int32, shown bool) {
+	for _, f := range h.fates {
+		f.end(at, shown)
+	}
+}
+
+func (f *fate) end(at int32, shown bool) { f.gone, f.shown = at, shown }

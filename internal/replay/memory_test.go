@@ -1,0 +1,58 @@
+package replay
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/logfile"
+	"sgward/internal/policy"
+)
+
+// BenchmarkMemory measures what stays in memory of a history that has been read: of
+// each call that has a finding, and of each that has none. Every call is of a group of
+// its own.
+func BenchmarkMemory(b *testing.B) {
+	const n = 50_000
+	data, err := os.ReadFile("../../policy.yaml")
+	require.NoError(b, err)
+	p, err := policy.Parse("policy.yaml", data)
+	require.NoError(b, err)
+	for _, test := range []struct {
+		name string
+		port int
+	}{{"opening", 22}, {"compliant", 443}} {
+		b.Run(test.name, func(b *testing.B) {
+			var history bytes.Buffer
+			for i := range n {
+				rule := fmt.Sprintf(`"ipProtocol":"tcp","fromPort":%[1]d,"toPort":%[1]d`, test.port)
+				fmt.Fprintf(&history, `{"eventVersion":"1.11","eventSource":"ec2.amazonaws.com","eventType":"AwsApiCall",`+
+					`"eventName":"AuthorizeSecurityGroupIngress","eventID":"%08[1]x-0000-4000-8000-000000000000","eventTime":"2026-11-03T12:%02[2]d:%02[3]dZ",`+
+					`"awsRegion":"eu-central-1","recipientAccountId":"123456789012","sourceIPAddress":"198.51.100.7","userAgent":"aws-cli/2.31",`+
+					`"userIdentity":{"type":"IAMUser","arn":"arn:aws:iam::123456789012:user/alice"},"requestParameters":{"groupId":"sg-%017[1]x"},`+
+					`"responseElements":{"_return":true,"securityGroupRuleSet":{"items":[{"groupOwnerId":"123456789012","groupId":"sg-%017[1]x",`+
+					`"securityGroupRuleId":"sgr-%017[1]x","isEgress":false,%[4]s,"cidrIpv4":"0.0.0.0/0"}]}}}`+"\n", i, i/60%60, i%60, rule)
+			}
+			heap := func() uint64 {
+				var m runtime.MemStats
+				runtime.GC()
+				runtime.ReadMemStats(&m)
+				return m.HeapAlloc
+			}
+			for b.Loop() {
+				sources := logfile.Find([]string{"-"}, bytes.NewReader(history.Bytes())).Sources
+				before := heap()
+				g, err := gather(context.Background(), sources, &Options{Policy: p, Progress: &Progress{}})
+				require.NoError(b, err)
+				after := heap()
+				require.Len(b, g.tallies, n)
+				b.ReportMetric(float64(after-before)/n, "B/call")
+			}
+		})
+	}
+}

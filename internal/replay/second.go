@@ -1,0 +1,257 @@
+package replay
+
+import (
+	"cmp"
+	"container/heap"
+	"slices"
+
+	"sgward/internal/secgroup"
+)
+
+// order returns the calls of one second on a group in an order in which each of them was
+// possible, if there is one: the group is made before all else and deleted after it; a rule is made, edited and closed in this order; and of
+// the rules with the same values, of which a group holds one at a time, each comes
+// after another's end. Where that leaves a choice, the ids of the events decide.
+func order(g *group, calls []*call) []*call {
+	slices.SortStableFunc(calls, func(a, b *call) int { return cmp.Compare(a.stage(), b.stage()) })
+	from := slices.IndexFunc(calls, func(c *call) bool { return c.stage() > 0 })
+	to := slices.IndexFunc(calls, func(c *call) bool { return c.stage() > 1 })
+	if from < 0 {
+		return calls
+	}
+	if to < 0 {
+		to = len(calls)
+	}
+	s := second{group: g, calls: calls[from:to], current: map[string]*spell{}, spells: map[secgroup.Permission][]*spell{}}
+	s.makings()
+	s.edits()
+	s.closings(true)
+	s.closings(false)
+	return slices.Concat(calls[:from], s.sorted(), calls[to:])
+}
+
+// stage is 0 for what makes a group, 2 for what deletes it, and 1 for all else.
+func (c *call) stage() int {
+	switch {
+	case c.creation != nil:
+		return 0
+	case c.closing != nil && c.closing.Whole:
+		return 2
+	default:
+		return 1
+	}
+}
+
+// none stands for a call that is not of the second.
+const none = -1
+
+// spell is the part of a second, from one call to another, for which a rule has its
+// values.
+type spell struct {
+	id         string
+	permission secgroup.Permission
+	start, end int   // calls
+	during     []int // edits that left the rule as it was
+}
+
+// second is what the calls of one second do, by the places of the calls.
+type second struct {
+	group   *group
+	calls   []*call
+	current map[string]*spell // the last spell of each rule, by its id
+	spells  map[secgroup.Permission][]*spell
+}
+
+// makings begins a spell for each rule that is made.
+func (s *second) makings() {
+	for i, c := range s.calls {
+		if c.change == nil || c.change.Edited {
+			continue
+		}
+		for _, r := range c.change.Rules {
+			s.begin(r, i)
+		}
+	}
+}
+
+// begin begins a spell, behind that of the rule which the group held with these values.
+func (s *second) begin(r secgroup.Rule, start int) {
+	p := r.Permission.Identity()
+	s.standing(p)
+	new := &spell{id: r.ID, permission: p, start: start, end: none}
+	s.spells[p] = append(s.spells[p], new)
+	if r.ID != "" {
+		s.current[r.ID] = new
+	}
+}
+
+// standing returns the spells of rules with some values, that of the rule which the
+// group held before this second among them.
+func (s *second) standing(p secgroup.Permission) []*spell {
+	if _, asked := s.spells[p]; !asked {
+		s.spells[p] = nil
+		if h := s.group.byPermission[p]; h != nil {
+			held := &spell{id: h.id, permission: p, start: none, end: none}
+			s.spells[p] = []*spell{held}
+			if _, known := s.current[h.id]; h.id != "" && !known {
+				s.current[h.id] = held
+			}
+		}
+	}
+	return s.spells[p]
+}
+
+// of returns the present spell of the rule with an id, nil where none is known.
+func (s *second) of(id string) *spell {
+	if h := s.group.byID[id]; h != nil {
+		s.standing(h.permission)
+	}
+	return s.current[id]
+}
+
+// edits ends the spells of what was edited away, and begins those of what it became.
+func (s *second) edits() {
+	for i, c := range s.calls {
+		if c.change == nil || !c.change.Edited {
+			continue
+		}
+		for k, r := range c.change.Rules {
+			was := s.of(r.ID)
+			switch {
+			case was != nil && was.permission == r.Permission.Identity():
+				was.during = append(was.during, i)
+				continue
+			case was != nil:
+				was.end = i
+			}
+			if c.fates[k].harmless { // others may have its values, for what is known here
+				s.current[r.ID] = &spell{id: r.ID, permission: r.Permission.Identity(), start: i, end: none}
+				continue
+			}
+			s.begin(r, i)
+		}
+	}
+}
+
+// closings ends spells: those whose rules are named by their ids, and then, with what
+// is left, those of rules with the values that were closed.
+func (s *second) closings(named bool) {
+	for i, c := range s.calls {
+		if c.closing == nil {
+			continue
+		}
+		for _, r := range c.closing.Rules {
+			known := s.of(r.ID)
+			switch {
+			case named && known != nil:
+				known.end = i
+			case !named && known == nil:
+				for _, one := range s.standing(r.Permission.Identity()) {
+					if one.end == none && (one.id == "" || r.ID == "") {
+						one.end = i
+						break
+					}
+				}
+			}
+		}
+	}
+}
+
+// sorted returns the calls in an order that agrees with the spells. What contradicts
+// itself is in the order of ids.
+func (s *second) sorted() []*call {
+	after, before := s.links()
+	var ready places
+	for i, n := range before {
+		if n == 0 {
+			ready = append(ready, i)
+		}
+	}
+	heap.Init(&ready)
+	out := make([]*call, 0, len(s.calls))
+	placed := make([]bool, len(s.calls))
+	for stuck := 0; len(out) < len(s.calls); {
+		i := stuck
+		if len(ready) > 0 {
+			i = heap.Pop(&ready).(int)
+		}
+		if placed[i] {
+			if i == stuck {
+				stuck++
+			}
+			continue
+		}
+		placed[i] = true
+		out = append(out, s.calls[i])
+		for _, k := range after[i] {
+			if before[k]--; before[k] == 0 && !placed[k] {
+				heap.Push(&ready, k)
+			}
+		}
+	}
+	return out
+}
+
+// links says which calls come after each, and for each how many come before it.
+func (s *second) links() (after [][]int, before []int) {
+	after, before = make([][]int, len(s.calls)), make([]int, len(s.calls))
+	link := func(a, b int) {
+		if a != none && b != none && a != b {
+			after[a] = append(after[a], b)
+			before[b]++
+		}
+	}
+	within := func(one *spell) {
+		link(one.start, one.end)
+		for _, i := range one.during {
+			link(one.start, i)
+			link(i, one.end)
+		}
+	}
+	for _, one := range s.current {
+		if one.start != none && s.spells[one.permission] == nil {
+			within(one)
+		}
+	}
+	for _, spells := range s.spells {
+		// That of before the second is the first; one that outlasts the second is last.
+		slices.SortStableFunc(spells, func(a, b *spell) int {
+			lasts := func(s *spell) int {
+				switch {
+				case s.start == none:
+					return 0
+				case s.end != none:
+					return 1
+				default:
+					return 2
+				}
+			}
+			return cmp.Or(cmp.Compare(lasts(a), lasts(b)), cmp.Compare(a.start, b.start))
+		})
+		for i, one := range spells {
+			within(one)
+			if i > 0 {
+				link(spells[i-1].end, one.start)
+			}
+		}
+	}
+	return after, before
+}
+
+// places is a heap of calls by their places.
+type places []int
+
+func (p places) Len() int           { return len(p) }
+func (p places) Less(i, j int) bool { return p[i] < p[j] }
+func (p places) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
+
+// Push and Pop are heap.Interface's.
+func (p *places) Push(x any) { *p = append(*p, x.(int)) }
+
+// Pop takes the last one off.
+func (p *places) Pop() any {
+	last := len(*p) - 1
+	i := (*p)[last]
+	*p = (*p)[:last]
+	return i
+}

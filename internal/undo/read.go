@@ -1,0 +1,148 @@
+package undo
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"sgward/internal/finding"
+)
+
+// mostNested bounds how deep alerts may lie within envelopes: SQS around SNS around
+// the alert is three.
+const mostNested = 6
+
+// errNoAlert says what is looked for.
+var errNoAlert = errors.New(`no alert of sgward: want its JSON (with "schemaVersion" and "findings"), an SNS notification, ` +
+	`or the messages that "aws sqs receive-message" prints`)
+
+// envelope is what of the known forms can hold an alert.
+type envelope struct {
+	SchemaVersion *string `json:"schemaVersion"`
+	// SNS: as delivered, and as published for several protocols.
+	Type    string  `json:"Type"`
+	Message *string `json:"Message"`
+	Default *string `json:"default"`
+	// SQS: as the AWS CLI prints it, and as Lambda gets it. SNS gives Lambda "Sns".
+	Messages []json.RawMessage `json:"Messages"`
+	Records  []json.RawMessage `json:"Records"`
+	Body     *string           `json:"body"` // in any case: "Body" of the CLI too
+	Sns      json.RawMessage   `json:"Sns"`
+}
+
+// Read finds the alerts in JSON: alerts as they are or in the envelopes of SNS and
+// SQS, one after another or in a list. A part that holds none is an error that names
+// its place; so is an alert of a schema that this version does not know.
+func Read(data []byte) ([]finding.Alert, error) {
+	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, errors.New("reading the alert: it is empty")
+	}
+	var out []finding.Alert
+	dec := json.NewDecoder(bytes.NewReader(data))
+	for n := 1; ; n++ {
+		var value json.RawMessage
+		err := dec.Decode(&value)
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		place := "reading the alert"
+		if n > 1 || err == nil && dec.More() {
+			place = fmt.Sprintf("reading alert %d", n)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: it is no JSON: %w: the text that people get holds no alert, its JSON form does", place, err)
+		}
+		alerts, err := read(value, place, 0)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, alerts...)
+	}
+}
+
+func read(value json.RawMessage, place string, depth int) ([]finding.Alert, error) {
+	if depth > mostNested {
+		return nil, fmt.Errorf("%s: it lies within more than %d envelopes", place, mostNested)
+	}
+	if trimmed := bytes.TrimSpace(value); len(trimmed) > 0 && trimmed[0] == '[' {
+		var list []json.RawMessage
+		if err := json.Unmarshal(value, &list); err != nil {
+			return nil, fmt.Errorf("%s: %w", place, err)
+		}
+		return readAll(list, place+": ", depth)
+	}
+	var e envelope
+	if err := json.Unmarshal(value, &e); err != nil {
+		return nil, fmt.Errorf("%s: %w (%w)", place, errNoAlert, err)
+	}
+	within := func(text, name string) ([]finding.Alert, error) {
+		if !json.Valid([]byte(text)) {
+			return nil, fmt.Errorf("%s: %s is no JSON: the text that people get holds no alert, its JSON form does", place, name)
+		}
+		return read(json.RawMessage(text), place+": "+name, depth+1)
+	}
+	switch {
+	case e.SchemaVersion != nil:
+		a, err := alertOf(value)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", place, err)
+		}
+		return []finding.Alert{a}, nil
+	case e.Message != nil && (e.Type == "" || e.Type == "Notification"):
+		return within(*e.Message, "Message")
+	case e.Default != nil:
+		return within(*e.Default, "default")
+	case e.Body != nil:
+		return within(*e.Body, "body")
+	case e.Sns != nil:
+		return read(e.Sns, place+": Sns", depth+1)
+	case len(e.Records) > 0:
+		return readAll(e.Records, place+": Records", depth+1)
+	case len(e.Messages) > 0:
+		return readAll(e.Messages, place+": Messages", depth+1)
+	default:
+		return nil, fmt.Errorf("%s: %w", place, errNoAlert)
+	}
+}
+
+func readAll(list []json.RawMessage, place string, depth int) ([]finding.Alert, error) {
+	var out []finding.Alert
+	for i, value := range list {
+		alerts, err := read(value, fmt.Sprintf("%s[%d]", place, i), depth+1)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, alerts...)
+	}
+	return out, nil
+}
+
+// alertOf decodes an alert. A Detection has the same schema and the same findings,
+// but nobody has closed anything yet.
+func alertOf(value json.RawMessage) (finding.Alert, error) {
+	var a finding.Alert
+	dec := json.NewDecoder(bytes.NewReader(value))
+	if err := dec.Decode(&a); err != nil {
+		var field *json.UnmarshalTypeError
+		if errors.As(err, &field) {
+			return a, fmt.Errorf("the alert's %s is a JSON %s, which it cannot be", strings.ReplaceAll(field.Field, "Finding.", ""), field.Value)
+		}
+		return a, fmt.Errorf("decoding the alert: %w", err)
+	}
+	switch {
+	case a.SchemaVersion != finding.SchemaVersion:
+		return a, fmt.Errorf("the alert has schemaVersion %q: this sgward knows %q", a.SchemaVersion, finding.SchemaVersion)
+	case a.Findings == nil:
+		return a, errNoAlert
+	}
+	for i := range a.Findings {
+		if a.Findings[i].Outcome == "" {
+			return a, fmt.Errorf("findings[%d] has no outcome: what detect found is no alert yet", i)
+		}
+	}
+	return a, nil
+}

@@ -1,0 +1,190 @@
+package undo
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"sgward/internal/authorize"
+	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+)
+
+// Item is one rule to put back.
+type Item struct {
+	// Alert is the alert that told of it, and Result what it told.
+	Alert  *finding.Alert
+	Result *finding.Result
+	// AccountID, Region and Rule are checked: their forms are EC2's.
+	AccountID string
+	Region    string
+	Rule      secgroup.Rule // its GroupID is the group; it has no ID
+}
+
+// Left is a finding that is not put back.
+type Left struct {
+	FindingID string
+	Why       string
+	// Missing is set where something was closed and cannot be put back.
+	Missing bool
+}
+
+// The forms of what names an account, a region, a group and a peer. The strings
+// become parts of calls, and of what is shown before it is asked for.
+var (
+	accountForm    = regexp.MustCompile(`^\d{12}$`)
+	regionForm     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`)
+	groupForm      = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
+	prefixListForm = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
+)
+
+// Select finds what alerts say was closed: by sgward, or by somebody else before it
+// came. ids restricts it to those findings, where there are any. Repeats of a rule
+// are one. Every finding is either an item or left, or makes Select fail: where one
+// that was closed is not a sound rule, the error names all of those.
+func Select(alerts []finding.Alert, ids []string) (items []Item, left []Left, err error) {
+	if err := knowAll(alerts, ids); err != nil {
+		return nil, nil, err
+	}
+	var problems []error
+	for a := range alerts {
+		for r := range alerts[a].Findings {
+			result := &alerts[a].Findings[r]
+			if len(ids) > 0 && !slices.Contains(ids, result.ID) {
+				continue
+			}
+			if why, missing := notToPutBack(result); why != "" {
+				left = append(left, Left{result.ID, why, missing})
+				continue
+			}
+			it, err := itemOf(&alerts[a], result)
+			if err != nil {
+				problems = append(problems, fmt.Errorf("finding %q: %w", result.ID, err))
+				continue
+			}
+			same := slices.IndexFunc(items, func(o Item) bool { return o.isSame(it) })
+			switch {
+			case same < 0:
+				items = append(items, it)
+			case items[same].Rule.Description != it.Rule.Description || !slices.Equal(items[same].Rule.Tags, it.Rule.Tags):
+				problems = append(problems, fmt.Errorf("finding %q: it is the rule of finding %q with another description or other tags: name one of them",
+					result.ID, items[same].Result.ID))
+			}
+		}
+		if n := alerts[a].FindingsOmitted; n > 0 {
+			left = append(left, Left{
+				Why:     fmt.Sprintf("alert %s leaves out %d of its findings, to keep within what SNS carries: sgward's log tells of them", alerts[a].ID, n),
+				Missing: true,
+			})
+		}
+	}
+	if len(problems) > 0 {
+		return nil, nil, errors.Join(problems...)
+	}
+	return items, left, nil
+}
+
+// knowAll refuses ids that no alert has.
+func knowAll(alerts []finding.Alert, ids []string) error {
+	var known []string
+	for a := range alerts {
+		for r := range alerts[a].Findings {
+			known = append(known, alerts[a].Findings[r].ID)
+		}
+	}
+	for _, id := range ids {
+		if !slices.Contains(known, id) {
+			return fmt.Errorf("no finding %q in the alert: it has %q", id, known)
+		}
+	}
+	return nil
+}
+
+// notToPutBack says why a result is nothing to put back, "" for one that is.
+func notToPutBack(r *finding.Result) (why string, missing bool) {
+	switch r.Outcome {
+	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
+	case finding.OutcomeFailed:
+		return "closing it failed, so it may still be open: there is nothing to put back", false
+	case finding.OutcomeWouldRevoke:
+		return "observe mode left it open: there is nothing to put back", false
+	case finding.OutcomeExempt:
+		return "an exception covers it, and it was left open: there is nothing to put back", false
+	default:
+		return "it was left open: there is nothing to put back", false
+	}
+	switch {
+	case r.Rule == nil:
+		return "the alert does not know what it let through", true
+	case r.Rule.Direction == secgroup.Direction(0).String():
+		return "the alert does not know whether it was ingress or egress", true
+	default:
+		return "", false
+	}
+}
+
+// itemOf checks everything that a call will be made of.
+func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
+	it := Item{Alert: a, Result: r, AccountID: cmp.Or(r.AccountID, a.Event.AccountID), Region: cmp.Or(r.Region, a.Event.Region)}
+	for _, f := range []struct {
+		field, value string
+		form         *regexp.Regexp
+		want         string
+		optional     bool
+	}{
+		{"accountId", it.AccountID, accountForm, "an account id of 12 digits", false},
+		{"region", it.Region, regionForm, "a region such as eu-central-1", false},
+		{"groupId", r.GroupID, groupForm, "a security group such as sg-0123456789abcdef0", false},
+		{"prefixListId", r.Rule.PrefixListID, prefixListForm, "a prefix list such as pl-0123456789abcdef0", true},
+		{"referencedGroupId", r.Rule.ReferencedGroupID, groupForm, "a security group such as sg-0123456789abcdef0", true},
+		{"referencedGroupUserId", r.Rule.ReferencedGroupUserID, accountForm, "an account id of 12 digits", true},
+	} {
+		if (f.value != "" || !f.optional) && !f.form.MatchString(f.value) {
+			return Item{}, fmt.Errorf("its %s is %q: want %s", f.field, f.value, f.want)
+		}
+	}
+	rule, err := r.Rule.SecurityGroupRule(r.GroupID, it.AccountID)
+	if err != nil {
+		return Item{}, err
+	}
+	if rule.Permission.Protocol.HasPorts() && (r.Rule.FromPort == nil || *r.Rule.FromPort < 0) {
+		// NewPermission takes that for every port: EC2 stores ports for these protocols.
+		return Item{}, errors.New("its ports are missing: want fromPort and toPort")
+	}
+	if err := authorize.CheckDescription(rule.Description); err != nil {
+		return Item{}, fmt.Errorf("its description is none that EC2 stores: %w", err)
+	}
+	if err := authorize.CheckTags(rule.Tags); err != nil {
+		return Item{}, fmt.Errorf("its tags are none that EC2 stores: %w", err)
+	}
+	rule.ID = "" // that of the rule that is gone
+	it.Rule = rule
+	return it, nil
+}
+
+func (it Item) isSame(o Item) bool {
+	_, same := authorize.Held([]secgroup.Rule{o.Rule}, it.Rule.Permission)
+	return same && it.AccountID == o.AccountID && it.Region == o.Region && it.Rule.GroupID == o.Rule.GroupID
+}
+
+// Accounts returns the accounts that the items are in, sorted.
+func Accounts(items []Item) []string {
+	return distinct(items, func(it Item) string { return it.AccountID })
+}
+
+// Regions returns the regions that the items are in, sorted.
+func Regions(items []Item) []string {
+	return distinct(items, func(it Item) string { return it.Region })
+}
+
+func distinct(items []Item, of func(Item) string) []string {
+	var out []string
+	for _, it := range items {
+		out = append(out, of(it))
+	}
+	slices.SortFunc(out, strings.Compare)
+	return slices.Compact(out)
+}

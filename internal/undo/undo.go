@@ -1,0 +1,96 @@
+package undo
+
+import (
+	"context"
+	"time"
+
+	"sgward/internal/authorize"
+	"sgward/internal/finding"
+	"sgward/internal/inventory"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// Undoer puts rules back in one account. All fields but Policy and Actor must be set.
+type Undoer struct {
+	// Client speaks to a region.
+	Client func(region string) authorize.EC2
+	// Policy judges what is put back; nil judges nothing.
+	Policy *policy.Policy
+	// Actor is who will put it back, as far as known.
+	Actor policy.Actor
+	Now   func() time.Time
+}
+
+// Step is what is to be put back into one group.
+type Step struct {
+	Group inventory.Group // its id, account and region only, where Err is set
+	Items []Item
+	// Judged is what the policy says of each item as of now, under the item's finding
+	// id; nil without a policy.
+	Judged []finding.Finding
+	// Err is why nothing can be put into the group; it wraps authorize.ErrNoGroup for
+	// one that is gone.
+	Err error
+}
+
+// Plan reads the groups of the items and judges what they would hold. It changes
+// nothing. Steps are in the order of their first item; a group that cannot be read
+// is a step with an error and keeps no other from being one.
+func (u *Undoer) Plan(ctx context.Context, items []Item) []Step {
+	type place struct{ region, groupID string }
+	var steps []Step
+	at := map[place]int{}
+	for _, it := range items {
+		p := place{it.Region, it.Rule.GroupID}
+		i, known := at[p]
+		if !known {
+			i = len(steps)
+			at[p] = i
+			steps = append(steps, Step{Group: inventory.Group{AccountID: it.AccountID, Region: it.Region, Group: policy.Group{ID: it.Rule.GroupID}}})
+		}
+		steps[i].Items = append(steps[i].Items, it)
+	}
+	for i := range steps {
+		steps[i].Err = u.look(ctx, &steps[i])
+	}
+	return steps
+}
+
+func (u *Undoer) look(ctx context.Context, s *Step) error {
+	client := u.Client(s.Group.Region)
+	g, err := authorize.Group(ctx, client, s.Group.Region, s.Group.ID)
+	if err != nil {
+		return err
+	}
+	s.Group = g
+	if u.Policy == nil {
+		return nil
+	}
+	s.Judged, err = authorize.Judge(ctx, client, u.Policy, g, s.rules(), u.Actor, u.Now())
+	for i := range s.Judged {
+		s.Judged[i].ID = s.Items[i].Result.ID
+	}
+	return err
+}
+
+func (s *Step) rules() []secgroup.Rule {
+	out := make([]secgroup.Rule, len(s.Items))
+	for i := range s.Items {
+		out[i] = s.Items[i].Rule
+	}
+	return out
+}
+
+// Put puts a step's rules back and returns what became of each, in the order of its
+// items. Where the step has an error, each has failed with it.
+func (u *Undoer) Put(ctx context.Context, s Step, dryRun bool) []authorize.Result {
+	if s.Err == nil {
+		return authorize.Put(ctx, u.Client(s.Group.Region), s.Group, s.rules(), dryRun)
+	}
+	out := make([]authorize.Result, len(s.Items))
+	for i, r := range s.rules() {
+		out[i] = authorize.Result{Rule: r, Outcome: authorize.Failed, Err: s.Err}
+	}
+	return out
+}
