@@ -220,6 +220,21 @@ func TestDryRunAsksEC2AndMakesNothing(t *testing.T) {
 	assert.Equal(t, []authorize.Outcome{"would_make", "failed"}, outcomes(authorize.Put(t.Context(), p.client, p.read(), rules, true)))
 }
 
+// careless is an endpoint that does not know dry runs.
+type careless struct{ authorize.EC2 }
+
+func (c careless) AuthorizeSecurityGroupIngress(ctx context.Context, in *ec2.AuthorizeSecurityGroupIngressInput, o ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupIngressOutput, error) {
+	in.DryRun = nil
+	return c.EC2.AuthorizeSecurityGroupIngress(ctx, in, o...)
+}
+
+func TestDryRunThatWasTakenForAnOrderIsAnError(t *testing.T) {
+	p := newPlace(t)
+	got := authorize.Put(t.Context(), careless{p.client}, p.read(), []secgroup.Rule{tcp(secgroup.Ingress, 80, "10.0.0.0/8", "")}, true)
+	assert.Equal(t, authorize.Failed, got[0].Outcome)
+	assert.ErrorContains(t, got[0].Err, "look at what the group holds now")
+}
+
 // Whatever a rule is, what EC2 stores of it is that rule.
 func TestEveryKindOfRuleArrivesAsItIs(t *testing.T) {
 	p := newPlace(t)

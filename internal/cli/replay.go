@@ -34,11 +34,11 @@ func replayCommand(in Invocation) *cobra.Command {
 			"An exception of the policy counts if it applied when the call was made. What only EC2 could tell (prefix lists,\n" +
 			"group tags, rules older than the history) is \"inspect\": sgward would have read it first. A run that is\n" +
 			"interrupted writes no report.\n" +
-			"Exit status: 0 nothing found, or nothing but what exceptions cover, 1 error or something could not be read,\n" +
-			"2 usage or an unsound policy, 3 findings, or differences with --compare.",
+			"Exit status: 0 nothing found but what exceptions cover, 1 error or something not read, 2 usage or an unsound policy,\n" +
+			"3 findings, or differences with --compare.",
 		Example: "  sgward replay AWSLogs/\n" +
 			"  sgward replay --format html AWSLogs/ > history.html\n" +
-			"  sgward replay --since 2026-10-01 --until 2026-10-31 --account 123456789012 AWSLogs/\n" +
+			"  sgward replay --since 2026-10-01 --until 2026-10-31 --accounts 123456789012 AWSLogs/\n" +
 			"  sgward replay --compare stricter.yaml AWSLogs/\n" +
 			"  aws cloudtrail lookup-events --lookup-attributes \\\n" +
 			"    AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress | sgward replay -",
@@ -49,8 +49,8 @@ func replayCommand(in Invocation) *cobra.Command {
 	flags.StringVar(&f.compare, "compare", "", "another policy file: report only what it judges otherwise")
 	flags.StringVar(&f.since, "since", "", "judge calls from this time or day on (UTC), such as 2026-10-01 or 2026-10-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "judge calls before this time, or to the end of this day (UTC)")
-	flags.StringSliceVar(&f.accounts, "account", nil, "look at this account only (repeats)")
-	flags.StringSliceVar(&f.regions, "region", nil, "look at this region only (repeats)")
+	flags.StringSliceVar(&f.accounts, "accounts", nil, "read these accounts only (repeats)")
+	flags.StringSliceVar(&f.regions, "regions", nil, "read these regions (repeats)")
 	return cmd
 }
 
@@ -142,12 +142,12 @@ func (f *replayFlags) options() (replay.Options, error) {
 	}
 	for _, a := range f.accounts {
 		if !accountForm.MatchString(a) {
-			return o, usageError("--account %q: want an account id of 12 digits", a)
+			return o, usageError("--accounts %q: want an account id of 12 digits", a)
 		}
 	}
 	for _, r := range f.regions {
 		if !regionForm.MatchString(r) {
-			return o, usageError("--region %q: want a region such as eu-central-1", r)
+			return o, usageError("--regions %q: want a region such as eu-central-1", r)
 		}
 	}
 	return o, nil

@@ -168,3 +168,43 @@ func TestCreationNamesTheGroupAndItsVPC(t *testing.T) {
 	_, err = cloudtrail.ParseCreation(successful("CreateSecurityGroup", asked, oldAnswer).JSON(t))
 	assert.Equal(t, "responseElements.groupId", requireMalformed(t, err).Field)
 }
+
+func FuzzParseClosing(f *testing.F) {
+	const group = `"groupId":"sg-1"`
+	for _, s := range []shape{
+		{"RevokeSecurityGroupIngress", `{` + group + `,"ipPermissions":{"items":[` + mysqlWorld + `]}}`, oldAnswer},
+		{"RevokeSecurityGroupIngress", `{` + group + `,"ipPermissions":{},"securityGroupRuleIds":{"items":[{"securityGroupRuleId":"sgr-1"}]}}`, oldAnswer},
+		{"RevokeSecurityGroupEgress", `{` + group + `}`, `{"revokedSecurityGroupRuleSet":{"items":[{"securityGroupRuleId":"sgr-1","isEgress":true,` + mysql + `,"referencedGroupId":"sg-2"}]}}`},
+		{"RevokeSecurityGroupIngress", `{` + group + `,` + mysql + `,"cidrIp":"0.0.0.0/0"}`, `{"unknownIpPermissionSet":{"items":[` + mysqlWorld + `]}}`},
+		{"DeleteSecurityGroup", `{"groupName":"web"}`, `{"_return":true}`},
+	} {
+		f.Add(s.record())
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := cloudtrail.ParseClosing(data)
+		var malformed *cloudtrail.MalformedError
+		switch {
+		case err != nil:
+			require.ErrorAs(t, err, &malformed)
+			require.NotEmpty(t, malformed.Field)
+			require.Equal(t, cloudtrail.Closing{}, c)
+			return
+		case c.Skipped != "":
+			require.Empty(t, c.Rules)
+			require.Empty(t, c.Group())
+			return
+		}
+		require.NotEmpty(t, c.EventID)
+		require.NotEmpty(t, c.AccountID)
+		require.Equal(t, len(c.Rules) == 0, c.RulesFrom == cloudtrail.RulesUnknown)
+		for _, r := range c.Rules {
+			require.NotZero(t, r.Permission.Direction)
+			require.Equal(t, r.Permission.Peer.Kind() == secgroup.NoPeer, r.Permission.Protocol == "")
+			require.True(t, r.ID != "" || r.Permission.Protocol != "", "names no rule: %+v", r)
+		}
+		event := append(append([]byte(`{"detail-type":"AWS API Call via CloudTrail","detail":`), data...), '}')
+		inside, err := cloudtrail.ParseClosingEvent(event)
+		require.NoError(t, err)
+		require.Equal(t, c, inside)
+	})
+}

@@ -33,7 +33,7 @@ func (s *Splitter) failed(i int, want string) error {
 		s.err = io.EOF // told once
 	case want == tooDeep:
 		f.Problem = fmt.Sprintf("is nested more than %d deep", MostDepth)
-	case f.Offset == 0 && (s.buf[0] == 0xff || s.buf[0] == 0xfe):
+	case f.Offset == 0 && (bytes.HasPrefix(s.buf, []byte("\xff\xfe")) || bytes.HasPrefix(s.buf, []byte("\xfe\xff"))):
 		f.Problem = "is UTF-16, as some shells write it: want UTF-8"
 	default:
 		f.Problem = "is not JSON: want " + want + ", found " + quoteByte(s.buf[i])
@@ -58,7 +58,8 @@ func (s *Splitter) fault(i int) *Fault {
 	case afterElement, afterMember:
 		between = true
 	}
-	s.damaged, s.effort, s.resumed = true, 0, s.base+int64(s.pos)
+	s.damaged = true
+	s.effort += int64(i - min(i, s.pos))
 	return &Fault{Index: s.index, Between: between, Offset: s.base + int64(i), Line: s.line(i)}
 }
 

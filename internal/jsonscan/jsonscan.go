@@ -135,9 +135,7 @@ type Splitter struct {
 
 	rest    outline // of what is read withinLong
 	follows state   // withinLong
-
-	resumed int64 // offset from where behindDamage looks
-	effort  int64 // bytes that it has read since then
+	effort  int64   // bytes that were read in vain, because of damage
 }
 
 // New returns a Splitter that is at the end of an empty input: Reset gives it one.

@@ -201,6 +201,7 @@ func TestFaultsAreNamedAndWhatFollowsIsRead(t *testing.T) {
 		"text before a list":           {`2026-11-03T09:15Z {"Records":[{"a":1},{"a":2}]}`, []string{`{"a":1}`, `{"a":2}`}, "is not JSON: want white space, found '-'", 4, 1, false},
 		"key of the list":              {`{"Records:[{"a":1},{"a":2}]}{"a":3}`, []string{`{"a":1}`, `{"a":2}`, `{"a":3}`}, "is not JSON: want :, found 'a'", 13, 1, false},
 		"behind the list":              {`{"Records":[{"a":1}];"x":1}{"a":3}`, []string{`{"a":1}`, `{"a":3}`}, "is not JSON: want , or }, found ';'", 20, 1, true},
+		"a list of texts":              {`[{"a":x,"b":{"Records":["y"]}},{"a":3}]`, []string{`{"a":3}`}, "is not JSON: want a value, found 'x'", 6, 1, false},
 		"no JSON at all":               {`<html>`, nil, "is not JSON: want a value, found '<'", 0, 1, false},
 		"UTF-16":                       {"\xff\xfe[\x00]\x00", nil, "is UTF-16, as some shells write it: want UTF-8", 0, 1, false},
 		"zero bytes":                   {"\x00\x00\x00\x00\x00\x00\x00\x00\x00", nil, `is not JSON: want a value, found '\x00'`, 0, 1, false},

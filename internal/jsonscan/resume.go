@@ -70,9 +70,9 @@ func (s *Splitter) resume() (int, string) {
 			return s.end, wantNothing
 		}
 		s.pos += i
-		// An object that is tried may be read once more for each object in it. No sound one
-		// takes long; what was made to take long is given up.
-		if s.effort > 4*int64(s.config.MaxElement)+8*(s.base+int64(s.pos)-s.resumed) {
+		// What is tried may be read once more for each object in it. Damage that happened
+		// takes little of that; what was made to take long is given up.
+		if s.effort > 4*int64(s.config.MaxElement)+8*(s.base+int64(s.pos)) {
 			s.pos, s.err = s.end, errGivenUp
 			return s.end, wantNothing
 		}

@@ -33,9 +33,10 @@ type Config struct {
 const MostRecord = 16 << 20
 
 // Scanner reads sources, one after the other. It keeps its buffers from one source to
-// the next: use one for each goroutine. They take about half a megabyte, whatever the
-// size of the sources; a record above 256 KB makes them grow for as long as its source
-// is read, to 2*MostRecord + 1 MB at the very most.
+// the next: use one for each goroutine. They take less than half a megabyte, whatever
+// the size of the sources. A record of more than 128 KB makes them grow for as long as
+// its source is read, to 4*MostRecord + 1 MB at the very most: a buffer that grows is
+// there twice, and a record of lookup-events is decoded from another text.
 type Scanner struct {
 	config   Config
 	splitter *jsonscan.Splitter

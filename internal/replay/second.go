@@ -8,10 +8,11 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// order returns the calls of one second on a group in an order in which each of them was
-// possible, if there is one: the group is made before all else and deleted after it; a rule is made, edited and closed in this order; and of
-// the rules with the same values, of which a group holds one at a time, each comes
-// after another's end. Where that leaves a choice, the ids of the events decide.
+// order returns the calls of one second on a group in an order in which each of them
+// was possible, if there is one: the group is made before all else and deleted after
+// it; a rule is made, edited and closed in this order; and of the rules with the same
+// values, of which a group holds one at a time, each comes after another's end. Where
+// that leaves a choice, the ids of the events decide.
 func order(g *group, calls []*call) []*call {
 	slices.SortStableFunc(calls, func(a, b *call) int { return cmp.Compare(a.stage(), b.stage()) })
 	from := slices.IndexFunc(calls, func(c *call) bool { return c.stage() > 0 })
