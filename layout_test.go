@@ -63,7 +63,7 @@ var mayImport = map[string][]string{
 	"remediation": {"finding", "policy", "secgroup"},
 	"jsonscan":    {},
 	"logfile":     {"gunzip", "jsonscan"},
-	"inventory":   {"remediation", "finding", "policy", "secgroup", "jsonscan"},
+	"inventory":   {"remediation", "finding", "policy", "secgroup", "jsonscan", "gunzip"},
 	"audit":       {"inventory", "remediation", "finding", "policy", "cloudtrail", "secgroup"},
 	"report":      {"finding", "policy", "plaintext"},
 	"replay":      {"report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},

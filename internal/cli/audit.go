@@ -161,7 +161,8 @@ func (f *auditFlags) fromFiles(ctx context.Context, in Invocation) (*inventory.S
 			plaintext.VisibleLines(found.PassedOver[0].Name), found.PassedOver[0].Reason)
 	}
 	var sources []inventory.Source
-	total := int64(0)
+	total := ""
+	bytes := int64(0)
 	for _, s := range found.Sources {
 		sources = append(sources, inventory.Source{Name: s.Name, Open: func() (io.ReadCloser, error) {
 			if s.Name == "-" {
@@ -169,10 +170,13 @@ func (f *auditFlags) fromFiles(ctx context.Context, in Invocation) (*inventory.S
 			}
 			return os.Open(s.Name)
 		}})
-		total += max(s.Size, 0)
+		bytes += s.Size
+	}
+	if !slices.ContainsFunc(found.Sources, func(s logfile.Source) bool { return s.Size < 0 }) {
+		total = " of " + size(bytes)
 	}
 	var read atomic.Int64
-	screen := startScreen(in, f.quiet, func() string { return fmt.Sprintf("%s of %s", size(read.Load()), size(total)) })
+	screen := startScreen(in, f.quiet, func() string { return size(read.Load()) + total + " read" })
 	defer screen.end()
 	snapshot, err := inventory.ReadDumps(ctx, sources, f.region, func(n int) { read.Add(int64(n)) })
 	if err != nil {

@@ -112,6 +112,8 @@ func TestNotesSayWhatDeservesAttention(t *testing.T) {
 		}
 	}
 	assert.Equal(t, map[string]bool{webID: true, "sg-0fedcba9876543210": true}, References(s.Groups))
+	itself := group(t, "ingress tcp 22 "+webID)
+	assert.Empty(t, References([]Group{itself}), "that a group names itself is no use of it")
 }
 
 func TestAGroupNearItsQuotaIsNoted(t *testing.T) {
@@ -137,6 +139,19 @@ func TestAGroupNearItsQuotaIsNoted(t *testing.T) {
 	assert.Equal(t, []string{"54 ingress rules for IPv4: EC2 allows 60, unless the account was given more"}, notes)
 	notes, _ = Notes(crowd(append(six, "ingress tcp x pl-0123456789abcdef0")...), Usage{})
 	assert.Equal(t, []string{"54 ingress rules for IPv6: EC2 allows 60, unless the account was given more"}, notes)
+}
+
+func TestAListThatOneAccountMayReadIsKnown(t *testing.T) {
+	may := placeRead{lists: PrefixLists{Entries: map[string][]netip.Prefix{listID: {netip.MustParsePrefix("203.0.113.0/24")}}}}
+	mayNot := placeRead{lists: PrefixLists{Unreadable: map[string]string{listID: "not shared"}}}
+	for _, order := range [][]placeRead{{may, mayNot}, {mayNot, may}} {
+		j := newJoint()
+		for i := range order {
+			j.addPlace(&Place{AccountID: "123456789012", Region: "us-east-1"}, &order[i])
+		}
+		assert.Equal(t, may.lists.Entries, j.lists.Entries)
+		assert.Empty(t, j.lists.Unreadable)
+	}
 }
 
 func TestOnlyWhatIsNewOrWorseIsNotInTheBaseline(t *testing.T) {

@@ -98,6 +98,9 @@ func (c *cursor) string(field string) (s string, known bool) {
 	case c.err != nil:
 	case b == '"':
 		raw := c.text[c.at:c.end()]
+		if c.err != nil {
+			return "", false
+		}
 		c.at += len(raw)
 		if inner := raw[1 : len(raw)-1]; isPlain(inner) {
 			return string(inner), true
@@ -137,6 +140,22 @@ func (c *cursor) number(field string) *int32 {
 			return nil
 		}
 		value := int32(n)
+		return &value
+	case b == 'n':
+		c.skip()
+	default:
+		c.mistake(field, b)
+	}
+	return nil
+}
+
+// bool reads true or false. It is nil for null.
+func (c *cursor) bool(field string) *bool {
+	switch b := c.peek(); {
+	case c.err != nil:
+	case b == 't', b == 'f':
+		value := b == 't'
+		c.skip()
 		return &value
 	case b == 'n':
 		c.skip()
@@ -210,7 +229,7 @@ func (c *cursor) mistake(field string, b byte) {
 	case 't', 'f':
 		kind = "bool"
 	}
-	c.fail(fmt.Errorf("%s holds a %s, which is no value of it", field, kind))
+	c.fail(fmt.Errorf("%s holds the wrong kind of value, a JSON %s", field, kind))
 }
 
 func (c *cursor) fail(err error) {

@@ -168,13 +168,8 @@ func TestGroupsOfTwoAccountsAndRegionsStayApart(t *testing.T) {
 func TestDumpsAreReadHoweverTheyAreKept(t *testing.T) {
 	want := sound(t, "groups.json").Groups
 	text := fixture(t, "groups.json")
-	var packed bytes.Buffer
-	z := gzip.NewWriter(&packed)
-	_, err := z.Write([]byte("\ufeff" + text))
-	require.NoError(t, err)
-	require.NoError(t, z.Close())
 	for name, kept := range map[string]string{
-		"gzipped": packed.String(), "byte order mark": "\ufeff" + text, "DOS lines": strings.ReplaceAll(text, "\n", "\r\n"),
+		"gzipped": packed(t, "\ufeff"+text), "byte order mark": "\ufeff" + text, "DOS lines": strings.ReplaceAll(text, "\n", "\r\n"),
 		"one line": strings.Join(strings.Fields(text), " "),
 	} {
 		s := read(t, source(name, kept))
@@ -182,6 +177,16 @@ func TestDumpsAreReadHoweverTheyAreKept(t *testing.T) {
 		assert.Equal(t, permissions(want[0]), permissions(s.Groups[0]), name)
 		assert.Len(t, s.Groups, 3, name)
 	}
+}
+
+func packed(t *testing.T, text string) string {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, err := z.Write([]byte(text))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return out.String()
 }
 
 func TestAnEmptyListOfGroupsIsClean(t *testing.T) {
@@ -211,12 +216,13 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 		"a history":            {`{"Records": [{"eventName": "AuthorizeSecurityGroupIngress"}]}`, "is an object with Records, perhaps a history for sgward replay"},
 		"text":                 {"An error occurred (ExpiredToken)", "is not JSON: want a value, found 'A'; want the whole answer of aws ec2"},
 		"UTF-16":               {"\xff\xfe{\x00", "is text of 16 bits a character: want UTF-8"},
-		"no gzip":              {"\x1f\x8bxx", "inflating"},
+		"half of a gzip":       {packed(t, text)[:400], "is cut off: the gzip data ends too early"},
+		"no gzip":              {"\x1f\x8bx" + text, "is damaged: something else is where gzip data should begin; what follows was not judged"},
 		"no group":             {group(`"GroupId": "sg-0123456789abcdef0",`, ``), "line 3, SecurityGroups element 1: is not complete: GroupId is missing; it was not judged"},
 		"no rules":             {group(`"IpPermissions":`, `"IpPermission":`), "is not complete: IpPermissions of sg-0123456789abcdef0 is missing"},
 		"no egress":            {group(`"IpPermissionsEgress":`, `"IpPermissionsEgres":`), "is not complete: IpPermissionsEgress of sg-0123456789abcdef0 is missing"},
-		"a port that is none":  {group(`"FromPort": 443`, `"FromPort": "443"`), "IpPermissions.FromPort holds a string, which is no value of it"},
-		"an element of no use": {`{"SecurityGroups": [17]}`, "holds a number"},
+		"a port that is none":  {group(`"FromPort": 443`, `"FromPort": "443"`), "IpPermissions.FromPort holds the wrong kind of value, a JSON string"},
+		"an element of no use": {`{"SecurityGroups": [17]}`, "holds the wrong kind of value, a JSON number"},
 		"bad escape":           {group(`"web servers"`, `"web \x servers"`), "invalid character 'x' in string escape code"},
 		"a rule of no group":   {`{"SecurityGroupRules": [{"SecurityGroupRuleId": "sgr-0123456789abcdef0"}]}`, `GroupId of rule "sgr-0123456789abcdef0" is missing`},
 		"entries of no list":   {`{"Entries": [{"Cidr": "203.0.113.0/24"}, {"Cidr": "198.51.100.0/24"}]}`, "name the file after it, such as pl-0123456789abcdef0.json"},

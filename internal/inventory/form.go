@@ -9,43 +9,17 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
-	"sgward/internal/policy"
-	"sgward/internal/remediation"
-	"sgward/internal/secgroup"
 )
 
-// The AWS CLI names the members of its answers like the fields of the SDK's types, so
-// these are what is decoded into.
-
-// decode reads JSON into a value of the SDK.
+// decode reads JSON into a value of the SDK, whose fields are called as the AWS CLI
+// calls them.
 func decode(data []byte, into any) error {
 	err := json.Unmarshal(data, into)
 	var kind *json.UnmarshalTypeError
 	if errors.As(err, &kind) {
-		return fmt.Errorf("%s holds a %s, which is no value of it", kind.Field, kind.Value)
+		return fmt.Errorf("%s holds the wrong kind of value, a JSON %s", kind.Field, kind.Value)
 	}
 	return err
-}
-
-// decodeRule reads an element of SecurityGroupRules as a group of this rule, or with
-// it in Unread.
-func decodeRule(data []byte) (Group, error) {
-	var r types.SecurityGroupRule
-	if err := decode(data, &r); err != nil {
-		return Group{}, err
-	}
-	if aws.ToString(r.GroupId) == "" {
-		return Group{}, fmt.Errorf("%w: GroupId of rule %q is missing", errIncomplete, aws.ToString(r.SecurityGroupRuleId))
-	}
-	out := Group{Group: policy.Group{ID: *r.GroupId}, AccountID: aws.ToString(r.GroupOwnerId), Region: regionOf(aws.ToString(r.SecurityGroupRuleArn))}
-	rule, err := remediation.ReadRule(r)
-	if err != nil {
-		out.Unread = []string{err.Error()}
-	} else {
-		out.Rules = []secgroup.Rule{rule}
-	}
-	return out, nil
 }
 
 // decodeInterface reads an element of NetworkInterfaces.
@@ -54,7 +28,7 @@ func decodeInterface(data []byte) (types.NetworkInterface, error) {
 		types.NetworkInterface
 		// Attachment leaves out the times, which the CLI writes as it is configured.
 		Attachment *struct {
-			InstanceId *string //nolint:staticcheck // the CLI's word
+			InstanceId *string
 		}
 	}
 	if err := decode(data, &n); err != nil {

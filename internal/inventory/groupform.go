@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"sgward/internal/policy"
@@ -118,9 +119,13 @@ func (c *cursor) permissions(field string) (out []permission, known bool) {
 			case ranges4, ranges6, listPeers, pairs:
 				p.peers = c.peers(field, key, p.peers)
 			default:
+				if c.peek() != '[' {
+					c.skip()
+					return
+				}
 				// A new kind of peer, or a slip in the name of an old one, lets somebody in.
-				isList, before := c.peek() == '[', c.at
-				if c.skip(); isList && c.at > before+len("[]") {
+				n := 0
+				if c.list(key, func(int) { c.skip(); n++ }); n > 0 {
 					p.strange = append(p.strange, key)
 				}
 			}
@@ -216,4 +221,78 @@ func (g *Group) addPermissions(key string, permissions []permission, egress bool
 			g.Rules = append(g.Rules, rule)
 		}
 	}
+}
+
+// decodeRule reads an element of SecurityGroupRules as a group of this rule, or with
+// it in Unread.
+func decodeRule(data []byte) (Group, error) {
+	c := cursor{text: data}
+	var r types.SecurityGroupRule
+	var out Group
+	var arn string
+	var tags []secgroup.Tag
+	c.object("SecurityGroupRules", func(key string) {
+		switch key {
+		case "SecurityGroupRuleId":
+			r.SecurityGroupRuleId = c.optional(key)
+		case "SecurityGroupRuleArn":
+			arn, _ = c.string(key)
+		case "GroupId":
+			out.ID, _ = c.string(key)
+		case "GroupOwnerId":
+			out.AccountID, _ = c.string(key)
+		case "IsEgress":
+			r.IsEgress = c.bool(key)
+		case "IpProtocol":
+			r.IpProtocol = c.optional(key)
+		case "FromPort":
+			r.FromPort = c.number(key)
+		case "ToPort":
+			r.ToPort = c.number(key)
+		case "CidrIpv4":
+			r.CidrIpv4 = c.optional(key)
+		case "CidrIpv6":
+			r.CidrIpv6 = c.optional(key)
+		case "PrefixListId":
+			r.PrefixListId = c.optional(key)
+		case "ReferencedGroupInfo":
+			r.ReferencedGroupInfo = c.reference(key)
+		case "Description":
+			r.Description = c.optional(key)
+		case "Tags":
+			tags = c.tags(tags)
+		default:
+			c.skip()
+		}
+	})
+	switch {
+	case c.err != nil:
+		return Group{}, c.err
+	case out.ID == "":
+		return Group{}, fmt.Errorf("%w: GroupId of rule %q is missing", errIncomplete, aws.ToString(r.SecurityGroupRuleId))
+	}
+	out.Region = regionOf(arn)
+	r.GroupId, r.GroupOwnerId = &out.ID, &out.AccountID
+	if rule, err := remediation.ReadRule(r); err != nil {
+		out.Unread = []string{err.Error()}
+	} else {
+		rule.Tags = tags
+		out.Rules = []secgroup.Rule{rule}
+	}
+	return out, nil
+}
+
+func (c *cursor) reference(field string) *types.ReferencedSecurityGroup {
+	var out types.ReferencedSecurityGroup
+	c.object(field, func(key string) {
+		switch key {
+		case "GroupId":
+			out.GroupId = c.optional(key)
+		case "UserId":
+			out.UserId = c.optional(key)
+		default:
+			c.skip()
+		}
+	})
+	return &out
 }

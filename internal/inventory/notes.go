@@ -98,9 +98,9 @@ func counted(n int, noun string) string {
 // References returns the ids of the groups that rules of other groups name.
 func References(groups []Group) map[string]bool {
 	out := map[string]bool{}
-	for i := range groups {
-		for j := range groups[i].Rules {
-			if id, _ := groups[i].Rules[j].Permission.Peer.Group(); id != "" && id != groups[i].ID {
+	for _, g := range groups {
+		for i := range g.Rules {
+			if id, _ := g.Rules[i].Permission.Peer.Group(); id != "" && id != g.ID {
 				out[id] = true
 			}
 		}

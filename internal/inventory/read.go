@@ -211,7 +211,7 @@ func (r *reader) split(in io.Reader) bool {
 				fault.Problem = "is cut off: it " + fault.Problem
 			}
 			what := "; what follows was not judged"
-			if len(r.splitter.Lists()) == 0 {
+			if len(r.splitter.Lists()) == 0 && fault.Err == nil {
 				what = "; " + wantDump
 			}
 			r.problem("%s: %s%s", faultPlace(fault), fault.Problem, what)

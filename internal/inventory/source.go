@@ -4,11 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
-	"fmt"
 	"io"
 	"regexp"
 
-	"github.com/klauspost/compress/gzip"
+	"sgward/internal/gunzip"
 )
 
 // Source is a dump to read: one answer of the AWS CLI or several, one after the
@@ -23,25 +22,17 @@ type Source struct {
 // errUTF16 is what "aws ... > file" gives in Windows PowerShell.
 var errUTF16 = errors.New("is text of 16 bits a character: want UTF-8 (PowerShell: | Out-File -Encoding utf8)")
 
-// text returns the text in a stream, inflated where that is gzipped and without a byte
-// order mark.
+// text returns the text in a stream, inflated where that is gzipped.
 func text(in io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(in, 1<<16)
-	if start, _ := b.Peek(2); bytes.Equal(start, []byte("\x1f\x8b")) { // a shorter stream is no gzip
-		inflated, err := gzip.NewReader(b)
-		if err != nil {
-			return nil, fmt.Errorf("inflating: %w", err)
-		}
+	if start, _ := b.Peek(2); string(start) == "\x1f\x8b" { // a shorter stream is no gzip
+		inflated := new(gunzip.Reader)
+		inflated.Reset(b)
 		b = bufio.NewReaderSize(inflated, 1<<16)
 	}
-	start, _ := b.Peek(3) // an error comes again with the first read
-	switch {
-	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
+	// An error comes again with the first read.
+	if start, _ := b.Peek(2); string(start) == "\xff\xfe" || string(start) == "\xfe\xff" {
 		return nil, errUTF16
-	case bytes.Equal(start, []byte("\ufeff")):
-		if _, err := b.Discard(len(start)); err != nil {
-			return nil, fmt.Errorf("reading: %w", err)
-		}
 	}
 	return b, nil
 }
