@@ -108,6 +108,12 @@ func Demo(ctx context.Context, cfg DemoConfig) error {
 		return err
 	}
 	s.after(standing)
+	if err := s.pause(ctx); err != nil {
+		return err
+	}
+	if err := s.lookBack(ctx); err != nil {
+		return err
+	}
 	s.summary(time.Since(began))
 	if s.err != nil {
 		return fmt.Errorf("writing the tour: %w", s.err)
@@ -305,6 +311,8 @@ func (s *stage) summary(took time.Duration) {
 	s.line("")
 	s.line("%s", s.paint(bold, "Next"))
 	s.line("   make local                        the same pipeline for your own aws commands")
+	s.line("   docs/TUTORIAL.md                  a walk through all commands on it, undo too")
+	s.line("   build/sgward replay AWSLogs/      a policy judged on your own history")
 	s.line("   build/sgward policy lint FILE     check a policy of yours")
 	s.line("   build/sgward demo --policy FILE   and see this story end by it")
 	s.line("   make deploy                       into an account; starts in observe mode")

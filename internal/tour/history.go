@@ -1,0 +1,74 @@
+package tour
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/logfile"
+	"sgward/internal/policyfile"
+	"sgward/internal/replay"
+	"sgward/internal/report"
+)
+
+// lookBack has the policy judge all that was called in the story, as replay judges
+// any history, and shows the totals.
+func (s *stage) lookBack(ctx context.Context) error {
+	s.title("Looking back")
+	s.paragraph(plain, "   ", "These calls are a history now. Replay says what a policy would have done to one, and touches nothing: try it on "+
+		"your own CloudTrail logs before anything is switched on.")
+	s.command("sgward replay trail.ndjson")
+	p, err := policyfile.Read(cmp.Or(s.cfg.PolicyFile, filepath.Join(s.cfg.BuildDir, "DetectFunction", "policy.yaml")))
+	if err != nil {
+		return err
+	}
+	const indent = "   "
+	var told strings.Builder
+	w, err := report.New(report.Text, &told, report.Run{
+		Command: report.Replay, Policy: report.Policy{File: cmp.Or(s.cfg.PolicyFile, "policy.yaml"), Summary: p.Summary()}, Sources: []string{"trail.ndjson"}, Now: time.Now(),
+	}, report.Options{Color: s.color, Width: width - len(indent)})
+	if err != nil {
+		return err
+	}
+	revoked := 0
+	summary, err := replay.Run(ctx, logfile.Find([]string{"-"}, strings.NewReader(s.trail())).Sources, replay.Options{Policy: p}, func(e report.Entry) error {
+		if e.Decision == finding.DecisionRevoke {
+			revoked++
+		}
+		return w.Entry(e)
+	})
+	if err == nil {
+		err = w.Close(summary)
+	}
+	if err != nil {
+		return fmt.Errorf("looking back: %w", err)
+	}
+	for line := range strings.Lines(told.String()) {
+		if strings.Contains(line, "Findings, worst first") {
+			break
+		}
+		s.line("%s", strings.TrimRight(indent+line, " \n"))
+	}
+	s.paragraph(dim, indent, "... and each finding with its reasons, in text, JSON, CSV, SARIF or as one HTML page (--format html).")
+	if closed := len(s.closed); revoked < closed {
+		s.problems = append(s.problems, fmt.Sprintf("looking back: replay revokes %d, the functions closed %d", revoked, closed))
+		s.line("%s%s", indent, s.paint(red, "NOT AS TOLD: "+s.problems[len(s.problems)-1]))
+	}
+	return nil
+}
+
+// trail is what CloudTrail recorded of the story's calls, one event a line.
+func (s *stage) trail() string {
+	var b strings.Builder
+	for _, step := range s.since(0) {
+		if len(step.Record) > 0 {
+			b.Write(step.Record)
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}
