@@ -53,10 +53,6 @@ type Result struct {
 // documented.
 var errNotTaken = errors.New("EC2 answered the authorize with return=false")
 
-// mostRulesPerCall bounds one call. EC2 states no limit for it; a group holds at most
-// 1,000 rules by quota.
-const mostRulesPerCall = 500
-
 // Put puts rules into a group that Group has read, and returns what became of each,
 // in the same order. Tags hold for a whole call, so it makes one call for each
 // direction and set of tags, and more only where EC2 refuses one: one by one then,
@@ -97,7 +93,7 @@ func (p *putter) plan() [][]int {
 		}
 		k := kind{r.Permission.Direction, fmt.Sprintf("%q", sortedTags(r.Tags))}
 		at, known := last[k]
-		if !known || len(calls[at]) == mostRulesPerCall {
+		if !known || len(calls[at]) == remediation.MaxRulesPerCall {
 			at = len(calls)
 			calls = append(calls, nil)
 			last[k] = at
@@ -142,7 +138,7 @@ func (p *putter) send(ctx context.Context, call []int) {
 // duplicate is a rule that EC2 holds although the group was read without it: it was
 // made meanwhile, or the read lagged behind.
 func (p *putter) duplicate(ctx context.Context, i int) {
-	rules, err := rulesOf(ctx, p.client, p.group.ID)
+	rules, err := remediation.ListRules(ctx, p.client, p.group.ID)
 	held, ok := Held(rules, p.out[i].Rule.Permission)
 	if err != nil || !ok {
 		p.out[i].Outcome = There
@@ -170,7 +166,8 @@ func aboutOneRule(err error) bool {
 func (p *putter) authorize(ctx context.Context, call []int) ([]secgroup.Rule, error) {
 	permissions := make([]types.IpPermission, len(call))
 	for n, i := range call {
-		permissions[n] = ipPermission(p.out[i].Rule, p.group.AccountID)
+		r := p.out[i].Rule
+		permissions[n] = remediation.IPPermission(r.Permission, r.Description, p.group.AccountID)
 	}
 	first := p.out[call[0]].Rule
 	var accepted *bool
@@ -206,39 +203,6 @@ func (p *putter) authorize(ctx context.Context, call []int) ([]secgroup.Rule, er
 	return rules, nil
 }
 
-// ipPermission writes a rule with its description the way EC2 takes it. Ports are
-// left out where the protocol has none, and the owner of a group where it is
-// accountID, the caller's own.
-func ipPermission(r secgroup.Rule, accountID string) types.IpPermission {
-	out := types.IpPermission{IpProtocol: aws.String(string(r.Permission.Protocol))}
-	if r.Permission.Protocol.HasPorts() || r.Permission.Protocol.IsICMP() {
-		from, to := r.Permission.FromTo()
-		out.FromPort, out.ToPort = aws.Int32(int32(from)), aws.Int32(int32(to))
-	}
-	var description *string
-	if r.Description != "" {
-		description = aws.String(r.Description)
-	}
-	switch peer := r.Permission.Peer; peer.Kind() {
-	case secgroup.CIDRPeerKind:
-		if cidr := peer.CIDR(); cidr.Addr().Is4() {
-			out.IpRanges = []types.IpRange{{CidrIp: aws.String(cidr.String()), Description: description}}
-		} else {
-			out.Ipv6Ranges = []types.Ipv6Range{{CidrIpv6: aws.String(cidr.String()), Description: description}}
-		}
-	case secgroup.PrefixListPeerKind:
-		out.PrefixListIds = []types.PrefixListId{{PrefixListId: aws.String(peer.PrefixList()), Description: description}}
-	case secgroup.GroupPeerKind:
-		id, owner := peer.Group()
-		pair := types.UserIdGroupPair{GroupId: aws.String(id), Description: description}
-		if owner != "" && owner != accountID {
-			pair.UserId = aws.String(owner)
-		}
-		out.UserIdGroupPairs = []types.UserIdGroupPair{pair}
-	}
-	return out
-}
-
 // TagSpecification gives tags to what a call makes; nil for no tags. Those that
 // only AWS can set are left out.
 func TagSpecification(resource types.ResourceType, tags []secgroup.Tag) []types.TagSpecification {
@@ -252,21 +216,13 @@ func TagSpecification(resource types.ResourceType, tags []secgroup.Tag) []types.
 	return []types.TagSpecification{spec}
 }
 
-// Held finds the rule that lets the same through as a permission. EC2 does not
-// always say who owns a referenced group, whose id is unique anyway.
+// Held finds the rule that lets the same through as a permission.
 func Held(rules []secgroup.Rule, p secgroup.Permission) (secgroup.Rule, bool) {
-	i := slices.IndexFunc(rules, func(r secgroup.Rule) bool { return withoutOwner(r.Permission) == withoutOwner(p) })
+	i := slices.IndexFunc(rules, func(r secgroup.Rule) bool { return r.Permission.Identity() == p.Identity() })
 	if i < 0 {
 		return secgroup.Rule{}, false
 	}
 	return rules[i], true
-}
-
-func withoutOwner(p secgroup.Permission) secgroup.Permission {
-	if id, _ := p.Peer.Group(); id != "" {
-		p.Peer = secgroup.GroupPeer(id, "")
-	}
-	return p
 }
 
 // differences says how a rule that is there differs from the one asked for.

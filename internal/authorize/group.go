@@ -10,9 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"sgward/internal/inventory"
-	"sgward/internal/policy"
 	"sgward/internal/remediation"
-	"sgward/internal/secgroup"
 )
 
 // ErrNoGroup says that the account has no such group in the region.
@@ -35,21 +33,14 @@ func GroupNamed(ctx context.Context, client inventory.EC2, region, vpcID, name s
 }
 
 func oneGroup(ctx context.Context, client inventory.EC2, region, what string, out *ec2.DescribeSecurityGroupsOutput, err error) (inventory.Group, error) {
-	switch code := remediation.ErrorCode(err); {
-	case code == "InvalidGroup.NotFound", code == "InvalidGroupId.NotFound", err == nil && len(out.SecurityGroups) == 0:
+	switch {
+	case remediation.IsGroupNotFound(err), err == nil && len(out.SecurityGroups) == 0:
 		return inventory.Group{}, fmt.Errorf("reading group %s: %w", what, ErrNoGroup)
 	case err != nil:
 		return inventory.Group{}, fmt.Errorf("reading group %s: %w", what, err)
 	}
-	found := out.SecurityGroups[0]
-	g := inventory.Group{
-		Group: policy.Group{
-			ID: aws.ToString(found.GroupId), Name: aws.ToString(found.GroupName), VPCID: aws.ToString(found.VpcId),
-			Tags: remediation.ReadTags(found.Tags), TagsKnown: true,
-		},
-		AccountID: aws.ToString(found.OwnerId), Region: region, Description: aws.ToString(found.Description),
-	}
-	g.Rules, err = rulesOf(ctx, client, g.ID)
+	g := inventory.GroupOf(out.SecurityGroups[0], region)
+	g.Rules, err = remediation.ListRules(ctx, client, g.ID)
 	return g, err
 }
 
@@ -63,28 +54,4 @@ func literal(name string) string {
 		out = append(out, r)
 	}
 	return string(out)
-}
-
-// rulesOf reads the rules of a group. One that cannot be understood is an error:
-// left out, it could make the group look safe.
-func rulesOf(ctx context.Context, client remediation.RuleReader, groupID string) ([]secgroup.Rule, error) {
-	pages := ec2.NewDescribeSecurityGroupRulesPaginator(client, &ec2.DescribeSecurityGroupRulesInput{
-		Filters:    []types.Filter{{Name: aws.String("group-id"), Values: []string{groupID}}},
-		MaxResults: aws.Int32(1000),
-	})
-	var out []secgroup.Rule
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading the rules of %s: %w", groupID, err)
-		}
-		for _, r := range page.SecurityGroupRules {
-			rule, err := remediation.ReadRule(r)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, rule)
-		}
-	}
-	return out, nil
 }

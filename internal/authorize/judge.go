@@ -41,7 +41,7 @@ func Judge(ctx context.Context, client inventory.EC2, p *policy.Policy, g invent
 		rule := finding.RuleOf(rules[i])
 		f := &out[i]
 		*f = finding.Finding{
-			ID:        finding.NewID(g.AccountID, g.Region, g.ID, withoutOwner(rules[i].Permission).String(), ""),
+			ID:        finding.NewID(g.AccountID, g.Region, g.ID, rules[i].Permission.Identity().String(), ""),
 			AccountID: g.AccountID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
 			Rule: &rule,
 		}

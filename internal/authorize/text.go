@@ -79,8 +79,7 @@ func CheckTags(tags []secgroup.Tag) error {
 	return nil
 }
 
-// Settable returns the tags without those that only AWS can set, whose keys begin
-// with "aws:" (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html).
+// Settable returns the tags without those that only AWS can set.
 func Settable(tags []secgroup.Tag) []secgroup.Tag {
-	return slices.DeleteFunc(slices.Clone(tags), func(t secgroup.Tag) bool { return strings.HasPrefix(strings.ToLower(t.Key), "aws:") })
+	return slices.DeleteFunc(slices.Clone(tags), secgroup.Tag.IsOwnedByAWS)
 }

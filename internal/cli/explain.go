@@ -26,7 +26,7 @@ type explainFlags struct {
 	policy, event, direction, protocol, port string
 	cidr, prefixList, sourceGroup            string
 	account, region, group, vpc, actor, mode string
-	tags                                     []string
+	tags, standing                           []string
 	outputFlags
 }
 
@@ -40,6 +40,7 @@ func explainCommand(in Invocation) *cobra.Command {
 			"from EC2 is named as not known.\n" +
 			"Exit status: 0 compliant or exempt, 1 error, 2 usage or an unsound policy, 3 forbidden, warned of or not known.",
 		Example: "  sgward explain --protocol tcp --port 3306 --cidr 0.0.0.0/0\n" +
+			"  sgward explain --port 5432 --cidr 52.64.0.0/10 --standing 'tcp 5432 52.0.0.0/10'\n" +
 			"  sgward explain --event events/ingress-two-half-worlds.json",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -48,7 +49,9 @@ func explainCommand(in Invocation) *cobra.Command {
 					return err
 				}
 			}
-			return explain(cmd.Context(), in, f, cmd.Flags().Changed("group-tag"))
+			return explain(cmd.Context(), in, f, known{
+				tags: cmd.Flags().Changed("group-tag"), standing: cmd.Flags().Changed("standing"),
+			})
 		},
 	}
 	flags := cmd.Flags()
@@ -66,6 +69,8 @@ func explainCommand(in Invocation) *cobra.Command {
 	flags.StringVar(&f.group, "group-id", "", "group that holds the rule")
 	flags.StringVar(&f.vpc, "vpc-id", "", "VPC of the group")
 	flags.StringArrayVar(&f.tags, "group-tag", nil, "tag of the group, KEY=VALUE (repeats)")
+	flags.StringArrayVar(&f.standing, "standing", nil,
+		"rule that the group holds already, as 'PROTOCOL [PORTS] PEER' such as 'tcp 22 52.0.0.0/10' (repeats), or none; left out, nothing is known of them")
 	flags.StringVar(&f.actor, "actor", "", "ARN of the role, user or root that makes the rule")
 	flags.StringVar(&f.mode, "mode", string(finding.Enforce), "observe or enforce: how the outcome is worded")
 	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
@@ -78,7 +83,7 @@ func explainCommand(in Invocation) *cobra.Command {
 // have no effect.
 func nothingBeside(cmd *cobra.Command) error {
 	var idle []string
-	for _, flag := range []string{"direction", "protocol", "port", "account", "region", "group-id", "vpc-id", "group-tag", "actor"} {
+	for _, flag := range []string{"direction", "protocol", "port", "account", "region", "group-id", "vpc-id", "group-tag", "standing", "actor"} {
 		if cmd.Flags().Changed(flag) {
 			idle = append(idle, "--"+flag)
 		}
@@ -89,7 +94,10 @@ func nothingBeside(cmd *cobra.Command) error {
 	return nil
 }
 
-func explain(ctx context.Context, in Invocation, f explainFlags, tagsKnown bool) error {
+// known says which lists of the flags are meant to be whole, the empty one too.
+type known struct{ tags, standing bool }
+
+func explain(ctx context.Context, in Invocation, f explainFlags, told known) error {
 	given := 0
 	for _, peer := range []string{f.cidr, f.prefixList, f.sourceGroup, f.event} {
 		if peer != "" {
@@ -106,7 +114,7 @@ func explain(ctx context.Context, in Invocation, f explainFlags, tagsKnown bool)
 	if err != nil {
 		return &statusError{StatusUsage, err}
 	}
-	q, err := f.question(ctx, in, tagsKnown)
+	q, err := f.question(ctx, in, told)
 	if err != nil {
 		return err
 	}
@@ -137,7 +145,7 @@ type question struct {
 }
 
 // question builds what is to be judged from an event file or from the flags.
-func (f explainFlags) question(ctx context.Context, in Invocation, tagsKnown bool) (question, error) {
+func (f explainFlags) question(ctx context.Context, in Invocation, told known) (question, error) {
 	if f.event != "" {
 		c, err := readChange(ctx, in, f.event)
 		return askOf(c), err
@@ -152,17 +160,53 @@ func (f explainFlags) question(ctx context.Context, in Invocation, tagsKnown boo
 	q := question{req: policy.Request{
 		AccountID: f.account, Region: f.region,
 		Actor: policy.Actor{Known: f.actor != "", ARN: f.actor},
-		Group: policy.Group{ID: f.group, VPCID: f.vpc, TagsKnown: tagsKnown},
-		Rules: []secgroup.Rule{rule},
+		Group: policy.Group{ID: f.group, VPCID: f.vpc, TagsKnown: told.tags},
+		Rules: []secgroup.Rule{rule}, StandingKnown: told.standing,
 	}}
-	for _, tag := range f.tags {
-		key, value, ok := strings.Cut(tag, "=")
-		if !ok || key == "" {
-			return question{}, usageError("--group-tag %q: want KEY=VALUE", tag)
-		}
-		q.req.Group.Tags = append(q.req.Group.Tags, secgroup.Tag{Key: key, Value: value})
+	if q.req.Group.Tags, err = readTags("--group-tag", f.tags); err != nil {
+		return question{}, err
+	}
+	if q.req.Standing, err = f.standingRules(); err != nil {
+		return question{}, &statusError{StatusUsage, err}
 	}
 	return q, nil
+}
+
+// standingRules reads the group's other rules. They have the direction of the one that
+// is explained: those of the other take no part in its verdict.
+func (f explainFlags) standingRules() ([]secgroup.Rule, error) {
+	if slices.Equal(f.standing, []string{"none"}) {
+		return nil, nil
+	}
+	var out []secgroup.Rule
+	for _, text := range f.standing {
+		words := strings.Fields(text)
+		if len(words) < 2 || len(words) > 3 {
+			return nil, fmt.Errorf("--standing %q: want PROTOCOL [PORTS] PEER such as 'tcp 22 52.0.0.0/10', or none alone", text)
+		}
+		one := explainFlags{direction: f.direction, protocol: words[0], account: f.account}
+		if len(words) == 3 {
+			one.port = words[1]
+		}
+		switch peer := words[len(words)-1]; {
+		case strings.HasPrefix(peer, "pl-"):
+			one.prefixList = peer
+		case strings.Contains(peer, "sg-"):
+			one.sourceGroup = peer
+		default:
+			one.cidr = peer
+		}
+		err := one.checkForms(func(string) string { return "peer" })
+		if err == nil {
+			var rule secgroup.Rule
+			if rule, err = one.rule(); err == nil {
+				out = append(out, rule)
+				continue
+			}
+		}
+		return nil, fmt.Errorf("--standing %q: %s", text, strings.ReplaceAll(err.Error(), "--", ""))
+	}
+	return out, nil
 }
 
 // askOf asks about the rules of a call.

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"strings"
+
+	"sgward/internal/secgroup"
 )
 
 // The forms of what names a rule, its group and its maker. A slip in one of them
@@ -39,6 +42,19 @@ func (f explainFlags) checkForms(written func(flag string) string) error {
 		}
 	}
 	return nil
+}
+
+// readTags reads what a flag gives as KEY=VALUE, once for each tag.
+func readTags(flag string, texts []string) ([]secgroup.Tag, error) {
+	var out []secgroup.Tag
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, usageError("%s %q: want KEY=VALUE", flag, text)
+		}
+		out = append(out, secgroup.Tag{Key: key, Value: value})
+	}
+	return out, nil
 }
 
 // withoutBOM drops the byte order mark that some editors and shells write in front

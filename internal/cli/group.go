@@ -41,21 +41,26 @@ func (f *groupFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.dryRun, "dry-run", false, dryRunUsage)
 }
 
-// account is where a command works, and as whom.
+// account is where a command works, as whom, and by which policy.
 type account struct {
 	client *ec2.Client
 	id     string
 	region string
 	actor  policy.Actor
+	policy *policy.Policy
 }
 
-// connect makes the client and learns whose credentials it has.
+// connect reads the policy, makes the client and learns whose credentials it has.
 func (f *groupFlags) connect(ctx context.Context) (account, error) {
+	p, err := readPolicy(f.policy)
+	if err != nil {
+		return account{}, &statusError{StatusUsage, err}
+	}
 	config, err := f.config(ctx)
 	if err != nil {
 		return account{}, err
 	}
-	a := account{client: ec2.NewFromConfig(config), region: config.Region}
+	a := account{client: ec2.NewFromConfig(config), region: config.Region, policy: p}
 	a.id, a.actor, err = authorize.Caller(ctx, sts.NewFromConfig(config))
 	if f.actor != "" {
 		a.actor = policy.Actor{Known: true, ARN: f.actor}
@@ -63,15 +68,19 @@ func (f *groupFlags) connect(ctx context.Context) (account, error) {
 	return a, err
 }
 
-// readTags reads KEY=VALUE.
-func (f *groupFlags) readTags() ([]secgroup.Tag, error) {
-	var out []secgroup.Tag
-	for _, tag := range f.tags {
-		key, value, ok := strings.Cut(tag, "=")
-		if !ok || key == "" {
-			return nil, usageError("--tag %q: want KEY=VALUE", tag)
-		}
-		out = append(out, secgroup.Tag{Key: key, Value: value})
+// owning names this account as the owner of a referenced group that has none yet.
+func (a account) owning(peer secgroup.Peer) secgroup.Peer {
+	if id, owner := peer.Group(); id != "" && owner == "" {
+		return secgroup.GroupPeer(id, a.id)
+	}
+	return peer
+}
+
+// settableTags reads the tags for what is made.
+func (f *groupFlags) settableTags() ([]secgroup.Tag, error) {
+	out, err := readTags("--tag", f.tags)
+	if err != nil {
+		return nil, err
 	}
 	if len(authorize.Settable(out)) < len(out) {
 		return nil, usageError("--tag: keys that begin with aws: are for AWS to set")
@@ -84,8 +93,8 @@ func (f *groupFlags) readTags() ([]secgroup.Tag, error) {
 
 // judge returns what the policy makes of rules in a group, and whether it has
 // nothing against any of them.
-func (f *groupFlags) judge(ctx context.Context, p *policy.Policy, a account, g inventory.Group, rules []secgroup.Rule) ([]finding.Finding, bool, error) {
-	judged, err := authorize.Judge(ctx, a.client, p, g, rules, a.actor, time.Now())
+func (a account) judge(ctx context.Context, g inventory.Group, rules []secgroup.Rule) ([]finding.Finding, bool, error) {
+	judged, err := authorize.Judge(ctx, a.client, a.policy, g, rules, a.actor, time.Now())
 	if err != nil {
 		return nil, false, err
 	}

@@ -84,7 +84,7 @@ func (f *groupAllowFlags) check() (secgroup.Rule, error) {
 		return secgroup.Rule{}, usageError("--description: %w", err)
 	}
 	rule.Description = f.description
-	rule.Tags, err = f.readTags()
+	rule.Tags, err = f.settableTags()
 	return rule, err
 }
 
@@ -93,23 +93,17 @@ func (f *groupAllowFlags) run(ctx context.Context, in Invocation) error {
 	if err != nil {
 		return err
 	}
-	p, err := readPolicy(f.policy)
-	if err != nil {
-		return &statusError{StatusUsage, err}
-	}
 	a, err := f.connect(ctx)
 	if err != nil {
 		return err
 	}
-	if id, owner := rule.Permission.Peer.Group(); id != "" && owner == "" {
-		rule.Permission.Peer = secgroup.GroupPeer(id, a.id)
-	}
+	rule.Permission.Peer = a.owning(rule.Permission.Peer)
 	g, err := authorize.Group(ctx, a.client, a.region, f.rule.group)
 	if err != nil {
 		return err
 	}
 	rules := []secgroup.Rule{rule}
-	judged, allowed, err := f.judge(ctx, p, a, g, rules)
+	judged, allowed, err := a.judge(ctx, g, rules)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (f *groupCreateFlags) check() (w pattern.Wish, tags []secgroup.Tag, err err
 		}
 	}
 	w.NoSSH, w.Updates = f.noSSH, f.updates
-	tags, err = f.readTags()
+	tags, err = f.settableTags()
 	return w, tags, err
 }
 
@@ -141,10 +141,6 @@ func (f *groupCreateFlags) run(ctx context.Context, in Invocation) error {
 	wish, tags, err := f.check()
 	if err != nil {
 		return err
-	}
-	p, err := readPolicy(f.policy)
-	if err != nil {
-		return &statusError{StatusUsage, err}
 	}
 	a, err := f.connect(ctx)
 	if err != nil {
@@ -155,16 +151,14 @@ func (f *groupCreateFlags) run(ctx context.Context, in Invocation) error {
 	}
 	for _, peers := range [][]secgroup.Peer{wish.Admin, wish.App, wish.Management} {
 		for i, peer := range peers {
-			if id, owner := peer.Group(); id != "" && owner == "" {
-				peers[i] = secgroup.GroupPeer(id, a.id)
-			}
+			peers[i] = a.owning(peer)
 		}
 	}
 	rules, err := pattern.Rules(wish)
 	if err != nil {
 		return usageError("--pattern %s: %w", f.pattern, err)
 	}
-	c := groupCreation{groupCreateFlags: f, account: a, policy: p, rules: rules, asked: inventory.Group{
+	c := groupCreation{groupCreateFlags: f, account: a, rules: rules, asked: inventory.Group{
 		Group:     policy.Group{Name: f.name, VPCID: f.vpc, Tags: tags, TagsKnown: true},
 		AccountID: a.id, Region: a.region, Description: f.description,
 	}}
@@ -187,7 +181,6 @@ func admitsSSH(r secgroup.Rule) bool {
 type groupCreation struct {
 	*groupCreateFlags
 	account account
-	policy  *policy.Policy
 	rules   []secgroup.Rule // of the pattern
 	asked   inventory.Group // as it was asked for
 	ipv6    bool            // the VPC has IPv6
@@ -213,7 +206,7 @@ func (c *groupCreation) create(ctx context.Context) error {
 		_, goes := authorize.Held(unwanted, r.Permission)
 		return goes
 	})
-	judged, allowed, err := c.judge(ctx, c.policy, c.account, without, c.rules)
+	judged, allowed, err := c.account.judge(ctx, without, c.rules)
 	if err != nil {
 		return err
 	}

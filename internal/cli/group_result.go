@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"sgward/internal/authorize"
 	"sgward/internal/finding"
@@ -101,7 +100,7 @@ func (r *groupResult) refuse(judged []finding.Finding, rules []secgroup.Rule) {
 		r.note(changeRefused, rule, strings.Join(f.Deciding(), "; "), nil)
 		last := &r.Changes[len(r.Changes)-1]
 		last.Policy = &f
-		last.Exception = (&exceptionList{now: time.Now()}).add(f)
+		last.Exception = exceptionFor(f)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -239,10 +240,13 @@ func (c testCase) run(ctx context.Context, p *policy.Policy, folder string) (tes
 	if c.Rule != nil {
 		rules = append(rules, *c.Rule)
 	}
-	if (len(rules) == 0) == (c.Event == "") {
+	if c.Rule != nil && len(c.Rules) > 0 || (len(rules) == 0) == (c.Event == "") {
 		return testResult{}, errors.New("want one of rule, rules and event")
 	}
 	if c.Event != "" {
+		if err := c.nothingBesideEvent(); err != nil {
+			return testResult{}, err
+		}
 		return c.runEvent(ctx, p, filepath.Join(folder, c.Event), now)
 	}
 	req := policy.Request{
@@ -278,6 +282,18 @@ func (c testCase) run(ctx context.Context, p *policy.Policy, folder string) (tes
 		}
 	}
 	return resultOf(findings), nil
+}
+
+// nothingBesideEvent refuses what would have no effect beside an event, which is judged
+// as detect does: by what its record tells, and the time.
+func (c testCase) nothingBesideEvent() error {
+	given := c.Given
+	given.Time = ""
+	if c.Standing != nil || c.PrefixLists != nil || given.GroupTags != nil ||
+		given.Account+given.Region+given.Group+given.VPC+given.Actor != "" {
+		return errors.New("standing, prefix-lists and given (but for its time) do not go with event: detect judges it by what its record tells")
+	}
+	return nil
 }
 
 func (c testCase) runEvent(ctx context.Context, p *policy.Policy, file string, now time.Time) (testResult, error) {
@@ -350,9 +366,12 @@ func secgroupRules(rules []testRule, account string) ([]secgroup.Rule, error) {
 
 func (c testCase) prefixLists() (map[string][]netip.Prefix, error) {
 	out := map[string][]netip.Prefix{}
-	for id, cidrs := range c.PrefixLists {
+	for _, id := range slices.Sorted(maps.Keys(c.PrefixLists)) {
+		if !prefixListForm.MatchString(id) {
+			return nil, fmt.Errorf("prefix-lists: %q: want a prefix list such as pl-0123456789abcdef0", id)
+		}
 		out[id] = []netip.Prefix{}
-		for _, s := range cidrs {
+		for _, s := range c.PrefixLists[id] {
 			p, err := netip.ParsePrefix(s)
 			if err != nil {
 				return nil, fmt.Errorf("prefix-lists.%s: %q is no CIDR", id, s)

@@ -108,7 +108,9 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 		t.plan(steps)
 	}
 	if len(items) == 0 {
-		fmt.Fprintln(in.Stderr, "Nothing to put back.")
+		if !f.quiet {
+			fmt.Fprintln(in.Stderr, "Nothing to put back.")
+		}
 	} else if !f.dryRun && !f.yes {
 		question := fmt.Sprintf("Put back %s?", counted(len(items), "rule"))
 		if err := confirm(ctx, in, question); err != nil {

@@ -188,6 +188,8 @@ func TestPartOfAnUndoThatFailsIsNamedAndTheRestIsDone(t *testing.T) {
 	got = d.run("undo --yes --finding f-open " + file)
 	assert.Equal(t, cli.StatusClean, got.status)
 	assert.Contains(t, got.errs, "Nothing to put back.")
+	got = d.run("undo --yes --quiet --finding f-open " + file)
+	assert.Equal(t, said{}, got)
 }
 
 func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {

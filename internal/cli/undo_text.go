@@ -54,7 +54,8 @@ func (t *undoText) left(all []undo.Left) {
 // of it now. Nothing of it is an alert's own words but what stands in quotation
 // marks or behind "policy".
 func (t *undoText) plan(steps []undo.Step) {
-	exceptions := &exceptionList{now: time.Now()}
+	var exceptions []string
+	known := map[string]bool{}
 	worst := finding.DecisionNone
 	observing := true
 	for _, s := range steps {
@@ -71,18 +72,21 @@ func (t *undoText) plan(steps []undo.Step) {
 			f := s.Judged[i]
 			t.verdict(it, f)
 			if !authorize.Allowed(f) {
-				exceptions.add(f)
+				if text := exceptionFor(f); text != "" && !known[text] {
+					known[text] = true
+					exceptions = append(exceptions, text)
+				}
 				worst = finding.Strongest([]finding.Finding{{Decision: worst}, f})
 				observing = observing && it.Alert.Mode == finding.Observe
 			}
 		}
 	}
-	if len(exceptions.texts) == 0 {
+	if len(exceptions) == 0 {
 		return
 	}
 	t.note("%s", whatFollows(worst, observing))
 	t.note("If it is meant to be open, paste this under exceptions: in %s, fill in reason and owner, have it reviewed and\ndeploy it first:", t.flags.policy)
-	t.note("%s", strings.TrimSuffix(strings.Join(exceptions.texts, ""), "\n"))
+	t.note("%s", strings.TrimSuffix(strings.Join(exceptions, ""), "\n"))
 }
 
 // whatFollows says what sgward makes of a rule that is put back against the policy.
@@ -160,18 +164,10 @@ func groupWords(id, name, account, region string) string {
 	return words + ", account " + account + ", " + region
 }
 
-// exceptionList gathers exceptions to paste, each once.
-type exceptionList struct {
-	now   time.Time
-	texts []string
-}
-
-func (l *exceptionList) add(f finding.Finding) string {
-	text := alert.Exception(finding.Event{EventTime: l.now}, f)
-	if text != "" && !slices.Contains(l.texts, text) {
-		l.texts = append(l.texts, text)
-	}
-	return text
+// exceptionFor writes the exception to paste for a rule that is about to be opened;
+// "" where there is none. Its days count from now.
+func exceptionFor(f finding.Finding) string {
+	return alert.Exception(finding.Event{EventTime: time.Now()}, f)
 }
 
 // undone is one line of undo's JSON.
@@ -221,7 +217,7 @@ func (t *undoText) results(s undo.Step, results []authorize.Result) {
 			line.Policy = &s.Judged[i]
 			if !authorize.Allowed(s.Judged[i]) {
 				t.forbidden++
-				line.Exception = (&exceptionList{now: time.Now()}).add(s.Judged[i])
+				line.Exception = exceptionFor(s.Judged[i])
 			}
 		}
 		detail := ""

@@ -94,10 +94,18 @@ func (a Actor) Principal() string {
 	return a.ARN
 }
 
-// Subject returns the actor as policies see it. It is known where the record names
-// anybody, an AWS service too.
+// Subject returns the actor as policies see it. It is known where the record names a
+// role, a user, root or an AWS service. A session whose role it does not tell could be
+// of any: its own ARN, of STS, holds the role without its path.
 func (a Actor) Subject() policy.Actor {
-	return policy.Actor{Known: a != Actor{}, ARN: a.Principal()}
+	arn := a.Principal()
+	if arn == "" {
+		return policy.Actor{Known: a.InvokedBy != "" || a.Type == "AWSService"}
+	}
+	if parts := strings.SplitN(arn, ":", 4); len(parts) == 4 && parts[2] == "sts" {
+		return policy.Actor{}
+	}
+	return policy.Actor{Known: true, ARN: arn}
 }
 
 // Finding is one judged rule that is not compliant, or a group whose rules the

@@ -72,6 +72,23 @@ func TestTheActorOfAPolicyIsTheRoleBehindTheSession(t *testing.T) {
 	assert.Equal(t, policy.Actor{}, Actor{}.Subject(), "nobody is not known")
 }
 
+func TestAnActorWhoseRoleOrUserIsNotToldIsNotKnown(t *testing.T) {
+	for name, a := range map[string]Actor{
+		"a session without its issuer":         {Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/me"},
+		"a federated user without the issuer":  {Type: "FederatedUser", ARN: "arn:aws-cn:sts::123456789012:federated-user/me"},
+		"a user without an ARN":                {Type: "IAMUser"},
+		"a role without an ARN":                {Type: "AssumedRole"},
+		"an account":                           {Type: "AWSAccount"},
+		"whom CloudTrail does not know either": {Type: "Unknown"},
+	} {
+		assert.Equal(t, policy.Actor{}, a.Subject(), name)
+	}
+	service := Actor{InvokedBy: "autoscaling.amazonaws.com"}
+	assert.Equal(t, policy.Actor{Known: true}, service.Subject(), "of which some records tell no type")
+	root := Actor{Type: "Root", ARN: "arn:aws:iam::123456789012:root", InvokedBy: "autoscaling.amazonaws.com"}
+	assert.Equal(t, policy.Actor{Known: true, ARN: root.ARN}, root.Subject())
+}
+
 func TestARuleComesBackAsItWasWrittenDown(t *testing.T) {
 	for name, p := range map[string]secgroup.Permission{
 		"tcp":            permission(t, secgroup.Ingress, "tcp", number(3306), number(3306), cidr(t, "0.0.0.0/0")),

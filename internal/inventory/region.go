@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -47,13 +48,8 @@ func ReadRegion(ctx context.Context, api EC2, region string) ([]Group, error) {
 			return nil, fmt.Errorf("reading security groups: %w", err)
 		}
 		for _, g := range page.SecurityGroups {
-			byID[aws.ToString(g.GroupId)] = &Group{
-				Group: policy.Group{
-					ID: aws.ToString(g.GroupId), Name: aws.ToString(g.GroupName), VPCID: aws.ToString(g.VpcId),
-					Tags: remediation.ReadTags(g.Tags), TagsKnown: true,
-				},
-				AccountID: aws.ToString(g.OwnerId), Region: region, Description: aws.ToString(g.Description),
-			}
+			found := GroupOf(g, region)
+			byID[found.ID] = &found
 		}
 	}
 	rules := ec2.NewDescribeSecurityGroupRulesPaginator(api, &ec2.DescribeSecurityGroupRulesInput{MaxResults: aws.Int32(perPage)})
@@ -171,4 +167,13 @@ func ReadInterfaces(ctx context.Context, api remediation.InterfaceReader) (map[s
 	}
 	sortInterfaces(out)
 	return out, nil
+}
+
+// GroupOf returns a group of DescribeSecurityGroups without its rules, which other
+// calls tell in full.
+func GroupOf(g types.SecurityGroup, region string) Group {
+	return Group{
+		Group:     remediation.ReadGroup(g),
+		AccountID: aws.ToString(g.OwnerId), Region: region, Description: aws.ToString(g.Description),
+	}
 }

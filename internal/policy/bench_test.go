@@ -91,10 +91,11 @@ func BenchmarkEvaluateMany(b *testing.B) {
 func BenchmarkEvaluateUnion(b *testing.B) {
 	p := defaultPolicy(b)
 	for _, size := range []struct {
-		rules int
-		world bool
-	}{{60, false}, {60, true}, {1000, false}, {1000, true}} {
-		b.Run(fmt.Sprintf("rules=%d/world=%t", size.rules, size.world), func(b *testing.B) {
+		rules  int
+		world  bool
+		nested bool // all ranges of ports lie in each other: at most points all rules are active
+	}{{60, false, false}, {60, true, false}, {1000, false, false}, {1000, true, false}, {60, false, true}, {1000, false, true}} {
+		b.Run(fmt.Sprintf("rules=%d/world=%t/nested=%t", size.rules, size.world, size.nested), func(b *testing.B) {
 			req := newRequest()
 			if size.world {
 				r, err := parseRule("tcp 0-65535 from 0.0.0.0/0")
@@ -107,6 +108,9 @@ func BenchmarkEvaluateUnion(b *testing.B) {
 					Direction: secgroup.Ingress, Protocol: secgroup.TCP, Peer: secgroup.CIDRPeer(peer),
 					Ports: secgroup.PortRange{From: uint16(i * 60), To: uint16(i*60 + 3000)},
 				}}
+				if size.nested {
+					r.Permission.Ports = secgroup.PortRange{From: uint16(1 + i*7), To: uint16(60000 - i*11)}
+				}
 				if i%2 == 0 {
 					req.Rules = append(req.Rules, r)
 				} else {

@@ -27,7 +27,7 @@ func (e *evaluation) conclude(r *subject) Judgement {
 				mayApply = pt
 			}
 		case no:
-			if spared == nil || pt.statement.effect > spared.statement.effect {
+			if spared == nil || pt.sparesBefore(spared) {
 				spared = pt
 			}
 		}
@@ -78,8 +78,19 @@ func (p *part) outranks(o *part) bool {
 	return o.union && !p.union
 }
 
+// sparesBefore orders parts that an exception keeps from applying: one that rests on
+// tags, since people are to hear of it, then the stronger effect, then file order.
+func (p *part) sparesBefore(o *part) bool {
+	if byTag := p.exception.byTag(); byTag != o.exception.byTag() {
+		return byTag
+	}
+	return p.statement.effect > o.statement.effect
+}
+
+func (x *exception) byTag() bool { return len(x.scope.tags) > 0 }
+
 func (x *exception) ref() *ExceptionRef {
-	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line, ByTag: len(x.scope.tags) > 0}
+	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line, ByTag: x.byTag()}
 }
 
 // reasons says what each part had to say, in file order.

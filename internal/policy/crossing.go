@@ -1,6 +1,12 @@
 package policy
 
-import "slices"
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+
+	"sgward/internal/secgroup"
+)
 
 // company is the standing rules that the call's are counted with.
 type company uint8
@@ -14,8 +20,8 @@ const (
 // crossAt says whether the rules that are active at one point of traffic cross the
 // line there, and with which standing ones. The answer is yes or no only if it is the
 // same however what is not known turns out.
-func (e *evaluation) crossAt(active []member, f family, line count) (crossing, company) {
-	fresh := slices.ContainsFunc(active, func(m member) bool { return m.fresh })
+func (e *evaluation) crossAt(active []*member, f family, line count) (crossing, company) {
+	fresh := slices.ContainsFunc(active, func(m *member) bool { return m.fresh })
 	if !fresh || !mayReach(active, f, line) {
 		return crossing{}, nobody
 	}
@@ -39,8 +45,8 @@ func (e *evaluation) crossAt(active []member, f family, line count) (crossing, c
 		return crossing{}, nobody
 	}
 	c := crossing{answer: unknown}
-	for i := range active {
-		c.lacks |= active[i].lacks | active[i].doomedLacks
+	for _, m := range active {
+		c.lacks |= m.lacks | m.doomedLacks
 	}
 	return c, nobody
 }
@@ -48,7 +54,7 @@ func (e *evaluation) crossAt(active []member, f family, line count) (crossing, c
 // point is the rules that are active at one point of traffic, for one family's line.
 type point struct {
 	*evaluation
-	active []member
+	active []*member
 	family family
 	line   count
 }
@@ -56,9 +62,8 @@ type point struct {
 // reached reports whether rules reach the line: the call's, if fresh, with some of the
 // others. Of rules that may count or not, most takes all; else none is taken.
 func (p *point) reached(fresh bool, with company, most bool) bool {
-	p.blocks = p.blocks[:0]
-	for i := range p.active {
-		m := &p.active[i]
+	for _, m := range p.active {
+		m.counted = false
 		if m.fresh && !fresh || !m.fresh && with == nobody {
 			continue
 		}
@@ -78,21 +83,63 @@ func (p *point) reached(fresh bool, with company, most bool) bool {
 			// If it counts the group was at the line without the call, if not it adds
 			// nothing: either way the call crosses nothing with it.
 		default:
-			p.blocks = m.appendBlocks(p.blocks, p.family)
+			m.counted = true
 		}
 	}
-	return !publicIn(p.blocks, p.family).less(p.line)
+	var n, end count
+	for i := range p.placed {
+		b := &p.placed[i]
+		switch {
+		case !b.of.active || !b.of.counted:
+		case n.isZero() || end.less(b.lo): // else it lies in the one before
+			n, end = n.plus(b.public), b.hi
+			if !n.less(p.line) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// placed is a run of addresses that a member names, and how many of them are public.
+// Runs of one family are prefixes: of two, one lies in the other or they share nothing.
+type placed struct {
+	block
+	public count
+	of     *member
+}
+
+// place lists what the members name of a family by where it begins, the longest first.
+func (e *evaluation) place(f family) {
+	e.placed = e.placed[:0]
+	add := func(m *member, p netip.Prefix) {
+		if b, ok := blockIn(p, f); ok {
+			if n := f.public().in(b); !n.isZero() {
+				e.placed = append(e.placed, placed{b, n, m})
+			}
+		}
+	}
+	for _, m := range e.taking {
+		if p := m.rule.Permission.Peer; p.Kind() == secgroup.CIDRPeerKind {
+			add(m, p.CIDR())
+			continue
+		}
+		for _, p := range m.entries {
+			add(m, p)
+		}
+	}
+	slices.SortFunc(e.placed, func(a, b placed) int { return cmp.Or(a.lo.cmp(b.lo), b.hi.cmp(a.hi)) })
 }
 
 // mayReach reports whether what members reach, added up, is at or above the line.
 // What several of them reach counts several times.
-func mayReach(members []member, f family, line count) bool {
+func mayReach(members []*member, f family, line count) bool {
 	var n count
-	for i := range members {
-		if !members[i].reachKnown {
+	for _, m := range members {
+		if !m.reachKnown {
 			return true
 		}
-		n = n.plus(members[i].reach[f])
+		n = n.plus(m.reach[f])
 	}
 	return !n.less(line)
 }

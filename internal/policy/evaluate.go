@@ -43,7 +43,8 @@ type evaluation struct {
 	// line, those whose addresses are not known, and who takes part in their union.
 	narrow, hidden []*subject
 	members        []member
-	blocks         []block
+	taking         []*member // all of members
+	placed         []placed
 }
 
 // subject is a rule with what every statement asks of it.

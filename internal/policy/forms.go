@@ -73,7 +73,7 @@ func isActor(s string) bool {
 	}
 	for _, kind := range []string{"role/", "user/"} {
 		if name, ok := strings.CutPrefix(parts[5], kind); ok {
-			return name != ""
+			return name != "" && !strings.Contains(name, ":") // which IAM allows in no name
 		}
 	}
 	return parts[5] == "root"

@@ -21,7 +21,7 @@ func TestForms(t *testing.T) {
 		"prefix list": {isPrefixList, []string{"pl-0123456789abcdef0"}, []string{"pl-xyz"}},
 		"actor": {isActor,
 			[]string{"arn:aws:iam::123456789012:role/deploy", "arn:aws-cn:iam::*:role/path/*", "arn:*:iam::123456789012:user/alice", "arn:aws:iam::123456789012:root"},
-			[]string{"", "arn:aws:sts::123456789012:assumed-role/deploy/alice", "arn:aws:iam::123456789012:role/", "arn:aws:iam::123:role/x", "arn:aws:iam::123456789012:roots", "arn:aws:iam:eu-west-1:123456789012:role/x", "*"}},
+			[]string{"", "arn:aws:sts::123456789012:assumed-role/deploy/alice", "arn:aws:iam::123456789012:role/", "arn:aws:iam::123456789012:role/x:y", "arn:aws:iam::123:role/x", "arn:aws:iam::123456789012:roots", "arn:aws:iam:eu-west-1:123456789012:role/x", "*"}},
 	} {
 		for _, s := range form.yes {
 			assert.True(t, form.is(s), "%s %q", name, s)

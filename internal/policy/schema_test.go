@@ -94,6 +94,7 @@ func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 		{"expires: 2027-03-31", "expires: next year"},
 		{"    owner: somebody@example.com\n", ""},
 		{"[22/tcp]", "[22]"},
+		{"group-tags: {a: b}", "group-tags: {}"},
 		{"when: {accounts: [123456789012], ", "when: {account: [123456789012], "},
 	} {
 		broken := strings.Replace(everyField, change.old, change.new, 1)

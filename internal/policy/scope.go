@@ -155,13 +155,13 @@ func (r *reader) readScope(f map[string]field, where string, tagsAllowed bool) s
 		if !tagsAllowed {
 			r.problem(v.key, "%s.group-tags: who may tag a group could exempt it: set allow-tag-exemptions: true at the top of the policy if that is meant", where)
 		}
-		for _, t := range r.names(v.value, where+".group-tags") {
-			s.tags = append(s.tags, tagClause{t.key.Value, r.tagValues(t.value, where)})
+		tags := r.names(v.value, where+".group-tags")
+		if v.value.Kind == yaml.MappingNode && len(v.value.Content) == 0 {
+			r.problem(v.value, "%s.group-tags: no tag is named: every group would do; leave the field out or name one", where)
+		}
+		for _, t := range tags {
+			s.tags = append(s.tags, tagClause{t.key.Value, r.texts(t.value, where+".group-tags")})
 		}
 	}
 	return s
-}
-
-func (r *reader) tagValues(n *yaml.Node, where string) []string {
-	return r.texts(n, where+".group-tags")
 }

@@ -20,6 +20,9 @@ type member struct {
 	// anything.
 	unsure bool
 	lacks  Needs
+	// At the point of traffic that is looked at: active where the rule lets that
+	// through, counted where the question that is asked takes it in.
+	active, counted bool
 }
 
 // crossing is what a union says of one rule of the call.
@@ -126,13 +129,18 @@ func (e *evaluation) cross(s *statement, n int) []crossing {
 // crossIn does the work of cross for one family.
 func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
 	line := s.peer.width[f]
+	e.taking = e.taking[:0]
+	for i := range e.members {
+		e.taking = append(e.taking, &e.members[i])
+	}
 	// What all of them reach added up is no less than their union: below the line, as
 	// nearly always, there is nothing to sweep.
-	if !mayReach(e.members, f, line) {
+	if !mayReach(e.taking, f, line) {
 		return
 	}
+	e.place(f)
 	var taken [2][]span // where the line is crossed with the help of standing rules
-	sweep(s, e.members, func(at span, active []member) {
+	sweep(s, e.taking, func(at span, active []*member) {
 		c, by := e.crossAt(active, f, line)
 		if c.answer == no {
 			return
@@ -210,49 +218,41 @@ func appendNew(list, rules []secgroup.Rule) []secgroup.Rule {
 	return out
 }
 
-// appendBlocks appends the addresses of one family that the rule's peer names.
-func (r *subject) appendBlocks(to []block, f family) []block {
-	if p := r.rule.Permission.Peer; p.Kind() == secgroup.CIDRPeerKind {
-		if b, ok := blockIn(p.CIDR(), f); ok {
-			to = append(to, b)
-		}
-		return to
-	}
-	for _, p := range r.entries {
-		if b, ok := blockIn(p, f); ok {
-			to = append(to, b)
-		}
-	}
-	return to
-}
-
 // sweep visits the statement's traffic in order, cut at every border of the
 // members, so that within one span the same of them are active at every point. For
 // a statement that a rule has to cover whole, all of its traffic is one span.
-func sweep(s *statement, members []member, visit func(at span, active []member)) {
+func sweep(s *statement, members []*member, visit func(at span, active []*member)) {
 	if s.covering {
+		for _, m := range members {
+			m.active = true
+		}
 		visit(span{s.traffic[0].lo, s.traffic[len(s.traffic)-1].hi}, members)
 		return
 	}
 	coming := slices.Clone(members)
-	slices.SortStableFunc(coming, func(a, b member) int { return cmp.Compare(a.span.lo, b.span.lo) })
+	slices.SortStableFunc(coming, func(a, b *member) int { return cmp.Compare(a.span.lo, b.span.lo) })
 	cuts := make([]uint32, 0, 2*len(members))
 	for _, m := range members {
+		m.active = false
 		cuts = append(cuts, m.span.lo, m.span.hi+1)
 	}
 	slices.Sort(cuts)
 	cuts = slices.Compact(cuts)
-	var active []member
+	var active []*member
 	for _, t := range s.traffic {
 		for lo := t.lo; lo <= t.hi; {
 			at := span{lo, t.hi}
 			if i, _ := slices.BinarySearch(cuts, lo+1); i < len(cuts) {
 				at.hi = min(t.hi, cuts[i]-1)
 			}
-			active = slices.DeleteFunc(active, func(m member) bool { return m.span.hi < at.lo })
+			active = slices.DeleteFunc(active, func(m *member) bool {
+				m.active = m.span.hi >= at.lo
+				return !m.active
+			})
 			for len(coming) > 0 && coming[0].span.lo <= at.lo {
-				if coming[0].span.hi >= at.lo {
-					active = append(active, coming[0])
+				if m := coming[0]; m.span.hi >= at.lo {
+					m.active = true
+					active = append(active, m)
 				}
 				coming = coming[1:]
 			}

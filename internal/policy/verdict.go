@@ -169,7 +169,8 @@ type Judgement struct {
 	Verdict Verdict
 	// Severity and StatementID are those of the statement that decided: the first
 	// with the strongest effect. For an undetermined verdict they are those of the
-	// strongest statement that may yet apply. Empty for Compliant.
+	// strongest statement that may yet apply, for Exempt of one that Exception keeps
+	// from applying. Empty for Compliant.
 	Severity    Severity
 	StatementID string
 	// Existing is ExistingRevoke for Revoke where a statement that applies says so: the
@@ -179,7 +180,8 @@ type Judgement struct {
 	// Reasons are in file order, one for each statement and exception that had a
 	// part.
 	Reasons []Reason
-	// Exception is set for Exempt: the first exception that covers the rule.
+	// Exception is set for Exempt: the one that keeps the statement of StatementID from
+	// applying, and one that asks for tags where the rule is exempt by such a one too.
 	Exception *ExceptionRef
 	// Needs says what an undetermined verdict lacks. It is zero for every other, and
 	// for a rule that is none (without a peer, or of an unknown protocol) or a Request

@@ -97,7 +97,7 @@ type item struct {
 	present secgroup.Rule // as the group shows it, unless unseen
 
 	// stranger is set where rule is not what the event tells but what the group shows
-	// since: who made it so is not known.
+	// since, or may be: who made it so is not known.
 	stranger bool
 	// left says why people have to close what the policy forbids, as an alert says it.
 	left string
@@ -158,7 +158,7 @@ func (it *item) settleBy(v policy.Verdict, at time.Time) {
 }
 
 // identity is what makes the item's rule unique within its group.
-func (it *item) identity() secgroup.Permission { return identity(it.rule.Permission) }
+func (it *item) identity() secgroup.Permission { return it.rule.Permission.Identity() }
 
 // ownRevoke reports that the rule is to be closed whatever else the group holds.
 func (it *item) ownRevoke() bool {
@@ -181,7 +181,8 @@ func (b *batch) open(m Message) (*delivery, error) {
 		if c == nil {
 			c = &change{
 				delivery: d, account: k.account, region: k.region, whole: k.whole,
-				group: policy.Group{ID: f.GroupID, Name: f.GroupName, VPCID: f.VPCID},
+				// Not the VPC: no event tells it, and it could be what spares the rule.
+				group: policy.Group{ID: f.GroupID, Name: f.GroupName},
 			}
 			if !c.whole {
 				c.actor = event.Actor.Subject()
@@ -228,7 +229,8 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 	const readable = ^policy.NeedActor
 	judgements := b.Policy.Evaluate(req)
 	// Of an old event, sent again by hand or late, the rule may be long gone, and one
-	// with its values may have been made by somebody whom the policy lets.
+	// with its values may have been made by somebody whom the policy lets. Unless it is
+	// forbidden whoever made it, wherever the group is, only the event's own goes.
 	var anyone []policy.Judgement
 	if c.age(b.now) >= lagWindow {
 		req.Actor = policy.Actor{}
@@ -236,12 +238,17 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 	}
 	for i, j := range judgements {
 		it := c.items[i]
-		it.judgement = j
-		it.fromGroup = it.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
-		if it.ownRevoke() && anyone != nil && anyone[i].Verdict != policy.Revoke && it.rule.ID != "" {
-			it.byID, it.fromGroup = true, true
-		}
 		settled := j.Verdict != policy.Revoke && j.Needs&readable == 0 && !j.Union
+		if !settled && anyone != nil && anyone[i].Verdict != policy.Revoke {
+			if it.rule.ID != "" {
+				it.byID = true
+			} else { // nothing tells its own rule from another
+				it.stranger, j = true, anyone[i]
+				settled = j.Needs&readable == 0 && !j.Union
+			}
+		}
+		it.judgement = j
+		it.fromGroup = it.byID || it.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
 		switch {
 		case settled:
 			it.settleBy(j.Verdict, b.now)
@@ -249,7 +256,7 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 			it.giveUp(errElsewhere, b.now)
 		case !c.isNamed():
 			it.giveUp(errNoGroup, b.now)
-		case it.ownRevoke() && !it.byID && j.Needs == 0 && c.group.ID != "" && it.rule.Permission.Direction != 0 && !it.found.FromRequest:
+		case it.ownRevoke() && !it.byID && c.group.ID != "" && it.rule.Permission.Direction != 0 && !it.found.FromRequest:
 			atOnce = append(atOnce, it)
 		}
 	}

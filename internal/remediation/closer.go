@@ -78,7 +78,7 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 			out[i] = Closing{Rule: o.Rule, Outcome: finding.OutcomeFailed, At: c.Now(), Err: err}
 			continue
 		}
-		closing := done[place{o.Rule.GroupID, identity(o.Rule.Permission)}]
+		closing := done[place{o.Rule.GroupID, o.Rule.Permission.Identity()}]
 		closing.Rule = describeClosed(o.Rule, closing.Rule)
 		out[i] = closing
 	}
@@ -113,7 +113,7 @@ func (c *Closer) all(rules []secgroup.Rule, outcome finding.Outcome, err error) 
 	out := make(closings, len(rules))
 	now := c.Now()
 	for _, r := range rules {
-		out[identity(r.Permission)] = Closing{Rule: r, Outcome: outcome, At: now, Err: err}
+		out[r.Permission.Identity()] = Closing{Rule: r, Outcome: outcome, At: now, Err: err}
 	}
 	return out
 }
@@ -150,9 +150,9 @@ func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 // refused settles rules whose call was answered with an error that speaks of all
 // of them.
 func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
-	if isPermissionNotFound(err) || isGroupNotFound(err) {
+	if isPermissionNotFound(err) || IsGroupNotFound(err) {
 		for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
-			closing.GroupGone = isGroupNotFound(err)
+			closing.GroupGone = IsGroupNotFound(err)
 			g.done[permission] = closing
 		}
 		return
@@ -170,7 +170,7 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 	}
 	var listed, unlisted []secgroup.Rule
 	for _, r := range rules {
-		if held[identity(r.Permission)] {
+		if held[r.Permission.Identity()] {
 			listed = append(listed, r)
 		} else {
 			unlisted = append(unlisted, r)
@@ -225,7 +225,7 @@ func (g *groupCloser) look(ctx context.Context, rules []secgroup.Rule) {
 				g.settle(left, finding.OutcomeFailed, errNotClosed)
 				g.log.ErrorContext(ctx, "revoke failed", "error", errNotClosed.Error(), ruleAttrs(left))
 			}
-		case isPermissionNotFound(err) || isGroupNotFound(err):
+		case isPermissionNotFound(err) || IsGroupNotFound(err):
 			g.settle(one, finding.OutcomeRevoked, nil)
 		default:
 			g.settle(again[i:], finding.OutcomeFailed, err)
@@ -249,7 +249,7 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 	}
 	var left []secgroup.Rule
 	for i, r := range rules {
-		if held[identity(r.Permission)] {
+		if held[r.Permission.Identity()] {
 			left = append(left, r)
 		} else {
 			g.settle(rules[i:i+1], finding.OutcomeRevoked, nil)
@@ -259,13 +259,13 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 }
 
 func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, error) {
-	rules, err := listRules(ctx, g.EC2, g.groupID)
+	rules, err := ListRules(ctx, g.EC2, g.groupID)
 	if err != nil {
 		return nil, err
 	}
 	out := make(map[secgroup.Permission]bool, len(rules))
 	for _, r := range rules {
-		out[identity(r.Permission)] = true
+		out[r.Permission.Identity()] = true
 	}
 	return out, nil
 }
@@ -293,7 +293,7 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 	a, err := g.revoke(ctx, rules)
 	switch {
 	case err == nil:
-	case isPermissionNotFound(err) || isGroupNotFound(err):
+	case isPermissionNotFound(err) || IsGroupNotFound(err):
 		g.log.InfoContext(ctx, "nothing revoked", "errorCode", ErrorCode(err), attrs)
 		return nil, err
 	default:
@@ -302,28 +302,28 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 	}
 	asked := make(map[secgroup.Permission]secgroup.Rule, len(rules))
 	for _, r := range rules {
-		asked[identity(r.Permission)] = r
+		asked[r.Permission.Identity()] = r
 	}
 	var revoked, closed []secgroup.Rule
 	for _, item := range a.revoked {
 		// An answer that cannot be read names nothing: its rule is looked for.
 		if got, err := readRevoked(item); err == nil {
-			if r, ok := asked[identity(got.Permission)]; ok {
+			if r, ok := asked[got.Permission.Identity()]; ok {
 				revoked = append(revoked, describeClosed(r, got))
-				delete(asked, identity(got.Permission))
+				delete(asked, got.Permission.Identity())
 			}
 		}
 	}
 	for _, item := range a.unknown {
 		for _, p := range readUnknown(item, g.direction) {
-			if r, ok := asked[identity(p)]; ok {
+			if r, ok := asked[p.Identity()]; ok {
 				closed = append(closed, r)
-				delete(asked, identity(p))
+				delete(asked, p.Identity())
 			}
 		}
 	}
 	for _, r := range rules {
-		if _, open := asked[identity(r.Permission)]; open {
+		if _, open := asked[r.Permission.Identity()]; open {
 			silent = append(silent, r)
 		}
 	}
@@ -337,7 +337,7 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 func (g *groupCloser) revoke(ctx context.Context, rules []secgroup.Rule) (answer, error) {
 	permissions := make([]types.IpPermission, len(rules))
 	for i, r := range rules {
-		permissions[i] = ipPermission(r.Permission)
+		permissions[i] = IPPermission(r.Permission, "", "")
 	}
 	if g.direction == secgroup.Egress {
 		out, err := g.EC2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
 
@@ -47,36 +48,33 @@ type EC2 interface {
 
 var _ EC2 = (*ec2.Client)(nil)
 
-// identity reduces a permission to what makes a rule unique within its group. EC2
-// does not always say who owns a referenced group, whose id is unique anyway.
-func identity(p secgroup.Permission) secgroup.Permission {
-	if id, _ := p.Peer.Group(); id != "" {
-		p.Peer = secgroup.GroupPeer(id, "")
-	}
-	return p
-}
-
-// ipPermission writes one permission the way EC2 takes it. Ports are left out
-// where the protocol has none, so that they can contradict nothing.
-func ipPermission(p secgroup.Permission) types.IpPermission {
+// IPPermission writes one permission the way EC2 takes it. Ports are left out where
+// the protocol has none, so that they can contradict nothing, and so is the owner of
+// a group where it is accountID, the caller's own: "" names it always. A description
+// is for a call that opens; "" is none.
+func IPPermission(p secgroup.Permission, description, accountID string) types.IpPermission {
 	out := types.IpPermission{IpProtocol: aws.String(string(p.Protocol))}
 	if p.Protocol.HasPorts() || p.Protocol.IsICMP() {
 		from, to := p.FromTo()
 		out.FromPort, out.ToPort = aws.Int32(int32(from)), aws.Int32(int32(to))
 	}
+	var described *string
+	if description != "" {
+		described = aws.String(description)
+	}
 	switch p.Peer.Kind() {
 	case secgroup.CIDRPeerKind:
 		if cidr := p.Peer.CIDR(); cidr.Addr().Is4() {
-			out.IpRanges = []types.IpRange{{CidrIp: aws.String(cidr.String())}}
+			out.IpRanges = []types.IpRange{{CidrIp: aws.String(cidr.String()), Description: described}}
 		} else {
-			out.Ipv6Ranges = []types.Ipv6Range{{CidrIpv6: aws.String(cidr.String())}}
+			out.Ipv6Ranges = []types.Ipv6Range{{CidrIpv6: aws.String(cidr.String()), Description: described}}
 		}
 	case secgroup.PrefixListPeerKind:
-		out.PrefixListIds = []types.PrefixListId{{PrefixListId: aws.String(p.Peer.PrefixList())}}
+		out.PrefixListIds = []types.PrefixListId{{PrefixListId: aws.String(p.Peer.PrefixList()), Description: described}}
 	case secgroup.GroupPeerKind:
 		id, owner := p.Peer.Group()
-		pair := types.UserIdGroupPair{GroupId: aws.String(id)}
-		if owner != "" {
+		pair := types.UserIdGroupPair{GroupId: aws.String(id), Description: described}
+		if owner != "" && owner != accountID {
 			pair.UserId = aws.String(owner)
 		}
 		out.UserIdGroupPairs = []types.UserIdGroupPair{pair}
@@ -196,6 +194,14 @@ func readUnknown(p types.IpPermission, d secgroup.Direction) []secgroup.Permissi
 	return out
 }
 
+// ReadGroup reads what a policy can ask of a group.
+func ReadGroup(g types.SecurityGroup) policy.Group {
+	return policy.Group{
+		ID: aws.ToString(g.GroupId), Name: aws.ToString(g.GroupName), VPCID: aws.ToString(g.VpcId),
+		Tags: ReadTags(g.Tags), TagsKnown: true,
+	}
+}
+
 // ReadTags reads the tags of a rule or group.
 func ReadTags(tags []types.Tag) []secgroup.Tag {
 	var out []secgroup.Tag
@@ -205,10 +211,10 @@ func ReadTags(tags []types.Tag) []secgroup.Tag {
 	return out
 }
 
-// listRules reads all rules of a group. A group that does not exist has none: EC2
+// ListRules reads all rules of a group. A group that does not exist has none: EC2
 // takes the id as a filter. A rule that cannot be understood is an error, since
 // leaving it out could make a group look safe.
-func listRules(ctx context.Context, client RuleReader, groupID string) ([]secgroup.Rule, error) {
+func ListRules(ctx context.Context, client RuleReader, groupID string) ([]secgroup.Rule, error) {
 	pages := ec2.NewDescribeSecurityGroupRulesPaginator(client, &ec2.DescribeSecurityGroupRulesInput{
 		Filters:    []types.Filter{{Name: aws.String("group-id"), Values: []string{groupID}}},
 		MaxResults: aws.Int32(1000),

@@ -42,8 +42,8 @@ func isPermissionNotFound(err error) bool {
 	}
 }
 
-// isGroupNotFound reports that the group is gone, and with it all of its rules.
-func isGroupNotFound(err error) bool {
+// IsGroupNotFound reports that the group is gone, and with it all of its rules.
+func IsGroupNotFound(err error) bool {
 	switch ErrorCode(err) {
 	case "InvalidGroup.NotFound", "InvalidGroupId.NotFound":
 		return true

@@ -89,7 +89,7 @@ func (w *groupWork) read(ctx context.Context) error {
 			c.resolve(group.ID)
 		}
 	}
-	held, err := listRules(ctx, w.EC2, w.group.ID)
+	held, err := ListRules(ctx, w.EC2, w.group.ID)
 	if err != nil {
 		return err
 	}
@@ -248,6 +248,11 @@ func (w *groupWork) finishUnseen(ctx context.Context, c *change, shown []*item) 
 		return
 	}
 	judgements, err := w.evaluate(ctx, c, slices.Concat(gone, shown), inCompany)
+	if errors.Is(err, errNoSuchGroup) {
+		w.absent = true
+		w.finishAbsent(c)
+		return
+	}
 	if err != nil {
 		c.failOpen(err, w.Now())
 		return

@@ -183,6 +183,29 @@ exceptions:
 	})
 }
 
+func TestATagThatSparesBesideAnotherExceptionIsToldToo(t *testing.T) {
+	const document = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+allow-tag-exemptions: true
+statements:
+  - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [3306/tcp]}}
+  - {id: anything, severity: low, effect: alert, ingress: {from: world}}
+exceptions:
+  - {id: agreed, reason: a honeypot, owner: security@example.com, expires: 2099-12-31, match: {statements: database, groups: sg-0000000000000000a}}
+  - {id: tagged, reason: a honeypot, owner: security@example.com, expires: 2099-12-31, match: {group-tags: {zone: public}}}
+`
+	onStage(t, document, func(s *stage) {
+		s.cloud.groups[groupA].tags = []types.Tag{{Key: aws.String("zone"), Value: aws.String("public")}}
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+		assert.Len(t, s.cloud.rules(groupA), 1)
+		r := only(t, s.alert())
+		assert.Equal(t, finding.OutcomeExempt, r.Outcome)
+		assert.Equal(t, "tagged", r.Exception.ID)
+		assert.Equal(t, "anything", r.StatementID)
+	})
+}
+
 func TestAGroupThatMayNotBeReadIsToldAtOnce(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.fault = failing("UnauthorizedOperation", "DescribeSecurityGroupRules")

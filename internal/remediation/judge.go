@@ -122,7 +122,7 @@ func (w *groupWork) standing(c *change) []secgroup.Rule {
 	}
 	var out []secgroup.Rule
 	for _, r := range w.held {
-		if w.closed[identity(r.Permission)] == nil && !others[r.ID] {
+		if w.closed[r.Permission.Identity()] == nil && !others[r.ID] {
 			out = append(out, r)
 		}
 	}

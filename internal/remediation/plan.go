@@ -7,9 +7,10 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// maxRulesPerCall bounds one revoke call. EC2 states no limit for it; a group
-// holds at most 1,000 rules by quota, and a request of 500 stays under 100 KB.
-const maxRulesPerCall = 500
+// MaxRulesPerCall bounds one call that makes or revokes rules. EC2 states no limit
+// for it; a group holds at most 1,000 rules by quota, and a request of 500 stays
+// under 100 KB but for what descriptions add.
+const MaxRulesPerCall = 500
 
 // Opening is a rule that is to be closed. Its Permission is what was judged; the
 // rule's id, description and tags take no part in closing it.
@@ -67,15 +68,15 @@ func NewPlan(openings []Opening) Plan {
 			continue
 		}
 		at := place{o.Rule.GroupID, o.Rule.Permission.Direction}
-		i, known := planned[spot{at, identity(o.Rule.Permission)}]
+		i, known := planned[spot{at, o.Rule.Permission.Identity()}]
 		if !known {
-			if i, known = last[at]; !known || len(plan.Calls[i].Rules) == maxRulesPerCall {
+			if i, known = last[at]; !known || len(plan.Calls[i].Rules) == MaxRulesPerCall {
 				i = len(plan.Calls)
 				plan.Calls = append(plan.Calls, Call{GroupID: at.groupID, Direction: at.direction})
 				last[at] = i
 			}
 			plan.Calls[i].Rules = append(plan.Calls[i].Rules, o.Rule)
-			planned[spot{at, identity(o.Rule.Permission)}] = i
+			planned[spot{at, o.Rule.Permission.Identity()}] = i
 		}
 		if call := &plan.Calls[i]; o.EventID != "" && !slices.Contains(call.EventIDs, o.EventID) {
 			call.EventIDs = append(call.EventIDs, o.EventID)

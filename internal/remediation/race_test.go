@@ -225,3 +225,33 @@ func TestWhatACallerTypedIsClosedThoughTheGroupCannotBeRead(t *testing.T) {
 		assert.Equal(t, []string{"already_closed 0.0.0.0/0"}, told(s.alert()))
 	})
 }
+
+func TestAnOldEventTakesNoRuleOfSomebodyElseThoughTheGroupHasToBeReadFirst(t *testing.T) {
+	const document = closingButForAdmins + `
+exceptions:
+  - {id: honeypot, reason: research, owner: security@example.com, expires: 2099-12-31, match: {vpcs: [vpc-0fedcba9876543210]}}
+`
+	onStage(t, document, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		s.done(m)
+		s.alerts = nil
+		s.cloud.authorize(groupA, in(3306, "0.0.0.0/0")) // by an admin, whose event says none
+		time.Sleep(24 * time.Hour)
+		s.done(m)
+		assert.Len(t, s.cloud.rules(groupA), 1)
+		assert.Equal(t, []string{"already_closed 0.0.0.0/0"}, told(s.alert()))
+	})
+}
+
+func TestAnOldEventThatNamesNoRuleTakesNoneThatSomebodyElseMayHaveMade(t *testing.T) {
+	onStage(t, closingButForAdmins, func(s *stage) {
+		s.cloud.authorize(groupA, in(3306, "0.0.0.0/0")) // by an admin, whose event says none
+		m := s.typed(groupA, "", in(3306, "0.0.0.0/0"))  // by somebody else, once
+		time.Sleep(24 * time.Hour)
+		s.done(m)
+		assert.Len(t, s.cloud.rules(groupA), 1)
+		r := only(t, s.alert())
+		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
+		assert.Equal(t, finding.DecisionInspect, r.Decision)
+	})
+}

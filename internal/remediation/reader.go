@@ -30,17 +30,13 @@ func readGroup(ctx context.Context, client GroupReader, g policy.Group) (policy.
 		in.GroupNames = []string{g.Name}
 	}
 	out, err := client.DescribeSecurityGroups(ctx, in)
-	if isGroupNotFound(err) || err == nil && len(out.SecurityGroups) == 0 {
+	if IsGroupNotFound(err) || err == nil && len(out.SecurityGroups) == 0 {
 		return g, fmt.Errorf("reading group %s%s: %w", g.ID, g.Name, errNoSuchGroup)
 	}
 	if err != nil {
 		return g, fmt.Errorf("reading group %s%s: %w", g.ID, g.Name, err)
 	}
-	found := out.SecurityGroups[0]
-	return policy.Group{
-		ID: aws.ToString(found.GroupId), Name: aws.ToString(found.GroupName), VPCID: aws.ToString(found.VpcId),
-		Tags: ReadTags(found.Tags), TagsKnown: true,
-	}, nil
+	return ReadGroup(out.SecurityGroups[0]), nil
 }
 
 // prefixLists reads the entries of managed prefix lists, each once. It is safe

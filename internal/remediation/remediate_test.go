@@ -119,6 +119,27 @@ func TestAMessageIsAHintAndNoOrder(t *testing.T) {
 	})
 }
 
+func TestWhatAMessageSaysOfItsGroupIsNotBelieved(t *testing.T) {
+	const sparesAVPC = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - id: database
+    severity: high
+    effect: revoke
+    ingress: {from: world, ports: [3306/tcp]}
+    unless: {vpcs: [vpc-0123456789abcdef0]}
+`
+	onStage(t, sparesAVPC, func(s *stage) {
+		m := s.open(groupA, in(3306, "0.0.0.0/0"))
+		m.Detection.Findings[0].Decision = finding.DecisionRevoke
+		m.Detection.Findings[0].VPCID = "vpc-0fedcba9876543210"
+		s.done(m)
+		assert.Len(t, s.cloud.rules(groupA), 1)
+		assert.Empty(t, s.alerts)
+	})
+}
+
 func TestAReplayedEventRemovesNothingThatBecameCompliant(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, "0.0.0.0/0"))

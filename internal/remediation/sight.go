@@ -43,7 +43,7 @@ func (c *change) lookFor(held []secgroup.Rule) {
 				it.see(r)
 				break
 			}
-			if identity(r.Permission) == it.identity() && !it.byID {
+			if r.Permission.Identity() == it.identity() && !it.byID {
 				it.sight, it.present = seen, r
 			}
 		}
@@ -62,7 +62,7 @@ func (it *item) see(r secgroup.Rule) {
 		it.rule.Permission.Direction = r.Permission.Direction
 	}
 	it.sight = edited
-	if identity(r.Permission) == it.identity() {
+	if r.Permission.Identity() == it.identity() {
 		it.sight = seen
 	}
 }
@@ -138,7 +138,7 @@ func (c *change) expand(held []secgroup.Rule) {
 	of := c.items[0]
 	c.items = nil
 	for _, r := range held {
-		if told[identity(r.Permission)] {
+		if told[r.Permission.Identity()] {
 			continue
 		}
 		f := of.found

@@ -178,6 +178,10 @@ type Tag struct {
 	Value string `json:"value"`
 }
 
+// IsOwnedByAWS reports whether only AWS can set the tag: its key begins with "aws:"
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html).
+func (t Tag) IsOwnedByAWS() bool { return strings.HasPrefix(strings.ToLower(t.Key), "aws:") }
+
 // String prints the id, where known, and the permission.
 func (r Rule) String() string {
 	if r.ID == "" {
