@@ -174,12 +174,13 @@ func TestTheFunctionSweepsClosesAndRemembers(t *testing.T) {
 	assert.Len(t, alerts[0].Findings, 2, "the digest")
 	assert.Equal(t, finding.OutcomeRevoked, alerts[1].Findings[0].Outcome)
 	assert.NotEqual(t, alerts[0].ID, alerts[1].ID)
-	assert.Len(t, tables.Items("told"), 2)
+	assert.Len(t, tables.Items("told"), 3, "two were told, and one was tried")
 
 	out, err = h.Invoke(invoked(t), []byte(onDemand))
 	require.NoError(t, err)
 	assert.False(t, passes(t, string(out)))
 	assert.Len(t, topics.Messages(), 2, "nothing is new")
+	assert.Len(t, tables.Items("told"), 2, "what was closed is forgotten")
 }
 
 func deployed(t *testing.T, mode string) *samtemplate.Template {

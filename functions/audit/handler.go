@@ -140,8 +140,9 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (any, error) {
 	}
 }
 
-// day is the daily run: exceptions that end, and all groups. One that fails keeps the
-// other from nothing.
+// day is a scheduled run: exceptions that end, and all groups. Where one of them fails
+// the other is tried all the same, and both come again; the memory keeps what was told
+// from being told twice.
 func (h *handler) day(ctx context.Context, e envelope) (any, error) {
 	switch {
 	case e.Time.IsZero():

@@ -200,7 +200,7 @@ func scenarios() []scenario {
 	}
 	left := result(finding.OutcomeAlerted, usesList(6379, "sgr-0bbbbbbbbbbbbbbb2"))
 	left.Decision, left.Severity, left.StatementID = finding.DecisionRevoke, "critical", "world-open-database"
-	left.ExposureSeconds, left.Left = nil, "a run closes no more than MAX_REVOKES=1 rules, and 1 are left open"
+	left.ExposureSeconds, left.Left = nil, "a run closes no more than MAX_REVOKES=1, which leaves 1 open"
 	byList := result(finding.OutcomeRevoked, usesList(5432, "sgr-0aaaaaaaaaaaaaaa1"))
 	byList.ExposureSeconds = nil
 	editedList := alertOf(byList, left)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/secgroup"
 )
 
 // howToClose shows the commands that close what is still open.
@@ -44,7 +45,7 @@ func howToUndo(a *finding.Alert, openings, detailed []opening, lim bounds) secti
 		undone = undone || !stillOpen(*o)
 		account, region := o.place(a)
 		s.command(intro, undoArguments(account, region, o.GroupID, *o.Rule, "\n  "), lim.line)
-		if slices.ContainsFunc(o.Rule.Tags, ownedByAWS) {
+		if slices.ContainsFunc(o.Rule.Tags, secgroup.Tag.IsOwnedByAWS) {
 			s.say("Tags that begin with aws: are missing from it: only AWS can set them.")
 		}
 		if o.Edited {

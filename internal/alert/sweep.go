@@ -47,7 +47,7 @@ func digestHeadline(a *finding.Alert, openings []opening, limit int) string {
 		where = ", account " + a.Event.AccountID + " " + a.Event.Region
 	}
 	// From the richest to the barest.
-	for _, rest := range []string{groups + worst + where, groups + where, where} {
+	for _, rest := range []string{groups + worst + where, worst + where, groups + where, where} {
 		if len(line+rest) <= limit {
 			return line + rest
 		}
@@ -186,8 +186,8 @@ func whatSwept(v voice, a *finding.Alert) section {
 		return s
 	}
 	s.say(fmt.Sprintf("sgward looked at all %s with %s of %s. These are standing rules: who made them and since when they are open is not known. "+
-		"Either their event was lost, or they are older than sgward, or an exception ended, or the policy has changed. "+
-		"One that was made a few minutes before may have an alert of its own.",
+		"One that was made since the run before may have had an alert of its own and been left open. Of any other the event was lost, "+
+		"or it is older than sgward, or an exception ended, or the policy has changed.",
 		plural(a.Sweep.Groups, "security group"), plural(a.Sweep.Rules, "rule"), place))
 	if first := earliest(a); first != "" {
 		s.say("First seen: " + first + ".")

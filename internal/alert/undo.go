@@ -16,10 +16,9 @@ import (
 // credentials of the account; sgward's own role cannot.
 //
 // It is "" where no command can restore the rule: the group's id, the region or
-// the direction is not known, or the rule is not one that EC2 could hold. Tags
-// whose keys begin with "aws:" are left out, since only AWS may set them
-// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html). Text
-// that is not UTF-8 comes back with replacement characters.
+// the direction is not known, or the rule is not one that EC2 could hold. Tags that
+// only AWS can set are left out. Text that is not UTF-8 comes back with replacement
+// characters.
 func Undo(accountID, region, groupID string, rule finding.Rule) string {
 	return strings.Join(undoArguments(accountID, region, groupID, rule, ""), " ")
 }
@@ -31,7 +30,7 @@ func undoArguments(accountID, region, groupID string, rule finding.Rule, tagBrea
 	if args == nil {
 		return nil
 	}
-	tags := slices.DeleteFunc(slices.Clone(rule.Tags), ownedByAWS)
+	tags := slices.DeleteFunc(slices.Clone(rule.Tags), secgroup.Tag.IsOwnedByAWS)
 	if len(tags) == 0 {
 		return args
 	}
@@ -46,9 +45,6 @@ func undoArguments(accountID, region, groupID string, rule finding.Rule, tagBrea
 	b.WriteString(`]}]'`)
 	return append(args, b.String())
 }
-
-// ownedByAWS reports whether only AWS can set a tag.
-func ownedByAWS(t secgroup.Tag) bool { return strings.HasPrefix(strings.ToLower(t.Key), "aws:") }
 
 // closeArguments returns the words of the command that closes a rule by hand, if
 // it still is as it was judged.

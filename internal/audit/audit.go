@@ -82,3 +82,8 @@ func wait(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// atLimit says why a run leaves rules open that it would close.
+func (a *Auditor) atLimit(left int) string {
+	return fmt.Sprintf("a run closes no more than MAX_REVOKES=%d, which leaves %d open", a.MaxRevokes, left)
+}

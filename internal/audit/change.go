@@ -111,6 +111,11 @@ type Delivery struct {
 	Chosen time.Time
 }
 
+// repeats reports that people have heard before of what an earlier try did. As in
+// remediation a denied revoke is told on every try, and what was done beside it on the
+// first, and on the last in case that one was lost.
+func (d Delivery) repeats() bool { return d.Try > 1 && d.Try < d.Tries }
+
 // order is what an earlier step chose to close.
 type order struct {
 	findings []finding.Finding
@@ -168,6 +173,9 @@ func (s *survey) finish(ctx context.Context, d Delivery) error {
 	if !news || err != nil && !loud && !remediation.TellFailure(d.Try, d.Tries) {
 		s.Logger.InfoContext(ctx, "no alert", "eventId", s.change.EventID, "rules", len(results))
 		return err
+	}
+	if loud && d.repeats() {
+		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
 	}
 	a := s.alertOf(s.change, d, results)
 	a.PrefixListID = s.change.PrefixListID

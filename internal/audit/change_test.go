@@ -98,7 +98,7 @@ func TestARunClosesNoMoreThanItMayAndSaysHowManyAreLeft(t *testing.T) {
 			done[f.Outcome]++
 			if f.Outcome == finding.OutcomeAlerted {
 				assert.Contains(t, f.Left, "MAX_REVOKES=2")
-				assert.Contains(t, f.Left, "3 are left open")
+				assert.Contains(t, f.Left, "which leaves 3 open")
 				assert.Equal(t, finding.DecisionRevoke, f.Decision)
 			}
 		}

@@ -2,6 +2,8 @@ package audit
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"strings"
@@ -14,10 +16,10 @@ import (
 )
 
 // digest tells people what they have not been told before, and remembers it. chosen
-// are told by another alert.
+// are told by another alert; that they were chosen is remembered too.
 func (s *sweep) digest(ctx context.Context, chosen []*swept) error {
 	s.tally.Ordered = len(chosen)
-	news, memos, forget := s.compare(s.recall(ctx), chosen)
+	news, memos, forget := s.compare(chosen)
 	s.Logger.InfoContext(ctx, "swept", "eventId", s.event.EventID, "groups", s.tally.Groups, "rules", s.tally.Rules, "findings", len(s.found),
 		"new", len(news), "known", s.tally.Known, "gone", s.tally.Gone, "ordered", s.tally.Ordered)
 	if len(news) > 0 {
@@ -32,8 +34,8 @@ func (s *sweep) digest(ctx context.Context, chosen []*swept) error {
 }
 
 // compare sets what was found against what is known: what has to be told, what to
-// remember once it has been, and what to forget. chosen keep what is known of them.
-func (s *sweep) compare(known map[string]memo, chosen []*swept) (news []*swept, memos []memo, forget []string) {
+// remember once it has been, and what to forget. chosen keep what was said of them.
+func (s *sweep) compare(chosen []*swept) (news []*swept, memos []memo, forget []string) {
 	still := map[string]bool{}
 	for _, f := range s.found {
 		switch {
@@ -41,6 +43,12 @@ func (s *sweep) compare(known map[string]memo, chosen []*swept) (news []*swept, 
 			continue
 		case slices.Contains(chosen, f):
 			still[f.ID] = true
+			held := s.known[f.ID]
+			held.id, held.groupID, held.lastSeen, held.tried = f.ID, f.GroupID, s.now, s.event.EventTime
+			if held.firstSeen.IsZero() {
+				held.firstSeen = s.now
+			}
+			memos = append(memos, held)
 			continue
 		case f.outcome == finding.OutcomeExempt && (f.Exception == nil || !f.Exception.ByTag):
 			// An exception is agreed on in review, and quiet; one that rests on tags is as
@@ -48,24 +56,24 @@ func (s *sweep) compare(known map[string]memo, chosen []*swept) (news []*swept, 
 			continue
 		}
 		still[f.ID] = true
-		held := known[f.ID]
+		held := s.known[f.ID]
 		f.firstSeen = s.now
 		if held.said != "" {
 			f.firstSeen = held.firstSeen
 		}
-		memos = append(memos, memo{id: f.ID, groupID: f.GroupID, said: said(f), firstSeen: f.firstSeen, lastSeen: s.now})
+		memos = append(memos, memo{id: f.ID, groupID: f.GroupID, said: said(f), firstSeen: f.firstSeen, lastSeen: s.now, tried: held.tried})
 		if held.said == said(f) {
 			s.tally.Known++
 		} else {
 			news = append(news, f)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(known)) {
+	for _, id := range slices.Sorted(maps.Keys(s.known)) {
 		if still[id] {
 			continue
 		}
 		forget = append(forget, id)
-		if known[id].said != "" {
+		if s.known[id].said != "" {
 			s.tally.Gone++
 		}
 	}
@@ -73,35 +81,63 @@ func (s *sweep) compare(known map[string]memo, chosen []*swept) (news []*swept, 
 }
 
 // said is what people are told of a finding: while it stays the same there is no
-// news.
+// news. Of rules that could not be understood the reasons name each; strangers may
+// have a part in these, so only their sum is kept.
 func said(f *swept) string {
-	return strings.Join([]string{string(f.Decision), f.Severity, f.StatementID}, " ")
+	words := []string{string(f.Decision), f.Severity, f.StatementID}
+	if f.Exception != nil {
+		words = append(words, f.Exception.ID)
+	}
+	if f.Rule == nil {
+		sum := sha256.Sum256([]byte(strings.Join(f.Reasons, "\n")))
+		words = append(words, hex.EncodeToString(sum[:8]))
+	}
+	return strings.Join(words, " ")
 }
 
 // recall asks the memory. Without an answer the run tells everything, and says so.
-func (s *sweep) recall(ctx context.Context) map[string]memo {
+func (s *sweep) recall(ctx context.Context) {
 	if s.Memory == nil {
 		s.tally.Forgetful = "it has no table to remember by (MEMORY_TABLE)"
-		return nil
-	}
-	known, err := s.Memory.recall(ctx, s.now)
-	if err != nil {
-		s.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
-		s.tally.Forgetful = "its table could not be read"
-		return nil
-	}
-	return known
-}
-
-// remember writes into the memory what has been told. It fails nobody: what it does
-// not take is told once more by the next run. Where the memory could not be read
-// nothing is written either, as that would forget since when a finding is known.
-func (s *sweep) remember(ctx context.Context, memos []memo, forget []string) {
-	if s.tally.Forgetful != "" {
 		return
 	}
-	if err := s.Memory.remember(ctx, memos, forget, s.Wait); err != nil {
-		s.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
+	known, err := s.Auditor.recall(ctx, s.now)
+	if err != nil {
+		s.tally.Forgetful = "its table could not be read"
+		return
+	}
+	delete(known, warningID) // no finding
+	s.known = known
+}
+
+// remember writes into the memory what has been told. Where the memory could not be
+// read nothing is written either, as that would forget since when a finding is known.
+func (s *sweep) remember(ctx context.Context, memos []memo, forget []string) {
+	if s.tally.Forgetful == "" {
+		s.Auditor.remember(ctx, memos, forget)
+	}
+}
+
+// recall reads the memory, which must be set, within bounds of time.
+func (a *Auditor) recall(ctx context.Context, now time.Time) (map[string]memo, error) {
+	bounded, cancel := context.WithTimeout(ctx, memoryTime)
+	defer cancel()
+	known, err := a.Memory.recall(bounded, now)
+	if err != nil {
+		a.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
+	}
+	return known, err
+}
+
+// remember writes into the memory, which must be set, within bounds of time. It fails
+// nobody: what it does not take is told once more by the next run.
+func (a *Auditor) remember(ctx context.Context, memos []memo, forget []string) {
+	kept, cancel := remediation.KeepReserve(ctx, answerReserve)
+	defer cancel()
+	bounded, stop := context.WithTimeout(kept, memoryTime)
+	defer stop()
+	if err := a.Memory.remember(bounded, memos, forget, a.Wait); err != nil {
+		a.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/remediation"
 )
 
 // Day is one run of the daily schedule.
@@ -18,9 +19,9 @@ type Day struct {
 }
 
 // WarnOfExpiry tells people in one alert which exceptions of the policy end within
-// 14 days, or have ended since the day before. Nobody hears of a day without any. An
-// error means that nobody has been told, and that the run has to come again; then
-// it tells the same.
+// 14 days, or have ended since the day before: once in a day of UTC, as far as the
+// memory goes. Nobody hears of a day without any. An error means that nobody has been
+// told, and that the run has to come again; then it tells the same.
 func (a *Auditor) WarnOfExpiry(ctx context.Context, day Day) error {
 	told := finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Decision: finding.DecisionAlert,
@@ -47,8 +48,29 @@ func (a *Auditor) WarnOfExpiry(ctx context.Context, day Day) error {
 		})
 	}
 	a.Logger.InfoContext(ctx, "exceptions looked through", "eventId", day.EventID, "ending", len(told.Findings))
-	if len(told.Findings) == 0 {
+	if len(told.Findings) == 0 || a.warned(ctx, day) {
 		return nil
 	}
-	return a.publish(ctx, told)
+	if err := a.publish(ctx, told); err != nil {
+		return err
+	}
+	if a.Memory != nil {
+		now := a.Now()
+		a.remember(ctx, []memo{{id: warningID, said: dateOf(day), firstSeen: now, lastSeen: now}}, nil)
+	}
+	return nil
 }
+
+// warned reports whether people have been warned on a day already. Without a memory
+// nobody knows, and they are warned.
+func (a *Auditor) warned(ctx context.Context, day Day) bool {
+	if a.Memory == nil {
+		return false
+	}
+	reading, cancel := remediation.KeepReserve(ctx, sweepReserve)
+	defer cancel()
+	known, err := a.recall(reading, a.Now())
+	return err == nil && known[warningID].said == dateOf(day)
+}
+
+func dateOf(day Day) string { return day.Time.UTC().Format(time.DateOnly) }

@@ -88,3 +88,39 @@ func TestAWarningThatIsNotPublishedComesAgainUnderTheSameID(t *testing.T) {
 	require.NoError(t, b.on("2026-11-26"))
 	assert.NotEqual(t, b.alerts[0].ID, b.alerts[2].ID, "another day is another alert")
 }
+
+func TestAScheduleThatRunsOftenWarnsOnceADay(t *testing.T) {
+	b := newSweep(t, ending, finding.Enforce)
+	b.open(b.group("data"), 5432, "0.0.0.0/0")
+	hour := func() {
+		b.t.Helper()
+		require.NoError(t, b.auditor().WarnOfExpiry(t.Context(), audit.Day{EventID: b.time().String(), Time: b.time(), AccountID: account, Region: region}))
+		_, err := b.sweep()
+		require.NoError(t, err)
+		b.pass(6 * time.Hour)
+	}
+	b.refused = 2 // the warning and the digest are lost
+	require.Error(t, b.auditor().WarnOfExpiry(t.Context(), audit.Day{EventID: "lost", Time: b.time(), AccountID: account, Region: region}))
+	_, err := b.sweep()
+	require.Error(t, err)
+	for range 9 { // from 10:00 on the first day to 10:00 on the third
+		hour()
+	}
+	warned := map[string]int{}
+	digests := 0
+	for _, a := range b.alerts {
+		if a.Sweep != nil {
+			digests++
+			assert.Zero(t, a.Sweep.Gone)
+			continue
+		}
+		warned[a.Event.EventTime.Format(time.DateOnly)]++
+	}
+	assert.Equal(t, map[string]int{"2026-11-22": 1, "2026-11-23": 1, "2026-11-24": 1}, warned)
+	assert.Equal(t, 1, digests)
+
+	b.alerts = nil
+	b.db.FailNext("Scan", 1, "InternalServerError")
+	require.NoError(t, b.auditor().WarnOfExpiry(t.Context(), audit.Day{EventID: "forgetful", Time: b.time(), AccountID: account, Region: region}))
+	assert.Len(t, b.alerts, 1, "twice is better than never")
+}

@@ -121,10 +121,7 @@ func (a *Auditor) describeGroups(ctx context.Context, filters []types.Filter, by
 		}
 		for _, found := range page.SecurityGroups {
 			if g := byID[aws.ToString(found.GroupId)]; g != nil {
-				g.Group = policy.Group{
-					ID: g.ID, Name: aws.ToString(found.GroupName), VPCID: aws.ToString(found.VpcId),
-					Tags: remediation.ReadTags(found.Tags), TagsKnown: true,
-				}
+				g.Group = remediation.ReadGroup(found)
 				g.owner = cmp.Or(g.owner, aws.ToString(found.OwnerId))
 			}
 		}

@@ -26,9 +26,10 @@ const writesPerBatch = 25
 const (
 	attrID        = "id"        // the finding's id: the key
 	attrGroup     = "groupId"   // for people who look into the table
-	attrSaid      = "said"      // what people were told: see said
+	attrSaid      = "said"      // what people were told: see said; empty where no digest has told it
 	attrFirstSeen = "firstSeen" // RFC 3339
 	attrLastSeen  = "lastSeen"  // RFC 3339
+	attrTriedAt   = "triedAt"   // RFC 3339: the last run that chose to close it, "" where none has
 	attrExpires   = "expiresAt" // seconds since 1970, as DynamoDB's time to live asks for
 )
 
@@ -40,7 +41,8 @@ type Table interface {
 
 var _ Table = (*dynamodb.Client)(nil)
 
-// Memory holds across runs what people have been told, in a DynamoDB table with the
+// Memory holds across runs what people have been told and what runs have tried to
+// close, in a DynamoDB table with the
 // string key "id" and the time-to-live attribute "expiresAt". One table serves one
 // account and region. All fields must be set.
 type Memory struct {
@@ -51,10 +53,17 @@ type Memory struct {
 // memo is what the memory holds of one finding.
 type memo struct {
 	id, groupID string
-	said        string // "" where it cannot be read
+	said        string // "" where no digest has told it, or that cannot be read
 	firstSeen   time.Time
 	lastSeen    time.Time
+	// tried is the time of the last run that chose to close the finding's rule; zero
+	// where none did. What is still there was not closed.
+	tried time.Time
 }
+
+// warningID is the id of the item that says, in said, on which day people were warned
+// of exceptions that run out. Ids of findings begin otherwise.
+const warningID = "warned-of-exceptions"
 
 // recall reads all that the memory holds at a time, by id. What has expired counts
 // as forgotten, although DynamoDB may take days to delete it. Of an item that is not
@@ -90,14 +99,21 @@ func readMemo(item map[string]types.AttributeValue) memo {
 	if errFirst != nil || errLast != nil {
 		return memo{id: m.id}
 	}
+	// One that cannot be read counts as none: the rule's turn then comes sooner.
+	m.tried, _ = time.Parse(time.RFC3339, text(attrTriedAt))
 	return m
 }
 
 func (m memo) item() map[string]types.AttributeValue {
 	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
+	tried := ""
+	if !m.tried.IsZero() {
+		tried = m.tried.UTC().Format(time.RFC3339)
+	}
 	return map[string]types.AttributeValue{
 		attrID: text(m.id), attrGroup: text(m.groupID), attrSaid: text(m.said),
 		attrFirstSeen: text(m.firstSeen.UTC().Format(time.RFC3339)), attrLastSeen: text(m.lastSeen.UTC().Format(time.RFC3339)),
+		attrTriedAt: text(tried),
 		attrExpires: &types.AttributeValueMemberN{Value: strconv.FormatInt(m.lastSeen.Add(memoryKeep).Unix(), 10)},
 	}
 }

@@ -219,7 +219,7 @@ func (s *survey) limit(toClose []*item, o *order) []*item {
 	}
 	for _, it := range over {
 		it.outcome = finding.OutcomeAlerted
-		it.left = fmt.Sprintf("a run closes no more than MAX_REVOKES=%d rules, and %d are left open", s.MaxRevokes, len(over))
+		it.left = s.atLimit(len(over))
 	}
 	return chosen
 }

@@ -18,6 +18,12 @@ const (
 	// sweepReserve is kept of a run's time for telling people and remembering it: ten
 	// thousand findings are some seconds of writes.
 	sweepReserve = 90 * time.Second
+	// answerReserve is kept for the run's answer, which holds the order: what is cut off
+	// before it is thrown away.
+	answerReserve = 10 * time.Second
+	// memoryTime is what the memory may take at a time. It is a convenience, and keeps
+	// nobody waiting.
+	memoryTime = 2 * time.Minute
 	// maxOrderBytes bounds an order. Lambda drops what does not fit into a message of
 	// 1 MiB together with the run's event.
 	maxOrderBytes = 700_000
@@ -31,6 +37,9 @@ type sweep struct {
 	lists inventory.PrefixLists
 	found []*swept
 	tally finding.Sweep
+	// known is what the memory holds, by finding; nil in a run's second step, and where
+	// the memory cannot be read.
+	known map[string]memo
 }
 
 // swept is one finding of a run on its way to an outcome.
@@ -83,6 +92,7 @@ func (a *Auditor) Sweep(ctx context.Context, event finding.Event) (finding.Detec
 	if err := s.judge(acting, groups); err != nil {
 		return order, fmt.Errorf("sweeping %s: nothing was told: %w", a.Region, err)
 	}
+	s.recall(acting)
 	chosen := s.choose()
 	if a.Mode == finding.Enforce {
 		order.Findings, chosen = s.order(chosen)
@@ -145,7 +155,9 @@ func unread(g *inventory.Group, now time.Time) *swept {
 }
 
 // choose gives every finding the outcome of its verdict and returns those that are to
-// be closed, the most urgent first and no more than one run may close.
+// be closed, no more than one run may close: what no run has tried comes first, then
+// what was tried longest ago, and of these the most urgent first. Revokes that are
+// denied for ever would else keep all others from their turn.
 func (s *sweep) choose() []*swept {
 	var forbidden []*swept
 	for _, f := range s.found {
@@ -165,9 +177,18 @@ func (s *sweep) choose() []*swept {
 		}
 	}
 	slices.SortStableFunc(forbidden, func(a, b *swept) int {
-		return cmp.Or(cmp.Compare(severityOf(b), severityOf(a)), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(s.tried(a).Compare(s.tried(b)), cmp.Compare(severityOf(b), severityOf(a)), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
 	})
 	return s.limit(forbidden, s.MaxRevokes)
+}
+
+// tried is when an earlier run chose a finding to be closed, zero where none did. What
+// this very run chose does not count: if it comes again it chooses the same.
+func (s *sweep) tried(f *swept) time.Time {
+	if at := s.known[f.ID].tried; at.Before(s.event.EventTime) {
+		return at
+	}
+	return time.Time{}
 }
 
 func severityOf(f *swept) policy.Severity {
@@ -182,7 +203,10 @@ func severityOf(f *swept) policy.Severity {
 func (s *sweep) limit(forbidden []*swept, n int) []*swept {
 	n = min(n, len(forbidden))
 	for _, f := range forbidden[n:] {
-		f.left = fmt.Sprintf("a run closes no more than MAX_REVOKES=%d rules, and %d are left open", s.MaxRevokes, len(forbidden)-n)
+		f.left = s.atLimit(len(forbidden) - n)
+		if !s.tried(f).IsZero() {
+			f.left += "; an earlier run tried to close this one, so that others came first"
+		}
 	}
 	return forbidden[:n]
 }

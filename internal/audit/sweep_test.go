@@ -194,7 +194,7 @@ statements:
 	assert.Len(t, digest.Findings, 2)
 	assert.Equal(t, 2, digest.Sweep.Ordered)
 	for _, f := range digest.Findings {
-		assert.Equal(t, "a run closes no more than MAX_REVOKES=2 rules, and 2 are left open", f.Left)
+		assert.Equal(t, "a run closes no more than MAX_REVOKES=2, which leaves 2 open", f.Left)
 	}
 	require.NoError(t, b.closeSwept(order, 1))
 	b.pass(24 * time.Hour)

@@ -178,6 +178,9 @@ func (s *sweep) report(ctx context.Context, d Delivery) error {
 		s.Logger.InfoContext(ctx, "no alert", "eventId", s.event.EventID, "rules", len(s.found))
 		return err
 	}
+	if loud && d.repeats() {
+		s.found = slices.DeleteFunc(s.found, func(f *swept) bool { return f.maybeEarlier })
+	}
 	s.nameEnded(s.found)
 	return errors.Join(err, s.publish(ctx, s.alert(s.found, d.Try, d.Tries)))
 }

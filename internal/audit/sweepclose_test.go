@@ -133,6 +133,23 @@ func TestAForgedSweptOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 	}
 }
 
+func TestMadeUpRulesInAnOrderForbidNoRuleThatTheyAddUpWith(t *testing.T) {
+	b := newSweep(t, closing, finding.Enforce)
+	group := b.group("data")
+	b.open(group, 5432, "52.0.0.0/10")
+	port := 5432
+	order := finding.Detection{Event: finding.Event{EventID: "forged", AccountID: account, Region: region}}
+	for _, cidr := range []string{"52.0.0.0/10", "54.0.0.0/10", "56.0.0.0/10", "0.0.0.0/0"} {
+		order.Findings = append(order.Findings, finding.Finding{GroupID: group, AccountID: account, Region: region, Decision: finding.DecisionRevoke,
+			Rule: &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: cidr}})
+	}
+	require.NoError(t, b.closeSwept(order, 1))
+	assert.Equal(t, []int{5432}, b.ports(group))
+	for _, f := range b.alert().Findings {
+		assert.NotEqual(t, "revoked", string(f.Outcome))
+	}
+}
+
 func TestADeniedSweepIsToldOnEveryTryAndAThrottledOneOnTheSecond(t *testing.T) {
 	b, _, order := sweptOrder(t)
 	b.server.SetAuthorizer(func(action, _ string) string {

@@ -57,7 +57,8 @@ func TestGroupsThatOtherAccountsShareAreTheirsToJudge(t *testing.T) {
 
 func TestARuleThatCannotBeUnderstoodIsToldOnceAndNotTakenForSafe(t *testing.T) {
 	b := newSweep(t, closing, finding.Enforce)
-	b.open(b.group("data"), 5432, "0.0.0.0/0")
+	group := b.group("data")
+	b.open(group, 5432, "0.0.0.0/0")
 	b.client = altered{EC2: b.client, rule: func(r *types.SecurityGroupRule) {
 		if !*r.IsEgress {
 			r.IpProtocol = aws.String("tpc")
@@ -69,6 +70,12 @@ func TestARuleThatCannotBeUnderstoodIsToldOnceAndNotTakenForSafe(t *testing.T) {
 	assert.Nil(t, f.Rule)
 	assert.Equal(t, "high", f.Severity)
 	assert.Contains(t, f.Reasons[0], "tpc")
+	assert.Empty(t, b.day())
+
+	b.open(group, 6379, "0.0.0.0/0")
+	alerts = b.day()
+	require.Len(t, alerts, 1, "another one of the same group is news")
+	assert.Len(t, alerts[0].Findings[0].Reasons, 2)
 	assert.Empty(t, b.day())
 }
 
