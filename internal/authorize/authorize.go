@@ -167,7 +167,7 @@ func (p *putter) authorize(ctx context.Context, call []int) ([]secgroup.Rule, er
 	permissions := make([]types.IpPermission, len(call))
 	for n, i := range call {
 		r := p.out[i].Rule
-		permissions[n] = remediation.IPPermission(r.Permission, r.Description, p.group.AccountID)
+		permissions[n] = remediation.IPPermission(r.Permission, r.Description)
 	}
 	first := p.out[call[0]].Rule
 	var accepted *bool

@@ -337,7 +337,7 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 func (g *groupCloser) revoke(ctx context.Context, rules []secgroup.Rule) (answer, error) {
 	permissions := make([]types.IpPermission, len(rules))
 	for i, r := range rules {
-		permissions[i] = IPPermission(r.Permission, "", "")
+		permissions[i] = IPPermission(r.Permission, "")
 	}
 	if g.direction == secgroup.Egress {
 		out, err := g.EC2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{

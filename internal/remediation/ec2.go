@@ -49,10 +49,9 @@ type EC2 interface {
 var _ EC2 = (*ec2.Client)(nil)
 
 // IPPermission writes one permission the way EC2 takes it. Ports are left out where
-// the protocol has none, so that they can contradict nothing, and so is the owner of
-// a group where it is accountID, the caller's own: "" names it always. A description
-// is for a call that opens; "" is none.
-func IPPermission(p secgroup.Permission, description, accountID string) types.IpPermission {
+// the protocol has none, so that they can contradict nothing. A description is for
+// calls that open; "" is none.
+func IPPermission(p secgroup.Permission, description string) types.IpPermission {
 	out := types.IpPermission{IpProtocol: aws.String(string(p.Protocol))}
 	if p.Protocol.HasPorts() || p.Protocol.IsICMP() {
 		from, to := p.FromTo()
@@ -74,7 +73,7 @@ func IPPermission(p secgroup.Permission, description, accountID string) types.Ip
 	case secgroup.GroupPeerKind:
 		id, owner := p.Peer.Group()
 		pair := types.UserIdGroupPair{GroupId: aws.String(id), Description: described}
-		if owner != "" && owner != accountID {
+		if owner != "" {
 			pair.UserId = aws.String(owner)
 		}
 		out.UserIdGroupPairs = []types.UserIdGroupPair{pair}
