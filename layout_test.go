@@ -54,7 +54,8 @@ func TestDetectLinksNoAWSSDK(t *testing.T) {
 // below. What is not named here may not be imported by anything in it.
 var mayImport = map[string][]string{
 	"secgroup":    {},
-	"policy":      {"secgroup"},
+	"awsid":       {},
+	"policy":      {"awsid", "secgroup"},
 	"cloudtrail":  {"secgroup"},
 	"policyfile":  {"policy"},
 	"finding":     {"policy", "cloudtrail", "secgroup"},
@@ -69,8 +70,8 @@ var mayImport = map[string][]string{
 	"replay":      {"report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
 	"pattern":     {"secgroup"},
 	"authorize":   {"inventory", "remediation", "finding", "policy", "secgroup"},
-	"undo":        {"authorize", "inventory", "finding", "policy", "secgroup"},
-	"lambdaenv":   {"finding"},
+	"undo":        {"authorize", "awsid", "inventory", "finding", "policy", "secgroup"},
+	"lambdaenv":   {"awsid", "finding"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"sgward/internal/audit"
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
-	"sgward/internal/lambdaenv"
 )
 
 // maxReceiveCount is after how many deliveries the closings queue gives a message to
@@ -225,7 +225,7 @@ func ownAccount(ctx context.Context) string {
 	if !ok {
 		return ""
 	}
-	if parts := strings.Split(invocation.InvokedFunctionArn, ":"); len(parts) >= 7 && lambdaenv.IsAccountID(parts[4]) {
+	if parts := strings.Split(invocation.InvokedFunctionArn, ":"); len(parts) >= 7 && awsid.IsAccount(parts[4]) {
 		return parts[4]
 	}
 	return ""

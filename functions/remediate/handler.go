@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
-	"sgward/internal/lambdaenv"
+	"sgward/internal/awsid"
 	"sgward/internal/remediation"
 )
 
@@ -68,7 +68,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 // where the ARN does not tell.
 func queueAccount(arn string) string {
 	parts := strings.Split(arn, ":")
-	if len(parts) != 6 || !lambdaenv.IsAccountID(parts[4]) {
+	if len(parts) != 6 || !awsid.IsAccount(parts[4]) {
 		return ""
 	}
 	return parts[4]

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
-	"sgward/internal/lambdaenv"
 )
 
 // invocationRecord is what Lambda puts on the queue after detect's invocation, as
@@ -84,7 +84,7 @@ func check(d finding.Detection) error {
 		return malformed("responsePayload.event.eventId", "it is missing")
 	case e.EventTime.IsZero():
 		return malformed("responsePayload.event.eventTime", "it is missing")
-	case !lambdaenv.IsAccountID(e.AccountID):
+	case !awsid.IsAccount(e.AccountID):
 		return malformed("responsePayload.event.accountId", "%.20q: want 12 digits", e.AccountID)
 	case e.Region == "":
 		return malformed("responsePayload.event.region", "it is missing")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 )
 
@@ -47,10 +48,5 @@ func Read(lookup Lookup) (Environment, error) {
 func isTopicARN(s string) bool {
 	parts := strings.Split(s, ":")
 	return len(parts) == 6 && parts[0] == "arn" && strings.HasPrefix(parts[1], "aws") && parts[2] == "sns" &&
-		parts[3] != "" && IsAccountID(parts[4]) && parts[5] != "" && !strings.HasSuffix(parts[5], ".fifo")
-}
-
-// IsAccountID reports whether s has the form of an AWS account id: 12 digits.
-func IsAccountID(s string) bool {
-	return len(s) == 12 && strings.Trim(s, "0123456789") == ""
+		parts[3] != "" && awsid.IsAccount(parts[4]) && parts[5] != "" && !strings.HasSuffix(parts[5], ".fifo")
 }

@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"sgward/internal/awsid"
 	"sgward/internal/secgroup"
 )
 
@@ -145,13 +146,13 @@ func (c *compiler) peer(n *yaml.Node, where string) peerMatcher {
 		case "not-in":
 			return peerMatcher{kind: outsidePeer, list: c.ipSet(v.value, where), words: "addresses outside the listed networks"}
 		case "prefix-lists":
-			ids := c.matching(v.value, where, isPrefixList, "a prefix list id such as pl-0123456789abcdef0")
+			ids := c.matching(v.value, where, awsid.IsPrefixList, "a prefix list id such as pl-0123456789abcdef0")
 			return peerMatcher{kind: prefixListPeer, ids: ids, words: "a listed prefix list"}
 		case "referenced-groups":
 			if v.value.Kind == yaml.ScalarNode && v.value.Value == "other-accounts" {
 				return peerMatcher{kind: foreignGroupPeer, words: "a security group of another account"}
 			}
-			ids := c.matching(v.value, where, isGroup, "other-accounts or a security group id such as sg-0123456789abcdef0")
+			ids := c.matching(v.value, where, awsid.IsGroup, "other-accounts or a security group id such as sg-0123456789abcdef0")
 			return peerMatcher{kind: groupPeer, ids: ids, words: "a listed security group"}
 		}
 	}
@@ -219,10 +220,10 @@ func (c *compiler) exceptionMatch(n *yaml.Node, where string, x *exception) {
 		x.peers = c.ipSet(v.value, where+".peers")
 	}
 	if v, ok := f["prefix-lists"]; ok {
-		x.prefixLists = c.matching(v.value, where+".prefix-lists", isPrefixList, "a prefix list id such as pl-0123456789abcdef0")
+		x.prefixLists = c.matching(v.value, where+".prefix-lists", awsid.IsPrefixList, "a prefix list id such as pl-0123456789abcdef0")
 	}
 	if v, ok := f["referenced-groups"]; ok {
-		x.groups = c.matching(v.value, where+".referenced-groups", isGroup, "a security group id such as sg-0123456789abcdef0")
+		x.groups = c.matching(v.value, where+".referenced-groups", awsid.IsGroup, "a security group id such as sg-0123456789abcdef0")
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sgward/internal/awsid"
 )
 
 // answer is the three-valued truth of a clause: what it asks for may be unknown.
@@ -143,10 +145,10 @@ func (r *reader) readScope(f map[string]field, where string, tagsAllowed bool) s
 		}
 		return r.matching(v.value, where+"."+name, form, want)
 	}
-	s.accounts = read("accounts", isAccount, "an account id of 12 digits (quote it if it starts with 0)")
-	s.regions = read("regions", isRegion, "a region such as eu-central-1")
-	s.vpcs = read("vpcs", isVPC, "a VPC id such as vpc-0123456789abcdef0")
-	s.groups = read("groups", isGroup, "a security group id such as sg-0123456789abcdef0")
+	s.accounts = read("accounts", awsid.IsAccount, "an account id of 12 digits (quote it if it starts with 0)")
+	s.regions = read("regions", awsid.IsRegion, "a region such as eu-central-1")
+	s.vpcs = read("vpcs", awsid.IsVPC, "a VPC id such as vpc-0123456789abcdef0")
+	s.groups = read("groups", awsid.IsGroup, "a security group id such as sg-0123456789abcdef0")
 	for _, arn := range read("actors", isActor, "the ARN of a role, a user or root such as arn:aws:iam::123456789012:role/deploy, "+
 		"where * stands for any characters but a colon; of a session the role's own ARN, as session names are chosen by the caller") {
 		s.actors = append(s.actors, newActorPattern(arn))

@@ -110,6 +110,9 @@ func read(value json.RawMessage, place string, depth int) ([]finding.Alert, erro
 }
 
 func readAll(list []json.RawMessage, place string, depth int) ([]finding.Alert, error) {
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s: %w", strings.TrimSuffix(place, ": "), errNoAlert)
+	}
 	var out []finding.Alert
 	for i, value := range list {
 		alerts, err := read(value, fmt.Sprintf("%s[%d]", place, i), depth+1)

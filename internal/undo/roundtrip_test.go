@@ -294,3 +294,34 @@ func TestGroupThatIsGoneKeepsNoOtherFromBeingPutBack(t *testing.T) {
 		}
 	}
 }
+
+// A question may wait for its answer for hours.
+func TestWhatIsThereIsLookedAtAgainBeforeItIsSaidToBe(t *testing.T) {
+	c := newCountry(t)
+	id := c.newGroup("a")
+	c.alerts()
+	port := 22
+	rule := finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: "10.0.0.0/8"}
+	items, _, err := undo.Select([]finding.Alert{alertOf(result(func(r *finding.Result) { r.GroupID, r.Rule = id, &rule }))}, nil)
+	require.NoError(t, err)
+	u := c.undoer()
+	put := func(steps []undo.Step) authorize.Outcome {
+		require.Len(t, steps, 1)
+		results := u.Put(t.Context(), steps[0], false)
+		require.Len(t, results, 1)
+		return results[0].Outcome
+	}
+	assert.Equal(t, authorize.Made, put(u.Plan(t.Context(), items)))
+	require.Len(t, c.rules(id), 2)
+
+	planned := u.Plan(t.Context(), items)
+	require.NotEmpty(t, c.alerts(), "it is closed again while the question waits")
+	require.Len(t, c.rules(id), 1)
+	assert.Equal(t, authorize.Made, put(planned))
+	assert.Len(t, c.rules(id), 2)
+
+	planned = u.Plan(t.Context(), items)
+	_, err = c.client.DeleteSecurityGroup(t.Context(), &ec2.DeleteSecurityGroupInput{GroupId: &id})
+	require.NoError(t, err)
+	assert.Equal(t, authorize.Failed, put(planned), "the group is gone by then")
+}

@@ -4,11 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"sgward/internal/authorize"
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
@@ -32,15 +32,6 @@ type Left struct {
 	Missing bool
 }
 
-// The forms of what names an account, a region, a group and a peer. The strings
-// become parts of calls, and of what is shown before it is asked for.
-var (
-	accountForm    = regexp.MustCompile(`^\d{12}$`)
-	regionForm     = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-\d{1,2}$`)
-	groupForm      = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
-	prefixListForm = regexp.MustCompile(`^pl-[0-9a-f]{8,17}$`)
-)
-
 // Select finds what alerts say was closed: by sgward, or by somebody else before it
 // came. ids restricts it to those findings, where there are any. Repeats of a rule
 // are one. Every finding is either an item or left, or makes Select fail: where one
@@ -50,6 +41,7 @@ func Select(alerts []finding.Alert, ids []string) (items []Item, left []Left, er
 		return nil, nil, err
 	}
 	var problems []error
+	at := map[key]int{} // in items
 	for a := range alerts {
 		for r := range alerts[a].Findings {
 			result := &alerts[a].Findings[r]
@@ -65,16 +57,17 @@ func Select(alerts []finding.Alert, ids []string) (items []Item, left []Left, er
 				problems = append(problems, fmt.Errorf("finding %q: %w", result.ID, err))
 				continue
 			}
-			same := slices.IndexFunc(items, func(o Item) bool { return o.isSame(it) })
+			same, known := at[it.key()]
 			switch {
-			case same < 0:
+			case !known:
+				at[it.key()] = len(items)
 				items = append(items, it)
 			case items[same].Rule.Description != it.Rule.Description || !slices.Equal(items[same].Rule.Tags, it.Rule.Tags):
 				problems = append(problems, fmt.Errorf("finding %q: it is the rule of finding %q with another description or other tags: name one of them",
 					result.ID, items[same].Result.ID))
 			}
 		}
-		if n := alerts[a].FindingsOmitted; n > 0 {
+		if n := alerts[a].FindingsOmitted; n > 0 && len(ids) == 0 {
 			left = append(left, Left{
 				Why:     fmt.Sprintf("alert %s leaves out %d of its findings, to keep within what SNS carries: sgward's log tells of them", alerts[a].ID, n),
 				Missing: true,
@@ -89,6 +82,9 @@ func Select(alerts []finding.Alert, ids []string) (items []Item, left []Left, er
 
 // knowAll refuses ids that no alert has.
 func knowAll(alerts []finding.Alert, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
 	var known []string
 	for a := range alerts {
 		for r := range alerts[a].Findings {
@@ -126,23 +122,24 @@ func notToPutBack(r *finding.Result) (why string, missing bool) {
 	}
 }
 
-// itemOf checks everything that a call will be made of.
+// itemOf checks everything that a call will be made of, and that is shown before it is
+// asked for.
 func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
 	it := Item{Alert: a, Result: r, AccountID: cmp.Or(r.AccountID, a.Event.AccountID), Region: cmp.Or(r.Region, a.Event.Region)}
 	for _, f := range []struct {
 		field, value string
-		form         *regexp.Regexp
+		is           func(string) bool
 		want         string
 		optional     bool
 	}{
-		{"accountId", it.AccountID, accountForm, "an account id of 12 digits", false},
-		{"region", it.Region, regionForm, "a region such as eu-central-1", false},
-		{"groupId", r.GroupID, groupForm, "a security group such as sg-0123456789abcdef0", false},
-		{"prefixListId", r.Rule.PrefixListID, prefixListForm, "a prefix list such as pl-0123456789abcdef0", true},
-		{"referencedGroupId", r.Rule.ReferencedGroupID, groupForm, "a security group such as sg-0123456789abcdef0", true},
-		{"referencedGroupUserId", r.Rule.ReferencedGroupUserID, accountForm, "an account id of 12 digits", true},
+		{"accountId", it.AccountID, awsid.IsAccount, "an account id of 12 digits", false},
+		{"region", it.Region, awsid.IsRegion, "a region such as eu-central-1", false},
+		{"groupId", r.GroupID, awsid.IsGroup, "a security group such as sg-0123456789abcdef0", false},
+		{"prefixListId", r.Rule.PrefixListID, awsid.IsPrefixList, "a prefix list such as pl-0123456789abcdef0", true},
+		{"referencedGroupId", r.Rule.ReferencedGroupID, awsid.IsGroup, "a security group such as sg-0123456789abcdef0", true},
+		{"referencedGroupUserId", r.Rule.ReferencedGroupUserID, awsid.IsAccount, "an account id of 12 digits", true},
 	} {
-		if (f.value != "" || !f.optional) && !f.form.MatchString(f.value) {
+		if (f.value != "" || !f.optional) && !f.is(f.value) {
 			return Item{}, fmt.Errorf("its %s is %q: want %s", f.field, f.value, f.want)
 		}
 	}
@@ -165,9 +162,14 @@ func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
 	return it, nil
 }
 
-func (it Item) isSame(o Item) bool {
-	_, same := authorize.Held([]secgroup.Rule{o.Rule}, it.Rule.Permission)
-	return same && it.AccountID == o.AccountID && it.Region == o.Region && it.Rule.GroupID == o.Rule.GroupID
+// key is what one rule is known by.
+type key struct {
+	account, region, group string
+	permission             secgroup.Permission
+}
+
+func (it *Item) key() key {
+	return key{it.AccountID, it.Region, it.Rule.GroupID, it.Rule.Permission.Identity()}
 }
 
 // Accounts returns the accounts that the items are in, sorted.

@@ -83,10 +83,16 @@ func (s *Step) rules() []secgroup.Rule {
 }
 
 // Put puts a step's rules back and returns what became of each, in the order of its
-// items. Where the step has an error, each has failed with it.
+// items. It reads the group again: since Plan somebody may have been asked, and what
+// was there then may be closed by now. Where the step has an error, or the group
+// cannot be read any more, each has failed with that.
 func (u *Undoer) Put(ctx context.Context, s Step, dryRun bool) []authorize.Result {
+	client := u.Client(s.Group.Region)
+	if s.Err == nil && !dryRun {
+		s.Group, s.Err = authorize.Group(ctx, client, s.Group.Region, s.Group.ID)
+	}
 	if s.Err == nil {
-		return authorize.Put(ctx, u.Client(s.Group.Region), s.Group, s.rules(), dryRun)
+		return authorize.Put(ctx, client, s.Group, s.rules(), dryRun)
 	}
 	out := make([]authorize.Result, len(s.Items))
 	for i, r := range s.rules() {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -131,6 +132,10 @@ func TestFindingsAreChosenByID(t *testing.T) {
 	assert.Empty(t, left)
 	require.Len(t, items, 1)
 	assert.Equal(t, "f-2", items[0].Result.ID)
+	a.FindingsOmitted = 7
+	_, left, err = undo.Select([]finding.Alert{a}, []string{"f-2"})
+	require.NoError(t, err)
+	assert.Empty(t, left, "nobody asked for what the alert leaves out")
 	_, _, err = undo.Select([]finding.Alert{a}, []string{"f-2", "f-3"})
 	assert.ErrorContains(t, err, `no finding "f-3"`)
 	assert.ErrorContains(t, err, `"f-0123456789abcdef" "f-2"`)
@@ -151,6 +156,23 @@ func TestRepeatsAreOneAndContradictionsAreRefused(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"eu-central-1", region}, undo.Regions(items))
 	assert.Equal(t, []string{account}, undo.Accounts(items))
+}
+
+// People paste what a queue held: thousands of alerts must not take minutes.
+func TestManyAlertsAreSelectedInNoTime(t *testing.T) {
+	const many = 60_000
+	results := make([]finding.Result, many)
+	for i := range results {
+		results[i] = result(func(r *finding.Result) {
+			r.ID = fmt.Sprintf("f-%d", i)
+			r.Rule.FromPort, r.Rule.ToPort = number(i), number(i)
+		})
+	}
+	start := time.Now()
+	items, _, err := undo.Select([]finding.Alert{alertOf(results...)}, nil)
+	require.NoError(t, err)
+	assert.Len(t, items, many)
+	assert.Less(t, time.Since(start), 10*time.Second, "comparing each with each takes far longer")
 }
 
 func TestWhereIsTheEventsUnlessTheFindingSaysSo(t *testing.T) {
@@ -187,6 +209,8 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 		"place in records": {`{"Records":[{"Sns":{"Message":"x"}}]}`, "Records[0]: Sns: Message is no JSON"},
 		"confirmation":     {`{"Type":"SubscriptionConfirmation","Message":"You have chosen"}`, "no alert of sgward"},
 		"no messages":      {`{"Messages":[]}`, "no alert of sgward"},
+		"an empty list":    {`[]`, "no alert of sgward"},
+		"one in a list":    {`[` + sound + `,[]]`, "reading the alert: [1]: no alert of sgward"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			alerts, err := undo.Read([]byte(tt.text))
