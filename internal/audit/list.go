@@ -21,7 +21,7 @@ type list struct {
 	// known is set where entries are what the list holds or, unless settled, no less
 	// than it held before the edit and will hold after.
 	known   bool
-	entries []entry
+	entries []remediation.ListEntry
 	// settled is set where EC2 has finished the edit, or a later one; unfinished where
 	// it was waited for in vain. Neither holds of a list that may not be read.
 	settled, unfinished bool
@@ -29,25 +29,12 @@ type list struct {
 	problem string
 }
 
-type entry struct {
-	cidr        netip.Prefix
-	description string
-}
-
-func (l *list) ranges() []netip.Prefix {
-	out := make([]netip.Prefix, len(l.entries))
-	for i, e := range l.entries {
-		out[i] = e.cidr
-	}
-	return out
-}
-
 // tell returns the entries for an alert: what the event added comes first, as it is
 // what people look for.
 func (l *list) tell(added []netip.Prefix) []finding.PrefixListEntry {
 	var first, then []finding.PrefixListEntry
 	for _, e := range l.entries {
-		told := finding.PrefixListEntry{Cidr: e.cidr.String(), Description: e.description, Added: slices.Contains(added, e.cidr)}
+		told := finding.PrefixListEntry{Cidr: e.CIDR.String(), Description: e.Description, Added: slices.Contains(added, e.CIDR)}
 		if told.Added {
 			first = append(first, told)
 		} else {
@@ -78,7 +65,7 @@ func (a *Auditor) readList(ctx context.Context, change cloudtrail.PrefixListChan
 			return unreadable(err)
 		}
 		if a.isFinished(change, state, version) {
-			l.entries, err = a.readEntries(ctx, change.PrefixListID, version)
+			l.entries, err = remediation.ReadPrefixList(ctx, a.EC2, change.PrefixListID, version)
 			switch {
 			case err == nil:
 				l.known, l.settled = true, true
@@ -136,7 +123,7 @@ func (a *Auditor) expectList(ctx context.Context, l list, change cloudtrail.Pref
 		return l, nil
 	}
 	for _, version := range slices.Compact([]int64{0, change.RestoredVersion}) {
-		shown, err := a.readEntries(ctx, change.PrefixListID, version)
+		shown, err := remediation.ReadPrefixList(ctx, a.EC2, change.PrefixListID, version)
 		switch {
 		case err == nil:
 			l.add(shown...)
@@ -149,41 +136,16 @@ func (a *Auditor) expectList(ctx context.Context, l list, change cloudtrail.Pref
 		}
 	}
 	for _, p := range change.Added {
-		l.add(entry{cidr: p})
+		l.add(remediation.ListEntry{CIDR: p})
 	}
 	l.known = true
 	return l, nil
 }
 
-func (l *list) add(entries ...entry) {
+func (l *list) add(entries ...remediation.ListEntry) {
 	for _, e := range entries {
-		if !slices.ContainsFunc(l.entries, func(o entry) bool { return o.cidr == e.cidr }) {
+		if !slices.ContainsFunc(l.entries, func(o remediation.ListEntry) bool { return o.CIDR == e.CIDR }) {
 			l.entries = append(l.entries, e)
 		}
 	}
-}
-
-// readEntries reads the entries of a list, of the version that it shows now where
-// version is 0.
-func (a *Auditor) readEntries(ctx context.Context, id string, version int64) ([]entry, error) {
-	in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: aws.String(id), MaxResults: aws.Int32(100)}
-	if version > 0 {
-		in.TargetVersion = aws.Int64(version)
-	}
-	pages := ec2.NewGetManagedPrefixListEntriesPaginator(a.EC2, in)
-	var out []entry
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading the entries of prefix list %s: %w", id, err)
-		}
-		for _, e := range page.Entries {
-			p, err := netip.ParsePrefix(aws.ToString(e.Cidr))
-			if err != nil {
-				return nil, fmt.Errorf("reading the entries of prefix list %s: %w", id, err)
-			}
-			out = append(out, entry{p.Masked(), aws.ToString(e.Description)})
-		}
-	}
-	return out, nil
 }

@@ -108,7 +108,7 @@ func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup
 	}
 	var notes []string
 	if s.list.known {
-		req.PrefixLists[s.change.PrefixListID] = s.list.ranges()
+		req.PrefixLists[s.change.PrefixListID] = remediation.Ranges(s.list.entries)
 	}
 	if s.list.problem != "" {
 		notes = append(notes, s.list.problem)
@@ -140,7 +140,7 @@ func (s *survey) readOthers(ctx context.Context, req policy.Request) (notes []st
 		asked[id] = true
 		l, read := s.others[id]
 		if !read {
-			entries, err := s.readEntries(ctx, id, 0)
+			entries, err := remediation.ReadPrefixList(ctx, s.EC2, id, 0)
 			switch {
 			case err == nil:
 				l = list{known: true, entries: entries}
@@ -152,7 +152,7 @@ func (s *survey) readOthers(ctx context.Context, req policy.Request) (notes []st
 			s.others[id] = l
 		}
 		if l.known {
-			req.PrefixLists[id] = l.ranges()
+			req.PrefixLists[id] = remediation.Ranges(l.entries)
 		} else {
 			notes = append(notes, l.problem)
 		}

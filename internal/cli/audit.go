@@ -35,8 +35,8 @@ func auditCommand(in Invocation) *cobra.Command {
 		Short: "Judge the security groups that exist now",
 		Long: "Audit judges every group as a whole, all its rules together, and changes nothing. It reads the groups from EC2,\n" +
 			"with whatever credentials the AWS CLI would use, or from files that the AWS CLI has written.\n\n" +
-			"Live it also reads which network interfaces use a group, what is behind them and whether the internet may reach\n" +
-			"them, and resolves prefix lists. It asks for ec2:DescribeSecurityGroups, DescribeSecurityGroupRules,\n" +
+			"Live it also reads which network interfaces use a group, what is behind them and their public addresses, and\n" +
+			"resolves prefix lists. It asks for ec2:DescribeSecurityGroups, DescribeSecurityGroupRules,\n" +
 			"DescribeNetworkInterfaces and GetManagedPrefixListEntries, DescribeRegions with --all-regions, and\n" +
 			"sts:AssumeRole with --assume-role, which reads those accounts in place of your own.\n\n" +
 			"A file holds the answer of \"aws ec2 describe-security-groups\" or \"describe-security-group-rules\", or both in two\n" +
@@ -44,7 +44,7 @@ func auditCommand(in Invocation) *cobra.Command {
 			"get-managed-prefix-list-entries, in a file named after the list (pl-....json), add what live reading would.\n" +
 			"A file may be gzipped, a folder, or - for standard input; --region says where files are from that do not.\n\n" +
 			"Who made a rule is not known, so what hangs on that is an alert. Groups that nobody uses, default groups with\n" +
-			"rules and the like are told as notes, which are no findings and are not in JSON, CSV and SARIF.\n" +
+			"rules and the like are told as notes, which are no findings: text and HTML show them, and SARIF at the level note.\n" +
 			"Exit status: 0 nothing found but what exceptions cover, 1 error or something not read, 2 usage or an unsound policy,\n" +
 			"3 findings.",
 		Example: "  sgward audit --all-regions\n" +
@@ -132,7 +132,10 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		return err
 	}
 	for _, problem := range summary.Problems {
-		fmt.Fprintln(in.Stderr, "sgward: "+plaintext.VisibleLines(problem.Place+": "+problem.Text))
+		fmt.Fprintln(in.Stderr, "sgward: "+plaintext.Visible(problem.Place+": "+problem.Text))
+	}
+	if !f.quiet {
+		f.remark(in, &a, snapshot)
 	}
 	switch {
 	case len(summary.Problems) > 0:
@@ -141,6 +144,24 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		return &statusError{status: StatusFindings}
 	default:
 		return nil
+	}
+}
+
+// remark says what makes ids differ from those of another audit, and what has become of
+// those of the baseline.
+func (f *auditFlags) remark(in Invocation, a *audit, s *inventory.Snapshot) {
+	nowhere := 0
+	for i := range s.Groups {
+		if s.Groups[i].Region == "" {
+			nowhere++
+		}
+	}
+	if nowhere > 0 {
+		fmt.Fprintf(in.Stderr, "sgward: no file tells the region of %s, on which verdicts and ids of findings may depend: --region says it\n", counted(nowhere, "group"))
+	}
+	if gone := len(a.baseline) - a.known; gone > 0 {
+		fmt.Fprintf(in.Stderr, "sgward: %d of the %s in %s did not come up again: closed since, compliant now, or not in what was read\n",
+			gone, counted(len(a.baseline), "finding"), plaintext.Visible(f.baseline))
 	}
 }
 
@@ -185,6 +206,12 @@ func (f *auditFlags) fromFiles(ctx context.Context, in Invocation) (*inventory.S
 	var early []inventory.Problem
 	for _, p := range found.Problems {
 		early = append(early, inventory.Problem{Place: p.Source, Text: p.Text})
+	}
+	for _, path := range f.files {
+		// A folder into which nothing was written is no account without groups.
+		if alone := logfile.Find([]string{path}, in.Stdin); len(alone.Sources)+len(alone.Problems) == 0 {
+			early = append(early, inventory.Problem{Place: path, Text: "holds no file whose name ends in .json or .json.gz"})
+		}
 	}
 	snapshot.Problems = slices.Concat(early, snapshot.Problems)
 	return snapshot, nil

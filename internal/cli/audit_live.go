@@ -35,6 +35,18 @@ type auditedAccount struct {
 	err     error
 }
 
+// patientEC2 is a client that outlasts throttling: it counts the throttles of its region
+// and slows down by itself. Whether there is an account to read at all is asked of STS
+// with the SDK's few tries, so that a wrong endpoint is told soon.
+func (a *auditedAccount) patientEC2(region string) *ec2.Client {
+	return ec2.NewFromConfig(a.config, func(o *ec2.Options) {
+		o.Region = region
+		o.Retryer = retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
+			o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) { o.MaxAttempts = triesOfACall })
+		})
+	})
+}
+
 // fromAWS reads from EC2, and says which accounts and regions.
 func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Snapshot, []string, error) {
 	if f.region == "" && len(f.regions) > 0 {
@@ -43,12 +55,6 @@ func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Sna
 	config, err := f.config(ctx)
 	if err != nil {
 		return nil, nil, err
-	}
-	// A client counts the throttles of its region and slows down by itself.
-	config.Retryer = func() aws.Retryer {
-		return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
-			o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) { o.MaxAttempts = triesOfACall })
-		})
 	}
 	accounts := f.accounts(config)
 	var workers sync.WaitGroup
@@ -102,7 +108,7 @@ func (f *auditFlags) resolve(ctx context.Context, a *auditedAccount) error {
 	}
 	switch {
 	case f.allRegions:
-		a.regions, err = inventory.ReadRegions(ctx, ec2.NewFromConfig(a.config))
+		a.regions, err = inventory.ReadRegions(ctx, a.patientEC2(a.config.Region))
 		return err
 	case len(f.regions) > 0:
 		a.regions = slices.Compact(slices.Sorted(slices.Values(f.regions)))
@@ -129,7 +135,7 @@ func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts [
 		}
 		sources = append(sources, "account "+a.id+", "+where)
 		for _, region := range a.regions {
-			places = append(places, inventory.Place{AccountID: a.id, Region: region, API: ec2.NewFromConfig(a.config, func(o *ec2.Options) { o.Region = region })})
+			places = append(places, inventory.Place{AccountID: a.id, Region: region, API: a.patientEC2(region)})
 		}
 	}
 	var regions, groups atomic.Int64

@@ -28,7 +28,8 @@ type audit struct {
 	// lines is set for formats that show findings and nothing of their groups, which is
 	// then not put together.
 	lines bool
-	held  int // findings that the baseline knows
+	known int // findings that are in the baseline
+	held  int // those that have become no worse since, and are not reported
 }
 
 // write reports on a snapshot, in the order of its groups.
@@ -94,6 +95,9 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *inventory.Group, found []in
 	attached, known := s.Attached(g)
 	var entries []report.Entry
 	for i := range found {
+		if _, known := a.baseline[found[i].ID]; known {
+			a.known++
+		}
 		if a.baseline.Holds(&found[i].Finding) {
 			a.held++
 			continue

@@ -219,6 +219,10 @@ func TestABaselineHoldsBackWhatWasKnown(t *testing.T) {
 	assert.Equal(t, cli.StatusClean, got.status, got.errs)
 	assert.NotContains(t, got.out, "launch-wizard")
 
+	assert.Empty(t, got.errs, "all have come up again")
+	got = d.run("audit --regions eu-west-1 --format json --baseline", known)
+	assert.Contains(t, got.errs, "did not come up again")
+
 	d.open(ownKey, deskRegion, "launch-wizard-1", 3306)
 	got = d.run("audit --format json --baseline", known)
 	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
@@ -308,4 +312,47 @@ func TestWhatCannotBeUnderstoodInADumpIsAProblem(t *testing.T) {
 	assert.Contains(t, got.errs, `sgward: account 123456789012 sg-0123456789abcdef0: IpPermissions[0].IpRanges[1]: reading rule "" of sg-0123456789abcdef0: parsing CIDR "everywhere"`)
 	assert.Contains(t, got.errs, "it was not judged")
 	assert.Zero(t, d.ec2.Calls().Of(), "no call for a file")
+}
+
+func TestAFolderWithoutADumpIsNoAccountWithoutGroups(t *testing.T) {
+	d := newDesk(t)
+	folder := t.TempDir()
+	got := d.run("audit --format json --from-file", folder)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.errs, "sgward: "+folder+": holds no file whose name ends in .json or .json.gz\n")
+
+	writeFile(t, filepath.Join(folder, "groups.txt"), `{"SecurityGroups": []}`)
+	got = d.run("audit --format json --from-file " + dumps + "groups.json --from-file " + folder)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.NotEmpty(t, ingress(t, got.out), "the other source is judged")
+	assert.Contains(t, got.errs, "passed over 1 file, such as "+filepath.Join(folder, "groups.txt"))
+	assert.Contains(t, got.errs, "sgward: "+folder+": holds no file")
+}
+
+func TestAMissingRegionIsSaid(t *testing.T) {
+	d := newDesk(t)
+	old := "audit --format json --from-file " + dumps + "groups-v1.json"
+	got := d.run(old)
+	assert.Equal(t, cli.StatusFindings, got.status)
+	assert.Equal(t, "sgward: no file tells the region of 3 groups, on which verdicts and ids of findings may depend: --region says it\n", got.errs)
+	assert.Empty(t, d.run(old+" --quiet").errs)
+	assert.Empty(t, d.run(old+" --region eu-central-1").errs)
+}
+
+func TestAProblemIsOneLine(t *testing.T) {
+	d := newDesk(t)
+	file := filepath.Join(t.TempDir(), "groups.json")
+	writeFile(t, file, `{"SecurityGroups": [{"GroupId": "sg-0\nsgward: all is well", "IpPermissions": [{}], "IpPermissionsEgress": []}]}`)
+	got := d.run("audit --region eu-central-1 --format json --from-file", file)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.NotContains(t, got.errs, "\nsgward: all is well")
+	assert.Contains(t, got.errs, "sg-0[U+000A]sgward: all is well")
+}
+
+func TestAWrongEndpointIsToldSoon(t *testing.T) {
+	d := newDesk(t)
+	t.Setenv("AWS_MAX_ATTEMPTS", "")
+	got := d.run("audit --endpoint-url http://127.0.0.1:1")
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.errs, "exceeded maximum number of attempts, 3")
 }

@@ -54,6 +54,29 @@ func TestNobodyIsSaidToUseAGroupWhereTheDumpMayNotTell(t *testing.T) {
 	}
 }
 
+func TestInASharedVPCAnAccountTellsOfItsOwnInterfaces(t *testing.T) {
+	theirs := strings.NewReplacer("123456789012", "111122223333", webID, "sg-0fedcba9876543210").Replace(fixture(t, "interfaces.json"))
+	s := read(t, source("groups.json", fixture(t, "groups.json")), source("interfaces.json", theirs))
+	require.Empty(t, s.Problems)
+	web := find(t, s, webID)
+	_, known := s.Attached(&web)
+	assert.False(t, known, "the interfaces of its own account are in no dump")
+}
+
+func TestSourcesThatTellOfNoGroupsAreAProblem(t *testing.T) {
+	interfaces, list := source("interfaces.json", fixture(t, "interfaces.json")), source(listID+".json", fixture(t, listID+".json"))
+	s := read(t, interfaces)
+	require.Len(t, s.Problems, 1)
+	assert.Equal(t, "interfaces.json", s.Problems[0].Place)
+	assert.Contains(t, s.Problems[0].Text, "no security groups are told of; want the whole answer of aws ec2 describe-security-groups")
+
+	s = read(t, interfaces, list)
+	require.Len(t, s.Problems, 1)
+	assert.Equal(t, "interfaces.json and 1 more", s.Problems[0].Place)
+	assert.Empty(t, read(t, interfaces, source("groups.json", `{"SecurityGroups": []}`), list).Problems, "there are none")
+	assert.Empty(t, read(t, interfaces, source("rules.json", `{"SecurityGroupRules": []}`)).Problems, "there are none")
+}
+
 func TestDumpsOfPrefixListsTellTheirEntries(t *testing.T) {
 	want := []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25"), netip.MustParsePrefix("203.0.113.128/25")}
 	s := sound(t, "groups.json", listID+".json")

@@ -25,6 +25,9 @@ func ReadDumps(ctx context.Context, sources []Source, region string, progress fu
 	if d.interfacesMissing {
 		clear(d.covered)
 	}
+	if len(sources) > 0 && !d.ofGroups && len(d.problems) == 0 {
+		d.problems = []Problem{{namesOf(sources), "no security groups are told of; " + wantDump}}
+	}
 	s := d.snapshot(region)
 	for _, id := range PrefixListsOf(s.Groups...) {
 		if s.Lists.Entries[id] == nil {
@@ -34,10 +37,19 @@ func ReadDumps(ctx context.Context, sources []Source, region string, progress fu
 	return s, nil
 }
 
+// namesOf names sources in a few words.
+func namesOf(sources []Source) string {
+	if more := len(sources) - 1; more > 0 {
+		return fmt.Sprintf("%s and %d more", sources[0].Name, more)
+	}
+	return sources[0].Name
+}
+
 // dumps puts together what dumps tell.
 type dumps struct {
 	joint
 	interfacesMissing bool // some, of nobody knows which groups
+	ofGroups          bool // a list of groups or rules was there, if only an empty one
 
 	// Of the source that is being read.
 	pending      map[string][]netip.Prefix // lists, of which the rest may be missing
@@ -62,6 +74,7 @@ func (d *dumps) take(b *batch) {
 		d.pending[l.id] = append(d.pending[l.id], l.entries...)
 	}
 	d.problems = append(append(d.problems, b.problems...), b.remarks...)
+	d.ofGroups = d.ofGroups || b.ofGroups
 	if b.last {
 		d.endSource(b)
 	}
@@ -88,12 +101,12 @@ func (d *dumps) endSource(b *batch) {
 // us-west-2 in us-west-2-lax-1a.
 var zoneRegion = regexp.MustCompile(`^[a-z]+(-[a-z]+)+-[0-9]+`)
 
-// cover notes of which VPC and region an interface's dump tells.
+// cover notes of which account's VPC and region an interface's dump tells.
 func (d *dumps) cover(n types.NetworkInterface) {
-	if vpc := aws.ToString(n.VpcId); vpc != "" {
-		d.covered[vpc] = true
-	}
-	if region := zoneRegion.FindString(aws.ToString(n.AvailabilityZone)); region != "" {
-		d.covered[place(aws.ToString(n.OwnerId), region)] = true
+	owner := aws.ToString(n.OwnerId)
+	for _, where := range []string{aws.ToString(n.VpcId), zoneRegion.FindString(aws.ToString(n.AvailabilityZone))} {
+		if where != "" {
+			d.covered[place(owner, where)] = true
+		}
 	}
 }

@@ -165,6 +165,20 @@ func TestGroupsOfTwoAccountsAndRegionsStayApart(t *testing.T) {
 	assert.Equal(t, permissions(sound(t, "groups.json").Groups[0]), permissions(s.Groups[3]))
 }
 
+func TestARegionIsTakenFromAVPCOnlyWhereAllAgreeOnIt(t *testing.T) {
+	group := func(id, arn string) string {
+		return `{"SecurityGroups": [{"GroupId": "` + id + `", "OwnerId": "123456789012", "VpcId": "vpc-0123456789abcdef0", "SecurityGroupArn": "` + arn + `", "IpPermissions": [], "IpPermissionsEgress": []}]}`
+	}
+	east, west := "arn:aws:ec2:us-east-1:123456789012:security-group/"+webID, "arn:aws:ec2:us-west-2:123456789012:security-group/"+dbID
+	without := source("old.json", group("sg-0123456789abcdef2", ""))
+	s := read(t, source("east.json", group(webID, east)), without)
+	assert.Equal(t, "us-east-1", find(t, s, "sg-0123456789abcdef2").Region)
+	for range 20 { // the order of a map is another each time
+		s = read(t, source("east.json", group(webID, east)), source("more.json", group("sg-0123456789abcdef3", east)), source("west.json", group(dbID, west)), without)
+		assert.Empty(t, find(t, s, "sg-0123456789abcdef2").Region)
+	}
+}
+
 func TestDumpsAreReadHoweverTheyAreKept(t *testing.T) {
 	want := sound(t, "groups.json").Groups
 	text := fixture(t, "groups.json")
@@ -212,7 +226,7 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 		"a number":             {`17`, "is no answer of the AWS CLI"},
 		"an empty object":      {`{}`, "is an object without members"},
 		"another answer":       {`{"Reservations": [], "Foo": 1, "Bar": 2, "Baz": 3}`, "is an object with Bar, Baz, Foo, ...; want"},
-		"no list":              {`{"SecurityGroups": null}`, "is an object with SecurityGroups; want"},
+		"no list":              {`{"SecurityGroups": null}`, "is an object whose SecurityGroups is no list; want"},
 		"a history":            {`{"Records": [{"eventName": "AuthorizeSecurityGroupIngress"}]}`, "is an object with Records, perhaps a history for sgward replay"},
 		"text":                 {"An error occurred (ExpiredToken)", "is not JSON: want a value, found 'A'; want the whole answer of aws ec2"},
 		"UTF-16":               {"\xff\xfe{\x00", "is text of 16 bits a character: want UTF-8"},

@@ -52,6 +52,7 @@ type batch struct {
 	remarks    []Problem // on the source
 	last       bool      // of its source
 	emptyList  string    // the id of a prefix list whose dump has no entries
+	ofGroups   bool      // set on the last of a source that has a list of groups or rules
 }
 
 type element struct {
@@ -248,6 +249,7 @@ func (r *reader) ended(bytes int64, more bool) {
 	if slices.Contains(found, entriesKey) {
 		r.now.emptyList = r.now.listID
 	}
+	r.now.ofGroups = slices.Contains(found, groupsKey) || slices.Contains(found, rulesKey)
 	if more {
 		r.problem("is incomplete: it ends with a NextToken, so there is more than it holds; leave out --max-items and --no-paginate")
 	}
@@ -274,6 +276,11 @@ func describe(e jsonscan.Element) string {
 	names := slices.Sorted(maps.Keys(members))
 	if len(names) > 3 {
 		names = append(names[:3], "...")
+	}
+	for _, key := range []string{groupsKey, rulesKey, interfacesKey, listsKey, entriesKey} {
+		if members[key] != nil {
+			return "is an object whose " + key + " is no list"
+		}
 	}
 	text := "is an object with " + strings.Join(names, ", ")
 	if members["Records"] != nil || members["detail-type"] != nil || members["eventName"] != nil {

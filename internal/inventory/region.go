@@ -2,7 +2,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -20,8 +19,6 @@ import (
 const (
 	// perPage is the most that EC2 gives in one answer.
 	perPage = 1000
-	// entriesPerPage is the most of GetManagedPrefixListEntries.
-	entriesPerPage = 100
 	// listsAtOnce bounds how many prefix lists are read at the same time.
 	listsAtOnce = 4
 )
@@ -107,7 +104,8 @@ func ReadPrefixLists(ctx context.Context, api remediation.GroupReader, ids []str
 		slots <- struct{}{}
 		workers.Go(func() {
 			defer func() { <-slots }()
-			results[i].entries, results[i].err = readPrefixList(ctx, api, id)
+			entries, err := remediation.ReadPrefixList(ctx, api, id, 0)
+			results[i] = result{remediation.Ranges(entries), err}
 		})
 	}
 	workers.Wait()
@@ -116,36 +114,12 @@ func ReadPrefixLists(ctx context.Context, api remediation.GroupReader, ids []str
 		switch err := results[i].err; {
 		case err == nil:
 			out.Entries[id] = results[i].entries
-		case errors.Is(err, errBadEntry):
-			out.Unreadable[id] = err.Error()
 		case remediation.IsTransient(err):
 			return PrefixLists{}, err
+		case remediation.ErrorCode(err) == "": // what it holds is at fault
+			out.Unreadable[id] = err.Error()
 		default:
 			out.Unreadable[id] = fmt.Sprintf("%s cannot be read (%s, %s)", id, remediation.ErrorCode(err), remediation.ErrorMessage(err))
-		}
-	}
-	return out, nil
-}
-
-// errBadEntry is of an entry that asking again does not make better.
-var errBadEntry = errors.New("has an entry that is no CIDR")
-
-func readPrefixList(ctx context.Context, api remediation.GroupReader, id string) ([]netip.Prefix, error) {
-	pages := ec2.NewGetManagedPrefixListEntriesPaginator(api, &ec2.GetManagedPrefixListEntriesInput{
-		PrefixListId: aws.String(id), MaxResults: aws.Int32(entriesPerPage),
-	})
-	out := []netip.Prefix{}
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("reading prefix list %s: %w", id, err)
-		}
-		for _, e := range page.Entries {
-			p, err := netip.ParsePrefix(aws.ToString(e.Cidr))
-			if err != nil {
-				return nil, fmt.Errorf("%s %w, %q", id, errBadEntry, aws.ToString(e.Cidr))
-			}
-			out = append(out, p.Masked())
 		}
 	}
 	return out, nil

@@ -369,6 +369,6 @@ func (badEntry) GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPref
 func TestAnEntryThatIsNoneMakesItsListUnreadable(t *testing.T) {
 	lists, err := ReadPrefixLists(t.Context(), badEntry{newCloud(t).client(ownKey, "us-east-1")}, []string{listID})
 	require.NoError(t, err)
-	assert.Equal(t, map[string]string{listID: listID + ` has an entry that is no CIDR, "203.0.113.7"`}, lists.Unreadable)
+	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is no CIDR`}, lists.Unreadable)
 	assert.Empty(t, lists.Entries)
 }

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -32,9 +33,9 @@ type Snapshot struct {
 }
 
 // Attached returns the network interfaces that use a group. known is set where the
-// sources tell of all the interfaces in its VPC or region.
+// sources tell of all the interfaces that its account has in its VPC or region.
 func (s *Snapshot) Attached(g *Group) (attached []finding.Interface, known bool) {
-	return s.interfaces[g.ID], s.covered[g.VPCID] || s.covered[place(g.AccountID, g.Region)]
+	return s.interfaces[g.ID], s.covered[place(g.AccountID, g.VPCID)] || s.covered[place(g.AccountID, g.Region)]
 }
 
 // IsShared tells whether a group is another account's.
@@ -46,7 +47,8 @@ func (s *Snapshot) IsShared(g *Group) bool {
 type joint struct {
 	groups     map[string][]*Group // by id; ids of two accounts or regions may be equal
 	interfaces map[string][]finding.Interface
-	// covered are the VPCs, and the places, of whose interfaces all is known.
+	// covered are the places of whose interfaces all is known, each of one account: in a
+	// VPC that several share, each is told of its own.
 	covered  map[string]bool
 	lists    PrefixLists
 	problems []Problem
@@ -59,8 +61,8 @@ func newJoint() joint {
 	}
 }
 
-// place is how covered names a region of an account.
-func place(account, region string) string { return account + " " + region }
+// place is how covered names a region or VPC of an account.
+func place(account, where string) string { return account + " " + where }
 
 // addGroup joins what a source tells of a group with what others do.
 func (j *joint) addGroup(g *Group) {
@@ -99,15 +101,20 @@ func (j *joint) snapshot(region string) *Snapshot {
 	return s
 }
 
-// regionsOfVPCs are known by the groups whose sources tell their regions.
+// regionsOfVPCs are known by the groups whose sources tell their regions. Sources that
+// contradict each other tell nothing.
 func (j *joint) regionsOfVPCs() map[string]string {
 	out := map[string]string{}
+	contradicted := map[string]bool{}
 	for _, same := range j.groups {
 		for _, g := range same {
-			if g.VPCID != "" && g.Region != "" {
-				out[g.VPCID] = g.Region
+			if g.VPCID == "" || g.Region == "" {
+				continue
 			}
+			contradicted[g.VPCID] = contradicted[g.VPCID] || differ(out[g.VPCID], g.Region)
+			out[g.VPCID] = g.Region
 		}
 	}
+	maps.DeleteFunc(out, func(vpc, _ string) bool { return contradicted[vpc] })
 	return out
 }

@@ -57,6 +57,9 @@ func IsGroupNotFound(err error) bool {
 // retried these already by the time they are seen here. Everything else is final:
 // a denial (the role's own policy, or one of the organisation's) first of all.
 func IsTransient(err error) bool {
+	if errors.Is(err, errBadEntry) { // an answer that another call gives again
+		return false
+	}
 	code := ErrorCode(err)
 	switch code {
 	case "":

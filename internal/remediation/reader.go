@@ -68,10 +68,11 @@ func (l *prefixLists) of(ctx context.Context, rules []secgroup.Rule) (lists map[
 		asked[id] = true
 		list, known := l.read[id]
 		if !known {
-			list.entries, list.err = readPrefixList(ctx, l.client, id)
-			if list.err != nil && IsTransient(list.err) && !errors.Is(list.err, errBadEntry) {
-				return nil, nil, list.err
+			entries, err := ReadPrefixList(ctx, l.client, id, 0)
+			if err != nil && IsTransient(err) {
+				return nil, nil, err
 			}
+			list = prefixList{Ranges(entries), err}
 			l.read[id] = list
 		}
 		if list.err != nil {
@@ -83,11 +84,25 @@ func (l *prefixLists) of(ctx context.Context, rules []secgroup.Rule) (lists map[
 	return lists, unreadable, nil
 }
 
-func readPrefixList(ctx context.Context, client GroupReader, id string) ([]netip.Prefix, error) {
-	pages := ec2.NewGetManagedPrefixListEntriesPaginator(client, &ec2.GetManagedPrefixListEntriesInput{
-		PrefixListId: aws.String(id), MaxResults: aws.Int32(100),
-	})
-	var out []netip.Prefix
+// ListEntry is a range that a prefix list holds.
+type ListEntry struct {
+	CIDR        netip.Prefix // masked
+	Description string
+}
+
+// entriesPerPage is the most of GetManagedPrefixListEntries.
+const entriesPerPage = 100
+
+// ReadPrefixList reads all entries of a managed prefix list, of the version that it
+// shows now where version is 0. An entry that is no CIDR is an error, which is not
+// transient: half of a list could make what is open look safe.
+func ReadPrefixList(ctx context.Context, client GroupReader, id string, version int64) ([]ListEntry, error) {
+	in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: aws.String(id), MaxResults: aws.Int32(entriesPerPage)}
+	if version > 0 {
+		in.TargetVersion = aws.Int64(version)
+	}
+	pages := ec2.NewGetManagedPrefixListEntriesPaginator(client, in)
+	var out []ListEntry
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -98,8 +113,18 @@ func readPrefixList(ctx context.Context, client GroupReader, id string) ([]netip
 			if err != nil {
 				return nil, fmt.Errorf("reading prefix list %s: %q: %w", id, aws.ToString(e.Cidr), errBadEntry)
 			}
-			out = append(out, p.Masked())
+			out = append(out, ListEntry{p.Masked(), aws.ToString(e.Description)})
 		}
 	}
 	return out, nil
+}
+
+// Ranges are what entries of prefix lists hold, as the policy takes them: never nil,
+// as an empty list is known to hold nothing.
+func Ranges(entries []ListEntry) []netip.Prefix {
+	out := make([]netip.Prefix, len(entries))
+	for i := range entries {
+		out[i] = entries[i].CIDR
+	}
+	return out
 }
