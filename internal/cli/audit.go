@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sgward/internal/awsid"
 	"sgward/internal/inventory"
 	"sgward/internal/logfile"
 	"sgward/internal/plaintext"
@@ -88,7 +89,7 @@ func (f *auditFlags) check() error {
 		regions = []string{f.region}
 	}
 	for _, region := range regions {
-		if !regionForm.MatchString(region) {
+		if !awsid.IsRegion(region) {
 			return usageError("--region %q: want a region such as eu-central-1", region)
 		}
 	}

@@ -122,7 +122,7 @@ func (f *groupCreateFlags) check() (w pattern.Wish, tags []secgroup.Tag, err err
 			*kind.into = append(*kind.into, peer)
 		}
 		for _, text := range kind.groups {
-			if !peerGroupForm.MatchString(text) {
+			if !isPeerGroup(text) {
 				return w, nil, usageError("--%s-group %q: want a security group such as sg-0123456789abcdef0, or ACCOUNT/sg-... of another account", kind.name, text)
 			}
 			owner, id, ok := strings.Cut(text, "/")

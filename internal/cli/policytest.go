@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 	"sgward/internal/plaintext"
 	"sgward/internal/policy"
@@ -367,7 +368,7 @@ func secgroupRules(rules []testRule, account string) ([]secgroup.Rule, error) {
 func (c testCase) prefixLists() (map[string][]netip.Prefix, error) {
 	out := map[string][]netip.Prefix{}
 	for _, id := range slices.Sorted(maps.Keys(c.PrefixLists)) {
-		if !prefixListForm.MatchString(id) {
+		if !awsid.IsPrefixList(id) {
 			return nil, fmt.Errorf("prefix-lists: %q: want a prefix list such as pl-0123456789abcdef0", id)
 		}
 		out[id] = []netip.Prefix{}
