@@ -3,10 +3,12 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sgward/internal/awsid"
 	"sgward/internal/logfile"
 	"sgward/internal/plaintext"
 	"sgward/internal/replay"
@@ -68,7 +70,8 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 	}
 	o.Policy = p
 	run := report.Run{
-		Command: report.Replay, Version: in.Version, Policy: namedPolicy(p), Sources: paths, Now: time.Now().UTC(),
+		Command: report.Replay, Version: in.Version, Policy: namedPolicy(p), Sources: paths, Chosen: f.chosen(),
+		Now: time.Now().UTC(),
 	}
 	if f.compare != "" {
 		if o.Other, err = readPolicy(f.compare); err != nil {
@@ -115,7 +118,7 @@ func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string,
 	}
 	summary.Problems = append(early, summary.Problems...)
 	if err := w.Close(summary); err != nil {
-		return fmt.Errorf("writing the report: %w", err)
+		return err
 	}
 	switch {
 	case len(summary.Problems) > 0:
@@ -141,16 +144,29 @@ func (f *replayFlags) options() (replay.Options, error) {
 		return o, usageError("--since %s is not before --until %s", f.since, f.until)
 	}
 	for _, a := range f.accounts {
-		if !accountForm.MatchString(a) {
+		if !awsid.IsAccount(a) {
 			return o, usageError("--accounts %q: want an account id of 12 digits", a)
 		}
 	}
 	for _, r := range f.regions {
-		if !regionForm.MatchString(r) {
+		if !awsid.IsRegion(r) {
 			return o, usageError("--regions %q: want a region such as eu-central-1", r)
 		}
 	}
 	return o, nil
+}
+
+// chosen says what the flags choose, as report.Run has it.
+func (f *replayFlags) chosen() string {
+	var parts []string
+	for _, flag := range []struct{ word, value string }{
+		{"since", f.since}, {"until", f.until}, {"of", strings.Join(f.accounts, " and ")}, {"in", strings.Join(f.regions, " and ")},
+	} {
+		if flag.value != "" {
+			parts = append(parts, flag.word+" "+flag.value)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // moment reads a time, or a day of UTC: its start, or its end.

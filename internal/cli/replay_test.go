@@ -88,7 +88,7 @@ func TestReportThatCannotBeWrittenIsAnError(t *testing.T) {
 			LookupEnv: func(string) (string, bool) { return "", false },
 		})
 		assert.Equal(t, StatusError, status, format)
-		assert.Contains(t, stderr.String(), errGone.Error(), format)
+		assert.Equal(t, "sgward: writing the report: "+errGone.Error()+"\n", stderr.String(), format)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ const (
 	detailKey  = "detail"          // of an EventBridge event: the record
 	versionKey = "eventVersion"    // of a record, nearly always the first
 	nameKey    = "eventName"       // of a record
+	insightKey = "insightDetails"  // of a record of unusual activity, which is of no call
 	digestKey  = "digestStartTime" // of a digest file
 )
 
@@ -54,10 +56,13 @@ func formOf(object []byte) form {
 		case lookupKey:
 			return lookup
 		case detailKey:
-			if formOf(rest) == bare {
+			switch {
+			case formOf(rest) == bare:
 				return event
+			case rest[0] == '{':
+				return otherEvent
 			}
-			return otherEvent
+			return unknown // EventBridge itself writes an object
 		case digestKey:
 			return digest
 		}
@@ -65,19 +70,29 @@ func formOf(object []byte) form {
 	return unknown
 }
 
-// isOf tells whether a record is of a call.
-func isOf(record []byte, call string) bool {
+// isOf tells whether a record is of one of the calls. The error is told of a record
+// that does not say which call it is of, as CloudTrail's do: another tool has altered it.
+func isOf(record []byte, calls []string) (of bool, err error) {
+	said := false
 	for key, rest := range jsonscan.Members(record) {
-		if string(key) != nameKey {
-			continue
-		}
-		var name string
-		if json.Unmarshal(jsonscan.First(rest), &name) == nil && name == call {
-			return true
+		switch string(key) {
+		case nameKey:
+			var name *string
+			if json.Unmarshal(jsonscan.First(rest), &name) != nil || name == nil {
+				return false, errUnnamed
+			}
+			of, said = of || slices.Contains(calls, *name), true
+		case insightKey:
+			said = true
 		}
 	}
-	return false
+	if !said {
+		return false, errUnnamed
+	}
+	return of, nil
 }
+
+var errUnnamed = errors.New(nameKey + ": want a string, the name of the call")
 
 // member returns the value of an object's first member of that key, nil without one.
 func member(object []byte, want string) []byte {

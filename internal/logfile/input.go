@@ -28,11 +28,14 @@ type input struct {
 func (in *input) open(ctx context.Context, s Source, progress func(int64)) (io.Reader, error) {
 	in.raw = counted{in: s.stdin, ctx: ctx, progress: progress}
 	if s.stdin == nil {
-		f, err := os.Open(s.Name)
+		f, err := waited(ctx, func() (*os.File, error) { return os.Open(s.Name) })
 		if err != nil {
 			return nil, fmt.Errorf("cannot be opened: %w", reasonOf(err))
 		}
 		in.raw.in, in.file = f, f
+	}
+	if s.Size < 0 {
+		in.raw.in = &slow{in: in.raw.in, ctx: ctx}
 	}
 	if in.buffered == nil {
 		in.buffered = bufio.NewReaderSize(nil, inputBuffer)
@@ -59,6 +62,42 @@ func (in *input) close() {
 		_ = in.file.Close() // nothing was written
 		in.file = nil
 	}
+}
+
+// waited returns what do returns, but waits no longer than ctx: a terminal or a pipe may
+// have nobody at its other end. do then goes on by itself, and what it comes to is lost.
+func waited[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		value, err := do()
+		answered <- answer{value, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
+// slow reads a source of no known size for no longer than its context.
+type slow struct {
+	in  io.Reader
+	ctx context.Context
+	buf []byte // belongs to in where it was not waited for
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	if s.buf == nil {
+		s.buf = make([]byte, inputBuffer)
+	}
+	n, err := waited(s.ctx, func() (int, error) { return s.in.Read(s.buf[:min(len(p), len(s.buf))]) })
+	return copy(p, s.buf[:n]), err
 }
 
 // reasonOf returns an error of the file system without the path, which a Problem names.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 
 	"sgward/internal/jsonscan"
 )
@@ -61,13 +60,17 @@ func newScanner(c Config, buffer int) *Scanner {
 // object on that is a record or has one in it. The error is ctx's or Found's; a source
 // that cannot be read is a Problem.
 //
-// Of records that are of no call looked for, no more is checked than JSON's grammar
-// outside of strings.
+// Of records in which no string names a call looked for, no more is checked than
+// JSON's grammar outside of strings.
 func (sc *Scanner) Scan(ctx context.Context, s Source) (Counts, error) {
 	text, err := sc.input.open(ctx, s, sc.config.Progress)
+	if ctx.Err() != nil {
+		sc.input.close()
+		return Counts{}, ctx.Err()
+	}
 	if err != nil {
 		sc.bad(Problem{Source: s.Name, Text: err.Error()})
-		return Counts{}, ctx.Err()
+		return Counts{}, nil
 	}
 	defer sc.input.close()
 	sc.splitter.Reset(text)
@@ -145,7 +148,8 @@ func (sc *Scanner) recordIn(e jsonscan.Element, form form) (Record, bool, error)
 	if record.Enveloped {
 		inner = member(inner, detailKey)
 	}
-	return record, slices.ContainsFunc(sc.config.Calls, func(call string) bool { return isOf(inner, call) }), nil
+	of, err := isOf(inner, sc.config.Calls)
+	return record, of, err
 }
 
 func (sc *Scanner) bad(p Problem) {

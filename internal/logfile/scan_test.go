@@ -266,6 +266,29 @@ func TestErrorsOfFoundAndOfTheContextEndAScan(t *testing.T) {
 	assert.ErrorIs(t, err, context.Canceled)
 }
 
+func TestRecordsThatAnotherToolHasAlteredAreProblems(t *testing.T) {
+	const unnamed = "eventName: want a string, the name of the call"
+	for altered, want := range map[string]string{
+		`{"eventVersion":"1.11","EventName":"AuthorizeSecurityGroupIngress"}`:                                    unnamed,
+		`{"eventVersion":"1.11","eventName":["AuthorizeSecurityGroupIngress"]}`:                                  unnamed,
+		`{"eventVersion":"1.11","eventName":null,"x":"AuthorizeSecurityGroupIngress"}`:                           unnamed,
+		`{"version":"0","detail":"{\"eventVersion\":\"1.11\",\"eventName\":\"AuthorizeSecurityGroupIngress\"}"}`: `is an object with "version", "detail": want `,
+	} {
+		r := scan(t, logfile.Find([]string{"-"}, strings.NewReader(altered)))
+		assert.Empty(t, r.records, altered)
+		require.Len(t, r.problems, 1, altered)
+		assert.Contains(t, r.problems[0].Text, want, altered)
+	}
+	for _, sound := range []string{
+		`{"eventVersion":"1.11","eventType":"AwsCloudTrailInsight","insightDetails":{"eventName":"AuthorizeSecurityGroupIngress"}}`,
+		`{"version":"0","detail-type":"GuardDuty Finding","detail":{"api":"AuthorizeSecurityGroupIngress"}}`,
+	} {
+		r := scan(t, logfile.Find([]string{"-"}, strings.NewReader(sound)))
+		assert.Empty(t, r.records, sound)
+		assert.Empty(t, r.problems, sound)
+	}
+}
+
 func TestUnreadableSourceIsAProblem(t *testing.T) {
 	r := scan(t, logfile.Find([]string{"-"}, io.MultiReader(strings.NewReader(record), iotest.ErrReader(errors.New("the disk is gone")))))
 	assert.Equal(t, []string{record}, r.texts())

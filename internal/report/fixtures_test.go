@@ -207,6 +207,7 @@ func incompleteAudit() scenario {
 func incompleteReplay() scenario {
 	s := replayed()
 	s.entries = s.entries[:3]
+	s.run.Chosen = "since 2026-08-01, of 123456789012 and 111122223333, in eu-central-1"
 	s.summary.Problems = []Problem{{"logs/x.json.gz", "reading gzip: unexpected end of file"}, {"logs/y.json record 17", "requestParameters.groupId is no text"}}
 	return s
 }

@@ -199,16 +199,19 @@ func TestALimitIsStated(t *testing.T) {
 func TestNothingFoundSaysWhatWasLookedAt(t *testing.T) {
 	none := emptyReplay()
 	none.summary.History.Changes = 0
+	chosen := none
+	chosen.run.Chosen = "since 2026-10-01"
 	identical := compared()
 	identical.entries = nil
 	noGroups := incompleteAudit()
 	noGroups.summary.Problems, noGroups.summary.Inventory.Baseline = nil, -1
 	for want, s := range map[string]scenario{
-		"No finding: the policy has nothing against what was read.":                  emptyReplay(),
-		"No finding: the history holds no successful call that can open a group.":    none,
-		"No difference: strict.yaml decides as policy.yaml does.":                    identical,
-		"No finding: there is no security group in what was read.":                   noGroups,
-		"No new finding: the baseline knows them all. Not everything could be read.": incompleteAudit(),
+		"No finding: the policy has nothing against what was read.":                           emptyReplay(),
+		"No finding: the history holds no successful call that can open a group.":             none,
+		"No finding: of the calls that were chosen none was successful and can open a group.": chosen,
+		"No difference: strict.yaml decides as policy.yaml does.":                             identical,
+		"No finding: there is no security group in what was read.":                            noGroups,
+		"No new finding: the baseline knows them all. Not everything could be read.":          incompleteAudit(),
 	} {
 		assert.Contains(t, written(t, Text, s, Options{}), want)
 		assert.Contains(t, written(t, HTML, s, Options{}), want)
@@ -291,6 +294,26 @@ func TestPublicAddressesAreThoseThatTheInternetReaches(t *testing.T) {
 	assert.Equal(t, 1, (&Group{Attached: []finding.Interface{a, {IPv6Addresses: []string{"fd00::1"}}}}).public())
 	assert.Nil(t, attachedText(&Group{}), "not known is not none")
 	assert.Equal(t, []string{"attached to nothing"}, attachedText(&Group{AttachedKnown: true}))
+}
+
+func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
+	s := audited()
+	text, page := written(t, Text, s, Options{}), written(t, HTML, s, Options{})
+	assert.Contains(t, text, "        1  of 1 group with findings (the exempt aside) in use at a public address\n")
+	assert.NotContains(t, text+page, "not read")
+
+	unread := s.groups[1]
+	unread.AttachedKnown, unread.Attached = false, nil
+	s.groups = append(s.groups, unread)
+	assert.Contains(t, written(t, Text, s, Options{Width: 120}), "        1  of 1 group with findings (the exempt aside) in use at a public address; of 1 more not known\n")
+	assert.Contains(t, written(t, HTML, s, Options{}), "interface with a public address uses; of 1 more not known<")
+
+	s.groups[1].Attached = nil
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b>0</b><span>reachable groups</span><small>groups with findings that an interface with a public address uses; of 1 more not known<")
+
+	s.groups = []judged{unread}
+	assert.Contains(t, written(t, Text, s, Options{}), "        -  it was not read which interfaces use the groups\n")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>reachable groups</span><small>it was not read which interfaces use the groups</small>")
 }
 
 func TestARuleThatMakesNoSenseIsShownAsItIs(t *testing.T) {

@@ -118,7 +118,7 @@ func (w *htmlWriter) page(sum Summary) page {
 	case w.run.Other != nil:
 		p.Tiles, p.Transitions = w.comparedTiles(), w.transitionList()
 	default:
-		p.Tiles = w.tiles(sum)
+		p.Tiles = w.tiles()
 		p.TimeLine = w.totals.timeChart()
 		p.Exposure = w.totals.exposureChart()
 		p.Breakdowns = w.breakdowns()
@@ -181,7 +181,7 @@ func problemsOf(problems []Problem) *problemsView {
 }
 
 // tiles are the figures on top.
-func (w *htmlWriter) tiles(sum Summary) []tile {
+func (w *htmlWriter) tiles() []tile {
 	t := w.totals
 	var out []tile
 	for _, d := range decisions() {
@@ -196,8 +196,16 @@ func (w *htmlWriter) tiles(sum Summary) []tile {
 	if t.open > 0 {
 		out = append(out, tile{thousands(t.open), "never seen closed", "the oldest since " + date(t.oldestOpen), "", false})
 	}
-	if sum.Inventory != nil && w.public > 0 {
-		out = append(out, tile{thousands(w.public), "reachable groups", "groups with findings that an interface with a public address uses", "", false})
+	unread := w.unreadText()
+	switch {
+	case w.public > 0, w.used > 0 && unread != "":
+		note := "groups with findings that an interface with a public address uses"
+		if unread != "" {
+			note += "; " + unread
+		}
+		out = append(out, tile{thousands(w.public), "reachable groups", note, "", false})
+	case unread != "":
+		out = append(out, tile{"?", "reachable groups", unread, "", true})
 	}
 	return out
 }

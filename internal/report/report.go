@@ -64,6 +64,9 @@ type Run struct {
 	// Sources are what was read, as the user named it: files, folders, "account
 	// 123456789012, us-east-1".
 	Sources []string
+	// Chosen says which calls of a history are judged, as what follows "only calls", such
+	// as "since 2026-10-01, of 123456789012"; "" stands for all.
+	Chosen string
 	// Now is the moment of judging. HTML alone prints it: the other formats are equal
 	// for equal input, whenever they are written.
 	Now time.Time

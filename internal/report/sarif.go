@@ -204,9 +204,10 @@ func (s *sarifWriter) Close(sum Summary) error {
 		Policy    Policy     `json:"policy"`
 		Compared  *Policy    `json:"compared,omitempty"`
 		Sources   []string   `json:"sources,omitempty"`
+		Chosen    string     `json:"chosen,omitempty"`
 		History   *History   `json:"history,omitempty"`
 		Inventory *Inventory `json:"inventory,omitempty"`
-	}{s.run.Policy, s.run.Other, s.run.Sources, sum.History, sum.Inventory})
+	}{s.run.Policy, s.run.Other, s.run.Sources, s.run.Chosen, sum.History, sum.Inventory})
 	s.write("\n}]\n}\n")
 	if s.err == nil {
 		s.err = wrote(s.out.Flush())

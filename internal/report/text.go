@@ -35,6 +35,8 @@ type collected struct {
 	groups  worst[judged] // with findings
 	noted   worst[Group]  // with notes only
 	public  int           // groups that a public address uses, with findings beside the exempt
+	used    int           // those of which it is known what uses them
+	unknown int           // and those of which it is not
 }
 
 // judged is a group and what the policy says of it.
@@ -71,11 +73,30 @@ func (c *collected) Group(g Group, entries []Entry) error {
 	}
 	slices.SortStableFunc(entries, func(a, b Entry) int { return compareRanks(rankOfEntry(&a), rankOfEntry(&b)) })
 	j := judged{g, entries}
-	if g.public() > 0 && !j.exempt() {
-		c.public++
+	switch {
+	case j.exempt():
+	case !g.AttachedKnown:
+		c.unknown++
+	default:
+		c.used++
+		if g.public() > 0 {
+			c.public++
+		}
 	}
 	c.groups.add(rankOfEntry(&entries[0]), j)
 	return nil
+}
+
+// unreadText says of how many groups it is not known what uses them, "" of none.
+func (c *collected) unreadText() string {
+	switch {
+	case c.unknown == 0:
+		return ""
+	case c.used == 0:
+		return "it was not read which interfaces use the groups"
+	default:
+		return "of " + thousands(c.unknown) + " more not known"
+	}
 }
 
 func newText(w io.Writer, run Run, o Options) *textWriter {
@@ -146,6 +167,9 @@ func readText(run Run, sum Summary) []string {
 			text += " " + plural(h.Repeated, "record") + " came more than once."
 		}
 		out = append(out, text)
+		if run.Chosen != "" {
+			out = append(out, "These are only calls "+shown(run.Chosen, mostText)+".")
+		}
 	}
 	if i := sum.Inventory; i != nil {
 		text := fmt.Sprintf("Read %s with %s", plural(i.Groups, "group"), plural(i.Rules, "rule"))
@@ -192,6 +216,9 @@ func emptyText(run Run, sum Summary) string {
 	text := "No finding: the policy has nothing against what was read."
 	if sum.History != nil && sum.History.Changes == 0 {
 		text = "No finding: the history holds no successful call that can open a group."
+		if run.Chosen != "" {
+			text = "No finding: of the calls that were chosen none was successful and can open a group."
+		}
 	}
 	if sum.Inventory != nil && sum.Inventory.Groups == 0 && len(sum.Problems) == 0 {
 		text = "No finding: there is no security group in what was read."

@@ -103,7 +103,10 @@ func (w *textWriter) reasons(s *screen, e *Entry, indent string) {
 	for _, reason := range e.Reasons {
 		id, line := cited(reason, w.run.Policy.File)
 		if decided && line > 0 && id != e.StatementID {
-			also = append(also, fmt.Sprintf("%s:%d %s", w.run.Policy.File, line, id))
+			// An exception stands behind each statement that it keeps from acting.
+			if where := fmt.Sprintf("%s:%d %s", w.run.Policy.File, line, id); !slices.Contains(also, where) {
+				also = append(also, where)
+			}
 			continue
 		}
 		s.line(2, indent+shown(reason, mostText))

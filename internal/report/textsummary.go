@@ -19,8 +19,19 @@ func (w *textWriter) overview(s *screen) {
 			s.line(2, "  "+flushed(thousands(n), 7)+"  "+s.decision(d, padded(string(d), 7))+"  "+outcomeText(w.run.Command, d))
 		}
 	}
-	if n := w.groups.seen; n > 0 {
-		s.line(2, "  "+flushed(thousands(w.public), 7)+"  of "+plural(n, "group")+" with findings in use at a public address")
+	unread := w.unreadText()
+	if w.used > 0 {
+		text := "  " + flushed(thousands(w.public), 7) + "  of " + plural(w.used, "group") + " with findings"
+		if t.of(finding.DecisionExempt) > 0 {
+			text += " (the exempt aside)"
+		}
+		text += " in use at a public address"
+		if unread != "" {
+			text += "; " + unread
+		}
+		s.line(2, text)
+	} else if unread != "" {
+		s.line(2, "  "+flushed("-", 7)+"  "+unread)
 	}
 	w.table(s, "By statement", t.statements, true)
 	w.table(s, "By account", t.accounts, false)

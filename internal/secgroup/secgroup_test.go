@@ -226,3 +226,9 @@ func TestPortRangesAgreeWithCounting(t *testing.T) {
 	assert.True(t, AllPorts.Contains(65535))
 	assert.Equal(t, "0-65535", AllPorts.String())
 }
+
+func TestOnlyKeysThatBeginWithAWSAreItsOwn(t *testing.T) {
+	for key, own := range map[string]bool{"aws:cloudformation:stack-name": true, "AWS:x": true, "aws": false, "team:aws:x": false, "": false} {
+		assert.Equal(t, own, Tag{Key: key, Value: "aws:"}.IsOwnedByAWS(), key)
+	}
+}
