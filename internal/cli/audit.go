@@ -177,11 +177,7 @@ func (f *auditFlags) snapshot(ctx context.Context, in Invocation) (*inventory.Sn
 
 // fromFiles reads dumps.
 func (f *auditFlags) fromFiles(ctx context.Context, in Invocation) (*inventory.Snapshot, error) {
-	found := logfile.Find(f.files, in.Stdin)
-	if len(found.PassedOver) > 0 && !f.quiet {
-		fmt.Fprintf(in.Stderr, "sgward: passed over %s, such as %s: %s\n", counted(len(found.PassedOver), "file"),
-			plaintext.VisibleLines(found.PassedOver[0].Name), found.PassedOver[0].Reason)
-	}
+	found := findSources(in, f.quiet, f.files)
 	var sources []inventory.Source
 	total := ""
 	bytes := int64(0)
@@ -207,12 +203,6 @@ func (f *auditFlags) fromFiles(ctx context.Context, in Invocation) (*inventory.S
 	var early []inventory.Problem
 	for _, p := range found.Problems {
 		early = append(early, inventory.Problem{Place: p.Source, Text: p.Text})
-	}
-	for _, path := range f.files {
-		// A folder into which nothing was written is no account without groups.
-		if alone := logfile.Find([]string{path}, in.Stdin); len(alone.Sources)+len(alone.Problems) == 0 {
-			early = append(early, inventory.Problem{Place: path, Text: "holds no file whose name ends in .json or .json.gz"})
-		}
 	}
 	snapshot.Problems = slices.Concat(early, snapshot.Problems)
 	return snapshot, nil

@@ -54,7 +54,7 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 				summary.Problems = append(summary.Problems, report.Problem{Place: nameOf(g), Text: why + "; it was not judged"})
 			}
 			if err := a.writeGroup(s, g, found[i], references, w); err != nil {
-				return summary, fmt.Errorf("writing the report: %w", err)
+				return summary, err
 			}
 		}
 	}
@@ -68,7 +68,7 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 		summary.Inventory.Baseline = a.held
 	}
 	if err := w.Close(summary); err != nil {
-		return summary, fmt.Errorf("writing the report: %w", err)
+		return summary, err
 	}
 	return summary, nil
 }

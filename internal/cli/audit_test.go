@@ -319,14 +319,14 @@ func TestAFolderWithoutADumpIsNoAccountWithoutGroups(t *testing.T) {
 	folder := t.TempDir()
 	got := d.run("audit --format json --from-file", folder)
 	assert.Equal(t, cli.StatusError, got.status)
-	assert.Contains(t, got.errs, "sgward: "+folder+": holds no file whose name ends in .json or .json.gz\n")
+	assert.Contains(t, got.errs, "sgward: "+folder+": holds nothing to read: want files whose names end in .json, .jsonl or .ndjson, with or without .gz\n")
 
 	writeFile(t, filepath.Join(folder, "groups.txt"), `{"SecurityGroups": []}`)
 	got = d.run("audit --format json --from-file " + dumps + "groups.json --from-file " + folder)
 	assert.Equal(t, cli.StatusError, got.status)
 	assert.NotEmpty(t, ingress(t, got.out), "the other source is judged")
-	assert.Contains(t, got.errs, "passed over 1 file, such as "+filepath.Join(folder, "groups.txt"))
-	assert.Contains(t, got.errs, "sgward: "+folder+": holds no file")
+	assert.Contains(t, got.errs, "passed over "+filepath.Join(folder, "groups.txt"))
+	assert.Contains(t, got.errs, "sgward: "+folder+": holds nothing to read")
 }
 
 func TestAMissingRegionIsSaid(t *testing.T) {

@@ -89,18 +89,11 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 
 // replay judges the history and writes the report.
 func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string, o replay.Options, w *report.Tally) error {
-	found := logfile.Find(paths, in.Stdin)
-	if n := len(found.PassedOver); n > 0 && !f.quiet {
-		one, more := found.PassedOver[0], ""
-		if n > 1 {
-			more = fmt.Sprintf("%d files and folders, such as ", n)
-		}
-		fmt.Fprintf(in.Stderr, "sgward: passed over %s%s: %s\n", more, plaintext.VisibleLines(one.Name), one.Reason)
-	}
+	found := findSources(in, f.quiet, paths)
 	o.Progress = &replay.Progress{}
 	screen := startScreen(in, f.quiet, howFar(found.Sources, o.Progress, time.Now()))
 	tell := func(p report.Problem) {
-		screen.print("sgward: " + plaintext.VisibleLines(p.Place+": "+p.Text))
+		screen.print("sgward: " + plaintext.Visible(p.Place+": "+p.Text))
 	}
 	o.Bad = tell
 	var early []report.Problem

@@ -29,7 +29,8 @@ type Found struct {
 // folders those are that end in .json, .jsonl or .ndjson, with or without .gz, and are
 // no digests of CloudTrail's. It follows symbolic links, into each folder once, and
 // takes what was named twice once. Find reads folders but no file. What cannot be
-// looked into is a Problem and keeps nothing else from being found. The order of paths
+// looked into is a Problem, and so is a folder with nothing to read; neither keeps
+// anything else from being found. The order of paths
 // makes no difference.
 func Find(paths []string, stdin io.Reader) Found {
 	f := finder{folders: map[string]string{}, named: map[string]bool{}}
@@ -49,7 +50,10 @@ func Find(paths []string, stdin io.Reader) Found {
 		}
 	}
 	for _, p := range folders {
-		f.walk(filepath.Clean(p))
+		p = filepath.Clean(p)
+		if before := f.held; f.walk(p) && f.held == before {
+			f.Problems = append(f.Problems, Problem{Source: p, Text: "holds nothing to read: want files whose names end in .json, .jsonl or .ndjson, with or without .gz"})
+		}
 	}
 	slices.SortFunc(f.Sources, func(a, b Source) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(f.PassedOver, func(a, b PassedOver) int { return cmp.Compare(a.Name, b.Name) })
@@ -61,6 +65,7 @@ type finder struct {
 	Found
 	folders map[string]string // that were walked, by their real paths, with their names
 	named   map[string]bool   // files that were named themselves, by their real paths
+	held    int               // what may be histories, or cannot be looked into, in folders
 }
 
 // real returns one path for all the ways to name a file.
@@ -96,16 +101,18 @@ func (f *finder) pass(name, reason string) {
 	f.PassedOver = append(f.PassedOver, PassedOver{Name: name, Reason: reason})
 }
 
-// walk takes what is in a folder and below.
-func (f *finder) walk(folder string) {
+// walk takes what is in a folder and below. It returns false for one that it has
+// walked before.
+func (f *finder) walk(folder string) bool {
 	path := real(folder)
 	if other, walked := f.folders[path]; walked {
 		f.pass(folder, "is the same folder as "+other)
-		return
+		return false
 	}
 	f.folders[path] = folder
 	entries, err := os.ReadDir(folder) // sorted, and what could be read in spite of an error
 	if err != nil {
+		f.held++
 		f.problem(folder, err)
 	}
 	for _, entry := range entries {
@@ -113,6 +120,7 @@ func (f *finder) walk(folder string) {
 		info, err := os.Stat(name)
 		switch {
 		case err != nil:
+			f.held++
 			f.problem(name, err)
 		case strings.Contains(entry.Name(), "CloudTrail-Digest"):
 			f.pass(name, "is a digest of CloudTrail's, which holds no records")
@@ -122,10 +130,14 @@ func (f *finder) walk(folder string) {
 			f.pass(name, "is no regular file")
 		case !holdsJSON(entry.Name()):
 			f.pass(name, "ends neither in .json, .jsonl nor .ndjson, with or without .gz")
-		case len(f.named) == 0 || !f.named[filepath.Join(path, entry.Name())]:
-			f.add(name, info)
+		default:
+			f.held++
+			if !f.named[filepath.Join(path, entry.Name())] {
+				f.add(name, info)
+			}
 		}
 	}
+	return true
 }
 
 // holdsJSON tells whether a file may be a source by its name.

@@ -101,3 +101,17 @@ func TestUnreadableFolderIsAProblemAndNotTheEnd(t *testing.T) {
 	assert.Equal(t, []string{"logs/open/b.json"}, names(found.Sources))
 	assert.Equal(t, []logfile.Problem{{Source: filepath.Join("logs", "closed"), Text: "cannot be looked into: permission denied"}}, found.Problems)
 }
+
+func TestAFolderWithNothingToReadIsAProblem(t *testing.T) {
+	empty, digests, named := t.TempDir(), t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(digests, "123456789012_CloudTrail-Digest_us-east-1.json.gz"), nil, 0o600))
+	file := filepath.Join(named, "a.json")
+	require.NoError(t, os.WriteFile(file, []byte("[]"), 0o600))
+	for _, dir := range []string{empty, digests} {
+		found := logfile.Find([]string{dir, dir}, strings.NewReader(""))
+		require.Len(t, found.Problems, 1, "once, however often it was named")
+		assert.Equal(t, dir, found.Problems[0].Source)
+		assert.Contains(t, found.Problems[0].Text, "holds nothing to read: want files whose names end in .json")
+	}
+	assert.Empty(t, logfile.Find([]string{named, file}, strings.NewReader("")).Problems, "its file was named itself")
+}

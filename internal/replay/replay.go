@@ -4,9 +4,9 @@
 // closed again. It changes nothing and calls nothing.
 //
 // Memory grows with what is found, never with what is read: beside the buffers of
-// package logfile, Run keeps some 60 bytes for each call on a security group, 8 for
-// each rule that one made, and about a kilobyte for each rule that some statement of
-// the policy speaks of (BenchmarkMemory measures it).
+// package logfile, Run keeps some 80 bytes for each call on a security group that made
+// one rule, and about a kilobyte for each rule that some statement of the policy
+// speaks of (BenchmarkMemory measures it).
 package replay
 
 import (

@@ -1,0 +1,21 @@
+package cli
+
+import (
+	"fmt"
+
+	"sgward/internal/logfile"
+	"sgward/internal/plaintext"
+)
+
+// findSources looks for files in what was typed, and says what it passes over.
+func findSources(in Invocation, quiet bool, paths []string) logfile.Found {
+	found := logfile.Find(paths, in.Stdin)
+	if n := len(found.PassedOver); n > 0 && !quiet {
+		one, more := found.PassedOver[0], ""
+		if n > 1 {
+			more = fmt.Sprintf("%d files and folders, such as ", n)
+		}
+		fmt.Fprintf(in.Stderr, "sgward: passed over %s%s: %s\n", more, plaintext.Visible(one.Name), one.Reason)
+	}
+	return found
+}
