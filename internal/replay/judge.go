@@ -156,7 +156,7 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 			if !differ(f, other) {
 				continue
 			}
-			compared = &report.Compared{Decision: other.Decision, Severity: other.Severity, StatementID: other.StatementID}
+			compared = &report.Compared{Decision: other.Decision, Severity: other.Severity, StatementID: other.StatementID, Reasons: other.Reasons}
 		} else if f.Decision == finding.DecisionNone {
 			continue
 		}

@@ -125,8 +125,8 @@ func compared() scenario {
 	other := policyOf("strict.yaml")
 	s.run.Other = &other
 	for i, to := range []Compared{
-		{finding.DecisionRevoke, "critical", "world-open-all"}, {finding.DecisionNone, "", ""}, {finding.DecisionRevoke, "high", "world-open-all"},
-		{finding.DecisionRevoke, "high", "world-open-database"}, {finding.DecisionRevoke, "critical", "world-open-data"},
+		{Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-all"}, {Decision: finding.DecisionNone}, {Decision: finding.DecisionRevoke, Severity: "high", StatementID: "world-open-all"},
+		{Decision: finding.DecisionRevoke, Severity: "high", StatementID: "world-open-database"}, {Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-data"},
 	} {
 		e := replayed().entries[i]
 		e.Compared = &to
@@ -134,7 +134,9 @@ func compared() scenario {
 	}
 	none := replayed().entries[8]
 	none.Decision, none.Severity, none.StatementID, none.Reasons = finding.DecisionNone, "", "", []string{}
-	none.Compared = &Compared{finding.DecisionAlert, "low", "world-open-all"}
+	none.Compared = &Compared{Decision: finding.DecisionAlert, Severity: "low", StatementID: "world-open-all", Reasons: []string{
+		"strict.yaml:3 world-open-all: tcp 443 from 0.0.0.0/0 opens 443/tcp to the world: alert", "strict.yaml:9 other: not the one that decides",
+	}}
 	s.entries = append(s.entries, none)
 	return s
 }

@@ -309,11 +309,11 @@ func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
 	assert.Contains(t, written(t, HTML, s, Options{}), "interface with a public address uses; of 1 more not known<")
 
 	s.groups[1].Attached = nil
-	assert.Contains(t, written(t, HTML, s, Options{}), "<b>0</b><span>reachable groups</span><small>groups with findings that an interface with a public address uses; of 1 more not known<")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b>0</b><span>at a public address</span><small>groups with findings that an interface with a public address uses; of 1 more not known<")
 
 	s.groups = []judged{unread}
 	assert.Contains(t, written(t, Text, s, Options{}), "        -  it was not read which interfaces use the groups\n")
-	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>reachable groups</span><small>it was not read which interfaces use the groups</small>")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>at a public address</span><small>it was not read which interfaces use the groups</small>")
 }
 
 func TestARuleThatMakesNoSenseIsShownAsItIs(t *testing.T) {

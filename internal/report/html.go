@@ -203,9 +203,9 @@ func (w *htmlWriter) tiles() []tile {
 		if unread != "" {
 			note += "; " + unread
 		}
-		out = append(out, tile{thousands(w.public), "reachable groups", note, "", false})
+		out = append(out, tile{thousands(w.public), "at a public address", note, "", false})
 	case unread != "":
-		out = append(out, tile{"?", "reachable groups", unread, "", true})
+		out = append(out, tile{"?", "at a public address", unread, "", true})
 	}
 	return out
 }

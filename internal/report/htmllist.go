@@ -90,6 +90,11 @@ func findingViewOf(e *Entry) findingView {
 	for _, r := range e.Reasons {
 		v.Reasons = append(v.Reasons, shown(r, mostText))
 	}
+	if e.Compared != nil {
+		for _, r := range e.Compared.deciding() {
+			v.Reasons = append(v.Reasons, "→ "+shown(r, mostText))
+		}
+	}
 	v.Details = detailsOf(e)
 	return v
 }

@@ -109,6 +109,13 @@ type Compared struct {
 	Decision    finding.Decision `json:"decision"` // "none" where it has nothing against it
 	Severity    string           `json:"severity,omitempty"`
 	StatementID string           `json:"statementId,omitempty"`
+	Reasons     []string         `json:"reasons,omitempty"` // as those of a finding
+}
+
+// deciding are the reasons of the statement that decided, all if none did.
+func (c *Compared) deciding() []string {
+	f := finding.Finding{StatementID: c.StatementID, Reasons: c.Reasons}
+	return f.Deciding()
 }
 
 // Group is a security group as it is now, with what an audit found out about it.

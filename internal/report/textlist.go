@@ -51,6 +51,11 @@ func (w *textWriter) entry(s *screen, e *Entry) {
 		s.line(2, "  "+closedText(e))
 	}
 	w.reasons(s, e, "  ")
+	if e.Compared != nil {
+		for _, reason := range e.Compared.deciding() {
+			s.line(2, "  → "+shown(reason, mostText))
+		}
+	}
 	if e.Place != "" {
 		s.line(2, "  "+s.dim(shown(e.Place, mostText)))
 	}
