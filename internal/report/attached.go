@@ -90,6 +90,21 @@ func (g *judged) found() map[string]finding.Decision {
 	return out
 }
 
+// rules returns the first most rules of one direction that a group holds, and how many
+// more there are.
+func (g *judged) rules(direction string, most int) (first []*finding.Rule, more int) {
+	for i := range g.Rules {
+		switch r := &g.Rules[i]; {
+		case r.Direction != direction:
+		case len(first) < most:
+			first = append(first, r)
+		default:
+			more++
+		}
+	}
+	return first, more
+}
+
 // exempt reports whether exceptions cover all that is found in a group.
 func (g *judged) exempt() bool {
 	return !slices.ContainsFunc(g.entries, func(e Entry) bool { return e.Decision != finding.DecisionExempt })

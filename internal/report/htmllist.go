@@ -229,23 +229,15 @@ func groupViewOf(g *Group) groupView {
 func directionViewOf(g *judged, direction string) directionView {
 	v := directionView{Name: strings.ToUpper(direction[:1]) + direction[1:]}
 	found := g.found()
-	n := 0
-	for i := range g.Rules {
-		r := &g.Rules[i]
-		if r.Direction != direction {
-			continue
-		}
-		n++
-		if n > htmlRules {
-			continue
-		}
+	rules, more := g.rules(direction, htmlRules)
+	for _, r := range rules {
 		text := ruleText(r)
 		v.Rules = append(v.Rules, ruleView{
 			shown(strings.TrimPrefix(text, direction+" "), mostText), shown(string(found[text]), mostName), shown(r.SecurityGroupRuleID, mostName), shown(r.Description, mostText),
 		})
 	}
-	if n > htmlRules {
-		v.Rest = thousands(n - htmlRules)
+	if more > 0 {
+		v.Rest = thousands(more)
 	}
 	return v
 }

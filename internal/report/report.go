@@ -6,7 +6,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 
@@ -27,14 +26,6 @@ const (
 
 // Formats lists every format.
 func Formats() []Format { return []Format{Text, JSON, CSV, SARIF, HTML} }
-
-// ParseFormat reads the name of a format.
-func ParseFormat(s string) (Format, error) {
-	if f := Format(s); slices.Contains(Formats(), f) {
-		return f, nil
-	}
-	return "", fmt.Errorf("%q: want one of %s", s, formatNames())
-}
 
 func formatNames() string {
 	var names []string

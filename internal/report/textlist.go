@@ -193,19 +193,13 @@ func (w *textWriter) group(s *screen, g *judged) {
 // rules writes what a group holds now, with a mark on what is a finding.
 func (w *textWriter) rules(s *screen, g *judged, direction string) {
 	found := g.found()
-	n := 0
-	for i := range g.Rules {
-		r := &g.Rules[i]
-		if r.Direction != direction {
-			continue
-		}
-		n++
-		if n > textRules {
-			continue
-		}
-		if n == 1 {
-			s.line(2, "  "+direction+" now:")
-		}
+	rules, more := g.rules(direction, textRules)
+	if len(rules) == 0 {
+		s.line(2, "  "+direction+" now: none")
+		return
+	}
+	s.line(2, "  "+direction+" now:")
+	for _, r := range rules {
 		text := ruleText(r)
 		line := strings.TrimPrefix(shown(text, mostText), direction+" ")
 		if r.Description != "" {
@@ -216,11 +210,8 @@ func (w *textWriter) rules(s *screen, g *judged, direction string) {
 		}
 		s.line(2, "    "+line)
 	}
-	switch {
-	case n == 0:
-		s.line(2, "  "+direction+" now: none")
-	case n > textRules:
-		s.line(2, "    and "+thousands(n-textRules)+" more")
+	if more > 0 {
+		s.line(2, "    and "+thousands(more)+" more")
 	}
 }
 
