@@ -28,8 +28,6 @@ type Config struct {
 	// Lists are the keys of an object at the top whose lists are split. An object with
 	// none of them is an element itself, and so is one where they hold no list.
 	Lists []string
-	// Keep are the keys beside such a list whose values Member returns.
-	Keep []string
 	// Watch are strings that the caller looks for, as whole values of strings: they set
 	// Element.Watched. Those of ASCII letters and digits only are told apart best.
 	Watch []string
@@ -126,7 +124,6 @@ type Splitter struct {
 	damaged bool  // there was a fault
 
 	found []string // lists
-	kept  map[string][]byte
 
 	sought    int             // from where in buf a backslash was looked for
 	backslash int             // where the first one is, or the end; -1 if nobody has looked
@@ -147,7 +144,7 @@ func New(c Config) *Splitter {
 		c.Buffer = defaultBuffer
 	}
 	c.Buffer = max(c.Buffer, leastBuffer)
-	return &Splitter{config: c, watch: newWatch(c.Watch), state: atEnd, kept: map[string][]byte{}}
+	return &Splitter{config: c, watch: newWatch(c.Watch), state: atEnd}
 }
 
 // Reset begins another input, and forgets everything about the one before.
@@ -157,17 +154,12 @@ func (s *Splitter) Reset(in io.Reader) {
 		buf = make([]byte, s.config.Buffer+padding)
 	}
 	clear(buf[:padding])
-	clear(s.kept)
-	*s = Splitter{config: s.config, watch: s.watch, in: in, buf: buf, kept: s.kept, backslash: -1}
+	*s = Splitter{config: s.config, watch: s.watch, in: in, buf: buf, backslash: -1}
 }
 
 // Lists returns the keys of the lists that were found so far, empty ones too, in the
 // order of the input. A list at the top has the key "".
 func (s *Splitter) Lists() []string { return s.found }
-
-// Member returns the JSON of a member that Config.Keep names, of the object whose
-// list was split last, as far as it was read; nil if there is none.
-func (s *Splitter) Member(key string) []byte { return s.kept[key] }
 
 // Read returns how many bytes of the input were read.
 func (s *Splitter) Read() int64 { return s.base + int64(s.end) }

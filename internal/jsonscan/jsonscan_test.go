@@ -53,7 +53,7 @@ func hasA(object []byte) bool {
 }
 
 func newSplitter(buffer int) *jsonscan.Splitter {
-	return jsonscan.New(jsonscan.Config{Lists: []string{"Records", "Events"}, Keep: []string{"NextToken"}, Resume: hasA, Buffer: buffer})
+	return jsonscan.New(jsonscan.Config{Lists: []string{"Records", "Events"}, Resume: hasA, Buffer: buffer})
 }
 
 // bothSizes runs a test with a buffer that holds everything, and with the smallest.
@@ -150,23 +150,16 @@ func TestWatchedStringsAreSeenHoweverTheyAreWritten(t *testing.T) {
 	}
 }
 
-func TestListsAndMembersAreTold(t *testing.T) {
+func TestListsAreTold(t *testing.T) {
 	bothSizes(t, func(t *testing.T, s *jsonscan.Splitter) {
 		_, faults := read(t, s, strings.NewReader(`{"Events":[],"NextToken":"abc","Other":1}`))
 		assert.Empty(t, faults)
 		assert.Equal(t, []string{"Events"}, s.Lists(), "an empty list is one")
-		assert.Equal(t, `"abc"`, string(s.Member("NextToken")))
-		assert.Nil(t, s.Member("Other"), "nobody asked for it")
-
-		_, _ = read(t, s, strings.NewReader(`{"NextToken": {"b":[1]} , "Events":[1]}`))
-		assert.JSONEq(t, `{"b":[1]}`, string(s.Member("NextToken")), "in front of the list")
 
 		_, _ = read(t, s, strings.NewReader(`{"Events":[],"NextToken":"abc"}{"Records":[1]}`))
-		assert.Nil(t, s.Member("NextToken"), "of the object whose list was split last")
 		assert.Equal(t, []string{"Events", "Records"}, s.Lists())
 
 		_, _ = read(t, s, strings.NewReader(`{"NextToken":"abc"}`))
-		assert.Nil(t, s.Member("NextToken"), "not beside a list")
 		assert.Empty(t, s.Lists())
 	})
 }

@@ -52,7 +52,6 @@ func (s *Splitter) top() (Element, int, string) {
 // end: then it is an element.
 func (s *Splitter) topObject(i int) (Element, int, string) {
 	s.watched = false
-	clear(s.kept)
 	if j := space(s.buf, i+1); s.buf[j] == '}' {
 		return s.deliver(j+1, false, atTop), 0, ""
 	}
@@ -69,7 +68,6 @@ func (s *Splitter) topObject(i int) (Element, int, string) {
 		case ',':
 			i++
 		case '}':
-			clear(s.kept)
 			return s.deliver(i+1, false, atTop), 0, ""
 		default:
 			return Element{}, i, wantMember
@@ -93,9 +91,7 @@ func (s *Splitter) memberOf(i int, want string) (end int, list bool, missing str
 		s.note(key)
 		return i + 1, true, ""
 	}
-	if end, missing = s.value(i); missing == "" && slices.Contains(s.config.Keep, key) {
-		s.kept[key] = bytes.Clone(s.buf[i:end])
-	}
+	end, missing = s.value(i)
 	return end, false, missing
 }
 
