@@ -1,4 +1,4 @@
-# `make help` lists the targets. Needs Go; some targets say what else they need.
+# `make help` lists the targets. Needs Go 1.21 or later, which fetches the toolchain of go.mod; some targets say what else they need.
 # Written for GNU make 3.81 (macOS) and later.
 
 GO            ?= go
@@ -21,6 +21,8 @@ VENV_READY   := $(VENV)/.ready
 # belongs to another user still builds. All targets share these settings, and so one build cache: the EC2 client alone
 # takes a minute to compile.
 export CGO_ENABLED := 0
+# go.mod names the toolchain. A machine that says GOTOOLCHAIN=local would refuse to fetch it.
+export GOTOOLCHAIN := auto
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 
 # lambda.norpc leaves out the RPC mode of the retired go1.x runtime.

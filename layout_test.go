@@ -103,7 +103,7 @@ func TestJudgingIsPure(t *testing.T) {
 }
 
 func TestStandInIsIndependentOfWhatItTests(t *testing.T) {
-	for _, imported := range deps(t, "./internal/localaws/...")["sgward/internal/localaws/ec2api"].Imports {
-		assert.False(t, strings.HasPrefix(imported, "sgward/internal/") && !strings.HasPrefix(imported, "sgward/internal/localaws"), imported)
+	for _, imported := range deps(t, "./localaws/...")["sgward/localaws/ec2api"].Imports {
+		assert.False(t, strings.HasPrefix(imported, "sgward/internal/") && !strings.HasPrefix(imported, "sgward/localaws"), imported)
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"strings"
 	"time"
 
-	"sgward/internal/localaws/ec2api"
-	"sgward/internal/localaws/snsapi"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/snsapi"
 )
 
 const topicARN = "arn:aws:sns:us-east-1:123456789012:alerts"

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"sgward/internal/localaws"
+	"sgward/localaws"
 )
 
 const (

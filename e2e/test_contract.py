@@ -1,4 +1,4 @@
-"""What sgward relies on in EC2, by the same Go test that holds the stand-in to it (internal/localaws/ec2api)."""
+"""What sgward relies on in EC2, by the same Go test that holds the stand-in to it (localaws/ec2api)."""
 
 import os
 import subprocess
@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def test_moto_keeps_the_contract_but_for_its_known_gaps(cloud):
     run = subprocess.run(
-        [os.environ.get("GO", "go"), "test", "-count=1", "-v", "-run", "^TestEC2KeepsTheContract$", "./internal/localaws/ec2api"],
+        [os.environ.get("GO", "go"), "test", "-count=1", "-v", "-run", "^TestEC2KeepsTheContract$", "./localaws/ec2api"],
         cwd=ROOT, env=os.environ | {"SGWARD_CONTRACT_EC2": cloud.ec2_endpoint, "CGO_ENABLED": "0"},
         capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]

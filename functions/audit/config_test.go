@@ -20,11 +20,11 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
-	"sgward/internal/localaws/dynamodbapi"
-	"sgward/internal/localaws/ec2api"
-	"sgward/internal/localaws/eventpattern"
-	"sgward/internal/localaws/samtemplate"
-	"sgward/internal/localaws/snsapi"
+	"sgward/localaws/dynamodbapi"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/eventpattern"
+	"sgward/localaws/samtemplate"
+	"sgward/localaws/snsapi"
 )
 
 const topicARN = "arn:aws:sns:us-east-1:123456789012:alerts"

@@ -21,9 +21,9 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
-	"sgward/internal/localaws/ec2api"
-	"sgward/internal/localaws/samtemplate"
-	"sgward/internal/localaws/snsapi"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/samtemplate"
+	"sgward/localaws/snsapi"
 )
 
 const topicARN = "arn:aws:sns:eu-central-1:123456789012:alerts"

@@ -165,7 +165,7 @@ func TestAMalformedMessageFailsAloneAndIsNamed(t *testing.T) {
 		"no region":              {edited(t, []string{"responsePayload", "event", "region"}, ""), "responsePayload.event.region"},
 		"findings no list":       {edited(t, []string{"responsePayload", "findings"}, "all"), "responsePayload.findings"},
 		"unknown finding":        {edited(t, []string{"responsePayload", "findings", "decision"}, "open"), "responsePayload.findings[0].decision"},
-		"port as text":           {edited(t, []string{"responsePayload", "findings", "rule", "fromPort"}, "3306"), "responsePayload.findings.rule.fromPort"},
+		"port as text":           {edited(t, []string{"responsePayload", "findings", "rule", "fromPort"}, "3306"), "responsePayload.findings.0.rule.fromPort"},
 		"port out of range":      {edited(t, []string{"responsePayload", "findings", "rule", "toPort"}, 70000), "responsePayload.findings[0].rule"},
 		"two peers":              {edited(t, []string{"responsePayload", "findings", "rule", "cidrIpv6"}, "::/0"), "responsePayload.findings[0].rule"},
 		"a direction of no kind": {edited(t, []string{"responsePayload", "findings", "rule", "direction"}, "inbound"), "responsePayload.findings[0].rule"},

@@ -22,8 +22,8 @@ import (
 	"sgward/internal/audit"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
-	"sgward/internal/localaws/ec2api"
 	"sgward/internal/policy"
+	"sgward/localaws/ec2api"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
-	"sgward/internal/localaws/dynamodbapi"
+	"sgward/localaws/dynamodbapi"
 )
 
 // many opens a port of n groups to the world.

@@ -18,7 +18,7 @@ import (
 
 	"sgward/internal/audit"
 	"sgward/internal/finding"
-	"sgward/internal/localaws/dynamodbapi"
+	"sgward/localaws/dynamodbapi"
 )
 
 const memoryTable = "memory"

@@ -16,7 +16,7 @@ import (
 
 	"sgward/internal/audit"
 	"sgward/internal/finding"
-	"sgward/internal/localaws/ec2api"
+	"sgward/localaws/ec2api"
 )
 
 // sweptOrder is an order of a sweep to close PostgreSQL in two groups.

@@ -21,10 +21,10 @@ import (
 
 	"sgward/internal/authorize"
 	"sgward/internal/inventory"
-	"sgward/internal/localaws/ec2api"
 	"sgward/internal/remediation"
 	"sgward/internal/sdkhttp"
 	"sgward/internal/secgroup"
+	"sgward/localaws/ec2api"
 )
 
 const (

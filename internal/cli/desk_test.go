@@ -16,8 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
-	"sgward/internal/localaws/ec2api"
-	"sgward/internal/localaws/stsapi"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/stsapi"
 )
 
 const (

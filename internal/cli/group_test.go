@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
-	"sgward/internal/localaws/ec2api"
+	"sgward/localaws/ec2api"
 )
 
 func webRules(others ...string) []string {

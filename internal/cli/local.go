@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 
 	"sgward/internal/finding"
-	"sgward/internal/localaws"
-	"sgward/internal/tour"
+	"sgward/localaws"
+	"sgward/localaws/tour"
 )
 
 // scenePause is the time to read between two scenes of the demo on a terminal.

@@ -237,7 +237,7 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 		"no egress":            {group(`"IpPermissionsEgress":`, `"IpPermissionsEgres":`), "is not complete: IpPermissionsEgress of sg-0123456789abcdef0 is missing"},
 		"a port that is none":  {group(`"FromPort": 443`, `"FromPort": "443"`), "IpPermissions.FromPort holds the wrong kind of value, a JSON string"},
 		"an element of no use": {`{"SecurityGroups": [17]}`, "holds the wrong kind of value, a JSON number"},
-		"bad escape":           {group(`"web servers"`, `"web \x servers"`), "invalid character 'x' in string escape code"},
+		"bad escape":           {group(`"web servers"`, `"web \x servers"`), "invalid escape sequence"},
 		"a rule of no group":   {`{"SecurityGroupRules": [{"SecurityGroupRuleId": "sgr-0123456789abcdef0"}]}`, `GroupId of rule "sgr-0123456789abcdef0" is missing`},
 		"entries of no list":   {`{"Entries": [{"Cidr": "203.0.113.0/24"}, {"Cidr": "198.51.100.0/24"}]}`, "name the file after it, such as pl-0123456789abcdef0.json"},
 		"lists, no entries":    {`{"PrefixLists": [{"PrefixListId": "pl-0123456789abcdef0", "State": "create-complete"}]}`, "Cidrs of pl-0123456789abcdef0 is missing: describe-managed-prefix-lists does not tell the entries"},

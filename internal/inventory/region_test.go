@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sgward/internal/localaws/ec2api"
+	"sgward/localaws/ec2api"
 )
 
 const (

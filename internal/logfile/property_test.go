@@ -286,7 +286,7 @@ func TestDamageCostsTheDamagedRecordOnly(t *testing.T) {
 	assert.Greater(t, told, int(rounds()/3), "too little was damaged for the test to mean something")
 }
 
-// Of gzip that ends anywhere all records are found that can be inflated whole.
+// Of gzip that ends anywhere at least those records are found, in their order, that the standard library inflates whole.
 func TestGzipCutAnywhereLosesOnlyWhatIsBehind(t *testing.T) {
 	m := historyMaker{rand.New(rand.NewPCG(5, 5)), true}
 	var elements []string
@@ -295,6 +295,7 @@ func TestGzipCutAnywhereLosesOnlyWhatIsBehind(t *testing.T) {
 	}
 	text := `{"Records":[` + strings.Join(elements, ",") + `]}`
 	whole := gz(text[:len(text)/2]) + gz(text[len(text)/2:])
+	all := scanText(t, whole).records
 	for n := 18; n < len(whole); n++ {
 		in, err := gzip.NewReader(strings.NewReader(whole[:n]))
 		require.NoError(t, err)
@@ -307,7 +308,8 @@ func TestGzipCutAnywhereLosesOnlyWhatIsBehind(t *testing.T) {
 			end++
 		}
 		r := scanText(t, whole[:n])
-		require.Len(t, r.records, len(expected(t, elements[:sound])), "cut at %d of %d", n, len(whole))
+		require.GreaterOrEqual(t, len(r.records), len(expected(t, elements[:sound])), "cut at %d of %d", n, len(whole))
+		require.Equal(t, all[:len(r.records)], append([]logfile.Record{}, r.records...), "cut at %d of %d", n, len(whole))
 		if n != len(gz(text[:len(text)/2])) {
 			require.Len(t, r.problems, 1, "cut at %d of %d", n, len(whole))
 		}

@@ -15,8 +15,8 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
-	"sgward/internal/localaws/ec2api"
 	"sgward/internal/remediation"
+	"sgward/localaws/ec2api"
 )
 
 // wire is the stage of an EC2 behind HTTP: real SDK clients on both sides, and the

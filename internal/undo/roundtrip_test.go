@@ -26,12 +26,12 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
-	"sgward/internal/localaws/ec2api"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/sdkhttp"
 	"sgward/internal/secgroup"
 	"sgward/internal/undo"
+	"sgward/localaws/ec2api"
 )
 
 const (

@@ -202,7 +202,7 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 		"newer schema":     {strings.Replace(sound, `"1"`, `"2"`, 1), `schemaVersion "2": this sgward knows "1"`},
 		"a Detection":      {`{"schemaVersion":"1","decision":"revoke","findings":[{"id":"f-1","decision":"revoke"}]}`, "findings[0] has no outcome"},
 		"no findings":      {`{"schemaVersion":"1"}`, "no alert of sgward"},
-		"wrong type":       {strings.Replace(sound, `"fromPort":3306`, `"fromPort":"3306"`, 1), "the alert's findings.rule.fromPort is a JSON string"},
+		"wrong type":       {strings.Replace(sound, `"fromPort":3306`, `"fromPort":"3306"`, 1), "the alert's findings.0.rule.fromPort is a JSON string"},
 		"e-mail in SNS":    {`{"Type":"Notification","Message":"Closed: tcp 3306"}`, "Message is no JSON"},
 		"second of two":    {sound + "\n{}", "reading alert 2: "},
 		"place in SQS":     {`{"Messages":[{"Body":` + quoted + `},{"Body":"{}"}]}`, "reading the alert: Messages[1]: body: no alert"},

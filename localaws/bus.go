@@ -1,0 +1,118 @@
+package localaws
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"sgward/localaws/samtemplate"
+)
+
+// onEC2Event shows a call and passes its record on, as CloudTrail and EventBridge do.
+func (s *Stack) onEC2Event(raw []byte) {
+	e := eventOf(raw)
+	kind := StepCall
+	f, byFunction := s.functionOf(e.Detail.UserIdentity.AccessKeyID)
+	if byFunction && e.isRevoke() {
+		kind = StepRevoked
+	}
+	step := e.step(kind)
+	step.Record = json.RawMessage(raw)
+	step.Function = f.LogicalID
+	s.emit(step)
+	s.PutEvent(raw)
+}
+
+// PutEvent hands an event to the rules of the template, as the event bus would, and
+// returns how many took it.
+func (s *Stack) PutEvent(raw []byte) int {
+	e := eventOf(raw)
+	matched := 0
+	for _, r := range s.rules {
+		if e.Region != "" && e.Region != s.cfg.Region {
+			continue // a bus sees its own region
+		}
+		ok, err := r.pattern.Matches(raw)
+		if err != nil || !ok {
+			continue
+		}
+		matched++
+		step := e.step(StepMatched)
+		step.Rule = r.LogicalID
+		s.emit(step)
+		for _, target := range r.Targets {
+			s.handOver(r, target, raw)
+		}
+	}
+	if matched == 0 {
+		step := e.step(StepIgnored)
+		if e.Region != "" && e.Region != s.cfg.Region {
+			step.Reason = "the stack is in " + s.cfg.Region + ", the call was in " + e.Region
+		}
+		s.emit(step)
+	}
+	return matched
+}
+
+// errHandOver stands for all that outlasts a rule's retry policy on AWS.
+var errHandOver = errors.New("the target took no events")
+
+// FailHandOvers makes the next n hand-overs of events to functions fail, as when a
+// target's retry policy has run out: they go to the rule's dead letters.
+func (s *Stack) FailHandOvers(n int) { s.handOverFaults.Add(int64(n)) }
+
+// handOver invokes a target; what cannot be handed over goes to its dead letters.
+func (s *Stack) handOver(r rule, target samtemplate.Target, raw []byte) {
+	f, _ := s.template.FunctionByARN(target.ARN) // wireRule has checked it
+	err := errHandOver
+	if s.handOverFaults.Add(-1) < 0 {
+		s.handOverFaults.Add(1)
+		err = s.invokeAsync(f.LogicalID, raw)
+	}
+	if err == nil {
+		return
+	}
+	step := eventOf(raw).step(StepLost)
+	step.Rule, step.Function, step.Reason = r.LogicalID, f.LogicalID, err.Error()
+	if dead, ok := s.template.QueueByARN(target.DeadLetterARN); ok {
+		if _, err := s.queues[dead.LogicalID].Send(string(raw)); err == nil {
+			step.Kind, step.Queue = StepDeadLetter, dead.LogicalID
+		}
+	}
+	s.emit(step)
+}
+
+// InvokeAsync invokes a function asynchronously, as an operator does to send an event
+// from the dead letters through the pipeline again.
+func (s *Stack) InvokeAsync(logicalID string, payload []byte) error {
+	if _, ok := s.asyncs[logicalID]; !ok {
+		return fmt.Errorf("invoking %s: no rule of the template leads to it", logicalID)
+	}
+	return s.invokeAsync(logicalID, payload)
+}
+
+func (s *Stack) invokeAsync(logicalID string, payload []byte) error {
+	s.busy.Add(1)
+	err := s.asyncs[logicalID].Invoke(s.ctx, payload, func() { s.busy.Add(-1) })
+	if err != nil {
+		s.busy.Add(-1)
+	}
+	return err
+}
+
+// Redrive sends the messages of a dead-letter queue back to the queues that gave them
+// up, and returns how many. Messages that came from elsewhere stay: they go back with
+// InvokeAsync.
+func (s *Stack) Redrive(deadLetterQueue string) (int, error) {
+	dead, ok := s.queues[deadLetterQueue]
+	if !ok {
+		return 0, fmt.Errorf("redriving %s: the template has no such queue", deadLetterQueue)
+	}
+	moved := 0
+	for id, q := range s.template.Queues {
+		if q.DeadLetterARN == dead.ARN() {
+			moved += dead.Redrive(s.queues[id])
+		}
+	}
+	return moved, nil
+}

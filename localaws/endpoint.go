@@ -1,0 +1,177 @@
+package localaws
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+
+	"sgward/localaws/dynamodbapi"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/samtemplate"
+	"sgward/localaws/snsapi"
+	"sgward/localaws/stsapi"
+)
+
+// maxRequestBytes is far above what EC2 or SNS accept; it bounds a mistake.
+const maxRequestBytes = 8 << 20
+
+// callCounter counts API calls by who made them.
+type callCounter struct {
+	mu    sync.Mutex
+	calls map[string]map[string]int // logical id of the caller -> "ec2:DescribeVpcs" -> n
+}
+
+func (c *callCounter) add(owner, action string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls == nil {
+		c.calls = map[string]map[string]int{}
+	}
+	if c.calls[owner] == nil {
+		c.calls[owner] = map[string]int{}
+	}
+	c.calls[owner][action]++
+}
+
+// Calls counts the API calls that a function made ("ec2:RevokeSecurityGroupIngress"),
+// failed ones included; with an empty id those of everybody else.
+func (s *Stack) Calls(logicalID string) map[string]int {
+	s.calls.mu.Lock()
+	defer s.calls.mu.Unlock()
+	return maps.Clone(s.calls.calls[logicalID])
+}
+
+// startServices makes the stand-ins. A function calls with an access key of its own,
+// under the role that the template gives it.
+func (s *Stack) startServices() {
+	options := []ec2api.Option{ec2api.WithEvents(func(_ context.Context, event []byte) { s.onEC2Event(event) })}
+	if s.cfg.Seed != "" {
+		options = append(options, ec2api.WithSeed(s.cfg.Seed))
+	}
+	for key, identity := range s.cfg.Identities {
+		options = append(options, ec2api.WithIdentity(key, identity))
+	}
+	for id, f := range s.template.Functions {
+		_, role, _ := strings.Cut(f.RoleARN, ":role/")
+		options = append(options, ec2api.WithIdentity(accessKeyOf(id), ec2api.Identity{Role: role, Session: f.Name}))
+	}
+	s.ec2 = ec2api.New(options...)
+	s.ec2.SetAuthorizer(func(action, accessKey string) string {
+		if s.mayCall(accessKey, "ec2:"+action) {
+			return ""
+		}
+		return "UnauthorizedOperation"
+	})
+	s.sts = stsapi.Handler(func(r *http.Request) stsapi.Caller {
+		account, arn, userID := s.ec2.Caller(r)
+		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
+	})
+	var tables []dynamodbapi.Table
+	for _, t := range s.template.Tables {
+		tables = append(tables, dynamodbapi.Table{Name: t.Name, Key: t.Key})
+	}
+	s.db = dynamodbapi.New(dynamodbapi.Config{
+		Tables:    tables,
+		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, "dynamodb:"+action) },
+	})
+	topics := make([]string, 0, len(s.template.Topics))
+	for _, t := range s.template.Topics {
+		topics = append(topics, t.ARN)
+	}
+	s.sns = snsapi.New(snsapi.Config{
+		Region: s.cfg.Region, TopicARNs: topics,
+		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, "sns:"+action) },
+		OnPublish: func(m snsapi.Message) { s.emit(alertStep(m)) },
+	})
+}
+
+// mayCall keeps functions to what their roles allow; clients may do everything.
+func (s *Stack) mayCall(accessKey, action string) bool {
+	f, ok := s.functionOf(accessKey)
+	if !ok {
+		return true
+	}
+	role, ok := s.template.RoleByARN(f.RoleARN)
+	return !ok || role.Allows(action)
+}
+
+func (s *Stack) functionOf(accessKey string) (samtemplate.Function, bool) {
+	for id, f := range s.template.Functions {
+		if accessKeyOf(id) == accessKey {
+			return f, true
+		}
+	}
+	return samtemplate.Function{}, false
+}
+
+// accessKeyOf makes up an access key in the form of temporary ones: ASIA and 16
+// capitals or digits.
+func accessKeyOf(logicalID string) string {
+	name := strings.ToUpper(logicalID) + strings.Repeat("0", 16)
+	return "ASIA" + name[:16]
+}
+
+// ServeHTTP routes a call by the service that it was signed for, or, unsigned, by the
+// API version that it names.
+func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.busy.Add(1)
+	defer s.busy.Add(-1)
+	r.Body = http.MaxBytesReader(w, r.Body, maxRequestBytes)
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "reading the form: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	accessKey, service := credential(r)
+	switch r.Form.Get("Version") {
+	case "2016-11-15":
+		service = "ec2"
+	case "2010-03-31":
+		service = "sns"
+	case stsapi.Version:
+		service = "sts"
+	}
+	owner := ""
+	if f, ok := s.functionOf(accessKey); ok {
+		owner = f.LogicalID
+	}
+	action := r.Form.Get("Action")
+	if target, ok := dynamodbapi.ActionOf(r); ok {
+		service, action = "dynamodb", target
+	}
+	if name, ok := invoked(r); ok {
+		s.calls.add(owner, "lambda:Invoke")
+		s.serveInvoke(w, r, name)
+		return
+	}
+	s.calls.add(owner, service+":"+action)
+	switch service {
+	case "ec2":
+		s.ec2.ServeHTTP(w, r)
+	case "sns":
+		s.sns.ServeHTTP(w, r)
+	case "sts":
+		s.sts.ServeHTTP(w, r)
+	case "dynamodb":
+		s.db.ServeHTTP(w, r)
+	default:
+		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sts (who calls), dynamodb "+
+			"(scan) and lambda (invoke), not %q.", service),
+			http.StatusNotImplemented)
+	}
+}
+
+// credential reads access key and service from a SigV4 signature without checking it.
+func credential(r *http.Request) (accessKey, service string) {
+	scope := r.Form.Get("X-Amz-Credential")
+	if _, after, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		scope, _, _ = strings.Cut(after, ",")
+	}
+	parts := strings.Split(strings.TrimSpace(scope), "/")
+	if len(parts) != 5 { // key/date/region/service/aws4_request
+		return "", ""
+	}
+	return parts[0], parts[3]
+}

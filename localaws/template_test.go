@@ -1,0 +1,245 @@
+package localaws_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/localaws/eventpattern"
+	"sgward/localaws/samtemplate"
+)
+
+// These tests are about template.yaml itself, the one that is deployed.
+
+func template(t *testing.T, mode string) *samtemplate.Template {
+	t.Helper()
+	tmpl, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: map[string]string{"Mode": mode}})
+	require.NoError(t, err)
+	return tmpl
+}
+
+// openingsPattern is the pattern of the rule that leads to detect.
+func openingsPattern(t *testing.T) *eventpattern.Pattern {
+	t.Helper()
+	return ruleTo(t, "DetectFunction")
+}
+
+func TestPatternTakesEveryEventThatCanOpenAndNoOther(t *testing.T) {
+	pattern := openingsPattern(t)
+	for dir, want := range map[string]bool{"../events": true, "../events/unmatched": false} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, dir)
+		for _, file := range files {
+			t.Run(filepath.Base(file), func(t *testing.T) {
+				event, err := os.ReadFile(file)
+				require.NoError(t, err)
+				got, err := pattern.Matches(event)
+				require.NoError(t, err)
+				assert.Equal(t, want, got)
+			})
+		}
+	}
+}
+
+// The pattern must judge nothing but names and success: an event reduced to those
+// must still match, and any change of one of them must not.
+func TestPatternLooksAtNamesAndSuccessOnly(t *testing.T) {
+	pattern := openingsPattern(t)
+	base := func() map[string]any {
+		return map[string]any{
+			"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail",
+			"detail": map[string]any{"eventSource": "ec2.amazonaws.com", "eventName": "AuthorizeSecurityGroupIngress"},
+		}
+	}
+	tests := []struct {
+		name   string
+		change func(event, detail map[string]any)
+		want   bool
+	}{
+		{"bare ingress", func(_, _ map[string]any) {}, true},
+		{"bare egress", func(_, d map[string]any) { d["eventName"] = "AuthorizeSecurityGroupEgress" }, true},
+		{"bare edit", func(_, d map[string]any) { d["eventName"] = "ModifySecurityGroupRules" }, true},
+		{"revoke", func(_, d map[string]any) { d["eventName"] = "RevokeSecurityGroupIngress" }, false},
+		{"failed call", func(_, d map[string]any) { d["errorCode"] = "Client.UnauthorizedOperation" }, false},
+		{"failed call without a code", func(_, d map[string]any) { d["errorCode"] = nil }, false},
+		{"other source", func(e, _ map[string]any) { e["source"] = "aws.s3" }, false},
+		{"imitation by an application", func(e, _ map[string]any) { e["source"] = "my.ec2" }, false},
+		{"other detail type", func(e, _ map[string]any) { e["detail-type"] = "EC2 Instance State-change Notification" }, false},
+		{"other service with such a call", func(_, d map[string]any) { d["eventSource"] = "rds.amazonaws.com" }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			event := base()
+			tt.change(event, event["detail"].(map[string]any))
+			raw, err := json.Marshal(event)
+			require.NoError(t, err)
+			got, err := pattern.Matches(raw)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got)
+		})
+	}
+}
+
+// ruleTo is the pattern of the rule that leads to a function.
+func ruleTo(t *testing.T, function string) *eventpattern.Pattern {
+	t.Helper()
+	tmpl := template(t, "observe")
+	var found []samtemplate.Rule
+	for _, r := range tmpl.Rules {
+		for _, target := range r.Targets {
+			if target.ARN == tmpl.Functions[function].ARN {
+				found = append(found, r)
+			}
+		}
+	}
+	require.Len(t, found, 1, "one rule on a pattern leads to %s", function)
+	assert.True(t, found[0].Enabled)
+	pattern, err := eventpattern.Compile(found[0].Pattern)
+	require.NoError(t, err)
+	return pattern
+}
+
+func TestEditsOfPrefixListsWakeAuditAndNothingElseDoes(t *testing.T) {
+	pattern := ruleTo(t, "AuditFunction")
+	for dir, want := range map[string]bool{"../events": false, "../events/unmatched": false, "../events/audit": true} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.json"))
+		require.NoError(t, err)
+		require.NotEmpty(t, files, dir)
+		for _, file := range files {
+			event, err := os.ReadFile(file)
+			require.NoError(t, err)
+			got, err := pattern.Matches(event)
+			require.NoError(t, err)
+			assert.Equal(t, want && filepath.Base(file) != "scheduled-day.json", got, file)
+		}
+	}
+	edit, err := os.ReadFile("../events/audit/modify-prefix-list-one-entry-world.json")
+	require.NoError(t, err)
+	opens, err := ruleTo(t, "DetectFunction").Matches(edit)
+	require.NoError(t, err)
+	assert.False(t, opens, "detect cannot judge it")
+	for name, change := range map[string]func(event, detail map[string]any){
+		"denied":        func(_, d map[string]any) { d["errorCode"] = "Client.UnauthorizedOperation" },
+		"a new list":    func(_, d map[string]any) { d["eventName"] = "CreateManagedPrefixList" },
+		"another place": func(_, d map[string]any) { d["eventSource"] = "vpc-lattice.amazonaws.com" },
+		"an imitation":  func(e, _ map[string]any) { e["source"] = "my.ec2" },
+	} {
+		var event map[string]any
+		require.NoError(t, json.Unmarshal(edit, &event))
+		change(event, event["detail"].(map[string]any))
+		raw, err := json.Marshal(event)
+		require.NoError(t, err)
+		got, err := pattern.Matches(raw)
+		require.NoError(t, err)
+		assert.False(t, got, name)
+	}
+}
+
+func TestQueueFilterPassesTheDecisionsThatNeedWorkAndNoOther(t *testing.T) {
+	tmpl := template(t, "observe")
+	var filters []json.RawMessage
+	for _, m := range tmpl.Mappings {
+		if f, ok := tmpl.FunctionByARN(m.FunctionARN); ok && f.LogicalID == "RemediateFunction" {
+			assert.Equal(t, tmpl.Functions["DetectFunction"].OnSuccessARN, m.QueueARN, "remediate empties what detect fills")
+			filters = m.Filters
+		}
+	}
+	require.NotEmpty(t, filters)
+	matches := func(body string) bool {
+		for _, src := range filters {
+			pattern, err := eventpattern.Compile(src)
+			require.NoError(t, err)
+			ok, err := pattern.Matches([]byte(`{"body":` + body + `}`))
+			require.NoError(t, err)
+			if ok {
+				return true
+			}
+		}
+		return false
+	}
+	for decision, want := range map[finding.Decision]bool{
+		finding.DecisionRevoke: true, finding.DecisionAlert: true, finding.DecisionInspect: true,
+		finding.DecisionNone: false, finding.DecisionExempt: false, "": false, "REVOKE": false,
+	} {
+		body, err := json.Marshal(map[string]any{"responsePayload": finding.Detection{SchemaVersion: finding.SchemaVersion, Decision: decision}})
+		require.NoError(t, err)
+		assert.Equal(t, want, matches(string(body)), "decision %q", decision)
+	}
+	assert.False(t, matches(`{"decision":"revoke"}`), "a Detection that is no invocation record")
+	assert.False(t, matches(`{"requestPayload":{"decision":"revoke"},"responsePayload":{}}`), "a decision in the event")
+	assert.False(t, matches(`"text"`), "not a record")
+}
+
+func TestNothingIsLostOnTheWay(t *testing.T) {
+	tmpl := template(t, "observe")
+	detect, remediate := tmpl.Functions["DetectFunction"], tmpl.Functions["RemediateFunction"]
+	assert.NotEmpty(t, detect.OnFailureARN, "detect's failures are kept")
+	assert.NotEqual(t, detect.OnSuccessARN, detect.OnFailureARN)
+	for _, r := range tmpl.Rules {
+		for _, target := range r.Targets {
+			_, ok := tmpl.QueueByARN(target.DeadLetterARN)
+			assert.True(t, ok, "%s keeps what it cannot hand over", r.LogicalID)
+		}
+	}
+	for _, m := range tmpl.Mappings {
+		q, ok := tmpl.QueueByARN(m.QueueARN)
+		require.True(t, ok)
+		f, ok := tmpl.FunctionByARN(m.FunctionARN)
+		require.True(t, ok)
+		assert.True(t, m.ReportBatchItemFailures, "%s: one poison must not fail a batch", m.LogicalID)
+		times := time.Duration(6)
+		if m.BatchSize == 1 { // nothing waits in hand behind another message
+			times = 2
+		}
+		assert.GreaterOrEqual(t, q.VisibilityTimeout, times*f.Timeout, "%s: Lambda asks for six times the function's timeout, for batches", m.LogicalID)
+		assert.GreaterOrEqual(t, q.MaxReceiveCount, 5, "%s: throttling must not fill the dead letters", q.LogicalID)
+		assert.NotEmpty(t, q.DeadLetterARN)
+	}
+	for _, q := range tmpl.Queues {
+		assert.Equal(t, 14*24, int(q.Retention.Hours()), "%s keeps messages for the most that SQS offers", q.LogicalID)
+	}
+	assert.Equal(t, "observe", remediate.Environment["MODE"])
+	assert.Equal(t, tmpl.Topics["AlertTopic"].ARN, remediate.Environment["ALERT_TOPIC_ARN"])
+}
+
+func TestRolesCanCloseAndNeverOpen(t *testing.T) {
+	for mode, mayRevoke := range map[string]bool{"observe": false, "enforce": true} {
+		tmpl := template(t, mode)
+		remediate, ok := tmpl.RoleByARN(tmpl.Functions["RemediateFunction"].RoleARN)
+		require.True(t, ok)
+		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupIngress"), mode)
+		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupEgress"), mode)
+		assert.True(t, remediate.Allows("sns:Publish"), mode)
+		audit, ok := tmpl.RoleByARN(tmpl.Functions["AuditFunction"].RoleARN)
+		require.True(t, ok)
+		assert.Equal(t, mayRevoke, audit.Allows("ec2:RevokeSecurityGroupIngress"), mode)
+		assert.Equal(t, mayRevoke, audit.Allows("ec2:RevokeSecurityGroupEgress"), mode)
+		for _, action := range []string{
+			"ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups", "ec2:DescribeManagedPrefixLists",
+			"ec2:GetManagedPrefixListEntries", "sns:Publish", "sqs:SendMessage", "sqs:ReceiveMessage",
+			"dynamodb:Scan", "dynamodb:BatchWriteItem",
+		} {
+			assert.True(t, audit.Allows(action), "audit in %s mode: %s", mode, action)
+		}
+		for _, role := range tmpl.Roles {
+			for _, action := range []string{
+				"ec2:AuthorizeSecurityGroupIngress", "ec2:AuthorizeSecurityGroupEgress", "ec2:ModifySecurityGroupRules",
+				"ec2:CreateSecurityGroup", "ec2:DeleteSecurityGroup", "ec2:ModifyManagedPrefixList", "ec2:RestoreManagedPrefixListVersion",
+			} {
+				assert.False(t, role.Allows(action), "%s in %s mode: %s", role.LogicalID, mode, action)
+			}
+		}
+		detect, ok := tmpl.RoleByARN(tmpl.Functions["DetectFunction"].RoleARN)
+		require.True(t, ok)
+		for _, action := range []string{"ec2:DescribeSecurityGroups", "ec2:RevokeSecurityGroupIngress", "sns:Publish"} {
+			assert.False(t, detect.Allows(action), "detect calls no AWS API: %s", action)
+		}
+	}
+}

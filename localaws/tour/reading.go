@@ -1,0 +1,68 @@
+package tour
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/localaws"
+)
+
+func callTime(steps []localaws.Step) time.Duration {
+	for _, step := range steps {
+		if step.Kind == localaws.StepCall {
+			return step.At
+		}
+	}
+	return 0
+}
+
+func revokeTime(steps []localaws.Step) time.Duration {
+	var at time.Duration
+	for _, step := range steps {
+		if step.Kind == localaws.StepRevoked && step.ErrorCode == "" {
+			at = step.At
+		}
+	}
+	return at
+}
+
+func decisionOf(steps []localaws.Step) finding.Decision {
+	for _, step := range steps {
+		if step.Detection != nil {
+			return step.Detection.Decision
+		}
+	}
+	return ""
+}
+
+func callsSince(before, after map[string]int) map[string]int {
+	calls := map[string]int{}
+	for action, n := range after {
+		if n > before[action] {
+			calls[action] = n - before[action]
+		}
+	}
+	return calls
+}
+
+func listCalls(calls map[string]int) string {
+	var list []string
+	for _, action := range slices.Sorted(maps.Keys(calls)) {
+		list = append(list, fmt.Sprintf("%d×%s", calls[action], action))
+	}
+	return strings.Join(list, ", ")
+}
+
+// elapsed says how long something took, in the unit that shows it.
+func elapsed(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
+	}
+	return fmt.Sprintf("%.1f s", d.Seconds())
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -1,0 +1,160 @@
+package tour
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/plaintext"
+	"sgward/localaws"
+)
+
+// stepLine is one step as a line of a timeline.
+type stepLine struct {
+	where string
+	what  string
+	how   style
+	more  []string // below it
+}
+
+// describe puts a step into words; false for one that the timeline leaves out.
+func describe(step localaws.Step) (stepLine, bool) {
+	switch step.Kind {
+	case localaws.StepCall:
+		l := stepLine{where: "EC2", what: plaintext.Visible(step.EventName)}
+		if step.GroupID != "" {
+			l.what += " on " + plaintext.Visible(step.GroupID)
+		}
+		if step.ErrorCode != "" {
+			l.what, l.how = l.what+" failed: "+plaintext.Visible(step.ErrorCode), yellow
+		}
+		return l, true
+	case localaws.StepMatched:
+		return stepLine{where: "EventBridge", what: "rule " + step.Rule + " takes the event"}, true
+	case localaws.StepIgnored:
+		what := "no rule takes " + cmp.Or(plaintext.Visible(step.EventName), "it")
+		if step.Reason != "" {
+			what += ": " + step.Reason
+		}
+		return stepLine{where: "EventBridge", what: what, how: dim}, true
+	case localaws.StepDetected:
+		return describeDetection(step), true
+	case localaws.StepFiltered:
+		return stepLine{where: "SQS", what: "the queue's filter drops it: no more to do", how: dim}, true
+	case localaws.StepDelivered:
+		return stepLine{where: "SQS", what: fmt.Sprintf("%s for %s", plural(step.Messages, "message"), part(step.Function))}, true
+	case localaws.StepRevoked:
+		l := stepLine{where: part(step.Function), what: step.EventName, how: green}
+		if step.ErrorCode != "" {
+			l.what, l.how = l.what+" failed: "+plaintext.Visible(step.ErrorCode), red
+		}
+		return l, true
+	case localaws.StepAlerted:
+		return stepLine{where: "SNS", what: "alert: " + plaintext.Visible(step.Message.Subject), how: yellow}, true
+	case localaws.StepFunctionFailed:
+		return stepLine{where: part(step.Function), what: "failed", how: red, more: []string{plaintext.Visible(step.Reason)}}, true
+	case localaws.StepReturned:
+		return stepLine{where: "SQS", what: "the message comes back: " + plaintext.Visible(step.Reason), how: yellow}, true
+	case localaws.StepDeadLetter:
+		return stepLine{where: "SQS", what: "kept in " + step.Queue + ": " + plaintext.Visible(step.Reason), how: red}, true
+	case localaws.StepLost:
+		return stepLine{where: part(step.Function), what: "lost: " + plaintext.Visible(step.Reason), how: red}, true
+	}
+	return stepLine{}, false
+}
+
+func describeDetection(step localaws.Step) stepLine {
+	l := stepLine{where: part(step.Function)}
+	if step.Detection == nil {
+		l.what = "answered"
+		return l
+	}
+	d := step.Detection
+	l.what = "says " + strings.ToUpper(string(d.Decision))
+	switch d.Decision {
+	case finding.DecisionRevoke:
+		l.how = red
+	case finding.DecisionNone:
+		l.how = green
+		l.what += ": the policy allows it"
+		if step.Function == audit { // which tells by itself
+			l.what = "has judged: nothing is to be closed"
+		}
+	case finding.DecisionInspect:
+		l.how = yellow
+		l.what += ": the event alone cannot tell"
+	default:
+		l.how = yellow
+	}
+	for _, f := range d.Findings {
+		head := string(f.Decision) + ", " + plaintext.Visible(f.Severity)
+		if f.Rule != nil {
+			head = ruleText(*f.Rule) + ": " + head
+		}
+		l.more = append(l.more, head)
+		for _, reason := range f.Deciding() {
+			l.more = append(l.more, "  "+plaintext.Visible(reason))
+		}
+	}
+	return l
+}
+
+// column is where the words of a timeline start.
+const column = 25
+
+// step writes one step with its time since the call that began it all.
+func (s *screen) step(since time.Duration, step localaws.Step) {
+	l, ok := describe(step)
+	if !ok {
+		return
+	}
+	lines := wrap(l.what, width-column)
+	s.line("%s  %-11s  %s", s.paint(dim, fmt.Sprintf("%7.1f ms", float64(since.Microseconds())/1000)), l.where, s.paint(l.how, lines[0]))
+	for _, rest := range lines[1:] {
+		s.line("%*s%s", column, "", s.paint(l.how, rest))
+	}
+	for _, text := range l.more {
+		for _, rest := range wrap(text, width-column) {
+			s.line("%*s%s", column, "", s.paint(dim, rest))
+		}
+	}
+}
+
+// part shortens a function's logical id to the word that people use.
+func part(logicalID string) string {
+	return strings.ToLower(strings.TrimSuffix(logicalID, "Function"))
+}
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// ruleText says what a rule of a finding lets through: "tcp 3306 from 0.0.0.0/0".
+func ruleText(r finding.Rule) string {
+	from := slices.DeleteFunc([]string{r.CidrIPv4, r.CidrIPv6, r.PrefixListID, r.ReferencedGroupID}, func(s string) bool { return s == "" })
+	word := " from "
+	if r.Direction == "egress" {
+		word = " to "
+	}
+	return protocolText(r.IPProtocol, r.FromPort, r.ToPort) + word + plaintext.Visible(strings.Join(from, " "))
+}
+
+func protocolText(protocol string, from, to *int) string {
+	if protocol == "-1" {
+		return "everything"
+	}
+	protocol = plaintext.Visible(protocol)
+	switch {
+	case from == nil || to == nil || *from == -1:
+		return protocol
+	case *from == *to:
+		return fmt.Sprintf("%s %d", protocol, *from)
+	}
+	return fmt.Sprintf("%s %d-%d", protocol, *from, *to)
+}

@@ -1,0 +1,118 @@
+package tour
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sgward/internal/finding"
+	"sgward/internal/plaintext"
+	"sgward/localaws"
+)
+
+const (
+	audit = "AuditFunction"
+	// sweepEvent is what a person invokes audit with for a look at all groups.
+	sweepEvent = `{"sgward":"sweep"}`
+)
+
+// sweepCommand is the command that makes a sweep, in lines, behind "aws" and its
+// options. AWS itself makes one a day.
+func sweepCommand(aws string) []string {
+	return []string{
+		aws + `lambda invoke --function-name ` + audit + ` --invocation-type Event \`,
+		`  --cli-binary-format raw-in-base64-out \`,
+		`  --payload '` + sweepEvent + `' /dev/null`,
+	}
+}
+
+// lostEvent is the last scene: an event that nobody gets, the sweep that finds what it
+// left, and the next one, which has nothing new to tell.
+func (s *stage) lostEvent(ctx context.Context, number int) error {
+	const group, lost = "shop-web", "tcp 27017 from 0.0.0.0/0"
+	title := "An event that gets lost"
+	s.title(fmt.Sprintf("%d. %s", number, title))
+	s.paragraph(plain, "   ", "Nobody promises that events arrive. This one does not: what it opened stays open, and nobody hears of it.")
+	problems := len(s.problems)
+	expect := func(ok bool, format string, args ...any) {
+		if !ok {
+			s.problems = append(s.problems, title+": "+fmt.Sprintf(format, args...))
+		}
+	}
+	s.stack.FailHandOvers(1)
+	if err := s.showSteps(ctx, func() error {
+		return s.authorizeShown(ctx, group, opening{27017, "0.0.0.0/0", "for analytics"})
+	}); err != nil {
+		return fmt.Errorf("scene %d: %w", number, err)
+	}
+	for day, story := range []string{
+		"Once a day audit looks at all groups as they are. Here it is asked to:",
+		"And the next day, when nothing has changed, it keeps quiet:",
+	} {
+		s.line("")
+		s.paragraph(plain, "   ", story)
+		from := s.mark()
+		if err := s.showSteps(ctx, func() error {
+			s.command(sweepCommand("aws ")...)
+			return s.stack.InvokeAsync(audit, []byte(sweepEvent))
+		}); err != nil {
+			return fmt.Errorf("scene %d: %w", number, err)
+		}
+		var told []finding.Alert
+		for _, step := range s.since(from) {
+			if a, ok := step.Alert(); ok && step.Kind == localaws.StepAlerted {
+				told = append(told, a)
+			}
+		}
+		if day > 0 {
+			expect(len(told) == 0, "%s told twice", plural(len(told), "alert"))
+			continue
+		}
+		expect(len(told) == 1, "%d alerts, not one", len(told))
+		for _, a := range told {
+			expect(slices.ContainsFunc(a.Findings, func(f finding.Result) bool {
+				return f.Rule != nil && ruleText(*f.Rule) == lost && f.GroupID == s.groups[group] && f.Outcome == finding.OutcomeAlerted
+			}), "the alert does not tell of %s", lost)
+			s.found(a)
+		}
+	}
+	expect(slices.Contains(s.permissions(group), lost), "%s is gone", lost)
+	s.line("")
+	s.paragraph(plain, "   ", "What stands is told and not touched, unless its statement says existing: revoke. Each new group was "+
+		"given its open egress by AWS itself, which no event announces.")
+	for _, problem := range s.problems[problems:] {
+		s.line("   %s", s.paint(red, "NOT AS TOLD: "+plaintext.Visible(problem)))
+	}
+	return s.err
+}
+
+// showSteps does something, lets the stack come to rest, and writes what happened.
+func (s *stage) showSteps(ctx context.Context, act func() error) error {
+	from := s.mark()
+	if err := act(); err != nil {
+		return err
+	}
+	if err := s.rest(ctx); err != nil {
+		return err
+	}
+	steps := s.since(from)
+	for _, step := range steps {
+		s.step(step.At-steps[0].At, step)
+	}
+	return nil
+}
+
+// found lists what a digest tells, in its order.
+func (s *stage) found(a finding.Alert) {
+	names := map[string]string{}
+	for _, g := range s.stack.EC2().Groups() {
+		names[g.ID] = g.Name
+	}
+	s.line("")
+	for _, f := range a.Findings {
+		if f.Rule != nil {
+			s.told[f.Rule.SecurityGroupRuleID] = true
+			s.line("   %s  %-8s  %-28s  %s", s.paint(yellow, "found"), f.Severity, ruleText(*f.Rule), plaintext.Visible(names[f.GroupID]))
+		}
+	}
+}

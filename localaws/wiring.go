@@ -1,0 +1,300 @@
+package localaws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/localaws/eventpattern"
+	"sgward/localaws/queue"
+	"sgward/localaws/runtimeapi"
+	"sgward/localaws/samtemplate"
+	"sgward/localaws/snsapi"
+)
+
+// wire connects what the template declares. Functions come first, since a function
+// that does not start makes the rest moot.
+func (s *Stack) wire() error {
+	for _, id := range slices.Sorted(maps.Keys(s.template.Queues)) {
+		if _, err := s.queue(id, nil); err != nil {
+			return err
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.template.Rules)) {
+		if err := s.wireRule(s.template.Rules[id]); err != nil {
+			return err
+		}
+	}
+	for _, m := range s.template.Mappings {
+		if err := s.wireMapping(m); err != nil {
+			return err
+		}
+	}
+	if len(s.rules) == 0 {
+		return fmt.Errorf("reading template %s: it has no enabled rule on an event pattern", s.cfg.TemplatePath)
+	}
+	return s.warm()
+}
+
+// warm starts a process of every function at once.
+func (s *Stack) warm() error {
+	var wg sync.WaitGroup
+	failures := make(chan error, len(s.functions))
+	for _, f := range s.functions {
+		wg.Go(func() {
+			if err := f.Warm(s.ctx); err != nil {
+				failures <- err
+			}
+		})
+	}
+	wg.Wait()
+	close(failures)
+	return <-failures // nil if none failed
+}
+
+// queue makes a queue after the one that its dead letters go to.
+func (s *Stack) queue(id string, above []string) (*queue.Queue, error) {
+	if q, ok := s.queues[id]; ok {
+		return q, nil
+	}
+	if slices.Contains(above, id) {
+		return nil, fmt.Errorf("wiring queue %s: its dead letters come back to it", id)
+	}
+	t := s.template.Queues[id]
+	cfg := queue.Config{
+		Name: t.Name, ARN: t.ARN,
+		VisibilityTimeout: t.VisibilityTimeout, Retention: t.Retention,
+		MaxReceiveCount: t.MaxReceiveCount,
+	}
+	if t.DeadLetterARN != "" {
+		dead, ok := s.template.QueueByARN(t.DeadLetterARN)
+		if !ok {
+			return nil, fmt.Errorf("wiring queue %s: its dead-letter queue %s is not in the template", id, t.DeadLetterARN)
+		}
+		q, err := s.queue(dead.LogicalID, append(above, id))
+		if err != nil {
+			return nil, err
+		}
+		cfg.DeadLetters = q
+		cfg.OnDeadLetter = func(m queue.Message) {
+			step := messageStep(StepDeadLetter, dead.LogicalID, m)
+			step.Reason = fmt.Sprintf("received %d times from %s", m.ReceiveCount, id)
+			s.emit(step)
+		}
+	}
+	q := queue.New(cfg)
+	s.queues[id] = q
+	return q, nil
+}
+
+func (s *Stack) wireRule(t samtemplate.Rule) error {
+	if !t.Enabled {
+		return nil
+	}
+	pattern, err := eventpattern.Compile(t.Pattern)
+	if err != nil {
+		return fmt.Errorf("wiring rule %s: %w", t.LogicalID, err)
+	}
+	for _, target := range t.Targets {
+		f, ok := s.template.FunctionByARN(target.ARN)
+		if !ok {
+			return fmt.Errorf("wiring rule %s: its target %s is no function of the template", t.LogicalID, target.ARN)
+		}
+		if err := s.wireAsync(f); err != nil {
+			return err
+		}
+	}
+	s.rules = append(s.rules, rule{Rule: t, pattern: pattern})
+	return nil
+}
+
+// function makes the runtime of a function of the template.
+func (s *Stack) function(t samtemplate.Function, concurrency int) (*runtimeapi.Function, error) {
+	if f, ok := s.functions[t.LogicalID]; ok {
+		return f, nil
+	}
+	bootstrap, err := s.bootstrapOf(t.LogicalID)
+	if err != nil {
+		return nil, err
+	}
+	env := maps.Clone(t.Environment)
+	maps.Copy(env, map[string]string{
+		"AWS_ENDPOINT_URL":          s.endpoint, // so that no call leaves this machine
+		"AWS_ENDPOINT_URL_EC2":      s.endpoint,
+		"AWS_ENDPOINT_URL_SNS":      s.endpoint,
+		"AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_ACCESS_KEY_ID":         accessKeyOf(t.LogicalID),
+	})
+	if s.cfg.PolicyFile != "" {
+		path, err := filepath.Abs(s.cfg.PolicyFile)
+		if err != nil {
+			return nil, fmt.Errorf("resolving %s: %w", s.cfg.PolicyFile, err)
+		}
+		env["POLICY_FILE"] = path
+	}
+	cfg := runtimeapi.Config{
+		Name: t.Name, ARN: t.ARN, Bootstrap: bootstrap, Region: s.cfg.Region,
+		Timeout: t.Timeout, MemoryMB: t.MemoryMB, MaximumConcurrency: concurrency,
+		Environment: env,
+	}
+	if s.cfg.Log != nil {
+		cfg.Log = func(line string) { s.cfg.Log(t.LogicalID, line) }
+	}
+	f, err := runtimeapi.New(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%w: run \"make build\"", err)
+	}
+	s.functions[t.LogicalID] = f
+	return f, nil
+}
+
+// wireAsync connects a function with its destinations.
+func (s *Stack) wireAsync(t samtemplate.Function) error {
+	if _, ok := s.asyncs[t.LogicalID]; ok {
+		return nil
+	}
+	f, err := s.function(t, 0)
+	if err != nil {
+		return err
+	}
+	success, err := s.destination(t, t.OnSuccessARN, "")
+	if err != nil {
+		return err
+	}
+	failure, err := s.destination(t, t.OnFailureARN, "retries exhausted")
+	if err != nil {
+		return err
+	}
+	s.asyncs[t.LogicalID] = runtimeapi.NewAsync(runtimeapi.AsyncConfig{
+		Function: f, FunctionARN: t.ARN, MaximumRetryAttempts: t.MaximumRetryAttempts,
+		RetryDelay: func(int) time.Duration { return s.cfg.RetryAfter },
+		OnSuccess:  success, OnFailure: failure,
+		OnAttempt: func(payload []byte, attempt int, result runtimeapi.Result) {
+			s.emit(attemptStep(t.LogicalID, payload, attempt, result))
+		},
+		OnDeliveryFailure: func(payload []byte, err error) {
+			step := eventOf(payload).step(StepLost)
+			step.Function, step.Reason = t.LogicalID, err.Error()
+			s.emit(step)
+		},
+	})
+	return nil
+}
+
+// destination returns the sender to a queue; deadLetter, if not empty, is the reason
+// under which it is shown.
+func (s *Stack) destination(t samtemplate.Function, arn, deadLetter string) (func([]byte) error, error) {
+	if arn == "" {
+		return nil, nil //nolint:nilnil // no destination is a valid one
+	}
+	target, ok := s.template.QueueByARN(arn)
+	if !ok {
+		return nil, fmt.Errorf("wiring %s: its destination %s is no queue of the template", t.LogicalID, arn)
+	}
+	q := s.queues[target.LogicalID]
+	return func(record []byte) error {
+		if _, err := q.Send(string(record)); err != nil {
+			return err
+		}
+		if deadLetter != "" {
+			step := messageStep(StepDeadLetter, target.LogicalID, queue.Message{Body: string(record)})
+			step.Function, step.Reason = t.LogicalID, deadLetter
+			s.emit(step)
+		}
+		return nil
+	}, nil
+}
+
+func (s *Stack) wireMapping(t samtemplate.Mapping) error {
+	if !t.Enabled {
+		return nil
+	}
+	source, ok := s.template.QueueByARN(t.QueueARN)
+	if !ok {
+		return fmt.Errorf("wiring mapping %s: its source %s is no queue of the template", t.LogicalID, t.QueueARN)
+	}
+	target, ok := s.template.FunctionByARN(t.FunctionARN)
+	if !ok {
+		return fmt.Errorf("wiring mapping %s: its function %s is not in the template", t.LogicalID, t.FunctionARN)
+	}
+	f, err := s.function(target, t.MaximumConcurrency)
+	if err != nil {
+		return err
+	}
+	q := s.queues[source.LogicalID]
+	window := t.BatchingWindow
+	if s.cfg.Eager {
+		window = 0
+	}
+	m, err := queue.NewMapping(queue.MappingConfig{
+		Queue: q, Region: s.cfg.Region,
+		BatchSize: t.BatchSize, BatchingWindow: window, Filters: t.Filters,
+		ReportBatchItemFailures: t.ReportBatchItemFailures,
+		MaximumConcurrency:      t.MaximumConcurrency,
+		RetryAfter:              s.cfg.RetryAfter,
+		Invoke: func(ctx context.Context, payload []byte) (queue.Response, error) {
+			result, err := f.Invoke(ctx, payload)
+			if err == nil && result.FunctionError != "" {
+				s.emit(Step{Kind: StepFunctionFailed, Function: target.LogicalID, Duration: result.Duration, Reason: string(result.Payload)})
+			}
+			return queue.Response{Payload: result.Payload, FunctionError: result.FunctionError}, err
+		},
+		OnFiltered: func(m queue.Message) { s.emit(messageStep(StepFiltered, source.LogicalID, m)) },
+		OnBatch: func(batch []queue.Message) {
+			step := messageStep(StepDelivered, source.LogicalID, batch[0])
+			step.Function, step.Messages = target.LogicalID, len(batch)
+			s.emit(step)
+		},
+		OnFailed: func(m queue.Message, reason string) {
+			step := messageStep(StepReturned, source.LogicalID, m)
+			step.Function, step.Reason = target.LogicalID, reason
+			s.emit(step)
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("wiring mapping %s: %w", t.LogicalID, err)
+	}
+	s.sources = append(s.sources, q)
+	s.running.Go(func() { m.Run(s.ctx) })
+	return nil
+}
+
+// messageStep labels a message with the event inside its invocation record.
+func messageStep(kind StepKind, queueID string, m queue.Message) Step {
+	var record struct {
+		RequestPayload json.RawMessage `json:"requestPayload"`
+	}
+	_ = json.Unmarshal([]byte(m.Body), &record) // not every message is a record
+	step := eventOf(record.RequestPayload).step(kind)
+	step.Queue = queueID
+	return step
+}
+
+func attemptStep(function string, payload []byte, attempt int, result runtimeapi.Result) Step {
+	step := eventOf(payload).step(StepDetected)
+	step.Function, step.Duration = function, result.Duration
+	if result.FunctionError != "" {
+		step.Kind = StepFunctionFailed
+		step.Reason = fmt.Sprintf("try %d: %s", attempt, result.Payload)
+		return step
+	}
+	var detection finding.Detection
+	if json.Unmarshal(result.Payload, &detection) == nil && detection.SchemaVersion != "" {
+		step.Detection = &detection
+	}
+	return step
+}
+
+func alertStep(m snsapi.Message) Step {
+	step := Step{Kind: StepAlerted, Message: &m}
+	if alert, ok := step.Alert(); ok {
+		step.EventID, step.EventName = alert.Event.EventID, alert.Event.EventName
+	}
+	return step
+}
