@@ -28,7 +28,7 @@ export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 # lambda.norpc leaves out the RPC mode of the retired go1.x runtime.
 LAMBDA_FLAGS = -tags lambda.norpc -ldflags "-s -w"
 
-.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-AuditFunction test race demo local e2e lint \
+.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test race demo local e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -38,10 +38,10 @@ help: ## List the targets
 build: lint-policy ## Build the functions and the CLI for this machine into build/
 	$(GO) build $(LAMBDA_FLAGS) -o build/DetectFunction/bootstrap ./functions/detect
 	$(GO) build $(LAMBDA_FLAGS) -o build/RemediateFunction/bootstrap ./functions/remediate
-	$(GO) build $(LAMBDA_FLAGS) -o build/AuditFunction/bootstrap ./functions/audit
+	$(GO) build $(LAMBDA_FLAGS) -o build/SweepFunction/bootstrap ./functions/sweep
 	cp policy.yaml build/DetectFunction/policy.yaml
 	cp policy.yaml build/RemediateFunction/policy.yaml
-	cp policy.yaml build/AuditFunction/policy.yaml
+	cp policy.yaml build/SweepFunction/policy.yaml
 
 # Go knows better than timestamps what is out of date.
 build/sgward: FORCE
@@ -60,8 +60,8 @@ build-RemediateFunction: lint-policy
 	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/remediate
 	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
 
-build-AuditFunction: lint-policy
-	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/audit
+build-SweepFunction: lint-policy
+	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/sweep
 	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
 
 test: ## Run the tests (Go and make only)

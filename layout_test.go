@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 	"jsonscan":    {},
 	"logfile":     {"gunzip", "jsonscan"},
 	"inventory":   {"remediation", "finding", "policy", "secgroup", "jsonscan", "gunzip"},
-	"audit":       {"inventory", "remediation", "finding", "policy", "cloudtrail", "secgroup"},
+	"sweep":       {"inventory", "remediation", "finding", "policy", "cloudtrail", "secgroup"},
 	"report":      {"finding", "policy", "plaintext"},
 	"replay":      {"report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
 	"pattern":     {"secgroup"},

@@ -5,7 +5,7 @@ import statistics
 import pytest
 
 from cloud import Cloud
-from pipeline import AUDIT, DETECT, Pipeline
+from pipeline import SWEEP, DETECT, Pipeline
 from stack import Build
 
 REVOKE_TIMES = pytest.StashKey[list]()
@@ -39,7 +39,7 @@ def observing(build):
 def quick_retries(enforcing):
     """The stages' queues hand a failed message out again after two seconds, not after minutes."""
     sqs = enforcing.cloud.client("sqs")
-    before = {stage.queue: enforcing.stack.queue_attribute(stage.queue, "VisibilityTimeout") for stage in (DETECT, AUDIT)}
+    before = {stage.queue: enforcing.stack.queue_attribute(stage.queue, "VisibilityTimeout") for stage in (DETECT, SWEEP)}
     for queue in before:
         sqs.set_queue_attributes(QueueUrl=enforcing.stack.ids[queue], Attributes={"VisibilityTimeout": "2"})
     yield
@@ -60,7 +60,7 @@ def pytest_runtest_makereport(item, call):
     for mode in ("enforcing", "observing"):
         if report.failed and mode in getattr(item, "funcargs", {}):
             stack = item.funcargs[mode].stack
-            for group in ("DetectLogGroup", "RemediateLogGroup", "AuditLogGroup"):
+            for group in ("DetectLogGroup", "RemediateLogGroup", "SweepLogGroup"):
                 report.sections.append((f"{stack.name}: {group}", "\n".join(stack.log_messages(group)[-20:])))
     return report
 

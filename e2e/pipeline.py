@@ -29,7 +29,7 @@ class Stage:
 
 
 DETECT = Stage("OpeningsRule", "DetectFunction", "DetectRole", "FindingsQueue")
-AUDIT = Stage("PrefixListRule", "AuditFunction", "AuditRole", "ClosingsQueue")
+SWEEP = Stage("PrefixListRule", "SweepFunction", "SweepRole", "ClosingsQueue")
 
 
 class Pipeline:
@@ -39,7 +39,7 @@ class Pipeline:
         self.ec2 = self.cloud.client("ec2")
         self._events = self.cloud.client("events")
         self._lambda = self.cloud.client("lambda")
-        self._senders = {stage: self.cloud.client("sqs", stack.credentials_of(stage.role)) for stage in (DETECT, AUDIT)}
+        self._senders = {stage: self.cloud.client("sqs", stack.credentials_of(stage.role)) for stage in (DETECT, SWEEP)}
         self._inbox = Inbox(stack)
 
     # --- what a user of EC2 does; each returns the record of the call

@@ -54,7 +54,7 @@ def prefix_list_modified(request: dict, before: dict) -> dict:
     """The record of a boto3 modify_managed_prefix_list call that succeeded on a list that was as described before.
 
     One entry is an object, several are a list; the answer shows the version that the call started from. The record is some
-    seconds old, as CloudTrail's always are: audit would otherwise wait for EC2's reads to catch up.
+    seconds old, as CloudTrail's always are: sweep would otherwise wait for EC2's reads to catch up.
     """
     asked = {"PrefixListId": request["PrefixListId"], "CurrentVersion": request["CurrentVersion"]}
     for theirs, ours in (("AddEntries", "AddEntry"), ("RemoveEntries", "RemoveEntry")):

@@ -11,7 +11,7 @@ from samcli.yamlhelper import yaml_parse
 
 import records
 from cloud import wait_until
-from pipeline import AUDIT, DETECT
+from pipeline import SWEEP, DETECT
 from stack import TEMPLATE
 from test_pipeline import CLOSED, WORLD, assert_closed, outcomes, tcp
 
@@ -58,7 +58,7 @@ def test_an_alert_that_could_not_be_published_comes_back_from_the_dead_letters(e
 
 
 @pytest.mark.parametrize(
-    ("stage", "queue"), [(DETECT, "DetectDeadLetterQueue"), (AUDIT, "AuditDeadLetterQueue")], ids=["detect", "audit"])
+    ("stage", "queue"), [(DETECT, "DetectDeadLetterQueue"), (SWEEP, "SweepDeadLetterQueue")], ids=["detect", "sweep"])
 def test_a_record_that_cannot_be_read_ends_in_the_dead_letters_with_its_event(enforcing, stage, queue):
     record = {"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": "torn"}
 
@@ -99,7 +99,7 @@ def test_a_verdict_that_fits_no_message_is_heard_by_its_alarm(enforcing):
 
 
 @pytest.mark.parametrize("queue", ["FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
-                                   "AuditDeadLetterQueue", "ClosingsDeadLetterQueue"])
+                                   "SweepDeadLetterQueue", "ClosingsDeadLetterQueue"])
 def test_every_dead_letter_queue_has_an_alarm_that_reaches_the_alert_topic(enforcing, queue):
     name = enforcing.stack.queue_arn(queue).rsplit(":", 1)[1]
     alarms = enforcing.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]

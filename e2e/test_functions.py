@@ -78,26 +78,26 @@ def test_remediate_runs_on_awss_runtime_interface_emulator(build):
         assert invoke({"Records": [poison]}) == {"batchItemFailures": [{"itemIdentifier": "a"}]}
 
 
-def test_audit_runs_on_awss_runtime_interface_emulator(build):
+def test_sweep_runs_on_awss_runtime_interface_emulator(build):
     """With the policy that it is built with, which makes no exceptions. Events of another region ask nothing of AWS."""
     poison = {"messageId": "a", "body": "{}", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:::q", "attributes": {}}
     settings = SETTINGS | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "MAX_REVOKES": "20"}
 
-    with emulated(build.bootstrap("AuditFunction"), **settings) as invoke:
-        assert "another region" in invoke(from_file("audit/scheduled-day.json") | {"region": "eu-west-1"})["errorMessage"]
+    with emulated(build.bootstrap("SweepFunction"), **settings) as invoke:
+        assert "another region" in invoke(from_file("sweep/scheduled-day.json") | {"region": "eu-west-1"})["errorMessage"]
         refused = invoke({"detail": "torn"})
         assert {"errorType", "errorMessage"} <= set(refused)
         assert invoke({"Records": [poison]}) == {"batchItemFailures": [{"itemIdentifier": "a"}]}
-        elsewhere = from_file("audit/modify-prefix-list-one-entry-world.json")
+        elsewhere = from_file("sweep/modify-prefix-list-one-entry-world.json")
         elsewhere["region"] = elsewhere["detail"]["awsRegion"] = "eu-west-1"
         assert "region" in invoke(elsewhere)["errorMessage"]
 
 
 @pytest.mark.parametrize(
     ("function", "wrong"),
-    [("RemediateFunction", {"MODE": "Enforce!"}), ("AuditFunction", {"MODE": "Enforce!"}),
-     ("AuditFunction", {"MAX_REVOKES": "-1"})],
-    ids=["remediate-mode", "audit-mode", "audit-max-revokes"])
+    [("RemediateFunction", {"MODE": "Enforce!"}), ("SweepFunction", {"MODE": "Enforce!"}),
+     ("SweepFunction", {"MAX_REVOKES": "-1"})],
+    ids=["remediate-mode", "sweep-mode", "sweep-max-revokes"])
 def test_a_function_does_not_start_with_a_setting_that_it_does_not_understand(build, function, wrong):
     done = subprocess.run(
         [str(build.bootstrap(function))], timeout=30, capture_output=True, text=True,
@@ -111,7 +111,7 @@ def test_a_function_does_not_start_with_a_setting_that_it_does_not_understand(bu
 
 def test_the_table_of_events_names_every_file():
     assert set(TABLE) == {path.name for path in EVENTS.glob("*.json")}
-    listed = re.findall(r"^\| `((?:unmatched|audit)/[\w-]+\.json)` \|", (EVENTS / "README.md").read_text(), re.MULTILINE)
+    listed = re.findall(r"^\| `((?:unmatched|sweep)/[\w-]+\.json)` \|", (EVENTS / "README.md").read_text(), re.MULTILINE)
     assert set(listed) == {path.relative_to(EVENTS).as_posix() for path in EVENTS.glob("*/*.json")}
 
 

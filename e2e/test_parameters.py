@@ -24,7 +24,7 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
 
     assert "AlertTopic" not in stack.ids
     assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn}
-    assert variables_of(stack, "AuditFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
+    assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
                                                     "MEMORY_TABLE": stack.ids["MemoryTable"]}
     assert len(alarms) == 18
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
@@ -39,13 +39,13 @@ def test_the_address_is_subscribed_to_the_topic(stack, cloud, topic_arn):
 
 @pytest.mark.parametrize(
     "queue", ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
-              "ClosingsQueue", "ClosingsDeadLetterQueue", "AuditDeadLetterQueue"])
+              "ClosingsQueue", "ClosingsDeadLetterQueue", "SweepDeadLetterQueue"])
 def test_the_key_encrypts_every_queue(stack, queue, key_arn):
     assert stack.queue_attribute(queue, "KmsMasterKeyId") == key_arn
 
 
 @pytest.mark.parametrize(
-    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"]), ("AuditRole", ["sqs", "sns", "dynamodb"])])
+    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"]), ("SweepRole", ["sqs", "sns", "dynamodb"])])
 def test_the_roles_may_use_the_key_through_queues_topic_and_table_only(stack, cloud, role, services, key_arn):
     iam, name = cloud.client("iam"), stack.ids[role]
     policies = [iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
@@ -62,14 +62,14 @@ def test_the_roles_may_use_the_key_through_queues_topic_and_table_only(stack, cl
     assert direct["EvaluationResults"][0]["EvalDecision"] == "implicitDeny"
 
 
-@pytest.mark.parametrize("group", ["DetectLogGroup", "RemediateLogGroup", "AuditLogGroup"])
+@pytest.mark.parametrize("group", ["DetectLogGroup", "RemediateLogGroup", "SweepLogGroup"])
 def test_logs_are_kept_as_long_as_asked(stack, cloud, group):
     (found,) = cloud.client("logs").describe_log_groups(logGroupNamePrefix=stack.ids[group])["logGroups"]
 
     assert found["retentionInDays"] == 14
 
 
-@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction", "AuditFunction"])
+@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction", "SweepFunction"])
 def test_the_functions_log_json_into_their_own_group(stack, cloud, function):
     logging = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["LoggingConfig"]
 
@@ -77,7 +77,7 @@ def test_the_functions_log_json_into_their_own_group(stack, cloud, function):
 
 
 def test_the_schedule_is_as_asked(stack, cloud):
-    assert cloud.client("events").describe_rule(Name=stack.ids["AuditSchedule"])["ScheduleExpression"] == "rate(12 hours)"
+    assert cloud.client("events").describe_rule(Name=stack.ids["ScheduleRule"])["ScheduleExpression"] == "rate(12 hours)"
 
 
 def test_the_table_is_on_demand(stack, cloud):
@@ -91,7 +91,7 @@ def test_without_a_key_sqs_encrypts_with_its_own(observing):
     assert observing.stack.queue_attribute("FindingsQueue", "SqsManagedSseEnabled") == "true"
 
 
-@pytest.mark.parametrize(("function", "queue"), [("RemediateFunction", "FindingsQueue"), ("AuditFunction", "ClosingsQueue")])
+@pytest.mark.parametrize(("function", "queue"), [("RemediateFunction", "FindingsQueue"), ("SweepFunction", "ClosingsQueue")])
 def test_a_message_in_hand_is_not_handed_out_again_while_its_function_runs(stack, cloud, function, queue):
     """Lambda asks for six times the function's timeout, for batches: behind a message that comes alone none waits in hand."""
     timeout = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["Timeout"]

@@ -24,7 +24,7 @@ READING = {
         "ec2:DescribeNetworkInterfaces",
         "ec2:GetManagedPrefixListEntries",
     ],
-    "AuditRole": [
+    "SweepRole": [
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSecurityGroupRules",
         "ec2:DescribeManagedPrefixLists",
@@ -37,11 +37,11 @@ REMEMBERING = ["dynamodb:Scan", "dynamodb:BatchWriteItem"]
 OTHERS = {
     "DetectRole": [*LOGGING, "sqs:SendMessage"],
     "RemediateRole": [*LOGGING, *TAKING, "sns:Publish"],
-    "AuditRole": [*LOGGING, *TAKING, "sqs:SendMessage", "sns:Publish", *REMEMBERING],
+    "SweepRole": [*LOGGING, *TAKING, "sqs:SendMessage", "sns:Publish", *REMEMBERING],
 }
-CLOSERS = pytest.mark.parametrize("role", ["RemediateRole", "AuditRole"])
+CLOSERS = pytest.mark.parametrize("role", ["RemediateRole", "SweepRole"])
 QUEUES = ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
-          "ClosingsQueue", "ClosingsDeadLetterQueue", "AuditDeadLetterQueue"]
+          "ClosingsQueue", "ClosingsDeadLetterQueue", "SweepDeadLetterQueue"]
 DENIED = {"AccessDenied", "AccessDeniedException"}
 GROUP_ARN = "arn:aws:ec2:us-east-1:123456789012:security-group/sg-0123456789abcdef0"
 
@@ -55,7 +55,7 @@ def decisions(pipeline, role: str, actions: list[str], resource: str) -> dict[st
     return {each["EvalActionName"]: each["EvalDecision"] for each in answer["EvaluationResults"]}
 
 
-@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "AuditRole"])
+@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "SweepRole"])
 @pytest.mark.parametrize("mode", ["enforcing", "observing"])
 def test_a_role_is_granted_exactly_what_its_function_calls(request, mode, role):
     pipeline = request.getfixturevalue(mode)
@@ -72,7 +72,7 @@ def test_a_role_is_granted_exactly_what_its_function_calls(request, mode, role):
     assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
 
 
-@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "AuditRole"])
+@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "SweepRole"])
 @pytest.mark.parametrize("mode", ["enforcing", "observing"])
 def test_no_role_can_open_anything_in_any_mode(request, mode, role):
     pipeline = request.getfixturevalue(mode)
@@ -98,18 +98,18 @@ def test_a_role_may_read_what_its_function_judges(observing, role):
     assert set(decisions(observing, role, READING[role], "*").values()) == {"allowed"}
 
 
-def test_only_audit_may_use_the_table_and_no_other_table(enforcing):
+def test_only_sweep_may_use_the_table_and_no_other_table(enforcing):
     table = enforcing.cloud.client("dynamodb").describe_table(TableName=enforcing.stack.ids["MemoryTable"])["Table"]["TableArn"]
 
-    assert set(decisions(enforcing, "AuditRole", REMEMBERING, table).values()) == {"allowed"}
-    assert set(decisions(enforcing, "AuditRole", ["dynamodb:DeleteTable", "dynamodb:UpdateTable"], table).values()) == {"implicitDeny"}
-    assert set(decisions(enforcing, "AuditRole", REMEMBERING, f"{table}-other").values()) == {"implicitDeny"}
+    assert set(decisions(enforcing, "SweepRole", REMEMBERING, table).values()) == {"allowed"}
+    assert set(decisions(enforcing, "SweepRole", ["dynamodb:DeleteTable", "dynamodb:UpdateTable"], table).values()) == {"implicitDeny"}
+    assert set(decisions(enforcing, "SweepRole", REMEMBERING, f"{table}-other").values()) == {"implicitDeny"}
     for role in ("DetectRole", "RemediateRole"):
         assert set(decisions(enforcing, role, REMEMBERING, table).values()) == {"implicitDeny"}
 
 
 def test_detect_may_do_nothing_in_ec2(enforcing):
-    everything = {*READING["RemediateRole"], *READING["AuditRole"], *CLOSING}
+    everything = {*READING["RemediateRole"], *READING["SweepRole"], *CLOSING}
     answers = decisions(enforcing, "DetectRole", sorted(everything), GROUP_ARN)
     assert set(answers.values()) == {"implicitDeny"}
 
@@ -132,7 +132,7 @@ def test_a_real_authorize_with_the_keys_of_a_role_that_closes_is_refused(enforci
 
 @pytest.mark.parametrize(
     ("queue", "role"),
-    [("FindingsQueue", None), ("FindingsQueue", "RemediateRole"), ("FindingsQueue", "AuditRole"),
+    [("FindingsQueue", None), ("FindingsQueue", "RemediateRole"), ("FindingsQueue", "SweepRole"),
      ("ClosingsQueue", None), ("ClosingsQueue", "RemediateRole"), ("ClosingsQueue", "DetectRole")])
 def test_nobody_but_the_function_in_front_of_a_queue_can_put_a_verdict_on_it(enforcing, queue, role):
     keys = enforcing.stack.credentials_of(role) if role else None
@@ -161,7 +161,7 @@ def test_a_queue_refuses_what_is_not_encrypted_in_transit(enforcing, queue):
 
 @pytest.mark.parametrize(
     ("queue", "senders"),
-    [("EventDeadLetterQueue", ["OpeningsRule"]), ("AuditDeadLetterQueue", ["PrefixListRule", "AuditSchedule"])])
+    [("EventDeadLetterQueue", ["OpeningsRule"]), ("SweepDeadLetterQueue", ["PrefixListRule", "ScheduleRule"])])
 def test_only_its_rules_may_send_to_a_dead_letter_queue(enforcing, queue, senders):
     policy = json.loads(enforcing.stack.queue_attribute(queue, "Policy"))
     (allowed,) = [each for each in policy["Statement"] if each["Effect"] == "Allow"]

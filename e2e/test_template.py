@@ -9,11 +9,11 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 import records
-from pipeline import AUDIT, DETECT
+from pipeline import SWEEP, DETECT
 from records import EVENTS
 from stack import ROOT, TEMPLATE
 
-STAGES = pytest.mark.parametrize("stage", [DETECT, AUDIT], ids=["detect", "audit"])
+STAGES = pytest.mark.parametrize("stage", [DETECT, SWEEP], ids=["detect", "sweep"])
 
 RULER = Path(__file__).resolve().parent / "ruler"
 JARS = ROOT / "build" / "event-ruler"
@@ -84,11 +84,11 @@ def test_the_rule_passes_on_exactly_the_events_that_can_open_a_group(matching, p
     assert matching(pattern(DETECT), events) == {name for name in every_event() if "/" not in name}
 
 
-def test_the_rule_for_audit_passes_on_exactly_the_edits_of_prefix_lists(matching, pattern):
+def test_the_rule_for_sweep_passes_on_exactly_the_edits_of_prefix_lists(matching, pattern):
     events = with_failures(every_event())
 
-    assert matching(pattern(AUDIT), events) == {
-        f"audit/{name}.json" for name in
+    assert matching(pattern(SWEEP), events) == {
+        f"sweep/{name}.json" for name in
         ("modify-prefix-list-one-entry-world", "modify-prefix-list-several-entries", "restore-prefix-list-version")}
 
 
@@ -101,7 +101,7 @@ def test_the_deployed_rule_judges_as_event_ruler_does(matching, pattern, enforci
 
 @pytest.mark.parametrize(
     ("stage", "name"),
-    [(DETECT, "ingress-mysql-world.json"), (AUDIT, "audit/restore-prefix-list-version.json")], ids=["detect", "audit"])
+    [(DETECT, "ingress-mysql-world.json"), (SWEEP, "sweep/restore-prefix-list-version.json")], ids=["detect", "sweep"])
 def test_the_rule_ignores_other_sources_and_services(matching, pattern, stage, name):
     event = every_event()[name]
     detail = event["detail"]
@@ -126,7 +126,7 @@ def test_the_table_is_under_ones_own_key_where_there_is_one_and_lets_items_expir
 
 @pytest.mark.parametrize(
     ("mapping", "function", "work"),
-    [("FindingsMapping", "RemediateFunction", {"revoke", "alert", "inspect"}), ("ClosingsMapping", "AuditFunction", {"revoke"})])
+    [("FindingsMapping", "RemediateFunction", {"revoke", "alert", "inspect"}), ("ClosingsMapping", "SweepFunction", {"revoke"})])
 def test_the_queue_filter_passes_exactly_the_decisions_that_need_work(matching, queue_filter, enforcing, mapping, function, work):
     bodies = {decision: {"responsePayload": {"decision": decision}} for decision in
               ("revoke", "alert", "inspect", "none", "exempt", "Revoke", "", None)}
@@ -138,7 +138,7 @@ def test_the_queue_filter_passes_exactly_the_decisions_that_need_work(matching, 
         "a list": {"responsePayload": {"decision": ["none"]}},
     }
     bodies["a batch's answer"] = {"responsePayload": {"batchItemFailures": []}}
-    envelope = records.from_file("audit/scheduled-day.json")  # without which TestEventPattern takes nothing
+    envelope = records.from_file("sweep/scheduled-day.json")  # without which TestEventPattern takes nothing
     messages = {str(name): envelope | {"messageId": "1", "body": body} for name, body in bodies.items()}
 
     assert matching(queue_filter(mapping), messages) == work

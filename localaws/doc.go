@@ -6,7 +6,7 @@
 //	any AWS client -> EC2 (ec2api) -> CloudTrail record -> the template's event pattern
 //	  -> detect -> its destination -> queue -> the template's filter -> remediate
 //	  -> EC2 revoke and SNS publish (snsapi)
-//	any AWS client -> Lambda's Invoke -> audit -> DynamoDB (dynamodbapi), EC2, SNS
+//	any AWS client -> Lambda's Invoke -> sweep -> DynamoDB (dynamodbapi), EC2, SNS
 //
 // The template decides the way: nothing of its patterns, filters, timeouts, retries,
 // queues or roles is copied here. It is the smallest thing that serves tours and

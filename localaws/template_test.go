@@ -107,8 +107,8 @@ func ruleTo(t *testing.T, function string) *eventpattern.Pattern {
 }
 
 func TestEditsOfPrefixListsWakeAuditAndNothingElseDoes(t *testing.T) {
-	pattern := ruleTo(t, "AuditFunction")
-	for dir, want := range map[string]bool{"../events": false, "../events/unmatched": false, "../events/audit": true} {
+	pattern := ruleTo(t, "SweepFunction")
+	for dir, want := range map[string]bool{"../events": false, "../events/unmatched": false, "../events/sweep": true} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.json"))
 		require.NoError(t, err)
 		require.NotEmpty(t, files, dir)
@@ -120,7 +120,7 @@ func TestEditsOfPrefixListsWakeAuditAndNothingElseDoes(t *testing.T) {
 			assert.Equal(t, want && filepath.Base(file) != "scheduled-day.json", got, file)
 		}
 	}
-	edit, err := os.ReadFile("../events/audit/modify-prefix-list-one-entry-world.json")
+	edit, err := os.ReadFile("../events/sweep/modify-prefix-list-one-entry-world.json")
 	require.NoError(t, err)
 	opens, err := ruleTo(t, "DetectFunction").Matches(edit)
 	require.NoError(t, err)
@@ -217,16 +217,16 @@ func TestRolesCanCloseAndNeverOpen(t *testing.T) {
 		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupIngress"), mode)
 		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupEgress"), mode)
 		assert.True(t, remediate.Allows("sns:Publish"), mode)
-		audit, ok := tmpl.RoleByARN(tmpl.Functions["AuditFunction"].RoleARN)
+		sweep, ok := tmpl.RoleByARN(tmpl.Functions["SweepFunction"].RoleARN)
 		require.True(t, ok)
-		assert.Equal(t, mayRevoke, audit.Allows("ec2:RevokeSecurityGroupIngress"), mode)
-		assert.Equal(t, mayRevoke, audit.Allows("ec2:RevokeSecurityGroupEgress"), mode)
+		assert.Equal(t, mayRevoke, sweep.Allows("ec2:RevokeSecurityGroupIngress"), mode)
+		assert.Equal(t, mayRevoke, sweep.Allows("ec2:RevokeSecurityGroupEgress"), mode)
 		for _, action := range []string{
 			"ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups", "ec2:DescribeManagedPrefixLists",
 			"ec2:GetManagedPrefixListEntries", "sns:Publish", "sqs:SendMessage", "sqs:ReceiveMessage",
 			"dynamodb:Scan", "dynamodb:BatchWriteItem",
 		} {
-			assert.True(t, audit.Allows(action), "audit in %s mode: %s", mode, action)
+			assert.True(t, sweep.Allows(action), "sweep in %s mode: %s", mode, action)
 		}
 		for _, role := range tmpl.Roles {
 			for _, action := range []string{

@@ -67,7 +67,7 @@ func TestShellsCompleteValues(t *testing.T) {
 
 func TestInterruptIsSaidInOneWord(t *testing.T) {
 	dir := t.TempDir()
-	for _, function := range []string{"DetectFunction", "RemediateFunction", "AuditFunction"} {
+	for _, function := range []string{"DetectFunction", "RemediateFunction", "SweepFunction"} {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, function), 0o700))
 		sleeper := filepath.Join(dir, function, "bootstrap") // a function that takes its time to start
 		require.NoError(t, os.WriteFile(sleeper, []byte("#!/bin/sh\nexec sleep 60\n"), 0o700))

@@ -150,7 +150,7 @@ func shellWords(line string) []string {
 // build is what make build does, for the folder that stands for a checkout.
 func (r *reader) build() {
 	r.Helper()
-	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "AuditFunction": "audit"} {
+	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"} {
 		dir := filepath.Join(r.checkout, "build", id)
 		build := exec.CommandContext(r.Context(), "go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, "bootstrap"), "../../functions/"+pkg)
 		text, err := build.CombinedOutput()

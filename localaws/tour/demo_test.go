@@ -43,7 +43,7 @@ var builds = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "AuditFunction": "audit"} {
+	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"} {
 		out := filepath.Join(dir, id, "bootstrap")
 		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", out, "../../functions/"+pkg)
 		if text, err := build.CombinedOutput(); err != nil {
@@ -168,7 +168,7 @@ func TestDemoWithoutBuildsSaysWhatToRun(t *testing.T) {
 // A function that does not come up says why in its log, which nobody has asked for here.
 func TestFunctionThatDoesNotStartIsQuoted(t *testing.T) {
 	dir := t.TempDir()
-	for _, id := range []string{"DetectFunction", "RemediateFunction", "AuditFunction"} {
+	for _, id := range []string{"DetectFunction", "RemediateFunction", "SweepFunction"} {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, id), 0o700))
 		binary, err := os.ReadFile(filepath.Join(buildDir(t), id, "bootstrap"))
 		require.NoError(t, err)
@@ -241,10 +241,10 @@ func TestLocalShowsHowAnOpeningIsClosed(t *testing.T) {
 
 func TestLocalSweepsWhenItIsAskedToAndTellsOnce(t *testing.T) {
 	out, _, group, end := watch(t, finding.Enforce)
-	assert.Contains(t, out.String(), `lambda invoke --function-name AuditFunction --invocation-type Event`)
+	assert.Contains(t, out.String(), `lambda invoke --function-name SweepFunction --invocation-type Event`)
 	endpoint := regexp.MustCompile(`--endpoint-url (\S+)`).FindStringSubmatch(out.String())[1]
 	sweep := func() {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint+"/2015-03-31/functions/AuditFunction/invocations",
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint+"/2015-03-31/functions/SweepFunction/invocations",
 			strings.NewReader(`{"sgward":"sweep"}`))
 		require.NoError(t, err)
 		request.Header.Set("X-Amz-Invocation-Type", "Event")

@@ -80,7 +80,7 @@ func describeDetection(step localaws.Step) stepLine {
 	case finding.DecisionNone:
 		l.how = green
 		l.what += ": the policy allows it"
-		if step.Function == audit { // which tells by itself
+		if step.Function == sweepFunction { // which tells by itself
 			l.what = "has judged: nothing is to be closed"
 		}
 	case finding.DecisionInspect:

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	audit = "AuditFunction"
-	// sweepEvent is what a person invokes audit with for a look at all groups.
+	sweepFunction = "SweepFunction"
+	// sweepEvent is what a person invokes sweep with for a look at all groups.
 	sweepEvent = `{"sgward":"sweep"}`
 )
 
@@ -20,7 +20,7 @@ const (
 // options. AWS itself makes one a day.
 func sweepCommand(aws string) []string {
 	return []string{
-		aws + `lambda invoke --function-name ` + audit + ` --invocation-type Event \`,
+		aws + `lambda invoke --function-name ` + sweepFunction + ` --invocation-type Event \`,
 		`  --cli-binary-format raw-in-base64-out \`,
 		`  --payload '` + sweepEvent + `' /dev/null`,
 	}
@@ -46,7 +46,7 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 		return fmt.Errorf("scene %d: %w", number, err)
 	}
 	for day, story := range []string{
-		"Once a day audit looks at all groups as they are. Here it is asked to:",
+		"Once a day sweep looks at all groups as they are. Here it is asked to:",
 		"And the next day, when nothing has changed, it keeps quiet:",
 	} {
 		s.line("")
@@ -54,7 +54,7 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 		from := s.mark()
 		if err := s.showSteps(ctx, func() error {
 			s.command(sweepCommand("aws ")...)
-			return s.stack.InvokeAsync(audit, []byte(sweepEvent))
+			return s.stack.InvokeAsync(sweepFunction, []byte(sweepEvent))
 		}); err != nil {
 			return fmt.Errorf("scene %d: %w", number, err)
 		}

@@ -88,7 +88,7 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 		s.line("%s", s.paint(cyan, l))
 	}
 	s.line("")
-	s.line("AWS has audit look at all groups once a day. Here you ask for it, with the")
+	s.line("AWS has sweep look at all groups once a day. Here you ask for it, with the")
 	s.line("same first two lines and:")
 	s.line("")
 	for _, l := range sweepCommand("  ") {

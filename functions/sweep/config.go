@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+
+	"sgward/internal/alert"
+	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
+	"sgward/internal/policyfile"
+	"sgward/internal/sweep"
+)
+
+// patience is what the SDK may take over one call. A large account is hundreds of
+// reads, which EC2 throttles: more tries and longer pauses than where seconds count.
+var patience = lambdaenv.Patience{Attempts: 8, Attempt: 15 * time.Second, Backoff: 20 * time.Second}
+
+// readMemory reads MEMORY_TABLE, the table of what has been told; nil where it is not
+// set.
+func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *sweep.Memory {
+	name, _ := lookup("MEMORY_TABLE")
+	if name == "" {
+		return nil
+	}
+	config, fips := env.DynamoDB(patience)
+	client := dynamodb.NewFromConfig(config, func(o *dynamodb.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	return &sweep.Memory{Client: client, Table: name}
+}
+
+// readMaxRevokes reads MAX_REVOKES, how many rules one run closes at most.
+func readMaxRevokes(lookup lambdaenv.Lookup) (int, error) {
+	text, set := lookup("MAX_REVOKES")
+	if !set {
+		return sweep.DefaultMaxRevokes, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text)
+	}
+	return n, nil
+}
+
+// newHandler wires the function. It makes no call to AWS.
+func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
+	env, envErr := lambdaenv.Read(lookup)
+	maxRevokes, err := readMaxRevokes(lookup)
+	if err := errors.Join(envErr, err); err != nil {
+		return nil, err
+	}
+	p, err := policyfile.Load(lookup)
+	if err != nil {
+		return nil, err
+	}
+	clients := env.Clients(patience)
+	a, err := sweep.New(sweep.Config{
+		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: maxRevokes, Logger: logger,
+		Memory: readMemory(lookup, env),
+		Publish: func(ctx context.Context, told finding.Alert) error {
+			return alert.Publish(ctx, clients.SNS, env.TopicARN, told)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &handler{sweeper: a, logger: logger}, nil
+}

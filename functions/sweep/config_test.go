@@ -1,0 +1,245 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
+	"sgward/localaws/dynamodbapi"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/eventpattern"
+	"sgward/localaws/samtemplate"
+	"sgward/localaws/snsapi"
+)
+
+const topicARN = "arn:aws:sns:us-east-1:123456789012:alerts"
+
+func lookup(env map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
+}
+
+// environment is a sound one, with its policy file.
+func environment(t *testing.T) map[string]string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "policy.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(`
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: critical, effect: revoke, existing: revoke, ingress: {from: world, ports: [5432/tcp]}}
+`), 0o600))
+	return map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "us-east-1", "POLICY_FILE": file}
+}
+
+func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
+	for name, c := range map[string]struct{ variable, value, want string }{
+		"no mode":      {"MODE", "", "MODE"},
+		"no topic":     {"ALERT_TOPIC_ARN", "alerts", "ALERT_TOPIC_ARN"},
+		"a FIFO topic": {"ALERT_TOPIC_ARN", topicARN + ".fifo", "standard"},
+		"no region":    {"AWS_REGION", "", "AWS_REGION"},
+		"many revokes": {"MAX_REVOKES", "many", "MAX_REVOKES"},
+		"less than 0":  {"MAX_REVOKES", "-1", "MAX_REVOKES"},
+		"empty number": {"MAX_REVOKES", "", "MAX_REVOKES"},
+		"no policy":    {"POLICY_FILE", "no/such/policy.yaml", "no/such/policy.yaml"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			env := environment(t)
+			env[c.variable] = c.value
+			h, err := newHandler(lookup(env), slog.New(slog.DiscardHandler))
+			assert.Nil(t, h)
+			assert.ErrorContains(t, err, c.want)
+		})
+	}
+	assert.Nil(t, readMemory(lookup(nil), lambdaenv.Environment{}), "no table is no memory, and no mistake")
+	n, err := readMaxRevokes(lookup(nil))
+	require.NoError(t, err)
+	assert.Equal(t, 20, n)
+	n, err = readMaxRevokes(lookup(map[string]string{"MAX_REVOKES": "0"}))
+	require.NoError(t, err)
+	assert.Zero(t, n)
+}
+
+// The whole function but its runtime: environment, SDK, EC2 and SNS over HTTP, both
+// steps.
+func TestTheFunctionClosesWhatAnEditHasOpenedAndTells(t *testing.T) {
+	var events [][]byte
+	// The event is old enough for EC2's reads to have caught up.
+	cloud := ec2api.New(ec2api.WithSeed("wiring"), ec2api.WithClock(func() time.Time { return time.Now().Add(-time.Minute) }),
+		ec2api.WithEvents(func(_ context.Context, event []byte) { events = append(events, event) }))
+	topics := snsapi.New(snsapi.Config{Region: "us-east-1", TopicARNs: []string{topicARN}})
+	ec2Web, snsWeb := httptest.NewServer(cloud), httptest.NewServer(topics)
+	t.Cleanup(ec2Web.Close)
+	t.Cleanup(snsWeb.Close)
+	env := environment(t)
+	env["AWS_ENDPOINT_URL_EC2"], env["AWS_ENDPOINT_URL_SNS"] = ec2Web.URL, snsWeb.URL
+	env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = "AKIAIOSFODNN7EXAMPLE", "secret"
+
+	user := ec2.New(ec2.Options{Region: "us-east-1", BaseEndpoint: &ec2Web.URL,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "secret"}, nil
+		})})
+	group, err := user.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("app"), Description: aws.String("app")})
+	require.NoError(t, err)
+	list, err := user.CreateManagedPrefixList(t.Context(), &ec2.CreateManagedPrefixListInput{
+		PrefixListName: aws.String("offices"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(5)})
+	require.NoError(t, err)
+	_, err = user.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId,
+		IpPermissions: []types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432),
+			PrefixListIds: []types.PrefixListId{{PrefixListId: list.PrefixList.PrefixListId}}}}})
+	require.NoError(t, err)
+	_, err = user.ModifyManagedPrefixList(t.Context(), &ec2.ModifyManagedPrefixListInput{PrefixListId: list.PrefixList.PrefixListId,
+		CurrentVersion: aws.Int64(1), AddEntries: []types.AddPrefixListEntry{{Cidr: aws.String("0.0.0.0/0")}}})
+	require.NoError(t, err)
+	event := events[len(events)-1]
+
+	h, err := newHandler(lookup(env), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	out, err := h.Invoke(invoked(t), event)
+	require.NoError(t, err)
+	var chosen finding.Detection
+	require.NoError(t, json.Unmarshal(out, &chosen))
+	require.Equal(t, finding.DecisionRevoke, chosen.Decision)
+	assert.True(t, passes(t, string(out)), "the queue's filter lets it through")
+	assert.Empty(t, topics.Messages())
+
+	out, err = h.Invoke(invoked(t), message(t, record(t, event, chosen)))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(out))
+	assert.Len(t, cloud.Rules(*group.GroupId), 1, "the group's own egress")
+	require.Len(t, topics.Messages(), 1)
+	var a finding.Alert
+	require.NoError(t, json.Unmarshal([]byte(topics.Messages()[0].For("default")), &a))
+	assert.Equal(t, finding.OutcomeRevoked, a.Findings[0].Outcome)
+	assert.Equal(t, []finding.PrefixListEntry{{Cidr: "0.0.0.0/0", Added: true}}, a.PrefixListEntries)
+}
+
+// The whole function again: EC2, SNS and DynamoDB over HTTP, a run with both steps and
+// one that has nothing left to tell.
+func TestTheFunctionSweepsClosesAndRemembers(t *testing.T) {
+	cloud := ec2api.New(ec2api.WithSeed("sweep"))
+	topics := snsapi.New(snsapi.Config{Region: "us-east-1", TopicARNs: []string{topicARN}})
+	tables := dynamodbapi.New(dynamodbapi.Config{Tables: []dynamodbapi.Table{{Name: "told", Key: "id"}}})
+	env := environment(t)
+	for variable, service := range map[string]http.Handler{"EC2": cloud, "SNS": topics, "DYNAMODB": tables} {
+		web := httptest.NewServer(service)
+		t.Cleanup(web.Close)
+		env["AWS_ENDPOINT_URL_"+variable] = web.URL
+	}
+	env["MEMORY_TABLE"], env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"] = "told", "AKIAIOSFODNN7EXAMPLE", "secret"
+	user := ec2.New(ec2.Options{Region: "us-east-1", BaseEndpoint: aws.String(env["AWS_ENDPOINT_URL_EC2"]),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "secret"}, nil
+		})})
+	group, err := user.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("app"), Description: aws.String("app")})
+	require.NoError(t, err)
+	for _, cidr := range []string{"0.0.0.0/0", "52.0.0.0/10", "52.64.0.0/10"} { // the last two only together
+		_, err = user.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId,
+			IpPermissions: []types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), IpRanges: []types.IpRange{{CidrIp: &cidr}}}}})
+		require.NoError(t, err)
+	}
+
+	h, err := newHandler(lookup(env), slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	event := recorded(t, "scheduled-day.json")
+	out, err := h.Invoke(invoked(t), event)
+	require.NoError(t, err)
+	assert.True(t, passes(t, string(out)), "the queue's filter lets it through")
+	out, err = h.Invoke(invoked(t), message(t, record(t, event, json.RawMessage(out))))
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(out))
+	assert.Len(t, cloud.Rules(*group.GroupId), 3, "the group's own egress, and what is forbidden in sum only")
+
+	var alerts []finding.Alert
+	for _, m := range topics.Messages() {
+		var a finding.Alert
+		require.NoError(t, json.Unmarshal([]byte(m.For("default")), &a))
+		alerts = append(alerts, a)
+	}
+	require.Len(t, alerts, 2)
+	assert.Len(t, alerts[0].Findings, 2, "the digest")
+	assert.Equal(t, finding.OutcomeRevoked, alerts[1].Findings[0].Outcome)
+	assert.NotEqual(t, alerts[0].ID, alerts[1].ID)
+	assert.Len(t, tables.Items("told"), 3, "two were told, and one was tried")
+
+	out, err = h.Invoke(invoked(t), []byte(onDemand))
+	require.NoError(t, err)
+	assert.False(t, passes(t, string(out)))
+	assert.Len(t, topics.Messages(), 2, "nothing is new")
+	assert.Len(t, tables.Items("told"), 2, "what was closed is forgotten")
+}
+
+func deployed(t *testing.T, mode string) *samtemplate.Template {
+	t.Helper()
+	template, err := samtemplate.Load("../../template.yaml", samtemplate.Options{Parameters: map[string]string{"Mode": mode}})
+	require.NoError(t, err)
+	return template
+}
+
+// closings is the mapping that brings back what is left to close.
+func closings(t *testing.T, template *samtemplate.Template) samtemplate.Mapping {
+	t.Helper()
+	for _, m := range template.Mappings {
+		if f, ok := template.FunctionByARN(m.FunctionARN); ok && f.LogicalID == "SweepFunction" {
+			return m
+		}
+	}
+	require.Fail(t, "no mapping leads to SweepFunction")
+	return samtemplate.Mapping{}
+}
+
+// passes reports whether what an invocation has returned comes back through the queue.
+func passes(t *testing.T, response string) bool {
+	t.Helper()
+	filters := closings(t, deployed(t, "enforce")).Filters
+	require.Len(t, filters, 1)
+	pattern, err := eventpattern.Compile(filters[0])
+	require.NoError(t, err)
+	ok, err := pattern.Matches([]byte(`{"body":{"responsePayload":` + response + `}}`))
+	require.NoError(t, err)
+	return ok
+}
+
+// template.yaml and this function agree on what both state.
+func TestTheTemplateAgrees(t *testing.T) {
+	template := deployed(t, "enforce")
+	function, m := template.Functions["SweepFunction"], closings(t, template)
+	queue, ok := template.QueueByARN(m.QueueARN)
+	require.True(t, ok)
+	assert.Equal(t, function.OnSuccessARN, m.QueueARN, "what is left to close comes back")
+	assert.Equal(t, maxReceiveCount, queue.MaxReceiveCount)
+	assert.NotEmpty(t, function.OnFailureARN)
+	assert.Equal(t, 2, function.MaximumRetryAttempts)
+	for name := range function.Environment {
+		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES" || name == "MEMORY_TABLE", name)
+	}
+	env := map[string]string{"AWS_REGION": "us-east-1"}
+	for name, value := range function.Environment {
+		env[name] = value
+	}
+	_, err := lambdaenv.Read(lookup(env))
+	require.NoError(t, err)
+	n, err := readMaxRevokes(lookup(env))
+	require.NoError(t, err)
+	assert.Equal(t, 20, n)
+	table := template.Tables["MemoryTable"]
+	assert.Equal(t, table.Name, function.Environment["MEMORY_TABLE"])
+	assert.Equal(t, [2]string{"id", "expiresAt"}, [2]string{table.Key, table.TTL})
+	for _, dropped := range []string{`{}`, `null`, `{"decision":"none"}`, `{"batchItemFailures":[]}`} {
+		assert.False(t, passes(t, dropped), dropped)
+	}
+}

@@ -1,0 +1,33 @@
+// Command sweep is the Lambda function that judges what exists already.
+//
+// EventBridge invokes it, asynchronously, with the CloudTrail record of a call that
+// edited a managed prefix list, and by a schedule; a person invokes it with
+// {"sgward":"sweep"}. It judges the rules that use the list; on schedule it judges all
+// groups of the region and warns of exceptions that run out. What has to be closed it
+// returns as a finding.Detection with decision revoke, which Lambda puts
+// on a queue; from there it comes back as an invocation record and is closed. What
+// failed comes again, from Lambda's own retries or from the queue.
+//
+// Environment: MODE (observe or enforce), ALERT_TOPIC_ARN (the SNS topic of the
+// alerts), POLICY_FILE (default: policy.yaml beside the binary), MAX_REVOKES (how
+// many rules one run closes at most; default: 20) and MEMORY_TABLE (the DynamoDB table
+// of what has been told; without it every sweep tells everything). Where one of them
+// is missing or wrong the function says so and does not start.
+package main
+
+import (
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+)
+
+func main() {
+	logger := lambdacontext.NewLogger()
+	h, err := newHandler(os.LookupEnv, logger)
+	if err != nil {
+		logger.Error("function does not start", "error", err.Error())
+		os.Exit(1)
+	}
+	lambda.Start(h)
+}

@@ -1,0 +1,89 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/remediation"
+)
+
+const (
+	// DefaultMaxRevokes is how many rules one run closes at most.
+	DefaultMaxRevokes = 20
+	// settleAge is how old an event has to be before the rules are read: a rule that
+	// was made just before may be missing from a younger read.
+	settleAge = 5 * time.Second
+	// alertReserve is kept of an invocation's time for telling people. Of short
+	// invocations it is a quarter.
+	alertReserve = 10 * time.Second
+)
+
+// Config is what a Sweeper works with. All fields must be set but
+// Memory, Now and Wait.
+type Config struct {
+	// EC2 is the API of Region.
+	EC2    EC2
+	Region string
+	Policy *policy.Policy
+	Mode   finding.Mode
+	// MaxRevokes is how many rules one run closes at most; 0 closes none.
+	MaxRevokes int
+	// Memory holds what digests have told; nil remembers nothing, so that every sweep
+	// tells everything.
+	Memory *Memory
+	// Publish sends one alert. An error has the event come again.
+	Publish func(context.Context, finding.Alert) error
+	Logger  *slog.Logger
+	// Now tells the time; nil is time.Now.
+	Now func() time.Time
+	// Wait returns after a while, or with ctx's error; nil waits by the real clock.
+	Wait func(ctx context.Context, d time.Duration) error
+}
+
+// Sweeper judges what exists. It is safe for concurrent use.
+type Sweeper struct {
+	Config
+	closer *remediation.Closer
+}
+
+// New makes a Sweeper. The error names the field that is missing or wrong.
+func New(c Config) (*Sweeper, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Wait == nil {
+		c.Wait = wait
+	}
+	switch {
+	case c.EC2 == nil, c.Policy == nil, c.Publish == nil, c.Logger == nil:
+		return nil, errors.New("making sweeper: EC2, Policy, Publish and Logger must be set")
+	case c.Region == "":
+		return nil, errors.New("making sweeper: Region must be set")
+	case c.Mode != finding.Observe && c.Mode != finding.Enforce:
+		return nil, fmt.Errorf("making sweeper: mode %q: want observe or enforce", c.Mode)
+	case c.MaxRevokes < 0:
+		return nil, fmt.Errorf("making sweeper: %d revokes at most: want 0 or more", c.MaxRevokes)
+	}
+	return &Sweeper{c, &remediation.Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// atLimit says why a run leaves rules open that it would close.
+func (a *Sweeper) atLimit(left int) string {
+	return fmt.Sprintf("a run closes no more than MAX_REVOKES=%d, which leaves %d open", a.MaxRevokes, left)
+}

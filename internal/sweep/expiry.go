@@ -1,0 +1,76 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/remediation"
+)
+
+// Day is one run of the daily schedule.
+type Day struct {
+	EventID   string
+	Time      time.Time
+	AccountID string
+	Region    string
+}
+
+// WarnOfExpiry tells people in one alert which exceptions of the policy end within
+// 14 days, or have ended since the day before: once in a day of UTC, as far as the
+// memory goes. Nobody hears of a day without any. An error means that nobody has been
+// told, and that the run has to come again; then it tells the same.
+func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
+	told := finding.Alert{
+		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Decision: finding.DecisionAlert,
+		Event: finding.Event{
+			EventID: day.EventID, EventName: "Scheduled Event", EventTime: day.Time, AccountID: day.AccountID, Region: day.Region,
+			Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+		},
+	}
+	for _, x := range a.Policy.Expiring(day.Time, day.AccountID, day.Region) {
+		word := "ends"
+		if x.Ended {
+			word = "ended"
+		}
+		told.Findings = append(told.Findings, finding.Result{
+			Outcome: finding.OutcomeAlerted,
+			Finding: finding.Finding{
+				ID:       finding.NewID(day.AccountID, day.Region, "", x.ID, day.EventID),
+				Decision: finding.DecisionAlert, Severity: policy.Low.String(), AccountID: day.AccountID, Region: day.Region,
+				Reasons: []string{fmt.Sprintf("%s:%d %s: %s with %s; covers %s; %s", x.File, x.Line, x.ID, word, x.Expires, x.Covers, x.Reason)},
+				Exception: &finding.Exception{
+					ID: x.ID, Owner: x.Owner, Expires: x.Expires,
+				},
+			},
+		})
+	}
+	a.Logger.InfoContext(ctx, "exceptions looked through", "eventId", day.EventID, "ending", len(told.Findings))
+	if len(told.Findings) == 0 || a.warned(ctx, day) {
+		return nil
+	}
+	if err := a.publish(ctx, told); err != nil {
+		return err
+	}
+	if a.Memory != nil {
+		now := a.Now()
+		a.remember(ctx, []memo{{id: warningID, said: dateOf(day), firstSeen: now, lastSeen: now}}, nil)
+	}
+	return nil
+}
+
+// warned reports whether people have been warned on a day already. Without a memory
+// nobody knows, and they are warned.
+func (a *Sweeper) warned(ctx context.Context, day Day) bool {
+	if a.Memory == nil {
+		return false
+	}
+	reading, cancel := remediation.KeepReserve(ctx, sweepReserve)
+	defer cancel()
+	known, err := a.recall(reading, a.Now())
+	return err == nil && known[warningID].said == dateOf(day)
+}
+
+func dateOf(day Day) string { return day.Time.UTC().Format(time.DateOnly) }

@@ -1,0 +1,126 @@
+package sweep_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/sweep"
+)
+
+const ending = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [5432/tcp]}}
+exceptions:
+  - {id: later, reason: later, owner: l@example.com, expires: 2026-12-20, match: {ports: [22/tcp]}}
+  - id: partner
+    reason: a migration
+    owner: data@example.com
+    expires: 2026-11-30
+    match: {ports: [5432/tcp], peers: [203.0.113.0/24], groups: [sg-0123456789abcdef0]}
+  - {id: elsewhere, reason: r, owner: e@example.com, expires: 2026-11-30, match: {regions: [eu-west-1]}}
+`
+
+// on runs the schedule on a day of UTC, at a quarter past midnight.
+func (b *bench) on(day string) error {
+	b.t.Helper()
+	at, err := time.Parse(time.DateOnly, day)
+	require.NoError(b.t, err)
+	return b.sweeper().WarnOfExpiry(b.t.Context(), sweep.Day{EventID: "day " + day, Time: at.Add(15 * time.Minute), AccountID: account, Region: region})
+}
+
+func TestExceptionsAreWarnedOfFrom14DaysBeforeTheirEndUntilTheDayAfter(t *testing.T) {
+	b := newBench(t, ending, finding.Observe)
+	var warned []string
+	for day := time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC); day.Before(time.Date(2026, 12, 5, 0, 0, 0, 0, time.UTC)); day = day.AddDate(0, 0, 1) {
+		b.alerts = nil
+		require.NoError(t, b.on(day.Format(time.DateOnly)))
+		if len(b.alerts) > 0 {
+			require.Len(t, b.alert().Findings, 1)
+			require.Equal(t, "partner", b.alert().Findings[0].Exception.ID)
+			warned = append(warned, day.Format("01-02"))
+		}
+	}
+	assert.Equal(t, []string{
+		"11-17", "11-18", "11-19", "11-20", "11-21", "11-22", "11-23", "11-24", "11-25", "11-26", "11-27", "11-28", "11-29", "11-30",
+		"12-01", // the day after: it has ended
+	}, warned)
+}
+
+func TestTheWarningSaysWhoseItIsWhatItCoversAndWhen(t *testing.T) {
+	b := newBench(t, ending, finding.Enforce)
+	require.NoError(t, b.on("2026-11-25"))
+	a := b.alert()
+	f := a.Findings[0]
+	assert.Equal(t, "Scheduled Event", a.Event.EventName)
+	assert.Equal(t, "low", f.Severity)
+	assert.Empty(t, f.StatementID)
+	assert.Equal(t, finding.OutcomeAlerted, f.Outcome)
+	assert.Equal(t, &finding.Exception{ID: "partner", Owner: "data@example.com", Expires: "2026-11-30"}, f.Exception)
+	assert.Equal(t, []string{"policy.yaml:8 partner: ends with 2026-11-30; covers 5432/tcp, peers 203.0.113.0/24, groups sg-0123456789abcdef0; a migration"}, f.Reasons)
+	assert.Zero(t, b.server.Calls().Of("DescribeSecurityGroupRules"), "the policy is all it takes")
+}
+
+func TestOneAlertTellsAllThatEndsTheFirstFirst(t *testing.T) {
+	b := newBench(t, ending, finding.Enforce)
+	b.policy += "  - {id: sooner, reason: r, owner: s@example.com, expires: 2026-11-24, match: {ports: [80/tcp]}}\n"
+	require.NoError(t, b.on("2026-11-25"))
+	var ids []string
+	for _, f := range b.alert().Findings {
+		ids = append(ids, f.Exception.ID)
+	}
+	assert.Equal(t, []string{"sooner", "partner"}, ids)
+	assert.Contains(t, b.alert().Findings[0].Reasons[0], "ended with 2026-11-24")
+}
+
+func TestAWarningThatIsNotPublishedComesAgainUnderTheSameID(t *testing.T) {
+	b := newBench(t, ending, finding.Enforce)
+	b.refused = 1
+	require.ErrorContains(t, b.on("2026-11-25"), "publishing the alert")
+	require.NoError(t, b.on("2026-11-25"))
+	require.NoError(t, b.on("2026-11-25"))
+	assert.Equal(t, b.alerts[0].ID, b.alerts[1].ID)
+	require.NoError(t, b.on("2026-11-26"))
+	assert.NotEqual(t, b.alerts[0].ID, b.alerts[2].ID, "another day is another alert")
+}
+
+func TestAScheduleThatRunsOftenWarnsOnceADay(t *testing.T) {
+	b := newSweep(t, ending, finding.Enforce)
+	b.open(b.group("data"), 5432, "0.0.0.0/0")
+	hour := func() {
+		b.t.Helper()
+		require.NoError(t, b.sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: b.time().String(), Time: b.time(), AccountID: account, Region: region}))
+		_, err := b.sweep()
+		require.NoError(t, err)
+		b.pass(6 * time.Hour)
+	}
+	b.refused = 2 // the warning and the digest are lost
+	require.Error(t, b.sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "lost", Time: b.time(), AccountID: account, Region: region}))
+	_, err := b.sweep()
+	require.Error(t, err)
+	for range 9 { // from 10:00 on the first day to 10:00 on the third
+		hour()
+	}
+	warned := map[string]int{}
+	digests := 0
+	for _, a := range b.alerts {
+		if a.Sweep != nil {
+			digests++
+			assert.Zero(t, a.Sweep.Gone)
+			continue
+		}
+		warned[a.Event.EventTime.Format(time.DateOnly)]++
+	}
+	assert.Equal(t, map[string]int{"2026-11-22": 1, "2026-11-23": 1, "2026-11-24": 1}, warned)
+	assert.Equal(t, 1, digests)
+
+	b.alerts = nil
+	b.db.FailNext("Scan", 1, "InternalServerError")
+	require.NoError(t, b.sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "forgetful", Time: b.time(), AccountID: account, Region: region}))
+	assert.Len(t, b.alerts, 1, "twice is better than never")
+}

@@ -1,0 +1,151 @@
+package sweep
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/finding"
+	"sgward/internal/remediation"
+)
+
+// list is the edited prefix list as far as EC2 shows it.
+type list struct {
+	// known is set where entries are what the list holds or, unless settled, no less
+	// than it held before the edit and will hold after.
+	known   bool
+	entries []remediation.ListEntry
+	// settled is set where EC2 has finished the edit, or a later one; unfinished where
+	// it was waited for in vain. Neither holds of a list that may not be read.
+	settled, unfinished bool
+	// problem says in words why the list is not settled, or not known.
+	problem string
+}
+
+// tell returns the entries for an alert: what the event added comes first, as it is
+// what people look for.
+func (l *list) tell(added []netip.Prefix) []finding.PrefixListEntry {
+	var first, then []finding.PrefixListEntry
+	for _, e := range l.entries {
+		told := finding.PrefixListEntry{Cidr: e.CIDR.String(), Description: e.Description, Added: slices.Contains(added, e.CIDR)}
+		if told.Added {
+			first = append(first, told)
+		} else {
+			then = append(then, told)
+		}
+	}
+	return append(first, then...)
+}
+
+// patience lists how long to wait between looks at a list that EC2 is still at
+// work on: it carries an edit to every place that uses the list, and shows the new
+// entries only then
+// (https://docs.aws.amazon.com/vpc/latest/userguide/working-with-managed-prefix-lists.html).
+func patience() []time.Duration {
+	const ms = time.Millisecond
+	return []time.Duration{250 * ms, 500 * ms, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second}
+}
+
+// readList reads the list that a change has edited, in the version that the change
+// made or a later one. It waits for that, within bounds. A list that this account
+// may not read is not known; an error is a passing one, and asking again may help.
+func (a *Sweeper) readList(ctx context.Context, change cloudtrail.PrefixListChange) (list, error) {
+	var l list
+	pauses := patience()
+	for {
+		state, version, err := a.describeList(ctx, change.PrefixListID)
+		if err != nil {
+			return unreadable(err)
+		}
+		if a.isFinished(change, state, version) {
+			l.entries, err = remediation.ReadPrefixList(ctx, a.EC2, change.PrefixListID, version)
+			switch {
+			case err == nil:
+				l.known, l.settled = true, true
+				return l, nil
+			case remediation.ErrorCode(err) != "InvalidPrefixListVersion.NotFound": // which is a read that lags behind
+				return unreadable(err)
+			}
+		}
+		l.problem = fmt.Sprintf("EC2 has not finished the edit of %s (%s at version %d)", change.PrefixListID, state, version)
+		if len(pauses) == 0 || a.Wait(ctx, pauses[0]) != nil {
+			l.unfinished = true
+			return a.expectList(ctx, l, change)
+		}
+		pauses = pauses[1:]
+	}
+}
+
+// unreadable is the list where a read was answered with an error, or that error
+// where it may pass.
+func unreadable(err error) (list, error) {
+	if remediation.IsTransient(err) {
+		return list{}, err
+	}
+	return list{problem: err.Error()}, nil
+}
+
+// isFinished reports that what EC2 shows of a list is the version that the change
+// made, or a later one, and that no edit is under way.
+func (a *Sweeper) isFinished(change cloudtrail.PrefixListChange, state string, version int64) bool {
+	if !strings.HasSuffix(state, "-complete") {
+		return false
+	}
+	if change.FromVersion == 0 { // not told: time has to do
+		return a.Now().Sub(change.EventTime) >= settleAge
+	}
+	return version > change.FromVersion
+}
+
+func (a *Sweeper) describeList(ctx context.Context, id string) (state string, version int64, err error) {
+	out, err := a.EC2.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{id}})
+	if err != nil {
+		return "", 0, fmt.Errorf("reading the state of prefix list %s: %w", id, err)
+	}
+	if len(out.PrefixLists) != 1 {
+		return "not shown", 0, nil
+	}
+	return string(out.PrefixLists[0].State), aws.ToInt64(out.PrefixLists[0].Version), nil
+}
+
+// expectList makes of an unfinished edit what the list may hold: what it held, what
+// it shows, and what the call asked for. Where the call does not tell that, or not
+// all of it may be read, the list is not known; an error is a passing one.
+func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.PrefixListChange) (list, error) {
+	if change.Omitted || change.RestoredVersion == 0 && len(change.Added)+len(change.Removed) == 0 {
+		return l, nil
+	}
+	for _, version := range slices.Compact([]int64{0, change.RestoredVersion}) {
+		shown, err := remediation.ReadPrefixList(ctx, a.EC2, change.PrefixListID, version)
+		switch {
+		case err == nil:
+			l.add(shown...)
+		case remediation.IsTransient(err):
+			return list{}, err
+		default:
+			l.problem += "; " + err.Error()
+			l.entries = nil
+			return l, nil
+		}
+	}
+	for _, p := range change.Added {
+		l.add(remediation.ListEntry{CIDR: p})
+	}
+	l.known = true
+	return l, nil
+}
+
+func (l *list) add(entries ...remediation.ListEntry) {
+	for _, e := range entries {
+		if !slices.ContainsFunc(l.entries, func(o remediation.ListEntry) bool { return o.CIDR == e.CIDR }) {
+			l.entries = append(l.entries, e)
+		}
+	}
+}
