@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // The limits of a chat notification, in characters. AWS publishes none; these
@@ -83,14 +84,14 @@ func chat(a *finding.Alert) (string, error) {
 }
 
 func description(a *finding.Alert) string {
-	text := ""
+	out := ""
 	for _, lim := range chatBounds() {
-		text = renderChat(a, tell(voice{quote: chatQuote, cite: chatQuote}, a, lim), lim)
-		if units(text) <= maxDescription {
-			return text
+		out = renderChat(a, tell(voice{quote: chatQuote, cite: chatQuote}, a, lim), lim)
+		if text.Units(out) <= maxDescription {
+			return out
 		}
 	}
-	return cut(text, maxDescription)
+	return text.Cut(out, maxDescription)
 }
 
 // renderChat writes the sections in Slack's markup. Links are next steps.
@@ -135,7 +136,7 @@ func nextSteps(a *finding.Alert) []string {
 	out := make([]string, 0, maxSteps)
 	for _, step := range steps[:min(len(steps), maxSteps)] {
 		// A link that is cut leads nowhere.
-		if units(step) <= maxStep {
+		if text.Units(step) <= maxStep {
 			out = append(out, step)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // done says what was done about an opening and what was not.
@@ -137,7 +138,7 @@ func actor(v voice, e finding.Event, limit int) []string {
 	}
 	when := "The call was " + v.name(firstOf(e.EventName, "not named"), limit)
 	if !e.EventTime.IsZero() {
-		when += " at " + e.EventTime.UTC().Format("2006-01-02 15:04:05") + " UTC (CloudTrail counts whole seconds)"
+		when += " at " + text.Time(e.EventTime) + " (CloudTrail counts whole seconds)"
 	}
 	if e.AccountID != "" {
 		when += ", account " + v.id(e.AccountID)

@@ -3,61 +3,22 @@ package alert
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
 
 // cutMark ends a text that was shortened, so that nobody takes it for the whole.
-const cutMark = "… [cut]"
-
-// units counts a text the way chat programs do, in UTF-16 code units. It is never
-// less than the number of characters.
-func units(s string) int {
-	n := 0
-	for _, r := range s {
-		n += unitsOf(r)
-	}
-	return n
-}
-
-func unitsOf(r rune) int {
-	if r > 0xFFFF {
-		return 2
-	}
-	return 1
-}
-
-// cut shortens s to at most limit units, between two characters, and says so at
-// the end. A limit too small for the mark gives the beginning of s alone.
-func cut(s string, limit int) string {
-	if units(s) <= limit {
-		return s
-	}
-	mark := cutMark
-	if limit < 2*units(mark) {
-		mark = ""
-	}
-	room := limit - units(mark)
-	for i, r := range s {
-		if room -= unitsOf(r); room < 0 {
-			return s[:i] + mark
-		}
-	}
-	return s
-}
-
-// mailQuote puts a stranger's text into plain-text mail: visible, in quotation
+const cutMark = "… [cut]" // mailQuote puts a stranger's text into plain-text mail: visible, in quotation
 // marks, shortened, and with no address that a mail program would turn into a
 // link.
 func mailQuote(s string, limit int) string {
-	s = cut(plaintext.Visible(s), limit)
+	s = text.Cut(text.Visible(s), limit)
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "://", "[:]//").Replace(s) + `"`
 }
 
 // mailCite is mailQuote without the marks.
 func mailCite(s string, limit int) string {
-	return strings.ReplaceAll(cut(plaintext.Visible(s), limit), "://", "[:]//")
+	return strings.ReplaceAll(text.Cut(text.Visible(s), limit), "://", "[:]//")
 }
 
 // chatQuote puts a stranger's text into chat, as code: there no markdown, mention
@@ -67,13 +28,13 @@ func mailCite(s string, limit int) string {
 func chatQuote(s string, limit int) string {
 	var b strings.Builder
 	b.WriteByte('`')
-	room, prev := limit-units(cutMark), ' '
+	room, prev := limit-text.Units(cutMark), ' '
 	// end is where the text has to stop if it turns out too long for limit.
 	end, used := -1, 0
-	for _, r := range plaintext.Visible(s) {
+	for _, r := range text.Visible(s) {
 		piece := chatRune(r, prev)
 		prev = r
-		n := units(piece)
+		n := text.Units(piece)
 		if end < 0 && used+n > room {
 			end = b.Len()
 		}
@@ -146,36 +107,7 @@ func isAlphanumeric(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// maxWord is the longest word that wrap leaves whole; an ARN is shorter. Lines
+// maxWord is the longest word that a line keeps whole; an ARN is shorter. Lines
 // thus stay within the 998 bytes that mail allows
 // (https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1).
 const maxWord = 160
-
-// wrap breaks s into lines of at most width characters where it can, and starts
-// each but the first with indent.
-func wrap(s, indent string, width int) string {
-	var b strings.Builder
-	column := 0
-	for _, word := range strings.Fields(s) {
-		for len(word) > 0 {
-			part := word
-			if runes := []rune(word); len(runes) > maxWord {
-				part = string(runes[:maxWord])
-			}
-			word = word[len(part):]
-			n := utf8.RuneCountInString(part)
-			switch {
-			case column == 0:
-			case column+1+n > width:
-				b.WriteString("\n" + indent)
-				column = len(indent)
-			default:
-				b.WriteByte(' ')
-				column++
-			}
-			b.WriteString(part)
-			column += n
-		}
-	}
-	return b.String()
-}

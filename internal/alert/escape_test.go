@@ -8,15 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
-
-func TestCutKeepsWholeCharactersAndSaysSo(t *testing.T) {
-	assert.Equal(t, "short", cut("short", 5))
-	assert.Equal(t, "語語語語語語語語語語語語語語"[:3*13]+cutMark, cut(strings.Repeat("語", 100), 20))
-	assert.Equal(t, "😀", cut("😀😀", 3), "too short for the mark")
-	assert.Empty(t, cut("abc", 0))
-}
 
 func TestChatQuoteLetsNothingAct(t *testing.T) {
 	for in, want := range map[string]string{
@@ -34,9 +27,9 @@ func TestChatQuoteLetsNothingAct(t *testing.T) {
 }
 
 func TestChatQuoteNeverCutsAnEscape(t *testing.T) {
-	assert.Equal(t, "`&amp;&amp;"+cutMark+"`", chatQuote("&&&&&&", 18))
+	assert.Equal(t, "`&amp;&amp;"+text.CutMark+"`", chatQuote("&&&&&&", 18))
 	assert.Equal(t, "`&amp;&amp;&amp;`", chatQuote("&&&", 15))
-	assert.Equal(t, "`&amp;"+cutMark+"`", chatQuote("&&&", 14))
+	assert.Equal(t, "`&amp;"+text.CutMark+"`", chatQuote("&&&", 14))
 }
 
 func TestMailQuoteKeepsQuotesApartAndLinksDead(t *testing.T) {
@@ -44,8 +37,8 @@ func TestMailQuoteKeepsQuotesApartAndLinksDead(t *testing.T) {
 }
 
 func TestWrapKeepsLinesShortAndWordsWhole(t *testing.T) {
-	assert.Equal(t, "one two\n  three", wrap("one two three", "  ", 8))
-	for _, line := range strings.Split(wrap(strings.Repeat("語", 1000), "", 76), "\n") {
+	assert.Equal(t, "one two\n  three", text.Wrap("one two three", "  ", 8, maxWord))
+	for _, line := range strings.Split(text.Wrap(strings.Repeat("語", 1000), "", 76, maxWord), "\n") {
 		assert.LessOrEqual(t, utf8.RuneCountInString(line), maxWord)
 	}
 }
@@ -79,10 +72,10 @@ func FuzzChatQuote(f *testing.F) {
 		if !inCode.MatchString(got) {
 			t.Errorf("%q: %q can act", s, got)
 		}
-		if units(got) > limit+2 {
-			t.Errorf("%q: %d units, want %d at most", s, units(got), limit+2)
+		if text.Units(got) > limit+2 {
+			t.Errorf("%q: %d units, want %d at most", s, text.Units(got), limit+2)
 		}
-		if !utf8.ValidString(got) || plaintext.Visible(got) != got {
+		if !utf8.ValidString(got) || text.Visible(got) != got {
 			t.Errorf("%q: %q holds what nobody sees", s, got)
 		}
 		for _, mention := range []string{"@here", "@channel", "@everyone"} {
@@ -90,7 +83,7 @@ func FuzzChatQuote(f *testing.F) {
 				t.Errorf("%q: %q mentions", s, got)
 			}
 		}
-		if short := plaintext.Visible(s); len(short)*5 <= limit && strings.Contains(got, cutMark) != strings.Contains(short, cutMark) {
+		if short := text.Visible(s); len(short)*5 <= limit && strings.Contains(got, text.CutMark) != strings.Contains(short, text.CutMark) {
 			t.Errorf("%q: cut without need", s)
 		}
 	})
@@ -103,17 +96,17 @@ func FuzzCut(f *testing.F) {
 	f.Add(strings.Repeat("😀", 40), 31)
 	f.Fuzz(func(t *testing.T, s string, limit int) {
 		limit = (limit & 0x7fffffff) % 300
-		got := cut(s, limit)
+		got := text.Cut(s, limit)
 		switch {
-		case units(s) <= limit && got != s:
+		case text.Units(s) <= limit && got != s:
 			t.Errorf("%q cut to %q without need", s, got)
-		case units(got) > limit:
-			t.Errorf("%q: %d units, want %d at most", s, units(got), limit)
+		case text.Units(got) > limit:
+			t.Errorf("%q: %d units, want %d at most", s, text.Units(got), limit)
 		case utf8.ValidString(s) && !utf8.ValidString(got):
 			t.Errorf("%q cut within a character: %q", s, got)
-		case units(s) > limit && !strings.HasPrefix(s, strings.TrimSuffix(got, cutMark)):
+		case text.Units(s) > limit && !strings.HasPrefix(s, strings.TrimSuffix(got, text.CutMark)):
 			t.Errorf("%q is not how %q begins", got, s)
-		case units(s) > limit && limit >= 2*units(cutMark) && !strings.HasSuffix(got, cutMark):
+		case text.Units(s) > limit && limit >= 2*text.Units(text.CutMark) && !strings.HasSuffix(got, text.CutMark):
 			t.Errorf("%q does not say that it was cut", got)
 		}
 	})
@@ -124,12 +117,12 @@ func FuzzMailText(f *testing.F) {
 		f.Add(s, 40)
 	}
 	f.Fuzz(func(t *testing.T, s string, limit int) {
-		text := mailQuote(s, 16+(limit&0x7fffffff)%400)
-		if inner := text[1 : len(text)-1]; strings.Contains(strings.NewReplacer(`\\`, "", `\"`, "").Replace(inner), `"`) {
-			t.Errorf("%q: %q ends its quotes early", s, text)
+		out := mailQuote(s, 16+(limit&0x7fffffff)%400)
+		if inner := out[1 : len(out)-1]; strings.Contains(strings.NewReplacer(`\\`, "", `\"`, "").Replace(inner), `"`) {
+			t.Errorf("%q: %q ends its quotes early", s, out)
 		}
-		for _, line := range strings.Split(wrap(text, "  ", mailWidth), "\n") {
-			if plaintext.Visible(line) != line || len(line) > 998 {
+		for _, line := range strings.Split(text.Wrap(out, "  ", mailWidth, maxWord), "\n") {
+			if text.Visible(line) != line || len(line) > 998 {
 				t.Errorf("%q: line %q is not fit for mail", s, line)
 			}
 		}

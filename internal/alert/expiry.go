@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // expiryStep is what a reader of an expiry notice does now.
@@ -37,10 +38,10 @@ func expiryHeadline(a *finding.Alert, limit int) string {
 	ending := len(a.Findings) - ended
 	var parts []string
 	if ended > 0 {
-		parts = append(parts, thousands(uint64(ended))+" ended")
+		parts = append(parts, text.Thousands(ended)+" ended")
 	}
 	if ending > 0 {
-		parts = append(parts, thousands(uint64(ending))+" about to end")
+		parts = append(parts, text.Thousands(ending)+" about to end")
 	}
 	line := "Exceptions of the policy: " + strings.Join(parts, ", ")
 	if x := a.Findings[0].Exception; len(a.Findings) == 1 && isPlainName(x.ID) && isIdentifier(x.Expires) {
@@ -77,10 +78,10 @@ func tellExpiry(v voice, a *finding.Alert, lim bounds) []section {
 		}
 	}
 	if more := len(a.Findings) - len(listed); more > 0 {
-		ends.say("And " + plural(more, "more") + ".")
+		ends.say("And " + text.Plural(more, "more") + ".")
 	}
 	if a.FindingsOmitted > 0 {
-		ends.say(fmt.Sprintf("The JSON form of this alert leaves out %s of them.", thousands(uint64(a.FindingsOmitted))))
+		ends.say(fmt.Sprintf("The JSON form of this alert leaves out %s of them.", text.Thousands(a.FindingsOmitted)))
 	}
 	means := section{title: "What that means"}
 	means.say("An exception applies to the end of its last day, in UTC. After that, a rule that it covers is judged like any other: " +
@@ -94,18 +95,18 @@ func whenEnds(v voice, a *finding.Alert, x *finding.Exception) string {
 	if hasEnded(a, x) {
 		return "ended with " + v.id(x.Expires) + " and no longer applies"
 	}
-	text := "ends with " + v.id(x.Expires)
+	out := "ends with " + v.id(x.Expires)
 	day, err := time.Parse(time.DateOnly, x.Expires)
 	if err != nil {
-		return text
+		return out
 	}
 	switch days := int(day.Sub(a.Event.EventTime.UTC().Truncate(24*time.Hour)).Hours() / 24); days {
 	case 0:
-		return text + ", today"
+		return out + ", today"
 	case 1:
-		return text + ", tomorrow"
+		return out + ", tomorrow"
 	default:
-		return text + ", in " + plural(days, "day")
+		return out + ", in " + text.Plural(days, "day")
 	}
 }
 
@@ -115,10 +116,10 @@ func entriesOf(v voice, a *finding.Alert, lim bounds) string {
 	if a.PrefixListID == "" {
 		return ""
 	}
-	text := "The call edited the prefix list " + v.id(a.PrefixListID)
+	out := "The call edited the prefix list " + v.id(a.PrefixListID)
 	total := len(a.PrefixListEntries) + a.PrefixListEntriesOmitted
 	if total == 0 {
-		return text + ". What that holds is not known."
+		return out + ". What that holds is not known."
 	}
 	var list []string
 	for _, e := range a.PrefixListEntries[:min(len(a.PrefixListEntries), lim.listed)] {
@@ -132,13 +133,10 @@ func entriesOf(v voice, a *finding.Alert, lim bounds) string {
 		list = append(list, one)
 	}
 	if more := total - len(list); more > 0 {
-		list = append(list, "and "+thousands(uint64(more))+" more")
+		list = append(list, "and "+text.Thousands(more)+" more")
 	}
-	holds := "entries, which lose"
-	if total == 1 {
-		holds = "entry, which loses"
-	}
-	return text + ". It holds " + thousands(uint64(total)) + " " + holds + " access where a rule goes: " + strings.Join(list, ", ") +
+	holds := text.Agree(total, "entry, which loses", "entries, which lose")
+	return out + ". It holds " + text.Thousands(total) + " " + holds + " access where a rule goes: " + strings.Join(list, ", ") +
 		". Taking an entry out of the list closes it in every rule at once."
 }
 

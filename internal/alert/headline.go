@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // headline is the one line that says what happened, in at most limit ASCII
@@ -16,7 +17,7 @@ func headline(a *finding.Alert, limit int) string {
 	openings, exempt := openingsOf(a)
 	if len(openings) == 0 {
 		if len(exempt) > 0 {
-			return "Allowed by exception: " + plural(len(exempt), "rule")
+			return "Allowed by exception: " + text.Plural(len(exempt), "rule")
 		}
 		return "Nothing to close"
 	}
@@ -30,10 +31,10 @@ func headline(a *finding.Alert, limit int) string {
 	}
 	short := tail
 	if more := len(openings) - 1; more > 0 {
-		short = ", and " + thousands(uint64(more)) + " more"
+		short = ", and " + text.Thousands(more) + " more"
 		tail = short
-		if text := counts(openings); strings.Contains(text, ",") {
-			tail = " (" + text + ")"
+		if out := counts(openings); strings.Contains(out, ",") {
+			tail = " (" + out + ")"
 		}
 	}
 	where := ""

@@ -1,56 +1,42 @@
 package alert
 
-import "strings"
+import "sgward/internal/text"
 
-// partition is a part of AWS with its own console and ARNs.
-type partition struct {
-	name    string // as in ARNs
-	console string // host name
-}
-
-// partitionOf returns the partition of a region. ok is false for regions of
-// partitions whose console's address is not public, and for what is no region.
-func partitionOf(region string) (p partition, ok bool) {
-	if !isIdentifier(region) || strings.Count(region, "-") < 2 {
-		return partition{}, false
+// consoleOf returns the address of the console's pages for a region, without what is
+// shown there; empty where that is not public.
+func consoleOf(region, page string) string {
+	p, ok := text.PartitionOf(region)
+	if !ok || p.ConsoleHost(region) == "" {
+		return ""
 	}
-	switch {
-	case strings.HasPrefix(region, "us-gov-"):
-		return partition{"aws-us-gov", "console.amazonaws-us-gov.com"}, true
-	case strings.HasPrefix(region, "cn-"):
-		return partition{"aws-cn", "console.amazonaws.cn"}, true
-	case strings.Contains(region, "-iso"), strings.HasPrefix(region, "eusc-"):
-		return partition{}, false
-	default:
-		return partition{"aws", "console.aws.amazon.com"}, true
-	}
+	return "https://" + p.ConsoleHost(region) + "/" + page + "/home?region=" + region
 }
 
 // groupURL returns the console's page of a security group, or "".
 func groupURL(region, groupID string) string {
-	p, ok := partitionOf(region)
-	if !ok || !isIdentifier(groupID) {
+	console := consoleOf(region, "ec2")
+	if console == "" || !isIdentifier(groupID) {
 		return ""
 	}
-	return "https://" + p.console + "/ec2/home?region=" + region + "#SecurityGroup:groupId=" + groupID
+	return console + "#SecurityGroup:groupId=" + groupID
 }
 
 // eventURL returns the console's page of a CloudTrail event, or "".
 func eventURL(region, eventID string) string {
-	p, ok := partitionOf(region)
-	if !ok || !isIdentifier(eventID) {
+	console := consoleOf(region, "cloudtrailv2")
+	if console == "" || !isIdentifier(eventID) {
 		return ""
 	}
-	return "https://" + p.console + "/cloudtrailv2/home?region=" + region + "#/events/" + eventID
+	return console + "#/events/" + eventID
 }
 
 // groupARN returns a security group's ARN, or "".
 func groupARN(accountID, region, groupID string) string {
-	p, ok := partitionOf(region)
+	p, ok := text.PartitionOf(region)
 	if !ok || !isIdentifier(groupID) || !isIdentifier(accountID) {
 		return ""
 	}
-	return "arn:" + p.name + ":ec2:" + region + ":" + accountID + ":security-group/" + groupID
+	return "arn:" + p.Name + ":ec2:" + region + ":" + accountID + ":security-group/" + groupID
 }
 
 // lookupEvent returns the words of the command that prints one CloudTrail event.

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 const (
@@ -30,19 +31,19 @@ func mailBounds() []bounds {
 
 // mail renders an alert as plain text.
 func mail(a *finding.Alert) string {
-	text := ""
+	out := ""
 	for _, lim := range mailBounds() {
-		text = renderMail(a, tell(voice{quote: mailQuote, cite: mailCite}, a, lim))
-		if encodedSize(text) <= maxMail {
-			return text
+		out = renderMail(a, tell(voice{quote: mailQuote, cite: mailCite}, a, lim))
+		if encodedSize(out) <= maxMail {
+			return out
 		}
 	}
-	return cut(text, maxMail/8)
+	return text.Cut(out, maxMail/8)
 }
 
 func renderMail(a *finding.Alert, sections []section) string {
 	var b strings.Builder
-	b.WriteString(wrap(headline(a, maxTitle), "", mailWidth) + "\n")
+	b.WriteString(text.Wrap(headline(a, maxTitle), "", mailWidth, maxWord) + "\n")
 	for _, s := range sections {
 		b.WriteString("\n" + strings.ToUpper(s.title) + "\n")
 		gap := false
@@ -60,7 +61,7 @@ func renderMail(a *finding.Alert, sections []section) string {
 			case link:
 				b.WriteString(it.text + ":\n" + it.url + "\n")
 			default:
-				b.WriteString(wrap(it.text, hanging(it.text), mailWidth) + "\n")
+				b.WriteString(text.Wrap(it.text, hanging(it.text), mailWidth, maxWord) + "\n")
 			}
 		}
 	}

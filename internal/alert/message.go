@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
 
 const (
@@ -123,7 +123,7 @@ func attributes(a *finding.Alert) []Attribute {
 }
 
 // attributeText makes a text one that an attribute can carry.
-func attributeText(s string) string { return cut(plaintext.Visible(s), 256) }
+func attributeText(s string) string { return text.Cut(text.Visible(s), 256) }
 
 // statementIDs is a JSON list of the statements that decided, sorted, or "".
 func statementIDs(a *finding.Alert) string {

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 func decoded(t testing.TB, m Message) finding.Alert {
@@ -49,7 +49,7 @@ func requireDeliverable(t testing.TB, m Message) {
 	size := len(body) + len(m.Subject)
 	for _, at := range m.Attributes {
 		require.NotEmpty(t, at.Value, at.Name)
-		require.Equal(t, at.Value, plaintext.Visible(at.Value), at.Name)
+		require.Equal(t, at.Value, text.Visible(at.Value), at.Name)
 		size += len(at.Name) + len(at.Type) + len(at.Value)
 		if at.Type == "String.Array" {
 			var list []string
@@ -71,7 +71,7 @@ func requireDeliverable(t testing.TB, m Message) {
 	}
 
 	for _, line := range strings.Split(m.Email, "\n") {
-		require.Equal(t, line, plaintext.Visible(line))
+		require.Equal(t, line, text.Visible(line))
 		require.LessOrEqual(t, len(line), 998)
 	}
 
@@ -80,17 +80,17 @@ func requireDeliverable(t testing.TB, m Message) {
 	require.NotEmpty(t, n.ID)
 	require.NotEmpty(t, n.Content.Title)
 	require.NotEmpty(t, n.Content.Description)
-	require.LessOrEqual(t, units(n.Content.Title), maxTitle)
-	require.LessOrEqual(t, units(n.Content.Description), maxDescription)
+	require.LessOrEqual(t, text.Units(n.Content.Title), maxTitle)
+	require.LessOrEqual(t, text.Units(n.Content.Description), maxDescription)
 	require.LessOrEqual(t, len(n.Content.NextSteps), maxSteps)
 	for _, step := range n.Content.NextSteps {
-		require.LessOrEqual(t, units(step), maxStep)
+		require.LessOrEqual(t, text.Units(step), maxStep)
 	}
 	require.Zero(t, strings.Count(n.Content.Description, "```")%2, "a block is left open")
-	for _, text := range append([]string{n.Content.Title, n.Metadata.Summary, n.Content.Description}, n.Content.Keywords...) {
-		require.NotContains(t, text, "<!")
-		require.NotContains(t, text, " @here")
-		require.Equal(t, strings.ReplaceAll(text, "\n", ""), plaintext.Visible(strings.ReplaceAll(text, "\n", "")))
+	for _, out := range append([]string{n.Content.Title, n.Metadata.Summary, n.Content.Description}, n.Content.Keywords...) {
+		require.NotContains(t, out, "<!")
+		require.NotContains(t, out, " @here")
+		require.Equal(t, strings.ReplaceAll(out, "\n", ""), text.Visible(strings.ReplaceAll(out, "\n", "")))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // opening is one result made ready for telling. permission has a meaning where
@@ -93,7 +94,7 @@ func (o *opening) sentence(v voice, limit int) string {
 	what, who, where := o.what(v, limit), o.who(v), in+v.group(o.GroupID, o.GroupName, limit)
 	length := ""
 	if o.ExposureSeconds != nil {
-		length = " " + duration(*o.ExposureSeconds)
+		length = " " + text.Duration(*o.ExposureSeconds)
 	}
 	// since puts words around the length, or gives nothing where it is not known.
 	since := func(before, after string) string {
@@ -173,7 +174,7 @@ func (o *opening) detail(v voice, limit int) string {
 			list = append(list, v.quote(t.Key+"="+t.Value, limit))
 		}
 		if more := len(tags) - maxTags; more > 0 {
-			list = append(list, plural(more, "more tag"))
+			list = append(list, text.Plural(more, "more tag"))
 		}
 		parts = append(parts, "tags "+strings.Join(list, " "))
 	}
@@ -207,14 +208,14 @@ func (o *opening) together(v voice) string {
 		w := opening{Result: finding.Result{Finding: finding.Finding{AccountID: o.AccountID, Rule: &o.With[i]}}}
 		rule, err := o.With[i].SecurityGroupRule(o.GroupID, o.AccountID)
 		w.permission, w.ok = rule.Permission, err == nil
-		text := w.what(v, 40) + ", " + w.who(v)
+		out := w.what(v, 40) + ", " + w.who(v)
 		if id := o.With[i].SecurityGroupRuleID; id != "" {
-			text = v.id(id) + " (" + text + ")"
+			out = v.id(id) + " (" + out + ")"
 		}
-		list = append(list, text)
+		list = append(list, out)
 	}
 	if more := len(o.With) - maxWith; more > 0 {
-		list = append(list, plural(more, "more rule"))
+		list = append(list, text.Plural(more, "more rule"))
 	}
 	if o.Left != "" { // which of them came first may not be known
 		return "It is forbidden only together with other rules of the group: their ranges add up. These are: " + strings.Join(list, "; ") + "."

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"sgward/internal/secgroup"
@@ -103,13 +102,4 @@ func serviceNote(p secgroup.Permission) string {
 	default:
 		return fmt.Sprintf("%s and %d more known services among them", strings.Join(names[:maxServices], ", "), n-maxServices)
 	}
-}
-
-// thousands prints 16777216 as 16,777,216.
-func thousands(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
 }

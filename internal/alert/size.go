@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // maxChat bounds the chat notification in bytes, as encoded in the SNS message:
@@ -29,14 +30,14 @@ const (
 // bounded returns the alert with every text and list within bounds, so that what
 // is left to do for its size is to count findings.
 func bounded(a finding.Alert) finding.Alert {
-	a.ID = cut(a.ID, maxID)
-	a.Mode = finding.Mode(cut(string(a.Mode), maxID))
-	a.Decision = finding.Decision(cut(string(a.Decision), maxID))
-	a.PolicyDigest = cut(a.PolicyDigest, maxID)
+	a.ID = text.Cut(a.ID, maxID)
+	a.Mode = finding.Mode(text.Cut(string(a.Mode), maxID))
+	a.Decision = finding.Decision(text.Cut(string(a.Decision), maxID))
+	a.PolicyDigest = text.Cut(a.PolicyDigest, maxID)
 	e := &a.Event
 	cutAll(maxID, &e.EventID, &e.EventName, &e.AccountID, &e.Region, &e.Actor.Type, &e.Actor.InvokedBy, &e.SourceIPAddress)
 	cutAll(maxText, &e.Actor.ARN, &e.Actor.SessionIssuerARN, &e.UserAgent)
-	a.ExposedError = cut(a.ExposedError, maxText)
+	a.ExposedError = text.Cut(a.ExposedError, maxText)
 	if n := len(a.Exposed); n > maxExposed {
 		a.Exposed = a.Exposed[:maxExposed]
 		note := fmt.Sprintf("only the first %d of %d network interfaces are told", maxExposed, n)
@@ -52,10 +53,10 @@ func bounded(a finding.Alert) finding.Alert {
 	}
 	if a.Sweep != nil {
 		sweep := *a.Sweep
-		sweep.Forgetful = cut(sweep.Forgetful, maxText)
+		sweep.Forgetful = text.Cut(sweep.Forgetful, maxText)
 		a.Sweep = &sweep
 	}
-	a.PrefixListID = cut(a.PrefixListID, maxID)
+	a.PrefixListID = text.Cut(a.PrefixListID, maxID)
 	if more := len(a.PrefixListEntries) - maxEntries; more > 0 {
 		a.PrefixListEntries = a.PrefixListEntries[:maxEntries]
 		a.PrefixListEntriesOmitted += more
@@ -108,7 +109,7 @@ func boundRule(r *finding.Rule) {
 
 func cutAll(limit int, texts ...*string) {
 	for _, s := range texts {
-		*s = cut(*s, limit)
+		*s = text.Cut(*s, limit)
 	}
 }
 

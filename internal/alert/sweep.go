@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // idOfAlert is the id of an alert that has none. A run over all groups has up to
@@ -40,8 +41,8 @@ func isDigestOf(a *finding.Alert, openings []opening) bool {
 
 // digestHeadline says how many openings a run has found, and how bad they are.
 func digestHeadline(a *finding.Alert, openings []opening, limit int) string {
-	line := "Sweep: " + plural(len(openings), "standing opening")
-	groups, worst := " in "+plural(len(groupsOf(openings)), "group"), " ("+severities(openings)+")"
+	line := "Sweep: " + text.Plural(len(openings), "standing opening")
+	groups, worst := " in "+text.Plural(len(groupsOf(openings)), "group"), " ("+severities(openings)+")"
 	where := ""
 	if isIdentifier(a.Event.AccountID) && isIdentifier(a.Event.Region) {
 		where = ", account " + a.Event.AccountID + " " + a.Event.Region
@@ -65,7 +66,7 @@ func severities(openings []opening) string {
 	var parts []string
 	for i, word := range words {
 		if n[i] > 0 {
-			parts = append(parts, thousands(uint64(n[i]))+" "+word)
+			parts = append(parts, text.Thousands(n[i])+" "+word)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -101,29 +102,29 @@ func whatStands(v voice, a *finding.Alert, openings, listed []opening, lim bound
 		o := &listed[i]
 		if i == 0 || o.GroupID != group {
 			group = o.GroupID
-			s.say(v.group(o.GroupID, o.GroupName, lim.text) + ", " + plural(count[group], "opening") + ":")
+			s.say(v.group(o.GroupID, o.GroupName, lim.text) + ", " + text.Plural(count[group], "opening") + ":")
 		}
 		number := "- "
 		if len(openings) > 1 {
 			number = fmt.Sprintf("%d. ", i+1)
 		}
-		text := number + o.stands(v, lim.text)
+		out := number + o.stands(v, lim.text)
 		for _, more := range []string{o.detail(v, lim.text), o.inSum(), o.lostException(v, lim.text), o.toldBefore(a)} {
 			if more != "" {
-				text += " " + more
+				out += " " + more
 			}
 		}
-		s.say(text)
+		s.say(out)
 	}
 	if len(openings) == 0 {
 		s.say("Nothing that the policy forbids.")
 	}
 	if more := len(openings) - len(listed); more > 0 {
-		s.say("And " + plural(more, "more opening") + " that " + isAre(more) + " not listed here: " + severities(openings[len(listed):]) + ".")
+		s.say("And " + text.Plural(more, "more opening") + " that " + text.Agree(more, "is", "are") + " not listed here: " + severities(openings[len(listed):]) + ".")
 	}
 	if a.FindingsOmitted > 0 {
 		s.say(fmt.Sprintf("The JSON form of this alert lists %s of %s.",
-			thousands(uint64(len(a.Findings)-a.FindingsOmitted)), plural(len(a.Findings), "finding")))
+			text.Thousands(len(a.Findings)-a.FindingsOmitted), text.Plural(len(a.Findings), "finding")))
 	}
 	if len(openings) > len(listed) || a.FindingsOmitted > 0 {
 		s.say("To list everything that stands: sgward audit --regions " + v.id(a.Event.Region))
@@ -188,7 +189,7 @@ func whatSwept(v voice, a *finding.Alert) section {
 	s.say(fmt.Sprintf("sgward looked at all %s with %s of %s. These are standing rules: who made them and since when they are open is not known. "+
 		"One that was made since the run before may have had an alert of its own and been left open. Of any other the event was lost, "+
 		"or it is older than sgward, or an exception ended, or the policy has changed.",
-		plural(a.Sweep.Groups, "security group"), plural(a.Sweep.Rules, "rule"), place))
+		text.Plural(a.Sweep.Groups, "security group"), text.Plural(a.Sweep.Rules, "rule"), place))
 	if first := earliest(a); first != "" {
 		s.say("First seen: " + first + ".")
 	}
@@ -197,10 +198,10 @@ func whatSwept(v voice, a *finding.Alert) section {
 		s.say("What was told before it does not know, since " + a.Sweep.Forgetful + ": this is all that stands.")
 	case a.Sweep.Known+a.Sweep.Gone > 0:
 		s.say(fmt.Sprintf("Of what earlier digests told, %s unchanged and not repeated here, and %s.",
-			thousands(uint64(a.Sweep.Known))+" "+isAre(a.Sweep.Known), thousands(uint64(a.Sweep.Gone))+" "+isAre(a.Sweep.Gone)+" gone"))
+			text.Thousands(a.Sweep.Known)+" "+text.Agree(a.Sweep.Known, "is", "are"), text.Thousands(a.Sweep.Gone)+" "+text.Agree(a.Sweep.Gone, "is", "are")+" gone"))
 	}
 	if n := a.Sweep.Ordered; n > 0 {
-		s.say(plural(n, "more rule") + " " + isAre(n) + " being closed: another alert tells of that.")
+		s.say(text.Plural(n, "more rule") + " " + text.Agree(n, "is", "are") + " being closed: another alert tells of that.")
 	}
 	return s
 }
@@ -209,7 +210,7 @@ func whatSwept(v voice, a *finding.Alert) section {
 func earliest(a *finding.Alert) string {
 	for i := range a.Findings {
 		if at := a.Findings[i].FirstSeen; at != nil && !at.Before(a.Event.EventTime) {
-			return at.UTC().Format("2006-01-02 15:04:05") + " UTC"
+			return text.Time(*at)
 		}
 	}
 	return ""

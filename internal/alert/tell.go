@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // section is a part of the text that people get, free of any medium's markup but
@@ -90,24 +91,24 @@ func whatWasOpen(v voice, a *finding.Alert, openings, listed []opening, lim boun
 		if len(openings) > 1 {
 			number = fmt.Sprintf("%d. ", i+1)
 		}
-		text := number + o.sentence(v, lim.text)
+		out := number + o.sentence(v, lim.text)
 		for _, more := range []string{o.detail(v, lim.text), o.together(v)} {
 			if more != "" {
-				text += " " + more
+				out += " " + more
 			}
 		}
-		s.say(text)
+		s.say(out)
 	}
 	if len(openings) == 0 {
 		s.say("Nothing that the policy forbids.")
 	}
 	if more := len(openings) - len(listed); more > 0 {
-		s.say("And " + plural(more, "more opening") + " that " + isAre(more) + " not listed here: " + counts(openings[len(listed):]) + ".")
+		s.say("And " + text.Plural(more, "more opening") + " that " + text.Agree(more, "is", "are") + " not listed here: " + counts(openings[len(listed):]) + ".")
 	}
 	s.say(entriesOf(v, a, lim))
 	if a.FindingsOmitted > 0 {
 		s.say(fmt.Sprintf("The JSON form of this alert lists %s of %s; for the others see the CloudTrail event and sgward's log.",
-			thousands(uint64(len(a.Findings)-a.FindingsOmitted)), plural(len(a.Findings), "finding")))
+			text.Thousands(len(a.Findings)-a.FindingsOmitted), text.Plural(len(a.Findings), "finding")))
 	}
 	return s
 }
@@ -145,29 +146,29 @@ func whatWasDone(v voice, a *finding.Alert, openings, listed, exempt []opening, 
 			quoted = append(quoted, label+v.cite(r, 2*lim.text))
 		}
 		if others > 0 {
-			quoted = append(quoted, plural(others, "more statement")+" of the policy "+appliesApply(others)+" to it.")
+			quoted = append(quoted, text.Plural(others, "more statement")+" of the policy "+text.Agree(others, "applies", "apply")+" to it.")
 		}
 		reasons = append(reasons, quoted)
 	}
 	// Where a text stands for several, it says so.
-	for _, text := range grouped(done) {
-		if len(listed) > 1 && strings.HasPrefix(text, "sgward") {
-			text = "Each of them: " + text
+	for _, out := range grouped(done) {
+		if len(listed) > 1 && strings.HasPrefix(out, "sgward") {
+			out = "Each of them: " + out
 		}
-		s.say(text)
+		s.say(out)
 	}
 	lines := grouped(reasons)
-	for _, text := range lines[:min(len(lines), lim.reasons)] {
-		s.say(text)
+	for _, out := range lines[:min(len(lines), lim.reasons)] {
+		s.say(out)
 	}
 	if more := len(lines) - lim.reasons; more > 0 {
-		s.say("And " + plural(more, "more reason") + " of the policy.")
+		s.say("And " + text.Plural(more, "more reason") + " of the policy.")
 	}
 	for i := range exempt[:min(len(exempt), lim.listed)] {
 		s.say(exempt[i].allowed(v, lim.text))
 	}
 	if more := len(exempt) - lim.listed; more > 0 {
-		s.say("And " + plural(more, "more rule") + " that exceptions allow.")
+		s.say("And " + text.Plural(more, "more rule") + " that exceptions allow.")
 	}
 	if len(openings) == 0 && len(exempt) == 0 {
 		s.say("Nothing.")
@@ -195,9 +196,9 @@ func whatWasExposed(v voice, a *finding.Alert, openings []opening, lim bounds) s
 	}
 	switch {
 	case len(a.Exposed) > 0:
-		s.say(plural(len(a.Exposed), "network interface") + " " + useUses(len(a.Exposed)) + " " + groupWord(len(groupsOf(openings))) + ":")
+		s.say(text.Plural(len(a.Exposed), "network interface") + " " + text.Agree(len(a.Exposed), "uses", "use") + " " + text.Agree(len(groupsOf(openings)), "the group", "the groups") + ":")
 	case a.ExposedError == "" && a.Exposed != nil:
-		s.say("No network interface uses " + groupWord(len(groupsOf(openings))) + " at present.")
+		s.say("No network interface uses " + text.Agree(len(groupsOf(openings)), "the group", "the groups") + " at present.")
 	case a.ExposedError == "":
 		s.say("Not looked up.")
 	}
@@ -206,7 +207,7 @@ func whatWasExposed(v voice, a *finding.Alert, openings []opening, lim bounds) s
 		s.say(exposure(v, n, groups > 1, lim.text))
 	}
 	if more := len(a.Exposed) - lim.exposed; more > 0 {
-		s.say("And " + plural(more, "more") + ".")
+		s.say("And " + text.Plural(more, "more") + ".")
 	}
 	switch {
 	case a.ExposedError != "" && len(a.Exposed) > 0:
@@ -261,36 +262,8 @@ func counts(openings []opening) string {
 	var parts []string
 	for _, o := range finding.OutcomesWorstFirst() {
 		if n[o] > 0 {
-			parts = append(parts, thousands(uint64(n[o]))+" "+words[o])
+			parts = append(parts, text.Thousands(n[o])+" "+words[o])
 		}
 	}
 	return strings.Join(parts, ", ")
-}
-
-func appliesApply(n int) string {
-	if n == 1 {
-		return "applies"
-	}
-	return "apply"
-}
-
-func isAre(n int) string {
-	if n == 1 {
-		return "is"
-	}
-	return "are"
-}
-
-func groupWord(n int) string {
-	if n == 1 {
-		return "the group"
-	}
-	return "the groups"
-}
-
-func useUses(n int) string {
-	if n == 1 {
-		return "uses"
-	}
-	return "use"
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // shellWords runs a command in a POSIX shell where "aws" prints its arguments and
@@ -168,18 +168,18 @@ func hostileTexts() []string {
 }
 
 func TestUndoRestoresHostileTextExactlyAndRunsNoneOfIt(t *testing.T) {
-	for _, text := range hostileTexts() {
+	for _, out := range hostileTexts() {
 		rule := *tcp(3306, "0.0.0.0/0")
-		rule.Description = text
-		rule.Tags = []secgroup.Tag{{Key: "k" + text, Value: text}}
+		rule.Description = out
+		rule.Tags = []secgroup.Tag{{Key: "k" + out, Value: out}}
 		args := undoArguments(testAccount, "us-east-1", testGroup, rule, "\n  ")
 		for form, command := range map[string]string{"line": Undo(testAccount, "us-east-1", testGroup, rule), "folded": fold(args)} {
 			_, _, p, tags := request(t, shellWords(t, command))
-			assert.Equal(t, text, p.IpRanges[0].Description, form)
-			assert.Equal(t, "k"+text, tags[0].Tags[0].Key, form)
-			assert.Equal(t, text, tags[0].Tags[0].Value, form)
+			assert.Equal(t, out, p.IpRanges[0].Description, form)
+			assert.Equal(t, "k"+out, tags[0].Tags[0].Key, form)
+			assert.Equal(t, out, tags[0].Tags[0].Value, form)
 			for _, line := range strings.Split(command, "\n") {
-				assert.Equal(t, line, plaintext.Visible(line), "nothing in a command is invisible")
+				assert.Equal(t, line, text.Visible(line), "nothing in a command is invisible")
 			}
 			assert.NotContains(t, command, "<!")
 			assert.NotContains(t, command, "`")

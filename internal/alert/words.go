@@ -1,8 +1,6 @@
 package alert
 
 import (
-	"fmt"
-	"math"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -10,6 +8,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // voice is how a medium shows text that strangers chose.
@@ -115,7 +114,7 @@ func rangeSize(p netip.Prefix) string {
 	case p.IsSingleIP():
 		return " (one address)"
 	case p.Addr().Is4():
-		return " (" + thousands(uint64(1)<<(32-p.Bits())) + " addresses)"
+		return " (" + text.Thousands(uint64(1)<<(32-p.Bits())) + " addresses)"
 	default:
 		return ""
 	}
@@ -140,35 +139,6 @@ func decimal(n *int) string {
 		return ""
 	}
 	return strconv.Itoa(*n)
-}
-
-// duration says seconds the way people do: "2.4 s", "4 min 10 s", "3 h 5 min".
-func duration(seconds float64) string {
-	if seconds < 0.1 {
-		return "less than 0.1 s"
-	}
-	if seconds < 9.95 {
-		return strconv.FormatFloat(seconds, 'f', 1, 64) + " s"
-	}
-	s := int64(math.Round(min(seconds, 1e12)))
-	switch {
-	case s < 60:
-		return fmt.Sprintf("%d s", s)
-	case s < 3600:
-		return fmt.Sprintf("%d min %d s", s/60, s%60)
-	case s < 86400:
-		return fmt.Sprintf("%d h %d min", s/3600, s%3600/60)
-	default:
-		return fmt.Sprintf("%d d %d h", s/86400, s%86400/3600)
-	}
-}
-
-// plural says "1 rule" and "3 rules".
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(uint64(n)) + " " + noun + "s"
 }
 
 // grouped lists the texts that hold for numbered things, each text once in the

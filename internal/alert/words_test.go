@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"math"
 	"strings"
 	"testing"
 
@@ -72,17 +71,6 @@ func TestPeersAreSaidInPlainWords(t *testing.T) {
 	}
 }
 
-func TestDurationsAreSaidAsPeopleDo(t *testing.T) {
-	for want, seconds := range map[string]float64{
-		"less than 0.1 s": 0.04, "0.1 s": 0.1, "2.4 s": 2.4, "9.9 s": 9.94, "10 s": 9.96, "59 s": 59.4, "1 min 0 s": 59.6,
-		"4 min 10 s": 250, "1 h 0 min": 3600, "3 h 5 min": 3*3600 + 5*60 + 59, "2 d 4 h": 52*3600 + 1,
-	} {
-		assert.Equal(t, want, duration(seconds))
-	}
-	assert.Equal(t, "less than 0.1 s", duration(-5), "clocks differ")
-	assert.NotEmpty(t, duration(math.MaxFloat64))
-}
-
 func TestGroupedTextsStandOnceBehindTheirNumbers(t *testing.T) {
 	assert.Equal(t, []string{"1-2, 4: a", "3: b"}, grouped([][]string{{"a"}, {"a", "a"}, {"b"}, {"a"}}))
 	assert.Equal(t, []string{"a"}, grouped([][]string{{"a"}, {"a"}}))
@@ -95,13 +83,19 @@ func TestLinksFollowTheRegionsPartition(t *testing.T) {
 		"us-east-1": "console.aws.amazon.com", "eu-central-1": "console.aws.amazon.com", "ap-southeast-7": "console.aws.amazon.com",
 		"us-gov-west-1": "console.amazonaws-us-gov.com", "us-gov-east-1": "console.amazonaws-us-gov.com",
 		"cn-north-1": "console.amazonaws.cn", "cn-northwest-1": "console.amazonaws.cn",
+		"eusc-de-east-1": "eusc-de-east-1.console.amazonaws-eusc.eu",
 	} {
 		assert.Equal(t, "https://"+host+"/ec2/home?region="+region+"#SecurityGroup:groupId="+testGroup, groupURL(region, testGroup))
 		assert.Equal(t, "https://"+host+"/cloudtrailv2/home?region="+region+"#/events/"+testEvent, eventURL(region, testEvent))
 	}
-	for _, region := range []string{"", "us-iso-east-1", "us-isob-east-1", "eu-isoe-west-1", "eusc-de-east-1", "moon", "us-east-1/../x", "us-east-1#"} {
+	for _, region := range []string{"", "moon", "us-east-1/../x", "us-east-1#"} {
 		assert.Empty(t, groupURL(region, testGroup), region)
 		assert.Empty(t, groupARN(testAccount, region, testGroup), region)
+	}
+	// Of these the console is not public, and the ARNs are.
+	for region, partition := range map[string]string{"us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b", "eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f"} {
+		assert.Empty(t, groupURL(region, testGroup), region)
+		assert.Equal(t, "arn:"+partition+":ec2:"+region+":123456789012:security-group/"+testGroup, groupARN(testAccount, region, testGroup))
 	}
 	assert.Empty(t, groupURL("us-east-1", "sg-1|x>"))
 	assert.Empty(t, eventURL("us-east-1", ""))

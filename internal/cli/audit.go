@@ -16,8 +16,8 @@ import (
 	"sgward/internal/awsid"
 	"sgward/internal/inventory"
 	"sgward/internal/logfile"
-	"sgward/internal/plaintext"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 // auditFlags say which groups are judged, and by what.
@@ -133,14 +133,14 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		return err
 	}
 	for _, problem := range summary.Problems {
-		fmt.Fprintln(in.Stderr, "sgward: "+plaintext.Visible(problem.Place+": "+problem.Text))
+		fmt.Fprintln(in.Stderr, "sgward: "+text.Visible(problem.Place+": "+problem.Text))
 	}
 	if !f.quiet {
 		f.remark(in, &a, snapshot)
 	}
 	switch {
 	case len(summary.Problems) > 0:
-		return &statusError{StatusError, fmt.Errorf("%s: the report is incomplete", counted(len(summary.Problems), "problem"))}
+		return &statusError{StatusError, fmt.Errorf("%s: the report is incomplete", text.Plural(len(summary.Problems), "problem"))}
 	case tally.Findings() > 0:
 		return &statusError{status: StatusFindings}
 	default:
@@ -158,11 +158,11 @@ func (f *auditFlags) remark(in Invocation, a *audit, s *inventory.Snapshot) {
 		}
 	}
 	if nowhere > 0 {
-		fmt.Fprintf(in.Stderr, "sgward: no file tells the region of %s, on which verdicts and ids of findings may depend: --region says it\n", counted(nowhere, "group"))
+		fmt.Fprintf(in.Stderr, "sgward: no file tells the region of %s, on which verdicts and ids of findings may depend: --region says it\n", text.Plural(nowhere, "group"))
 	}
 	if gone := len(a.baseline) - a.known; gone > 0 {
 		fmt.Fprintf(in.Stderr, "sgward: %d of the %s in %s did not come up again: closed since, compliant now, or not in what was read\n",
-			gone, counted(len(a.baseline), "finding"), plaintext.Visible(f.baseline))
+			gone, text.Plural(len(a.baseline), "finding"), text.Visible(f.baseline))
 	}
 }
 
@@ -191,10 +191,10 @@ func (f *auditFlags) fromFiles(ctx context.Context, in Invocation) (*inventory.S
 		bytes += s.Size
 	}
 	if !slices.ContainsFunc(found.Sources, func(s logfile.Source) bool { return s.Size < 0 }) {
-		total = " of " + size(bytes)
+		total = " of " + text.Bytes(bytes)
 	}
 	var read atomic.Int64
-	screen := startScreen(in, f.quiet, func() string { return size(read.Load()) + total + " read" })
+	screen := startScreen(in, f.quiet, func() string { return text.Bytes(read.Load()) + total + " read" })
 	defer screen.end()
 	snapshot, err := inventory.ReadDumps(ctx, sources, f.region, func(n int) { read.Add(int64(n)) })
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,9 +11,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"golang.org/x/sync/errgroup"
 
 	"sgward/internal/authorize"
 	"sgward/internal/inventory"
+	"sgward/internal/text"
 )
 
 const (
@@ -57,16 +58,15 @@ func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Sna
 		return nil, nil, err
 	}
 	accounts := f.accounts(config)
-	var workers sync.WaitGroup
-	slots := make(chan struct{}, accountsAtOnce)
+	var workers errgroup.Group
+	workers.SetLimit(accountsAtOnce)
 	for i := range accounts {
-		slots <- struct{}{}
-		workers.Go(func() {
-			defer func() { <-slots }()
+		workers.Go(func() error {
 			accounts[i].err = f.resolve(ctx, &accounts[i])
+			return nil
 		})
 	}
-	workers.Wait()
+	_ = workers.Wait() // each account has its own error
 	if len(f.roles) == 0 && accounts[0].err != nil {
 		return nil, nil, accounts[0].err
 	}
@@ -129,7 +129,7 @@ func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts [
 			early = append(early, inventory.Problem{Place: a.name, Text: inventory.ErrorText(a.err)})
 			continue
 		}
-		where := counted(len(a.regions), "region")
+		where := text.Plural(len(a.regions), "region")
 		if len(a.regions) == 1 {
 			where = a.regions[0]
 		}
@@ -140,7 +140,7 @@ func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts [
 	}
 	var regions, groups atomic.Int64
 	screen := startScreen(in, f.quiet, func() string {
-		return fmt.Sprintf("%d of %s, %s", regions.Load(), counted(len(places), "region"), counted(int(groups.Load()), "group"))
+		return fmt.Sprintf("%d of %s, %s", regions.Load(), text.Plural(len(places), "region"), text.Plural(int(groups.Load()), "group"))
 	})
 	defer screen.end()
 	snapshot, err := inventory.ReadLive(ctx, places, func(n int) {

@@ -6,9 +6,9 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
@@ -76,16 +76,15 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 // judge judges groups on all cores.
 func (a *audit) judge(groups []inventory.Group, around inventory.Surroundings) [][]inventory.Finding {
 	out := make([][]inventory.Finding, len(groups))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		workers.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(groups); i = int(next.Add(1)) - 1 {
-				out[i] = inventory.Judge(a.policy, groups[i], around)
-			}
+	var workers errgroup.Group
+	workers.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range groups {
+		workers.Go(func() error {
+			out[i] = inventory.Judge(a.policy, groups[i], around)
+			return nil
 		})
 	}
-	workers.Wait()
+	_ = workers.Wait() // judging does not fail
 	return out
 }
 

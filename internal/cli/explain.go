@@ -14,10 +14,10 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // explainFlags is a rule that someone thinks of, and where and by whom it would be
@@ -232,7 +232,7 @@ func askOf(c cloudtrail.Change) question {
 			AccountID: c.AccountID, Region: c.Region, Actor: finding.ActorOf(c.Actor).Subject(),
 			Group: policy.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
 		},
-		change: c, note: plaintext.VisibleLines(note),
+		change: c, note: text.VisibleLines(note),
 		untold: c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown,
 	}
 }

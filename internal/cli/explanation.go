@@ -8,10 +8,10 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // isFinding tells whether a judgement is a finding other than exempt.
@@ -96,12 +96,12 @@ func explanationOf(req policy.Request, i int, j policy.Judgement, steps []policy
 }
 
 func writeExplanation(out *strings.Builder, r secgroup.Rule, j policy.Judgement, steps []policy.Step, mode finding.Mode) {
-	fmt.Fprintf(out, "%s\n  verdict: %s\n", plaintext.VisibleLines(r.String()), verdictInWords(j, mode))
+	fmt.Fprintf(out, "%s\n  verdict: %s\n", text.VisibleLines(r.String()), verdictInWords(j, mode))
 	for _, w := range j.With {
 		fmt.Fprintf(out, "  together with %s\n", w)
 	}
 	for _, s := range steps {
-		fmt.Fprintf(out, "  %s:%d %s (%s) %s\n      %s\n", s.File, s.Line, s.ID, s.Effect, s.Part, plaintext.VisibleLines(s.Why))
+		fmt.Fprintf(out, "  %s:%d %s (%s) %s\n      %s\n", s.File, s.Line, s.ID, s.Effect, s.Part, text.VisibleLines(s.Why))
 	}
 }
 

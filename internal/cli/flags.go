@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -14,6 +13,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/sdkhttp"
+	"sgward/internal/text"
 )
 
 // outputFlags say how a command writes its results. They mean the same in each.
@@ -28,25 +28,16 @@ func (f *outputFlags) add(cmd *cobra.Command, formats ...report.Format) {
 	for _, format := range formats {
 		names = append(names, string(format))
 	}
-	cmd.Flags().StringVar(&f.format, "format", names[0], "how results are written: "+inWords(names))
+	cmd.Flags().StringVar(&f.format, "format", names[0], "how results are written: "+text.Or(names))
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "write results and errors only")
 	offer(cmd, "format", names...)
 	before := cmd.RunE
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if !slices.Contains(names, f.format) {
-			return usageError("--format %q: want %s", f.format, inWords(names))
+			return usageError("--format %q: want %s", f.format, text.Or(names))
 		}
 		return before(cmd, args)
 	}
-}
-
-// inWords lists "text, json or html".
-func inWords(names []string) string {
-	last := len(names) - 1
-	if last == 0 {
-		return names[0]
-	}
-	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // policyFlag names the policy that judges, the same way for every command that does.

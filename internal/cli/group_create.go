@@ -19,6 +19,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 type groupCreateFlags struct {
@@ -59,11 +60,11 @@ func groupCreateCommand(in Invocation) *cobra.Command {
 	for _, n := range pattern.Names() {
 		names = append(names, string(n))
 	}
-	flags.StringVar(&f.pattern, "pattern", "", inWords(names))
+	flags.StringVar(&f.pattern, "pattern", "", text.Or(names))
 	flags.StringVar(&f.vpc, "vpc-id", "", "VPC of the group")
 	flags.StringVar(&f.name, "name", "", "name of the group, one of its kind in the VPC")
 	flags.StringVar(&f.description, "description", "", "what it is for")
-	flags.StringVar(&f.port, "port", "", "of a database: "+inWords(pattern.Engines()[:4])+" and so on, or ports (mysql if left out)")
+	flags.StringVar(&f.port, "port", "", "of a database: "+text.Or(pattern.Engines()[:4])+" and so on, or ports (mysql if left out)")
 	flags.StringArrayVar(&f.adminCIDRs, "admin-cidr", nil, "range that may use SSH (repeats)")
 	flags.StringArrayVar(&f.adminGroups, "admin-group", nil, "security group that may use SSH (repeats)")
 	flags.StringArrayVar(&f.appCIDRs, "app-cidr", nil, "range of whoever uses the database (repeats)")

@@ -9,10 +9,10 @@ import (
 	"sgward/internal/authorize"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
-	"sgward/internal/plaintext"
 	"sgward/internal/remediation"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // changeKind is what became of a rule.
@@ -168,7 +168,7 @@ func (r *groupResult) text(quiet bool) string {
 			continue
 		}
 		if detail != "" {
-			detail = ": " + plaintext.Visible(detail)
+			detail = ": " + text.Visible(detail)
 		}
 		fmt.Fprintf(&b, "  %-13s  %s%s\n", strings.ReplaceAll(string(c.Change), "_", " "), c.text, detail)
 	}

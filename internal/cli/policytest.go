@@ -20,10 +20,10 @@ import (
 
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // testFile is a file of policy unit tests as written.
@@ -149,7 +149,7 @@ func (o testOutcome) write(w io.Writer, output outputFlags) error {
 	for _, r := range o.Reasons {
 		fmt.Fprintf(&b, "      %s\n", r)
 	}
-	_, err := fmt.Fprintf(w, "FAIL %s:%d %s\n%s", o.File, o.Line, plaintext.VisibleLines(o.Name), plaintext.VisibleLines(b.String()))
+	_, err := fmt.Fprintf(w, "FAIL %s:%d %s\n%s", o.File, o.Line, text.VisibleLines(o.Name), text.VisibleLines(b.String()))
 	return err
 }
 

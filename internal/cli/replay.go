@@ -10,9 +10,9 @@ import (
 
 	"sgward/internal/awsid"
 	"sgward/internal/logfile"
-	"sgward/internal/plaintext"
 	"sgward/internal/replay"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 // replayFlags say which history is judged, and by what.
@@ -93,7 +93,7 @@ func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string,
 	o.Progress = &replay.Progress{}
 	screen := startScreen(in, f.quiet, howFar(found.Sources, o.Progress, time.Now()))
 	tell := func(p report.Problem) {
-		screen.print("sgward: " + plaintext.Visible(p.Place+": "+p.Text))
+		screen.print("sgward: " + text.Visible(p.Place+": "+p.Text))
 	}
 	o.Bad = tell
 	var early []report.Problem
@@ -115,7 +115,7 @@ func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string,
 	}
 	switch {
 	case len(summary.Problems) > 0:
-		return &statusError{StatusError, fmt.Errorf("%s: the report is incomplete", counted(len(summary.Problems), "problem"))}
+		return &statusError{StatusError, fmt.Errorf("%s: the report is incomplete", text.Plural(len(summary.Problems), "problem"))}
 	case w.Findings() > 0:
 		return &statusError{status: StatusFindings}
 	default:
@@ -192,29 +192,16 @@ func howFar(sources []logfile.Source, p *replay.Progress, since time.Time) func(
 	}
 	return func() string {
 		read := p.Bytes.Load()
-		line := fmt.Sprintf("%d of %s, ", p.Files.Load(), counted(len(sources), "file"))
+		line := fmt.Sprintf("%d of %s, ", p.Files.Load(), text.Plural(len(sources), "file"))
 		if total > 0 {
-			line += fmt.Sprintf("%s of %s", size(read), size(total))
+			line += fmt.Sprintf("%s of %s", text.Bytes(read), text.Bytes(total))
 		} else {
-			line += size(read)
+			line += text.Bytes(read)
 		}
-		line += ", " + counted(int(p.Openings.Load()), "opening") + " to judge"
+		line += ", " + text.Plural(int(p.Openings.Load()), "opening") + " to judge"
 		if spent := time.Since(since); total > 0 && read > 0 && read < total && spent > 2*time.Second {
-			left := time.Duration(float64(spent) * float64(total-read) / float64(read))
-			line += ", " + left.Round(time.Second).String() + " left"
+			line += ", " + text.Span(spent.Seconds()*float64(total-read)/float64(read)) + " left"
 		}
 		return line
 	}
-}
-
-// size says a number of bytes in three digits or so, by powers of ten.
-func size(n int64) string {
-	if n < 1000 {
-		return fmt.Sprintf("%d B", n)
-	}
-	value, units := float64(n)/1000, "kMGTPE"
-	for value >= 999.5 && len(units) > 1 {
-		value, units = value/1000, units[1:]
-	}
-	return fmt.Sprintf("%.3g %cB", value, units[0])
 }

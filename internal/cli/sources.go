@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"sgward/internal/logfile"
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
 
 // findSources looks for files in what was typed, and says what it passes over.
@@ -15,7 +15,7 @@ func findSources(in Invocation, quiet bool, paths []string) logfile.Found {
 		if n > 1 {
 			more = fmt.Sprintf("%d files and folders, such as ", n)
 		}
-		fmt.Fprintf(in.Stderr, "sgward: passed over %s%s: %s\n", more, plaintext.Visible(one.Name), one.Reason)
+		fmt.Fprintf(in.Stderr, "sgward: passed over %s%s: %s\n", more, text.Visible(one.Name), one.Reason)
 	}
 	return found
 }

@@ -20,6 +20,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/report"
+	"sgward/internal/text"
 	"sgward/internal/undo"
 )
 
@@ -91,7 +92,7 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 		return fmt.Errorf("checking what the alert asks for: %w", err)
 	}
 	if !f.dryRun && !f.yes && len(items) > 0 && !isInteractive(in) {
-		return usageError("nobody is there to be asked: say --yes to put %s back, or --dry-run to see what that is", counted(len(items), "rule"))
+		return usageError("nobody is there to be asked: say --yes to put %s back, or --dry-run to see what that is", text.Plural(len(items), "rule"))
 	}
 	judge, err := f.judge(in)
 	if err != nil {
@@ -112,7 +113,7 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 			fmt.Fprintln(in.Stderr, "Nothing to put back.")
 		}
 	} else if !f.dryRun && !f.yes {
-		question := fmt.Sprintf("Put back %s?", counted(len(items), "rule"))
+		question := fmt.Sprintf("Put back %s?", text.Plural(len(items), "rule"))
 		if err := confirm(ctx, in, question); err != nil {
 			return err
 		}
@@ -261,14 +262,6 @@ func confirm(ctx context.Context, in Invocation, question string) error {
 		}
 		return errDeclined
 	}
-}
-
-// counted says "1 rule" or "3 rules".
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // whenAndWho says of an alert's event what made the rules.

@@ -10,11 +10,11 @@ import (
 	"sgward/internal/alert"
 	"sgward/internal/authorize"
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 	"sgward/internal/undo"
 )
 
@@ -39,11 +39,11 @@ func (t *undoText) left(all []undo.Left) {
 	for _, l := range all {
 		who := ""
 		if l.FindingID != "" {
-			who = plaintext.Visible(l.FindingID) + ": "
+			who = text.Visible(l.FindingID) + ": "
 		}
 		switch {
 		case l.Missing:
-			t.note("%scannot be put back: %s", who, plaintext.Visible(l.Why))
+			t.note("%scannot be put back: %s", who, text.Visible(l.Why))
 		case !t.flags.quiet:
 			t.note("%s%s", who, l.Why)
 		}
@@ -61,7 +61,7 @@ func (t *undoText) plan(steps []undo.Step) {
 	for _, s := range steps {
 		t.note("In %s:", groupWords(s.Group.ID, s.Group.Name, s.Group.AccountID, s.Group.Region))
 		if s.Err != nil {
-			t.note("  %s", plaintext.Visible(s.Err.Error()))
+			t.note("  %s", text.Visible(s.Err.Error()))
 			continue
 		}
 		for i, it := range s.Items {
@@ -72,9 +72,9 @@ func (t *undoText) plan(steps []undo.Step) {
 			f := s.Judged[i]
 			t.verdict(it, f)
 			if !authorize.Allowed(f) {
-				if text := exceptionFor(f); text != "" && !known[text] {
-					known[text] = true
-					exceptions = append(exceptions, text)
+				if out := exceptionFor(f); out != "" && !known[out] {
+					known[out] = true
+					exceptions = append(exceptions, out)
 				}
 				worst = finding.Strongest([]finding.Finding{{Decision: worst}, f})
 				observing = observing && it.Alert.Mode == finding.Observe
@@ -109,12 +109,12 @@ func (t *undoText) item(s undo.Step, it undo.Item) {
 	if it.Alert.Sweep != nil {
 		made, by = "a sweep over all groups found it", "nobody knows whom"
 	}
-	t.note("    made by %s, by %s", plaintext.Visible(made), plaintext.Visible(by))
+	t.note("    made by %s, by %s", text.Visible(made), text.Visible(by))
 	closed := "revoked"
 	if it.Result.Outcome == finding.OutcomeAlreadyClosed {
 		closed = "found already closed"
 	}
-	t.note("    %s; policy then: %s", closed, plaintext.Visible(strings.Join(it.Result.Deciding(), "; ")))
+	t.note("    %s; policy then: %s", closed, text.Visible(strings.Join(it.Result.Deciding(), "; ")))
 	if it.Result.Edited {
 		t.note("    an edit had made it so: this puts back what the edit left, as what it was before is not known")
 	}
@@ -130,11 +130,11 @@ func (t *undoText) item(s undo.Step, it undo.Item) {
 func (t *undoText) verdict(it undo.Item, f finding.Finding) {
 	switch {
 	case f.Decision == finding.DecisionInspect:
-		t.note("    policy now: not known: %s", plaintext.Visible(strings.Join(f.Deciding(), "; ")))
+		t.note("    policy now: not known: %s", text.Visible(strings.Join(f.Deciding(), "; ")))
 	case !authorize.Allowed(f) && slices.Equal(f.Deciding(), it.Result.Deciding()):
 		t.note("    policy now: the same")
 	case !authorize.Allowed(f):
-		t.note("    policy now: %s", plaintext.Visible(strings.Join(f.Deciding(), "; ")))
+		t.note("    policy now: %s", text.Visible(strings.Join(f.Deciding(), "; ")))
 	case it.Alert.PolicyDigest != t.policy.Digest():
 		t.note("    policy now: allowed by %s, which is not the version that judged for the alert: deploy it first", t.flags.policy)
 	default:
@@ -146,10 +146,10 @@ func (t *undoText) verdict(it undo.Item, f finding.Finding) {
 func labels(r secgroup.Rule) string {
 	out := ""
 	if r.Description != "" {
-		out += fmt.Sprintf(" %q", plaintext.Visible(r.Description))
+		out += fmt.Sprintf(" %q", text.Visible(r.Description))
 	}
 	for _, tag := range r.Tags {
-		out += fmt.Sprintf(" %q", plaintext.Visible(tag.Key+"="+tag.Value))
+		out += fmt.Sprintf(" %q", text.Visible(tag.Key+"="+tag.Value))
 	}
 	return out
 }
@@ -159,7 +159,7 @@ func labels(r secgroup.Rule) string {
 func groupWords(id, name, account, region string) string {
 	words := id
 	if name != "" {
-		words += fmt.Sprintf(" %q", plaintext.Visible(name))
+		words += fmt.Sprintf(" %q", text.Visible(name))
 	}
 	return words + ", account " + account + ", " + region
 }
@@ -235,7 +235,7 @@ func (t *undoText) results(s undo.Step, results []authorize.Result) {
 			t.json(line)
 			continue
 		}
-		t.print("%-14s  %s  %s%s\n", words, s.Group.ID, r.Rule, plaintext.Visible(detail))
+		t.print("%-14s  %s  %s%s\n", words, s.Group.ID, r.Rule, text.Visible(detail))
 	}
 }
 

@@ -4,11 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Detect judges one change by a policy at the time now. It knows only what the
@@ -148,11 +148,7 @@ func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	n -= len("…")
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n] + "…"
+	return text.CutBytes(s, n-len("…")) + "…"
 }
 
 // Encode returns the Detection as JSON of at most budget bytes. Findings that

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // rulesQuota is how many rules EC2 allows a group for each direction and address
@@ -31,7 +32,7 @@ func Notes(g *Group, u Usage) (notes, details []string) {
 	isDefault := g.Name == "default"
 	switch {
 	case isDefault && len(g.Rules) > 0:
-		notes = append(notes, fmt.Sprintf("the default group of its VPC has %s: whatever is started without a group gets them", counted(len(g.Rules), "rule")))
+		notes = append(notes, fmt.Sprintf("the default group of its VPC has %s: whatever is started without a group gets them", text.Plural(len(g.Rules), "rule")))
 	case isDefault: // as it should be, and nobody can delete it
 	case u.Known && u.Attached == 0 && !u.Referenced:
 		notes = append(notes, "nothing uses it: no network interface, and no rule of another group (launch templates and the like are not seen)")
@@ -47,7 +48,7 @@ func Notes(g *Group, u Usage) (notes, details []string) {
 		}
 	}
 	if bare > 0 {
-		details = append(details, fmt.Sprintf("%d of %s without a description", bare, counted(len(g.Rules), "rule")))
+		details = append(details, fmt.Sprintf("%d of %s without a description", bare, text.Plural(len(g.Rules), "rule")))
 	}
 	return notes, details
 }
@@ -86,13 +87,6 @@ func crowded(g *Group) []string {
 		}
 	}
 	return out
-}
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // References returns the ids of the groups that rules of other groups name.

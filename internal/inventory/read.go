@@ -187,7 +187,7 @@ func withoutPath(err error) error {
 
 func (r *reader) split(in io.Reader) bool {
 	raw := &meter{in: in, progress: r.progress}
-	clear, err := text(raw)
+	clear, err := decoded(raw)
 	if err != nil {
 		r.problem("%v", withoutPath(err))
 		return true

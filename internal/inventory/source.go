@@ -22,8 +22,8 @@ type Source struct {
 // errUTF16 is what "aws ... > file" gives in Windows PowerShell.
 var errUTF16 = errors.New("is text of 16 bits a character: want UTF-8 (PowerShell: | Out-File -Encoding utf8)")
 
-// text returns the text in a stream, inflated where that is gzipped.
-func text(in io.Reader) (io.Reader, error) {
+// decoded returns the text in a stream, inflated where that is gzipped.
+func decoded(in io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(in, 1<<16)
 	if start, _ := b.Peek(2); string(start) == "\x1f\x8b" { // a shorter stream is no gzip
 		inflated := new(gunzip.Reader)

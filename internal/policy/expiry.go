@@ -3,11 +3,12 @@ package policy
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
 	"go4.org/netipx"
+
+	"sgward/internal/text"
 )
 
 // Expiry is an exception that is about to end, or has just ended.
@@ -51,12 +52,15 @@ func (p *Policy) Expiring(now time.Time, accountID, region string) []Expiry {
 	return out
 }
 
+// mostValues bounds what Covers lists of a kind.
+const mostValues = 5
+
 // words lists what the exception covers. Parts that it does not limit are left out.
 func (x *exception) words() string {
 	var parts []string
 	list := func(name string, values []string) {
 		if len(values) > 0 {
-			parts = append(parts, strings.TrimPrefix(name+" "+few(values), " "))
+			parts = append(parts, strings.TrimPrefix(name+" "+text.First(values, mostValues, " "), " "))
 		}
 	}
 	if x.traffic != nil {
@@ -78,7 +82,7 @@ func (x *exception) words() string {
 	}
 	list("group tags", tags)
 	if len(x.scope.actors) > 0 {
-		list("", []string{counted(len(x.scope.actors), "actor")})
+		list("", []string{text.Plural(len(x.scope.actors), "actor")})
 	}
 	list("from the statements", x.statements)
 	return cmp.Or(strings.Join(parts, ", "), "everything")
@@ -93,14 +97,4 @@ func rangesOf(set *netipx.IPSet) []string {
 		out = append(out, p.String())
 	}
 	return out
-}
-
-// few joins values, five at most.
-func few(values []string) string {
-	const most = 5
-	text := strings.Join(values[:min(len(values), most)], " ")
-	if more := len(values) - most; more > 0 {
-		text += " and " + strconv.Itoa(more) + " more"
-	}
-	return text
 }

@@ -11,12 +11,12 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"strconv"
 	"time"
 
 	"go4.org/netipx"
 
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Policy is a compiled policy: immutable and safe for concurrent use. The zero
@@ -130,12 +130,5 @@ func digestOf(data []byte) string {
 
 // Summary says in one line what the policy holds.
 func (p *Policy) Summary() string {
-	return fmt.Sprintf("%s, %s", counted(len(p.statements), "statement"), counted(len(p.exceptions), "exception"))
-}
-
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
+	return fmt.Sprintf("%s, %s", text.Plural(len(p.statements), "statement"), text.Plural(len(p.exceptions), "exception"))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/sync/errgroup"
 
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
@@ -60,7 +61,15 @@ type closings map[secgroup.Permission]Closing
 func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 	plan := NewPlan(openings)
 	results := make([]closings, len(plan.Calls))
-	forEach(len(plan.Calls), concurrency, func(i int) { results[i] = c.run(ctx, plan.Calls[i]) })
+	var calls errgroup.Group
+	calls.SetLimit(concurrency)
+	for i, call := range plan.Calls {
+		calls.Go(func() error {
+			results[i] = c.run(ctx, call)
+			return nil
+		})
+	}
+	_ = calls.Wait() // each opening has its own outcome
 
 	type place struct {
 		groupID    string

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -104,12 +107,19 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 	b.closeItems(acting, atOnce)
 	told := make([]bool, len(messages))
 	tell := func(ready func(*delivery) bool) {
-		forEach(len(messages), concurrency, func(i int) {
-			if d := deliveries[i]; d != nil && !told[i] && ready(d) {
-				told[i] = true
-				errs[i] = b.tell(ctx, d)
+		var alerts errgroup.Group
+		alerts.SetLimit(concurrency)
+		for i, d := range deliveries {
+			if d == nil || told[i] || !ready(d) {
+				continue
 			}
-		})
+			told[i] = true
+			alerts.Go(func() error {
+				errs[i] = b.tell(ctx, d)
+				return nil
+			})
+		}
+		_ = alerts.Wait() // each message has its own error
 	}
 	tell(func(d *delivery) bool { return !d.open() })
 	b.readAndClose(acting, changes)
@@ -174,6 +184,10 @@ func (b *batch) readAndClose(ctx context.Context, changes []*change) {
 			w.remember(c.items)
 		}
 	}
-	forEach(len(works), len(works), func(i int) { works[i].run(ctx) })
+	var groups sync.WaitGroup
+	for _, w := range works {
+		groups.Go(func() { w.run(ctx) })
+	}
+	groups.Wait()
 	b.survey(ctx, unnamed)
 }

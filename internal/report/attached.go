@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // publicAddresses are those of an interface that the internet can reach, as far as
@@ -62,19 +63,19 @@ func attachedText(g *Group) []string {
 	}
 	var public, private []string
 	for i := range g.Attached {
-		text := interfaceText(&g.Attached[i])
+		line := interfaceText(&g.Attached[i])
 		if len(publicAddresses(&g.Attached[i])) > 0 {
-			public = append(public, text)
+			public = append(public, line)
 		} else {
-			private = append(private, text)
+			private = append(private, line)
 		}
 	}
 	var out []string
 	if len(public) > 0 {
-		out = append(out, plural(len(public), "interface")+" with a public address: "+listed(public, 5))
+		out = append(out, text.Plural(len(public), "interface")+" with a public address: "+listed(public, 5))
 	}
 	if len(private) > 0 {
-		out = append(out, plural(len(private), "interface")+" without: "+listed(private, 3))
+		out = append(out, text.Plural(len(private), "interface")+" without: "+listed(private, 3))
 	}
 	return out
 }

@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
 
 // csvWriter writes RFC 4180: a header, then one line for each finding, always with
@@ -50,7 +50,7 @@ func (w *csvWriter) Entry(e Entry) error {
 	}
 	cells := make([]string, 0, len(w.columns))
 	for _, c := range w.columns {
-		cells = append(cells, defused(plaintext.Visible(c.of(&e))))
+		cells = append(cells, defused(text.Visible(c.of(&e))))
 	}
 	return wrote(w.out.Write(cells))
 }

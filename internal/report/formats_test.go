@@ -250,22 +250,6 @@ func TestAFullDiskIsAnError(t *testing.T) {
 	assert.Zero(t, tally.Entries(), "what was not written does not count")
 }
 
-func TestSpansReadAsPeopleSayThem(t *testing.T) {
-	for seconds, want := range map[float64]string{
-		0: "0 s", -5: "0 s", 0.4: "0 s", 59: "59 s", 60: "1 min", 3661: "1 h 1 min", 86400: "1 d", 90000: "1 d 1 h", 1e9: "11,574 d 1 h", math.Inf(1): "11,574,074 d 1 h",
-	} {
-		assert.Equal(t, want, span(seconds))
-	}
-}
-
-func TestNumbersReadAsPeopleSayThem(t *testing.T) {
-	assert.Equal(t, []string{"0", "999", "1,000", "-1,234,567"}, []string{thousands(0), thousands(999), thousands(1000), thousands(-1234567)})
-	assert.Equal(t, []string{"1 rule", "0 rules", "2,000 rules"}, []string{plural(1, "rule"), plural(0, "rule"), plural(2000, "rule")})
-	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 999: "999 bytes", 1000: "1.0 kB", 999_999: "1.0 MB", 12_345_678: "12 MB", math.MaxInt64: "9.2 EB"} {
-		assert.Equal(t, want, byteSize(n))
-	}
-}
-
 func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
 	for want, e := range map[string]finding.Event{
 		"arn:aws:iam::123456789012:role/deploy (session alice) from 198.51.100.7": {Actor: finding.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/deploy/alice", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"}, SourceIPAddress: "198.51.100.7"},
@@ -316,14 +300,4 @@ func TestARuleThatMakesNoSenseIsShownAsItIs(t *testing.T) {
 		ruleText(&finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: number(9), CidrIPv4: "0.0.0.0/0"}))
 	assert.Equal(t, "rules that the record does not tell", ruleText(nil))
 	assert.Equal(t, "unknown tcp 9 from 0.0.0.0/0", ruleText(&finding.Rule{Direction: "unknown", IPProtocol: "tcp", FromPort: number(9), ToPort: number(9), CidrIPv4: "0.0.0.0/0"}))
-}
-
-func TestShownTextIsCutBetweenCharacters(t *testing.T) {
-	assert.Equal(t, "abc", shown("abc", 3))
-	assert.Equal(t, "aaaa… [cut]", shown(strings.Repeat("a", 100), 11))
-	long := shown(strings.Repeat("日", 100_000), 50)
-	assert.True(t, utf8.ValidString(long))
-	assert.Equal(t, 50, utf8.RuneCountInString(long))
-	assert.Equal(t, "日"+strings.Repeat("日", 42)+cutMark, long)
-	assert.Equal(t, 20, utf8.RuneCountInString(shown(strings.Repeat("\u202e", 30), 20)))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // hostile are texts that do harm where they are not shown as what they are.
@@ -121,7 +122,7 @@ func TestHugeTextsAreCutForPeopleAndKeptForMachines(t *testing.T) {
 	for format, most := range map[Format]int{Text: 40_000, HTML: 80_000} {
 		out := written(t, format, s, Options{})
 		assert.Less(t, len(out), most, format)
-		assert.Contains(t, out, cutMark)
+		assert.Contains(t, out, text.CutMark)
 	}
 	for _, format := range []Format{JSON, CSV, SARIF} {
 		assert.Contains(t, written(t, format, s, Options{}), huge)

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // The page, its looks and its behaviour.
@@ -100,7 +101,7 @@ type mark struct {
 }
 
 func markOf(d finding.Decision, severity, detail string) mark {
-	return mark{Class: string(decisions()[rankOf(d)]), Word: shown(string(d), mostName), Detail: strings.TrimSpace(shown(severity, mostName) + " " + detail), Rank: rankOf(d)*10 + urgency(severity)}
+	return mark{Class: string(decisions()[rankOf(d)]), Word: text.Shown(string(d), mostName), Detail: strings.TrimSpace(text.Shown(severity, mostName) + " " + detail), Rank: rankOf(d)*10 + urgency(severity)}
 }
 
 func (w *htmlWriter) page(sum Summary) page {
@@ -141,7 +142,7 @@ func contentPolicy(style, script string) string {
 func title(run Run) string {
 	switch {
 	case run.Other != nil:
-		return "What changes from " + shown(run.Policy.File, mostName) + " to " + shown(run.Other.File, mostName)
+		return "What changes from " + text.Shown(run.Policy.File, mostName) + " to " + text.Shown(run.Other.File, mostName)
 	case run.Command == Replay:
 		return "What the policy would have done"
 	default:
@@ -158,24 +159,24 @@ func judgedBy(run Run) string {
 }
 
 func footer(run Run) []string {
-	out := []string{shown(run.Policy.File, mostName) + " is " + shown(run.Policy.Digest, mostName)}
+	out := []string{text.Shown(run.Policy.File, mostName) + " is " + text.Shown(run.Policy.Digest, mostName)}
 	if run.Other != nil {
-		out = append(out, shown(run.Other.File, mostName)+" is "+shown(run.Other.Digest, mostName))
+		out = append(out, text.Shown(run.Other.File, mostName)+" is "+text.Shown(run.Other.Digest, mostName))
 	}
-	return append(out, "Written by sgward "+shown(run.Version, mostName)+", "+moment(run.Now)+". This page holds account ids, addresses and names: share it with care.")
+	return append(out, "Written by sgward "+text.Shown(run.Version, mostName)+", "+text.Time(run.Now)+". This page holds account ids, addresses and names: share it with care.")
 }
 
 func problemsOf(problems []Problem) *problemsView {
 	if len(problems) == 0 {
 		return nil
 	}
-	v := &problemsView{Head: plural(len(problems), "problem")}
+	v := &problemsView{Head: text.Plural(len(problems), "problem")}
 	for i, p := range problems {
 		if i == htmlProblems {
-			v.Rest = thousands(len(problems) - i)
+			v.Rest = text.Thousands(len(problems) - i)
 			break
 		}
-		v.List = append(v.List, Problem{shown(p.Place, mostText), shown(p.Text, mostText)})
+		v.List = append(v.List, Problem{text.Shown(p.Place, mostText), text.Shown(p.Text, mostText)})
 	}
 	return v
 }
@@ -186,15 +187,15 @@ func (w *htmlWriter) tiles() []tile {
 	var out []tile
 	for _, d := range decisions() {
 		if n := t.of(d); n > 0 || d == finding.DecisionRevoke || d == finding.DecisionAlert {
-			out = append(out, tile{thousands(n), string(d), outcomeText(w.run.Command, d), string(d), false})
+			out = append(out, tile{text.Thousands(n), string(d), outcomeText(w.run.Command, d), string(d), false})
 		}
 	}
 	if n := len(t.exposures); n > 0 {
 		median, longest := t.exposure()
-		out = append(out, tile{span(median), "median time open", "the longest " + span(longest) + "; " + thousands(n) + " closed by a later call", "", true})
+		out = append(out, tile{text.Span(median), "median time open", "the longest " + text.Span(longest) + "; " + text.Thousands(n) + " closed by a later call", "", true})
 	}
 	if t.open > 0 {
-		out = append(out, tile{thousands(t.open), "never seen closed", "the oldest since " + date(t.oldestOpen), "", false})
+		out = append(out, tile{text.Thousands(t.open), "never seen closed", "the oldest since " + date(t.oldestOpen), "", false})
 	}
 	unread := w.unreadText()
 	switch {
@@ -203,7 +204,7 @@ func (w *htmlWriter) tiles() []tile {
 		if unread != "" {
 			note += "; " + unread
 		}
-		out = append(out, tile{thousands(w.public), "at a public address", note, "", false})
+		out = append(out, tile{text.Thousands(w.public), "at a public address", note, "", false})
 	case unread != "":
 		out = append(out, tile{"?", "at a public address", unread, "", true})
 	}
@@ -223,9 +224,9 @@ func (w *htmlWriter) comparedTiles() []tile {
 		}
 	}
 	return []tile{
-		{thousands(more), "newly revoked", "closed by " + shown(w.run.Other.File, mostName) + " only", "revoke", false},
-		{thousands(fewer), "no longer revoked", "closed by " + shown(w.run.Policy.File, mostName) + " only", "alert", false},
-		{thousands(other), "other differences", "in severity, statement or what people are told", "", false},
+		{text.Thousands(more), "newly revoked", "closed by " + text.Shown(w.run.Other.File, mostName) + " only", "revoke", false},
+		{text.Thousands(fewer), "no longer revoked", "closed by " + text.Shown(w.run.Policy.File, mostName) + " only", "alert", false},
+		{text.Thousands(other), "other differences", "in severity, statement or what people are told", "", false},
 	}
 }
 
@@ -241,13 +242,13 @@ type transitionRow struct {
 }
 
 func (w *htmlWriter) transitionList() *transitionsView {
-	v := &transitionsView{From: shown(w.run.Policy.File, mostName), To: shown(w.run.Other.File, mostName)}
-	v.Text = plural(w.totals.all(), "rule") + " would be treated differently."
+	v := &transitionsView{From: text.Shown(w.run.Policy.File, mostName), To: text.Shown(w.run.Other.File, mostName)}
+	v.Text = text.Plural(w.totals.all(), "rule") + " would be treated differently."
 	for _, change := range slices.SortedFunc(maps.Keys(w.totals.transitions), compareTransitions) {
 		n := w.totals.transitions[change]
 		v.Rows = append(v.Rows, transitionRow{
-			markOf(change.from, "", shown(change.fromDetail, mostName)), markOf(change.to, "", shown(change.toDetail, mostName)),
-			change.meaning(), thousands(n), n,
+			markOf(change.from, "", text.Shown(change.fromDetail, mostName)), markOf(change.to, "", text.Shown(change.toDetail, mostName)),
+			change.meaning(), text.Thousands(n), n,
 		})
 	}
 	return v

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // chart is columns of stacked parts, drawn here so that the page needs no script for
@@ -60,7 +61,7 @@ func (c *chart) layOut(values [][]int, classes []string) {
 	step, top := scale(most)
 	for at := 0; at <= top; at += step {
 		y := chartTop + float64(chartHeight)*(1-float64(at)/float64(top))
-		c.Lines = append(c.Lines, gridLine{pixels(y), pixels(y + 4), thousands(at)})
+		c.Lines = append(c.Lines, gridLine{pixels(y), pixels(y + 4), text.Thousands(at)})
 	}
 	c.Height, c.LabelY = chartTop+chartHeight+chartFoot, chartTop+chartHeight+17
 	slot := 100 / float64(len(values))
@@ -142,9 +143,9 @@ func (t *totals) timeChart() *chart {
 		for _, d := range t.used() {
 			n := b.of(d)
 			v = append(v, n)
-			column.Figures = append(column.Figures, thousands(n))
+			column.Figures = append(column.Figures, text.Thousands(n))
 			if n > 0 {
-				said = append(said, thousands(n)+" "+string(d))
+				said = append(said, text.Thousands(n)+" "+string(d))
 			}
 		}
 		column.Describe = column.Name + ": " + cmp.Or(strings.Join(said, ", "), "none")
@@ -185,11 +186,11 @@ func (t *totals) exposureChart() *chart {
 		Describe: "Histogram of how long openings stayed open; the figures follow in a table",
 	}
 	if median, longest := t.exposure(); len(t.exposures) > 1 {
-		c.Text = "Half were closed within " + span(median) + ", the last after " + span(longest) + "; without the exempt."
+		c.Text = "Half were closed within " + text.Span(median) + ", the last after " + text.Span(longest) + "; without the exempt."
 	}
 	var values [][]int
 	add := func(column chartColumn, known, open int) {
-		n := thousands(known + open)
+		n := text.Thousands(known + open)
 		column.Describe, column.Figures = column.Name+": "+n, []string{n}
 		c.Columns = append(c.Columns, column)
 		values = append(values, []int{known, open})
@@ -258,17 +259,17 @@ func (w *htmlWriter) breakdowns() []breakdownView {
 		}
 		for i, r := range rows {
 			if i == htmlRows {
-				v.Rest = thousands(len(rows) - i)
+				v.Rest = text.Thousands(len(rows) - i)
 				break
 			}
-			row := breakdownRow{Label: shown(r.label, mostName), Note: shown(r.note, mostName)}
+			row := breakdownRow{Label: text.Shown(r.label, mostName), Note: text.Shown(r.note, mostName)}
 			if b.anchor == "by-statement" {
-				row.Note = shown(r.severity, mostName)
+				row.Note = text.Shown(r.severity, mostName)
 			}
 			at := 0
 			for _, d := range used {
 				n := r.of(d)
-				row.Cells = append(row.Cells, cell{n, cmp.Or(strings.TrimPrefix(thousands(n), "0"), "–")})
+				row.Cells = append(row.Cells, cell{n, cmp.Or(strings.TrimPrefix(text.Thousands(n), "0"), "–")})
 				if n > 0 {
 					row.Parts = append(row.Parts, part{X: percent(float64(at) / float64(most) * 100), W: percent(float64(n) / float64(most) * 100), Class: string(d)})
 					at += n

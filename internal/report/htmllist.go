@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"sgward/internal/text"
 )
 
 type findingsView struct {
@@ -32,7 +34,7 @@ func (w *htmlWriter) findingViews() *findingsView {
 	}
 	v := &findingsView{Head: "Findings", From: "Verdict", Compared: w.run.Other != nil}
 	if v.Compared {
-		v.Head, v.From, v.To = "Differences", shown(w.run.Policy.File, mostName), shown(w.run.Other.File, mostName)
+		v.Head, v.From, v.To = "Differences", text.Shown(w.run.Policy.File, mostName), text.Shown(w.run.Other.File, mostName)
 	}
 	entries := w.entries.list()
 	v.Limited = limitedText(len(entries), w.entries.seen, "--format json lists all.")
@@ -58,41 +60,41 @@ func limitedText(shown, all int, rest string) string {
 	if shown == all {
 		return ""
 	}
-	return "The first " + thousands(shown) + " of " + thousands(all) + ": " + rest
+	return "The first " + text.Thousands(shown) + " of " + text.Thousands(all) + ": " + rest
 }
 
 func findingViewOf(e *Entry) findingView {
 	v := findingView{
 		Verdict: markOf(e.Decision, e.Severity, ""),
-		Rule:    shown(ruleText(e.Rule), mostText), Statement: shown(e.StatementID, mostName),
-		Group: shown(cmp.Or(e.GroupID, "not named"), mostName), Name: shown(e.GroupName, mostName), Place: shown(place(e.AccountID, e.Region), mostName),
+		Rule:    text.Shown(ruleText(e.Rule), mostText), Statement: text.Shown(e.StatementID, mostName),
+		Group: text.Shown(cmp.Or(e.GroupID, "not named"), mostName), Name: text.Shown(e.GroupName, mostName), Place: text.Shown(place(e.AccountID, e.Region), mostName),
 	}
 	v.Kinds = v.Verdict.Class
 	if e.Rule != nil {
-		v.Description = shown(e.Rule.Description, mostText)
+		v.Description = text.Shown(e.Rule.Description, mostText)
 	}
 	if c := e.Compared; c != nil {
-		v.Then = markOf(c.Decision, c.Severity, shown(c.StatementID, mostName))
+		v.Then = markOf(c.Decision, c.Severity, text.Shown(c.StatementID, mostName))
 		v.Kinds += " " + v.Then.Class
 	}
 	if e.Event != nil {
-		v.Made, v.MadeSort = moment(e.Event.EventTime), strconv.FormatInt(e.Event.EventTime.Unix(), 10)
+		v.Made, v.MadeSort = text.Time(e.Event.EventTime), strconv.FormatInt(e.Event.EventTime.Unix(), 10)
 		who, _ := shortARN(actorText(e.Event.Actor))
-		v.Who, v.From = shown(who, mostText), shown(e.Event.SourceIPAddress, mostName)
+		v.Who, v.From = text.Shown(who, mostText), text.Shown(e.Event.SourceIPAddress, mostName)
 		v.Open, v.OpenSort = "not seen closed", "1e18" // after every known time
 		if e.ClosedAt != nil {
-			v.Open, v.Closed = "closed", moment(*e.ClosedAt)
+			v.Open, v.Closed = "closed", text.Time(*e.ClosedAt)
 		}
 		if s := e.ExposureSeconds; s != nil {
-			v.Open, v.OpenSort = span(*s), strconv.FormatFloat(*s, 'f', -1, 64)
+			v.Open, v.OpenSort = text.Span(*s), strconv.FormatFloat(*s, 'f', -1, 64)
 		}
 	}
 	for _, r := range e.Reasons {
-		v.Reasons = append(v.Reasons, shown(r, mostText))
+		v.Reasons = append(v.Reasons, text.Shown(r, mostText))
 	}
 	if e.Compared != nil {
 		for _, r := range e.Compared.deciding() {
-			v.Reasons = append(v.Reasons, "→ "+shown(r, mostText))
+			v.Reasons = append(v.Reasons, "→ "+text.Shown(r, mostText))
 		}
 	}
 	v.Details = detailsOf(e)
@@ -102,9 +104,9 @@ func findingViewOf(e *Entry) findingView {
 // detailsOf are what few readers need.
 func detailsOf(e *Entry) []string {
 	var out []string
-	add := func(label, text string) {
-		if text != "" {
-			out = append(out, label+shown(text, mostText))
+	add := func(label, line string) {
+		if line != "" {
+			out = append(out, label+text.Shown(line, mostText))
 		}
 	}
 	if e.Rule != nil {
@@ -175,10 +177,10 @@ func (w *htmlWriter) groupViews() *groupsView {
 		view := groupViewOf(&g.Group)
 		view.Anchor, view.Open = fmt.Sprintf("group-%d", i+1), len(groups) <= 3
 		view.Worst = markOf(g.entries[0].Decision, g.entries[0].Severity, "")
-		view.FindingsN, view.Findings = len(g.entries), thousands(len(g.entries))
+		view.FindingsN, view.Findings = len(g.entries), text.Thousands(len(g.entries))
 		for k := range g.entries {
 			if k == htmlRules {
-				view.FindingsRest = "and " + plural(len(g.entries)-k, "more finding") + ": --format json lists all"
+				view.FindingsRest = "and " + text.Plural(len(g.entries)-k, "more finding") + ": --format json lists all"
 				break
 			}
 			view.FindingList = append(view.FindingList, findingViewOf(&g.entries[k]))
@@ -205,21 +207,21 @@ func (w *htmlWriter) notedViews() *notedView {
 
 func groupViewOf(g *Group) groupView {
 	v := groupView{
-		ID: shown(g.ID, mostName), Name: shown(g.Name, mostName), Account: shown(g.AccountID, mostName), Region: shown(g.Region, mostName),
-		VPC: shown(g.VPCID, mostName), Description: shown(g.Description, mostText),
-		RulesN: len(g.Rules), RulesCount: thousands(len(g.Rules)), PublicN: -1, Attached: "not known",
+		ID: text.Shown(g.ID, mostName), Name: text.Shown(g.Name, mostName), Account: text.Shown(g.AccountID, mostName), Region: text.Shown(g.Region, mostName),
+		VPC: text.Shown(g.VPCID, mostName), Description: text.Shown(g.Description, mostText),
+		RulesN: len(g.Rules), RulesCount: text.Thousands(len(g.Rules)), PublicN: -1, Attached: "not known",
 	}
 	for _, n := range g.Notes {
-		v.Notes = append(v.Notes, shown(n, mostText))
+		v.Notes = append(v.Notes, text.Shown(n, mostText))
 	}
 	if g.AttachedKnown {
 		v.PublicN = g.public()
 		v.Attached = "nothing"
 		if len(g.Attached) > 0 {
-			v.Attached = plural(len(g.Attached), "interface") + ", " + thousands(v.PublicN) + " public"
+			v.Attached = text.Plural(len(g.Attached), "interface") + ", " + text.Thousands(v.PublicN) + " public"
 		}
 		for i := range g.Attached {
-			v.Interfaces = append(v.Interfaces, shown(interfaceText(&g.Attached[i]), mostText))
+			v.Interfaces = append(v.Interfaces, text.Shown(interfaceText(&g.Attached[i]), mostText))
 		}
 	}
 	return v
@@ -231,13 +233,13 @@ func directionViewOf(g *judged, direction string) directionView {
 	found := g.found()
 	rules, more := g.rules(direction, htmlRules)
 	for _, r := range rules {
-		text := ruleText(r)
+		out := ruleText(r)
 		v.Rules = append(v.Rules, ruleView{
-			shown(strings.TrimPrefix(text, direction+" "), mostText), shown(string(found[text]), mostName), shown(r.SecurityGroupRuleID, mostName), shown(r.Description, mostText),
+			text.Shown(strings.TrimPrefix(out, direction+" "), mostText), text.Shown(string(found[out]), mostName), text.Shown(r.SecurityGroupRuleID, mostName), text.Shown(r.Description, mostText),
 		})
 	}
 	if more > 0 {
-		v.Rest = thousands(more)
+		v.Rest = text.Thousands(more)
 	}
 	return v
 }

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
 
 // sarifWriter writes SARIF 2.1.0
@@ -138,7 +138,7 @@ func (s *sarifWriter) Entry(e Entry) error {
 	}
 	if x := e.Exception; x != nil && e.Decision == finding.DecisionExempt && e.Compared == nil {
 		result.Suppressions = append(result.Suppressions, sarifSuppression{
-			"external", "accepted", plaintext.Visible("exception " + x.ID + ", owner " + x.Owner + ", until " + x.Expires),
+			"external", "accepted", text.Visible("exception " + x.ID + ", owner " + x.Owner + ", until " + x.Expires),
 		})
 	}
 	return s.result(result)
@@ -282,22 +282,22 @@ func level(severity string) string { return levels()[urgency(severity)].level }
 
 // messageOf says the finding in one line.
 func messageOf(e *Entry) string {
-	text := verdictText(false, e) + ": " + ruleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
+	out := verdictText(ink{}, e) + ": " + ruleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
 	if at := place(e.AccountID, e.Region); at != "" {
-		text += ", " + at
+		out += ", " + at
 	}
 	if e.Event != nil {
-		text += "; made " + moment(e.Event.EventTime) + " by " + callerText(e.Event) + "; " + closedText(e)
+		out += "; made " + text.Time(e.Event.EventTime) + " by " + callerText(e.Event) + "; " + closedText(e)
 	}
 	if len(e.Reasons) > 0 {
-		text += ". " + strings.Join(e.Reasons, "; ")
+		out += ". " + strings.Join(e.Reasons, "; ")
 	}
-	return text
+	return out
 }
 
 // text is a message that says s and nothing else.
 func (s *sarifWriter) text(message string) sarifText {
-	return sarifText{s.plain.Replace(plaintext.Visible(message))}
+	return sarifText{s.plain.Replace(text.Visible(message))}
 }
 
 // location is the policy's line that decided, and the rule.
@@ -320,7 +320,7 @@ func (s *sarifWriter) location(e *Entry) sarifLocation {
 }
 
 func (s *sarifWriter) locationOf(file string, line int, arn, name string) sarifLocation {
-	l := sarifLocation{Logical: []sarifLogical{{Name: plaintext.Visible(name), FullyQualifiedName: plaintext.Visible(arn), Kind: "resource"}}}
+	l := sarifLocation{Logical: []sarifLogical{{Name: text.Visible(name), FullyQualifiedName: text.Visible(arn), Kind: "resource"}}}
 	l.Physical.Region.StartLine = line
 	l.Physical.Artifact = artifact(file)
 	return l
@@ -339,12 +339,9 @@ func artifact(file string) sarifArtifact {
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html),
 // as far as its parts are known.
 func arnOf(kind, accountID, region, id string) string {
-	partition := "aws"
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		partition = "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		partition = "aws-us-gov"
+	partition, ok := text.PartitionOf(region)
+	if !ok {
+		partition.Name = "aws"
 	}
-	return strings.Join([]string{"arn", partition, "ec2", region, accountID, kind + "/" + id}, ":")
+	return strings.Join([]string{"arn", partition.Name, "ec2", region, accountID, kind + "/" + id}, ":")
 }

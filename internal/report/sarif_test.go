@@ -171,9 +171,12 @@ func TestAReasonCitesALineOfThePolicyOrNothing(t *testing.T) {
 
 func TestARNsAreThoseOfTheRegionsPartition(t *testing.T) {
 	for region, want := range map[string]string{
-		"eu-central-1":  "arn:aws:ec2:eu-central-1:123456789012:security-group/sg-1",
-		"cn-north-1":    "arn:aws-cn:ec2:cn-north-1:123456789012:security-group/sg-1",
-		"us-gov-west-1": "arn:aws-us-gov:ec2:us-gov-west-1:123456789012:security-group/sg-1",
+		"eu-central-1":   "arn:aws:ec2:eu-central-1:123456789012:security-group/sg-1",
+		"cn-north-1":     "arn:aws-cn:ec2:cn-north-1:123456789012:security-group/sg-1",
+		"us-gov-west-1":  "arn:aws-us-gov:ec2:us-gov-west-1:123456789012:security-group/sg-1",
+		"us-iso-east-1":  "arn:aws-iso:ec2:us-iso-east-1:123456789012:security-group/sg-1",
+		"eusc-de-east-1": "arn:aws-eusc:ec2:eusc-de-east-1:123456789012:security-group/sg-1",
+		"":               "arn:aws:ec2::123456789012:security-group/sg-1", // not known
 	} {
 		assert.Equal(t, want, arnOf("security-group", "123456789012", region, "sg-1"))
 	}

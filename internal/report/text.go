@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // How much text lists where Options.Limit does not say.
@@ -95,7 +96,7 @@ func (c *collected) unreadText() string {
 	case c.used == 0:
 		return "it was not read which interfaces use the groups"
 	default:
-		return "of " + thousands(c.unknown) + " more not known"
+		return "of " + text.Thousands(c.unknown) + " more not known"
 	}
 }
 
@@ -107,7 +108,7 @@ func newText(w io.Writer, run Run, o Options) *textWriter {
 
 // Close writes the report.
 func (w *textWriter) Close(sum Summary) error {
-	s := &screen{ink: ink(w.o.Color), width: w.o.Width}
+	s := &screen{ink: ink{text.Ink(w.o.Color)}, width: w.o.Width}
 	if !w.o.Quiet {
 		w.introduction(s, sum)
 	}
@@ -143,50 +144,50 @@ func (w *textWriter) introduction(s *screen, sum Summary) {
 }
 
 func policyText(p Policy) string {
-	text := shown(p.File, mostName)
+	out := text.Shown(p.File, mostName)
 	if p.Summary != "" {
-		text += " (" + shown(p.Summary, mostName) + ")"
+		out += " (" + text.Shown(p.Summary, mostName) + ")"
 	}
-	return text
+	return out
 }
 
 // readText says in sentences what was read.
 func readText(run Run, sum Summary) []string {
 	var out []string
 	if h := sum.History; h != nil {
-		text := fmt.Sprintf("Read %s, %s: %s", plural(h.Files, "file"), byteSize(h.Bytes), plural(h.Records, "record"))
+		line := fmt.Sprintf("Read %s, %s: %s", text.Plural(h.Files, "file"), text.Bytes(h.Bytes), text.Plural(h.Records, "record"))
 		if !h.First.IsZero() {
-			text += fmt.Sprintf(", from %s to %s", date(h.First), date(h.Last))
+			line += fmt.Sprintf(", from %s to %s", date(h.First), date(h.Last))
 		}
-		out = append(out, text+".")
-		text = fmt.Sprintf("%s made %s, %s of them compliant. %s closed rules.", plural(h.Changes, "call"), plural(h.Rules, "rule"), thousands(h.Compliant), plural(h.Closings, "call"))
+		out = append(out, line+".")
+		line = fmt.Sprintf("%s made %s, %s of them compliant. %s closed rules.", text.Plural(h.Changes, "call"), text.Plural(h.Rules, "rule"), text.Thousands(h.Compliant), text.Plural(h.Closings, "call"))
 		if h.Failed > 0 {
-			text += " " + plural(h.Failed, "call") + " failed and opened nothing."
+			line += " " + text.Plural(h.Failed, "call") + " failed and opened nothing."
 		}
 		if h.Repeated > 0 {
-			text += " " + plural(h.Repeated, "record") + " came more than once."
+			line += " " + text.Plural(h.Repeated, "record") + " came more than once."
 		}
-		out = append(out, text)
+		out = append(out, line)
 		if run.Chosen != "" {
-			out = append(out, "These are only calls "+shown(run.Chosen, mostText)+".")
+			out = append(out, "These are only calls "+text.Shown(run.Chosen, mostText)+".")
 		}
 	}
 	if i := sum.Inventory; i != nil {
-		text := fmt.Sprintf("Read %s with %s", plural(i.Groups, "group"), plural(i.Rules, "rule"))
+		line := fmt.Sprintf("Read %s with %s", text.Plural(i.Groups, "group"), text.Plural(i.Rules, "rule"))
 		if n := len(i.Accounts); n > 0 {
-			text += " in " + plural(n, "account")
+			line += " in " + text.Plural(n, "account")
 			if n == 1 {
-				text = strings.TrimSuffix(text, "1 account") + "account " + shown(i.Accounts[0], mostName)
+				line = strings.TrimSuffix(line, "1 account") + "account " + text.Shown(i.Accounts[0], mostName)
 			}
 		}
 		if n := len(i.Regions); n == 1 {
-			text += ", " + shown(i.Regions[0], mostName)
+			line += ", " + text.Shown(i.Regions[0], mostName)
 		} else if n > 1 {
-			text += ", " + plural(n, "region")
+			line += ", " + text.Plural(n, "region")
 		}
-		out = append(out, text+".")
+		out = append(out, line+".")
 		if i.Baseline >= 0 {
-			out = append(out, "The baseline holds back "+plural(i.Baseline, "finding")+"; what follows is new.")
+			out = append(out, "The baseline holds back "+text.Plural(i.Baseline, "finding")+"; what follows is new.")
 		}
 	}
 	if len(run.Sources) > 0 {
@@ -196,43 +197,36 @@ func readText(run Run, sum Summary) []string {
 }
 
 // listed names the first of a list and says how many more there are.
-func listed(texts []string, most int) string {
-	rest := len(texts) - most
-	if rest <= 0 {
-		rest, most = 0, len(texts)
+func listed(names []string, most int) string {
+	var safe []string
+	for _, name := range names {
+		safe = append(safe, text.Shown(name, mostName))
 	}
-	var out []string
-	for _, t := range texts[:most] {
-		out = append(out, shown(t, mostName))
-	}
-	if rest > 0 {
-		out = append(out, "and "+thousands(rest)+" more")
-	}
-	return strings.Join(out, "; ")
+	return text.First(safe, most, "; ")
 }
 
 // emptyText says that there is nothing to report, and what that rests on.
 func emptyText(run Run, sum Summary) string {
-	text := "No finding: the policy has nothing against what was read."
+	out := "No finding: the policy has nothing against what was read."
 	if sum.History != nil && sum.History.Changes == 0 {
-		text = "No finding: the history holds no successful call that can open a group."
+		out = "No finding: the history holds no successful call that can open a group."
 		if run.Chosen != "" {
-			text = "No finding: of the calls that were chosen none was successful and can open a group."
+			out = "No finding: of the calls that were chosen none was successful and can open a group."
 		}
 	}
 	if sum.Inventory != nil && sum.Inventory.Groups == 0 && len(sum.Problems) == 0 {
-		text = "No finding: there is no security group in what was read."
+		out = "No finding: there is no security group in what was read."
 	}
 	if sum.Inventory != nil && sum.Inventory.Baseline > 0 {
-		text = "No new finding: the baseline knows them all."
+		out = "No new finding: the baseline knows them all."
 	}
 	if run.Other != nil {
-		text = "No difference: " + shown(run.Other.File, mostName) + " decides as " + shown(run.Policy.File, mostName) + " does."
+		out = "No difference: " + text.Shown(run.Other.File, mostName) + " decides as " + text.Shown(run.Policy.File, mostName) + " does."
 	}
 	if len(sum.Problems) > 0 {
-		text += " Not everything could be read."
+		out += " Not everything could be read."
 	}
-	return text
+	return out
 }
 
 // problems says that the report is incomplete, and what is missing.
@@ -240,13 +234,13 @@ func (w *textWriter) problems(s *screen, sum Summary) {
 	if len(sum.Problems) == 0 {
 		return
 	}
-	s.heading("This report is incomplete: " + plural(len(sum.Problems), "problem"))
+	s.heading("This report is incomplete: " + text.Plural(len(sum.Problems), "problem"))
 	for i, p := range sum.Problems {
 		if i == textProblems {
-			s.line(2, "  and "+thousands(len(sum.Problems)-i)+" more")
+			s.line(2, "  and "+text.Thousands(len(sum.Problems)-i)+" more")
 			return
 		}
-		s.line(2, "  "+shown(p.Place, mostText)+": "+shown(p.Text, mostText))
+		s.line(2, "  "+text.Shown(p.Place, mostText)+": "+text.Shown(p.Text, mostText))
 	}
 }
 

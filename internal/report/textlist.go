@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"sgward/internal/text"
 )
 
 // findingList writes the worst findings that came without their group. Those of a
@@ -23,7 +25,7 @@ func (w *textWriter) findingList(s *screen) {
 	for i := range entries {
 		s.blank()
 		if change := transitionOf(&entries[i]); w.run.Other != nil && (i == 0 || change != transitionOf(&entries[i-1])) {
-			s.line(2, s.bold(change.text(false))+"  "+change.meaning())
+			s.line(2, s.bold(change.text(ink{}))+"  "+change.meaning())
 			s.blank()
 		}
 		w.entry(s, &entries[i])
@@ -35,59 +37,59 @@ func (w *textWriter) limited(shown, all int) string {
 	if shown == all {
 		return ""
 	}
-	return " (" + thousands(shown) + " of " + thousands(all) + "; --format json lists all)"
+	return " (" + text.Thousands(shown) + " of " + text.Thousands(all) + "; --format json lists all)"
 }
 
 // entry writes one finding of a history.
 func (w *textWriter) entry(s *screen, e *Entry) {
-	head := verdictText(s.ink, e) + "  " + s.bold(shown(groupText(e.GroupID, e.GroupName), mostName))
+	head := verdictText(s.ink, e) + "  " + s.bold(text.Shown(groupText(e.GroupID, e.GroupName), mostName))
 	if at := place(e.AccountID, e.Region); at != "" {
-		head += "  " + shown(at, mostName)
+		head += "  " + text.Shown(at, mostName)
 	}
 	s.line(2, head)
 	w.rule(s, e, "  ")
 	if e.Event != nil {
-		s.line(2, "  "+moment(e.Event.EventTime)+" by "+shown(callerText(e.Event), mostText))
+		s.line(2, "  "+text.Time(e.Event.EventTime)+" by "+text.Shown(callerText(e.Event), mostText))
 		s.line(2, "  "+closedText(e))
 	}
 	w.reasons(s, e, "  ")
 	if e.Compared != nil {
 		for _, reason := range e.Compared.deciding() {
-			s.line(2, "  → "+shown(reason, mostText))
+			s.line(2, "  → "+text.Shown(reason, mostText))
 		}
 	}
 	if e.Place != "" {
-		s.line(2, "  "+s.dim(shown(e.Place, mostText)))
+		s.line(2, "  "+s.dim(text.Shown(e.Place, mostText)))
 	}
 }
 
 // verdictText is "revoke critical", or both sides of a comparison.
 func verdictText(on ink, e *Entry) string {
-	text := on.decision(e.Decision, shown(strings.TrimSpace(string(e.Decision)+" "+e.Severity), mostName))
+	out := on.decision(e.Decision, text.Shown(strings.TrimSpace(string(e.Decision)+" "+e.Severity), mostName))
 	if c := e.Compared; c != nil {
-		text += " → " + on.decision(c.Decision, shown(strings.TrimSpace(string(c.Decision)+" "+c.Severity), mostName))
+		out += " → " + on.decision(c.Decision, text.Shown(strings.TrimSpace(string(c.Decision)+" "+c.Severity), mostName))
 		if c.StatementID != "" {
-			text += " (" + shown(c.StatementID, mostName) + ")"
+			out += " (" + text.Shown(c.StatementID, mostName) + ")"
 		}
 	}
-	return text
+	return out
 }
 
 // rule writes what the finding lets through.
 func (w *textWriter) rule(s *screen, e *Entry, indent string) {
-	text := shown(ruleText(e.Rule), mostText)
+	out := text.Shown(ruleText(e.Rule), mostText)
 	if e.Rule != nil {
 		if id := e.Rule.SecurityGroupRuleID; id != "" {
-			text += "  " + shown(id, mostName)
+			out += "  " + text.Shown(id, mostName)
 		}
 		if d := e.Rule.Description; d != "" {
-			text += `  "` + shown(d, mostText) + `"`
+			out += `  "` + text.Shown(d, mostText) + `"`
 		}
 	}
 	if e.FromRequest {
-		text += "  (as the caller typed it)"
+		out += "  (as the caller typed it)"
 	}
-	s.line(2, indent+text)
+	s.line(2, indent+out)
 	if n := len(e.With); n > 0 {
 		var with []string
 		for i := range e.With {
@@ -114,13 +116,13 @@ func (w *textWriter) reasons(s *screen, e *Entry, indent string) {
 			}
 			continue
 		}
-		s.line(2, indent+shown(reason, mostText))
+		s.line(2, indent+text.Shown(reason, mostText))
 	}
 	if len(also) > 0 {
 		s.line(2, indent+"also "+listed(also, 5))
 	}
 	if x := e.Exception; x != nil {
-		s.line(2, indent+"exception "+shown(x.ID, mostName)+", owner "+shown(x.Owner, mostName)+", until "+shown(x.Expires, mostName))
+		s.line(2, indent+"exception "+text.Shown(x.ID, mostName)+", owner "+text.Shown(x.Owner, mostName)+", until "+text.Shown(x.Expires, mostName))
 	}
 }
 
@@ -129,19 +131,19 @@ func closedText(e *Entry) string {
 	if e.ClosedAt == nil {
 		return "the history does not show it closed"
 	}
-	text := "closed"
+	out := "closed"
 	if e.ExposureSeconds != nil {
-		text += " after " + span(*e.ExposureSeconds)
+		out += " after " + text.Span(*e.ExposureSeconds)
 	}
-	text += ", " + moment(*e.ClosedAt)
+	out += ", " + text.Time(*e.ClosedAt)
 	if e.ClosedBy != nil {
 		by := callerText(e.ClosedBy)
 		if e.Event != nil && by == callerText(e.Event) {
 			by = "the same caller"
 		}
-		text += ", " + shown(e.ClosedBy.EventName, mostName) + " by " + shown(by, mostText)
+		out += ", " + text.Shown(e.ClosedBy.EventName, mostName) + " by " + text.Shown(by, mostText)
 	}
-	return text
+	return out
 }
 
 // groupList writes the groups of an audit that have findings.
@@ -158,19 +160,19 @@ func (w *textWriter) groupList(s *screen) {
 }
 
 func (w *textWriter) group(s *screen, g *judged) {
-	head := s.bold(shown(groupText(g.ID, g.Name), mostName))
+	head := s.bold(text.Shown(groupText(g.ID, g.Name), mostName))
 	for _, part := range []string{g.VPCID, place(g.AccountID, g.Region)} {
 		if part != "" {
-			head += "  " + shown(part, mostName)
+			head += "  " + text.Shown(part, mostName)
 		}
 	}
 	s.line(2, head)
 	if g.Description != "" {
-		s.line(4, `  "`+shown(g.Description, mostText)+`"`)
+		s.line(4, `  "`+text.Shown(g.Description, mostText)+`"`)
 	}
 	for i := range g.entries {
 		if i == w.o.Limit {
-			s.line(2, "  and "+thousands(len(g.entries)-i)+" more findings; --format json lists all")
+			s.line(2, "  and "+text.Thousands(len(g.entries)-i)+" more findings; --format json lists all")
 			break
 		}
 		e := &g.entries[i]
@@ -184,7 +186,7 @@ func (w *textWriter) group(s *screen, g *judged) {
 		s.line(2, "  "+line)
 	}
 	for _, note := range g.Notes {
-		s.line(2, "  note: "+shown(note, mostText))
+		s.line(2, "  note: "+text.Shown(note, mostText))
 	}
 	w.rules(s, g, "ingress")
 	w.rules(s, g, "egress")
@@ -200,18 +202,18 @@ func (w *textWriter) rules(s *screen, g *judged, direction string) {
 	}
 	s.line(2, "  "+direction+" now:")
 	for _, r := range rules {
-		text := ruleText(r)
-		line := strings.TrimPrefix(shown(text, mostText), direction+" ")
+		out := ruleText(r)
+		line := strings.TrimPrefix(text.Shown(out, mostText), direction+" ")
 		if r.Description != "" {
-			line += `  "` + shown(r.Description, mostText) + `"`
+			line += `  "` + text.Shown(r.Description, mostText) + `"`
 		}
-		if d := found[text]; d != "" {
-			line += "  " + s.decision(d, "<- "+shown(string(d), mostName))
+		if d := found[out]; d != "" {
+			line += "  " + s.decision(d, "<- "+text.Shown(string(d), mostName))
 		}
 		s.line(2, "    "+line)
 	}
 	if more > 0 {
-		s.line(2, "    and "+thousands(more)+" more")
+		s.line(2, "    and "+text.Thousands(more)+" more")
 	}
 }
 
@@ -224,15 +226,15 @@ func (w *textWriter) noteList(s *screen) {
 	s.heading("Groups without findings that deserve a look" + w.limitedNotes(len(groups), w.noted.seen))
 	for i := range groups {
 		g := &groups[i]
-		head := "  " + shown(groupText(g.ID, g.Name), mostName)
+		head := "  " + text.Shown(groupText(g.ID, g.Name), mostName)
 		for _, part := range []string{g.VPCID, place(g.AccountID, g.Region)} {
 			if part != "" {
-				head += "  " + shown(part, mostName)
+				head += "  " + text.Shown(part, mostName)
 			}
 		}
 		s.line(2, head)
 		for _, note := range g.Notes {
-			s.line(2, "    "+shown(note, mostText))
+			s.line(2, "    "+text.Shown(note, mostText))
 		}
 	}
 }
@@ -242,5 +244,5 @@ func (w *textWriter) limitedNotes(shown, all int) string {
 	if shown == all {
 		return ""
 	}
-	return " (" + thousands(shown) + " of " + thousands(all) + "; --format html lists more)"
+	return " (" + text.Thousands(shown) + " of " + text.Thousands(all) + "; --format html lists more)"
 }

@@ -8,30 +8,31 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // overview is the summary: what it comes to, broken down.
 func (w *textWriter) overview(s *screen) {
 	t := w.totals
-	s.heading(plural(t.all(), "finding"))
+	s.heading(text.Plural(t.all(), "finding"))
 	for _, d := range decisions() {
 		if n := t.of(d); n > 0 {
-			s.line(2, "  "+flushed(thousands(n), 7)+"  "+s.decision(d, padded(string(d), 7))+"  "+outcomeText(w.run.Command, d))
+			s.line(2, "  "+text.PadLeft(text.Thousands(n), 7)+"  "+s.decision(d, text.PadRight(string(d), 7))+"  "+outcomeText(w.run.Command, d))
 		}
 	}
 	unread := w.unreadText()
 	if w.used > 0 {
-		text := "  " + flushed(thousands(w.public), 7) + "  of " + plural(w.used, "group") + " with findings"
+		out := "  " + text.PadLeft(text.Thousands(w.public), 7) + "  of " + text.Plural(w.used, "group") + " with findings"
 		if t.of(finding.DecisionExempt) > 0 {
-			text += " (the exempt aside)"
+			out += " (the exempt aside)"
 		}
-		text += " in use at a public address"
+		out += " in use at a public address"
 		if unread != "" {
-			text += "; " + unread
+			out += "; " + unread
 		}
-		s.line(2, text)
+		s.line(2, out)
 	} else if unread != "" {
-		s.line(2, "  "+flushed("-", 7)+"  "+unread)
+		s.line(2, "  "+text.PadLeft("-", 7)+"  "+unread)
 	}
 	w.table(s, "By statement", t.statements, true)
 	w.table(s, "By account", t.accounts, false)
@@ -56,41 +57,41 @@ func (w *textWriter) table(s *screen, title string, b breakdown, statements bool
 		rows = rows[:textRows]
 	}
 	room := max(s.width-2-len("  critical")-number*len(used), 20)
-	labels, widest, severity := make([]string, len(rows)), columns(title)-2, 0
+	labels, widest, severity := make([]string, len(rows)), text.Columns(title)-2, 0
 	for i, r := range rows {
 		label := r.label
 		if r.note != "" {
 			label += ", " + r.note
 		}
-		label = shown(label, room)
+		label = text.Shown(label, room)
 		labels[i] = label
-		widest = max(widest, columns(label))
+		widest = max(widest, text.Columns(label))
 	}
 	if statements {
 		severity = len("critical") + 2
 	}
 	s.blank()
-	head := s.bold(padded(title, widest+2+severity))
+	head := s.bold(text.PadRight(title, widest+2+severity))
 	for _, d := range used {
-		head += flushed(string(d), number)
+		head += text.PadLeft(string(d), number)
 	}
 	s.put(head)
 	for i, r := range rows {
-		line := "  " + padded(labels[i], widest)
+		line := "  " + text.PadRight(labels[i], widest)
 		if statements {
-			line += "  " + padded(shown(r.severity, mostName), severity-2)
+			line += "  " + text.PadRight(text.Shown(r.severity, mostName), severity-2)
 		}
 		for _, d := range used {
-			text := "-"
+			out := "-"
 			if n := r.of(d); n > 0 {
-				text = thousands(n)
+				out = text.Thousands(n)
 			}
-			line += flushed(text, number)
+			line += text.PadLeft(out, number)
 		}
 		s.put(line)
 	}
 	if rest > 0 {
-		s.put("  and " + thousands(rest) + " more")
+		s.put("  and " + text.Thousands(rest) + " more")
 	}
 }
 
@@ -119,8 +120,8 @@ func (w *textWriter) timeLine(s *screen) {
 			bar += s.decision(decisions()[i], strings.Repeat(mark, max(end-drawn, 0)))
 			drawn = max(end, drawn)
 		}
-		text := "  " + padded(line.label(b.start), 10) + "  " + flushed(thousands(b.all()), 7) + "  " + bar
-		s.put(strings.TrimRight(text, " "))
+		out := "  " + text.PadRight(line.label(b.start), 10) + "  " + text.PadLeft(text.Thousands(b.all()), 7) + "  " + bar
+		s.put(strings.TrimRight(out, " "))
 	}
 	var legend []string
 	for i, mark := range barMarks() {
@@ -140,10 +141,10 @@ func (w *textWriter) exposures(s *screen) {
 	s.heading("How long they stayed open, without the exempt")
 	if n := len(t.exposures); n > 0 {
 		median, longest := t.exposure()
-		s.line(2, fmt.Sprintf("  %s  closed by a later call: median %s, longest %s", flushed(thousands(n), 7), span(median), span(longest)))
+		s.line(2, fmt.Sprintf("  %s  closed by a later call: median %s, longest %s", text.PadLeft(text.Thousands(n), 7), text.Span(median), text.Span(longest)))
 	}
 	if t.open > 0 {
-		s.line(2, fmt.Sprintf("  %s  not closed by the end of the history: the oldest since %s", flushed(thousands(t.open), 7), date(t.oldestOpen)))
+		s.line(2, fmt.Sprintf("  %s  not closed by the end of the history: the oldest since %s", text.PadLeft(text.Thousands(t.open), 7), date(t.oldestOpen)))
 	}
 }
 
@@ -157,25 +158,25 @@ func (w *textWriter) saved(s *screen) {
 	s.heading("What exceptions covered")
 	for i, r := range rows {
 		if i == textRows {
-			s.line(2, "  and "+thousands(len(rows)-i)+" more")
+			s.line(2, "  and "+text.Thousands(len(rows)-i)+" more")
 			break
 		}
-		s.line(2, "  "+flushed(thousands(r.all()), 7)+"  "+shown(r.label, mostName)+" ("+shown(r.note, mostName)+")")
+		s.line(2, "  "+text.PadLeft(text.Thousands(r.all()), 7)+"  "+text.Shown(r.label, mostName)+" ("+text.Shown(r.note, mostName)+")")
 	}
 }
 
 // comparison says what changes between two policies.
 func (w *textWriter) comparison(s *screen) {
 	t := w.totals
-	other := shown(w.run.Other.File, mostName)
-	s.heading(plural(t.all(), "difference") + ": " + shown(w.run.Policy.File, mostName) + " → " + other)
+	other := text.Shown(w.run.Other.File, mostName)
+	s.heading(text.Plural(t.all(), "difference") + ": " + text.Shown(w.run.Policy.File, mostName) + " → " + other)
 	changes := slices.SortedFunc(maps.Keys(t.transitions), compareTransitions)
 	widest := 0
 	for _, change := range changes {
-		widest = max(widest, columns(change.text(s.ink)))
+		widest = max(widest, text.Columns(change.text(s.ink)))
 	}
 	for _, change := range changes {
-		s.line(2, "  "+flushed(thousands(t.transitions[change]), 7)+"  "+padded(change.text(s.ink), widest)+"  "+change.meaning())
+		s.line(2, "  "+text.PadLeft(text.Thousands(t.transitions[change]), 7)+"  "+text.PadRight(change.text(s.ink), widest)+"  "+change.meaning())
 	}
 }
 
@@ -200,11 +201,11 @@ func (t transition) meaning() string {
 // text says "alert → revoke", or what else differs where the decision does not.
 func (t transition) text(on ink) string {
 	if t.from != t.to {
-		return on.decision(t.from, shown(string(t.from), mostName)) + " → " + on.decision(t.to, shown(string(t.to), mostName))
+		return on.decision(t.from, text.Shown(string(t.from), mostName)) + " → " + on.decision(t.to, text.Shown(string(t.to), mostName))
 	}
-	text := on.decision(t.from, shown(string(t.from), mostName))
+	out := on.decision(t.from, text.Shown(string(t.from), mostName))
 	if t.fromDetail+t.toDetail != "" {
-		text += ": " + shown(cmp.Or(t.fromDetail, "nothing"), mostName) + " → " + shown(cmp.Or(t.toDetail, "nothing"), mostName)
+		out += ": " + text.Shown(cmp.Or(t.fromDetail, "nothing"), mostName) + " → " + text.Shown(cmp.Or(t.toDetail, "nothing"), mostName)
 	}
-	return text
+	return out
 }

@@ -1,41 +1,12 @@
 package report
 
 import (
-	"fmt"
-	"math"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
 )
-
-// cutMark ends a text that was shortened, so that nobody takes it for the whole.
-const cutMark = "… [cut]"
-
-// shown makes a stranger's text safe for terminals and shortens it to limit
-// characters.
-func shown(s string, limit int) string {
-	// What is far beyond the limit need not be made visible first. A character has
-	// at most four bytes; the cut may split one, which is cut off with the rest.
-	if most := utf8.UTFMax * (limit + 1); len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "")
-	}
-	s = plaintext.Visible(s)
-	if utf8.RuneCountInString(s) <= limit {
-		return s
-	}
-	room := limit - utf8.RuneCountInString(cutMark)
-	for i := range s {
-		if room == 0 {
-			return s[:i] + cutMark
-		}
-		room--
-	}
-	return s
-}
 
 // mostName is how much of a name or ARN is shown; mostText of a reason or
 // description.
@@ -43,64 +14,6 @@ const (
 	mostName = 120
 	mostText = 600
 )
-
-// plural says "1 rule" and "3,000 rules".
-func plural[N int | int64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return thousands(n) + " " + noun + "s"
-}
-
-// thousands prints 16777216 as 16,777,216.
-func thousands[N int | int64](n N) string {
-	s := strconv.FormatInt(int64(n), 10)
-	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// byteSize says "1.2 GB": powers of 1000.
-func byteSize(n int64) string {
-	const units = "kMGTPE"
-	value, unit := float64(n), -1
-	for value >= 999.5 && unit < len(units)-1 {
-		value /= 1000
-		unit++
-	}
-	switch {
-	case unit < 0:
-		return plural(n, "byte")
-	case value < 9.95:
-		return fmt.Sprintf("%.1f %cB", value, units[unit])
-	default:
-		return fmt.Sprintf("%.0f %cB", value, units[unit])
-	}
-}
-
-// span says how long something lasted: "42 s", "4 min 10 s", "3 h 5 min", "12 d 4 h".
-func span(seconds float64) string {
-	s := int64(math.Round(min(max(seconds, 0), 1e12)))
-	for _, u := range []struct {
-		size        int64
-		large, less string
-	}{{86400, "d", "h"}, {3600, "h", "min"}, {60, "min", "s"}} {
-		if s < u.size {
-			continue
-		}
-		next := map[string]int64{"h": 3600, "min": 60, "s": 1}[u.less]
-		text := thousands(s/u.size) + " " + u.large
-		if rest := s % u.size / next; rest > 0 {
-			text += fmt.Sprintf(" %d %s", rest, u.less)
-		}
-		return text
-	}
-	return fmt.Sprintf("%d s", s)
-}
-
-// moment prints a time in UTC to the second.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" }
 
 // date prints the day of a time in UTC.
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }

@@ -18,7 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 	"sgward/localaws"
 	"sgward/localaws/ec2api"
 )
@@ -73,22 +73,22 @@ type closing struct {
 // on Out, and an error wrapping ErrNotAsTold counts it.
 func Demo(ctx context.Context, cfg DemoConfig) error {
 	began := time.Now()
-	s := &stage{screen: &screen{out: cfg.Out, color: cfg.Color}, groups: map[string]string{}, told: map[string]bool{}, cfg: cfg}
+	s := &stage{screen: &screen{out: cfg.Out, Ink: text.Ink(cfg.Color)}, groups: map[string]string{}, told: map[string]bool{}, cfg: cfg}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer s.stack.Close()
 
-	s.line("%s: openings to the world, and how they are closed again.", s.paint(bold, "sgward demo"))
-	s.paragraph(plain, "", "The functions that run are the real ones, wired as template.yaml says; EC2, EventBridge, SQS, SNS and DynamoDB "+
+	s.line("%s: openings to the world, and how they are closed again.", s.Paint(text.Bold, "sgward demo"))
+	s.paragraph("", "", "The functions that run are the real ones, wired as template.yaml says; EC2, EventBridge, SQS, SNS and DynamoDB "+
 		"are stand-ins inside this process. No AWS account is touched. Times are of the work: CloudTrail's seconds, and the "+
 		"second for which the queue gathers a batch, are left out.")
 
 	s.title("Before")
 	standing := map[string]bool{}
-	s.table(s.ownGroups(), s.stack.EC2().Rules, func(r ec2api.Rule) (string, style) {
+	s.table(s.ownGroups(), s.stack.EC2().Rules, func(r ec2api.Rule) (string, text.Style) {
 		standing[r.ID] = true
-		return "", plain
+		return "", ""
 	})
 	for i, sc := range story() {
 		if err := s.pause(ctx); err != nil {
@@ -119,7 +119,7 @@ func Demo(ctx context.Context, cfg DemoConfig) error {
 		return fmt.Errorf("writing the tour: %w", s.err)
 	}
 	if len(s.problems) > 0 {
-		return fmt.Errorf("%w: %s, marked NOT AS TOLD above", ErrNotAsTold, plural(len(s.problems), "thing"))
+		return fmt.Errorf("%w: %s, marked NOT AS TOLD above", ErrNotAsTold, text.Plural(len(s.problems), "thing"))
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func (s *stage) furnish(ctx context.Context) error {
 // play shows one scene and checks its end.
 func (s *stage) play(ctx context.Context, number int, sc scene) error {
 	s.title(fmt.Sprintf("%d. %s", number, sc.title))
-	s.paragraph(plain, "   ", sc.story)
+	s.paragraph("", "   ", sc.story)
 	before := s.stack.Calls(remediate)
 	from := s.mark()
 	if err := sc.act(ctx, s); err != nil {
@@ -226,34 +226,34 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		expect(gone, "%s is still open", p)
 		if gone {
 			s.closed = append(s.closed, closing{p, revoked - began})
-			s.line("   %s  %s, %.1f ms after the call", s.paint(green, "closed"), p, ms(revoked-began))
+			s.line("   %s  %s, %.1f ms after the call", s.Paint(text.Green, "closed"), p, ms(revoked-began))
 		} else {
-			s.line("   %s  %s", s.paint(red, "STILL OPEN"), p)
+			s.line("   %s  %s", s.Paint(text.Red, "STILL OPEN"), p)
 		}
 	}
 	for _, p := range sc.stays {
 		stays := slices.Contains(held, p)
 		expect(stays, "%s is gone", p)
 		if stays {
-			s.line("   %s   %s", s.paint(green, "stays"), p)
+			s.line("   %s   %s", s.Paint(text.Green, "stays"), p)
 		} else {
-			s.line("   %s  %s", s.paint(red, "GONE"), p)
+			s.line("   %s  %s", s.Paint(text.Red, "GONE"), p)
 		}
 	}
 	if len(sc.gone) > 0 {
 		expect(calls["ec2:RevokeSecurityGroupIngress"] == 1, "%d revoke calls, not 1", calls["ec2:RevokeSecurityGroupIngress"])
 		expect(calls["sns:Publish"] == 1, "%d alerts, not 1", calls["sns:Publish"])
-		s.paragraph(dim, "   ", "remediate's calls: "+listCalls(calls))
+		s.paragraph(text.Dim, "   ", "remediate's calls: "+listCalls(calls))
 	} else {
 		expect(len(calls) == 0, "remediate was called: %s", listCalls(calls))
-		s.line("   %s", s.paint(dim, "remediate's calls: none, it was not even invoked"))
+		s.line("   %s", s.Paint(text.Dim, "remediate's calls: none, it was not even invoked"))
 	}
 	s.alert(sc, steps, expect)
 	if sc.moral != "" {
-		s.paragraph(plain, "   ", sc.moral)
+		s.paragraph("", "   ", sc.moral)
 	}
 	for _, problem := range s.problems[told:] {
-		s.line("   %s", s.paint(red, "NOT AS TOLD: "+plaintext.Visible(problem)))
+		s.line("   %s", s.Paint(text.Red, "NOT AS TOLD: "+text.Visible(problem)))
 	}
 }
 
@@ -281,14 +281,14 @@ func (s *stage) alert(sc scene, steps []localaws.Step, expect func(bool, string,
 // rule id.
 func (s *stage) after(standing map[string]bool) {
 	s.title("After")
-	s.table(s.ownGroups(), s.stack.EC2().Rules, func(r ec2api.Rule) (string, style) {
+	s.table(s.ownGroups(), s.stack.EC2().Rules, func(r ec2api.Rule) (string, text.Style) {
 		if standing[r.ID] {
-			return "", plain
+			return "", ""
 		}
 		if s.told[r.ID] {
-			return "new, told", yellow
+			return "new, told", text.Yellow
 		}
-		return "new, kept", green
+		return "new, kept", text.Green
 	})
 }
 
@@ -297,19 +297,19 @@ func (s *stage) summary(took time.Duration) {
 	s.line("")
 	if n := len(s.closed); n > 0 {
 		s.line("%s %d openings closed, %.1f to %.1f ms after the call that made them.",
-			s.paint(bold, "In all:"), n, ms(s.closed[0].after), ms(s.closed[n-1].after))
+			s.Paint(text.Bold, "In all:"), n, ms(s.closed[0].after), ms(s.closed[n-1].after))
 	}
-	s.paragraph(plain, "", "On AWS, EventBridge delivers the record some seconds after the call; from there on it is this code.")
+	s.paragraph("", "", "On AWS, EventBridge delivers the record some seconds after the call; from there on it is this code.")
 	if len(s.problems) > 0 {
-		s.line("%s", s.paint(red, fmt.Sprintf("%s did not end as told.", plural(len(s.problems), "thing"))))
+		s.line("%s", s.Paint(text.Red, fmt.Sprintf("%s did not end as told.", text.Plural(len(s.problems), "thing"))))
 		if s.cfg.PolicyFile != "" {
-			s.paragraph(plain, "", "The story is told for the policy that comes with sgward: another one may well judge otherwise.")
+			s.paragraph("", "", "The story is told for the policy that comes with sgward: another one may well judge otherwise.")
 		}
 		return
 	}
 	s.line("Everything ended as told, in %s.", elapsed(took))
 	s.line("")
-	s.line("%s", s.paint(bold, "Next"))
+	s.line("%s", s.Paint(text.Bold, "Next"))
 	s.line("   make local                        the same pipeline for your own aws commands")
 	s.line("   docs/TUTORIAL.md                  a walk through all commands on it, undo too")
 	s.line("   build/sgward replay AWSLogs/      a policy judged on your own history")
@@ -377,7 +377,7 @@ func start(ctx context.Context, cfg localaws.Config, out io.Writer) (*localaws.S
 	cfg.Log = func(function, line string) {
 		mu.Lock()
 		defer mu.Unlock()
-		last = part(function) + ": " + plaintext.Visible(line)
+		last = part(function) + ": " + text.Visible(line)
 		if out != nil {
 			_, _ = fmt.Fprintln(out, last) // logs are best effort
 		}

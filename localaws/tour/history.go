@@ -13,13 +13,14 @@ import (
 	"sgward/internal/policyfile"
 	"sgward/internal/replay"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 // lookBack has the policy judge all that was called in the story, as replay judges
 // any history, and shows the totals.
 func (s *stage) lookBack(ctx context.Context) error {
 	s.title("Looking back")
-	s.paragraph(plain, "   ", "These calls are a history now. Replay says what a policy would have done to one, and touches nothing: try it on "+
+	s.paragraph("", "   ", "These calls are a history now. Replay says what a policy would have done to one, and touches nothing: try it on "+
 		"your own CloudTrail logs before anything is switched on.")
 	s.command("sgward replay trail.ndjson")
 	p, err := policyfile.Read(cmp.Or(s.cfg.PolicyFile, filepath.Join(s.cfg.BuildDir, "DetectFunction", "policy.yaml")))
@@ -30,7 +31,7 @@ func (s *stage) lookBack(ctx context.Context) error {
 	var told strings.Builder
 	w, err := report.New(report.Text, &told, report.Run{
 		Command: report.Replay, Policy: report.Policy{File: cmp.Or(s.cfg.PolicyFile, "policy.yaml"), Summary: p.Summary()}, Sources: []string{"trail.ndjson"}, Now: time.Now(),
-	}, report.Options{Color: s.color, Width: width - len(indent)})
+	}, report.Options{Color: bool(s.Ink), Width: width - len(indent)})
 	if err != nil {
 		return err
 	}
@@ -53,10 +54,10 @@ func (s *stage) lookBack(ctx context.Context) error {
 		}
 		s.line("%s", strings.TrimRight(indent+line, " \n"))
 	}
-	s.paragraph(dim, indent, "... and each finding with its reasons, in text, JSON, CSV, SARIF or as one HTML page (--format html).")
+	s.paragraph(text.Dim, indent, "... and each finding with its reasons, in text, JSON, CSV, SARIF or as one HTML page (--format html).")
 	if closed := len(s.closed); revoked < closed {
 		s.problems = append(s.problems, fmt.Sprintf("looking back: replay revokes %d, the functions closed %d", revoked, closed))
-		s.line("%s%s", indent, s.paint(red, "NOT AS TOLD: "+s.problems[len(s.problems)-1]))
+		s.line("%s%s", indent, s.Paint(text.Red, "NOT AS TOLD: "+s.problems[len(s.problems)-1]))
 	}
 	return nil
 }

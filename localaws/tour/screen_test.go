@@ -10,24 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
-
-func TestStrangersTextCannotDriveTheTerminal(t *testing.T) {
-	tests := []struct{ name, text, want string }{
-		{"plain", "order database", "order database"},
-		{"letters of any script", "Büro 東京", "Büro 東京"},
-		{"escape sequence", "\x1b[2Jgone", "[U+001B][2Jgone"},
-		{"single-character controls", "a\u009b31mb", "a[U+009B]31mb"},
-		{"line break", "a\r\nb", "a[U+000D][U+000A]b"},
-		{"bidirectional override", "a\u202eb", "a[U+202E]b"},
-		{"zero width", "a\u200bb", "a[U+200B]b"},
-		{"not UTF-8", "a\xffb", "a\ufffdb"},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) { assert.Equal(t, tt.want, plaintext.Visible(tt.text)) })
-	}
-}
 
 func TestWrapKeepsWordsAndIndent(t *testing.T) {
 	assert.Equal(t, []string{"  one two", "  three"}, wrap("  one two three", 10))
@@ -64,9 +48,9 @@ func TestCommandOfAnOpeningFitsAndIsOneCommand(t *testing.T) {
 }
 
 func TestColorIsOnlyWhereAskedFor(t *testing.T) {
-	assert.Equal(t, "x", (&screen{}).paint(red, "x"))
-	assert.Equal(t, "\x1b[31mx\x1b[0m", (&screen{color: true}).paint(red, "x"))
-	assert.Equal(t, "x", (&screen{color: true}).paint(plain, "x"))
+	assert.Equal(t, "x", (&screen{}).Paint(text.Red, "x"))
+	assert.Equal(t, "\x1b[31mx\x1b[0m", (&screen{Ink: true}).Paint(text.Red, "x"))
+	assert.Equal(t, "x", (&screen{Ink: true}).Paint("", "x"))
 }
 
 const chat = `{"version":"1.0","source":"custom","id":"x","content":{"textType":"client-markdown",

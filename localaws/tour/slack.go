@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 )
 
 // notification is the part of Amazon Q Developer's custom notification that a reader
@@ -38,14 +38,14 @@ func parseNotification(body string) (notification, error) {
 // headings, code set off, next steps numbered. There is no bar on the right, which
 // wide characters would push out of place.
 func (s *screen) slack(n notification) {
-	bar := s.paint(dim, "   │ ")
-	s.line("%s", s.paint(dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", 36)))
-	write := func(how style, text string) {
-		for _, l := range wrap(text, width-6) {
-			s.line("%s%s", bar, s.paint(how, l))
+	bar := s.Paint(text.Dim, "   │ ")
+	s.line("%s", s.Paint(text.Dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", 36)))
+	write := func(how text.Style, out string) {
+		for _, l := range wrap(out, width-6) {
+			s.line("%s%s", bar, s.Paint(how, l))
 		}
 	}
-	write(bold, plaintext.Visible(unescape(n.Content.Title)))
+	write(text.Bold, text.Visible(unescape(n.Content.Title)))
 	s.line("%s", strings.TrimRight(bar, " "))
 	code := false
 	for l := range strings.Lines(n.Content.Description) {
@@ -54,31 +54,31 @@ func (s *screen) slack(n notification) {
 		case strings.TrimSpace(l) == "```":
 			code = !code
 		case code:
-			write(cyan, "  "+plaintext.Visible(unescape(l)))
+			write(text.Cyan, "  "+text.Visible(unescape(l)))
 		case isHeading(l):
-			write(bold, plaintext.Visible(unescape(strings.Trim(l, "*"))))
+			write(text.Bold, text.Visible(unescape(strings.Trim(l, "*"))))
 		default:
-			write(plain, "  "+plaintext.Visible(text(l)))
+			write("", "  "+text.Visible(unmarked(l)))
 		}
 	}
 	if len(n.Content.NextSteps) > 0 {
 		s.line("%s", strings.TrimRight(bar, " "))
-		write(bold, "Next steps")
+		write(text.Bold, "Next steps")
 		for i, step := range n.Content.NextSteps {
-			write(plain, fmt.Sprintf("  %d. %s", i+1, plaintext.Visible(text(step))))
+			write("", fmt.Sprintf("  %d. %s", i+1, text.Visible(unmarked(step))))
 		}
 	}
-	s.line("%s", s.paint(dim, "   └"+strings.Repeat("─", 74)))
+	s.line("%s", s.Paint(text.Dim, "   └"+strings.Repeat("─", 74)))
 }
 
 func isHeading(line string) bool {
 	return len(line) > 2 && strings.HasPrefix(line, "*") && strings.HasSuffix(line, "*") && strings.Count(line, "*") == 2
 }
 
-// text shows Slack's inline markup as a reader sees it: a link by its text (the
+// unmarked shows Slack's inline markup as a reader sees it: a link by its text (the
 // terminal cannot hide the address, and it would fill the screen), no marks around
 // code and bold.
-func text(line string) string {
+func unmarked(line string) string {
 	var b strings.Builder
 	for {
 		before, rest, ok := strings.Cut(line, "<")

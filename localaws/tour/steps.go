@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 	"sgward/localaws"
 )
 
@@ -16,7 +16,7 @@ import (
 type stepLine struct {
 	where string
 	what  string
-	how   style
+	how   text.Style
 	more  []string // below it
 }
 
@@ -24,44 +24,44 @@ type stepLine struct {
 func describe(step localaws.Step) (stepLine, bool) {
 	switch step.Kind {
 	case localaws.StepCall:
-		l := stepLine{where: "EC2", what: plaintext.Visible(step.EventName)}
+		l := stepLine{where: "EC2", what: text.Visible(step.EventName)}
 		if step.GroupID != "" {
-			l.what += " on " + plaintext.Visible(step.GroupID)
+			l.what += " on " + text.Visible(step.GroupID)
 		}
 		if step.ErrorCode != "" {
-			l.what, l.how = l.what+" failed: "+plaintext.Visible(step.ErrorCode), yellow
+			l.what, l.how = l.what+" failed: "+text.Visible(step.ErrorCode), text.Yellow
 		}
 		return l, true
 	case localaws.StepMatched:
 		return stepLine{where: "EventBridge", what: "rule " + step.Rule + " takes the event"}, true
 	case localaws.StepIgnored:
-		what := "no rule takes " + cmp.Or(plaintext.Visible(step.EventName), "it")
+		what := "no rule takes " + cmp.Or(text.Visible(step.EventName), "it")
 		if step.Reason != "" {
 			what += ": " + step.Reason
 		}
-		return stepLine{where: "EventBridge", what: what, how: dim}, true
+		return stepLine{where: "EventBridge", what: what, how: text.Dim}, true
 	case localaws.StepDetected:
 		return describeDetection(step), true
 	case localaws.StepFiltered:
-		return stepLine{where: "SQS", what: "the queue's filter drops it: no more to do", how: dim}, true
+		return stepLine{where: "SQS", what: "the queue's filter drops it: no more to do", how: text.Dim}, true
 	case localaws.StepDelivered:
-		return stepLine{where: "SQS", what: fmt.Sprintf("%s for %s", plural(step.Messages, "message"), part(step.Function))}, true
+		return stepLine{where: "SQS", what: fmt.Sprintf("%s for %s", text.Plural(step.Messages, "message"), part(step.Function))}, true
 	case localaws.StepRevoked:
-		l := stepLine{where: part(step.Function), what: step.EventName, how: green}
+		l := stepLine{where: part(step.Function), what: step.EventName, how: text.Green}
 		if step.ErrorCode != "" {
-			l.what, l.how = l.what+" failed: "+plaintext.Visible(step.ErrorCode), red
+			l.what, l.how = l.what+" failed: "+text.Visible(step.ErrorCode), text.Red
 		}
 		return l, true
 	case localaws.StepAlerted:
-		return stepLine{where: "SNS", what: "alert: " + plaintext.Visible(step.Message.Subject), how: yellow}, true
+		return stepLine{where: "SNS", what: "alert: " + text.Visible(step.Message.Subject), how: text.Yellow}, true
 	case localaws.StepFunctionFailed:
-		return stepLine{where: part(step.Function), what: "failed", how: red, more: []string{plaintext.Visible(step.Reason)}}, true
+		return stepLine{where: part(step.Function), what: "failed", how: text.Red, more: []string{text.Visible(step.Reason)}}, true
 	case localaws.StepReturned:
-		return stepLine{where: "SQS", what: "the message comes back: " + plaintext.Visible(step.Reason), how: yellow}, true
+		return stepLine{where: "SQS", what: "the message comes back: " + text.Visible(step.Reason), how: text.Yellow}, true
 	case localaws.StepDeadLetter:
-		return stepLine{where: "SQS", what: "kept in " + step.Queue + ": " + plaintext.Visible(step.Reason), how: red}, true
+		return stepLine{where: "SQS", what: "kept in " + step.Queue + ": " + text.Visible(step.Reason), how: text.Red}, true
 	case localaws.StepLost:
-		return stepLine{where: part(step.Function), what: "lost: " + plaintext.Visible(step.Reason), how: red}, true
+		return stepLine{where: part(step.Function), what: "lost: " + text.Visible(step.Reason), how: text.Red}, true
 	}
 	return stepLine{}, false
 }
@@ -76,27 +76,27 @@ func describeDetection(step localaws.Step) stepLine {
 	l.what = "says " + strings.ToUpper(string(d.Decision))
 	switch d.Decision {
 	case finding.DecisionRevoke:
-		l.how = red
+		l.how = text.Red
 	case finding.DecisionNone:
-		l.how = green
+		l.how = text.Green
 		l.what += ": the policy allows it"
 		if step.Function == sweepFunction { // which tells by itself
 			l.what = "has judged: nothing is to be closed"
 		}
 	case finding.DecisionInspect:
-		l.how = yellow
+		l.how = text.Yellow
 		l.what += ": the event alone cannot tell"
 	default:
-		l.how = yellow
+		l.how = text.Yellow
 	}
 	for _, f := range d.Findings {
-		head := string(f.Decision) + ", " + plaintext.Visible(f.Severity)
+		head := string(f.Decision) + ", " + text.Visible(f.Severity)
 		if f.Rule != nil {
 			head = ruleText(*f.Rule) + ": " + head
 		}
 		l.more = append(l.more, head)
 		for _, reason := range f.Deciding() {
-			l.more = append(l.more, "  "+plaintext.Visible(reason))
+			l.more = append(l.more, "  "+text.Visible(reason))
 		}
 	}
 	return l
@@ -112,13 +112,13 @@ func (s *screen) step(since time.Duration, step localaws.Step) {
 		return
 	}
 	lines := wrap(l.what, width-column)
-	s.line("%s  %-11s  %s", s.paint(dim, fmt.Sprintf("%7.1f ms", float64(since.Microseconds())/1000)), l.where, s.paint(l.how, lines[0]))
+	s.line("%s  %-11s  %s", s.Paint(text.Dim, fmt.Sprintf("%7.1f ms", float64(since.Microseconds())/1000)), l.where, s.Paint(l.how, lines[0]))
 	for _, rest := range lines[1:] {
-		s.line("%*s%s", column, "", s.paint(l.how, rest))
+		s.line("%*s%s", column, "", s.Paint(l.how, rest))
 	}
-	for _, text := range l.more {
-		for _, rest := range wrap(text, width-column) {
-			s.line("%*s%s", column, "", s.paint(dim, rest))
+	for _, out := range l.more {
+		for _, rest := range wrap(out, width-column) {
+			s.line("%*s%s", column, "", s.Paint(text.Dim, rest))
 		}
 	}
 }
@@ -128,13 +128,6 @@ func part(logicalID string) string {
 	return strings.ToLower(strings.TrimSuffix(logicalID, "Function"))
 }
 
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
-}
-
 // ruleText says what a rule of a finding lets through: "tcp 3306 from 0.0.0.0/0".
 func ruleText(r finding.Rule) string {
 	from := slices.DeleteFunc([]string{r.CidrIPv4, r.CidrIPv6, r.PrefixListID, r.ReferencedGroupID}, func(s string) bool { return s == "" })
@@ -142,14 +135,14 @@ func ruleText(r finding.Rule) string {
 	if r.Direction == "egress" {
 		word = " to "
 	}
-	return protocolText(r.IPProtocol, r.FromPort, r.ToPort) + word + plaintext.Visible(strings.Join(from, " "))
+	return protocolText(r.IPProtocol, r.FromPort, r.ToPort) + word + text.Visible(strings.Join(from, " "))
 }
 
 func protocolText(protocol string, from, to *int) string {
 	if protocol == "-1" {
 		return "everything"
 	}
-	protocol = plaintext.Visible(protocol)
+	protocol = text.Visible(protocol)
 	switch {
 	case from == nil || to == nil || *from == -1:
 		return protocol

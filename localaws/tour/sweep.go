@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"sgward/internal/finding"
-	"sgward/internal/plaintext"
+	"sgward/internal/text"
 	"sgward/localaws"
 )
 
@@ -32,7 +32,7 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 	const group, lost = "shop-web", "tcp 27017 from 0.0.0.0/0"
 	title := "An event that gets lost"
 	s.title(fmt.Sprintf("%d. %s", number, title))
-	s.paragraph(plain, "   ", "Nobody promises that events arrive. This one does not: what it opened stays open, and nobody hears of it.")
+	s.paragraph("", "   ", "Nobody promises that events arrive. This one does not: what it opened stays open, and nobody hears of it.")
 	problems := len(s.problems)
 	expect := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -50,7 +50,7 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 		"And the next day, when nothing has changed, it keeps quiet:",
 	} {
 		s.line("")
-		s.paragraph(plain, "   ", story)
+		s.paragraph("", "   ", story)
 		from := s.mark()
 		if err := s.showSteps(ctx, func() error {
 			s.command(sweepCommand("aws ")...)
@@ -65,7 +65,7 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 			}
 		}
 		if day > 0 {
-			expect(len(told) == 0, "%s told twice", plural(len(told), "alert"))
+			expect(len(told) == 0, "%s told twice", text.Plural(len(told), "alert"))
 			continue
 		}
 		expect(len(told) == 1, "%d alerts, not one", len(told))
@@ -78,10 +78,10 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 	}
 	expect(slices.Contains(s.permissions(group), lost), "%s is gone", lost)
 	s.line("")
-	s.paragraph(plain, "   ", "What stands is told and not touched, unless its statement says existing: revoke. Each new group was "+
+	s.paragraph("", "   ", "What stands is told and not touched, unless its statement says existing: revoke. Each new group was "+
 		"given its open egress by AWS itself, which no event announces.")
 	for _, problem := range s.problems[problems:] {
-		s.line("   %s", s.paint(red, "NOT AS TOLD: "+plaintext.Visible(problem)))
+		s.line("   %s", s.Paint(text.Red, "NOT AS TOLD: "+text.Visible(problem)))
 	}
 	return s.err
 }
@@ -112,7 +112,7 @@ func (s *stage) found(a finding.Alert) {
 	for _, f := range a.Findings {
 		if f.Rule != nil {
 			s.told[f.Rule.SecurityGroupRuleID] = true
-			s.line("   %s  %-8s  %-28s  %s", s.paint(yellow, "found"), f.Severity, ruleText(*f.Rule), plaintext.Visible(names[f.GroupID]))
+			s.line("   %s  %-8s  %-28s  %s", s.Paint(text.Yellow, "found"), f.Severity, ruleText(*f.Rule), text.Visible(names[f.GroupID]))
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"sgward/internal/finding"
+	"sgward/internal/text"
 	"sgward/localaws"
 	"sgward/localaws/ec2api"
 )
@@ -70,8 +71,8 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 	}
 	feed.drop()
 
-	s := &screen{out: cfg.Out, color: cfg.Color}
-	s.line("%s serves EC2 security groups and SNS at %s in %s mode.", s.paint(bold, "sgward local"), endpoint, cfg.Mode)
+	s := &screen{out: cfg.Out, Ink: text.Ink(cfg.Color)}
+	s.line("%s serves EC2 security groups and SNS at %s in %s mode.", s.Paint(text.Bold, "sgward local"), endpoint, cfg.Mode)
 	for _, g := range stack.EC2().Groups() {
 		if g.ID == aws.ToString(group.GroupId) {
 			s.line("Its VPC is %s, in %s.", g.VPCID, ec2api.DefaultRegion)
@@ -85,14 +86,14 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 		fmt.Sprintf(`  ec2 authorize-security-group-ingress --group-id %s \`, aws.ToString(group.GroupId)),
 		`  --protocol tcp --port 3306 --cidr 0.0.0.0/0`,
 	} {
-		s.line("%s", s.paint(cyan, l))
+		s.line("%s", s.Paint(text.Cyan, l))
 	}
 	s.line("")
 	s.line("AWS has sweep look at all groups once a day. Here you ask for it, with the")
 	s.line("same first two lines and:")
 	s.line("")
 	for _, l := range sweepCommand("  ") {
-		s.line("%s", s.paint(cyan, l))
+		s.line("%s", s.Paint(text.Cyan, l))
 	}
 
 	times := timeline{}

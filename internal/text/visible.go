@@ -1,7 +1,4 @@
-// Package plaintext makes texts that strangers wrote (descriptions, session names,
-// user agents) safe to show: whatever a terminal, a mail program or an eye would
-// act on instead of seeing is written out.
-package plaintext
+package text
 
 import (
 	"fmt"
@@ -11,9 +8,9 @@ import (
 )
 
 // Visible writes out every character that people cannot see or that rearranges
-// what they see (control characters, line breaks, bidirectional overrides,
-// zero-width characters, odd spaces) as [U+202E]. Bytes that are not UTF-8 become
-// the replacement character.
+// the others (control characters, line breaks, bidirectional overrides, zero-width
+// characters, odd spaces) as [U+202E]. Bytes that are not UTF-8 become the
+// replacement character.
 func Visible(s string) string {
 	plain := utf8.ValidString(s)
 	for i := 0; plain && i < len(s); i++ {
@@ -33,7 +30,7 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// VisibleLines is Visible for each line of a text of ours that holds strangers'
+// VisibleLines is Visible for each line of a text of ours that quotes untrusted
 // words; its line breaks stay.
 func VisibleLines(s string) string {
 	lines := strings.Split(s, "\n")

@@ -1,0 +1,58 @@
+package text
+
+import "strings"
+
+// Partition is a part of AWS with ARNs and a console of its own.
+type Partition struct {
+	// Name is the second part of its ARNs.
+	Name string
+	// console is the host of its console; empty where that is not public.
+	console string
+	// regional is set where the host begins with the region.
+	regional bool
+}
+
+// partitions are AWS's, by the beginnings of their regions' names. The first that
+// fits is the region's
+// (https://github.com/aws/aws-sdk-go-v2/blob/main/internal/endpoints/awsrulesfn/partitions.json).
+var partitions = []struct {
+	prefix string
+	Partition
+}{
+	{"cn-", Partition{Name: "aws-cn", console: "console.amazonaws.cn"}},
+	{"us-gov-", Partition{Name: "aws-us-gov", console: "console.amazonaws-us-gov.com"}},
+	{"us-iso-", Partition{Name: "aws-iso"}},
+	{"us-isob-", Partition{Name: "aws-iso-b"}},
+	{"eu-isoe-", Partition{Name: "aws-iso-e"}},
+	{"us-isof-", Partition{Name: "aws-iso-f"}},
+	{"eusc-", Partition{Name: "aws-eusc", console: "console.amazonaws-eusc.eu", regional: true}},
+	{"", Partition{Name: "aws", console: "console.aws.amazon.com"}},
+}
+
+// PartitionOf returns the partition of a region; ok is false for anything that has
+// not the form of a region, which nobody may put into a link or a command.
+func PartitionOf(region string) (p Partition, ok bool) {
+	if strings.Count(region, "-") < 2 || strings.Trim(region, "-") != region || len(region) > 64 {
+		return Partition{}, false
+	}
+	for i := range len(region) {
+		if c := region[i]; c != '-' && (c < '0' || c > '9') && (c < 'a' || c > 'z') {
+			return Partition{}, false
+		}
+	}
+	for _, known := range partitions {
+		if strings.HasPrefix(region, known.prefix) {
+			return known.Partition, true
+		}
+	}
+	return Partition{}, false
+}
+
+// ConsoleHost returns the host of the console's pages for a region of the partition;
+// empty where that is not public.
+func (p Partition) ConsoleHost(region string) string {
+	if p.regional {
+		return region + "." + p.console
+	}
+	return p.console
+}

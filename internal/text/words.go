@@ -1,0 +1,108 @@
+package text
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Integer is any type that counts.
+type Integer interface {
+	~int | ~int32 | ~int64 | ~uint64
+}
+
+// Plural counts a noun: "1 rule", "3,000 rules".
+func Plural[N Integer](n N, noun string) string {
+	return Thousands(n) + " " + Agree(n, noun, noun+"s")
+}
+
+// Agree returns the form of a word that agrees with a number: Agree(n, "is", "are").
+func Agree[N Integer](n N, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// Thousands prints 16777216 as 16,777,216.
+func Thousands[N Integer](n N) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// Bytes says "1.2 GB": powers of 1000.
+func Bytes(n int64) string {
+	const units = "kMGTPE"
+	value, unit := float64(n), -1
+	for value >= 999.5 && unit < len(units)-1 {
+		value /= 1000
+		unit++
+	}
+	switch {
+	case unit < 0:
+		return Plural(n, "byte")
+	case value < 9.95:
+		return fmt.Sprintf("%.1f %cB", value, units[unit])
+	default:
+		return fmt.Sprintf("%.0f %cB", value, units[unit])
+	}
+}
+
+// Duration says how long something took, with tenths where these matter: "less than
+// 0.1 s", "2.4 s", "4 min 10 s".
+func Duration(seconds float64) string {
+	switch {
+	case seconds < 0.1:
+		return "less than 0.1 s"
+	case seconds < 9.95:
+		return strconv.FormatFloat(seconds, 'f', 1, 64) + " s"
+	default:
+		return Span(seconds)
+	}
+}
+
+// Span is Duration in whole seconds, for times that are no more exact than that:
+// "42 s", "4 min 10 s", "3 h 5 min", "12 d 4 h".
+func Span(seconds float64) string {
+	s := int64(math.Round(min(max(seconds, 0), 1e12)))
+	for _, u := range []struct {
+		size, part  int64
+		large, less string
+	}{{86400, 3600, "d", "h"}, {3600, 60, "h", "min"}, {60, 1, "min", "s"}} {
+		if s < u.size {
+			continue
+		}
+		out := Thousands(s/u.size) + " " + u.large
+		if rest := s % u.size / u.part; rest > 0 {
+			out += fmt.Sprintf(" %d %s", rest, u.less)
+		}
+		return out
+	}
+	return fmt.Sprintf("%d s", s)
+}
+
+// Time prints a time in UTC to the second: "2026-11-03 12:00:05 UTC".
+func Time(t time.Time) string { return t.UTC().Format(time.DateTime) + " UTC" }
+
+// Or lists alternatives: "text, json or html".
+func Or(names []string) string {
+	last := len(names) - 1
+	if last < 1 {
+		return strings.Join(names, "")
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+// First joins the first most of a list and counts the others: "a; b; and 3 more".
+func First(items []string, most int, separator string) string {
+	more := len(items) - most
+	if more <= 0 {
+		return strings.Join(items, separator)
+	}
+	return strings.Join(items[:most], separator) + separator + "and " + Thousands(more) + " more"
+}
