@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -282,14 +281,10 @@ func parsePorts(s string) (from, to *int, err error) {
 	if s == "" {
 		return nil, nil, nil
 	}
-	first, last, isRange := strings.Cut(s, "-")
-	if !isRange {
-		last = first
+	ports, err := secgroup.ParsePorts(s)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--port %w, such as 27017-27019", err)
 	}
-	a, err1 := strconv.Atoi(first)
-	b, err2 := strconv.Atoi(last)
-	if err1 != nil || err2 != nil {
-		return nil, nil, fmt.Errorf("--port %q: want a port or a range such as 3306 or 27017-27019", s)
-	}
+	a, b := int(ports.From), int(ports.To)
 	return &a, &b, nil
 }

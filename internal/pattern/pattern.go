@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sgward/internal/secgroup"
@@ -208,44 +207,22 @@ func (b *builder) add(d secgroup.Direction, ports secgroup.PortRange, peers []se
 	}
 }
 
-// engines are the ports on which databases take their clients, by the names that
-// policies use for them. Where a service of a policy has more ports (between the
-// members of a cluster, for administration), those stay closed.
-var engines = []struct {
-	name, words string
-	port        uint16
-}{
-	{"mysql", "MySQL", 3306},
-	{"postgresql", "PostgreSQL", 5432},
-	{"mssql", "SQL Server", 1433},
-	{"oracle", "Oracle", 1521},
-	{"mongodb", "MongoDB", 27017},
-	{"redis", "Redis", 6379},
-	{"memcached", "Memcached", 11211},
-	{"cassandra", "Cassandra", 9042},
-	{"elasticsearch", "Elasticsearch", 9200},
-	{"redshift", "Redshift", 5439},
-	{"db2", "Db2", 50000},
-	{"neptune", "Neptune", 8182},
-	{"neo4j", "Neo4j", 7687},
-	{"influxdb", "InfluxDB", 8086},
-	{"clickhouse", "ClickHouse", 8123},
-}
-
-// Engines lists the names of databases that ParsePort knows, MySQL first.
+// Engines lists the names of databases that ParsePort knows, MySQL first. Where a
+// service has more ports than its clients' (between the members of a cluster, for
+// administration), those stay closed.
 func Engines() []string {
-	out := make([]string, len(engines))
-	for i, e := range engines {
-		out[i] = e.name
+	var out []string
+	for _, s := range secgroup.Databases() {
+		out = append(out, s.Name)
 	}
 	return out
 }
 
 // EngineOf says which database listens on ports, or "Database".
 func EngineOf(ports secgroup.PortRange) string {
-	for _, e := range engines {
-		if ports == port(e.port) {
-			return e.words
+	for _, s := range secgroup.Databases() {
+		if ports == port(s.Client) {
+			return s.Title
 		}
 	}
 	return "Database"
@@ -253,19 +230,12 @@ func EngineOf(ports secgroup.PortRange) string {
 
 // ParsePort reads a database's name, its port or a range of ports.
 func ParsePort(s string) (secgroup.PortRange, error) {
-	for _, e := range engines {
-		if s == e.name {
-			return port(e.port), nil
-		}
+	if known, ok := secgroup.ServiceNamed(s); ok && known.Client != 0 {
+		return port(known.Client), nil
 	}
-	first, last, isRange := strings.Cut(s, "-")
-	if !isRange {
-		last = first
-	}
-	from, err1 := strconv.ParseUint(first, 10, 16)
-	to, err2 := strconv.ParseUint(last, 10, 16)
-	if err1 != nil || err2 != nil || from > to || from == 0 {
+	ports, err := secgroup.ParsePorts(s)
+	if err != nil || ports.From == 0 {
 		return secgroup.PortRange{}, fmt.Errorf("%q: want %s, or ports such as 3307 or 27017-27019", s, strings.Join(Engines(), ", "))
 	}
-	return secgroup.PortRange{From: uint16(from), To: uint16(to)}, nil
+	return ports, nil
 }

@@ -132,7 +132,7 @@ func TestEnginesAreServicesOfPolicies(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, ports.From, ports.To, name)
 		assert.NotEqual(t, "Database", pattern.EngineOf(ports), name)
-		assert.Contains(t, policy.ServiceNames(), name)
+		assert.Contains(t, secgroup.ServiceNames(), name)
 		p, err := policy.Parse("policy.yaml", fmt.Appendf(nil,
 			"version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements: [{id: x, severity: high, effect: revoke, ingress: {from: any, ports: [%s]}}]", name))
 		require.NoError(t, err)

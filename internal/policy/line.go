@@ -41,10 +41,8 @@ var (
 // spanOf returns the points that a permission covers: always one run.
 func spanOf(p secgroup.Permission) span {
 	switch p.Protocol {
-	case secgroup.TCP:
-		return tcpSpan(p.Ports)
-	case secgroup.UDP:
-		return udpSpan(p.Ports)
+	case secgroup.TCP, secgroup.UDP:
+		return portSpan(p.Protocol, p.Ports)
 	case secgroup.AllProtocols:
 		return wholeLine
 	default:
@@ -52,19 +50,22 @@ func spanOf(p secgroup.Permission) span {
 	}
 }
 
-func tcpSpan(r secgroup.PortRange) span { return span{uint32(r.From), uint32(r.To)} }
-
-func udpSpan(r secgroup.PortRange) span {
-	return span{udpBase + uint32(r.From), udpBase + uint32(r.To)}
+// portSpan returns the points of ports of TCP or UDP.
+func portSpan(p secgroup.Protocol, r secgroup.PortRange) span {
+	base := uint32(0)
+	if p == secgroup.UDP {
+		base = udpBase
+	}
+	return span{base + uint32(r.From), base + uint32(r.To)}
 }
 
 // protocolSpan returns the points of a whole protocol.
 func protocolSpan(p secgroup.Protocol) span {
 	switch p {
 	case secgroup.TCP:
-		return tcpSpan(secgroup.AllPorts)
+		return portSpan(secgroup.TCP, secgroup.AllPorts)
 	case secgroup.UDP:
-		return udpSpan(secgroup.AllPorts)
+		return portSpan(secgroup.UDP, secgroup.AllPorts)
 	case secgroup.AllProtocols:
 		return wholeLine
 	}
@@ -166,7 +167,7 @@ func (t traffic) appendWithin(to []byte, s span) []byte {
 			return append(to, "all traffic"...)
 		}
 		// A span that crosses the borders between protocols is several entries.
-		for _, part := range [...]span{tcpSpan(secgroup.AllPorts), udpSpan(secgroup.AllPorts), {protocolBase, lineEnd}} {
+		for _, part := range [...]span{portSpan(secgroup.TCP, secgroup.AllPorts), portSpan(secgroup.UDP, secgroup.AllPorts), {protocolBase, lineEnd}} {
 			if !part.overlaps(shared) {
 				continue
 			}

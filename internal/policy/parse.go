@@ -2,10 +2,11 @@ package policy
 
 import (
 	"net/netip"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"go4.org/netipx"
+
+	"sgward/internal/secgroup"
 )
 
 // Names begin with a letter, so that none can pass for a port or an address.
@@ -164,8 +165,9 @@ func (c *compiler) definePorts(n *yaml.Node) {
 		case !isName(name):
 			c.problem(def.key, "%s: %s", where, nameWanted)
 			continue
-		case services[name] != nil:
-			c.problem(def.key, "%s: %s is built in (%s): choose another name", where, name, strings.Join(services[name], ", "))
+		}
+		if s, ok := secgroup.ServiceNamed(name); ok {
+			c.problem(def.key, "%s: %s is built in (%s): choose another name", where, name, s.PortList())
 			continue
 		}
 		c.ports[name] = c.portList(def.value, where)
@@ -184,18 +186,18 @@ func (c *compiler) portList(n *yaml.Node, where string) traffic {
 			spans = append(spans, named...)
 			continue
 		}
-		entries := services[s]
-		if entries == nil {
-			entries = []string{s}
-		}
-		for _, entry := range entries {
-			sp, err := parsePort(entry)
-			if err != nil {
-				c.problem(item, "%s: %v", where, err)
-				continue
+		if service, ok := secgroup.ServiceNamed(s); ok {
+			for _, p := range service.Ports {
+				spans = append(spans, portSpan(p.Protocol, p.PortRange))
 			}
-			spans = append(spans, sp)
+			continue
 		}
+		sp, err := parsePort(s)
+		if err != nil {
+			c.problem(item, "%s: %v", where, err)
+			continue
+		}
+		spans = append(spans, sp)
 	}
 	return trafficOf(spans)
 }
