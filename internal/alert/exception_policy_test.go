@@ -30,7 +30,7 @@ func TestThePastedExceptionExemptsTheRule(t *testing.T) {
 				require.NoError(t, err)
 				j := p.Evaluate(policy.Request{
 					Time: testTime(), AccountID: testAccount, Region: "us-east-1",
-					Group: policy.Group{ID: testGroup}, Rules: []secgroup.Rule{r}, StandingKnown: true,
+					Group: secgroup.Group{ID: testGroup}, Rules: []secgroup.Rule{r}, StandingKnown: true,
 				})
 				require.Len(t, j, 1)
 				return j[0].Verdict

@@ -7,20 +7,17 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"sgward/internal/inventory"
-	"sgward/internal/remediation"
+	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
 )
 
 // EC2 is what this package asks of EC2. *ec2.Client is one.
 type EC2 interface {
-	inventory.EC2
-	AuthorizeSecurityGroupIngress(context.Context, *ec2.AuthorizeSecurityGroupIngressInput, ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupIngressOutput, error)
-	AuthorizeSecurityGroupEgress(context.Context, *ec2.AuthorizeSecurityGroupEgressInput, ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupEgressOutput, error)
+	ec2rules.Authorizer
+	ec2rules.GroupReader
+	ec2rules.EntryReader
 }
 
 var _ EC2 = (*ec2.Client)(nil)
@@ -49,16 +46,12 @@ type Result struct {
 	Err error
 }
 
-// errNotTaken is an answer that makes nothing without being an error, which is not
-// documented.
-var errNotTaken = errors.New("EC2 answered the authorize with return=false")
-
-// Put puts rules into a group that Group has read, and returns what became of each,
+// Put puts rules into a group that ec2rules.Group has read, and returns what became of each,
 // in the same order. Tags hold for a whole call, so it makes one call for each
 // direction and set of tags, and more only where EC2 refuses one: one by one then,
 // so that no rule keeps another from being made. A dry run asks EC2 whether it would
 // take each call, and makes nothing.
-func Put(ctx context.Context, client EC2, g inventory.Group, rules []secgroup.Rule, dryRun bool) []Result {
+func Put(ctx context.Context, client EC2, g secgroup.Group, rules []secgroup.Rule, dryRun bool) []Result {
 	p := &putter{client: client, group: g, dryRun: dryRun, out: make([]Result, len(rules))}
 	for i, r := range rules {
 		p.out[i].Rule = r
@@ -71,7 +64,7 @@ func Put(ctx context.Context, client EC2, g inventory.Group, rules []secgroup.Ru
 
 type putter struct {
 	client EC2
-	group  inventory.Group
+	group  secgroup.Group
 	dryRun bool
 	out    []Result
 }
@@ -87,13 +80,13 @@ func (p *putter) plan() [][]int {
 	last := map[kind]int{}
 	for i := range p.out {
 		r := p.out[i].Rule
-		if held, ok := Held(p.group.Rules, r.Permission); ok {
+		if held, ok := secgroup.FindRule(p.group.Rules, r.Permission); ok {
 			p.there(i, held)
 			continue
 		}
 		k := kind{r.Permission.Direction, fmt.Sprintf("%q", sortedTags(r.Tags))}
 		at, known := last[k]
-		if !known || len(calls[at]) == remediation.MaxRulesPerCall {
+		if !known || len(calls[at]) == ec2rules.MaxRulesPerCall {
 			at = len(calls)
 			calls = append(calls, nil)
 			last[k] = at
@@ -111,16 +104,20 @@ func (p *putter) there(i int, held secgroup.Rule) {
 // send makes one call. EC2 takes it whole or not at all, and does not always say
 // which rule it minded.
 func (p *putter) send(ctx context.Context, call []int) {
-	made, err := p.authorize(ctx, call)
+	rules := make([]secgroup.Rule, len(call))
+	for n, i := range call {
+		rules[n] = p.out[i].Rule
+	}
+	made, err := ec2rules.Authorize(ctx, p.client, p.group.ID, rules[0].Permission.Direction, rules, rules[0].Tags, p.dryRun)
 	switch {
-	case p.dryRun && remediation.ErrorCode(err) == "DryRunOperation":
+	case p.dryRun && ec2rules.IsDryRun(err):
 		p.settle(call, WouldMake, nil)
 	case err == nil && p.dryRun:
 		p.settle(call, Failed, errors.New("EC2 took a dry run for an order: look at what the group holds now"))
 	case err == nil:
 		p.settle(call, Made, nil)
 		for _, i := range call {
-			if r, ok := Held(made, p.out[i].Rule.Permission); ok {
+			if r, ok := secgroup.FindRule(made, p.out[i].Rule.Permission); ok {
 				p.out[i].Rule.ID = r.ID
 			}
 		}
@@ -128,7 +125,7 @@ func (p *putter) send(ctx context.Context, call []int) {
 		for _, i := range call {
 			p.send(ctx, []int{i})
 		}
-	case remediation.ErrorCode(err) == "InvalidPermission.Duplicate":
+	case ec2rules.IsDuplicate(err):
 		p.duplicate(ctx, call[0])
 	default:
 		p.settle(call, Failed, err)
@@ -138,8 +135,8 @@ func (p *putter) send(ctx context.Context, call []int) {
 // duplicate is a rule that EC2 holds although the group was read without it: it was
 // made meanwhile, or the read lagged behind.
 func (p *putter) duplicate(ctx context.Context, i int) {
-	rules, err := remediation.ListRules(ctx, p.client, p.group.ID)
-	held, ok := Held(rules, p.out[i].Rule.Permission)
+	rules, err := ec2rules.Rules(ctx, p.client, ec2rules.WithIDs(p.group.ID))
+	held, ok := secgroup.FindRule(rules, p.out[i].Rule.Permission)
 	if err != nil || !ok {
 		p.out[i].Outcome = There
 		p.out[i].Differs = []string{"what it looks like there could not be read: compare description and tags yourself"}
@@ -158,71 +155,7 @@ func (p *putter) settle(call []int, outcome Outcome, err error) {
 // others are worth another call: a duplicate, a referenced group that is gone, the
 // quota. Denials, and what is no answer at all, would meet each of them.
 func aboutOneRule(err error) bool {
-	return !remediation.IsTransient(err) && remediation.ErrorCode(err) != "UnauthorizedOperation"
-}
-
-// authorize makes the call and returns the rules that its answer names, which is not
-// all of them on every implementation of the API.
-func (p *putter) authorize(ctx context.Context, call []int) ([]secgroup.Rule, error) {
-	permissions := make([]types.IpPermission, len(call))
-	for n, i := range call {
-		r := p.out[i].Rule
-		permissions[n] = remediation.IPPermission(r.Permission, r.Description)
-	}
-	first := p.out[call[0]].Rule
-	var accepted *bool
-	var made []types.SecurityGroupRule
-	if first.Permission.Direction == secgroup.Egress {
-		out, err := p.client.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{
-			GroupId: aws.String(p.group.ID), IpPermissions: permissions, DryRun: aws.Bool(p.dryRun),
-			TagSpecifications: TagSpecification(types.ResourceTypeSecurityGroupRule, first.Tags),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("authorizing egress of %s: %w", p.group.ID, err)
-		}
-		accepted, made = out.Return, out.SecurityGroupRules
-	} else {
-		out, err := p.client.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
-			GroupId: aws.String(p.group.ID), IpPermissions: permissions, DryRun: aws.Bool(p.dryRun),
-			TagSpecifications: TagSpecification(types.ResourceTypeSecurityGroupRule, first.Tags),
-		})
-		if err != nil {
-			return nil, fmt.Errorf("authorizing ingress of %s: %w", p.group.ID, err)
-		}
-		accepted, made = out.Return, out.SecurityGroupRules
-	}
-	if accepted != nil && !*accepted {
-		return nil, errNotTaken
-	}
-	var rules []secgroup.Rule
-	for _, m := range made {
-		if r, err := remediation.ReadRule(m); err == nil { // it is for the id only
-			rules = append(rules, r)
-		}
-	}
-	return rules, nil
-}
-
-// TagSpecification gives tags to what a call makes; nil for no tags. Those that
-// only AWS can set are left out.
-func TagSpecification(resource types.ResourceType, tags []secgroup.Tag) []types.TagSpecification {
-	spec := types.TagSpecification{ResourceType: resource}
-	for _, t := range Settable(tags) {
-		spec.Tags = append(spec.Tags, types.Tag{Key: aws.String(t.Key), Value: aws.String(t.Value)})
-	}
-	if len(spec.Tags) == 0 {
-		return nil
-	}
-	return []types.TagSpecification{spec}
-}
-
-// Held finds the rule that lets the same through as a permission.
-func Held(rules []secgroup.Rule, p secgroup.Permission) (secgroup.Rule, bool) {
-	i := slices.IndexFunc(rules, func(r secgroup.Rule) bool { return r.Permission.Identity() == p.Identity() })
-	if i < 0 {
-		return secgroup.Rule{}, false
-	}
-	return rules[i], true
+	return !ec2rules.IsTransient(err) && !ec2rules.IsDenied(err)
 }
 
 // differences says how a rule that is there differs from the one asked for.

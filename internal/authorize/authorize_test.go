@@ -20,8 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/authorize"
-	"sgward/internal/inventory"
-	"sgward/internal/remediation"
+	"sgward/internal/ec2rules"
 	"sgward/internal/sdkhttp"
 	"sgward/internal/secgroup"
 	"sgward/localaws/ec2api"
@@ -69,9 +68,9 @@ func (p *place) newGroup(name string) string {
 	return *out.GroupId
 }
 
-func (p *place) read() inventory.Group {
+func (p *place) read() secgroup.Group {
 	p.Helper()
-	g, err := authorize.Group(p.Context(), p.client, region, p.group)
+	g, err := ec2rules.Group(p.Context(), p.client, region, p.group)
 	require.NoError(p, err)
 	return g
 }
@@ -261,31 +260,16 @@ func TestEveryKindOfRuleArrivesAsItIs(t *testing.T) {
 	held := p.read().Rules
 	require.Len(t, held, len(rules))
 	for _, want := range rules {
-		got, ok := authorize.Held(held, want.Permission)
+		got, ok := secgroup.FindRule(held, want.Permission)
 		require.True(t, ok, want.Permission)
 		assert.Equal(t, want.Description, got.Description)
 	}
 }
 
-func TestGroupThatIsGoneIsSaidToBe(t *testing.T) {
-	p := newPlace(t)
-	_, err := authorize.Group(t.Context(), p.client, region, "sg-0123456789abcdef0")
-	assert.ErrorIs(t, err, authorize.ErrNoGroup)
-	_, err = authorize.GroupNamed(t.Context(), p.client, region, p.vpc, "we?")
-	assert.ErrorIs(t, err, authorize.ErrNoGroup, "a name is no pattern")
-	g, err := authorize.GroupNamed(t.Context(), p.client, region, p.vpc, "web")
-	require.NoError(t, err)
-	assert.Equal(t, p.group, g.ID)
-	p.ec2.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
-	_, err = authorize.Group(t.Context(), p.client, region, p.group)
-	assert.NotErrorIs(t, err, authorize.ErrNoGroup, "not to be allowed to look is not to see nothing")
-	assert.Equal(t, "UnauthorizedOperation", remediation.ErrorCode(err))
-}
-
 func TestNewGroupIsWaitedForAndLetsEverythingOut(t *testing.T) {
 	p := newPlace(t)
 	p.ec2.SetReadLag(300 * time.Millisecond)
-	asked := inventory.Group{AccountID: account, Region: region, Description: "fresh"}
+	asked := secgroup.Group{OwnerID: account, Region: region, Description: "fresh"}
 	asked.Name, asked.VPCID = "fresh", p.vpc
 	g, made, err := authorize.Make(t.Context(), p.client, asked, false, false)
 	require.NoError(t, err)

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -19,21 +19,21 @@ import (
 //
 // It reads the entries of prefix lists that the rules name. The error is that of such
 // a read, where asking again may help.
-func Judge(ctx context.Context, client inventory.EC2, p *policy.Policy, g inventory.Group, rules []secgroup.Rule, actor policy.Actor, now time.Time) ([]finding.Finding, error) {
+func Judge(ctx context.Context, client ec2rules.EntryReader, p *policy.Policy, g secgroup.Group, rules []secgroup.Rule, actor policy.Actor, now time.Time) ([]finding.Finding, error) {
 	standing := slices.DeleteFunc(slices.Clone(g.Rules), func(r secgroup.Rule) bool {
-		_, asked := Held(rules, r.Permission)
+		_, asked := secgroup.FindRule(rules, r.Permission)
 		return asked
 	})
-	lists, err := inventory.ReadPrefixLists(ctx, client, inventory.PrefixListsOf(inventory.Group{Rules: rules}, inventory.Group{Rules: standing}))
+	lists, err := ec2rules.NewLists(client).Read(ctx, secgroup.PrefixLists(rules, standing))
 	if err != nil {
 		return nil, err
 	}
-	group := g.Group
+	group := g
 	if group.ID == "" {
 		group.ID = "(new)" // known, and not the one that an exception names
 	}
 	judgements := p.Evaluate(policy.Request{
-		Time: now, AccountID: g.AccountID, Region: g.Region, Actor: actor, Group: group,
+		Time: now, AccountID: g.OwnerID, Region: g.Region, Actor: actor, Group: group,
 		Rules: rules, Standing: standing, StandingKnown: true, PrefixLists: lists.Entries,
 	})
 	out := make([]finding.Finding, len(rules))
@@ -41,8 +41,8 @@ func Judge(ctx context.Context, client inventory.EC2, p *policy.Policy, g invent
 		rule := finding.RuleOf(rules[i])
 		f := &out[i]
 		*f = finding.Finding{
-			ID:        finding.NewID(g.AccountID, g.Region, g.ID, rules[i].Permission.Identity().String(), ""),
-			AccountID: g.AccountID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
+			ID:        finding.NewID(g.OwnerID, g.Region, g.ID, rules[i].Permission.Identity().String(), ""),
+			AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
 			Rule: &rule,
 		}
 		f.Judge(j)

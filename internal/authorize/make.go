@@ -11,14 +11,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"sgward/internal/inventory"
-	"sgward/internal/remediation"
+	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
 )
 
 // GroupMaker makes groups in VPCs. *ec2.Client is one.
 type GroupMaker interface {
-	inventory.EC2
+	ec2rules.GroupReader
 	DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error)
 	CreateSecurityGroup(context.Context, *ec2.CreateSecurityGroupInput, ...func(*ec2.Options)) (*ec2.CreateSecurityGroupOutput, error)
 }
@@ -32,7 +31,7 @@ const visibleWithin = time.Minute
 // VPCRanges returns the address ranges of a VPC, IPv4 first.
 func VPCRanges(ctx context.Context, client GroupMaker, vpcID string) ([]netip.Prefix, error) {
 	out, err := client.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{vpcID}})
-	if remediation.ErrorCode(err) == "InvalidVpcID.NotFound" || err == nil && len(out.Vpcs) == 0 {
+	if ec2rules.IsVPCNotFound(err) || err == nil && len(out.Vpcs) == 0 {
 		return nil, fmt.Errorf("reading %s: there is no such VPC in this account and region", vpcID)
 	}
 	if err != nil {
@@ -65,17 +64,17 @@ func VPCRanges(ctx context.Context, client GroupMaker, vpcID string) ([]netip.Pr
 // EC2 makes every new one: with the rules that Default says. Where somebody else made
 // it a moment earlier, that one is returned and made is false. A dry run asks EC2
 // whether it would, and returns g as it would be.
-func Make(ctx context.Context, client GroupMaker, g inventory.Group, ipv6, dryRun bool) (_ inventory.Group, made bool, err error) {
+func Make(ctx context.Context, client GroupMaker, g secgroup.Group, ipv6, dryRun bool) (_ secgroup.Group, made bool, err error) {
 	g.Rules = Default(ipv6)
 	out, err := client.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
 		GroupName: aws.String(g.Name), Description: aws.String(g.Description), VpcId: aws.String(g.VPCID), DryRun: aws.Bool(dryRun),
-		TagSpecifications: TagSpecification(types.ResourceTypeSecurityGroup, g.Tags),
+		TagSpecifications: ec2rules.TagSpecification(types.ResourceTypeSecurityGroup, g.Tags),
 	})
-	switch code := remediation.ErrorCode(err); {
-	case dryRun && code == "DryRunOperation":
+	switch {
+	case dryRun && ec2rules.IsDryRun(err):
 		return g, true, nil
-	case code == "InvalidGroup.Duplicate":
-		found, err := GroupNamed(ctx, client, g.Region, g.VPCID, g.Name)
+	case ec2rules.IsDuplicate(err):
+		found, err := ec2rules.GroupNamed(ctx, client, g.Region, g.VPCID, g.Name)
 		return found, false, err
 	case err != nil:
 		return g, false, fmt.Errorf("making group %s in %s: %w", g.Name, g.VPCID, err)
@@ -105,21 +104,4 @@ func Default(ipv6 bool) []secgroup.Rule {
 		}})
 	}
 	return out
-}
-
-// InUse reports whether a network interface uses a group.
-func InUse(ctx context.Context, client remediation.InterfaceReader, groupID string) (bool, error) {
-	pages := ec2.NewDescribeNetworkInterfacesPaginator(client, &ec2.DescribeNetworkInterfacesInput{
-		Filters: []types.Filter{{Name: aws.String("group-id"), Values: []string{groupID}}}, MaxResults: aws.Int32(1000),
-	})
-	for pages.HasMorePages() { // a page may be empty and not the last
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return false, fmt.Errorf("reading who uses %s: %w", groupID, err)
-		}
-		if len(page.NetworkInterfaces) > 0 {
-			return true, nil
-		}
-	}
-	return false, nil
 }

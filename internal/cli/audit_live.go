@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sgward/internal/authorize"
+	"sgward/internal/ec2rules"
 	"sgward/internal/inventory"
 	"sgward/internal/text"
 )
@@ -108,7 +109,7 @@ func (f *auditFlags) resolve(ctx context.Context, a *auditedAccount) error {
 	}
 	switch {
 	case f.allRegions:
-		a.regions, err = inventory.ReadRegions(ctx, a.patientEC2(a.config.Region))
+		a.regions, err = ec2rules.Regions(ctx, a.patientEC2(a.config.Region))
 		return err
 	case len(f.regions) > 0:
 		a.regions = slices.Compact(slices.Sorted(slices.Values(f.regions)))
@@ -126,7 +127,7 @@ func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts [
 	for _, a := range accounts {
 		if a.err != nil {
 			sources = append(sources, a.name)
-			early = append(early, inventory.Problem{Place: a.name, Text: inventory.ErrorText(a.err)})
+			early = append(early, inventory.Problem{Place: a.name, Text: ec2rules.ErrorText(a.err)})
 			continue
 		}
 		where := text.Plural(len(a.regions), "region")

@@ -10,10 +10,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/report"
+	"sgward/internal/secgroup"
 )
 
 // groupsAtOnce is how many groups are judged before they are written: the memory of a
@@ -34,7 +36,6 @@ type audit struct {
 
 // write reports on a snapshot, in the order of its groups.
 func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Writer) (report.Summary, error) {
-	around := inventory.Surroundings{Now: a.now, PrefixLists: s.Lists.Entries, Unreadable: s.Lists.Unreadable}
 	references := inventory.References(s.Groups)
 	summary := report.Summary{Inventory: &report.Inventory{Groups: len(s.Groups), Accounts: slices.Clone(s.Own), Baseline: -1}}
 	accounts, regions := map[string]bool{}, map[string]bool{}
@@ -45,10 +46,10 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 		if err := ctx.Err(); err != nil {
 			return summary, fmt.Errorf("judging groups: %w", err)
 		}
-		found := a.judge(chunk, around)
+		found := a.judge(chunk, s.Lists)
 		for i := range chunk {
 			g := &chunk[i]
-			accounts[g.AccountID], regions[g.Region] = true, true
+			accounts[g.OwnerID], regions[g.Region] = true, true
 			summary.Inventory.Rules += len(g.Rules) + len(g.Unread)
 			for _, why := range g.Unread {
 				summary.Problems = append(summary.Problems, report.Problem{Place: nameOf(g), Text: why + "; it was not judged"})
@@ -74,13 +75,13 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 }
 
 // judge judges groups on all cores.
-func (a *audit) judge(groups []inventory.Group, around inventory.Surroundings) [][]inventory.Finding {
+func (a *audit) judge(groups []secgroup.Group, lists ec2rules.PrefixLists) [][]inventory.Finding {
 	out := make([][]inventory.Finding, len(groups))
 	var workers errgroup.Group
 	workers.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range groups {
 		workers.Go(func() error {
-			out[i] = inventory.Judge(a.policy, groups[i], around)
+			out[i] = inventory.Judge(a.policy, groups[i], lists, a.now)
 			return nil
 		})
 	}
@@ -90,7 +91,7 @@ func (a *audit) judge(groups []inventory.Group, around inventory.Surroundings) [
 
 // writeGroup reports on a group that has findings or notes. Against a baseline only
 // what is new counts, and notes are of no date.
-func (a *audit) writeGroup(s *inventory.Snapshot, g *inventory.Group, found []inventory.Finding, references map[string]bool, w report.Writer) error {
+func (a *audit) writeGroup(s *inventory.Snapshot, g *secgroup.Group, found []inventory.Finding, references map[string]bool, w report.Writer) error {
 	attached, known := s.Attached(g)
 	var entries []report.Entry
 	for i := range found {
@@ -105,13 +106,13 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *inventory.Group, found []in
 	}
 	notes, details := inventory.Notes(g, inventory.Usage{Attached: len(attached), Known: known, Referenced: references[g.ID]})
 	if s.IsShared(g) {
-		details = append(details, "account "+g.AccountID+" shares it: only that account can edit it")
+		details = append(details, "account "+g.OwnerID+" shares it: only that account can edit it")
 	}
 	if len(entries) == 0 && (len(notes) == 0 || a.baseline != nil) {
 		return nil
 	}
 	of := report.Group{
-		AccountID: g.AccountID, Region: g.Region, ID: g.ID, Name: g.Name, VPCID: g.VPCID, Description: g.Description,
+		AccountID: g.OwnerID, Region: g.Region, ID: g.ID, Name: g.Name, VPCID: g.VPCID, Description: g.Description,
 		Attached: attached, AttachedKnown: known, Notes: append(notes, details...),
 	}
 	if !a.lines {
@@ -123,13 +124,13 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *inventory.Group, found []in
 }
 
 // nameOf names a group and where it is, as far as that is known.
-func nameOf(g *inventory.Group) string {
+func nameOf(g *secgroup.Group) string {
 	name := g.ID
 	if g.Region != "" {
 		name = g.Region + " " + name
 	}
-	if g.AccountID != "" {
-		name = "account " + g.AccountID + " " + name
+	if g.OwnerID != "" {
+		name = "account " + g.OwnerID + " " + name
 	}
 	return name
 }

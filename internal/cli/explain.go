@@ -159,7 +159,7 @@ func (f explainFlags) question(ctx context.Context, in Invocation, told known) (
 	q := question{req: policy.Request{
 		AccountID: f.account, Region: f.region,
 		Actor: policy.Actor{Known: f.actor != "", ARN: f.actor},
-		Group: policy.Group{ID: f.group, VPCID: f.vpc, TagsKnown: told.tags},
+		Group: secgroup.Group{ID: f.group, VPCID: f.vpc, TagsKnown: told.tags},
 		Rules: []secgroup.Rule{rule}, StandingKnown: told.standing,
 	}}
 	if q.req.Group.Tags, err = readTags("--group-tag", f.tags); err != nil {
@@ -229,7 +229,7 @@ func askOf(c cloudtrail.Change) question {
 	return question{
 		req: policy.Request{
 			AccountID: c.AccountID, Region: c.Region, Actor: finding.ActorOf(c.Actor).Subject(),
-			Group: policy.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
+			Group: secgroup.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
 		},
 		change: c, note: text.VisibleLines(note),
 		untold: c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown,

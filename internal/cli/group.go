@@ -12,7 +12,6 @@ import (
 
 	"sgward/internal/authorize"
 	"sgward/internal/finding"
-	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
@@ -93,7 +92,7 @@ func (f *groupFlags) settableTags() ([]secgroup.Tag, error) {
 
 // judge returns what the policy makes of rules in a group, and whether it has
 // nothing against any of them.
-func (a account) judge(ctx context.Context, g inventory.Group, rules []secgroup.Rule) ([]finding.Finding, bool, error) {
+func (a account) judge(ctx context.Context, g secgroup.Group, rules []secgroup.Rule) ([]finding.Finding, bool, error) {
 	judged, err := authorize.Judge(ctx, a.client, a.policy, g, rules, a.actor, time.Now())
 	if err != nil {
 		return nil, false, err
@@ -107,7 +106,7 @@ func (a account) judge(ctx context.Context, g inventory.Group, rules []secgroup.
 }
 
 // put makes rules and notes what became of each.
-func (f *groupFlags) put(ctx context.Context, a account, g inventory.Group, rules []secgroup.Rule, out *groupResult) {
+func (f *groupFlags) put(ctx context.Context, a account, g secgroup.Group, rules []secgroup.Rule, out *groupResult) {
 	for _, r := range authorize.Put(ctx, a.client, g, rules, f.dryRun) {
 		kind := map[authorize.Outcome]changeKind{
 			authorize.Made: changeMade, authorize.There: changeThere, authorize.WouldMake: changeWouldMake, authorize.Failed: changeFailed,

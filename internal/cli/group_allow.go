@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"sgward/internal/authorize"
+	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
 )
 
@@ -98,7 +99,7 @@ func (f *groupAllowFlags) run(ctx context.Context, in Invocation) error {
 		return err
 	}
 	rule.Permission.Peer = a.owning(rule.Permission.Peer)
-	g, err := authorize.Group(ctx, a.client, a.region, f.rule.group)
+	g, err := ec2rules.Group(ctx, a.client, a.region, f.rule.group)
 	if err != nil {
 		return err
 	}

@@ -13,10 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"sgward/internal/authorize"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/inventory"
 	"sgward/internal/pattern"
-	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
@@ -159,9 +158,9 @@ func (f *groupCreateFlags) run(ctx context.Context, in Invocation) error {
 	if err != nil {
 		return usageError("--pattern %s: %w", f.pattern, err)
 	}
-	c := groupCreation{groupCreateFlags: f, account: a, rules: rules, asked: inventory.Group{
-		Group:     policy.Group{Name: f.name, VPCID: f.vpc, Tags: tags, TagsKnown: true},
-		AccountID: a.id, Region: a.region, Description: f.description,
+	c := groupCreation{groupCreateFlags: f, account: a, rules: rules, asked: secgroup.Group{
+		Name: f.name, VPCID: f.vpc, Tags: tags, TagsKnown: true,
+		OwnerID: a.id, Region: a.region, Description: f.description,
 	}}
 	c.ipv6 = slices.ContainsFunc(wish.VPC, func(p netip.Prefix) bool { return p.Addr().Is6() })
 	if err := c.create(ctx); err != nil {
@@ -183,15 +182,15 @@ type groupCreation struct {
 	*groupCreateFlags
 	account account
 	rules   []secgroup.Rule // of the pattern
-	asked   inventory.Group // as it was asked for
+	asked   secgroup.Group  // as it was asked for
 	ipv6    bool            // the VPC has IPv6
 	out     *groupResult
 }
 
 func (c *groupCreation) create(ctx context.Context) error {
-	g, err := authorize.GroupNamed(ctx, c.account.client, c.account.region, c.vpc, c.name)
+	g, err := ec2rules.GroupNamed(ctx, c.account.client, c.account.region, c.vpc, c.name)
 	exists := err == nil
-	if err != nil && !errors.Is(err, authorize.ErrNoGroup) {
+	if err != nil && !errors.Is(err, ec2rules.ErrNoGroup) {
 		return err
 	}
 	if !exists {
@@ -204,7 +203,7 @@ func (c *groupCreation) create(ctx context.Context) error {
 	}
 	without := g
 	without.Rules = slices.DeleteFunc(slices.Clone(g.Rules), func(r secgroup.Rule) bool {
-		_, goes := authorize.Held(unwanted, r.Permission)
+		_, goes := secgroup.FindRule(unwanted, r.Permission)
 		return goes
 	})
 	judged, allowed, err := c.account.judge(ctx, without, c.rules)
@@ -245,18 +244,18 @@ func (c *groupCreation) create(ctx context.Context) error {
 // beyond returns what a group holds and the pattern does not: what goes, and what
 // stays. The rules that let everything out go from a group that nothing uses yet;
 // whoever uses one may live by them.
-func (c *groupCreation) beyond(ctx context.Context, g inventory.Group, exists bool) (unwanted, kept []secgroup.Rule, err error) {
+func (c *groupCreation) beyond(ctx context.Context, g secgroup.Group, exists bool) (unwanted, kept []secgroup.Rule, err error) {
 	free := !exists
 	if exists && !c.prune {
-		inUse, err := authorize.InUse(ctx, c.account.client, g.ID)
+		users, err := ec2rules.Interfaces(ctx, c.account.client, g.ID, 1)
 		if err != nil {
 			return nil, nil, err
 		}
-		free = !inUse
+		free = len(users) == 0
 	}
 	for _, r := range g.Rules {
-		_, wanted := authorize.Held(c.rules, r.Permission)
-		_, original := authorize.Held(authorize.Default(true), r.Permission)
+		_, wanted := secgroup.FindRule(c.rules, r.Permission)
+		_, original := secgroup.FindRule(authorize.Default(true), r.Permission)
 		switch {
 		case wanted:
 		case c.prune, original && free:
@@ -270,7 +269,7 @@ func (c *groupCreation) beyond(ctx context.Context, g inventory.Group, exists bo
 
 // drift says how an existing group differs from what was asked for, beside its
 // rules.
-func (c *groupCreation) drift(g inventory.Group) {
+func (c *groupCreation) drift(g secgroup.Group) {
 	if g.Description != c.asked.Description {
 		c.out.Notes = append(c.out.Notes, fmt.Sprintf("The group's description is %q, not %q: EC2 lets nobody change it.", g.Description, c.asked.Description))
 	}
@@ -284,7 +283,7 @@ func (c *groupCreation) drift(g inventory.Group) {
 // fill makes what is missing and removes what is unwanted. Egress comes first: from
 // the moment that a group lets anybody in, it lets nothing out but what it should.
 // What is removed goes after what takes its place.
-func (c *groupCreation) fill(ctx context.Context, g inventory.Group, unwanted, kept []secgroup.Rule) {
+func (c *groupCreation) fill(ctx context.Context, g secgroup.Group, unwanted, kept []secgroup.Rule) {
 	of := func(rules []secgroup.Rule, d secgroup.Direction) []secgroup.Rule {
 		return slices.DeleteFunc(slices.Clone(rules), func(r secgroup.Rule) bool { return r.Permission.Direction != d })
 	}
@@ -300,7 +299,7 @@ func (c *groupCreation) fill(ctx context.Context, g inventory.Group, unwanted, k
 	}
 	for _, r := range kept {
 		note := "beyond the pattern; --prune removes it"
-		if _, original := authorize.Held(authorize.Default(true), r.Permission); original {
+		if _, original := secgroup.FindRule(authorize.Default(true), r.Permission); original {
 			note = "beyond the pattern, and the group is in use; --prune removes it"
 		}
 		c.out.note(changeLeft, r, note, nil)
@@ -308,7 +307,7 @@ func (c *groupCreation) fill(ctx context.Context, g inventory.Group, unwanted, k
 }
 
 // putAll makes rules. Of a group that a dry run has not made, EC2 cannot be asked.
-func (c *groupCreation) putAll(ctx context.Context, g inventory.Group, rules []secgroup.Rule) {
+func (c *groupCreation) putAll(ctx context.Context, g secgroup.Group, rules []secgroup.Rule) {
 	if g.ID != "" {
 		c.put(ctx, c.account, g, rules, c.out)
 		return
@@ -319,7 +318,7 @@ func (c *groupCreation) putAll(ctx context.Context, g inventory.Group, rules []s
 }
 
 // remove revokes rules by the values that were read.
-func (c *groupCreation) remove(ctx context.Context, g inventory.Group, rules []secgroup.Rule) {
+func (c *groupCreation) remove(ctx context.Context, g secgroup.Group, rules []secgroup.Rule) {
 	openings := make([]remediation.Opening, len(rules))
 	for i, r := range rules {
 		r.GroupID = g.ID

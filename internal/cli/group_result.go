@@ -7,9 +7,8 @@ import (
 	"strings"
 
 	"sgward/internal/authorize"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/inventory"
-	"sgward/internal/remediation"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
@@ -61,9 +60,9 @@ type groupResult struct {
 }
 
 // groupResultOf begins the result of a command on a group.
-func groupResultOf(g inventory.Group, kind changeKind) *groupResult {
+func groupResultOf(g secgroup.Group, kind changeKind) *groupResult {
 	r := &groupResult{
-		AccountID: g.AccountID, Region: g.Region, VPCID: g.VPCID, GroupID: g.ID, GroupName: g.Name,
+		AccountID: g.OwnerID, Region: g.Region, VPCID: g.VPCID, GroupID: g.ID, GroupName: g.Name,
 		Group: kind, Changes: []groupChange{},
 	}
 	if g.ID != "" {
@@ -76,7 +75,7 @@ func groupResultOf(g inventory.Group, kind changeKind) *groupResult {
 func (r *groupResult) note(kind changeKind, rule secgroup.Rule, text string, err error) {
 	c := groupChange{Change: kind, Rule: finding.RuleOf(rule), Note: text, text: rule.Permission.String() + labels(rule)}
 	if err != nil {
-		c.ErrorCode, c.ErrorMessage = remediation.ErrorCode(err), err.Error()
+		c.ErrorCode, c.ErrorMessage = ec2rules.ErrorCode(err), err.Error()
 	}
 	r.Changes = append(r.Changes, c)
 	switch kind {
@@ -84,7 +83,7 @@ func (r *groupResult) note(kind changeKind, rule secgroup.Rule, text string, err
 		r.held = append(r.held, rule)
 	case changeRemoved:
 		r.held = slices.DeleteFunc(r.held, func(h secgroup.Rule) bool {
-			_, same := authorize.Held([]secgroup.Rule{rule}, h.Permission)
+			_, same := secgroup.FindRule([]secgroup.Rule{rule}, h.Permission)
 			return same
 		})
 	}

@@ -253,7 +253,7 @@ func (c testCase) run(ctx context.Context, p *policy.Policy, folder string) (tes
 	req := policy.Request{
 		Time: now, AccountID: c.Given.Account, Region: c.Given.Region,
 		Actor: policy.Actor{Known: c.Given.Actor != "", ARN: c.Given.Actor},
-		Group: policy.Group{ID: c.Given.Group, VPCID: c.Given.VPC},
+		Group: secgroup.Group{ID: c.Given.Group, VPCID: c.Given.VPC},
 	}
 	if c.Given.GroupTags != nil {
 		req.Group.TagsKnown = true

@@ -9,9 +9,9 @@ import (
 
 	"sgward/internal/alert"
 	"sgward/internal/authorize"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
-	"sgward/internal/remediation"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
@@ -59,7 +59,7 @@ func (t *undoText) plan(steps []undo.Step) {
 	worst := finding.DecisionNone
 	observing := true
 	for _, s := range steps {
-		t.note("In %s:", groupWords(s.Group.ID, s.Group.Name, s.Group.AccountID, s.Group.Region))
+		t.note("In %s:", groupWords(s.Group.ID, s.Group.Name, s.Group.OwnerID, s.Group.Region))
 		if s.Err != nil {
 			t.note("  %s", text.Visible(s.Err.Error()))
 			continue
@@ -121,7 +121,7 @@ func (t *undoText) item(s undo.Step, it undo.Item) {
 	if len(authorize.Settable(it.Rule.Tags)) < len(it.Rule.Tags) {
 		t.note("    its tags that begin with aws: are left out: only AWS can set them")
 	}
-	if _, there := authorize.Held(s.Group.Rules, it.Rule.Permission); there {
+	if _, there := secgroup.FindRule(s.Group.Rules, it.Rule.Permission); there {
 		t.note("    a rule that lets the same through is there already")
 	}
 }
@@ -208,7 +208,7 @@ func (t *undoText) results(s undo.Step, results []authorize.Result) {
 	for i, r := range results {
 		code, words := outcomeWords(r.Outcome)
 		line := undone{
-			AlertID: s.Items[i].Alert.ID, FindingID: s.Items[i].Result.ID, AccountID: s.Group.AccountID, Region: s.Group.Region,
+			AlertID: s.Items[i].Alert.ID, FindingID: s.Items[i].Result.ID, AccountID: s.Group.OwnerID, Region: s.Group.Region,
 			GroupID: s.Group.ID, Outcome: code, Differs: r.Differs, Edited: s.Items[i].Result.Edited,
 		}
 		rule := finding.RuleOf(r.Rule)
@@ -226,7 +226,7 @@ func (t *undoText) results(s undo.Step, results []authorize.Result) {
 		}
 		if r.Err != nil {
 			t.missing++
-			line.ErrorCode, line.ErrorMessage = remediation.ErrorCode(r.Err), r.Err.Error()
+			line.ErrorCode, line.ErrorMessage = ec2rules.ErrorCode(r.Err), r.Err.Error()
 			detail = ": " + r.Err.Error()
 		} else {
 			t.put++

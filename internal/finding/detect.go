@@ -57,7 +57,7 @@ func RequestOf(c cloudtrail.Change, now time.Time) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: c.AccountID, Region: c.Region,
 		Actor: ActorOf(c.Actor).Subject(),
-		Group: policy.Group{ID: c.GroupID, Name: c.GroupName},
+		Group: secgroup.Group{ID: c.GroupID, Name: c.GroupName},
 		Rules: c.Rules,
 	}
 }

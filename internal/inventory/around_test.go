@@ -8,7 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/internal/secgroup"
 )
 
 func TestADumpOfInterfacesTellsWhoUsesAGroup(t *testing.T) {
@@ -110,13 +112,13 @@ func TestAListWithoutAWholeDumpIsUnknown(t *testing.T) {
 func TestNotesSayWhatDeservesAttention(t *testing.T) {
 	s := sound(t, "groups.json")
 	web := find(t, s, webID)
-	named := func(name string) *Group {
+	named := func(name string) *secgroup.Group {
 		g := web
 		g.Name = name
 		return &g
 	}
 	for name, c := range map[string]struct {
-		group *Group
+		group *secgroup.Group
 		usage Usage
 		want  []string
 	}{
@@ -125,7 +127,7 @@ func TestNotesSayWhatDeservesAttention(t *testing.T) {
 		"another group's rule":  {&web, Usage{Known: true, Referenced: true}, nil},
 		"unused":                {&web, Usage{Known: true}, []string{"nothing uses it: no network interface, and no rule of another group (launch templates and the like are not seen)"}},
 		"default":               {named("default"), Usage{Known: true}, []string{"the default group of its VPC has 8 rules: whatever is started without a group gets them"}},
-		"default, no rules":     {&Group{Group: named("default").Group}, Usage{Known: true}, nil},
+		"default, no rules":     {&secgroup.Group{Name: "default"}, Usage{Known: true}, nil},
 		"launch wizard":         {named("launch-wizard-7"), Usage{}, []string{"the console's launch wizard made it"}},
 	} {
 		notes, details := Notes(c.group, c.usage)
@@ -136,12 +138,12 @@ func TestNotesSayWhatDeservesAttention(t *testing.T) {
 	}
 	assert.Equal(t, map[string]bool{webID: true, "sg-0fedcba9876543210": true}, References(s.Groups))
 	itself := group(t, "ingress tcp 22 "+webID)
-	assert.Empty(t, References([]Group{itself}), "that a group names itself is no use of it")
+	assert.Empty(t, References([]secgroup.Group{itself}), "that a group names itself is no use of it")
 }
 
 func TestAGroupNearItsQuotaIsNoted(t *testing.T) {
-	crowd := func(rules ...string) *Group {
-		g := &Group{}
+	crowd := func(rules ...string) *secgroup.Group {
+		g := &secgroup.Group{}
 		for _, r := range rules {
 			g.Rules = append(g.Rules, rule(t, r))
 		}
@@ -165,8 +167,8 @@ func TestAGroupNearItsQuotaIsNoted(t *testing.T) {
 }
 
 func TestAListThatOneAccountMayReadIsKnown(t *testing.T) {
-	may := placeRead{lists: PrefixLists{Entries: map[string][]netip.Prefix{listID: {netip.MustParsePrefix("203.0.113.0/24")}}}}
-	mayNot := placeRead{lists: PrefixLists{Unreadable: map[string]string{listID: "not shared"}}}
+	may := placeRead{lists: ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{listID: {netip.MustParsePrefix("203.0.113.0/24")}}}}
+	mayNot := placeRead{lists: ec2rules.PrefixLists{Unreadable: map[string]string{listID: "not shared"}}}
 	for _, order := range [][]placeRead{{may, mayNot}, {mayNot, may}} {
 		j := newJoint()
 		for i := range order {

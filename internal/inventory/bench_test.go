@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/inventory/dumptest"
 	"sgward/internal/policy"
 )
@@ -46,7 +47,7 @@ func BenchmarkJudge(b *testing.B) {
 	for b.Loop() {
 		rules = 0
 		for _, g := range d.Groups {
-			Judge(p, g, Surroundings{Now: now})
+			Judge(p, g, ec2rules.PrefixLists{}, now)
 			rules += len(g.Rules)
 		}
 	}

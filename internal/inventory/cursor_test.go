@@ -11,24 +11,22 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sgward/internal/remediation"
+	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
 )
 
 // slowly decodes a group with encoding/json, in the most obvious way.
-func slowly(t *testing.T, data []byte) Group {
+func slowly(t *testing.T, data []byte) secgroup.Group {
 	t.Helper()
 	var g types.SecurityGroup
 	require.NoError(t, json.Unmarshal(data, &g))
-	var out Group
-	out.ID, out.Name, out.VPCID, out.TagsKnown = aws.ToString(g.GroupId), aws.ToString(g.GroupName), aws.ToString(g.VpcId), true
-	out.Tags, out.AccountID, out.Description = remediation.ReadTags(g.Tags), aws.ToString(g.OwnerId), aws.ToString(g.Description)
+	out := ec2rules.GroupOf(g)
 	out.Rules = []secgroup.Rule{}
 	for side, permissions := range [][]types.IpPermission{g.IpPermissions, g.IpPermissionsEgress} {
 		for _, p := range permissions {
 			add := func(r types.SecurityGroupRule) {
 				r.GroupId, r.GroupOwnerId, r.IsEgress, r.IpProtocol, r.FromPort, r.ToPort = g.GroupId, g.OwnerId, aws.Bool(side == 1), p.IpProtocol, p.FromPort, p.ToPort
-				rule, err := remediation.ReadRule(r)
+				rule, err := ec2rules.RuleOf(r)
 				require.NoError(t, err)
 				out.Rules = append(out.Rules, rule)
 			}
@@ -134,7 +132,7 @@ func FuzzDecodeGroup(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		g, err := decodeGroup(data)
 		if err != nil {
-			assert.Equal(t, Group{}, g)
+			assert.Equal(t, secgroup.Group{}, g)
 		}
 		if json.Valid(data) {
 			assert.NotErrorIs(t, err, errNoJSON)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"sgward/internal/ec2rules"
 )
 
 // ReadDumps reads answers of the AWS CLI, of any version: of describe-security-groups,
@@ -29,7 +31,7 @@ func ReadDumps(ctx context.Context, sources []Source, region string, progress fu
 		d.problems = []Problem{{namesOf(sources), "no security groups are told of; " + wantDump}}
 	}
 	s := d.snapshot(region)
-	for _, id := range PrefixListsOf(s.Groups...) {
+	for _, id := range PrefixLists(s.Groups) {
 		if s.Lists.Entries[id] == nil {
 			s.Lists.Unreadable[id] = fmt.Sprintf("no dump tells the entries of %s (aws ec2 get-managed-prefix-list-entries --prefix-list-id %s > %s.json makes one)", id, id, id)
 		}
@@ -65,7 +67,7 @@ func (d *dumps) take(b *batch) {
 	for _, n := range b.interfaces {
 		d.ofInterfaces = true
 		d.cover(n)
-		addInterface(d.interfaces, n)
+		ec2rules.AddInterface(d.interfaces, n)
 	}
 	for _, l := range b.lists {
 		if d.pending == nil {

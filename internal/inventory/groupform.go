@@ -7,8 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"sgward/internal/policy"
-	"sgward/internal/remediation"
+	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
 )
 
@@ -41,9 +40,9 @@ const (
 
 // decodeGroup reads an element of SecurityGroups. A permission that cannot be
 // understood is in Unread; the error is of a group that cannot be told at all.
-func decodeGroup(data []byte) (Group, error) {
+func decodeGroup(data []byte) (secgroup.Group, error) {
 	c := cursor{text: data}
-	out := Group{Group: policy.Group{TagsKnown: true}}
+	out := secgroup.Group{TagsKnown: true}
 	var ingress, egress []permission
 	knowsIngress, knowsEgress := false, false
 	c.object("SecurityGroups", func(key string) {
@@ -57,7 +56,7 @@ func decodeGroup(data []byte) (Group, error) {
 		case "Description":
 			out.Description, _ = c.string(key)
 		case "OwnerId":
-			out.AccountID, _ = c.string(key)
+			out.OwnerID, _ = c.string(key)
 		case "SecurityGroupArn":
 			arn, _ := c.string(key)
 			out.Region = regionOf(arn)
@@ -73,17 +72,17 @@ func decodeGroup(data []byte) (Group, error) {
 	})
 	switch {
 	case c.err != nil:
-		return Group{}, c.err
+		return secgroup.Group{}, c.err
 	case out.ID == "":
-		return Group{}, fmt.Errorf("%w: GroupId is missing", errIncomplete)
+		return secgroup.Group{}, fmt.Errorf("%w: GroupId is missing", errIncomplete)
 	case !knowsIngress:
-		return Group{}, fmt.Errorf("%w: IpPermissions of %s is missing", errIncomplete, out.ID)
+		return secgroup.Group{}, fmt.Errorf("%w: IpPermissions of %s is missing", errIncomplete, out.ID)
 	case !knowsEgress:
-		return Group{}, fmt.Errorf("%w: IpPermissionsEgress of %s is missing", errIncomplete, out.ID)
+		return secgroup.Group{}, fmt.Errorf("%w: IpPermissionsEgress of %s is missing", errIncomplete, out.ID)
 	}
 	out.Rules = make([]secgroup.Rule, 0, peersOf(ingress)+peersOf(egress))
-	out.addPermissions("IpPermissions", ingress, false)
-	out.addPermissions("IpPermissionsEgress", egress, true)
+	addPermissions(&out, "IpPermissions", ingress, false)
+	addPermissions(&out, "IpPermissionsEgress", egress, true)
 	return out, nil
 }
 
@@ -190,7 +189,7 @@ func peersOf(permissions []permission) int {
 }
 
 // addPermissions takes permissions apart into rules of one peer each.
-func (g *Group) addPermissions(key string, permissions []permission, egress bool) {
+func addPermissions(g *secgroup.Group, key string, permissions []permission, egress bool) {
 	for i := range permissions {
 		p := &permissions[i]
 		for _, list := range p.strange {
@@ -201,7 +200,7 @@ func (g *Group) addPermissions(key string, permissions []permission, egress bool
 		}
 		for _, from := range p.peers {
 			r := types.SecurityGroupRule{
-				GroupId: &g.ID, GroupOwnerId: &g.AccountID, IsEgress: &egress, IpProtocol: p.protocol, FromPort: p.from, ToPort: p.to, Description: from.about,
+				GroupId: &g.ID, GroupOwnerId: &g.OwnerID, IsEgress: &egress, IpProtocol: p.protocol, FromPort: p.from, ToPort: p.to, Description: from.about,
 			}
 			switch from.list {
 			case ranges4:
@@ -213,7 +212,7 @@ func (g *Group) addPermissions(key string, permissions []permission, egress bool
 			default:
 				r.ReferencedGroupInfo = &types.ReferencedSecurityGroup{GroupId: from.value, UserId: from.user}
 			}
-			rule, err := remediation.ReadRule(r)
+			rule, err := ec2rules.RuleOf(r)
 			if err != nil {
 				g.Unread = append(g.Unread, fmt.Sprintf("%s[%d].%s[%d]: %v", key, i, from.list, from.at, err))
 				continue
@@ -225,10 +224,10 @@ func (g *Group) addPermissions(key string, permissions []permission, egress bool
 
 // decodeRule reads an element of SecurityGroupRules as a group of this rule, or with
 // it in Unread.
-func decodeRule(data []byte) (Group, error) {
+func decodeRule(data []byte) (secgroup.Group, error) {
 	c := cursor{text: data}
 	var r types.SecurityGroupRule
-	var out Group
+	var out secgroup.Group
 	var arn string
 	var tags []secgroup.Tag
 	c.object("SecurityGroupRules", func(key string) {
@@ -240,7 +239,7 @@ func decodeRule(data []byte) (Group, error) {
 		case "GroupId":
 			out.ID, _ = c.string(key)
 		case "GroupOwnerId":
-			out.AccountID, _ = c.string(key)
+			out.OwnerID, _ = c.string(key)
 		case "IsEgress":
 			r.IsEgress = c.bool(key)
 		case "IpProtocol":
@@ -267,13 +266,13 @@ func decodeRule(data []byte) (Group, error) {
 	})
 	switch {
 	case c.err != nil:
-		return Group{}, c.err
+		return secgroup.Group{}, c.err
 	case out.ID == "":
-		return Group{}, fmt.Errorf("%w: GroupId of rule %q is missing", errIncomplete, aws.ToString(r.SecurityGroupRuleId))
+		return secgroup.Group{}, fmt.Errorf("%w: GroupId of rule %q is missing", errIncomplete, aws.ToString(r.SecurityGroupRuleId))
 	}
 	out.Region = regionOf(arn)
-	r.GroupId, r.GroupOwnerId = &out.ID, &out.AccountID
-	if rule, err := remediation.ReadRule(r); err != nil {
+	r.GroupId, r.GroupOwnerId = &out.ID, &out.OwnerID
+	if rule, err := ec2rules.RuleOf(r); err != nil {
 		out.Unread = []string{err.Error()}
 	} else {
 		rule.Tags = tags

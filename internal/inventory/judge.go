@@ -1,26 +1,13 @@
 package inventory
 
 import (
-	"net/netip"
-	"slices"
 	"time"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
-
-// Surroundings is what a judgement needs beside a group.
-type Surroundings struct {
-	// Now is the moment of judging.
-	Now time.Time
-	// PrefixLists holds the entries of prefix lists by id; a list that is not here
-	// is unknown.
-	PrefixLists map[string][]netip.Prefix
-	// Unreadable says of lists that could not be read why. Findings that hang on one
-	// repeat it.
-	Unreadable map[string]string
-}
 
 // Finding is a rule of a group that is not compliant.
 type Finding struct {
@@ -43,10 +30,10 @@ type Finding struct {
 //
 // What is undetermined here stays so: there is nothing more to read. Its decision is
 // alert, and its reasons say what is not known and why.
-func Judge(p *policy.Policy, g Group, s Surroundings) []Finding {
+func Judge(p *policy.Policy, g secgroup.Group, lists ec2rules.PrefixLists, now time.Time) []Finding {
 	judgements := p.Evaluate(policy.Request{
-		Time: s.Now, AccountID: g.AccountID, Region: g.Region, Group: g.Group,
-		Rules: g.Rules, StandingKnown: true, PrefixLists: s.PrefixLists,
+		Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g,
+		Rules: g.Rules, StandingKnown: true, PrefixLists: lists.Entries,
 	})
 	var out []Finding
 	for i, j := range judgements {
@@ -55,46 +42,27 @@ func Judge(p *policy.Policy, g Group, s Surroundings) []Finding {
 		}
 		rule := finding.RuleOf(g.Rules[i])
 		f := Finding{Held: g.Rules[i], Existing: j.Existing, Finding: finding.Finding{
-			ID:        finding.NewID(g.AccountID, g.Region, g.ID, g.Rules[i].Permission.Identity().String(), ""),
-			AccountID: g.AccountID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
+			ID:        finding.NewID(g.OwnerID, g.Region, g.ID, g.Rules[i].Permission.Identity().String(), ""),
+			AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
 			Rule: &rule,
 		}}
 		f.Judge(j)
 		if j.Verdict == policy.Undetermined {
 			f.Decision, f.Undetermined = finding.DecisionAlert, true
-			f.Reasons = append(f.Reasons, s.unread(j.Needs, &g)...)
+			if j.Needs&policy.NeedPrefixList != 0 {
+				f.Reasons = append(f.Reasons, lists.Why(secgroup.PrefixLists(g.Rules))...)
+			}
 		}
 		out = append(out, f)
 	}
 	return out
 }
 
-// unread says why prefix lists are not known that an undetermined verdict lacks.
-func (s *Surroundings) unread(needs policy.Needs, g *Group) []string {
-	if needs&policy.NeedPrefixList == 0 {
-		return nil
+// PrefixLists returns the ids of the prefix lists that groups' rules name, sorted.
+func PrefixLists(groups []secgroup.Group) []string {
+	rules := make([][]secgroup.Rule, len(groups))
+	for i := range groups {
+		rules[i] = groups[i].Rules
 	}
-	var out []string
-	for _, id := range PrefixListsOf(*g) {
-		if why := s.Unreadable[id]; why != "" {
-			out = append(out, why)
-		}
-	}
-	return out
-}
-
-// PrefixListsOf returns the ids of the prefix lists that groups' rules name, sorted.
-func PrefixListsOf(groups ...Group) []string {
-	named := map[string]bool{}
-	var out []string
-	for _, g := range groups {
-		for i := range g.Rules {
-			if id := g.Rules[i].Permission.Peer.PrefixList(); id != "" && !named[id] {
-				named[id] = true
-				out = append(out, id)
-			}
-		}
-	}
-	slices.Sort(out)
-	return out
+	return secgroup.PrefixLists(rules...)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -44,9 +45,9 @@ func rule(t testing.TB, text string) secgroup.Rule {
 	return secgroup.Rule{GroupID: webID, OwnerID: "123456789012", Permission: p}
 }
 
-func group(t testing.TB, rules ...string) Group {
+func group(t testing.TB, rules ...string) secgroup.Group {
 	t.Helper()
-	g := Group{Group: policy.Group{ID: webID, Name: "web", VPCID: "vpc-0123456789abcdef0", TagsKnown: true}, AccountID: "123456789012", Region: "us-east-1"}
+	g := secgroup.Group{ID: webID, Name: "web", VPCID: "vpc-0123456789abcdef0", TagsKnown: true, OwnerID: "123456789012", Region: "us-east-1"}
 	for _, r := range rules {
 		g.Rules = append(g.Rules, rule(t, r))
 	}
@@ -67,7 +68,7 @@ statements:
   - {id: any, severity: low, effect: alert, ingress: {from: world, ports: [0-65535/tcp]}}
 `)
 	g := group(t, "ingress tcp 443 10.0.0.0/8", "ingress tcp 22 0.0.0.0/0", "ingress tcp 80 0.0.0.0/0", "egress tcp 22 0.0.0.0/0")
-	found := Judge(p, g, Surroundings{Now: now})
+	found := Judge(p, g, ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 2)
 	assert.Equal(t, []any{finding.DecisionRevoke, "high", "admin", 2, policy.ExistingRevoke},
 		[]any{found[0].Decision, found[0].Severity, found[0].StatementID, len(found[0].Reasons), found[0].Existing})
@@ -81,26 +82,26 @@ statements:
 func TestAGroupIsJudgedAsAWhole(t *testing.T) {
 	p := parsed(t, "statements: [{id: db, severity: high, effect: revoke, ingress: {from: world, ports: [5432/tcp]}}]")
 	half := group(t, "ingress tcp 5432 0.0.0.0/1")
-	found := Judge(p, half, Surroundings{Now: now})
+	found := Judge(p, half, ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 1, "a half is more than the line of /9")
 	var many []string
 	for i := range 256 { // /16 each: none reaches the line, together they do
 		many = append(many, fmt.Sprintf("ingress tcp 5432 3.%d.0.0/16", i))
 	}
-	found = Judge(p, group(t, many...), Surroundings{Now: now})
+	found = Judge(p, group(t, many...), ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 256)
 	for _, f := range found {
 		assert.True(t, f.Union)
 		assert.Equal(t, finding.DecisionRevoke, f.Decision)
 	}
-	assert.Empty(t, Judge(p, group(t, many[:10]...), Surroundings{Now: now}))
+	assert.Empty(t, Judge(p, group(t, many[:10]...), ec2rules.PrefixLists{}, now))
 }
 
 func TestIDsOutliveTheSourceAndTheRule(t *testing.T) {
 	p := parsed(t, "statements: [{id: db, severity: high, effect: revoke, ingress: {from: {referenced-groups: [sg-0fedcba9876543210]}, ports: [5432/tcp]}}, {id: ssh, severity: high, effect: revoke, ingress: {from: world, ports: [22/tcp]}}]")
-	ids := func(g Group) []string {
+	ids := func(g secgroup.Group) []string {
 		var out []string
-		for _, f := range Judge(p, g, Surroundings{Now: now}) {
+		for _, f := range Judge(p, g, ec2rules.PrefixLists{}, now) {
 			out = append(out, f.ID)
 		}
 		return out
@@ -113,8 +114,8 @@ func TestIDsOutliveTheSourceAndTheRule(t *testing.T) {
 	g.Rules[0].Permission.Peer = secgroup.GroupPeer("sg-0fedcba9876543210", "111122223333")
 	g.Name, g.VPCID, g.TagsKnown = "", "", false
 	assert.Equal(t, []string{first[1], first[0]}, ids(g))
-	for _, change := range []func(*Group){
-		func(g *Group) { g.ID = dbID }, func(g *Group) { g.Region = "eu-central-1" }, func(g *Group) { g.AccountID = "111122223333" },
+	for _, change := range []func(*secgroup.Group){
+		func(g *secgroup.Group) { g.ID = dbID }, func(g *secgroup.Group) { g.Region = "eu-central-1" }, func(g *secgroup.Group) { g.OwnerID = "111122223333" },
 	} {
 		other := g
 		change(&other)
@@ -129,24 +130,24 @@ statements:
   - {id: db, severity: critical, effect: revoke, ingress: {from: world, ports: [5432/tcp]}}
 `)
 	list := group(t, "ingress tcp 5432 pl-0123456789abcdef0")
-	found := Judge(p, group(t, "ingress tcp 22 0.0.0.0/0"), Surroundings{Now: now})
+	found := Judge(p, group(t, "ingress tcp 22 0.0.0.0/0"), ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 1)
 	assert.Equal(t, finding.DecisionAlert, found[0].Decision)
 	require.Len(t, found[0].Reasons, 1)
 	assert.Contains(t, found[0].Reasons[0], "not known: who made the rule")
 
-	found = Judge(p, list, Surroundings{Now: now, Unreadable: map[string]string{listID: "it is not shared with this account", "pl-0fedcba9876543210": "another"}})
+	found = Judge(p, list, ec2rules.PrefixLists{Unreadable: map[string]string{listID: "it is not shared with this account", "pl-0fedcba9876543210": "another"}}, now)
 	require.Len(t, found, 1)
 	assert.Equal(t, []any{finding.DecisionAlert, "critical"}, []any{found[0].Decision, found[0].Severity})
 	require.Len(t, found[0].Reasons, 2)
 	assert.Contains(t, found[0].Reasons[0], "not known: the prefix list's entries")
 	assert.Equal(t, "it is not shared with this account", found[0].Reasons[1])
 
-	entries := func(cidr string) Surroundings {
-		return Surroundings{Now: now, PrefixLists: map[string][]netip.Prefix{listID: {netip.MustParsePrefix(cidr)}}}
+	entries := func(cidr string) ec2rules.PrefixLists {
+		return ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{listID: {netip.MustParsePrefix(cidr)}}}
 	}
-	assert.Empty(t, Judge(p, list, entries("10.0.0.0/8")))
-	assert.Equal(t, finding.DecisionRevoke, Judge(p, list, entries("0.0.0.0/1"))[0].Decision)
+	assert.Empty(t, Judge(p, list, entries("10.0.0.0/8"), now))
+	assert.Equal(t, finding.DecisionRevoke, Judge(p, list, entries("0.0.0.0/1"), now)[0].Decision)
 }
 
 func TestAnExemptRuleIsAFindingThatSaysWhoAnswersForIt(t *testing.T) {
@@ -154,7 +155,7 @@ func TestAnExemptRuleIsAFindingThatSaysWhoAnswersForIt(t *testing.T) {
 statements: [{id: ssh, severity: high, effect: revoke, ingress: {from: world, ports: [22/tcp]}}]
 exceptions: [{id: demo, reason: a demo, owner: demo@example.com, expires: 2099-12-31, match: {ports: [22/tcp]}}]
 `)
-	found := Judge(p, group(t, "ingress tcp 22 0.0.0.0/0"), Surroundings{Now: now})
+	found := Judge(p, group(t, "ingress tcp 22 0.0.0.0/0"), ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 1)
 	assert.Equal(t, finding.DecisionExempt, found[0].Decision)
 	assert.Equal(t, "demo", found[0].Exception.ID)
@@ -166,7 +167,7 @@ func TestJudgeSaysWhatThePolicySays(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	cidrs := []string{"0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0", "10.0.0.0/8", "203.0.113.0/24", "3.0.0.0/8", "4.0.0.0/9", "2001:db8::/32", "pl-0123456789abcdef0", "sg-0fedcba9876543210"}
 	protocols := []string{"tcp", "tcp", "tcp", "udp", "-1", "icmp", "47"}
-	s := Surroundings{Now: now, PrefixLists: map[string][]netip.Prefix{}}
+	lists := ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{}}
 	judged := 0
 	for round := range 300 {
 		g := group(t)
@@ -180,14 +181,14 @@ func TestJudgeSaysWhatThePolicySays(t *testing.T) {
 			g.Rules = append(g.Rules, rule(t, strings.Join([]string{direction, protocol, port, cidrs[random.IntN(len(cidrs))]}, " ")))
 		}
 		if round%2 == 0 {
-			s.PrefixLists[listID] = []netip.Prefix{netip.MustParsePrefix("64.0.0.0/2")}
+			lists.Entries[listID] = []netip.Prefix{netip.MustParsePrefix("64.0.0.0/2")}
 		} else {
-			delete(s.PrefixLists, listID)
+			delete(lists.Entries, listID)
 		}
 		judgements := p.Evaluate(policy.Request{
-			Time: now, AccountID: g.AccountID, Region: g.Region, Group: g.Group, Rules: g.Rules, StandingKnown: true, PrefixLists: s.PrefixLists,
+			Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g, Rules: g.Rules, StandingKnown: true, PrefixLists: lists.Entries,
 		})
-		found := Judge(p, g, s)
+		found := Judge(p, g, lists, now)
 		for i, j := range judgements {
 			if j.Verdict == policy.Compliant {
 				continue

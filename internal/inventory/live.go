@@ -2,36 +2,36 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/smithy-go"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
 )
 
 // placesAtOnce bounds how many regions are read at the same time, of all accounts.
 // EC2 counts calls by account and region, so they do not slow down each other.
 const placesAtOnce = 8
 
-// LiveEC2 is what reading a region with its surroundings asks of EC2. *ec2.Client is
-// one.
-type LiveEC2 interface {
-	EC2
-	remediation.InterfaceReader
+// EC2 is what reading a region asks of EC2. *ec2.Client is one.
+type EC2 interface {
+	ec2rules.GroupReader
+	ec2rules.EntryReader
+	ec2rules.InterfaceReader
 }
+
+var _ EC2 = (*ec2.Client)(nil)
 
 // Place is a region of an account to read.
 type Place struct {
 	AccountID string
 	Region    string
-	API       LiveEC2 // that of the region, with credentials of the account
+	API       EC2 // that of the region, with credentials of the account
 }
 
 func (p *Place) String() string { return fmt.Sprintf("account %s, %s", p.AccountID, p.Region) }
@@ -72,26 +72,26 @@ func ReadLive(ctx context.Context, places []Place, done func(groups int)) (*Snap
 
 // placeRead is what was read of a place.
 type placeRead struct {
-	groups     []Group
+	groups     []secgroup.Group
 	interfaces map[string][]finding.Interface // nil where they could not be read
-	lists      PrefixLists
+	lists      ec2rules.PrefixLists
 	problems   []Problem
 }
 
 func readPlace(ctx context.Context, p *Place) placeRead {
 	var out placeRead
 	problem := func(err error) {
-		out.problems = append(out.problems, Problem{p.String(), ErrorText(err)})
+		out.problems = append(out.problems, Problem{p.String(), ec2rules.ErrorText(err)})
 	}
 	var err error
-	if out.groups, err = ReadRegion(ctx, p.API, p.Region); err != nil {
+	if out.groups, err = ec2rules.Groups(ctx, p.API, p.Region, ec2rules.All()); err != nil {
 		problem(err)
 		return out
 	}
-	if out.interfaces, err = ReadInterfaces(ctx, p.API); err != nil {
+	if out.interfaces, err = ec2rules.AllInterfaces(ctx, p.API); err != nil {
 		problem(err)
 	}
-	if out.lists, err = ReadPrefixLists(ctx, p.API, PrefixListsOf(out.groups...)); err != nil {
+	if out.lists, err = ec2rules.NewLists(p.API).Read(ctx, PrefixLists(out.groups)); err != nil {
 		problem(err)
 	}
 	return out
@@ -117,33 +117,4 @@ func (j *joint) addPlace(p *Place, found *placeRead) {
 		}
 	}
 	j.problems = append(j.problems, found.problems...)
-}
-
-// RegionReader lists regions. *ec2.Client is one.
-type RegionReader interface {
-	DescribeRegions(context.Context, *ec2.DescribeRegionsInput, ...func(*ec2.Options)) (*ec2.DescribeRegionsOutput, error)
-}
-
-// ReadRegions returns the regions that the account of api has enabled, sorted.
-func ReadRegions(ctx context.Context, api RegionReader) ([]string, error) {
-	out, err := api.DescribeRegions(ctx, &ec2.DescribeRegionsInput{}) // without AllRegions it lists the enabled ones only
-	if err != nil {
-		return nil, fmt.Errorf("asking which regions there are: %w", err)
-	}
-	var names []string
-	for _, r := range out.Regions {
-		names = append(names, aws.ToString(r.RegionName))
-	}
-	slices.Sort(names)
-	return names, nil
-}
-
-// ErrorText says what AWS answered: the call, which is also the permission that may be
-// missing, the code and its words.
-func ErrorText(err error) string {
-	var call *smithy.OperationError
-	if code := remediation.ErrorCode(err); code != "" && errors.As(err, &call) {
-		return fmt.Sprintf("%s: %s: %s", call.OperationName, code, remediation.ErrorMessage(err))
-	}
-	return err.Error()
 }

@@ -28,7 +28,7 @@ type Usage struct {
 
 // Notes says what of a group deserves attention whatever the policy says, and in
 // details what is worth a word only where the group is spoken of anyway.
-func Notes(g *Group, u Usage) (notes, details []string) {
+func Notes(g *secgroup.Group, u Usage) (notes, details []string) {
 	isDefault := g.Name == "default"
 	switch {
 	case isDefault && len(g.Rules) > 0:
@@ -56,7 +56,7 @@ func Notes(g *Group, u Usage) (notes, details []string) {
 // crowded says where a group is about to hold, or holds, more rules than EC2 allows by
 // default. A rule for a group or prefix list counts in both address families, and one
 // for a prefix list as many as that may have entries, which is not known here.
-func crowded(g *Group) []string {
+func crowded(g *secgroup.Group) []string {
 	var out []string
 	for _, direction := range []secgroup.Direction{secgroup.Ingress, secgroup.Egress} {
 		four, six := 0, 0
@@ -90,7 +90,7 @@ func crowded(g *Group) []string {
 }
 
 // References returns the ids of the groups that rules of other groups name.
-func References(groups []Group) map[string]bool {
+func References(groups []secgroup.Group) map[string]bool {
 	out := map[string]bool{}
 	for _, g := range groups {
 		for i := range g.Rules {

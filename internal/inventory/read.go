@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"sgward/internal/jsonscan"
+	"sgward/internal/secgroup"
 )
 
 // The lists that answers of the AWS CLI have, by which a dump is recognised.
@@ -45,7 +46,7 @@ type batch struct {
 	elements []element
 	done     chan struct{} // closed when it is decoded
 
-	groups     []Group
+	groups     []secgroup.Group
 	interfaces []types.NetworkInterface
 	lists      []prefixListDump
 	problems   []Problem // of elements

@@ -18,6 +18,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/ec2rules"
+	"sgward/internal/secgroup"
 	"sgward/localaws/ec2api"
 )
 
@@ -133,15 +135,15 @@ func TestARegionIsReadPageByPageThroughThrottles(t *testing.T) {
 	c.server.ResetCalls()
 	c.server.FailNext("DescribeSecurityGroups", 2, "RequestLimitExceeded")
 	c.server.FailNext("DescribeSecurityGroupRules", 3, "RequestLimitExceeded")
-	groups, err := ReadRegion(t.Context(), smallPages{api}, "us-east-1")
+	groups, err := ec2rules.Groups(t.Context(), smallPages{api}, "us-east-1", ec2rules.All())
 	require.NoError(t, err)
 	require.Len(t, groups, 13, "with the default group")
 	assert.GreaterOrEqual(t, c.server.Calls().Of("DescribeSecurityGroups"), 3+2)
 	assert.GreaterOrEqual(t, c.server.Calls().Of("DescribeSecurityGroupRules"), 8+3)
-	byID := map[string]Group{}
+	byID := map[string]secgroup.Group{}
 	for i, g := range groups {
 		byID[g.ID] = g
-		assert.Equal(t, []any{"123456789012", "us-east-1", true}, []any{g.AccountID, g.Region, g.TagsKnown})
+		assert.Equal(t, []any{"123456789012", "us-east-1", true}, []any{g.OwnerID, g.Region, g.TagsKnown})
 		if i > 0 {
 			assert.Less(t, groups[i-1].ID, g.ID)
 		}
@@ -158,7 +160,7 @@ func TestALiveRegionAndItsDumpTellTheSame(t *testing.T) {
 	api := c.client(ownKey, "us-east-1")
 	id := c.group(api, "web", 22, 443)
 	c.authorize(api, id, types.IpPermission{IpProtocol: aws.String("-1"), UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: &id}}})
-	live, err := ReadRegion(t.Context(), api, "us-east-1")
+	live, err := ec2rules.Groups(t.Context(), api, "us-east-1", ec2rules.All())
 	require.NoError(t, err)
 	out, err := api.DescribeSecurityGroups(t.Context(), &ec2.DescribeSecurityGroupsInput{})
 	require.NoError(t, err)
@@ -169,7 +171,7 @@ func TestALiveRegionAndItsDumpTellTheSame(t *testing.T) {
 	p := shippedPolicy(t)
 	for i := range live {
 		assert.Equal(t, permissions(live[i]), permissions(s.Groups[i]))
-		a, b := Judge(p, live[i], Surroundings{Now: now}), Judge(p, s.Groups[i], Surroundings{Now: now})
+		a, b := Judge(p, live[i], ec2rules.PrefixLists{}, now), Judge(p, s.Groups[i], ec2rules.PrefixLists{}, now)
 		require.Len(t, b, len(a))
 		for j := range a {
 			assert.Equal(t, a[j].ID, b[j].ID)
@@ -183,13 +185,13 @@ func TestARegionThatCannotBeReadWholeIsAnErrorWithoutGroups(t *testing.T) {
 	c.group(api, "web", 22)
 	for _, action := range []string{"DescribeSecurityGroups", "DescribeSecurityGroupRules"} {
 		c.server.FailNext(action, 1, "UnauthorizedOperation")
-		groups, err := ReadRegion(t.Context(), api, "us-east-1")
+		groups, err := ec2rules.Groups(t.Context(), api, "us-east-1", ec2rules.All())
 		require.Error(t, err)
 		assert.Nil(t, groups)
-		assert.Regexp(t, "^"+action+": UnauthorizedOperation: ", ErrorText(err))
+		assert.Regexp(t, "^"+action+": UnauthorizedOperation: ", ec2rules.ErrorText(err))
 	}
 	c.server.FailNext("DescribeSecurityGroupRules", 4, "RequestLimitExceeded")
-	_, err := ReadRegion(t.Context(), api, "us-east-1")
+	_, err := ec2rules.Groups(t.Context(), api, "us-east-1", ec2rules.All())
 	assert.ErrorContains(t, err, "RequestLimitExceeded", "throttled for good")
 }
 
@@ -220,10 +222,10 @@ func TestAGroupThatWasMadeBetweenTheReadsIsJudgedByItsRules(t *testing.T) {
 	c := newCloud(t)
 	api := c.client(ownKey, "us-east-1")
 	id := c.group(api, "web", 22)
-	groups, err := ReadRegion(t.Context(), meanwhile{Client: api, groups: func([]types.SecurityGroup) []types.SecurityGroup { return nil }}, "us-east-1")
+	groups, err := ec2rules.Groups(t.Context(), meanwhile{Client: api, groups: func([]types.SecurityGroup) []types.SecurityGroup { return nil }}, "us-east-1", ec2rules.All())
 	require.NoError(t, err)
 	for _, g := range groups {
-		assert.Equal(t, []any{"123456789012", "", false}, []any{g.AccountID, g.Name, g.TagsKnown})
+		assert.Equal(t, []any{"123456789012", "", false}, []any{g.OwnerID, g.Name, g.TagsKnown})
 		if g.ID == id {
 			assert.Contains(t, permissions(g), "ingress tcp 22 from 0.0.0.0/0")
 		}
@@ -234,9 +236,9 @@ func TestARuleOfAnUnknownKindIsNamedInItsGroup(t *testing.T) {
 	c := newCloud(t)
 	api := c.client(ownKey, "us-east-1")
 	id := c.group(api, "web", 22)
-	groups, err := ReadRegion(t.Context(), meanwhile{Client: api, rules: func(rules []types.SecurityGroupRule) []types.SecurityGroupRule {
+	groups, err := ec2rules.Groups(t.Context(), meanwhile{Client: api, rules: func(rules []types.SecurityGroupRule) []types.SecurityGroupRule {
 		return append(rules, types.SecurityGroupRule{GroupId: &id, SecurityGroupRuleId: aws.String("sgr-0123456789abcdef0"), IsEgress: aws.Bool(false), IpProtocol: aws.String("tcp"), FromPort: aws.Int32(1), ToPort: aws.Int32(2)})
-	}}, "us-east-1")
+	}}, "us-east-1", ec2rules.All())
 	require.NoError(t, err)
 	for _, g := range groups {
 		if g.ID == id {
@@ -257,7 +259,7 @@ func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
 		many = append(many, fmt.Sprintf("203.0.%d.0/24", i))
 	}
 	long, short := c.list(api, many...), c.list(api, "198.51.100.0/24")
-	lists, err := ReadPrefixLists(t.Context(), api, []string{long, short, "pl-0fedcba9876543210"})
+	lists, err := ec2rules.NewLists(api).Read(t.Context(), []string{long, short, "pl-0fedcba9876543210"})
 	require.NoError(t, err)
 	assert.Len(t, lists.Entries[long], 150)
 	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, lists.Entries[short])
@@ -265,7 +267,7 @@ func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
 	assert.Contains(t, lists.Unreadable["pl-0fedcba9876543210"], "InvalidPrefixListID.NotFound")
 
 	c.server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
-	_, err = ReadPrefixLists(t.Context(), api, []string{short})
+	_, err = ec2rules.NewLists(api).Read(t.Context(), []string{short})
 	assert.ErrorContains(t, err, "reading prefix list "+short, "asked again it may be readable")
 }
 
@@ -337,7 +339,7 @@ func TestASharedGroupIsToldFromOnesOwn(t *testing.T) {
 	}
 	_, known := s.Attached(&s.Groups[0])
 	assert.Equal(t, s.Groups[0].ID != id, known, "whatever uses it may be its owner's")
-	assert.False(t, (&Snapshot{}).IsShared(&Group{AccountID: "111122223333"}), "of dumps nobody says whose they are")
+	assert.False(t, (&Snapshot{}).IsShared(&secgroup.Group{OwnerID: "111122223333"}), "of dumps nobody says whose they are")
 }
 
 func TestReadingLiveEndsWhenItIsCancelled(t *testing.T) {
@@ -350,13 +352,13 @@ func TestReadingLiveEndsWhenItIsCancelled(t *testing.T) {
 
 func TestTheRegionsAreThoseThatTheAccountHas(t *testing.T) {
 	c := newCloud(t)
-	names, err := ReadRegions(t.Context(), c.client(ownKey, "us-east-1"))
+	names, err := ec2rules.Regions(t.Context(), c.client(ownKey, "us-east-1"))
 	require.NoError(t, err)
 	assert.Contains(t, names, "eu-central-1")
 	assert.IsNonDecreasing(t, names)
 	c.server.FailNext("DescribeRegions", 1, "UnauthorizedOperation")
-	_, err = ReadRegions(t.Context(), c.client(ownKey, "us-east-1"))
-	assert.Regexp(t, "^DescribeRegions: UnauthorizedOperation: ", ErrorText(err))
+	_, err = ec2rules.Regions(t.Context(), c.client(ownKey, "us-east-1"))
+	assert.Regexp(t, "^DescribeRegions: UnauthorizedOperation: ", ec2rules.ErrorText(err))
 }
 
 // badEntry has every list hold what is no CIDR.
@@ -367,7 +369,7 @@ func (badEntry) GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPref
 }
 
 func TestAnEntryThatIsNoneMakesItsListUnreadable(t *testing.T) {
-	lists, err := ReadPrefixLists(t.Context(), badEntry{newCloud(t).client(ownKey, "us-east-1")}, []string{listID})
+	lists, err := ec2rules.NewLists(badEntry{newCloud(t).client(ownKey, "us-east-1")}).Read(t.Context(), []string{listID})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is no CIDR`}, lists.Unreadable)
 	assert.Empty(t, lists.Entries)

@@ -6,7 +6,9 @@ import (
 	"net/netip"
 	"slices"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/internal/secgroup"
 )
 
 // Problem is a part of the sources that could not be read or understood.
@@ -19,9 +21,9 @@ type Problem struct {
 type Snapshot struct {
 	// Groups are in the order of account, region and id. Sources may tell of the same
 	// ones: each is there once, and so is each rule.
-	Groups []Group
+	Groups []secgroup.Group
 	// Lists are the prefix lists that the groups' rules name.
-	Lists PrefixLists
+	Lists ec2rules.PrefixLists
 	// Own are the accounts that were read, sorted; nil where the sources do not say
 	// which they are of. Groups of others are shared with these.
 	Own []string
@@ -34,30 +36,30 @@ type Snapshot struct {
 
 // Attached returns the network interfaces that use a group. known is set where the
 // sources tell of all the interfaces that its account has in its VPC or region.
-func (s *Snapshot) Attached(g *Group) (attached []finding.Interface, known bool) {
-	return s.interfaces[g.ID], s.covered[place(g.AccountID, g.VPCID)] || s.covered[place(g.AccountID, g.Region)]
+func (s *Snapshot) Attached(g *secgroup.Group) (attached []finding.Interface, known bool) {
+	return s.interfaces[g.ID], s.covered[place(g.OwnerID, g.VPCID)] || s.covered[place(g.OwnerID, g.Region)]
 }
 
 // IsShared tells whether a group is another account's.
-func (s *Snapshot) IsShared(g *Group) bool {
-	return s.Own != nil && g.AccountID != "" && !slices.Contains(s.Own, g.AccountID)
+func (s *Snapshot) IsShared(g *secgroup.Group) bool {
+	return s.Own != nil && g.OwnerID != "" && !slices.Contains(s.Own, g.OwnerID)
 }
 
 // joint puts together what sources tell.
 type joint struct {
-	groups     map[string][]*Group // by id; ids of two accounts or regions may be equal
+	groups     map[string][]*secgroup.Group // by id; ids of two accounts or regions may be equal
 	interfaces map[string][]finding.Interface
 	// covered are the places of whose interfaces all is known, each of one account: in a
 	// VPC that several share, each is told of its own.
 	covered  map[string]bool
-	lists    PrefixLists
+	lists    ec2rules.PrefixLists
 	problems []Problem
 }
 
 func newJoint() joint {
 	return joint{
-		groups: map[string][]*Group{}, interfaces: map[string][]finding.Interface{}, covered: map[string]bool{},
-		lists: PrefixLists{Entries: map[string][]netip.Prefix{}, Unreadable: map[string]string{}},
+		groups: map[string][]*secgroup.Group{}, interfaces: map[string][]finding.Interface{}, covered: map[string]bool{},
+		lists: ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{}, Unreadable: map[string]string{}},
 	}
 }
 
@@ -65,14 +67,14 @@ func newJoint() joint {
 func place(account, where string) string { return account + " " + where }
 
 // addGroup joins what a source tells of a group with what others do.
-func (j *joint) addGroup(g *Group) {
+func (j *joint) addGroup(g *secgroup.Group) {
 	for _, known := range j.groups[g.ID] {
-		if differ(known.AccountID, g.AccountID) || differ(known.Region, g.Region) {
+		if differ(known.OwnerID, g.OwnerID) || differ(known.Region, g.Region) {
 			continue
 		}
-		known.AccountID, known.Region = cmp.Or(known.AccountID, g.AccountID), cmp.Or(known.Region, g.Region)
+		known.OwnerID, known.Region = cmp.Or(known.OwnerID, g.OwnerID), cmp.Or(known.Region, g.Region)
 		if g.TagsKnown && !known.TagsKnown {
-			known.Group, known.Description = g.Group, g.Description
+			known.Name, known.VPCID, known.Description, known.Tags, known.TagsKnown = g.Name, g.VPCID, g.Description, g.Tags, true
 		}
 		known.Rules, known.Unread = append(known.Rules, g.Rules...), append(known.Unread, g.Unread...)
 		return
@@ -92,12 +94,12 @@ func (j *joint) snapshot(region string) *Snapshot {
 	for _, same := range j.groups {
 		for _, g := range same {
 			g.Region = cmp.Or(g.Region, ofVPC[g.VPCID], region)
-			g.arrange()
+			g.Arrange()
 			s.Groups = append(s.Groups, *g)
 		}
 	}
-	slices.SortFunc(s.Groups, func(a, b Group) int { return a.compare(&b) })
-	sortInterfaces(s.interfaces)
+	slices.SortFunc(s.Groups, func(a, b secgroup.Group) int { return a.Compare(&b) })
+	ec2rules.SortInterfaces(s.interfaces)
 	return s
 }
 

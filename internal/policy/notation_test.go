@@ -55,7 +55,7 @@ func newRequest() Request {
 		Time:      time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC),
 		AccountID: defaultAccount, Region: "eu-central-1",
 		Actor:         Actor{Known: true, ARN: defaultActor},
-		Group:         Group{ID: defaultGroupID},
+		Group:         secgroup.Group{ID: defaultGroupID},
 		StandingKnown: true,
 		PrefixLists:   map[string][]netip.Prefix{},
 	}

@@ -129,7 +129,9 @@ type Request struct {
 	AccountID string // 12 digits
 	Region    string
 	Actor     Actor
-	Group     Group
+	// Group is the group that holds the rules, as far as it is known. Its own Rules
+	// take no part: those of the request do.
+	Group secgroup.Group
 	// Rules are judged, one Judgement each in the same order. They are taken as
 	// made together: their peers count as one set.
 	Rules []secgroup.Rule
@@ -152,16 +154,6 @@ type Actor struct {
 	// user's or root's own ARN. Session names are chosen by callers and take no
 	// part.
 	ARN string
-}
-
-// Group is the security group that holds the rules. Empty fields are unknown,
-// but for Tags, which are known where TagsKnown is set.
-type Group struct {
-	ID        string
-	Name      string
-	VPCID     string
-	Tags      []secgroup.Tag
-	TagsKnown bool
 }
 
 // Judgement is the verdict on one rule and everything that led to it.

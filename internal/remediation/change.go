@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -42,7 +43,7 @@ func (d *delivery) open() bool {
 type change struct {
 	*delivery
 	account, region string
-	group           policy.Group
+	group           secgroup.Group
 	actor           policy.Actor
 	items           []*item
 	// whole is set where the event does not tell the rules: everything that the
@@ -126,7 +127,7 @@ func (it *item) close(c Closing) {
 		it.fail(c.Err, c.At)
 		return
 	case c.GroupGone && c.At.Sub(it.made) < lagWindow:
-		it.fail(errNoSuchGroup, c.At)
+		it.fail(ec2rules.ErrNoGroup, c.At)
 		return
 	}
 	it.conclude(c.Outcome, c.At)
@@ -136,7 +137,7 @@ func (it *item) close(c Closing) {
 // again; people are told at once only where trying again is not likely to help.
 func (it *item) fail(err error, at time.Time) {
 	it.conclude(finding.OutcomeFailed, at)
-	it.err, it.retry, it.loud = err, true, !IsTransient(err)
+	it.err, it.retry, it.loud = err, true, !ec2rules.IsTransient(err)
 }
 
 // giveUp settles an item with which no other try could do better.
@@ -182,7 +183,7 @@ func (b *batch) open(m Message) (*delivery, error) {
 			c = &change{
 				delivery: d, account: k.account, region: k.region, whole: k.whole,
 				// Not the VPC: no event tells it, and it could be what spares the rule.
-				group: policy.Group{ID: f.GroupID, Name: f.GroupName},
+				group: secgroup.Group{ID: f.GroupID, Name: f.GroupName},
 			}
 			if !c.whole {
 				c.actor = event.Actor.Subject()

@@ -7,11 +7,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
@@ -20,11 +18,8 @@ import (
 // a burst of mutating calls and then a few a second: more would only be throttled.
 const concurrency = 4
 
-// Answers of EC2 that close nothing without being errors.
-var (
-	errNotClosed = errors.New("EC2 accepted the revoke, but the group still shows the rule")
-	errNotTaken  = errors.New("EC2 answered the revoke with return=false")
-)
+// errNotClosed is an accepted revoke that closed nothing.
+var errNotClosed = errors.New("EC2 accepted the revoke, but the group still shows the rule")
 
 // Closer closes openings in the region of its client. All fields but Mode must be
 // set. A Mode other than enforce, the zero value too, sends no revoke. It is safe
@@ -149,7 +144,7 @@ func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 	switch {
 	case err == nil:
 		g.look(ctx, silent)
-	case isPermissionNotFound(err) && len(rules) > 1:
+	case ec2rules.IsPermissionNotFound(err) && len(rules) > 1:
 		g.apart(ctx, rules)
 	default:
 		g.refused(rules, err)
@@ -159,9 +154,9 @@ func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 // refused settles rules whose call was answered with an error that speaks of all
 // of them.
 func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
-	if isPermissionNotFound(err) || IsGroupNotFound(err) {
+	if ec2rules.IsPermissionNotFound(err) || ec2rules.IsGroupNotFound(err) {
 		for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
-			closing.GroupGone = IsGroupNotFound(err)
+			closing.GroupGone = ec2rules.IsGroupNotFound(err)
 			g.done[permission] = closing
 		}
 		return
@@ -175,7 +170,7 @@ func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
 func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 	held, err := g.held(ctx)
 	if err != nil {
-		g.log.WarnContext(ctx, "rules not read", "errorCode", ErrorCode(err), "error", err.Error())
+		g.log.WarnContext(ctx, "rules not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
 	}
 	var listed, unlisted []secgroup.Rule
 	for _, r := range rules {
@@ -191,7 +186,7 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 		case err == nil:
 			g.look(ctx, silent)
 			listed = nil
-		case !isPermissionNotFound(err):
+		case !ec2rules.IsPermissionNotFound(err):
 			g.refused(listed, err)
 			listed = nil
 		}
@@ -208,7 +203,7 @@ func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule) {
 		switch {
 		case err == nil:
 			g.look(ctx, silent)
-		case isPermissionNotFound(err):
+		case ec2rules.IsPermissionNotFound(err):
 			g.refused(one, err)
 		default:
 			g.refused(rules[i:], err)
@@ -234,7 +229,7 @@ func (g *groupCloser) look(ctx context.Context, rules []secgroup.Rule) {
 				g.settle(left, finding.OutcomeFailed, errNotClosed)
 				g.log.ErrorContext(ctx, "revoke failed", "error", errNotClosed.Error(), ruleAttrs(left))
 			}
-		case isPermissionNotFound(err) || IsGroupNotFound(err):
+		case ec2rules.IsPermissionNotFound(err) || ec2rules.IsGroupNotFound(err):
 			g.settle(one, finding.OutcomeRevoked, nil)
 		default:
 			g.settle(again[i:], finding.OutcomeFailed, err)
@@ -253,7 +248,7 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 	if err != nil {
 		err = fmt.Errorf("looking whether the accepted revoke took effect: %w", err)
 		g.settle(rules, finding.OutcomeFailed, err)
-		g.log.ErrorContext(ctx, "revoke failed", "errorCode", ErrorCode(err), "error", err.Error(), ruleAttrs(rules))
+		g.log.ErrorContext(ctx, "revoke failed", "errorCode", ec2rules.ErrorCode(err), "error", err.Error(), ruleAttrs(rules))
 		return nil
 	}
 	var left []secgroup.Rule
@@ -268,7 +263,7 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 }
 
 func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, error) {
-	rules, err := ListRules(ctx, g.EC2, g.groupID)
+	rules, err := ec2rules.Rules(ctx, g.EC2, ec2rules.WithIDs(g.groupID))
 	if err != nil {
 		return nil, err
 	}
@@ -279,34 +274,19 @@ func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, e
 	return out, nil
 }
 
-// answer is what a revoke call says, in whichever direction.
-type answer struct {
-	revoked []types.RevokedSecurityGroupRule
-	unknown []types.IpPermission
-}
-
-// answerOf reads an answer. EC2 means errors to be errors; a plain "false" is not
-// documented, and closes nothing.
-func answerOf(accepted *bool, revoked []types.RevokedSecurityGroupRule, unknown []types.IpPermission) (answer, error) {
-	if accepted != nil && !*accepted {
-		return answer{}, errNotTaken
-	}
-	return answer{revoked, unknown}, nil
-}
-
 // send makes one revoke call and settles the rules that its answer names. It
 // returns the rules on which an accepted call is silent.
 func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent []secgroup.Rule, err error) {
 	attrs := ruleAttrs(rules)
 	g.log.InfoContext(ctx, "revoking", attrs)
-	a, err := g.revoke(ctx, rules)
+	answer, err := ec2rules.Revoke(ctx, g.EC2, g.groupID, g.direction, rules)
 	switch {
 	case err == nil:
-	case isPermissionNotFound(err) || IsGroupNotFound(err):
-		g.log.InfoContext(ctx, "nothing revoked", "errorCode", ErrorCode(err), attrs)
+	case ec2rules.IsPermissionNotFound(err) || ec2rules.IsGroupNotFound(err):
+		g.log.InfoContext(ctx, "nothing revoked", "errorCode", ec2rules.ErrorCode(err), attrs)
 		return nil, err
 	default:
-		g.log.ErrorContext(ctx, "revoke failed", "errorCode", ErrorCode(err), "error", err.Error(), attrs)
+		g.log.ErrorContext(ctx, "revoke failed", "errorCode", ec2rules.ErrorCode(err), "error", err.Error(), attrs)
 		return nil, err
 	}
 	asked := make(map[secgroup.Permission]secgroup.Rule, len(rules))
@@ -314,21 +294,17 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 		asked[r.Permission.Identity()] = r
 	}
 	var revoked, closed []secgroup.Rule
-	for _, item := range a.revoked {
-		// An answer that cannot be read names nothing: its rule is looked for.
-		if got, err := readRevoked(item); err == nil {
-			if r, ok := asked[got.Permission.Identity()]; ok {
-				revoked = append(revoked, describeClosed(r, got))
-				delete(asked, got.Permission.Identity())
-			}
+	// What the answer does not name, or not so that it can be understood, is looked for.
+	for _, got := range answer.Revoked {
+		if r, ok := asked[got.Permission.Identity()]; ok {
+			revoked = append(revoked, describeClosed(r, got))
+			delete(asked, got.Permission.Identity())
 		}
 	}
-	for _, item := range a.unknown {
-		for _, p := range readUnknown(item, g.direction) {
-			if r, ok := asked[p.Identity()]; ok {
-				closed = append(closed, r)
-				delete(asked, p.Identity())
-			}
+	for _, p := range answer.Unknown {
+		if r, ok := asked[p.Identity()]; ok {
+			closed = append(closed, r)
+			delete(asked, p.Identity())
 		}
 	}
 	for _, r := range rules {
@@ -341,29 +317,6 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 	g.log.InfoContext(ctx, "revoke answered", "revoked", len(revoked), "alreadyClosed", len(closed),
 		"notMentioned", len(silent), ruleAttrs(revoked))
 	return silent, nil
-}
-
-func (g *groupCloser) revoke(ctx context.Context, rules []secgroup.Rule) (answer, error) {
-	permissions := make([]types.IpPermission, len(rules))
-	for i, r := range rules {
-		permissions[i] = IPPermission(r.Permission, "")
-	}
-	if g.direction == secgroup.Egress {
-		out, err := g.EC2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{
-			GroupId: aws.String(g.groupID), IpPermissions: permissions,
-		})
-		if err != nil {
-			return answer{}, fmt.Errorf("revoking egress of %s: %w", g.groupID, err)
-		}
-		return answerOf(out.Return, out.RevokedSecurityGroupRules, out.UnknownIpPermissions)
-	}
-	out, err := g.EC2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{
-		GroupId: aws.String(g.groupID), IpPermissions: permissions,
-	})
-	if err != nil {
-		return answer{}, fmt.Errorf("revoking ingress of %s: %w", g.groupID, err)
-	}
-	return answerOf(out.Return, out.RevokedSecurityGroupRules, out.UnknownIpPermissions)
 }
 
 // ruleAttrs names rules in a log line: ids and permissions, no text of strangers.

@@ -2,15 +2,11 @@ package remediation
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 )
 
@@ -49,9 +45,9 @@ func (b *batch) expose(ctx context.Context, a *finding.Alert) {
 	for _, id := range groups {
 		found := b.interfaces.of(id)
 		found.once.Do(func() {
-			found.list, found.err = readInterfaces(ctx, b.EC2, id)
+			found.list, found.err = ec2rules.Interfaces(ctx, b.EC2, id, maxInterfaces)
 			if found.err != nil {
-				b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", ErrorCode(found.err), "error", found.err.Error())
+				b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", ec2rules.ErrorCode(found.err), "error", found.err.Error())
 			}
 		})
 		if found.err != nil {
@@ -86,20 +82,4 @@ func (i *interfaces) of(groupID string) *groupInterfaces {
 		i.groups[groupID] = &groupInterfaces{}
 	}
 	return i.groups[groupID]
-}
-
-// readInterfaces reads which network interfaces use a group.
-func readInterfaces(ctx context.Context, client InterfaceReader, groupID string) ([]finding.Interface, error) {
-	out, err := client.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{
-		Filters:    []types.Filter{{Name: aws.String("group-id"), Values: []string{groupID}}},
-		MaxResults: aws.Int32(maxInterfaces),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("reading the network interfaces of %s: %w", groupID, err)
-	}
-	var found []finding.Interface
-	for _, n := range out.NetworkInterfaces {
-		found = append(found, ReadInterface(n, groupID))
-	}
-	return found, nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -15,8 +16,8 @@ import (
 // the group itself. One goroutine works on it.
 type groupWork struct {
 	*batch
-	changes  []*change    // of run, in the order of their events
-	group    policy.Group // TagsKnown is set once it has been read
+	changes  []*change      // of run, in the order of their events
+	group    secgroup.Group // TagsKnown is set once it has been read
 	held     []secgroup.Rule
 	absent   bool // the group is not there
 	patience []time.Duration
@@ -76,8 +77,8 @@ func (c *change) failOpen(err error, at time.Time) {
 func (w *groupWork) read(ctx context.Context) error {
 	w.absent = false
 	if w.group.ID == "" {
-		group, err := readGroup(ctx, w.EC2, w.group)
-		if errors.Is(err, errNoSuchGroup) {
+		group, err := w.describe(ctx)
+		if errors.Is(err, ec2rules.ErrNoGroup) {
 			w.absent = true
 			return nil
 		}
@@ -89,7 +90,7 @@ func (w *groupWork) read(ctx context.Context) error {
 			c.resolve(group.ID)
 		}
 	}
-	held, err := ListRules(ctx, w.EC2, w.group.ID)
+	held, err := ec2rules.Rules(ctx, w.EC2, ec2rules.WithIDs(w.group.ID))
 	if err != nil {
 		return err
 	}
@@ -98,6 +99,15 @@ func (w *groupWork) read(ctx context.Context) error {
 		c.lookFor(held)
 	}
 	return nil
+}
+
+// describe reads the group's name, VPC and tags, by id or, in the default VPC, by
+// name.
+func (w *groupWork) describe(ctx context.Context) (secgroup.Group, error) {
+	if w.group.ID == "" {
+		return ec2rules.DescribeGroupNamed(ctx, w.EC2, "", w.group.Name)
+	}
+	return ec2rules.DescribeGroup(ctx, w.EC2, w.group.ID)
 }
 
 // resolve writes the group's id where an event had only its name.
@@ -131,7 +141,7 @@ func (w *groupWork) closeOwn(ctx context.Context) {
 	for _, c := range w.changes {
 		shown, loose := c.parts(w.Now())
 		c.unread = errors.Join(w.judge(ctx, c, shown, alone), w.judge(ctx, c, loose, alone))
-		if errors.Is(c.unread, errNoSuchGroup) {
+		if errors.Is(c.unread, ec2rules.ErrNoGroup) {
 			w.absent, c.unread = true, nil
 		}
 		for _, it := range slices.Concat(shown, loose) {
@@ -191,7 +201,7 @@ func (w *groupWork) finish(ctx context.Context, c *change) {
 	shown, loose := c.parts(w.Now())
 	if !w.absent {
 		switch err := w.judge(ctx, c, shown, inCompany); {
-		case errors.Is(err, errNoSuchGroup):
+		case errors.Is(err, ec2rules.ErrNoGroup):
 			w.absent = true
 		case err != nil:
 			w.failUnread(ctx, c, err)
@@ -248,7 +258,7 @@ func (w *groupWork) finishUnseen(ctx context.Context, c *change, shown []*item) 
 		return
 	}
 	judgements, err := w.evaluate(ctx, c, slices.Concat(gone, shown), inCompany)
-	if errors.Is(err, errNoSuchGroup) {
+	if errors.Is(err, ec2rules.ErrNoGroup) {
 		w.absent = true
 		w.finishAbsent(c)
 		return
@@ -275,7 +285,7 @@ func (w *groupWork) finishAbsent(c *change) {
 		switch {
 		case it.settled:
 		case c.age(w.Now()) < lagWindow:
-			it.fail(errNoSuchGroup, w.Now())
+			it.fail(ec2rules.ErrNoGroup, w.Now())
 		default:
 			it.conclude(finding.OutcomeAlreadyClosed, w.Now())
 		}

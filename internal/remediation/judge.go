@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -22,7 +23,7 @@ func (w *groupWork) judge(ctx context.Context, c *change, items []*item, with co
 
 // failUnread fails what is open of a change for which something could not be read.
 func (w *groupWork) failUnread(ctx context.Context, c *change, err error) {
-	w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", ErrorCode(err), "error", err.Error())
+	w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
 	c.failOpen(err, w.Now())
 }
 
@@ -54,17 +55,18 @@ func (w *groupWork) evaluate(ctx context.Context, c *change, items []*item, with
 		}
 		switch {
 		case needs&(policy.NeedVPC|policy.NeedGroupTags) != 0 && !w.group.TagsKnown:
-			group, err := readGroup(ctx, w.EC2, w.group)
+			group, err := w.describe(ctx)
 			if err != nil {
 				return judgements, err
 			}
 			w.group = group
 		case needs&policy.NeedPrefixList != 0 && lists == nil:
-			read, notes, err := w.lists.of(ctx, slices.Concat(req.Rules, req.Standing))
+			ids := secgroup.PrefixLists(req.Rules, req.Standing)
+			read, err := w.lists.Read(ctx, ids)
 			if err != nil {
 				return judgements, err
 			}
-			lists, c.lists, c.notes = read, read, notes
+			lists, c.lists, c.notes = read.Entries, read.Entries, read.Why(ids)
 		default:
 			return judgements, nil
 		}
@@ -98,7 +100,7 @@ func (w *groupWork) judgeStrangers(req policy.Request, items []*item, judgements
 }
 
 // known is the group as far as it is known: as read, else as the event names it.
-func (w *groupWork) known(c *change) policy.Group {
+func (w *groupWork) known(c *change) secgroup.Group {
 	if w.group.TagsKnown {
 		return w.group
 	}

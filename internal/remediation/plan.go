@@ -4,13 +4,9 @@ import (
 	"errors"
 	"slices"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
 )
-
-// MaxRulesPerCall bounds one call that makes or revokes rules. EC2 states no limit
-// for it; a group holds at most 1,000 rules by quota, and a request of 500 stays
-// under 100 KB but for what descriptions add.
-const MaxRulesPerCall = 500
 
 // Opening is a rule that is to be closed. Its Permission is what was judged; the
 // rule's id, description and tags take no part in closing it.
@@ -70,7 +66,7 @@ func NewPlan(openings []Opening) Plan {
 		at := place{o.Rule.GroupID, o.Rule.Permission.Direction}
 		i, known := planned[spot{at, o.Rule.Permission.Identity()}]
 		if !known {
-			if i, known = last[at]; !known || len(plan.Calls[i].Rules) == MaxRulesPerCall {
+			if i, known = last[at]; !known || len(plan.Calls[i].Rules) == ec2rules.MaxRulesPerCall {
 				i = len(plan.Calls)
 				plan.Calls = append(plan.Calls, Call{GroupID: at.groupID, Direction: at.direction})
 				last[at] = i

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -66,7 +67,7 @@ type batch struct {
 	*Remediator
 	account string
 	now     time.Time
-	lists   *prefixLists
+	lists   *ec2rules.Lists
 	slots   chan struct{} // of groups that are worked on
 	// interfaces is what alerts tell of the groups' surroundings.
 	interfaces interfaces
@@ -82,7 +83,7 @@ type batch struct {
 func (r *Remediator) Remediate(ctx context.Context, accountID string, messages []Message) []error {
 	b := &batch{
 		Remediator: r, account: accountID, now: r.Now(),
-		lists: &prefixLists{client: r.EC2, read: map[string]prefixList{}},
+		lists: ec2rules.NewLists(r.EC2),
 		slots: make(chan struct{}, reading),
 	}
 	errs := make([]error, len(messages))

@@ -6,9 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -41,17 +39,17 @@ func (b *batch) survey(ctx context.Context, changes []*change) {
 	all, err := false, ctx.Err()
 	if err == nil {
 		sleep(ctx, pause)
-		rules, all, err = b.regionsRules(ctx)
+		rules, all, err = ec2rules.SomeRules(ctx, b.EC2, maxSurveyPages) // nothing is called safe here
 	}
 	if err != nil {
-		b.Logger.WarnContext(ctx, "region not read", "errorCode", ErrorCode(err), "error", err.Error())
+		b.Logger.WarnContext(ctx, "region not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
 	}
 	for _, c := range changes {
 		var suspects []*item
 		note := ""
 		switch {
 		case err != nil:
-			note = "the region's rules could not be read: " + ErrorMessage(err)
+			note = "the region's rules could not be read: " + ec2rules.ErrorMessage(err)
 		case all:
 			suspects = b.suspects(c, rules)
 			note = fmt.Sprintf("of the region's %d rules, %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
@@ -86,7 +84,7 @@ func (b *batch) suspects(c *change, rules []secgroup.Rule) []*item {
 	for _, id := range order {
 		judgements := b.Policy.Evaluate(policy.Request{
 			Time: b.now, AccountID: c.account, Region: c.region, Actor: c.Detection.Event.Actor.Subject(),
-			Group: policy.Group{ID: id}, Rules: byGroup[id], StandingKnown: true,
+			Group: secgroup.Group{ID: id}, Rules: byGroup[id], StandingKnown: true,
 		})
 		for i, j := range judgements {
 			if j.Verdict != policy.Revoke {
@@ -100,26 +98,4 @@ func (b *batch) suspects(c *change, rules []secgroup.Rule) []*item {
 		}
 	}
 	return out
-}
-
-// regionsRules reads the rules of all groups of the region, and reports whether these
-// are all.
-func (b *batch) regionsRules(ctx context.Context) (rules []secgroup.Rule, all bool, err error) {
-	pages := ec2.NewDescribeSecurityGroupRulesPaginator(b.EC2, &ec2.DescribeSecurityGroupRulesInput{MaxResults: aws.Int32(1000)})
-	for n := 0; pages.HasMorePages(); n++ {
-		if n == maxSurveyPages {
-			return rules, false, nil
-		}
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, false, fmt.Errorf("reading the region's rules: %w", err)
-		}
-		for _, r := range page.SecurityGroupRules {
-			// A rule that cannot be read is passed over: nothing is called safe here.
-			if rule, err := ReadRule(r); err == nil {
-				rules = append(rules, rule)
-			}
-		}
-	}
-	return rules, true, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 )
@@ -107,7 +108,7 @@ func (b *batch) result(c *change, it *item) finding.Result {
 	}
 	if it.err != nil {
 		r.Severity = policy.Critical.String()
-		r.ErrorCode, r.ErrorMessage = ErrorCode(it.err), ErrorMessage(it.err)
+		r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(it.err), ec2rules.ErrorMessage(it.err)
 	}
 	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
 		at := it.at.UTC()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
@@ -159,7 +160,7 @@ func (s *survey) finish(ctx context.Context, d Delivery) error {
 	for _, it := range s.items {
 		if it.err != nil {
 			errs = append(errs, fmt.Errorf("closing %s of %s: %w", it.rule.ID, it.rule.GroupID, it.err))
-			loud = loud || !remediation.IsTransient(it.err)
+			loud = loud || !ec2rules.IsTransient(it.err)
 		}
 		if it.outcome != "" {
 			results = append(results, s.result(it))
@@ -206,8 +207,8 @@ func (a *Sweeper) alertOf(change cloudtrail.PrefixListChange, d Delivery, result
 func (s *survey) finding(it *item) finding.Finding {
 	g := it.group
 	f := finding.Finding{
-		ID:        finding.NewID(g.owner, s.Region, g.ID, cmp.Or(it.rule.ID, it.rule.Permission.String()), s.change.EventID),
-		AccountID: g.owner, Region: s.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
+		ID:        finding.NewID(g.OwnerID, s.Region, g.ID, cmp.Or(it.rule.ID, it.rule.Permission.String()), s.change.EventID),
+		AccountID: g.OwnerID, Region: s.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
 	}
 	f.Judge(it.judgement)
 	if it.ordered != nil {
@@ -233,7 +234,7 @@ func (s *survey) result(it *item) finding.Result {
 	}
 	if it.err != nil {
 		r.Severity = policy.Critical.String()
-		r.ErrorCode, r.ErrorMessage = remediation.ErrorCode(it.err), remediation.ErrorMessage(it.err)
+		r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(it.err), ec2rules.ErrorMessage(it.err)
 	}
 	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
 		at := it.at.UTC()

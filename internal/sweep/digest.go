@@ -9,10 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
 )
 
 // digest tells people what they have not been told before, and remembers it. chosen
@@ -158,7 +160,7 @@ func (s *sweep) nameEnded(findings []*swept) {
 	}
 	slices.SortFunc(ends, func(a, b time.Time) int { return b.Compare(a) }) // the last end first
 	for _, end := range ends {
-		before := map[*inventory.Group]map[string]*finding.Exception{}
+		before := map[*secgroup.Group]map[string]*finding.Exception{}
 		for _, f := range findings {
 			if f.group == nil || f.ended != nil || f.Decision == finding.DecisionExempt {
 				continue
@@ -166,7 +168,7 @@ func (s *sweep) nameEnded(findings []*swept) {
 			covered, judged := before[f.group]
 			if !judged {
 				covered = map[string]*finding.Exception{}
-				for _, was := range inventory.Judge(s.Policy, *f.group, s.surroundings(end.Add(-time.Nanosecond))) {
+				for _, was := range inventory.Judge(s.Policy, *f.group, s.lists, end.Add(-time.Nanosecond)) {
 					if was.Decision == finding.DecisionExempt {
 						covered[was.ID] = was.Exception
 					}
@@ -193,7 +195,7 @@ func (s *sweep) alert(findings []*swept, try, tries int) finding.Alert {
 		}
 		if f.err != nil {
 			r.Severity = policy.Critical.String()
-			r.ErrorCode, r.ErrorMessage = remediation.ErrorCode(f.err), remediation.ErrorMessage(f.err)
+			r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(f.err), ec2rules.ErrorMessage(f.err)
 		}
 		if f.outcome == finding.OutcomeRevoked || f.outcome == finding.OutcomeAlreadyClosed {
 			at := f.at.UTC()

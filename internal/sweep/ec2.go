@@ -1,10 +1,9 @@
 package sweep
 
 import (
-	"context"
-
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/remediation"
 )
 
@@ -12,8 +11,9 @@ import (
 // one.
 type EC2 interface {
 	remediation.Revoker
-	remediation.GroupReader
-	DescribeManagedPrefixLists(context.Context, *ec2.DescribeManagedPrefixListsInput, ...func(*ec2.Options)) (*ec2.DescribeManagedPrefixListsOutput, error)
+	ec2rules.GroupDescriber
+	ec2rules.EntryReader
+	ec2rules.ListDescriber
 }
 
 var _ EC2 = (*ec2.Client)(nil)

@@ -5,15 +5,11 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-
 	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/remediation"
 )
 
 // list is the edited prefix list as far as EC2 shows it.
@@ -21,7 +17,7 @@ type list struct {
 	// known is set where entries are what the list holds or, unless settled, no less
 	// than it held before the edit and will hold after.
 	known   bool
-	entries []remediation.ListEntry
+	entries []ec2rules.ListEntry
 	// settled is set where EC2 has finished the edit, or a later one; unfinished where
 	// it was waited for in vain. Neither holds of a list that may not be read.
 	settled, unfinished bool
@@ -60,21 +56,21 @@ func (a *Sweeper) readList(ctx context.Context, change cloudtrail.PrefixListChan
 	var l list
 	pauses := patience()
 	for {
-		state, version, err := a.describeList(ctx, change.PrefixListID)
+		state, err := ec2rules.StateOfList(ctx, a.EC2, change.PrefixListID)
 		if err != nil {
 			return unreadable(err)
 		}
-		if a.isFinished(change, state, version) {
-			l.entries, err = remediation.ReadPrefixList(ctx, a.EC2, change.PrefixListID, version)
+		if a.isFinished(change, state) {
+			l.entries, err = ec2rules.Entries(ctx, a.EC2, change.PrefixListID, state.Version)
 			switch {
 			case err == nil:
 				l.known, l.settled = true, true
 				return l, nil
-			case remediation.ErrorCode(err) != "InvalidPrefixListVersion.NotFound": // which is a read that lags behind
+			case !ec2rules.IsListVersionNotFound(err): // else the read lags behind
 				return unreadable(err)
 			}
 		}
-		l.problem = fmt.Sprintf("EC2 has not finished the edit of %s (%s at version %d)", change.PrefixListID, state, version)
+		l.problem = fmt.Sprintf("EC2 has not finished the edit of %s (%s)", change.PrefixListID, state)
 		if len(pauses) == 0 || a.Wait(ctx, pauses[0]) != nil {
 			l.unfinished = true
 			return a.expectList(ctx, l, change)
@@ -86,7 +82,7 @@ func (a *Sweeper) readList(ctx context.Context, change cloudtrail.PrefixListChan
 // unreadable is the list where a read was answered with an error, or that error
 // where it may pass.
 func unreadable(err error) (list, error) {
-	if remediation.IsTransient(err) {
+	if ec2rules.IsTransient(err) {
 		return list{}, err
 	}
 	return list{problem: err.Error()}, nil
@@ -94,25 +90,14 @@ func unreadable(err error) (list, error) {
 
 // isFinished reports that what EC2 shows of a list is the version that the change
 // made, or a later one, and that no edit is under way.
-func (a *Sweeper) isFinished(change cloudtrail.PrefixListChange, state string, version int64) bool {
-	if !strings.HasSuffix(state, "-complete") {
+func (a *Sweeper) isFinished(change cloudtrail.PrefixListChange, state ec2rules.ListState) bool {
+	if !state.Complete() {
 		return false
 	}
 	if change.FromVersion == 0 { // not told: time has to do
 		return a.Now().Sub(change.EventTime) >= settleAge
 	}
-	return version > change.FromVersion
-}
-
-func (a *Sweeper) describeList(ctx context.Context, id string) (state string, version int64, err error) {
-	out, err := a.EC2.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{id}})
-	if err != nil {
-		return "", 0, fmt.Errorf("reading the state of prefix list %s: %w", id, err)
-	}
-	if len(out.PrefixLists) != 1 {
-		return "not shown", 0, nil
-	}
-	return string(out.PrefixLists[0].State), aws.ToInt64(out.PrefixLists[0].Version), nil
+	return state.Version > change.FromVersion
 }
 
 // expectList makes of an unfinished edit what the list may hold: what it held, what
@@ -123,11 +108,11 @@ func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.Pref
 		return l, nil
 	}
 	for _, version := range slices.Compact([]int64{0, change.RestoredVersion}) {
-		shown, err := remediation.ReadPrefixList(ctx, a.EC2, change.PrefixListID, version)
+		shown, err := ec2rules.Entries(ctx, a.EC2, change.PrefixListID, version)
 		switch {
 		case err == nil:
 			l.add(shown...)
-		case remediation.IsTransient(err):
+		case ec2rules.IsTransient(err):
 			return list{}, err
 		default:
 			l.problem += "; " + err.Error()
@@ -136,15 +121,15 @@ func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.Pref
 		}
 	}
 	for _, p := range change.Added {
-		l.add(remediation.ListEntry{CIDR: p})
+		l.add(ec2rules.ListEntry{CIDR: p})
 	}
 	l.known = true
 	return l, nil
 }
 
-func (l *list) add(entries ...remediation.ListEntry) {
+func (l *list) add(entries ...ec2rules.ListEntry) {
 	for _, e := range entries {
-		if !slices.ContainsFunc(l.entries, func(o remediation.ListEntry) bool { return o.CIDR == e.CIDR }) {
+		if !slices.ContainsFunc(l.entries, func(o ec2rules.ListEntry) bool { return o.CIDR == e.CIDR }) {
 			l.entries = append(l.entries, e)
 		}
 	}

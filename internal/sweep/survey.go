@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
 	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
@@ -23,7 +25,7 @@ type survey struct {
 	list    list
 	now     time.Time
 	items   []*item
-	others  map[string]list // other lists by id, each read once
+	others  *ec2rules.Lists // than the edited one
 	// earlier is set where an earlier try of the order may have closed what is gone.
 	earlier bool
 }
@@ -48,7 +50,7 @@ type item struct {
 // look reads and judges all that uses the edited list. chosen are rules that an
 // earlier step of this change found there.
 func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.PrefixListChange, chosen []secgroup.Rule) (*survey, error) {
-	s := &survey{Sweeper: a, account: account, change: change, others: map[string]list{}}
+	s := &survey{Sweeper: a, account: account, change: change, others: ec2rules.NewLists(a.EC2)}
 	var err error
 	if s.list, err = a.readList(ctx, change); err != nil {
 		return nil, err
@@ -58,7 +60,7 @@ func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Pr
 			return nil, fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
 		}
 	}
-	ids, err := a.usersOf(ctx, account, change.PrefixListID)
+	ids, err := ec2rules.GroupsUsing(ctx, a.EC2, account, change.PrefixListID)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +74,7 @@ func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Pr
 		return nil, err
 	}
 	for _, g := range groups {
-		g.owner = cmp.Or(g.owner, account, change.AccountID)
+		g.OwnerID = cmp.Or(g.OwnerID, account, change.AccountID)
 		g.missing(chosen)
 	}
 	s.now = a.Now()
@@ -103,12 +105,12 @@ func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup
 		return nil
 	}
 	req := policy.Request{
-		Time: s.now, AccountID: g.owner, Region: s.Region, Group: g.Group,
+		Time: s.now, AccountID: g.OwnerID, Region: s.Region, Group: g.Group,
 		Rules: rules, Standing: standing, StandingKnown: true, PrefixLists: map[string][]netip.Prefix{},
 	}
 	var notes []string
 	if s.list.known {
-		req.PrefixLists[s.change.PrefixListID] = remediation.Ranges(s.list.entries)
+		req.PrefixLists[s.change.PrefixListID] = ec2rules.Ranges(s.list.entries)
 	}
 	if s.list.problem != "" {
 		notes = append(notes, s.list.problem)
@@ -131,33 +133,13 @@ func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup
 // readOthers adds to a request the other lists that its rules name. It says of those
 // that cannot be read why.
 func (s *survey) readOthers(ctx context.Context, req policy.Request) (notes []string, err error) {
-	asked := map[string]bool{s.change.PrefixListID: true}
-	for _, r := range slices.Concat(req.Rules, req.Standing) {
-		id := r.Permission.Peer.PrefixList()
-		if id == "" || asked[id] {
-			continue
-		}
-		asked[id] = true
-		l, read := s.others[id]
-		if !read {
-			entries, err := remediation.ReadPrefixList(ctx, s.EC2, id, 0)
-			switch {
-			case err == nil:
-				l = list{known: true, entries: entries}
-			case remediation.IsTransient(err):
-				return nil, err
-			default:
-				l.problem = err.Error()
-			}
-			s.others[id] = l
-		}
-		if l.known {
-			req.PrefixLists[id] = remediation.Ranges(l.entries)
-		} else {
-			notes = append(notes, l.problem)
-		}
+	ids := slices.DeleteFunc(secgroup.PrefixLists(req.Rules, req.Standing), func(id string) bool { return id == s.change.PrefixListID })
+	others, err := s.others.Read(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
-	return notes, nil
+	maps.Copy(req.PrefixLists, others.Entries)
+	return others.Why(ids), nil
 }
 
 // settle gives every item the outcome of its verdict and returns those that are to

@@ -8,10 +8,12 @@ import (
 	"slices"
 	"time"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
 )
 
 const (
@@ -34,7 +36,7 @@ type sweep struct {
 	*Sweeper
 	event finding.Event // the run itself
 	now   time.Time     // the moment of judging
-	lists inventory.PrefixLists
+	lists ec2rules.PrefixLists
 	found []*swept
 	tally finding.Sweep
 	// known is what the memory holds, by finding; nil in a run's second step, and where
@@ -45,7 +47,7 @@ type sweep struct {
 // swept is one finding of a run on its way to an outcome.
 type swept struct {
 	inventory.Finding
-	group   *inventory.Group
+	group   *secgroup.Group
 	outcome finding.Outcome
 	left    string
 	at      time.Time
@@ -85,7 +87,7 @@ func (a *Sweeper) Sweep(ctx context.Context, event finding.Event) (finding.Detec
 	acting, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
 	s := &sweep{Sweeper: a, event: event}
-	groups, err := inventory.ReadRegion(acting, a.EC2, a.Region)
+	groups, err := ec2rules.Groups(acting, a.EC2, a.Region, ec2rules.All())
 	if err != nil {
 		return order, fmt.Errorf("sweeping %s: nothing was judged: %w", a.Region, err)
 	}
@@ -111,14 +113,14 @@ func (a *Sweeper) Sweep(ctx context.Context, event finding.Event) (finding.Detec
 
 // judge judges groups whole, at one moment. Groups that other accounts share are
 // theirs to judge.
-func (s *sweep) judge(ctx context.Context, groups []inventory.Group) error {
+func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 	if s.event.AccountID != "" {
-		groups = slices.DeleteFunc(groups, func(g inventory.Group) bool {
-			return g.AccountID != "" && g.AccountID != s.event.AccountID
+		groups = slices.DeleteFunc(groups, func(g secgroup.Group) bool {
+			return g.OwnerID != "" && g.OwnerID != s.event.AccountID
 		})
 	}
 	var err error
-	if s.lists, err = inventory.ReadPrefixLists(ctx, s.EC2, inventory.PrefixListsOf(groups...)); err != nil {
+	if s.lists, err = ec2rules.NewLists(s.EC2).Read(ctx, inventory.PrefixLists(groups)); err != nil {
 		return err
 	}
 	s.now = s.Now()
@@ -127,10 +129,10 @@ func (s *sweep) judge(ctx context.Context, groups []inventory.Group) error {
 			return fmt.Errorf("judging the group %d of %d: %w", i+1, len(groups), err)
 		}
 		g := &groups[i]
-		g.AccountID = cmp.Or(g.AccountID, s.event.AccountID)
+		g.OwnerID = cmp.Or(g.OwnerID, s.event.AccountID)
 		s.tally.Groups++
 		s.tally.Rules += len(g.Rules) + len(g.Unread)
-		for _, f := range inventory.Judge(s.Policy, *g, s.surroundings(s.now)) {
+		for _, f := range inventory.Judge(s.Policy, *g, s.lists, s.now) {
 			s.found = append(s.found, &swept{Finding: f, group: g, at: s.now})
 		}
 		if len(g.Unread) > 0 {
@@ -140,17 +142,13 @@ func (s *sweep) judge(ctx context.Context, groups []inventory.Group) error {
 	return nil
 }
 
-func (s *sweep) surroundings(now time.Time) inventory.Surroundings {
-	return inventory.Surroundings{Now: now, PrefixLists: s.lists.Entries, Unreadable: s.lists.Unreadable}
-}
-
 // unread is the finding of a group with rules that could not be understood: what they
 // open is not known.
-func unread(g *inventory.Group, now time.Time) *swept {
+func unread(g *secgroup.Group, now time.Time) *swept {
 	return &swept{group: g, at: now, Finding: inventory.Finding{Finding: finding.Finding{
-		ID:       finding.NewID(g.AccountID, g.Region, g.ID, "unread", ""),
+		ID:       finding.NewID(g.OwnerID, g.Region, g.ID, "unread", ""),
 		Decision: finding.DecisionAlert, Severity: policy.High.String(),
-		AccountID: g.AccountID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID, Reasons: g.Unread,
+		AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID, Reasons: g.Unread,
 	}}}
 }
 

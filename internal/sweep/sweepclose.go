@@ -6,10 +6,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
 	"sgward/internal/remediation"
@@ -79,53 +76,23 @@ func readSwept(order finding.Detection) ([]*ordered, error) {
 	return out, nil
 }
 
-// named reads only some groups.
-type named struct {
-	inventory.EC2
-	ids []string
-}
-
-func (n named) filter() []types.Filter {
-	return []types.Filter{{Name: aws.String("group-id"), Values: n.ids}}
-}
-
-func (n named) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurityGroupsInput, o ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupsOutput, error) {
-	filtered := *in
-	filtered.Filters = n.filter()
-	return n.EC2.DescribeSecurityGroups(ctx, &filtered, o...)
-}
-
-func (n named) DescribeSecurityGroupRules(ctx context.Context, in *ec2.DescribeSecurityGroupRulesInput, o ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupRulesOutput, error) {
-	filtered := *in
-	filtered.Filters = n.filter()
-	return n.EC2.DescribeSecurityGroupRules(ctx, &filtered, o...)
-}
-
 // readNamed reads the groups that orders name. A group that is gone is not among
 // them.
-func (a *Sweeper) readNamed(ctx context.Context, orders []*ordered) ([]inventory.Group, error) {
+func (a *Sweeper) readNamed(ctx context.Context, orders []*ordered) ([]secgroup.Group, error) {
 	var ids []string
 	for _, o := range orders {
 		ids = append(ids, o.rule.GroupID)
 	}
 	slices.Sort(ids)
-	var out []inventory.Group
-	for chunk := range slices.Chunk(slices.Compact(ids), groupsPerRead) {
-		groups, err := inventory.ReadRegion(ctx, named{a.EC2, chunk}, a.Region)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, groups...)
-	}
-	return out, nil
+	return ec2rules.Groups(ctx, a.EC2, a.Region, ec2rules.WithIDs(slices.Compact(ids)...))
 }
 
 // addGone adds to groups the ordered rules that they no longer show, so that these
 // are judged like the others: a read may lag behind, and only EC2's answer to a revoke
 // says that a rule is gone. Of a group that is gone itself there is nothing to judge.
-func addGone(groups []inventory.Group, orders []*ordered) {
+func addGone(groups []secgroup.Group, orders []*ordered) {
 	for _, o := range orders {
-		at := slices.IndexFunc(groups, func(g inventory.Group) bool { return g.ID == o.rule.GroupID })
+		at := slices.IndexFunc(groups, func(g secgroup.Group) bool { return g.ID == o.rule.GroupID })
 		o.gone = at < 0 || !slices.ContainsFunc(groups[at].Rules, o.is)
 		if o.gone && at >= 0 {
 			groups[at].Rules = append(groups[at].Rules, o.rule)
@@ -170,7 +137,7 @@ func (s *sweep) report(ctx context.Context, d Delivery) error {
 	for _, f := range s.found {
 		if f.err != nil {
 			errs = append(errs, fmt.Errorf("closing %s of %s: %w", f.Held.ID, f.GroupID, f.err))
-			loud = loud || !remediation.IsTransient(f.err)
+			loud = loud || !ec2rules.IsTransient(f.err)
 		}
 	}
 	err := errors.Join(errs...)

@@ -24,8 +24,8 @@ import (
 	"sgward/internal/alert"
 	"sgward/internal/authorize"
 	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/sdkhttp"
@@ -180,16 +180,16 @@ func TestWhatRemediationClosesUndoPutsBackExactly(t *testing.T) {
 		c.alerts()
 		total := 0
 		for range 1 + random.IntN(5) {
-			g := inventory.Group{AccountID: account, Region: region}
+			g := secgroup.Group{OwnerID: account, Region: region}
 			g.ID = groups[random.IntN(2)]
-			held, err := authorize.Group(t.Context(), c.client, region, g.ID)
+			held, err := ec2rules.Group(t.Context(), c.client, region, g.ID)
 			require.NoError(t, err)
 			var rules []secgroup.Rule
 			tags := c.tags(random)
 			for range 1 + random.IntN(6) {
 				r := c.rule(random, groups)
 				r.Tags = tags
-				_, twice := authorize.Held(append(slices.Clone(rules), held.Rules...), r.Permission)
+				_, twice := secgroup.FindRule(append(slices.Clone(rules), held.Rules...), r.Permission)
 				if !twice {
 					rules = append(rules, r)
 				}
@@ -270,7 +270,7 @@ func TestGroupThatIsGoneKeepsNoOtherFromBeingPutBack(t *testing.T) {
 	groups := []string{c.newGroup("a"), c.newGroup("b")}
 	c.alerts()
 	for _, id := range groups {
-		g, err := authorize.Group(t.Context(), c.client, region, id)
+		g, err := ec2rules.Group(t.Context(), c.client, region, id)
 		require.NoError(t, err)
 		authorize.Put(t.Context(), c.client, g, []secgroup.Rule{{Permission: secgroup.Permission{
 			Direction: secgroup.Ingress, Protocol: secgroup.TCP, Ports: secgroup.PortRange{From: 22, To: 22}, Peer: secgroup.PrefixListPeer(c.list)}}}, false)
@@ -287,7 +287,7 @@ func TestGroupThatIsGoneKeepsNoOtherFromBeingPutBack(t *testing.T) {
 	for _, s := range steps {
 		got := u.Put(t.Context(), s, false)
 		if s.Group.ID == groups[0] {
-			assert.ErrorIs(t, s.Err, authorize.ErrNoGroup)
+			assert.ErrorIs(t, s.Err, ec2rules.ErrNoGroup)
 			assert.Equal(t, authorize.Failed, got[0].Outcome)
 		} else {
 			assert.Equal(t, authorize.Made, got[0].Outcome)

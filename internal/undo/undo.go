@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"sgward/internal/authorize"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -24,12 +24,12 @@ type Undoer struct {
 
 // Step is what is to be put back into one group.
 type Step struct {
-	Group inventory.Group // its id, account and region only, where Err is set
+	Group secgroup.Group // its id, account and region only, where Err is set
 	Items []Item
 	// Judged is what the policy says of each item as of now, under the item's finding
 	// id; nil without a policy.
 	Judged []finding.Finding
-	// Err is why nothing can be put into the group; it wraps authorize.ErrNoGroup for
+	// Err is why nothing can be put into the group; it wraps ec2rules.ErrNoGroup for
 	// one that is gone.
 	Err error
 }
@@ -47,7 +47,7 @@ func (u *Undoer) Plan(ctx context.Context, items []Item) []Step {
 		if !known {
 			i = len(steps)
 			at[p] = i
-			steps = append(steps, Step{Group: inventory.Group{AccountID: it.AccountID, Region: it.Region, Group: policy.Group{ID: it.Rule.GroupID}}})
+			steps = append(steps, Step{Group: secgroup.Group{ID: it.Rule.GroupID, OwnerID: it.AccountID, Region: it.Region}})
 		}
 		steps[i].Items = append(steps[i].Items, it)
 	}
@@ -59,7 +59,7 @@ func (u *Undoer) Plan(ctx context.Context, items []Item) []Step {
 
 func (u *Undoer) look(ctx context.Context, s *Step) error {
 	client := u.Client(s.Group.Region)
-	g, err := authorize.Group(ctx, client, s.Group.Region, s.Group.ID)
+	g, err := ec2rules.Group(ctx, client, s.Group.Region, s.Group.ID)
 	if err != nil {
 		return err
 	}
@@ -89,7 +89,7 @@ func (s *Step) rules() []secgroup.Rule {
 func (u *Undoer) Put(ctx context.Context, s Step, dryRun bool) []authorize.Result {
 	client := u.Client(s.Group.Region)
 	if s.Err == nil && !dryRun {
-		s.Group, s.Err = authorize.Group(ctx, client, s.Group.Region, s.Group.ID)
+		s.Group, s.Err = ec2rules.Group(ctx, client, s.Group.Region, s.Group.ID)
 	}
 	if s.Err == nil {
 		return authorize.Put(ctx, client, s.Group, s.rules(), dryRun)

@@ -1,17 +1,86 @@
-package remediation
+package ec2rules
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"sgward/internal/finding"
 )
 
-// ReadInterface reads a network interface of DescribeNetworkInterfaces as one that
-// uses the group.
-func ReadInterface(n types.NetworkInterface, groupID string) finding.Interface {
+// smallestPage is the least that DescribeNetworkInterfaces takes for MaxResults.
+const smallestPage = 5
+
+// InterfaceReader reads network interfaces. *ec2.Client is one.
+type InterfaceReader interface {
+	DescribeNetworkInterfaces(context.Context, *ec2.DescribeNetworkInterfacesInput, ...func(*ec2.Options)) (*ec2.DescribeNetworkInterfacesOutput, error)
+}
+
+// Interfaces reads network interfaces that use a group, at most limit.
+func Interfaces(ctx context.Context, client InterfaceReader, groupID string, limit int) ([]finding.Interface, error) {
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(client, &ec2.DescribeNetworkInterfacesInput{
+		Filters:    []types.Filter{{Name: aws.String("group-id"), Values: []string{groupID}}},
+		MaxResults: aws.Int32(int32(min(max(limit, smallestPage), perPage))),
+	})
+	var out []finding.Interface
+	for pages.HasMorePages() && len(out) < limit { // a page may be empty and not the last
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading the network interfaces of %s: %w", groupID, err)
+		}
+		for _, n := range page.NetworkInterfaces {
+			if len(out) < limit {
+				out = append(out, InterfaceOf(n, groupID))
+			}
+		}
+	}
+	return out, nil
+}
+
+// AllInterfaces reads all network interfaces of the client's region and returns them
+// by the id of each group that they use, in the order of their ids.
+func AllInterfaces(ctx context.Context, client InterfaceReader) (map[string][]finding.Interface, error) {
+	out := map[string][]finding.Interface{}
+	pages := ec2.NewDescribeNetworkInterfacesPaginator(client, &ec2.DescribeNetworkInterfacesInput{MaxResults: aws.Int32(perPage)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading network interfaces: %w", err)
+		}
+		for _, n := range page.NetworkInterfaces {
+			AddInterface(out, n)
+		}
+	}
+	SortInterfaces(out)
+	return out, nil
+}
+
+// AddInterface notes an interface under each group that it uses.
+func AddInterface(byGroup map[string][]finding.Interface, n types.NetworkInterface) {
+	for _, g := range n.Groups {
+		id := aws.ToString(g.GroupId)
+		byGroup[id] = append(byGroup[id], InterfaceOf(n, id))
+	}
+}
+
+// SortInterfaces orders those of each group by id and drops repeats, which
+// overlapping sources have.
+func SortInterfaces(byGroup map[string][]finding.Interface) {
+	for id, list := range byGroup {
+		slices.SortStableFunc(list, func(a, b finding.Interface) int { return cmp.Compare(a.ID, b.ID) })
+		byGroup[id] = slices.CompactFunc(list, func(a, b finding.Interface) bool { return a.ID == b.ID })
+	}
+}
+
+// InterfaceOf reads a network interface of DescribeNetworkInterfaces as one that uses
+// the group.
+func InterfaceOf(n types.NetworkInterface, groupID string) finding.Interface {
 	out := finding.Interface{
 		ID: aws.ToString(n.NetworkInterfaceId), GroupID: groupID,
 		PrivateIP: aws.ToString(n.PrivateIpAddress), Description: aws.ToString(n.Description),

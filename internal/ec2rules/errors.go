@@ -1,14 +1,15 @@
-package remediation
+package ec2rules
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
 	"github.com/aws/smithy-go"
 )
 
-// The EC2 error codes that decide what is done next
+// The EC2 error codes that decide the next step
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
 
 // ErrorCode returns EC2's code for an error, or "" for one that is not EC2's
@@ -30,10 +31,20 @@ func ErrorMessage(err error) string {
 	return err.Error()
 }
 
-// isPermissionNotFound reports that a group does not hold a permission of the
+// ErrorText names the call, which is also the permission that may be missing, EC2's
+// code and its words.
+func ErrorText(err error) string {
+	var call *smithy.OperationError
+	if code := ErrorCode(err); code != "" && errors.As(err, &call) {
+		return fmt.Sprintf("%s: %s: %s", call.OperationName, code, ErrorMessage(err))
+	}
+	return err.Error()
+}
+
+// IsPermissionNotFound reports that a group does not hold a permission of the
 // call. Which one, where the call had several, EC2 does not say. The second code
 // is what some implementations of the API answer.
-func isPermissionNotFound(err error) bool {
+func IsPermissionNotFound(err error) bool {
 	switch ErrorCode(err) {
 	case "InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound":
 		return true
@@ -51,6 +62,32 @@ func IsGroupNotFound(err error) bool {
 		return false
 	}
 }
+
+// IsDuplicate reports that what a call would make is there already: a rule that lets
+// the same through, or a group of the name.
+func IsDuplicate(err error) bool {
+	switch ErrorCode(err) {
+	case "InvalidPermission.Duplicate", "InvalidGroup.Duplicate":
+		return true
+	default:
+		return false
+	}
+}
+
+// IsVPCNotFound reports that there is no such VPC.
+func IsVPCNotFound(err error) bool { return ErrorCode(err) == "InvalidVpcID.NotFound" }
+
+// IsListVersionNotFound reports that EC2 does not know a version of a prefix list. Of
+// one that it has shown, the read lags behind.
+func IsListVersionNotFound(err error) bool {
+	return ErrorCode(err) == "InvalidPrefixListVersion.NotFound"
+}
+
+// IsDryRun reports that EC2 would have taken a call that asked for a dry run.
+func IsDryRun(err error) bool { return ErrorCode(err) == "DryRunOperation" }
+
+// IsDenied reports that the caller may not make the call.
+func IsDenied(err error) bool { return ErrorCode(err) == "UnauthorizedOperation" }
 
 // IsTransient reports that the same call may well succeed later: throttling,
 // faults of the service, and everything that is no answer at all. The SDK has

@@ -1,4 +1,4 @@
-package remediation_test
+package ec2rules_test
 
 import (
 	"testing"
@@ -7,9 +7,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/assert"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
-	"sgward/internal/remediation"
 )
+
+const groupID = "sg-0000000000000000a"
 
 func TestWhatIsBehindAnInterfaceIsNamed(t *testing.T) {
 	for description, c := range map[string]struct {
@@ -36,9 +38,9 @@ func TestWhatIsBehindAnInterfaceIsNamed(t *testing.T) {
 		"":                                                                            {"interface", ""},
 	} {
 		n := types.NetworkInterface{NetworkInterfaceId: aws.String("eni-0123456789abcdef0"), Description: &description, InterfaceType: c.kind}
-		assert.Equal(t, c.want, remediation.ReadInterface(n, groupA).Service, description)
+		assert.Equal(t, c.want, ec2rules.InterfaceOf(n, groupID).Service, description)
 		n.Attachment = &types.NetworkInterfaceAttachment{InstanceId: aws.String("i-0123456789abcdef0")}
-		got := remediation.ReadInterface(n, groupA)
+		got := ec2rules.InterfaceOf(n, groupID)
 		assert.Equal(t, []string{"", "i-0123456789abcdef0"}, []string{got.Service, got.InstanceID}, "whatever an instance's interface is called")
 	}
 }
@@ -47,16 +49,16 @@ func TestEveryAddressOfAnInterfaceIsRead(t *testing.T) {
 	public := func(ip string) *types.NetworkInterfaceAssociation {
 		return &types.NetworkInterfaceAssociation{PublicIp: aws.String(ip)}
 	}
-	got := remediation.ReadInterface(types.NetworkInterface{
+	got := ec2rules.InterfaceOf(types.NetworkInterface{
 		NetworkInterfaceId: aws.String("eni-0123456789abcdef0"), PrivateIpAddress: aws.String("10.0.0.7"), Association: public("198.51.100.7"),
 		PrivateIpAddresses: []types.NetworkInterfacePrivateIpAddress{
 			{PrivateIpAddress: aws.String("10.0.0.7"), Association: public("198.51.100.7")},
 			{PrivateIpAddress: aws.String("10.0.0.8"), Association: public("198.51.100.8")}, {PrivateIpAddress: aws.String("10.0.0.9")},
 		},
 		Ipv6Addresses: []types.NetworkInterfaceIpv6Address{{Ipv6Address: aws.String("2001:db8::7")}, {Ipv6Address: aws.String("fd00::7")}},
-	}, groupA)
+	}, groupID)
 	assert.Equal(t, finding.Interface{
-		ID: "eni-0123456789abcdef0", GroupID: groupA, PrivateIP: "10.0.0.7", PublicIP: "198.51.100.7",
+		ID: "eni-0123456789abcdef0", GroupID: groupID, PrivateIP: "10.0.0.7", PublicIP: "198.51.100.7",
 		MorePublicIPs: []string{"198.51.100.8"}, IPv6Addresses: []string{"2001:db8::7", "fd00::7"},
 	}, got)
 	assert.Equal(t, []string{"198.51.100.7", "198.51.100.8", "2001:db8::7"}, got.PublicAddresses(), "private ones are reached from inside only")

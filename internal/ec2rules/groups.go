@@ -1,0 +1,205 @@
+package ec2rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"sgward/internal/secgroup"
+)
+
+const (
+	// perPage is the most that EC2 gives in one answer.
+	perPage = 1000
+	// filterValues is the most that EC2 takes for one filter.
+	filterValues = 200
+)
+
+// ErrNoGroup says that EC2 shows no such group. One that was made a moment ago may
+// not be listed yet.
+var ErrNoGroup = errors.New("there is no such security group in this account and region")
+
+// RuleReader reads rules. *ec2.Client is one.
+type RuleReader interface {
+	DescribeSecurityGroupRules(context.Context, *ec2.DescribeSecurityGroupRulesInput, ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupRulesOutput, error)
+}
+
+// GroupDescriber reads groups without their rules. *ec2.Client is one.
+type GroupDescriber interface {
+	DescribeSecurityGroups(context.Context, *ec2.DescribeSecurityGroupsInput, ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupsOutput, error)
+}
+
+// GroupReader reads groups with their rules. *ec2.Client is one.
+type GroupReader interface {
+	GroupDescriber
+	RuleReader
+}
+
+// Filter selects security groups. The zero value selects none.
+type Filter struct {
+	all bool
+	ids []string
+}
+
+// All selects every group of the region, those too that other accounts share.
+func All() Filter { return Filter{all: true} }
+
+// WithIDs selects groups by their ids. One that does not exist is no error.
+func WithIDs(ids ...string) Filter { return Filter{ids: ids} }
+
+// requests are the filters to send, of one request each: all pages of one come before
+// the next.
+func (f Filter) requests() iter.Seq[[]types.Filter] {
+	return func(yield func([]types.Filter) bool) {
+		if f.all {
+			yield(nil)
+			return
+		}
+		for ids := range slices.Chunk(f.ids, filterValues) {
+			if !yield([]types.Filter{{Name: aws.String("group-id"), Values: ids}}) {
+				return
+			}
+		}
+	}
+}
+
+// Groups reads groups with all their rules, in the order of Group.Compare. region is
+// the client's. It reads all or fails: an error is never beside groups. The two reads
+// are not of one moment: a group that was made between them has an id, an owner and
+// rules only.
+func Groups(ctx context.Context, client GroupReader, region string, f Filter) ([]secgroup.Group, error) {
+	byID := map[string]*secgroup.Group{}
+	for filters := range f.requests() {
+		if err := describeEach(ctx, client, filters, func(g types.SecurityGroup) {
+			found := GroupOf(g)
+			byID[found.ID] = &found
+		}); err != nil {
+			return nil, err
+		}
+		if err := eachRule(ctx, client, filters, func(r types.SecurityGroupRule) error {
+			id := aws.ToString(r.GroupId)
+			g := byID[id]
+			if g == nil {
+				g = &secgroup.Group{ID: id, OwnerID: aws.ToString(r.GroupOwnerId)}
+				byID[id] = g
+			}
+			rule, err := RuleOf(r)
+			if err != nil {
+				g.Unread = append(g.Unread, err.Error())
+				return nil
+			}
+			g.Rules = append(g.Rules, rule)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	out := make([]secgroup.Group, 0, len(byID))
+	for _, g := range byID {
+		g.Region = region
+		g.Arrange()
+		out = append(out, *g)
+	}
+	slices.SortFunc(out, func(a, b secgroup.Group) int { return a.Compare(&b) })
+	return out, nil
+}
+
+// DescribeGroups reads groups without their rules, in EC2's order.
+func DescribeGroups(ctx context.Context, client GroupDescriber, f Filter) ([]secgroup.Group, error) {
+	var out []secgroup.Group
+	for filters := range f.requests() {
+		if err := describeEach(ctx, client, filters, func(g types.SecurityGroup) { out = append(out, GroupOf(g)) }); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+func describeEach(ctx context.Context, client GroupDescriber, filters []types.Filter, take func(types.SecurityGroup)) error {
+	pages := ec2.NewDescribeSecurityGroupsPaginator(client, &ec2.DescribeSecurityGroupsInput{Filters: filters, MaxResults: aws.Int32(perPage)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return fmt.Errorf("reading security groups: %w", err)
+		}
+		for _, g := range page.SecurityGroups {
+			take(g)
+		}
+	}
+	return nil
+}
+
+// Group reads one group with its rules. region is the client's. The error wraps
+// ErrNoGroup where EC2 does not show the group; a rule that cannot be understood is
+// one too.
+func Group(ctx context.Context, client GroupReader, region, id string) (secgroup.Group, error) {
+	g, err := DescribeGroup(ctx, client, id)
+	return withRules(ctx, client, region, g, err)
+}
+
+// GroupNamed reads the group of a name in a VPC, as Group does.
+func GroupNamed(ctx context.Context, client GroupReader, region, vpcID, name string) (secgroup.Group, error) {
+	g, err := DescribeGroupNamed(ctx, client, vpcID, name)
+	return withRules(ctx, client, region, g, err)
+}
+
+func withRules(ctx context.Context, client RuleReader, region string, g secgroup.Group, err error) (secgroup.Group, error) {
+	if err != nil {
+		return g, err
+	}
+	g.Region = region
+	g.Rules, err = Rules(ctx, client, WithIDs(g.ID))
+	return g, err
+}
+
+// DescribeGroup reads one group without its rules. The error wraps ErrNoGroup where
+// EC2 does not show it.
+func DescribeGroup(ctx context.Context, client GroupDescriber, id string) (secgroup.Group, error) {
+	return describeOne(ctx, client, id, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
+}
+
+// DescribeGroupNamed reads the group of a name in a VPC, "" for the default VPC, as
+// DescribeGroup does.
+func DescribeGroupNamed(ctx context.Context, client GroupDescriber, vpcID, name string) (secgroup.Group, error) {
+	in := &ec2.DescribeSecurityGroupsInput{GroupNames: []string{name}}
+	if vpcID != "" {
+		in = &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{
+			{Name: aws.String("vpc-id"), Values: []string{vpcID}},
+			{Name: aws.String("group-name"), Values: []string{literal(name)}},
+		}}
+	}
+	return describeOne(ctx, client, name, in)
+}
+
+// literal escapes the characters that EC2's filters read as wildcards.
+func literal(name string) string {
+	return strings.NewReplacer(`*`, `\*`, `?`, `\?`, `\`, `\\`).Replace(name)
+}
+
+func describeOne(ctx context.Context, client GroupDescriber, called string, in *ec2.DescribeSecurityGroupsInput) (secgroup.Group, error) {
+	out, err := client.DescribeSecurityGroups(ctx, in)
+	switch {
+	case IsGroupNotFound(err), err == nil && len(out.SecurityGroups) == 0:
+		return secgroup.Group{}, fmt.Errorf("reading group %s: %w", called, ErrNoGroup)
+	case err != nil:
+		return secgroup.Group{}, fmt.Errorf("reading group %s: %w", called, err)
+	}
+	return GroupOf(out.SecurityGroups[0]), nil
+}
+
+// GroupOf reads a group of DescribeSecurityGroups without its rules, which
+// DescribeSecurityGroupRules tells in full.
+func GroupOf(g types.SecurityGroup) secgroup.Group {
+	return secgroup.Group{
+		ID: aws.ToString(g.GroupId), Name: aws.ToString(g.GroupName), VPCID: aws.ToString(g.VpcId),
+		OwnerID: aws.ToString(g.OwnerId), Description: aws.ToString(g.Description),
+		Tags: tagsOf(g.Tags), TagsKnown: true,
+	}
+}

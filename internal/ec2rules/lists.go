@@ -1,0 +1,196 @@
+package ec2rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+const (
+	// entriesPerPage is the most of GetManagedPrefixListEntries.
+	entriesPerPage = 100
+	// listsAtOnce bounds how many prefix lists are read at the same time.
+	listsAtOnce = 4
+)
+
+// errBadEntry is an answer that another call would give again.
+var errBadEntry = errors.New("an entry is no CIDR")
+
+// EntryReader reads the entries of managed prefix lists. *ec2.Client is one.
+type EntryReader interface {
+	GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPrefixListEntriesInput, ...func(*ec2.Options)) (*ec2.GetManagedPrefixListEntriesOutput, error)
+}
+
+// ListEntry is a range that a prefix list holds.
+type ListEntry struct {
+	CIDR        netip.Prefix // masked
+	Description string
+}
+
+// Entries reads all entries of a managed prefix list, of the version that it shows
+// now where version is 0. An entry that is no CIDR is an error, which is not
+// transient: half of a list could make what is open look safe.
+func Entries(ctx context.Context, client EntryReader, listID string, version int64) ([]ListEntry, error) {
+	in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: aws.String(listID), MaxResults: aws.Int32(entriesPerPage)}
+	if version > 0 {
+		in.TargetVersion = aws.Int64(version)
+	}
+	pages := ec2.NewGetManagedPrefixListEntriesPaginator(client, in)
+	var out []ListEntry
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("reading prefix list %s: %w", listID, err)
+		}
+		for _, e := range page.Entries {
+			p, err := netip.ParsePrefix(aws.ToString(e.Cidr))
+			if err != nil {
+				return nil, fmt.Errorf("reading prefix list %s: %q: %w", listID, aws.ToString(e.Cidr), errBadEntry)
+			}
+			out = append(out, ListEntry{p.Masked(), aws.ToString(e.Description)})
+		}
+	}
+	return out, nil
+}
+
+// Ranges are the ranges of entries, as a policy takes them: never nil, as an empty
+// list is known to hold nothing.
+func Ranges(entries []ListEntry) []netip.Prefix {
+	out := make([]netip.Prefix, len(entries))
+	for i := range entries {
+		out[i] = entries[i].CIDR
+	}
+	return out
+}
+
+// PrefixLists is what is known of prefix lists.
+type PrefixLists struct {
+	// Entries are the ranges of each list that could be read, none in an empty list.
+	Entries map[string][]netip.Prefix
+	// Unreadable says of every other list why.
+	Unreadable map[string]string
+}
+
+// Why says of those of the lists that could not be read why, in their order.
+func (p PrefixLists) Why(ids []string) []string {
+	var out []string
+	for _, id := range ids {
+		if why := p.Unreadable[id]; why != "" {
+			out = append(out, why)
+		}
+	}
+	return out
+}
+
+// Lists reads prefix lists, each once. It is safe for concurrent use.
+type Lists struct {
+	client EntryReader
+	mu     sync.Mutex
+	read   map[string]listRead
+}
+
+type listRead struct {
+	ranges []netip.Prefix
+	err    error
+}
+
+// NewLists makes Lists that have read none.
+func NewLists(client EntryReader) *Lists {
+	return &Lists{client: client, read: map[string]listRead{}}
+}
+
+// Read returns the entries of lists as they are now or were when they were read
+// first. A list that may not be read (a shared one, often) is unknown and Unreadable
+// says why. The error is of a call that may well succeed later, or of ctx: which
+// lists those are is not known then.
+func (l *Lists) Read(ctx context.Context, ids []string) (PrefixLists, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var missing []string
+	for _, id := range ids {
+		if _, known := l.read[id]; !known {
+			missing = append(missing, id)
+		}
+	}
+	if err := l.readMissing(ctx, missing); err != nil {
+		return PrefixLists{}, err
+	}
+	out := PrefixLists{Entries: map[string][]netip.Prefix{}, Unreadable: map[string]string{}}
+	for _, id := range ids {
+		switch list := l.read[id]; {
+		case list.err == nil:
+			out.Entries[id] = list.ranges
+		case ErrorCode(list.err) == "": // its content is at fault
+			out.Unreadable[id] = list.err.Error()
+		default:
+			out.Unreadable[id] = fmt.Sprintf("%s cannot be read (%s, %s)", id, ErrorCode(list.err), ErrorMessage(list.err))
+		}
+	}
+	return out, nil
+}
+
+func (l *Lists) readMissing(ctx context.Context, ids []string) error {
+	results := make([]listRead, len(ids))
+	var workers sync.WaitGroup
+	slots := make(chan struct{}, listsAtOnce)
+	for i, id := range ids {
+		slots <- struct{}{}
+		workers.Go(func() {
+			defer func() { <-slots }()
+			entries, err := Entries(ctx, l.client, id, 0)
+			results[i] = listRead{Ranges(entries), err}
+		})
+	}
+	workers.Wait()
+	var transient error
+	for i, id := range ids {
+		if err := results[i].err; err != nil && IsTransient(err) {
+			if transient == nil {
+				transient = err
+			}
+			continue
+		}
+		l.read[id] = results[i]
+	}
+	return transient
+}
+
+// ListDescriber reads the state of managed prefix lists. *ec2.Client is one.
+type ListDescriber interface {
+	DescribeManagedPrefixLists(context.Context, *ec2.DescribeManagedPrefixListsInput, ...func(*ec2.Options)) (*ec2.DescribeManagedPrefixListsOutput, error)
+}
+
+// ListState is how far EC2 is with the last edit of a prefix list. The zero value is
+// of a list that EC2 does not show.
+type ListState struct {
+	State   string // EC2's word, such as modify-in-progress
+	Version int64
+}
+
+// Complete reports that no edit is under way.
+func (s ListState) Complete() bool { return strings.HasSuffix(s.State, "-complete") }
+
+func (s ListState) String() string {
+	if s.State == "" {
+		return "not shown"
+	}
+	return fmt.Sprintf("%s at version %d", s.State, s.Version)
+}
+
+// StateOfList reads the state of a managed prefix list.
+func StateOfList(ctx context.Context, client ListDescriber, listID string) (ListState, error) {
+	out, err := client.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{listID}})
+	if err != nil {
+		return ListState{}, fmt.Errorf("reading the state of prefix list %s: %w", listID, err)
+	}
+	if len(out.PrefixLists) != 1 {
+		return ListState{}, nil
+	}
+	return ListState{string(out.PrefixLists[0].State), aws.ToInt64(out.PrefixLists[0].Version)}, nil
+}

@@ -1,0 +1,126 @@
+package ec2rules
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"sgward/internal/secgroup"
+)
+
+// MaxRulesPerCall bounds one call that authorizes or revokes rules. EC2 states no
+// limit for it; a group holds at most 1,000 rules by quota, and a request of 500
+// stays under 100 KB but for what descriptions add.
+const MaxRulesPerCall = 500
+
+// errDirection keeps a call of an unknown direction from being made.
+var errDirection = errors.New("the direction is not known")
+
+// errRevokeFalse is an answer that is not documented: EC2 means errors to be errors.
+// It closes nothing.
+var errRevokeFalse = errors.New("EC2 answered the revoke with return=false")
+
+// Revoker revokes rules. *ec2.Client is one.
+type Revoker interface {
+	RevokeSecurityGroupIngress(context.Context, *ec2.RevokeSecurityGroupIngressInput, ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupIngressOutput, error)
+	RevokeSecurityGroupEgress(context.Context, *ec2.RevokeSecurityGroupEgressInput, ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupEgressOutput, error)
+}
+
+// RevokeAnswer is what an accepted revoke says. It may say nothing of some
+// permissions, and what of it cannot be understood is left out.
+type RevokeAnswer struct {
+	// Revoked are the rules that EC2 removed.
+	Revoked []secgroup.Rule
+	// Unknown are the permissions that the group did not hold.
+	Unknown []secgroup.Permission
+}
+
+// Revoke makes one call that revokes rules of one group in one direction by their
+// permissions: a rule that was edited since is left alone by EC2 itself.
+func Revoke(ctx context.Context, client Revoker, groupID string, d secgroup.Direction, rules []secgroup.Rule) (RevokeAnswer, error) {
+	var accepted *bool
+	var revoked []types.RevokedSecurityGroupRule
+	var unknown []types.IpPermission
+	permissions := ipPermissions(rules, false)
+	switch d {
+	case secgroup.Ingress:
+		out, err := client.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{
+			GroupId: aws.String(groupID), IpPermissions: permissions,
+		})
+		if err != nil {
+			return RevokeAnswer{}, fmt.Errorf("revoking ingress of %s: %w", groupID, err)
+		}
+		accepted, revoked, unknown = out.Return, out.RevokedSecurityGroupRules, out.UnknownIpPermissions
+	case secgroup.Egress:
+		out, err := client.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{
+			GroupId: aws.String(groupID), IpPermissions: permissions,
+		})
+		if err != nil {
+			return RevokeAnswer{}, fmt.Errorf("revoking egress of %s: %w", groupID, err)
+		}
+		accepted, revoked, unknown = out.Return, out.RevokedSecurityGroupRules, out.UnknownIpPermissions
+	default:
+		return RevokeAnswer{}, fmt.Errorf("revoking rules of %s: %w", groupID, errDirection)
+	}
+	if accepted != nil && !*accepted {
+		return RevokeAnswer{}, errRevokeFalse
+	}
+	var answer RevokeAnswer
+	for _, r := range revoked {
+		if rule, err := revokedRule(r); err == nil {
+			answer.Revoked = append(answer.Revoked, rule)
+		}
+	}
+	for _, p := range unknown {
+		answer.Unknown = append(answer.Unknown, unknownPermissions(p, d)...)
+	}
+	return answer, nil
+}
+
+// revokedRule reads a rule of a revoke's answer.
+func revokedRule(r types.RevokedSecurityGroupRule) (secgroup.Rule, error) {
+	return ruleFields{
+		id: r.SecurityGroupRuleId, groupID: r.GroupId, protocol: r.IpProtocol, egress: r.IsEgress,
+		from: r.FromPort, to: r.ToPort, cidr4: r.CidrIpv4, cidr6: r.CidrIpv6, list: r.PrefixListId,
+		referenced: r.ReferencedGroupId, description: r.Description,
+	}.rule()
+}
+
+// unknownPermissions reads the permissions that an answer lists as not held by the
+// group. EC2 warns that the format may differ from the request's: what cannot be
+// understood is left out, and so counts as not answered.
+func unknownPermissions(p types.IpPermission, d secgroup.Direction) []secgroup.Permission {
+	f := ruleFields{protocol: p.IpProtocol, egress: aws.Bool(d == secgroup.Egress), from: p.FromPort, to: p.ToPort}
+	var peers []ruleFields
+	for _, r := range p.IpRanges {
+		f := f
+		f.cidr4 = r.CidrIp
+		peers = append(peers, f)
+	}
+	for _, r := range p.Ipv6Ranges {
+		f := f
+		f.cidr6 = r.CidrIpv6
+		peers = append(peers, f)
+	}
+	for _, r := range p.PrefixListIds {
+		f := f
+		f.list = r.PrefixListId
+		peers = append(peers, f)
+	}
+	for _, r := range p.UserIdGroupPairs {
+		f := f
+		f.referenced, f.referencedUser = r.GroupId, r.UserId
+		peers = append(peers, f)
+	}
+	var out []secgroup.Permission
+	for _, f := range peers {
+		if r, err := f.rule(); err == nil {
+			out = append(out, r.Permission)
+		}
+	}
+	return out
+}
