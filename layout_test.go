@@ -2,10 +2,18 @@
 package sgward_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -106,5 +114,77 @@ func TestJudgingIsPure(t *testing.T) {
 func TestStandInIsIndependentOfWhatItTests(t *testing.T) {
 	for _, imported := range deps(t, "./localaws/...")["sgward/localaws/ec2api"].Imports {
 		assert.False(t, strings.HasPrefix(imported, "sgward/internal/") && !strings.HasPrefix(imported, "sgward/localaws"), imported)
+	}
+}
+
+// mayUse says which packages may mention the operations that change what a group
+// lets through: the SDK's, and those of ec2rules, which alone calls them. A name in
+// an interface is enough for the linker to keep the operation.
+var mayUse = map[string][]string{
+	"RevokeSecurityGroupIngress":    {"ec2rules"},
+	"RevokeSecurityGroupEgress":     {"ec2rules"},
+	"AuthorizeSecurityGroupIngress": {"ec2rules"},
+	"AuthorizeSecurityGroupEgress":  {"ec2rules"},
+	"ModifySecurityGroupRules":      {},
+	"CreateSecurityGroup":           {"authorize"},
+	"DeleteSecurityGroup":           {},
+	"ec2rules.Revoke":               {"remediation"},
+	"ec2rules.Revoker":              {"remediation"},
+	"ec2rules.Authorize":            {"authorize"},
+	"ec2rules.Authorizer":           {"authorize"},
+}
+
+func TestOnlyFewMayRevokeOrAuthorize(t *testing.T) {
+	used := map[string][]string{}
+	for _, root := range []string{"internal", "functions", "cmd"} {
+		require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			pkg := strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "internal/")
+			ast.Inspect(file, func(n ast.Node) bool {
+				var name string
+				switch n := n.(type) {
+				case *ast.Ident:
+					name = n.Name
+				case *ast.SelectorExpr:
+					if of, ok := n.X.(*ast.Ident); ok && of.Name == "ec2rules" {
+						name = "ec2rules." + n.Sel.Name
+					}
+				}
+				if _, guarded := mayUse[name]; guarded && !slices.Contains(used[name], pkg) {
+					used[name] = append(used[name], pkg)
+				}
+				return true
+			})
+			return nil
+		}))
+	}
+	for name, allowed := range mayUse {
+		assert.ElementsMatch(t, allowed, used[name], name)
+	}
+}
+
+// That the functions close and cannot open rests on IAM, and on this.
+func TestNoFunctionLinksACallThatOpens(t *testing.T) {
+	for path := range deps(t, "./functions/...") {
+		assert.NotEqual(t, "sgward/internal/authorize", path)
+	}
+	dir := t.TempDir()
+	for _, function := range []string{"remediate", "sweep"} {
+		binary := filepath.Join(dir, function)
+		out, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./functions/"+function).CombinedOutput()
+		require.NoError(t, err, string(out))
+		linked, err := os.ReadFile(binary)
+		require.NoError(t, err)
+		has := func(operation string) bool { return bytes.Contains(linked, []byte("ec2.(*Client)."+operation)) }
+		assert.True(t, has("RevokeSecurityGroupIngress"), "the names of linked methods are in the binary")
+		for _, operation := range []string{"AuthorizeSecurityGroupIngress", "AuthorizeSecurityGroupEgress", "ModifySecurityGroupRules", "CreateSecurityGroup"} {
+			assert.False(t, has(operation), "%s links %s", function, operation)
+		}
 	}
 }

@@ -2,12 +2,10 @@ package authorize_test
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -283,21 +281,4 @@ func TestNewGroupIsWaitedForAndLetsEverythingOut(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, made, "somebody else was quicker")
 	assert.Equal(t, g.ID, again.ID)
-}
-
-// Functions close. That they cannot open rests on IAM, and on this.
-func TestNoFunctionLinksThis(t *testing.T) {
-	linked := func(packages string) []string {
-		out, err := exec.CommandContext(context.Background(), "go", "list", "-deps", "-json=ImportPath", packages).Output()
-		require.NoError(t, err)
-		var paths []string
-		for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
-			var p struct{ ImportPath string }
-			require.NoError(t, dec.Decode(&p))
-			paths = append(paths, p.ImportPath)
-		}
-		return paths
-	}
-	assert.NotContains(t, linked("sgward/functions/..."), "sgward/internal/authorize")
-	assert.Contains(t, linked("sgward/cmd/sgward"), "sgward/internal/authorize", "the list is of packages")
 }

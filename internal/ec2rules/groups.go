@@ -146,7 +146,10 @@ func Group(ctx context.Context, client GroupReader, region, id string) (secgroup
 
 // GroupNamed reads the group of a name in a VPC, as Group does.
 func GroupNamed(ctx context.Context, client GroupReader, region, vpcID, name string) (secgroup.Group, error) {
-	g, err := DescribeGroupNamed(ctx, client, vpcID, name)
+	g, err := describeOne(ctx, client, name, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{
+		{Name: aws.String("vpc-id"), Values: []string{vpcID}},
+		{Name: aws.String("group-name"), Values: []string{literal(name)}},
+	}})
 	return withRules(ctx, client, region, g, err)
 }
 
@@ -165,17 +168,10 @@ func DescribeGroup(ctx context.Context, client GroupDescriber, id string) (secgr
 	return describeOne(ctx, client, id, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
 }
 
-// DescribeGroupNamed reads the group of a name in a VPC, "" for the default VPC, as
-// DescribeGroup does.
-func DescribeGroupNamed(ctx context.Context, client GroupDescriber, vpcID, name string) (secgroup.Group, error) {
-	in := &ec2.DescribeSecurityGroupsInput{GroupNames: []string{name}}
-	if vpcID != "" {
-		in = &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{
-			{Name: aws.String("vpc-id"), Values: []string{vpcID}},
-			{Name: aws.String("group-name"), Values: []string{literal(name)}},
-		}}
-	}
-	return describeOne(ctx, client, name, in)
+// DescribeGroupNamed reads the group of a name in the default VPC, as DescribeGroup
+// does.
+func DescribeGroupNamed(ctx context.Context, client GroupDescriber, name string) (secgroup.Group, error) {
+	return describeOne(ctx, client, name, &ec2.DescribeSecurityGroupsInput{GroupNames: []string{name}})
 }
 
 // literal escapes the characters that EC2's filters read as wildcards.

@@ -1,17 +1,18 @@
 package ec2rules_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/localaws/ec2api"
 )
-
-const groupID = "sg-0000000000000000a"
 
 func TestWhatIsBehindAnInterfaceIsNamed(t *testing.T) {
 	for description, c := range map[string]struct {
@@ -63,4 +64,22 @@ func TestEveryAddressOfAnInterfaceIsRead(t *testing.T) {
 	}, got)
 	assert.Equal(t, []string{"198.51.100.7", "198.51.100.8", "2001:db8::7"}, got.PublicAddresses(), "private ones are reached from inside only")
 	assert.Empty(t, (&finding.Interface{PrivateIP: "10.0.0.7", IPv6Addresses: []string{"fd00::7", "no address"}}).PublicAddresses())
+}
+
+func TestInterfacesAreReadUpToALimit(t *testing.T) {
+	c := newCloud(t)
+	api := c.client(ownKey, "us-east-1")
+	id := c.group(api, "web", 22)
+	none, err := ec2rules.Interfaces(t.Context(), api, id, 1)
+	require.NoError(t, err)
+	assert.Empty(t, none)
+	for i := range 12 {
+		_, err := c.server.AddNetworkInterface(ec2api.NetworkInterface{ID: fmt.Sprintf("eni-%017x", i), GroupIDs: []string{id}})
+		require.NoError(t, err)
+	}
+	for limit, want := range map[int]int{1: 1, 7: 7, 20: 12} {
+		found, err := ec2rules.Interfaces(t.Context(), smallPages{api}, id, limit)
+		require.NoError(t, err)
+		assert.Len(t, found, want)
+	}
 }

@@ -105,7 +105,7 @@ func (w *groupWork) read(ctx context.Context) error {
 // name.
 func (w *groupWork) describe(ctx context.Context) (secgroup.Group, error) {
 	if w.group.ID == "" {
-		return ec2rules.DescribeGroupNamed(ctx, w.EC2, "", w.group.Name)
+		return ec2rules.DescribeGroupNamed(ctx, w.EC2, w.group.Name)
 	}
 	return ec2rules.DescribeGroup(ctx, w.EC2, w.group.ID)
 }

@@ -1,13 +1,10 @@
 package inventory
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -19,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/ec2rules"
+	"sgward/internal/sdkhttp"
 	"sgward/internal/secgroup"
 	"sgward/localaws/ec2api"
 )
@@ -47,7 +45,7 @@ func newCloud(t *testing.T) *cloud {
 // client speaks to a region with the credentials behind a key.
 func (c *cloud) client(key, region string) *ec2.Client {
 	return ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: &c.url, HTTPClient: wholeBody{},
+		Region: region, BaseEndpoint: &c.url, HTTPClient: sdkhttp.Client(http.DefaultClient),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = 4
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
@@ -56,21 +54,6 @@ func (c *cloud) client(key, region string) *ec2.Client {
 			return aws.Credentials{AccessKeyID: key, SecretAccessKey: "secret"}, nil
 		}),
 	})
-}
-
-// wholeBody sends requests from memory: a server this near may answer before
-// net/http has seen the end of a streamed body, which then ends the connection.
-type wholeBody struct{}
-
-func (wholeBody) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			return nil, err
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-	}
-	return http.DefaultClient.Do(r)
 }
 
 // group makes a group with tcp rules for ports from the world.
@@ -92,19 +75,6 @@ func (c *cloud) authorize(api *ec2.Client, id string, p types.IpPermission) {
 	require.NoError(c.t, err)
 }
 
-func (c *cloud) list(api *ec2.Client, cidrs ...string) string {
-	c.t.Helper()
-	var entries []types.AddPrefixListEntry
-	for _, cidr := range cidrs {
-		entries = append(entries, types.AddPrefixListEntry{Cidr: aws.String(cidr)})
-	}
-	out, err := api.CreateManagedPrefixList(c.t.Context(), &ec2.CreateManagedPrefixListInput{
-		PrefixListName: aws.String("offices"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(int32(len(entries))), Entries: entries,
-	})
-	require.NoError(c.t, err)
-	return *out.PrefixList.PrefixListId
-}
-
 // smallPages asks for the smallest pages that EC2 gives.
 type smallPages struct{ *ec2.Client }
 
@@ -121,38 +91,6 @@ func (s smallPages) DescribeSecurityGroupRules(ctx context.Context, in *ec2.Desc
 func (s smallPages) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeNetworkInterfacesInput, o ...func(*ec2.Options)) (*ec2.DescribeNetworkInterfacesOutput, error) {
 	in.MaxResults = aws.Int32(5)
 	return s.Client.DescribeNetworkInterfaces(ctx, in, o...)
-}
-
-func TestARegionIsReadPageByPageThroughThrottles(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	var ids []string
-	for i := range 12 {
-		ids = append(ids, c.group(api, fmt.Sprintf("group-%d", i), 22, 443))
-	}
-	_, err := api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: ids[:1], Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}}})
-	require.NoError(t, err)
-	c.server.ResetCalls()
-	c.server.FailNext("DescribeSecurityGroups", 2, "RequestLimitExceeded")
-	c.server.FailNext("DescribeSecurityGroupRules", 3, "RequestLimitExceeded")
-	groups, err := ec2rules.Groups(t.Context(), smallPages{api}, "us-east-1", ec2rules.All())
-	require.NoError(t, err)
-	require.Len(t, groups, 13, "with the default group")
-	assert.GreaterOrEqual(t, c.server.Calls().Of("DescribeSecurityGroups"), 3+2)
-	assert.GreaterOrEqual(t, c.server.Calls().Of("DescribeSecurityGroupRules"), 8+3)
-	byID := map[string]secgroup.Group{}
-	for i, g := range groups {
-		byID[g.ID] = g
-		assert.Equal(t, []any{"123456789012", "us-east-1", true}, []any{g.OwnerID, g.Region, g.TagsKnown})
-		if i > 0 {
-			assert.Less(t, groups[i-1].ID, g.ID)
-		}
-	}
-	for _, id := range ids {
-		assert.Equal(t, []string{"ingress tcp 22 from 0.0.0.0/0", "ingress tcp 443 from 0.0.0.0/0", "egress all traffic to 0.0.0.0/0"}, permissions(byID[id]))
-	}
-	assert.Equal(t, "shop", byID[ids[0]].Tags[0].Value)
-	assert.Equal(t, []string{"group-0", "of group-0"}, []string{byID[ids[0]].Name, byID[ids[0]].Description})
 }
 
 func TestALiveRegionAndItsDumpTellTheSame(t *testing.T) {
@@ -179,35 +117,10 @@ func TestALiveRegionAndItsDumpTellTheSame(t *testing.T) {
 	}
 }
 
-func TestARegionThatCannotBeReadWholeIsAnErrorWithoutGroups(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	c.group(api, "web", 22)
-	for _, action := range []string{"DescribeSecurityGroups", "DescribeSecurityGroupRules"} {
-		c.server.FailNext(action, 1, "UnauthorizedOperation")
-		groups, err := ec2rules.Groups(t.Context(), api, "us-east-1", ec2rules.All())
-		require.Error(t, err)
-		assert.Nil(t, groups)
-		assert.Regexp(t, "^"+action+": UnauthorizedOperation: ", ec2rules.ErrorText(err))
-	}
-	c.server.FailNext("DescribeSecurityGroupRules", 4, "RequestLimitExceeded")
-	_, err := ec2rules.Groups(t.Context(), api, "us-east-1", ec2rules.All())
-	assert.ErrorContains(t, err, "RequestLimitExceeded", "throttled for good")
-}
-
 // meanwhile changes what EC2 answers.
 type meanwhile struct {
 	*ec2.Client
-	rules  func([]types.SecurityGroupRule) []types.SecurityGroupRule
 	groups func([]types.SecurityGroup) []types.SecurityGroup
-}
-
-func (m meanwhile) DescribeSecurityGroupRules(ctx context.Context, in *ec2.DescribeSecurityGroupRulesInput, o ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupRulesOutput, error) {
-	out, err := m.Client.DescribeSecurityGroupRules(ctx, in, o...)
-	if err == nil && m.rules != nil {
-		out.SecurityGroupRules = m.rules(out.SecurityGroupRules)
-	}
-	return out, err
 }
 
 func (m meanwhile) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurityGroupsInput, o ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupsOutput, error) {
@@ -216,59 +129,6 @@ func (m meanwhile) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeS
 		out.SecurityGroups = m.groups(out.SecurityGroups)
 	}
 	return out, err
-}
-
-func TestAGroupThatWasMadeBetweenTheReadsIsJudgedByItsRules(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
-	groups, err := ec2rules.Groups(t.Context(), meanwhile{Client: api, groups: func([]types.SecurityGroup) []types.SecurityGroup { return nil }}, "us-east-1", ec2rules.All())
-	require.NoError(t, err)
-	for _, g := range groups {
-		assert.Equal(t, []any{"123456789012", "", false}, []any{g.OwnerID, g.Name, g.TagsKnown})
-		if g.ID == id {
-			assert.Contains(t, permissions(g), "ingress tcp 22 from 0.0.0.0/0")
-		}
-	}
-}
-
-func TestARuleOfAnUnknownKindIsNamedInItsGroup(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
-	groups, err := ec2rules.Groups(t.Context(), meanwhile{Client: api, rules: func(rules []types.SecurityGroupRule) []types.SecurityGroupRule {
-		return append(rules, types.SecurityGroupRule{GroupId: &id, SecurityGroupRuleId: aws.String("sgr-0123456789abcdef0"), IsEgress: aws.Bool(false), IpProtocol: aws.String("tcp"), FromPort: aws.Int32(1), ToPort: aws.Int32(2)})
-	}}, "us-east-1", ec2rules.All())
-	require.NoError(t, err)
-	for _, g := range groups {
-		if g.ID == id {
-			assert.Equal(t, []string{`reading rule "sgr-0123456789abcdef0" of ` + id + `: building permission: peer is missing`}, g.Unread)
-			assert.Len(t, g.Rules, 2)
-		} else {
-			assert.Empty(t, g.Unread)
-		}
-	}
-}
-
-func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
-	c := newCloud(t)
-	c.server.SetRuleQuota(1000)
-	api := c.client(ownKey, "us-east-1")
-	var many []string
-	for i := range 150 { // two pages
-		many = append(many, fmt.Sprintf("203.0.%d.0/24", i))
-	}
-	long, short := c.list(api, many...), c.list(api, "198.51.100.0/24")
-	lists, err := ec2rules.NewLists(api).Read(t.Context(), []string{long, short, "pl-0fedcba9876543210"})
-	require.NoError(t, err)
-	assert.Len(t, lists.Entries[long], 150)
-	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, lists.Entries[short])
-	require.Len(t, lists.Unreadable, 1)
-	assert.Contains(t, lists.Unreadable["pl-0fedcba9876543210"], "InvalidPrefixListID.NotFound")
-
-	c.server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
-	_, err = ec2rules.NewLists(api).Read(t.Context(), []string{short})
-	assert.ErrorContains(t, err, "reading prefix list "+short, "asked again it may be readable")
 }
 
 func TestPlacesAreReadEachOnItsOwn(t *testing.T) {
@@ -348,29 +208,4 @@ func TestReadingLiveEndsWhenItIsCancelled(t *testing.T) {
 	cancel()
 	_, err := ReadLive(ctx, []Place{{"123456789012", "us-east-1", c.client(ownKey, "us-east-1")}}, nil)
 	require.ErrorIs(t, err, context.Canceled)
-}
-
-func TestTheRegionsAreThoseThatTheAccountHas(t *testing.T) {
-	c := newCloud(t)
-	names, err := ec2rules.Regions(t.Context(), c.client(ownKey, "us-east-1"))
-	require.NoError(t, err)
-	assert.Contains(t, names, "eu-central-1")
-	assert.IsNonDecreasing(t, names)
-	c.server.FailNext("DescribeRegions", 1, "UnauthorizedOperation")
-	_, err = ec2rules.Regions(t.Context(), c.client(ownKey, "us-east-1"))
-	assert.Regexp(t, "^DescribeRegions: UnauthorizedOperation: ", ec2rules.ErrorText(err))
-}
-
-// badEntry has every list hold what is no CIDR.
-type badEntry struct{ *ec2.Client }
-
-func (badEntry) GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPrefixListEntriesInput, ...func(*ec2.Options)) (*ec2.GetManagedPrefixListEntriesOutput, error) {
-	return &ec2.GetManagedPrefixListEntriesOutput{Entries: []types.PrefixListEntry{{Cidr: aws.String("203.0.113.7")}}}, nil
-}
-
-func TestAnEntryThatIsNoneMakesItsListUnreadable(t *testing.T) {
-	lists, err := ec2rules.NewLists(badEntry{newCloud(t).client(ownKey, "us-east-1")}).Read(t.Context(), []string{listID})
-	require.NoError(t, err)
-	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is no CIDR`}, lists.Unreadable)
-	assert.Empty(t, lists.Entries)
 }

@@ -1,0 +1,78 @@
+package ec2rules_test
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/ec2rules"
+)
+
+func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
+	c := newCloud(t)
+	c.server.SetRuleQuota(1000)
+	api := c.client(ownKey, "us-east-1")
+	var many []string
+	for i := range 150 { // two pages
+		many = append(many, fmt.Sprintf("203.0.%d.0/24", i))
+	}
+	long, short := c.list(api, many...), c.list(api, "198.51.100.0/24")
+	lists, err := ec2rules.NewLists(api).Read(t.Context(), []string{long, short, "pl-0fedcba9876543210"})
+	require.NoError(t, err)
+	assert.Len(t, lists.Entries[long], 150)
+	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, lists.Entries[short])
+	require.Len(t, lists.Unreadable, 1)
+	assert.Contains(t, lists.Unreadable["pl-0fedcba9876543210"], "InvalidPrefixListID.NotFound")
+
+	c.server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
+	_, err = ec2rules.NewLists(api).Read(t.Context(), []string{short})
+	assert.ErrorContains(t, err, "reading prefix list "+short, "asked again it may be readable")
+}
+
+// badEntry has every list hold what is no CIDR.
+type badEntry struct{ *ec2.Client }
+
+func (badEntry) GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPrefixListEntriesInput, ...func(*ec2.Options)) (*ec2.GetManagedPrefixListEntriesOutput, error) {
+	return &ec2.GetManagedPrefixListEntriesOutput{Entries: []types.PrefixListEntry{{Cidr: aws.String("203.0.113.7")}}}, nil
+}
+
+func TestAnEntryThatIsNoneMakesItsListUnreadable(t *testing.T) {
+	lists, err := ec2rules.NewLists(badEntry{newCloud(t).client(ownKey, "us-east-1")}).Read(t.Context(), []string{listID})
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is no CIDR`}, lists.Unreadable)
+	assert.Empty(t, lists.Entries)
+}
+
+func TestAListIsReadOnceAndAPassingErrorIsNotRemembered(t *testing.T) {
+	c := newCloud(t)
+	api := c.client(ownKey, "us-east-1")
+	one, other := c.list(api, "198.51.100.0/24"), c.list(api, "203.0.113.0/24")
+	lists := ec2rules.NewLists(api)
+	c.server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
+	_, err := lists.Read(t.Context(), []string{one})
+	require.Error(t, err)
+	c.server.ResetCalls()
+	for range 2 {
+		got, err := lists.Read(t.Context(), []string{one, other, listID})
+		require.NoError(t, err)
+		assert.Len(t, got.Entries, 2)
+		assert.Len(t, got.Why([]string{other, listID}), 1)
+	}
+	assert.Equal(t, 3, c.server.Calls().Of("GetManagedPrefixListEntries"), "what cannot be read is not asked for again")
+}
+
+func TestTheStateOfAListSaysWhetherAnEditIsUnderWay(t *testing.T) {
+	assert.False(t, ec2rules.ListState{}.Complete())
+	assert.Equal(t, "not shown", ec2rules.ListState{}.String())
+	state := ec2rules.ListState{State: "modify-in-progress", Version: 7}
+	assert.False(t, state.Complete())
+	assert.Equal(t, "modify-in-progress at version 7", state.String())
+	assert.True(t, ec2rules.ListState{State: "modify-complete"}.Complete())
+}
