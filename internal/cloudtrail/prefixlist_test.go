@@ -169,7 +169,7 @@ func TestMalformedPrefixListEventsNameTheField(t *testing.T) {
 }
 
 func TestOwnPrefixListEventsAreUnderstood(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "..", "events", "audit", "*.json"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "events", "sweep", "*.json"))
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	for _, file := range files {
@@ -189,7 +189,7 @@ func TestOwnPrefixListEventsAreUnderstood(t *testing.T) {
 }
 
 func FuzzParsePrefixListEvent(f *testing.F) {
-	files, err := filepath.Glob(filepath.Join("..", "..", "events", "audit", "*.json"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "events", "sweep", "*.json"))
 	require.NoError(f, err)
 	for _, file := range files {
 		event, err := os.ReadFile(file)

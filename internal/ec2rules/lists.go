@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -137,17 +138,16 @@ func (l *Lists) Read(ctx context.Context, ids []string) (PrefixLists, error) {
 
 func (l *Lists) readMissing(ctx context.Context, ids []string) error {
 	results := make([]listRead, len(ids))
-	var workers sync.WaitGroup
-	slots := make(chan struct{}, listsAtOnce)
+	var workers errgroup.Group
+	workers.SetLimit(listsAtOnce)
 	for i, id := range ids {
-		slots <- struct{}{}
-		workers.Go(func() {
-			defer func() { <-slots }()
+		workers.Go(func() error {
 			entries, err := Entries(ctx, l.client, id, 0)
 			results[i] = listRead{Ranges(entries), err}
+			return nil
 		})
 	}
-	workers.Wait()
+	_ = workers.Wait() // each list has its own error
 	var transient error
 	for i, id := range ids {
 		if err := results[i].err; err != nil && IsTransient(err) {
