@@ -155,7 +155,11 @@ func TestOneFindingOfAnySizeIsTold(t *testing.T) {
 	a.Event.AccountID, a.Event.Region = strings.Repeat("\x02", 5000), hostile
 	a.ID = strings.Repeat("<", 1000)
 	for range 2000 {
-		a.Exposed = append(a.Exposed, finding.Interface{ID: hostile, Description: strings.Repeat(hostile, 100)})
+		a.Exposed = append(a.Exposed, finding.Interface{
+			ID: hostile, Description: strings.Repeat(hostile, 100), Service: strings.Repeat(hostile, 100),
+			MorePublicIPs: slices.Repeat([]string{hostile, "203.0.113.9", "fe80::1%" + hostile}, 1000),
+			IPv6Addresses: slices.Repeat([]string{strings.Repeat(hostile, 1000), "2001:db8:1111:2222:3333:4444:5555:6666"}, 1000),
+		})
 	}
 	m := messageOf(t, a)
 	requireDeliverable(t, m)
@@ -164,6 +168,7 @@ func TestOneFindingOfAnySizeIsTold(t *testing.T) {
 	assert.Zero(t, got.FindingsOmitted)
 	assert.Equal(t, "0.0.0.0/0", got.Findings[0].Rule.CidrIPv4)
 	assert.Contains(t, got.ExposedError, "2002 network interfaces")
+	assert.Equal(t, slices.Repeat([]string{"203.0.113.9"}, 10), got.Exposed[49].MorePublicIPs)
 }
 
 func TestUndoIsNeverSentWithoutItsTags(t *testing.T) {

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"sgward/internal/finding"
@@ -22,6 +23,7 @@ const (
 	maxOthers   = 40   // rules that a union stands with
 	maxExposed  = 50   // network interfaces
 	maxEntries  = 100  // of a prefix list
+	maxSent     = 10   // addresses of one kind of a network interface
 	maxEC2Tags  = 50   // of one rule, EC2's own limit
 	maxEC2Text  = 512  // descriptions, tag keys and values: EC2 has 255 characters, of two units at most
 	maxOneBytes = 24_000
@@ -49,7 +51,8 @@ func bounded(a finding.Alert) finding.Alert {
 	a.Exposed = slices.Clone(a.Exposed)
 	for i := range a.Exposed {
 		n := &a.Exposed[i]
-		cutAll(maxID, &n.ID, &n.GroupID, &n.PrivateIP, &n.PublicIP, &n.InstanceID, &n.Description)
+		cutAll(maxID, &n.ID, &n.GroupID, &n.PrivateIP, &n.PublicIP, &n.InstanceID, &n.Description, &n.Service)
+		n.MorePublicIPs, n.IPv6Addresses = addresses(n.MorePublicIPs), addresses(n.IPv6Addresses)
 	}
 	if a.Sweep != nil {
 		sweep := *a.Sweep
@@ -70,6 +73,15 @@ func bounded(a finding.Alert) finding.Alert {
 		boundResult(&a.Findings[i])
 	}
 	return a
+}
+
+// addresses returns the first of a list that are IP addresses.
+func addresses(list []string) []string {
+	list = slices.DeleteFunc(slices.Clone(list), func(s string) bool {
+		_, err := netip.ParseAddr(s)
+		return err != nil || !isPlainAddress(s)
+	})
+	return list[:min(len(list), maxSent)]
 }
 
 func boundResult(r *finding.Result) {

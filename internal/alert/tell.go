@@ -194,23 +194,26 @@ func whatWasExposed(v voice, a *finding.Alert, openings []opening, lim bounds) s
 	if len(openings) == 0 {
 		return s
 	}
+	groups := len(groupsOf(openings))
+	used := text.Agree(groups, "the group", "the groups")
 	switch {
 	case len(a.Exposed) > 0:
-		s.say(text.Plural(len(a.Exposed), "network interface") + " " + text.Agree(len(a.Exposed), "uses", "use") + " " + text.Agree(len(groupsOf(openings)), "the group", "the groups") + ":")
-	case a.ExposedError == "" && a.Exposed != nil:
-		s.say("No network interface uses " + text.Agree(len(groupsOf(openings)), "the group", "the groups") + " at present.")
+		s.say(text.Plural(len(a.Exposed), "network interface") + " " + text.Agree(len(a.Exposed), "uses", "use") + " " + used + ":")
+	case a.Exposed != nil && a.ExposedError == "":
+		s.say("No network interface uses " + used + " at present.")
+	case a.Exposed != nil:
+		s.say("No network interface was found that uses " + used + ".")
 	case a.ExposedError == "":
 		s.say("Not looked up.")
 	}
-	groups := len(groupsOf(openings))
 	for _, n := range a.Exposed[:min(len(a.Exposed), lim.exposed)] {
 		s.say(exposure(v, n, groups > 1, lim.text))
 	}
 	if more := len(a.Exposed) - lim.exposed; more > 0 {
-		s.say("And " + text.Plural(more, "more") + ".")
+		s.say("And " + text.Thousands(more) + " more.")
 	}
 	switch {
-	case a.ExposedError != "" && len(a.Exposed) > 0:
+	case a.ExposedError != "" && a.Exposed != nil:
 		s.say("This is not all: " + v.quote(a.ExposedError, 2*lim.text) + ".")
 	case a.ExposedError != "":
 		s.say("Reading the interfaces that use the group did not work: " + v.quote(a.ExposedError, 2*lim.text) + ".")
@@ -227,26 +230,33 @@ func groupsOf(openings []opening) map[string]bool {
 	return out
 }
 
+// maxAddresses bounds the public addresses of one interface that a text lists.
+const maxAddresses = 3
+
 func exposure(v voice, n finding.Interface, namesGroup bool, limit int) string {
-	text := "- " + v.id(n.ID)
+	out := "- " + v.id(n.ID)
 	if n.InstanceID != "" {
-		text += " of " + v.id(n.InstanceID)
+		out += " of " + v.id(n.InstanceID)
 	}
-	if n.PublicIP != "" {
-		text += ", PUBLIC address " + v.address(n.PublicIP)
+	var public []string
+	for _, address := range n.PublicAddresses() {
+		public = append(public, v.address(address))
+	}
+	if len(public) > 0 {
+		out += ", PUBLIC " + text.Agree(len(public), "address ", "addresses ") + text.First(public, maxAddresses, ", ")
 	} else {
-		text += ", no public address"
+		out += ", no public address"
 	}
 	if n.PrivateIP != "" {
-		text += ", private " + v.address(n.PrivateIP)
+		out += ", private " + v.address(n.PrivateIP)
 	}
 	if namesGroup && n.GroupID != "" {
-		text += ", in " + v.id(n.GroupID)
+		out += ", in " + v.id(n.GroupID)
 	}
 	if n.Description != "" {
-		text += ", " + v.quote(n.Description, limit)
+		out += ", " + v.quote(n.Description, limit)
 	}
-	return text
+	return out
 }
 
 // counts says how many openings have which outcome, worst first.

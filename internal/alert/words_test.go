@@ -97,6 +97,39 @@ func TestLinksFollowTheRegionsPartition(t *testing.T) {
 	assert.Equal(t, "arn:aws-us-gov:ec2:us-gov-west-1:123456789012:security-group/"+testGroup, groupARN(testAccount, "us-gov-west-1", testGroup))
 }
 
+func TestExposureNamesEveryPublicAddress(t *testing.T) {
+	v := voice{quote: mailQuote, cite: mailCite}
+	for want, n := range map[string]finding.Interface{
+		"- eni-1, no public address, private 10.0.0.5": {PrivateIP: "10.0.0.5", IPv6Addresses: []string{"fd00::1"}},
+		"- eni-1, PUBLIC address 203.0.113.9":          {PublicIP: "203.0.113.9"},
+		"- eni-1, PUBLIC address 203.0.113.10":         {MorePublicIPs: []string{"203.0.113.10"}},
+		"- eni-1, PUBLIC address 2001:db8::1":          {IPv6Addresses: []string{"2001:db8::1"}},
+		"- eni-1, PUBLIC addresses 203.0.113.9, 203.0.113.10, 203.0.113.11, and 1 more": {
+			PublicIP: "203.0.113.9", MorePublicIPs: []string{"203.0.113.10", "203.0.113.11"}, IPv6Addresses: []string{"2001:db8::1"}},
+	} {
+		n.ID = "eni-1"
+		assert.Equal(t, want, exposure(v, n, false, 100))
+	}
+}
+
+func TestExposureSaysWhatWasReadAndFound(t *testing.T) {
+	said := func(list []finding.Interface, problem string) (out []string) {
+		a := alertOf(result(finding.OutcomeRevoked, tcp(3306, "0.0.0.0/0")))
+		a.Exposed, a.ExposedError = list, problem
+		openings, _ := openingsOf(&a)
+		for _, it := range whatWasExposed(voice{quote: mailQuote, cite: mailCite}, &a, openings, mailBounds()[0]).items {
+			out = append(out, it.text)
+		}
+		return out
+	}
+	assert.Equal(t, []string{"Not looked up."}, said(nil, ""))
+	assert.Equal(t, []string{"No network interface uses the group at present."}, said([]finding.Interface{}, ""))
+	assert.Equal(t, []string{"No network interface was found that uses the group.", `This is not all: "x".`}, said([]finding.Interface{}, "x"))
+	assert.Equal(t, []string{`Reading the interfaces that use the group did not work: "x".`}, said(nil, "x"))
+	many := said(make([]finding.Interface, 12), "")
+	assert.Equal(t, "And 2 more.", many[len(many)-1])
+}
+
 func TestActorsAreNamedByWhatTheyCannotChoose(t *testing.T) {
 	say := func(a finding.Actor) string {
 		return actor(voice{quote: mailQuote, cite: mailCite}, finding.Event{Actor: a}, 100)[0]

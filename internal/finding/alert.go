@@ -94,8 +94,9 @@ type Alert struct {
 	// Sweep is set in the alerts of a run over all groups. Event is then that run:
 	// who made the rules is not known.
 	Sweep *Sweep `json:"sweep,omitempty"`
-	// Exposed is what the open group was attached to; read after the revoke and
-	// nil where it could not be read, which ExposedError then explains.
+	// Exposed are the network interfaces that use the open groups, read after the
+	// revoke: empty where none does, nil where they were not read. ExposedError says
+	// why they were not, or why these are not all.
 	Exposed      []Interface `json:"exposed,omitempty"`
 	ExposedError string      `json:"exposedError,omitempty"`
 }

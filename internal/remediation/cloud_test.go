@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -251,9 +252,16 @@ func (c *cloud) DescribeNetworkInterfaces(ctx context.Context, in *ec2.DescribeN
 	if err := c.admit(ctx, "DescribeNetworkInterfaces", id); err != nil {
 		return nil, err
 	}
+	// The first page is empty, as EC2's may be, and each other one holds one interface.
 	out := &ec2.DescribeNetworkInterfacesOutput{}
+	at, _ := strconv.Atoi(aws.ToString(in.NextToken))
 	if g := c.groups[id]; g != nil {
-		out.NetworkInterfaces = g.interfaces
+		if at > 0 {
+			out.NetworkInterfaces = g.interfaces[at-1 : at]
+		}
+		if at < len(g.interfaces) {
+			out.NextToken = aws.String(strconv.Itoa(at + 1))
+		}
 	}
 	return out, nil
 }

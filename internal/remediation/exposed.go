@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 const (
 	// maxInterfaces bounds what an alert says of one group.
-	maxInterfaces = 20
+	maxInterfaces = 50
 	// maxExposedGroups bounds how many groups of one event are looked into.
 	maxExposedGroups = 3
 	// exposureTime is what looking may take of an alert's time.
@@ -29,12 +30,16 @@ func (b *batch) expose(ctx context.Context, a *finding.Alert) {
 		case finding.OutcomeAlerted, finding.OutcomeExempt:
 			continue // nobody closes these, and the group may be anything
 		}
-		if r.GroupID != "" && r.AccountID == a.Event.AccountID && !slices.Contains(groups, r.GroupID) && len(groups) < maxExposedGroups {
+		if r.GroupID != "" && r.AccountID == a.Event.AccountID && !slices.Contains(groups, r.GroupID) {
 			groups = append(groups, r.GroupID)
 		}
 	}
 	if len(groups) == 0 {
 		return
+	}
+	if len(groups) > maxExposedGroups {
+		a.ExposedError = fmt.Sprintf("only %d of %d groups were looked into", maxExposedGroups, len(groups))
+		groups = groups[:maxExposedGroups]
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*exposureTime {
 		a.ExposedError = "not read: too little time was left"
@@ -45,7 +50,7 @@ func (b *batch) expose(ctx context.Context, a *finding.Alert) {
 	for _, id := range groups {
 		found := b.interfaces.of(id)
 		found.once.Do(func() {
-			found.list, found.err = ec2rules.Interfaces(ctx, b.EC2, id, maxInterfaces)
+			found.list, found.err = ec2rules.Interfaces(ctx, b.EC2, id, maxInterfaces+1)
 			if found.err != nil {
 				b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", ec2rules.ErrorCode(found.err), "error", found.err.Error())
 			}
@@ -54,7 +59,15 @@ func (b *batch) expose(ctx context.Context, a *finding.Alert) {
 			a.ExposedError = found.err.Error()
 			return
 		}
-		a.Exposed = append(a.Exposed, found.list...)
+		list := found.list
+		if len(list) > maxInterfaces {
+			list = list[:maxInterfaces]
+			a.ExposedError = fmt.Sprintf("more than %d network interfaces use %s", maxInterfaces, id)
+		}
+		if a.Exposed == nil {
+			a.Exposed = []finding.Interface{} // they were read
+		}
+		a.Exposed = append(a.Exposed, list...)
 	}
 }
 

@@ -245,8 +245,30 @@ func TestAnAlertNamesTheInterfacesBehindTheOpening(t *testing.T) {
 		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
 		assert.Equal(t, []finding.Interface{{ID: "eni-0123456789abcdef0", GroupID: groupA, PrivateIP: "10.0.0.5",
 			PublicIP: "203.0.113.9", InstanceID: "i-0123456789abcdef0", Description: "db"}}, s.alert().Exposed)
-		assert.Equal(t, []string{"RevokeSecurityGroupIngress " + groupA, "DescribeNetworkInterfaces " + groupA}, s.cloud.calls,
+		assert.Equal(t, []string{"RevokeSecurityGroupIngress " + groupA, "DescribeNetworkInterfaces " + groupA, "DescribeNetworkInterfaces " + groupA}, s.cloud.calls,
 			"context comes after the revoke")
+		assert.Empty(t, s.alert().ExposedError)
+	})
+}
+
+func TestAnAlertKnowsThatNoInterfaceUsesTheGroup(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+		assert.NotNil(t, s.alert().Exposed, "they were read")
+		assert.Empty(t, s.alert().Exposed)
+		assert.Empty(t, s.alert().ExposedError)
+	})
+}
+
+func TestAnAlertSaysWhereItTellsNotAllInterfaces(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		for i := range 60 {
+			s.cloud.groups[groupA].interfaces = append(s.cloud.groups[groupA].interfaces, types.NetworkInterface{NetworkInterfaceId: aws.String(fmt.Sprintf("eni-%017x", i))})
+		}
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+		assert.Len(t, s.alert().Exposed, 50)
+		assert.Equal(t, "more than 50 network interfaces use "+groupA, s.alert().ExposedError)
+		assert.Equal(t, 1+51, s.cloud.count("DescribeNetworkInterfaces"), "it reads no further than it has to")
 	})
 }
 

@@ -1,34 +1,17 @@
 package report
 
 import (
-	"net/netip"
 	"slices"
 
 	"sgward/internal/finding"
 	"sgward/internal/text"
 )
 
-// publicAddresses are those of an interface that the internet can reach, as far as
-// routes let it: public IPv4 addresses, and IPv6 addresses that are not private.
-func publicAddresses(a *finding.Interface) []string {
-	var out []string
-	if a.PublicIP != "" {
-		out = append(out, a.PublicIP)
-	}
-	out = append(out, a.MorePublicIPs...)
-	for _, s := range a.IPv6Addresses {
-		if ip, err := netip.ParseAddr(s); err == nil && ip.IsGlobalUnicast() && !ip.IsPrivate() {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // public counts the interfaces that have a public address.
 func (g *Group) public() int {
 	n := 0
 	for i := range g.Attached {
-		if len(publicAddresses(&g.Attached[i])) > 0 {
+		if len(g.Attached[i].PublicAddresses()) > 0 {
 			n++
 		}
 	}
@@ -47,7 +30,7 @@ func interfaceText(a *finding.Interface) string {
 			text += ", " + b
 		}
 	}
-	if public := publicAddresses(a); len(public) > 0 {
+	if public := a.PublicAddresses(); len(public) > 0 {
 		text += " (public " + listed(public, 3) + ")"
 	}
 	return text
@@ -64,7 +47,7 @@ func attachedText(g *Group) []string {
 	var public, private []string
 	for i := range g.Attached {
 		line := interfaceText(&g.Attached[i])
-		if len(publicAddresses(&g.Attached[i])) > 0 {
+		if len(g.Attached[i].PublicAddresses()) > 0 {
 			public = append(public, line)
 		} else {
 			private = append(private, line)

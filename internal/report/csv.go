@@ -135,7 +135,7 @@ func columnsOfCSV() []column {
 		{"with", withText},
 		{"fromRequest", func(e *Entry) string { return yes(e.FromRequest) }},
 		{"networkInterfaceIds", attachedList(func(a *finding.Interface) []string { return []string{a.ID} })},
-		{"publicIps", attachedList(publicAddresses)},
+		{"publicIps", attachedList((*finding.Interface).PublicAddresses)},
 		{"place", func(e *Entry) string { return e.Place }},
 		{"reasons", func(e *Entry) string { return strings.Join(e.Reasons, " | ") }},
 	}

@@ -262,19 +262,6 @@ func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
 	}
 }
 
-func TestPublicAddressesAreThoseThatTheInternetReaches(t *testing.T) {
-	a := finding.Interface{
-		ID: "eni-1", PrivateIP: "10.0.0.5", PublicIP: "203.0.113.10", MorePublicIPs: []string{"203.0.113.11"}, IPv6Addresses: []string{"2001:db8::1", "fd00::1", "fe80::1", "none"},
-		InstanceID: "i-1", Service: "load balancer app/web/1", Description: "ELB app/web/1",
-	}
-	assert.Equal(t, []string{"203.0.113.10", "203.0.113.11", "2001:db8::1"}, publicAddresses(&a))
-	assert.Equal(t, "eni-1, load balancer app/web/1, i-1 (public 203.0.113.10; 203.0.113.11; 2001:db8::1)", interfaceText(&a))
-	assert.Equal(t, "eni-2, Primary", interfaceText(&finding.Interface{ID: "eni-2", Description: "Primary"}))
-	assert.Equal(t, 1, (&Group{Attached: []finding.Interface{a, {IPv6Addresses: []string{"fd00::1"}}}}).public())
-	assert.Nil(t, attachedText(&Group{}), "not known is not none")
-	assert.Equal(t, []string{"attached to nothing"}, attachedText(&Group{AttachedKnown: true}))
-}
-
 func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
 	s := audited()
 	text, page := written(t, Text, s, Options{}), written(t, HTML, s, Options{})
@@ -293,6 +280,18 @@ func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
 	s.groups = []judged{unread}
 	assert.Contains(t, written(t, Text, s, Options{}), "        -  it was not read which interfaces use the groups\n")
 	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>at a public address</span><small>it was not read which interfaces use the groups</small>")
+}
+
+func TestAttachedInterfacesAreNamedByWhatIsBehindThem(t *testing.T) {
+	a := finding.Interface{
+		ID: "eni-1", PrivateIP: "10.0.0.5", PublicIP: "203.0.113.10", MorePublicIPs: []string{"203.0.113.11"}, IPv6Addresses: []string{"2001:db8::1", "fd00::1", "fe80::1", "none"},
+		InstanceID: "i-1", Service: "load balancer app/web/1", Description: "ELB app/web/1",
+	}
+	assert.Equal(t, "eni-1, load balancer app/web/1, i-1 (public 203.0.113.10; 203.0.113.11; 2001:db8::1)", interfaceText(&a))
+	assert.Equal(t, "eni-2, Primary", interfaceText(&finding.Interface{ID: "eni-2", Description: "Primary"}))
+	assert.Equal(t, 1, (&Group{Attached: []finding.Interface{a, {IPv6Addresses: []string{"fd00::1"}}}}).public())
+	assert.Nil(t, attachedText(&Group{}), "not known is not none")
+	assert.Equal(t, []string{"attached to nothing"}, attachedText(&Group{AttachedKnown: true}))
 }
 
 func TestARuleThatMakesNoSenseIsShownAsItIs(t *testing.T) {
