@@ -149,6 +149,8 @@ func firstStep(o *opening, standing bool) string {
 		return "Look at the group's rules: sgward could not understand all of them."
 	case o.Rule == nil:
 		return "Look at the event and at the group's rules: sgward does not know what was opened."
+	case o.isFinal():
+		return "Find the group by the CloudTrail event, and close the rule by hand."
 	case o.Outcome == finding.OutcomeFailed:
 		return "Close it by hand, then find out what keeps sgward from doing it."
 	case o.Outcome == finding.OutcomeWouldRevoke:

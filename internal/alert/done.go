@@ -19,6 +19,11 @@ func (o *opening) done(v voice, a *finding.Alert, limit int) string {
 	case finding.OutcomeWouldRevoke:
 		text = "Nothing was changed: sgward runs in observe mode. In enforce mode it would have closed this. It is still open."
 	case finding.OutcomeFailed:
+		if o.isFinal() {
+			text = "sgward COULD NOT CLOSE it: " + o.Left + ". It did not ask EC2, and no other try will help: " +
+				"find the group by the CloudTrail event, and close the rule by hand."
+			break
+		}
 		text = "sgward COULD NOT CLOSE it. " + o.refusal(v, limit) + " " + nextTry(a)
 	default:
 		text = o.whyLeft()
@@ -34,6 +39,10 @@ func (o *opening) done(v voice, a *finding.Alert, limit int) string {
 	}
 	return text
 }
+
+// isFinal reports that sgward could not even try to close the opening, and that
+// nothing tries again.
+func (o *opening) isFinal() bool { return o.Outcome == finding.OutcomeFailed && o.Left != "" }
 
 // closedBy says who may have closed a rule that was found gone.
 func (o *opening) closedBy(a *finding.Alert) string {

@@ -193,6 +193,16 @@ func scenarios() []scenario {
 	})
 	nameless.Decision, nameless.Exposed = finding.DecisionAlert, nil
 
+	foreign := result(finding.OutcomeFailed, tcp(3306, "0.0.0.0/0"))
+	foreign.Outcome, foreign.Severity = finding.OutcomeAlerted, "high"
+	foreign.AccountID, foreign.Left = "111122223333", "the group is in another account or region, where this sgward closes nothing"
+	elsewhere := alertOf(foreign)
+	elsewhere.Event.AccountID, elsewhere.Exposed = foreign.AccountID, nil
+	unfound := result(finding.OutcomeFailed, tcp(3306, "0.0.0.0/0"))
+	unfound.GroupID, unfound.GroupName, unfound.Severity, unfound.Left = "", "", "critical", "the event does not name the group"
+	unnamed := alertOf(unfound)
+	unnamed.Exposed = nil
+
 	usesList := func(port int, id string) *finding.Rule {
 		r := tcp(port, "0.0.0.0/0")
 		r.CidrIPv4, r.PrefixListID, r.SecurityGroupRuleID = "", "pl-0123456789abcdef0", id
@@ -248,6 +258,8 @@ func scenarios() []scenario {
 		{name: "prefix-list-edited", alert: editedList},
 		{name: "exceptions-end", alert: expiring},
 		{name: "one-exception-ends", summary: true, alert: one},
+		{name: "elsewhere", alert: elsewhere},
+		{name: "group-not-named", alert: unnamed},
 	}, sweepScenarios()...)
 }
 

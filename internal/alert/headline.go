@@ -26,7 +26,7 @@ func headline(a *finding.Alert, limit int) string {
 	}
 	o := &openings[0]
 	head, tail, try := o.verb()+": "+o.headWhat(), "", ""
-	if o.Outcome == finding.OutcomeFailed && a.Try > 0 {
+	if o.Outcome == finding.OutcomeFailed && !o.isFinal() && a.Try > 0 {
 		try = ", " + tryOf(a)
 	}
 	short := tail

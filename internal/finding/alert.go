@@ -51,7 +51,8 @@ type Result struct {
 	// before is not known, so undo restores the edited rule.
 	Edited bool `json:"edited,omitempty"`
 	// Left says why sgward left a rule open that the policy forbids, in words that
-	// end a sentence. Empty where Decision and Reasons say it.
+	// end a sentence. Empty where Decision and Reasons say it. A failed outcome with it
+	// means that EC2 was not asked and that no other try is made.
 	Left string `json:"left,omitempty"`
 	// MaybeEarlier is set on already_closed where an earlier try of this message
 	// may have been the one that closed it.

@@ -2,7 +2,6 @@ package remediation
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"net/netip"
 	"time"
@@ -140,10 +139,11 @@ func (it *item) fail(err error, at time.Time) {
 	it.err, it.retry, it.loud = err, true, !ec2rules.IsTransient(err)
 }
 
-// giveUp settles an item with which no other try could do better.
-func (it *item) giveUp(err error, at time.Time) {
-	it.conclude(finding.OutcomeFailed, at)
-	it.err, it.loud = err, true
+// leave settles an item that no try of this function can close, and for which EC2 is
+// not asked. why is for people.
+func (it *item) leave(outcome finding.Outcome, why string, at time.Time) {
+	it.conclude(outcome, at)
+	it.left, it.loud = why, outcome == finding.OutcomeFailed
 }
 
 // settleBy gives an item the outcome of its verdict, where that is not to revoke.
@@ -210,10 +210,11 @@ func (b *batch) open(m Message) (*delivery, error) {
 	return d, nil
 }
 
-// What no try of this function can do better.
-var (
-	errElsewhere = errors.New("the group is of another account or region than this function")
-	errNoGroup   = errors.New("the event does not name the group")
+// Why no try of this function can close something. What lies elsewhere is for the sgward
+// of that account and region; what is here and cannot be found stays open.
+const (
+	leftElsewhere = "the group is in another account or region, where this sgward closes nothing"
+	leftUnnamed   = "the event does not name the group"
 )
 
 // weigh judges a change by the event alone and settles what that settles. It
@@ -254,9 +255,9 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 		case settled:
 			it.settleBy(j.Verdict, b.now)
 		case elsewhere:
-			it.giveUp(errElsewhere, b.now)
+			it.leave(finding.OutcomeAlerted, leftElsewhere, b.now)
 		case !c.isNamed():
-			it.giveUp(errNoGroup, b.now)
+			it.leave(finding.OutcomeFailed, leftUnnamed, b.now)
 		case it.ownRevoke() && !it.byID && c.group.ID != "" && it.rule.Permission.Direction != 0 && !it.found.FromRequest:
 			atOnce = append(atOnce, it)
 		}
@@ -268,11 +269,8 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 // get detect's word for it.
 func (b *batch) weighWhole(c *change, elsewhere bool) {
 	for _, it := range c.items {
-		switch {
-		case elsewhere && c.isNamed():
-			it.giveUp(errElsewhere, b.now)
-		case elsewhere:
-			it.conclude(finding.OutcomeAlerted, b.now)
+		if elsewhere {
+			it.leave(finding.OutcomeAlerted, leftElsewhere, b.now)
 		}
 	}
 }

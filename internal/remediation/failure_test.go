@@ -183,24 +183,31 @@ func TestAnAlertGoesOutThoughEC2NeverAnswers(t *testing.T) {
 }
 
 func TestWhatIsElsewhereOrUnnamedIsToldAndNotTouched(t *testing.T) {
-	for name, change := range map[string]func(*remediation.Message){
-		"account": func(m *remediation.Message) {
+	for name, test := range map[string]struct {
+		change         func(*remediation.Message)
+		outcome        finding.Outcome
+		severity, left string
+	}{
+		"account": {func(m *remediation.Message) {
 			m.Detection.Findings[0].AccountID, m.Detection.Event.AccountID = "111122223333", "111122223333"
-		},
-		"region": func(m *remediation.Message) {
+		}, finding.OutcomeAlerted, "high", "the group is in another account or region, where this sgward closes nothing"},
+		"region": {func(m *remediation.Message) {
 			m.Detection.Findings[0].Region, m.Detection.Event.Region = "us-east-1", "us-east-1"
-		},
-		"group": func(m *remediation.Message) { m.Detection.Findings[0].GroupID = "" },
+		}, finding.OutcomeAlerted, "high", "the group is in another account or region, where this sgward closes nothing"},
+		"group": {func(m *remediation.Message) { m.Detection.Findings[0].GroupID = "" },
+			finding.OutcomeFailed, "critical", "the event does not name the group"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, closing, func(s *stage) {
 				m := s.open(groupA, in(3306, "0.0.0.0/0"))
-				change(&m)
+				test.change(&m)
 				s.done(m)
 				r := only(t, s.alert())
-				assert.Equal(t, finding.OutcomeFailed, r.Outcome)
-				assert.NotEmpty(t, r.ErrorMessage)
-				assert.Equal(t, "critical", r.Severity)
+				assert.Equal(t, test.outcome, r.Outcome)
+				assert.Equal(t, test.left, r.Left)
+				assert.Empty(t, r.ErrorCode+r.ErrorMessage, "EC2 was not asked")
+				assert.Equal(t, test.severity, r.Severity)
+				assert.Equal(t, finding.DecisionRevoke, r.Decision)
 				assert.Zero(t, s.cloud.revokes()+s.cloud.reads())
 			})
 		})

@@ -106,8 +106,10 @@ func (b *batch) result(c *change, it *item) finding.Result {
 			r.FromRequest = false // EC2 itself has shown the rule
 		}
 	}
-	if it.err != nil {
+	if it.outcome == finding.OutcomeFailed {
 		r.Severity = policy.Critical.String()
+	}
+	if it.err != nil {
 		r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(it.err), ec2rules.ErrorMessage(it.err)
 	}
 	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
