@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
+	"time"
 
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
@@ -36,7 +37,7 @@ func Exception(e finding.Event, f finding.Finding) string {
 	b.WriteString("  - id: " + exceptionID(p, account, region, f.GroupID) + "\n")
 	b.WriteString("    reason: \"CHANGE ME: why this has to be open\"\n")
 	b.WriteString("    owner: CHANGE-ME@example.com\n")
-	b.WriteString("    expires: " + e.EventTime.UTC().AddDate(0, 0, exceptionDays).Format("2006-01-02") + "\n")
+	b.WriteString("    expires: " + e.EventTime.UTC().AddDate(0, 0, exceptionDays).Format(time.DateOnly) + "\n")
 	b.WriteString("    match:\n")
 	list := func(key, value string) {
 		if value != "" {

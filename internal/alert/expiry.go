@@ -78,7 +78,7 @@ func tellExpiry(v voice, a *finding.Alert, lim bounds) []section {
 		}
 	}
 	if more := len(a.Findings) - len(listed); more > 0 {
-		ends.say("And " + text.Plural(more, "more") + ".")
+		ends.say("And " + text.Thousands(more) + " more.")
 	}
 	if a.FindingsOmitted > 0 {
 		ends.say(fmt.Sprintf("The JSON form of this alert leaves out %s of them.", text.Thousands(a.FindingsOmitted)))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sgward/internal/finding"
 	"sgward/internal/text"
@@ -171,7 +172,7 @@ func (o *opening) toldBefore(a *finding.Alert) string {
 	if o.FirstSeen == nil || !o.FirstSeen.Before(a.Event.EventTime) {
 		return ""
 	}
-	return "It was told before (first seen " + o.FirstSeen.UTC().Format("2006-01-02") + "): what the policy says of it has changed."
+	return "It was told before (first seen " + o.FirstSeen.UTC().Format(time.DateOnly) + "): what the policy says of it has changed."
 }
 
 // whatSwept says what kind of look found this, and what it cannot know.

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,13 @@ func TestExposureSaysWhatWasReadAndFound(t *testing.T) {
 	assert.Equal(t, []string{`Reading the interfaces that use the group did not work: "x".`}, said(nil, "x"))
 	many := said(make([]finding.Interface, 12), "")
 	assert.Equal(t, "And 2 more.", many[len(many)-1])
+}
+
+func TestExceptionsThatAreLeftOutAreCounted(t *testing.T) {
+	all := scenarios()
+	a := all[slices.IndexFunc(all, func(s scenario) bool { return s.name == "exceptions-end" })].alert
+	a.Findings = slices.Repeat(a.Findings[:1], 40)
+	assert.Contains(t, mail(&a), "\nAnd 15 more.\n")
 }
 
 func TestActorsAreNamedByWhatTheyCannotChoose(t *testing.T) {

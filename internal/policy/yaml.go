@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"sgward/internal/text"
 )
 
 // reader walks a policy's YAML and collects every problem with its line, instead
@@ -201,8 +203,7 @@ func (r *reader) boolean(n *yaml.Node, where string) bool {
 // oneOf reads a word of a fixed set.
 func (r *reader) oneOf(n *yaml.Node, where string, words ...string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || !slices.Contains(words, n.Value) {
-		most := len(words) - 1
-		r.problem(n, "%s: want %s or %s, found %s", where, strings.Join(words[:most], ", "), words[most], kindOf(n))
+		r.problem(n, "%s: want %s, found %s", where, text.Or(words), kindOf(n))
 		return "", false
 	}
 	return n.Value, true
