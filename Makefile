@@ -25,10 +25,17 @@ export CGO_ENABLED := 0
 export GOTOOLCHAIN := auto
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 
+# Go keeps modules and builds below HOME. Where there is none, they go into build/ ("." hides them from ./...).
+ifeq ($(strip $(HOME)),)
+export GOPATH  ?= $(CURDIR)/build/.go
+export GOCACHE ?= $(CURDIR)/build/.go/cache
+export GOFLAGS := $(GOFLAGS) -modcacherw
+endif
+
 # lambda.norpc leaves out the RPC mode of the retired go1.x runtime.
 LAMBDA_FLAGS = -tags lambda.norpc -ldflags "-s -w"
 
-.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test race demo local e2e lint \
+.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test smoke race demo local e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -51,21 +58,29 @@ build/sgward: FORCE
 lint-policy: build/sgward
 	build/sgward policy lint policy.yaml
 
-# `sam build` calls build-<logical id> and takes what is in ARTIFACTS_DIR.
+# `sam build` calls build-<logical id> and takes what is in ARTIFACTS_DIR. Lambda runs it as another user: a umask of 077
+# here must not keep that one out.
 build-DetectFunction: lint-policy
 	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/detect
+	chmod 755 "$(ARTIFACTS_DIR)/bootstrap"
 	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
 
 build-RemediateFunction: lint-policy
 	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/remediate
+	chmod 755 "$(ARTIFACTS_DIR)/bootstrap"
 	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
 
 build-SweepFunction: lint-policy
 	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/sweep
+	chmod 755 "$(ARTIFACTS_DIR)/bootstrap"
 	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
 
 test: ## Run the tests (Go and make only)
 	$(GO) test -count=1 ./...
+
+# The test's log is the list of commands that it has run.
+smoke: build ## Run every command of the built CLI and of the tutorial against sgward local (Go and make only)
+	$(GO) test -count=1 -v -run '^TestSmoke$$' ./internal/cli -built
 
 race: ## Run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
@@ -80,7 +95,7 @@ e2e: $(VENV_READY) lint-policy ## Deploy template.yaml to an emulator and check 
 	$(VENV)/bin/python -m pytest e2e
 
 lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
-	@unformatted=$$($(GO) list -f '{{.Dir}}' ./... | xargs gofmt -l); \
+	@unformatted=$$($(GO) list -f '{{.Dir}}' ./... | tr '\n' '\0' | xargs -0 gofmt -l); \
 	if [ -n "$$unformatted" ]; then echo "not formatted with gofmt:" >&2; echo "$$unformatted" >&2; exit 1; fi
 	$(GO) vet ./...
 	$(GOLANGCI) run

@@ -105,8 +105,12 @@ func TestCommandsOfTheReplayPageRun(t *testing.T) {
 		input, err := os.Open(filepath.Join(files, "history", "lookup-events.json"))
 		require.NoError(t, err)
 		var stdout, stderr strings.Builder
+		args := []string{"replay"}
+		for _, word := range strings.Fields(command) {
+			args = append(args, stand.Replace(word)) // which may hold blanks
+		}
 		status := Run(context.Background(), Invocation{
-			Args: append([]string{"replay"}, strings.Fields(stand.Replace(command))...), Stdin: input, Stdout: &stdout, Stderr: &stderr,
+			Args: args, Stdin: input, Stdout: &stdout, Stderr: &stderr,
 			LookupEnv: func(string) (string, bool) { return "", false },
 		})
 		require.NoError(t, input.Close())

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os"
@@ -24,14 +25,20 @@ import (
 // ids that the commands before have printed, and compares.
 type reader struct {
 	*testing.T
-	checkout string            // as if it were one: builds, template and policy
-	local    *screen           // the first terminal
-	endpoint string            // of sgward local
-	ids      map[string]string // the page's -> those here
-	theirs   map[string]string // and the other way round
-	status   int               // of the last command
-	alerts   int               // that have been seen
+	sgward   program
+	make     func()                   // what "make build" does
+	setenv   func(name, value string) // of the second terminal
+	checkout string                   // as if it were one: builds, template and policy
+	local    *screen                  // the first terminal
+	endpoint string                   // of sgward local
+	ids      map[string]string        // the page's -> those here
+	theirs   map[string]string        // and the other way round
+	status   int                      // of the last command
+	alerts   int                      // that have been seen
 }
+
+// program runs sgward until it ends, or ctx interrupts it, and returns its exit status.
+type program func(ctx context.Context, args []string, out, errs io.Writer) int
 
 // screen is a terminal that can be read while a program writes to it.
 type screen struct {
@@ -52,23 +59,38 @@ func (s *screen) String() string {
 }
 
 func TestTutorialIsAsItSays(t *testing.T) {
-	page, err := os.ReadFile("../../docs/TUTORIAL.md")
-	require.NoError(t, err)
+	r := newReader(t)
+	r.sgward = func(ctx context.Context, args []string, out, errs io.Writer) int {
+		return cli.Run(ctx, cli.Invocation{Args: args, Stdin: strings.NewReader(""), Stdout: out, Stderr: errs, LookupEnv: os.LookupEnv})
+	}
+	r.make, r.setenv = r.build, t.Setenv
+	for name, value := range map[string]string{"AWS_CA_BUNDLE": "", "AWS_PROFILE": "", "AWS_SESSION_TOKEN": "", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"} {
+		t.Setenv(name, value)
+	}
+	r.tutorial()
+}
+
+func newReader(t *testing.T) *reader {
+	t.Helper()
 	r := &reader{T: t, checkout: t.TempDir(), ids: map[string]string{}, theirs: map[string]string{}}
 	for _, file := range []string{"template.yaml", "policy.yaml"} {
 		writeFile(t, filepath.Join(r.checkout, file), readFile(t, "../../"+file))
 	}
-	for name, value := range map[string]string{"AWS_PROFILE": "", "AWS_SESSION_TOKEN": "", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"} {
-		t.Setenv(name, value)
-	}
+	return r
+}
+
+// tutorial goes through the whole page.
+func (r *reader) tutorial() {
+	r.Helper()
+	page := readFile(r.T, "../../docs/TUTORIAL.md")
 	commands := 0
-	blocks := regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
+	blocks := regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$").FindAllStringSubmatch(page, -1)
 	for _, block := range blocks {
 		if block[1] == "text" { // what the first terminal shows
 			r.compare("sgward local", block[2], r.local.String(), true)
 			continue
 		}
-		require.Equal(t, "console", block[1], "the block is of a kind that is run")
+		require.Equal(r, "console", block[1], "the block is of a kind that is run")
 		for _, step := range strings.Split("\n"+block[2], "\n$ ")[1:] {
 			command, shown, _ := strings.Cut(step, "\n")
 			printed := r.enter(command)
@@ -76,7 +98,7 @@ func TestTutorialIsAsItSays(t *testing.T) {
 			commands++
 		}
 	}
-	require.Greater(t, commands, 15, "the page was read")
+	require.Greater(r, commands, 15, "the page was read")
 }
 
 // enter runs what is typed and returns what it prints, on both outputs.
@@ -93,7 +115,8 @@ func (r *reader) enter(line string) string {
 	var out, errs bytes.Buffer
 	switch words[0] {
 	case "make":
-		r.build()
+		r.make()
+		r.Chdir(r.checkout)
 	case "export":
 		r.export(words[1:])
 	case "echo":
@@ -116,7 +139,7 @@ func (r *reader) enter(line string) string {
 		if redirected {
 			both = &errs
 		}
-		r.status = cli.Run(context.Background(), invocation(words[1:], &out, both))
+		r.status = r.sgward(context.Background(), words[1:], &out, both)
 		if words[1] == "undo" && r.status != cli.StatusError && !strings.Contains(line, "--dry-run") {
 			r.awaitAlert()
 		}
@@ -128,10 +151,6 @@ func (r *reader) enter(line string) string {
 		return errs.String()
 	}
 	return out.String()
-}
-
-func invocation(args []string, out, errs *bytes.Buffer) cli.Invocation {
-	return cli.Invocation{Args: args, Stdin: strings.NewReader(""), Stdout: out, Stderr: errs, LookupEnv: os.LookupEnv}
 }
 
 // shellWords splits a command: 'quoted' words may hold blanks.
@@ -157,7 +176,6 @@ func (r *reader) build() {
 		require.NoError(r, err, "%s", text)
 		writeFile(r.T, filepath.Join(dir, "policy.yaml"), readFile(r.T, "../../policy.yaml"))
 	}
-	r.Chdir(r.checkout)
 }
 
 // export sets what the page sets, but for the port: that is a free one here.
@@ -165,7 +183,7 @@ func (r *reader) export(words []string) {
 	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
 		if name != "PATH" {
-			r.Setenv(name, strings.Replace(value, "http://127.0.0.1:4566", r.endpoint, 1))
+			r.setenv(name, strings.Replace(value, "http://127.0.0.1:4566", r.endpoint, 1))
 		}
 	}
 }
@@ -176,9 +194,7 @@ func (r *reader) startLocal(args []string) string {
 	r.local = &screen{}
 	ctx, interrupt := context.WithCancel(context.Background())
 	ended := make(chan int, 1)
-	in := invocation(append(args, "--listen", "127.0.0.1:0"), nil, nil)
-	in.Stdout, in.Stderr = r.local, r.local
-	go func() { ended <- cli.Run(ctx, in) }()
+	go func() { ended <- r.sgward(ctx, append(args, "--listen", "127.0.0.1:0"), r.local, r.local) }()
 	r.Cleanup(func() {
 		interrupt()
 		require.Equal(r, cli.StatusClean, <-ended, r.local)
