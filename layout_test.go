@@ -63,20 +63,21 @@ func TestDetectLinksNoAWSSDK(t *testing.T) {
 var mayImport = map[string][]string{
 	"secgroup":    {},
 	"awsid":       {},
+	"crash":       {},
 	"policy":      {"awsid", "secgroup", "text"},
 	"cloudtrail":  {"secgroup"},
 	"policyfile":  {"policy"},
 	"finding":     {"policy", "cloudtrail", "secgroup", "text"},
 	"text":        {},
 	"alert":       {"finding", "secgroup", "text"},
-	"ec2rules":    {"finding", "secgroup"},
-	"remediation": {"ec2rules", "finding", "policy", "secgroup"},
+	"ec2rules":    {"crash", "finding", "secgroup"},
+	"remediation": {"crash", "ec2rules", "finding", "policy", "secgroup"},
 	"jsonscan":    {},
-	"logfile":     {"gunzip", "jsonscan"},
-	"inventory":   {"ec2rules", "finding", "policy", "secgroup", "jsonscan", "gunzip", "text"},
+	"logfile":     {"crash", "gunzip", "jsonscan"},
+	"inventory":   {"crash", "ec2rules", "finding", "policy", "secgroup", "jsonscan", "gunzip", "text"},
 	"sweep":       {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup"},
 	"report":      {"finding", "policy", "text"},
-	"replay":      {"report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
+	"replay":      {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
 	"pattern":     {"secgroup"},
 	"authorize":   {"ec2rules", "finding", "policy", "secgroup"},
 	"undo":        {"authorize", "awsid", "ec2rules", "finding", "policy", "secgroup"},
@@ -187,4 +188,60 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 			assert.False(t, has(operation), "%s links %s", function, operation)
 		}
 	}
+}
+
+// A panic in a goroutine without it ends the command line with status 2, which means usage.
+func TestGoroutinesReportTheirCrash(t *testing.T) {
+	found := 0
+	for _, folder := range []string{"cmd", "internal", "localaws"} {
+		require.NoError(t, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
+			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			files := token.NewFileSet()
+			file, err := parser.ParseFile(files, path, nil, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if started, ok := goroutine(n); ok {
+					found++
+					assert.True(t, reportsCrash(started), `%s: a goroutine has to begin with "defer crash.Exit()"`, files.Position(n.Pos()))
+				}
+				return true
+			})
+			return nil
+		}))
+	}
+	assert.Greater(t, found, 10, "the sources were read")
+}
+
+// goroutine returns the function that a statement starts: by go, or by a method Go of a wait group or its like.
+func goroutine(n ast.Node) (ast.Expr, bool) {
+	switch n := n.(type) {
+	case *ast.GoStmt:
+		return n.Call.Fun, true
+	case *ast.CallExpr:
+		if method, ok := n.Fun.(*ast.SelectorExpr); ok && method.Sel.Name == "Go" && len(n.Args) == 1 {
+			return n.Args[0], true
+		}
+	}
+	return nil, false
+}
+
+func reportsCrash(started ast.Expr) bool {
+	function, ok := started.(*ast.FuncLit)
+	if !ok || len(function.Body.List) == 0 {
+		return false
+	}
+	first, ok := function.Body.List[0].(*ast.DeferStmt)
+	if !ok {
+		return false
+	}
+	called, ok := first.Call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := called.X.(*ast.Ident)
+	return ok && pkg.Name == "crash" && called.Sel.Name == "Exit"
 }

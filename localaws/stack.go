@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"sgward/internal/crash"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/eventpattern"
@@ -143,8 +144,12 @@ func (s *Stack) start() error {
 	}
 	// Only now, so that no call meets a stack that is half wired; early ones wait.
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
-	s.running.Go(func() { _ = s.server.Serve(listener) }) // ends with the context
+	s.running.Go(func() { // ends with the context
+		defer crash.Exit()
+		_ = s.server.Serve(listener)
+	})
 	s.running.Go(func() {
+		defer crash.Exit()
 		<-s.ctx.Done()
 		_ = s.server.Close()
 	})

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"sgward/internal/crash"
 	"sgward/internal/finding"
 	"sgward/localaws/eventpattern"
 	"sgward/localaws/queue"
@@ -48,6 +49,7 @@ func (s *Stack) warm() error {
 	failures := make(chan error, len(s.functions))
 	for _, f := range s.functions {
 		wg.Go(func() {
+			defer crash.Exit()
 			if err := f.Warm(s.ctx); err != nil {
 				failures <- err
 			}
@@ -261,7 +263,10 @@ func (s *Stack) wireMapping(t samtemplate.Mapping) error {
 		return fmt.Errorf("wiring mapping %s: %w", t.LogicalID, err)
 	}
 	s.sources = append(s.sources, q)
-	s.running.Go(func() { m.Run(s.ctx) })
+	s.running.Go(func() {
+		defer crash.Exit()
+		m.Run(s.ctx)
+	})
 	return nil
 }
 

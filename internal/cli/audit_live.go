@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sgward/internal/authorize"
+	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/inventory"
 	"sgward/internal/text"
@@ -63,6 +64,7 @@ func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Sna
 	workers.SetLimit(accountsAtOnce)
 	for i := range accounts {
 		workers.Go(func() error {
+			defer crash.Exit()
 			accounts[i].err = f.resolve(ctx, &accounts[i])
 			return nil
 		})

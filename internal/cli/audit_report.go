@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
@@ -81,6 +82,7 @@ func (a *audit) judge(groups []secgroup.Group, lists ec2rules.PrefixLists) [][]i
 	workers.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range groups {
 		workers.Go(func() error {
+			defer crash.Exit()
 			out[i] = inventory.Judge(a.policy, groups[i], lists, a.now)
 			return nil
 		})

@@ -11,12 +11,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"sgward/internal/crash"
 )
 
 // Exit statuses, the same for every command and format.
 const (
 	StatusClean    = 0 // nothing to report
-	StatusError    = 1 // it could not be done, or a policy test failed
+	StatusError    = 1 // it could not be done, a policy test failed, or sgward crashed
 	StatusUsage    = 2 // the command line, or the policy, is wrong
 	StatusFindings = 3 // a finding other than exempt was printed
 )
@@ -82,8 +84,14 @@ func rootCommand(in Invocation) *cobra.Command {
 }
 
 // Run runs one command and returns its exit status. What went wrong is on Stderr
-// by then.
-func Run(ctx context.Context, in Invocation) int {
+// by then. A panic is reported there too: Go's own exit status of it means usage here.
+func Run(ctx context.Context, in Invocation) (status int) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			crash.Report(in.Stderr, reason)
+			status = crash.Status
+		}
+	}()
 	root := rootCommand(in)
 	// What cobra itself refuses never reaches a command: that is a usage error.
 	reached := false

@@ -39,6 +39,23 @@ func TestResultThatCannotBeWrittenIsAnError(t *testing.T) {
 	}
 }
 
+// broken is a terminal that no program expects.
+type broken struct{}
+
+func (broken) Write([]byte) (int, error) { panic("no such terminal") }
+
+func TestCrashIsNoUsageError(t *testing.T) {
+	var errs bytes.Buffer
+	status := cli.Run(context.Background(), cli.Invocation{
+		Args: []string{"version"}, Stdin: strings.NewReader(""), Stdout: broken{}, Stderr: &errs,
+		LookupEnv: func(string) (string, bool) { return "", false },
+	})
+	assert.Equal(t, cli.StatusError, status)
+	for _, want := range []string{"sgward: crashed: no such terminal\n", "report it", "sgward version", "cli_test.go:"} {
+		assert.Contains(t, errs.String(), want)
+	}
+}
+
 func TestShellsCompleteValues(t *testing.T) {
 	for typed, want := range map[string][]string{
 		"explain --mode ":      {"enforce", "observe"},

@@ -31,7 +31,8 @@ const (
 type desk struct {
 	*testing.T
 	ec2 *ec2api.Server
-	vpc string // its default VPC
+	web http.Handler // EC2 and STS
+	vpc string       // its default VPC
 }
 
 func newDesk(t *testing.T) *desk {
@@ -41,17 +42,18 @@ func newDesk(t *testing.T) *desk {
 		account, arn, userID := d.ec2.Caller(r)
 		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
 	})
-	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	d.web = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("Version") == stsapi.Version {
 			whoCalls.ServeHTTP(w, r)
 			return
 		}
 		d.ec2.ServeHTTP(w, r)
-	}))
+	})
+	web := httptest.NewServer(d.web)
 	t.Cleanup(web.Close)
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": web.URL, "AWS_REGION": deskRegion, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret",
-		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_MAX_ATTEMPTS": "1",
+		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_MAX_ATTEMPTS": "1", "AWS_CA_BUNDLE": "",
 	} {
 		t.Setenv(name, value)
 	}

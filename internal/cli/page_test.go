@@ -48,7 +48,7 @@ Flags that name files or values more than once may be repeated; ` + "`-`" + ` is
 | exit status | meaning |
 | --- | --- |
 | 0 | clean: nothing to report |
-| 1 | an error: something could not be read or done, or a policy test failed |
+| 1 | an error: something could not be read or done, a policy test failed, or sgward crashed |
 | 2 | usage: the command line or a policy file is wrong |
 | 3 | a finding other than exempt was printed |
 

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/term"
 
+	"sgward/internal/crash"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 )
@@ -52,6 +53,7 @@ func startScreen(in Invocation, quiet bool, state func() string) *screen {
 	}
 	s.state, s.ticker, s.stopped = state, time.NewTicker(screenPause), make(chan struct{})
 	go func() {
+		defer crash.Exit()
 		for {
 			select {
 			case <-s.ticker.C:

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sgward/internal/authorize"
+	"sgward/internal/crash"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/report"
@@ -249,6 +250,7 @@ func confirm(ctx context.Context, in Invocation, question string) error {
 	fmt.Fprintf(in.Stderr, "%s [y/N] ", question)
 	answer := make(chan string, 1)
 	go func() { // which ends with the process, where nobody answers
+		defer crash.Exit()
 		line, _ := bufio.NewReader(in.Stdin).ReadString('\n') // the end of the input is no answer
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()

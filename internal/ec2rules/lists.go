@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"golang.org/x/sync/errgroup"
+
+	"sgward/internal/crash"
 )
 
 const (
@@ -142,6 +144,7 @@ func (l *Lists) readMissing(ctx context.Context, ids []string) error {
 	workers.SetLimit(listsAtOnce)
 	for i, id := range ids {
 		workers.Go(func() error {
+			defer crash.Exit()
 			entries, err := Entries(ctx, l.client, id, 0)
 			results[i] = listRead{Ranges(entries), err}
 			return nil

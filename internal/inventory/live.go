@@ -9,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
@@ -46,6 +47,7 @@ func ReadLive(ctx context.Context, places []Place, done func(groups int)) (*Snap
 	var workers sync.WaitGroup
 	for range min(len(places), placesAtOnce) {
 		workers.Go(func() {
+			defer crash.Exit()
 			for i := int(next.Add(1)) - 1; i < len(places) && ctx.Err() == nil; i = int(next.Add(1)) - 1 {
 				found[i] = readPlace(ctx, &places[i])
 				if done != nil {

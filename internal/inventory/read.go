@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"sgward/internal/crash"
 	"sgward/internal/jsonscan"
 	"sgward/internal/secgroup"
 )
@@ -75,6 +76,7 @@ func readSources(ctx context.Context, sources []Source, progress func(int), take
 	defer cancel()
 	for range workers {
 		running.Go(func() {
+			defer crash.Exit()
 			for b := range work {
 				b.decode()
 				select {
@@ -87,6 +89,7 @@ func readSources(ctx context.Context, sources []Source, progress func(int), take
 		})
 	}
 	running.Go(func() {
+		defer crash.Exit()
 		defer close(ordered)
 		defer close(work)
 		r := reader{ctx: ctx, progress: progress, work: work, ordered: ordered, texts: texts}

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 
+	"sgward/internal/crash"
 	"sgward/internal/gunzip"
 )
 
@@ -73,6 +74,7 @@ func waited[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	}
 	answered := make(chan answer, 1)
 	go func() {
+		defer crash.Exit()
 		value, err := do()
 		answered <- answer{value, err}
 	}()

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
@@ -60,6 +61,7 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 	calls.SetLimit(concurrency)
 	for i, call := range plan.Calls {
 		calls.Go(func() error {
+			defer crash.Exit()
 			results[i] = c.run(ctx, call)
 			return nil
 		})

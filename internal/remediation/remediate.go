@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -116,6 +117,7 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 			}
 			told[i] = true
 			alerts.Go(func() error {
+				defer crash.Exit()
 				errs[i] = b.tell(ctx, d)
 				return nil
 			})
@@ -187,7 +189,10 @@ func (b *batch) readAndClose(ctx context.Context, changes []*change) {
 	}
 	var groups sync.WaitGroup
 	for _, w := range works {
-		groups.Go(func() { w.run(ctx) })
+		groups.Go(func() {
+			defer crash.Exit()
+			w.run(ctx)
+		})
 	}
 	groups.Wait()
 	b.survey(ctx, unnamed)

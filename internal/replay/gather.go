@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"sgward/internal/cloudtrail"
+	"sgward/internal/crash"
 	"sgward/internal/logfile"
 	"sgward/internal/report"
 )
@@ -103,6 +104,7 @@ func gather(ctx context.Context, sources []logfile.Source, o *Options) (*gathere
 		w := newWorker(o, &telling)
 		workers[i] = w
 		wait.Go(func() {
+			defer crash.Exit()
 			for {
 				at := next.Add(1) - 1
 				if at >= int64(len(sources)) || errs[i] != nil {

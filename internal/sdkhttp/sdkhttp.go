@@ -7,17 +7,25 @@ import (
 	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// Client wraps an HTTP client of the SDK.
+// Client wraps an HTTP client of the SDK. nil stands for the SDK's own, as it does in
+// aws.Config, where it is nil unless something (such as AWS_CA_BUNDLE) asks for another.
 //
-// The SDK closes a request's body as soon as the answer begins. Its transport may
-// then still be about to look whether the body has more than its length: smithy-go's
-// body (v1.28.8, safeWriteToReadCloser.WriteTo) says io.EOF to that, net/http takes
-// it for a failed write and closes the connection, and what had not been read of the
-// answer is lost. The call has worked and looks as if it had not. A body without
-// WriteTo is read instead, where io.EOF is no error.
-func Client(c aws.HTTPClient) aws.HTTPClient { return client{c} }
+// The SDK closes a request's body as soon as the answer begins. Where the request is
+// longer than net/http's write buffer of 4 KB, its transport may then still be about to
+// look whether the body has more than its length: smithy-go's body (v1.28.9,
+// safeWriteToReadCloser.WriteTo) says io.EOF to that, net/http takes it for a failed
+// write and closes the connection, and the rest of a long answer is lost. The call has
+// worked and looks as if it had not. A body without WriteTo is read instead, where
+// io.EOF is no error.
+func Client(c aws.HTTPClient) aws.HTTPClient {
+	if c == nil {
+		c = awshttp.NewBuildableClient()
+	}
+	return client{c}
+}
 
 type client struct{ aws.HTTPClient }
 

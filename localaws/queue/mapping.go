@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sgward/internal/crash"
 	"sgward/localaws/eventpattern"
 )
 
@@ -120,6 +121,7 @@ func (m *Mapping) Run(ctx context.Context) {
 			return
 		}
 		inHand.Go(func() {
+			defer crash.Exit()
 			defer func() { <-slots }()
 			m.process(ctx, batch)
 		})

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"sgward/internal/crash"
 )
 
 // maxAsyncBytes is the most that an asynchronous invocation may carry, and that a
@@ -89,6 +91,7 @@ func (a *Async) Invoke(ctx context.Context, payload []byte, done func()) error {
 		return fmt.Errorf("invoking asynchronously: the payload is not JSON")
 	}
 	a.pending.Go(func() {
+		defer crash.Exit()
 		if done != nil {
 			defer done()
 		}

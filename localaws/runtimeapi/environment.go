@@ -15,6 +15,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"sgward/internal/crash"
 )
 
 // environment is one process with a Runtime API of its own, so that nothing has to
@@ -89,8 +91,12 @@ func startEnvironment(cfg Config) (*environment, error) {
 		_ = listener.Close()
 		return nil, fmt.Errorf("starting %s: %w", cfg.Name, err)
 	}
-	go func() { _ = env.server.Serve(listener) }() // ends with stop; early polls wait in the listener
+	go func() { // ends with stop; early polls wait in the listener
+		defer crash.Exit()
+		_ = env.server.Serve(listener)
+	}()
 	go func() {
+		defer crash.Exit()
 		env.exitErr = env.cmd.Wait()
 		logs.flush()
 		close(env.exited)
