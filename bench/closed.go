@@ -235,5 +235,5 @@ func (b *bench) findPython(ctx context.Context) (path, version string, err error
 		}
 	}
 	return "", "", fmt.Errorf("looking in %s: %w: run\n"+
-		"  python3 -m venv build/bench-venv && build/bench-venv/bin/python -m pip install boto3==1.43.106", strings.Join(candidates, " and "), errNoPython)
+		"  python3 -m venv build/bench-venv && build/bench-venv/bin/python -m pip install boto3==1.43.108", strings.Join(candidates, " and "), errNoPython)
 }

@@ -12,7 +12,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -25,6 +24,8 @@ from moto.server import ThreadedMotoServer
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
 STARTUP_SECONDS = 60
+# In an environment of its own: it names another release of botocore than the SAM CLI does.
+MINISTACK = Path(__file__).resolve().parent.parent / "build" / "ministack-venv" / "bin" / "python"
 
 
 class Cloud:
@@ -110,7 +111,7 @@ class Cloud:
         }
         with self.log.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ministack"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                [str(MINISTACK), "-m", "ministack"], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                 start_new_session=True,
             )
         trust = ssl.create_default_context(cafile=str(self.certificate))

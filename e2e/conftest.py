@@ -71,5 +71,5 @@ def pytest_terminal_summary(terminalreporter, config):
         terminalreporter.write_sep("=", "measured")
         terminalreporter.write_line(
             f"event to revoked on ministack and moto: median {statistics.median(times):.0f} ms, "
-            f"fastest {min(times):.0f} ms, slowest {max(times):.0f} ms of {len(times)} (functions warm, no batching window)"
+            f"fastest {min(times):.0f} ms, slowest {max(times):.0f} ms of {len(times)} (functions warm)"
         )

@@ -69,6 +69,14 @@ def test_detect_runs_on_awss_runtime_interface_emulator(build):
     assert again == detection, "one error must not end the process"
 
 
+@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction", "SweepFunction"])
+def test_each_function_is_shipped_with_the_licences_of_what_it_links(build, function):
+    texts = (build.bootstrap(function).parent / "THIRD_PARTY_LICENSES").read_text()
+
+    assert "\ngithub.com/aws/aws-lambda-go v" in texts
+    assert "\nCopyright 2009 The Go Authors.\n" in texts
+
+
 def test_remediate_runs_on_awss_runtime_interface_emulator(build):
     poison = {"messageId": "a", "body": "{}", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:::q", "attributes": {}}
     settings = SETTINGS | {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}

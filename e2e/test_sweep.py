@@ -128,12 +128,18 @@ def test_a_closing_that_could_not_be_told_comes_back_until_it_is(enforcing, offi
     group, prefix_list, database, _ = offices(enforcing)
     iam, role = enforcing.cloud.client("iam"), enforcing.stack.ids["SweepRole"]
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "sns:Publish", "Resource": "*"}]}
+
+    def failed() -> int:
+        return sum("message comes again" in line for line in enforcing.stack.log_messages("SweepLogGroup"))
+
     with enforcing.configured("SweepFunction", POLICY_FILE=closing_policy):
+        before = failed()
         record = enforcing.edit_prefix_list(prefix_list, WORLD)
         iam.put_role_policy(RoleName=role, PolicyName="broken", PolicyDocument=json.dumps(deny))
         try:
             enforcing.deliver(record, SWEEP)
             assert_closed(enforcing, group, database)
+            wait_until("the first try to fail", lambda: failed() > before)
             assert enforcing.alerts_about(record) == []
         finally:
             iam.delete_role_policy(RoleName=role, PolicyName="broken")

@@ -1,5 +1,6 @@
 """The template's patterns and filters, judged by event-ruler: the matcher that AWS runs in EventBridge, in the open."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -16,7 +17,8 @@ from stack import ROOT, TEMPLATE
 STAGES = pytest.mark.parametrize("stage", [DETECT, SWEEP], ids=["detect", "sweep"])
 
 RULER = Path(__file__).resolve().parent / "ruler"
-JARS = ROOT / "build" / "event-ruler"
+# Named after what is asked for: a newer version is fetched into a new folder.
+JARS = ROOT / "build" / f"event-ruler-{hashlib.sha256((RULER / 'pom.xml').read_bytes()).hexdigest()[:12]}"
 
 
 @pytest.fixture(scope="module")
@@ -47,12 +49,15 @@ def matching():
     for tool in ("java", "mvn"):
         if not shutil.which(tool):
             pytest.fail(f"{tool} was not found: this check needs a JDK (17 or later) and Maven", pytrace=False)
-    if not list(JARS.glob("event-ruler-*.jar")):
+    if not JARS.exists():
         fetched = subprocess.run(
             ["mvn", "--quiet", "--batch-mode", "--file", str(RULER / "pom.xml"), "dependency:copy-dependencies",
              "-DincludeScope=runtime", f"-DoutputDirectory={JARS}"],
             capture_output=True, text=True)
-        assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+        if fetched.returncode != 0:
+            shutil.rmtree(JARS, ignore_errors=True)  # a part must not pass for the whole
+            pytest.fail(fetched.stdout + fetched.stderr, pytrace=False)
+    verify(JARS, RULER / "SHA256SUMS")
 
     def judge(pattern: dict, events: dict[str, dict]) -> set[str]:
         lines = [line for event in events.values() for line in (json.dumps(event), json.dumps(pattern))]
@@ -65,6 +70,33 @@ def matching():
         return {name for name, answer in zip(events, answers) if answer == "true"}
 
     return judge
+
+
+def verify(folder: Path, sums: Path) -> None:
+    """The folder holds exactly the files that the list names, each with its checksum."""
+    wanted = {name: digest for digest, name in (line.split() for line in sums.read_text().splitlines())}
+    found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    wrong = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
+    assert not wrong, f"{', '.join(wrong)} in {folder}: not what {sums} says; nothing of it is run"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "change"),
+    [("a.jar", lambda folder: (folder / "a.jar").write_text("other")), ("a.jar", lambda folder: (folder / "a.jar").unlink()),
+     ("b.jar", lambda folder: (folder / "b.jar").write_text("more"))],
+    ids=["another content", "missing", "one more"])
+def test_a_jar_with_another_checksum_is_not_run(tmp_path, wrong, change):
+    jars = tmp_path / "jars"
+    jars.mkdir()
+    (jars / "a.jar").write_text("as it was")
+    sums = tmp_path / "SHA256SUMS"
+    sums.write_text(f"{hashlib.sha256(b'as it was').hexdigest()}  a.jar\n")
+    verify(jars, sums)
+
+    change(jars)
+
+    with pytest.raises(AssertionError, match=f"^{wrong} in "):
+        verify(jars, sums)
 
 
 def every_event() -> dict[str, dict]:

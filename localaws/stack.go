@@ -45,9 +45,6 @@ type Config struct {
 	// in place of a minute or two (Lambda) and the visibility timeout (SQS). Zero is
 	// DefaultRetryAfter.
 	RetryAfter time.Duration
-	// Eager hands messages over at once: the batching windows of the template's
-	// mappings are left out, so that times are those of the work.
-	Eager bool
 	// Seed makes the ids of groups, rules and events the same in every run; empty
 	// draws them.
 	Seed string

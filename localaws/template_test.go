@@ -194,6 +194,7 @@ func TestNothingIsLostOnTheWay(t *testing.T) {
 		f, ok := tmpl.FunctionByARN(m.FunctionARN)
 		require.True(t, ok)
 		assert.True(t, m.ReportBatchItemFailures, "%s: one poison must not fail a batch", m.LogicalID)
+		assert.LessOrEqual(t, m.BatchSize, 10, "%s: Lambda takes more with a batching window only, and a lone message waits for that", m.LogicalID)
 		times := time.Duration(6)
 		if m.BatchSize == 1 { // nothing waits in hand behind another message
 			times = 2

@@ -230,13 +230,9 @@ func (s *Stack) wireMapping(t samtemplate.Mapping) error {
 		return err
 	}
 	q := s.queues[source.LogicalID]
-	window := t.BatchingWindow
-	if s.cfg.Eager {
-		window = 0
-	}
 	m, err := queue.NewMapping(queue.MappingConfig{
 		Queue: q, Region: s.cfg.Region,
-		BatchSize: t.BatchSize, BatchingWindow: window, Filters: t.Filters,
+		BatchSize: t.BatchSize, Filters: t.Filters,
 		ReportBatchItemFailures: t.ReportBatchItemFailures,
 		MaximumConcurrency:      t.MaximumConcurrency,
 		RetryAfter:              s.cfg.RetryAfter,

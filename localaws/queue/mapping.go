@@ -33,8 +33,6 @@ type MappingConfig struct {
 	Region string
 	// BatchSize is the most messages of a batch; zero stands for Lambda's default, 10.
 	BatchSize int
-	// BatchingWindow is how long a batch that is not full waits for more.
-	BatchingWindow time.Duration
 	// Filters are event patterns over a message; any may match, and none passes
 	// everything. What does not match is deleted.
 	Filters []json.RawMessage
@@ -128,18 +126,11 @@ func (m *Mapping) Run(ctx context.Context) {
 	}
 }
 
-// collect waits for at least one message and gathers until the batch is full or
-// the window is over.
+// collect waits for a message and takes those that are there, up to a full batch.
 func (m *Mapping) collect(ctx context.Context) []Message {
-	var batch []Message
-	var window <-chan time.Time
 	for {
 		changed, wait := m.cfg.Queue.next()
-		batch = append(batch, m.cfg.Queue.Receive(m.cfg.BatchSize-len(batch))...)
-		if len(batch) > 0 && window == nil {
-			window = time.After(m.cfg.BatchingWindow)
-		}
-		if len(batch) == m.cfg.BatchSize || len(batch) > 0 && m.cfg.BatchingWindow == 0 {
+		if batch := m.cfg.Queue.Receive(m.cfg.BatchSize); len(batch) > 0 {
 			return batch
 		}
 		if wait == 0 {
@@ -152,10 +143,8 @@ func (m *Mapping) collect(ctx context.Context) []Message {
 		select {
 		case <-changed:
 		case <-visible:
-		case <-window:
-			return batch
 		case <-ctx.Done():
-			return batch
+			return nil
 		}
 	}
 }

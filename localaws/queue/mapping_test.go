@@ -120,27 +120,6 @@ func TestMessagesThatWaitAreBatched(t *testing.T) {
 	assert.Equal(t, []int{10, 10, 5}, c.sizes())
 }
 
-func TestBatchingWindowGathersMessagesThatComeLater(t *testing.T) {
-	q := queue.New(queue.Config{})
-	c := &consumer{}
-	run(t, queue.MappingConfig{Queue: q, BatchSize: 3, BatchingWindow: time.Minute, Invoke: c.invoke})
-	send(t, q, "a")
-	time.Sleep(10 * time.Millisecond)
-	assert.Empty(t, c.sizes(), "the window is open")
-	send(t, q, "b", "c")
-	eventually(t, func() bool { return q.Depth() == queue.Depth{} }, "a full batch goes at once")
-	assert.Equal(t, []int{3}, c.sizes())
-}
-
-func TestBatchingWindowEnds(t *testing.T) {
-	q := queue.New(queue.Config{})
-	c := &consumer{}
-	run(t, queue.MappingConfig{Queue: q, BatchSize: 3, BatchingWindow: 10 * time.Millisecond, Invoke: c.invoke})
-	send(t, q, "a")
-	eventually(t, func() bool { return q.Depth() == queue.Depth{} }, "a batch that is not full goes in the end")
-	assert.Equal(t, []int{1}, c.sizes())
-}
-
 func TestFilterDeletesWhatDoesNotMatch(t *testing.T) {
 	q := queue.New(queue.Config{})
 	c := &consumer{}

@@ -283,7 +283,9 @@ func (e *evaluator) readMapping(t *Template, id, function, queueKey string, prop
 	if p.err != nil {
 		return p.err
 	}
-	m.BatchingWindow = time.Duration(window) * time.Second
+	if window != 0 {
+		return fmt.Errorf("MaximumBatchingWindowInSeconds is %d: a message is handed over at once here", window)
+	}
 	for _, response := range responses {
 		m.ReportBatchItemFailures = m.ReportBatchItemFailures || response == "ReportBatchItemFailures"
 	}

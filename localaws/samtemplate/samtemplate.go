@@ -125,7 +125,6 @@ type Mapping struct {
 	QueueARN                string
 	FunctionARN             string
 	BatchSize               int               // default 10
-	BatchingWindow          time.Duration     // default 0
 	Filters                 []json.RawMessage // any may match; none: everything passes
 	ReportBatchItemFailures bool
 	MaximumConcurrency      int // 0: no cap

@@ -51,7 +51,6 @@ Resources:
           Properties:
             Queue: !GetAtt Work.Arn
             BatchSize: 7
-            MaximumBatchingWindowInSeconds: 2
             FunctionResponseTypes: [ReportBatchItemFailures]
             ScalingConfig: {MaximumConcurrency: 4}
             FilterCriteria:
@@ -128,7 +127,6 @@ func TestTemplateIsFoundByTypeAndReference(t *testing.T) {
 	assert.Equal(t, work.ARN, m.QueueARN)
 	assert.Equal(t, closer.ARN, m.FunctionARN)
 	assert.Equal(t, 7, m.BatchSize)
-	assert.Equal(t, 2*time.Second, m.BatchingWindow)
 	assert.Equal(t, 4, m.MaximumConcurrency)
 	assert.True(t, m.ReportBatchItemFailures)
 	require.Len(t, m.Filters, 1)
@@ -207,6 +205,7 @@ func TestWhatCannotBeEvaluatedIsAnErrorWithItsPlace(t *testing.T) {
 	tests := []struct{ name, template, want string }{
 		{"unknown reference", "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      QueueName: !Ref Nobody\n", "line 5: Ref: Nobody"},
 		{"unknown function", "Resources:\n  Q:\n    Type: AWS::SQS::Queue\n    Properties:\n      VisibilityTimeout: !FindInMap [a, b, c]\n", "line 5: FindInMap"},
+		{"batching window", "Resources:\n  M:\n    Type: AWS::Lambda::EventSourceMapping\n    Properties:\n      FunctionName: f\n      EventSourceArn: q\n      MaximumBatchingWindowInSeconds: 1\n", "MaximumBatchingWindowInSeconds is 1"},
 		{"unknown name in Sub", "Resources:\n  Q: {Type: AWS::SQS::Queue, Properties: {QueueName: !Sub 'a-${Nobody}'}}\n", "Nobody"},
 		{"missing condition", "Resources:\n  Q: {Type: AWS::SQS::Queue, Condition: Never}\n", "there is no condition Never"},
 		{"circular condition", "Conditions: {A: !Not [!Condition B], B: !Not [!Condition A]}\nResources:\n  Q: {Type: AWS::SQS::Queue, Condition: A}\n", "depends on itself"},

@@ -130,7 +130,7 @@ func (s *stage) open(ctx context.Context) error {
 	cfg := localaws.Config{
 		TemplatePath: s.cfg.TemplatePath, BuildDir: s.cfg.BuildDir, PolicyFile: s.cfg.PolicyFile,
 		Listen: "127.0.0.1:0", Parameters: map[string]string{"Mode": string(finding.Enforce)},
-		Seed: "demo", Eager: true,
+		Seed: "demo",
 		Identities: map[string]ec2api.Identity{
 			storyKey: {Role: "Developer", Session: "casey@example.com", SourceIP: "198.51.100.7"},
 		},

@@ -55,7 +55,7 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 	stack, err := start(ctx, localaws.Config{
 		TemplatePath: cfg.TemplatePath, BuildDir: cfg.BuildDir, PolicyFile: cfg.PolicyFile,
 		Listen: cfg.Listen, Parameters: map[string]string{"Mode": string(cfg.Mode)},
-		OnStep: feed.put, Eager: true,
+		OnStep: feed.put,
 	}, cfg.Logs)
 	if err != nil {
 		return err
