@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/localaws/eventpattern"
 	"sgward/localaws/samtemplate"
 )
@@ -164,13 +165,16 @@ func TestQueueFilterPassesTheDecisionsThatNeedWorkAndNoOther(t *testing.T) {
 		}
 		return false
 	}
-	for decision, want := range map[finding.Decision]bool{
-		finding.DecisionRevoke: true, finding.DecisionAlert: true, finding.DecisionInspect: true,
-		finding.DecisionNone: false, finding.DecisionExempt: false, "": false, "REVOKE": false,
+	for verdict, want := range map[policy.Verdict]bool{
+		policy.Revoke: true, policy.Alert: true, policy.Undetermined: true,
+		policy.Compliant: false, policy.Exempt: false,
 	} {
-		body, err := json.Marshal(map[string]any{"responsePayload": finding.Detection{SchemaVersion: finding.SchemaVersion, Decision: decision}})
+		body, err := json.Marshal(map[string]any{"responsePayload": finding.Detection{SchemaVersion: finding.SchemaVersion, Verdict: verdict}})
 		require.NoError(t, err)
-		assert.Equal(t, want, matches(string(body)), "decision %q", decision)
+		assert.Equal(t, want, matches(string(body)), "verdict %s", verdict)
+	}
+	for _, decision := range []string{"", "REVOKE"} {
+		assert.False(t, matches(`{"responsePayload":{"schemaVersion":"1","decision":"`+decision+`"}}`), "decision %q", decision)
 	}
 	assert.False(t, matches(`{"decision":"revoke"}`), "a Detection that is no invocation record")
 	assert.False(t, matches(`{"requestPayload":{"decision":"revoke"},"responsePayload":{}}`), "a decision in the event")

@@ -53,7 +53,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 func (h *handler) report(ctx context.Context, c cloudtrail.Change, d finding.Detection) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
-		slog.String("decision", string(d.Decision)), slog.String("eventId", c.EventID), slog.String("eventName", c.EventName),
+		slog.String("decision", d.Verdict.String()), slog.String("eventId", c.EventID), slog.String("eventName", c.EventName),
 		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String("groupId", c.GroupID))
 	if c.Skipped != "" {
 		h.logger.LogAttrs(ctx, slog.LevelInfo, "nothing to judge", append(attrs, slog.String("reason", c.Skipped))...)
@@ -65,10 +65,10 @@ func (h *handler) report(ctx context.Context, c cloudtrail.Change, d finding.Det
 		var rules, statements, reasons []string
 		for _, f := range told {
 			if f.Rule != nil {
-				rules = append(rules, f.Rule.SecurityGroupRuleID)
+				rules = append(rules, f.Rule.ID)
 			}
 			statements = append(statements, f.StatementID)
-			reasons = append(reasons, f.Reasons...)
+			reasons = append(reasons, policy.Texts(f.Reasons)...)
 		}
 		attrs = append(attrs, slog.Any("securityGroupRuleIds", rules), slog.Any("statementIds", statements), slog.Any("reasons", reasons))
 	}

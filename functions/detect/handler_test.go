@@ -80,17 +80,13 @@ func TestFindingsOfRecordedEvents(t *testing.T) {
 }
 
 func describe(f finding.Finding) string {
-	words := []string{string(f.Decision)}
+	words := []string{f.Verdict.String()}
 	if r := f.Rule; r != nil {
-		words = append(words, r.IPProtocol)
-		if r.FromPort != nil {
-			if *r.FromPort == *r.ToPort {
-				words = append(words, fmt.Sprint(*r.FromPort))
-			} else {
-				words = append(words, fmt.Sprintf("%d-%d", *r.FromPort, *r.ToPort))
-			}
+		words = append(words, string(r.Permission.Protocol))
+		if r.Permission.Protocol.HasPorts() {
+			words = append(words, r.Permission.Ports.String())
 		}
-		words = append(words, r.CidrIPv4+r.CidrIPv6+r.PrefixListID+r.ReferencedGroupID)
+		words = append(words, r.Permission.Peer.String())
 	}
 	return strings.Join(words, " ")
 }
@@ -110,7 +106,7 @@ func TestDecisionsAreThoseThatEventsReadmeStates(t *testing.T) {
 	for _, f := range files {
 		name := strings.TrimSuffix(filepath.Base(f), ".json")
 		h, _ := newHandler(t)
-		assert.Equal(t, stated[name], string(detect(t, h, recorded(t, name)).Decision), name)
+		assert.Equal(t, stated[name], detect(t, h, recorded(t, name)).Verdict.String(), name)
 	}
 }
 
@@ -121,7 +117,7 @@ func TestEventsThatChangedNothingAreNone(t *testing.T) {
 	for _, f := range files {
 		h, log := newHandler(t)
 		name := "unmatched/" + strings.TrimSuffix(filepath.Base(f), ".json")
-		assert.Equal(t, finding.DecisionNone, detect(t, h, recorded(t, name)).Decision, name)
+		assert.Equal(t, policy.Compliant, detect(t, h, recorded(t, name)).Verdict, name)
 		assert.Contains(t, log.String(), "nothing to judge", name)
 	}
 }
@@ -146,7 +142,7 @@ func TestDetectionNamesTheEventAndItsActor(t *testing.T) {
 	assert.Equal(t, envelope.Detail.UserIdentity.Type, d.Event.Actor.Type)
 	assert.Equal(t, envelope.Detail.UserIdentity.Arn, d.Event.Actor.ARN)
 	require.Len(t, d.Findings, 1)
-	assert.Regexp(t, `^policy\.yaml:\d+ world-open-database: `, d.Findings[0].Reasons[0])
+	assert.Regexp(t, `^policy\.yaml:\d+ world-open-database: `, d.Findings[0].Reasons[0].String())
 }
 
 func TestSameEventGivesSameBytes(t *testing.T) {
@@ -220,14 +216,14 @@ func TestDetectionOfTheLargestEventFitsItsMessage(t *testing.T) {
 		require.NoError(t, json.Unmarshal(out, &d))
 		require.NotEmpty(t, d.Findings)
 		if len(d.Findings) == rules {
-			assert.Equal(t, finding.DecisionRevoke, d.Decision)
+			assert.Equal(t, policy.Revoke, d.Verdict)
 			continue
 		}
 		require.Len(t, d.Findings, 1, "collapsed into one per group")
-		assert.Equal(t, finding.DecisionInspect, d.Decision)
+		assert.Equal(t, policy.Undetermined, d.Verdict)
 		assert.Equal(t, "sg-0123456789abcdef0", d.Findings[0].GroupID)
 		assert.Nil(t, d.Findings[0].Rule)
-		assert.Contains(t, d.Findings[0].Reasons[0], fmt.Sprintf("%d findings", rules))
+		assert.Contains(t, d.Findings[0].Reasons[0].String(), fmt.Sprintf("%d findings", rules))
 	}
 	assert.NotContains(t, log.String(), "does not fit")
 }
@@ -254,7 +250,7 @@ func TestForgedTextsDoNotOutgrowTheDetection(t *testing.T) {
 	d := detect(t, h, raw)
 	assert.Less(t, len(d.Event.UserAgent), 1100)
 	assert.True(t, strings.HasSuffix(d.Event.UserAgent, "世…"), "cut at a rune boundary, and said so")
-	assert.Equal(t, finding.DecisionRevoke, d.Decision)
+	assert.Equal(t, policy.Revoke, d.Verdict)
 }
 
 func TestLogHoldsNoCallerAddressOrKey(t *testing.T) {

@@ -14,7 +14,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
 const queueARN = "arn:aws:sqs:eu-central-1:123456789012:findings"
@@ -22,16 +25,22 @@ const queueARN = "arn:aws:sqs:eu-central-1:123456789012:findings"
 func port(n int) *int { return &n }
 
 // detection is what detect says of a database opened to the world.
+func databaseRule() *secgroup.Rule {
+	rule := secgrouptest.TCP(3306, "0.0.0.0/0")
+	rule.GroupID, rule.OwnerID = "sg-0123456789abcdef0", "123456789012"
+	return rule
+}
+
 func detection() finding.Detection {
 	return finding.Detection{
-		SchemaVersion: "1", Decision: finding.DecisionRevoke, PolicyDigest: "sha256:00",
+		SchemaVersion: "1", Verdict: policy.Revoke, PolicyDigest: "sha256:00",
 		Event: finding.Event{
 			EventID: "6f1c7a52-93d1-4f5e-8d8a-6d4f4a1f0c11", EventName: "AuthorizeSecurityGroupIngress",
 			EventTime: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), AccountID: "123456789012", Region: "eu-central-1",
 		},
 		Findings: []finding.Finding{{
-			ID: "f-0000000000000001", Decision: finding.DecisionRevoke, Severity: "critical", GroupID: "sg-0123456789abcdef0",
-			Rule: &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: port(3306), ToPort: port(3306), CidrIPv4: "0.0.0.0/0"},
+			ID: "f-0000000000000001", Verdict: policy.Revoke, Severity: policy.Critical, GroupID: "sg-0123456789abcdef0",
+			Rule: databaseRule(),
 		}},
 	}
 }
@@ -164,11 +173,11 @@ func TestAMalformedMessageFailsAloneAndIsNamed(t *testing.T) {
 		"no account":             {edited(t, []string{"responsePayload", "event", "accountId"}, "12345"), "responsePayload.event.accountId"},
 		"no region":              {edited(t, []string{"responsePayload", "event", "region"}, ""), "responsePayload.event.region"},
 		"findings no list":       {edited(t, []string{"responsePayload", "findings"}, "all"), "responsePayload.findings"},
-		"unknown finding":        {edited(t, []string{"responsePayload", "findings", "decision"}, "open"), "responsePayload.findings[0].decision"},
+		"unknown finding":        {edited(t, []string{"responsePayload", "findings", "decision"}, "open"), "responsePayload.findings.0.decision"},
 		"port as text":           {edited(t, []string{"responsePayload", "findings", "rule", "fromPort"}, "3306"), "responsePayload.findings.0.rule.fromPort"},
-		"port out of range":      {edited(t, []string{"responsePayload", "findings", "rule", "toPort"}, 70000), "responsePayload.findings[0].rule"},
-		"two peers":              {edited(t, []string{"responsePayload", "findings", "rule", "cidrIpv6"}, "::/0"), "responsePayload.findings[0].rule"},
-		"a direction of no kind": {edited(t, []string{"responsePayload", "findings", "rule", "direction"}, "inbound"), "responsePayload.findings[0].rule"},
+		"port out of range":      {edited(t, []string{"responsePayload", "findings", "rule", "toPort"}, 70000), "responsePayload.findings.0.rule"},
+		"two peers":              {edited(t, []string{"responsePayload", "findings", "rule", "cidrIpv6"}, "::/0"), "responsePayload.findings.0.rule"},
+		"a direction of no kind": {edited(t, []string{"responsePayload", "findings", "rule", "direction"}, "inbound"), "responsePayload.findings.0.rule"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench()

@@ -2,9 +2,10 @@ package main
 
 import (
 	"encoding/json"
+	jsonv2 "encoding/json/v2"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
@@ -52,7 +53,7 @@ func readDetection(body string) (finding.Detection, error) {
 		return finding.Detection{}, malformed("responsePayload", "it is missing: want a Detection")
 	}
 	var d finding.Detection
-	if err := json.Unmarshal(record.ResponsePayload, &d); err != nil {
+	if err := jsonv2.Unmarshal(record.ResponsePayload, &d); err != nil {
 		return finding.Detection{}, notJSON("responsePayload", err)
 	}
 	if err := check(d); err != nil {
@@ -63,21 +64,21 @@ func readDetection(body string) (finding.Detection, error) {
 
 // notJSON names the field that JSON decoding stumbled over.
 func notJSON(root string, err error) *malformedError {
-	var wrongType *json.UnmarshalTypeError
-	if errors.As(err, &wrongType) && wrongType.Field != "" {
-		return malformed(root+"."+wrongType.Field, "%s: want %s", wrongType.Value, wrongType.Type)
+	var wrong *jsonv2.SemanticError
+	if !errors.As(err, &wrong) {
+		return malformed(root, "%s", err)
 	}
-	return malformed(root, "%s", err)
+	field := root + strings.ReplaceAll(string(wrong.JSONPointer), "/", ".")
+	if wrong.Err != nil {
+		return malformed(field, "%s", wrong.Err)
+	}
+	return malformed(field, "it is a JSON %s: want %s", wrong.JSONKind, wrong.GoType)
 }
 
 // check looks for what a Detection must carry to be worked on.
 func check(d finding.Detection) error {
 	if d.SchemaVersion != finding.SchemaVersion {
 		return malformed("responsePayload.schemaVersion", "%.20q: want %q", d.SchemaVersion, finding.SchemaVersion)
-	}
-	decisions := []finding.Decision{finding.DecisionRevoke, finding.DecisionInspect, finding.DecisionAlert, finding.DecisionExempt, finding.DecisionNone}
-	if !slices.Contains(decisions, d.Decision) {
-		return malformed("responsePayload.decision", "%.20q: want revoke, inspect, alert or none", d.Decision)
 	}
 	switch e := d.Event; {
 	case e.EventID == "":
@@ -88,17 +89,6 @@ func check(d finding.Detection) error {
 		return malformed("responsePayload.event.accountId", "%.20q: want 12 digits", e.AccountID)
 	case e.Region == "":
 		return malformed("responsePayload.event.region", "it is missing")
-	}
-	for i, f := range d.Findings {
-		if !slices.Contains(decisions, f.Decision) {
-			return malformed(fmt.Sprintf("responsePayload.findings[%d].decision", i), "%.20q: want revoke, inspect, alert or exempt", f.Decision)
-		}
-		if f.Rule == nil {
-			continue
-		}
-		if _, err := f.Rule.SecurityGroupRule(f.GroupID, d.Event.AccountID); err != nil {
-			return malformed(fmt.Sprintf("responsePayload.findings[%d].rule", i), "%s", err)
-		}
 	}
 	return nil
 }

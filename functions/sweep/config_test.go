@@ -20,6 +20,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
+	"sgward/internal/policy"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/eventpattern"
@@ -113,7 +114,7 @@ func TestTheFunctionClosesWhatAnEditHasOpenedAndTells(t *testing.T) {
 	require.NoError(t, err)
 	var chosen finding.Detection
 	require.NoError(t, json.Unmarshal(out, &chosen))
-	require.Equal(t, finding.DecisionRevoke, chosen.Decision)
+	require.Equal(t, policy.Revoke, chosen.Verdict)
 	assert.True(t, passes(t, string(out)), "the queue's filter lets it through")
 	assert.Empty(t, topics.Messages())
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	jsonv2 "encoding/json/v2"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,6 +18,7 @@ import (
 	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/sweep"
 )
 
@@ -187,7 +189,7 @@ func (h *handler) message(ctx context.Context, m events.SQSMessage) error {
 		RequestPayload  json.RawMessage    `json:"requestPayload"`
 		ResponsePayload *finding.Detection `json:"responsePayload"`
 	}
-	if err := json.Unmarshal([]byte(m.Body), &record); err != nil {
+	if err := jsonv2.Unmarshal([]byte(m.Body), &record); err != nil {
 		return malformed("body", "%s", err)
 	}
 	switch d := record.ResponsePayload; {
@@ -195,8 +197,8 @@ func (h *handler) message(ctx context.Context, m events.SQSMessage) error {
 		return malformed("body.responsePayload", "is missing: want the invocation record of this function")
 	case d.SchemaVersion != finding.SchemaVersion:
 		return malformed("body.responsePayload.schemaVersion", "%.20q: want %q", d.SchemaVersion, finding.SchemaVersion)
-	case d.Decision != finding.DecisionRevoke:
-		return malformed("body.responsePayload.decision", "%.20q: want revoke", d.Decision)
+	case d.Verdict != policy.Revoke:
+		return malformed("body.responsePayload.decision", "%q: want revoke", d.Verdict)
 	}
 	// A time that cannot be read is one that is not known: nothing stays open for it.
 	chosen, _ := time.Parse(time.RFC3339, record.Timestamp)

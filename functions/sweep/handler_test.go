@@ -18,6 +18,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/sweep"
 )
 
@@ -39,7 +40,7 @@ type bench struct {
 }
 
 func newBench() *bench {
-	b := &bench{answer: finding.Detection{SchemaVersion: "1", Decision: finding.DecisionNone, Findings: []finding.Finding{}}}
+	b := &bench{answer: finding.Detection{SchemaVersion: "1", Verdict: policy.Compliant, Findings: []finding.Finding{}}}
 	b.handler = &handler{sweeper: b, logger: slog.New(slog.NewJSONHandler(&b.log, nil))}
 	return b
 }
@@ -93,7 +94,7 @@ func TestAnEditedListIsHandedToTheAuditor(t *testing.T) {
 		assert.Equal(t, "123456789012", b.account)
 		var d finding.Detection
 		require.NoError(t, json.Unmarshal(out, &d))
-		assert.Equal(t, b.answer.Decision, d.Decision)
+		assert.Equal(t, b.answer.Verdict, d.Verdict)
 	}
 }
 
@@ -109,7 +110,7 @@ func TestTheDailyRunIsHandedToTheAuditor(t *testing.T) {
 	}}, b.sweeps)
 	var d finding.Detection
 	require.NoError(t, json.Unmarshal(out, &d))
-	assert.Equal(t, b.answer.Decision, d.Decision, "what the sweep leaves to close is for the queue")
+	assert.Equal(t, b.answer.Verdict, d.Verdict, "what the sweep leaves to close is for the queue")
 }
 
 // onDemand is what a person asks for a sweep with.
@@ -218,7 +219,7 @@ func record(t *testing.T, request []byte, response any) string {
 }
 
 func order() finding.Detection {
-	return finding.Detection{SchemaVersion: "1", Decision: finding.DecisionRevoke, Findings: []finding.Finding{{ID: "f-1", GroupID: "sg-0123456789abcdef0"}}}
+	return finding.Detection{SchemaVersion: "1", Verdict: policy.Revoke, Findings: []finding.Finding{{ID: "f-1", GroupID: "sg-0123456789abcdef0"}}}
 }
 
 func TestWhatAnInvocationLeftIsTakenUp(t *testing.T) {
@@ -247,7 +248,7 @@ func TestATimeThatCannotBeReadKeepsNothingOpen(t *testing.T) {
 func TestAMessageThatFailsComesAgainAlone(t *testing.T) {
 	sound := recorded(t, "modify-prefix-list-one-entry-world.json")
 	none, other := order(), order()
-	none.Decision, other.SchemaVersion = finding.DecisionNone, "2"
+	none.Verdict, other.SchemaVersion = policy.Compliant, "2"
 	for name, body := range map[string]string{
 		"not JSON":         "{",
 		"no record":        `{"hello":"world"}`,

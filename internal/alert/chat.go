@@ -166,7 +166,7 @@ func firstStep(o *opening, standing bool) string {
 
 func keywords(a *finding.Alert) []string {
 	var out []string
-	for _, word := range []string{worstSeverity(a), string(worstOutcome(a)), string(a.Mode), a.Event.AccountID, a.Event.Region} {
+	for _, word := range []string{worstSeverity(a).String(), string(worstOutcome(a)), string(a.Mode), a.Event.AccountID, a.Event.Region} {
 		if isPlainName(word) {
 			out = append(out, word)
 		}
@@ -202,7 +202,7 @@ func additionalContext(a *finding.Alert) map[string]string {
 			out[key] = value
 		}
 	}
-	put("severity", worstSeverity(a))
+	put("severity", worstSeverity(a).String())
 	put("outcome", string(worstOutcome(a)))
 	put("mode", string(a.Mode))
 	put("accountId", a.Event.AccountID)
@@ -211,7 +211,7 @@ func additionalContext(a *finding.Alert) map[string]string {
 	if openings, _ := openingsOf(a); len(openings) > 0 {
 		put("groupId", openings[0].GroupID)
 		if openings[0].Rule != nil {
-			put("securityGroupRuleId", openings[0].Rule.SecurityGroupRuleID)
+			put("securityGroupRuleId", openings[0].Rule.ID)
 		}
 	}
 	return out

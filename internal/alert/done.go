@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -62,7 +63,7 @@ func (o *opening) whyLeft() string {
 		return "sgward left it open: " + o.Left + "."
 	case o.Rule == nil && o.GroupID == "":
 		return "Nothing was closed: sgward does not know which group to look at."
-	case o.Decision == finding.DecisionInspect || o.Decision == finding.DecisionRevoke || o.Rule == nil:
+	case o.Verdict == policy.Undetermined || o.Verdict == policy.Revoke || o.Rule == nil:
 		return "sgward left it open. It could not find out all that it has to know before it closes something; the policy's reasons say what."
 	default:
 		return "sgward left it open. The policy has it tell people about this and close nothing."

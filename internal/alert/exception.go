@@ -24,14 +24,10 @@ const exceptionDays = 30
 // It is a YAML list of one, indented by two to be pasted under "exceptions:",
 // and holds no text that a stranger chose.
 func Exception(e finding.Event, f finding.Finding) string {
-	if f.Rule == nil || !isIdentifier(f.GroupID) {
+	if f.Rule == nil || !f.Rule.Permission.IsValid() || !isIdentifier(f.GroupID) {
 		return ""
 	}
-	r, err := f.Rule.SecurityGroupRule(f.GroupID, f.AccountID)
-	if err != nil {
-		return ""
-	}
-	p := r.Permission
+	p := f.Rule.Permission
 	var b strings.Builder
 	account, region := firstOf(f.AccountID, e.AccountID), firstOf(f.Region, e.Region)
 	b.WriteString("  - id: " + exceptionID(p, account, region, f.GroupID) + "\n")

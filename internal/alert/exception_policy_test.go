@@ -23,14 +23,12 @@ func TestThePastedExceptionExemptsTheRule(t *testing.T) {
 	for name, rule := range coverable() {
 		t.Run(name, func(t *testing.T) {
 			f := result(finding.OutcomeRevoked, rule).Finding
-			r, err := rule.SecurityGroupRule(testGroup, testAccount)
-			require.NoError(t, err)
 			judge := func(text string) policy.Verdict {
 				p, err := policy.Parse("policy.yaml", []byte(text))
 				require.NoError(t, err)
 				j := p.Evaluate(policy.Request{
 					Time: testTime(), AccountID: testAccount, Region: "us-east-1",
-					Group: secgroup.Group{ID: testGroup}, Rules: []secgroup.Rule{r}, StandingKnown: true,
+					Group: secgroup.Group{ID: testGroup}, Rules: []secgroup.Rule{*rule}, StandingKnown: true,
 				})
 				require.Len(t, j, 1)
 				return j[0].Verdict

@@ -10,6 +10,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
 type pasted struct {
@@ -37,15 +39,15 @@ func read(t *testing.T, text string) pasted {
 }
 
 // coverable are rules of every kind, each forbidden by the policy strict.
-func coverable() map[string]*finding.Rule {
-	return map[string]*finding.Rule{
+func coverable() map[string]*secgroup.Rule {
+	return map[string]*secgroup.Rule{
 		"tcp":         tcp(3306, "0.0.0.0/0"),
-		"ports":       {Direction: "ingress", IPProtocol: "udp", FromPort: number(27017), ToPort: number(27019), CidrIPv6: "::/0"},
-		"all":         {Direction: "egress", IPProtocol: "-1", CidrIPv4: "0.0.0.0/0"},
-		"esp":         {Direction: "ingress", IPProtocol: "50", CidrIPv4: "203.0.113.0/24"},
-		"icmp":        {Direction: "ingress", IPProtocol: "icmp", FromPort: number(8), ToPort: number(-1), CidrIPv4: "0.0.0.0/0"},
-		"prefix list": {Direction: "ingress", IPProtocol: "tcp", FromPort: number(22), ToPort: number(22), PrefixListID: "pl-0123456789abcdef0"},
-		"group":       {Direction: "ingress", IPProtocol: "tcp", FromPort: number(22), ToPort: number(22), ReferencedGroupID: "sg-0fedcba9876543210", ReferencedGroupUserID: "111122223333"},
+		"ports":       secgrouptest.Rule("ingress udp 27017-27019 from ::/0"),
+		"all":         secgrouptest.Rule("egress all traffic to 0.0.0.0/0"),
+		"esp":         secgrouptest.Rule("ingress protocol 50 from 203.0.113.0/24"),
+		"icmp":        secgrouptest.Rule("ingress icmp type 8 from 0.0.0.0/0"),
+		"prefix list": secgrouptest.TCP(22, "pl-0123456789abcdef0"),
+		"group":       secgrouptest.TCP(22, "111122223333/sg-0fedcba9876543210"),
 	}
 }
 
@@ -91,7 +93,8 @@ func TestTheExceptionIsYAMLWhateverStrangersWrote(t *testing.T) {
 		assert.Equal(t, []string{s}, got.Match.Accounts)
 		assert.Equal(t, []string{s}, got.Match.Regions)
 	}
-	rule := finding.Rule{Direction: "ingress", IPProtocol: "-1", PrefixListID: hostile}
+	rule := *secgrouptest.Rule("ingress all traffic from 0.0.0.0/0")
+	rule.Permission.Peer = secgroup.PrefixListPeer(hostile)
 	text := Exception(alertOf().Event, result(finding.OutcomeRevoked, &rule).Finding)
 	assert.Equal(t, []string{hostile}, read(t, text).Match.PrefixLists)
 	for _, markup := range []string{"`", "<", ">", "&"} {
@@ -115,10 +118,10 @@ func TestNoExceptionIsOfferedForWhatIsNotKnown(t *testing.T) {
 	assert.Empty(t, Exception(e, f))
 	f.GroupID, f.Rule = testGroup, nil
 	assert.Empty(t, Exception(e, f))
-	f.Rule = &finding.Rule{Direction: "ingress", IPProtocol: "tcp"}
+	f.Rule = &secgroup.Rule{Permission: secgroup.Permission{Direction: secgroup.Ingress, Protocol: secgroup.TCP}}
 	assert.Empty(t, Exception(e, f))
 	f.Rule = tcp(22, "0.0.0.0/0")
-	f.Rule.Direction = "unknown"
+	f.Rule.Permission.Direction = 0
 	assert.Empty(t, read(t, Exception(e, f)).Match.Direction)
 }
 

@@ -74,7 +74,7 @@ func tellExpiry(v voice, a *finding.Alert, lim bounds) []section {
 		}
 		ends.say(number + v.name(x.ID, lim.text) + ", which " + v.quote(x.Owner, lim.text) + " answers for, " + whenEnds(v, a, x) + ".")
 		for _, r := range listed[i].Reasons[:min(len(listed[i].Reasons), lim.reasons)] {
-			ends.say("Policy: " + v.cite(r, 2*lim.text))
+			ends.say("Policy: " + v.cite(r.String(), 2*lim.text))
 		}
 	}
 	if more := len(a.Findings) - len(listed); more > 0 {

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
 const (
@@ -25,38 +27,42 @@ func at(seconds float64) *time.Time {
 func number[T any](n T) *T { return &n }
 
 // tcp is an ingress rule of one TCP port.
-func tcp(port int, cidr string) *finding.Rule {
-	r := &finding.Rule{
-		SecurityGroupRuleID: "sgr-0aaaaaaaaaaaaaaa1", Direction: "ingress", IPProtocol: "tcp",
-		FromPort: number(port), ToPort: number(port),
-	}
-	if strings.Contains(cidr, ":") {
-		r.CidrIPv6 = cidr
-	} else {
-		r.CidrIPv4 = cidr
-	}
+func tcp(port int, cidr string) *secgroup.Rule {
+	r := secgrouptest.TCP(port, cidr)
+	r.ID = "sgr-0aaaaaaaaaaaaaaa1"
 	return r
 }
 
-// reason is one as the policy words it.
-func reason(statement string, rule *finding.Rule, effect string) string {
-	r, err := rule.SecurityGroupRule(testGroup, testAccount)
-	if err != nil {
-		return statement + ": a rule that cannot be read: " + effect
+// identified gives a rule its id.
+func identified(id string, rule *secgroup.Rule) *secgroup.Rule {
+	rule.ID = id
+	return rule
+}
+
+// reasons reads printed reasons.
+func reasons(texts ...string) []policy.Reason {
+	out := make([]policy.Reason, len(texts))
+	for i, text := range texts {
+		_ = out[i].UnmarshalText([]byte(text)) // takes every text
 	}
-	points := r.Permission.Traffic()
-	if protocol, ports, ok := strings.Cut(points, " "); ok && rule.FromPort != nil {
+	return out
+}
+
+// reason is one as the policy words it.
+func reason(statement string, rule *secgroup.Rule, effect string) string {
+	points := rule.Permission.Traffic()
+	if protocol, ports, ok := strings.Cut(points, " "); ok && (rule.Permission.Protocol.HasPorts() || rule.Permission.Protocol.IsICMP()) {
 		points = ports + "/" + protocol
 	}
 	return fmt.Sprintf("%s: %s opens %s to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): %s",
-		statement, strings.TrimPrefix(strings.TrimPrefix(r.Permission.String(), "ingress "), "egress "), points, effect)
+		statement, strings.TrimPrefix(strings.TrimPrefix(rule.Permission.String(), "ingress "), "egress "), points, effect)
 }
 
-func result(outcome finding.Outcome, rule *finding.Rule) finding.Result {
+func result(outcome finding.Outcome, rule *secgroup.Rule) finding.Result {
 	r := finding.Result{
 		Finding: finding.Finding{
-			Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-database",
-			Reasons:   []string{reason("policy.yaml:19 world-open-database", rule, "revoke"), reason("policy.yaml:34 world-open-other", rule, "alert")},
+			Verdict: policy.Revoke, Severity: policy.Critical, StatementID: "world-open-database",
+			Reasons:   reasons(reason("policy.yaml:19 world-open-database", rule, "revoke"), reason("policy.yaml:34 world-open-other", rule, "alert")),
 			AccountID: testAccount, Region: "us-east-1", GroupID: testGroup, GroupName: "web", VPCID: "vpc-0123456789abcdef0",
 			Rule: rule,
 		},
@@ -66,12 +72,12 @@ func result(outcome finding.Outcome, rule *finding.Rule) finding.Result {
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
 		r.ExposureSeconds, r.ClosedAt = number(2.4), at(2.4)
 	case finding.OutcomeExempt:
-		r.Decision = finding.DecisionExempt
+		r.Verdict = policy.Exempt
 		r.Exception = &finding.Exception{ID: "partner-replica", Owner: "data-platform@example.com", Expires: "2027-03-31"}
 	case finding.OutcomeAlerted:
-		r.Decision, r.Severity, r.StatementID = finding.DecisionAlert, "medium", "world-open-other"
+		r.Verdict, r.Severity, r.StatementID = policy.Alert, policy.Medium, "world-open-other"
 		r.ExposureSeconds = number(1.9)
-		r.Reasons = []string{reason("policy.yaml:34 world-open-other", rule, "alert")}
+		r.Reasons = reasons(reason("policy.yaml:34 world-open-other", rule, "alert"))
 	default:
 		r.ExposureSeconds = number(2.1)
 	}
@@ -81,13 +87,13 @@ func result(outcome finding.Outcome, rule *finding.Rule) finding.Result {
 func alertOf(results ...finding.Result) finding.Alert {
 	for i := range results {
 		key := fmt.Sprint(i)
-		if r := results[i].Rule; r != nil && r.SecurityGroupRuleID != "" {
-			r.SecurityGroupRuleID = fmt.Sprintf("sgr-%017x", 0xabc0000+i)
+		if r := results[i].Rule; r != nil && r.ID != "" {
+			r.ID = fmt.Sprintf("sgr-%017x", 0xabc0000+i)
 		}
 		results[i].ID = finding.NewID(testAccount, results[i].Region, results[i].GroupID, key, testEvent)
 	}
 	return finding.Alert{
-		Mode: finding.Enforce, Decision: finding.DecisionRevoke, PolicyDigest: "sha256:" + strings.Repeat("ab", 32),
+		Mode: finding.Enforce, Verdict: policy.Revoke, PolicyDigest: "sha256:" + strings.Repeat("ab", 32),
 		Event: finding.Event{
 			EventID: testEvent, EventName: "AuthorizeSecurityGroupIngress", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1",
 			Actor: finding.Actor{
@@ -127,7 +133,7 @@ func scenarios() []scenario {
 		result(finding.OutcomeAlerted, tcp(8080, "0.0.0.0/0")),
 		result(finding.OutcomeRevoked, tcp(3306, "0.0.0.0/0")),
 		result(finding.OutcomeExempt, tcp(5432, "203.0.113.0/24")),
-		result(finding.OutcomeFailed, &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: number(3300), ToPort: number(3400), CidrIPv4: "0.0.0.0/0"}),
+		result(finding.OutcomeFailed, secgrouptest.Rule("ingress tcp 3300-3400 from 0.0.0.0/0")),
 		result(finding.OutcomeRevoked, tcp(3306, "::/0")),
 	)
 	mixed.Findings[3].ErrorCode, mixed.Findings[3].ErrorMessage = "RequestLimitExceeded", "Request limit exceeded."
@@ -138,7 +144,7 @@ func scenarios() []scenario {
 	denied := alertOf(result(finding.OutcomeFailed, tcp(22, "0.0.0.0/0")))
 	denied.Try = 2
 	denied.Findings[0].StatementID = "world-open-admin"
-	denied.Findings[0].Reasons[0] = reason("policy.yaml:24 world-open-admin", denied.Findings[0].Rule, "revoke")
+	denied.Findings[0].Reasons[0] = reasons(reason("policy.yaml:24 world-open-admin", denied.Findings[0].Rule, "revoke"))[0]
 	denied.Findings[0].ErrorCode = "UnauthorizedOperation"
 	denied.Findings[0].ErrorMessage = "You are not authorized to perform this operation. Encoded authorization failure message: aGVsbG8="
 	denied.Exposed, denied.ExposedError = nil, "UnauthorizedOperation: not allowed to describe network interfaces"
@@ -153,20 +159,20 @@ func scenarios() []scenario {
 
 	union := alertOf(result(finding.OutcomeRevoked, tcp(5432, "128.0.0.0/1")))
 	union.Findings[0].Union = true
-	union.Findings[0].With = []finding.Rule{*tcp(5432, "0.0.0.0/1")}
-	union.Findings[0].With[0].SecurityGroupRuleID = "sgr-0bbbbbbbbbbbbbbb2"
-	union.Findings[0].Reasons = []string{"policy.yaml:19 world-open-database: tcp 5432 from 128.0.0.0/1 opens 5432/tcp to the world together with the other rules: revoke"}
+	union.Findings[0].With = []secgroup.Rule{*tcp(5432, "0.0.0.0/1")}
+	union.Findings[0].With[0].ID = "sgr-0bbbbbbbbbbbbbbb2"
+	union.Findings[0].Reasons = reasons("policy.yaml:19 world-open-database: tcp 5432 from 128.0.0.0/1 opens 5432/tcp to the world together with the other rules: revoke")
 
-	egress := alertOf(result(finding.OutcomeAlerted, &finding.Rule{SecurityGroupRuleID: "sgr-0aaaaaaaaaaaaaaa1", Direction: "egress", IPProtocol: "-1", CidrIPv4: "0.0.0.0/0"}))
+	egress := alertOf(result(finding.OutcomeAlerted, identified("sgr-0aaaaaaaaaaaaaaa1", secgrouptest.Rule("egress all traffic to 0.0.0.0/0"))))
 	egress.Event.EventName = "AuthorizeSecurityGroupEgress"
-	egress.Findings[0].StatementID, egress.Findings[0].Severity = "world-open-egress", "low"
-	egress.Findings[0].Reasons = []string{reason("policy.yaml:44 world-open-egress", egress.Findings[0].Rule, "alert")}
+	egress.Findings[0].StatementID, egress.Findings[0].Severity = "world-open-egress", policy.Low
+	egress.Findings[0].Reasons = reasons(reason("policy.yaml:44 world-open-egress", egress.Findings[0].Rule, "alert"))
 
-	list := alertOf(result(finding.OutcomeRevoked, &finding.Rule{Direction: "ingress", IPProtocol: "udp", FromPort: number(161), ToPort: number(162), PrefixListID: "pl-0123456789abcdef0"}))
+	list := alertOf(result(finding.OutcomeRevoked, secgrouptest.Rule("ingress udp 161-162 from pl-0123456789abcdef0")))
 	list.Findings[0].FromRequest = true
 
-	undetermined := alertOf(result(finding.OutcomeAlerted, &finding.Rule{SecurityGroupRuleID: "sgr-0aaaaaaaaaaaaaaa1", Direction: "unknown", IPProtocol: "50", ReferencedGroupID: "sg-0fedcba9876543210", ReferencedGroupUserID: "111122223333"}))
-	undetermined.Findings[0].Decision, undetermined.Findings[0].Severity = finding.DecisionInspect, ""
+	undetermined := alertOf(result(finding.OutcomeAlerted, identified("sgr-0aaaaaaaaaaaaaaa1", secgrouptest.Rule("unknown protocol 50 from 111122223333/sg-0fedcba9876543210"))))
+	undetermined.Findings[0].Verdict, undetermined.Findings[0].Severity = policy.Undetermined, policy.NoSeverity
 	undetermined.Event.EventName = "ModifySecurityGroupRules"
 	undetermined.Event.Actor = finding.Actor{Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"}
 	undetermined.Event.SourceIPAddress, undetermined.Event.UserAgent = "autoscaling.amazonaws.com", "autoscaling.amazonaws.com"
@@ -187,29 +193,28 @@ func scenarios() []scenario {
 	china.Event.Actor = finding.Actor{Type: "Root", ARN: "arn:aws-cn:iam::123456789012:root"}
 
 	nameless := alertOf(finding.Result{
-		Finding: finding.Finding{ID: "f-0011223344556677", Decision: finding.DecisionAlert, Severity: "high", AccountID: testAccount, Region: "us-east-1",
-			Reasons: []string{"the record does not name the group: CloudTrail left out the parameters"}},
+		Finding: finding.Finding{ID: "f-0011223344556677", Verdict: policy.Alert, Severity: policy.High, AccountID: testAccount, Region: "us-east-1",
+			Reasons: reasons("the record does not name the group: CloudTrail left out the parameters")},
 		Outcome: finding.OutcomeAlerted,
 	})
-	nameless.Decision, nameless.Exposed = finding.DecisionAlert, nil
+	nameless.Verdict, nameless.Exposed = policy.Alert, nil
 
 	foreign := result(finding.OutcomeFailed, tcp(3306, "0.0.0.0/0"))
-	foreign.Outcome, foreign.Severity = finding.OutcomeAlerted, "high"
+	foreign.Outcome, foreign.Severity = finding.OutcomeAlerted, policy.High
 	foreign.AccountID, foreign.Left = "111122223333", "the group is in another account or region, where this sgward closes nothing"
 	elsewhere := alertOf(foreign)
 	elsewhere.Event.AccountID, elsewhere.Exposed = foreign.AccountID, nil
 	unfound := result(finding.OutcomeFailed, tcp(3306, "0.0.0.0/0"))
-	unfound.GroupID, unfound.GroupName, unfound.Severity, unfound.Left = "", "", "critical", "the event does not name the group"
+	unfound.GroupID, unfound.GroupName, unfound.Severity, unfound.Left = "", "", policy.Critical, "the event does not name the group"
 	unnamed := alertOf(unfound)
 	unnamed.Exposed = nil
 
-	usesList := func(port int, id string) *finding.Rule {
-		r := tcp(port, "0.0.0.0/0")
-		r.CidrIPv4, r.PrefixListID, r.SecurityGroupRuleID = "", "pl-0123456789abcdef0", id
-		return r
+	usesList := func(port int, id string) *secgroup.Rule {
+		r := secgrouptest.TCP(port, "pl-0123456789abcdef0")
+		return identified(id, r)
 	}
 	left := result(finding.OutcomeAlerted, usesList(6379, "sgr-0bbbbbbbbbbbbbbb2"))
-	left.Decision, left.Severity, left.StatementID = finding.DecisionRevoke, "critical", "world-open-database"
+	left.Verdict, left.Severity, left.StatementID = policy.Revoke, policy.Critical, "world-open-database"
 	left.ExposureSeconds, left.Left = nil, "a run closes no more than MAX_REVOKES=1, which leaves 1 open"
 	byList := result(finding.OutcomeRevoked, usesList(5432, "sgr-0aaaaaaaaaaaaaaa1"))
 	byList.ExposureSeconds = nil
@@ -222,8 +227,8 @@ func scenarios() []scenario {
 
 	ending := func(id, expires string) finding.Result {
 		return finding.Result{Outcome: finding.OutcomeAlerted, Finding: finding.Finding{
-			Decision: finding.DecisionAlert, Severity: "low", AccountID: testAccount, Region: "us-east-1",
-			Reasons:   []string{"policy.yaml:44 " + id + ": ends with " + expires + "; covers 5432/tcp, peers 203.0.113.0/24; replication until the migration ends"},
+			Verdict: policy.Alert, Severity: policy.Low, AccountID: testAccount, Region: "us-east-1",
+			Reasons:   reasons("policy.yaml:44 " + id + ": ends with " + expires + "; covers 5432/tcp, peers 203.0.113.0/24; replication until the migration ends"),
 			Exception: &finding.Exception{ID: id, Owner: "data-platform@example.com", Expires: expires},
 		}}
 	}
@@ -232,7 +237,7 @@ func scenarios() []scenario {
 		EventID: testEvent, EventName: "Scheduled Event", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1",
 		Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	}
-	expiring.Decision, expiring.Exposed, expiring.Try, expiring.Tries = finding.DecisionAlert, nil, 0, 0
+	expiring.Verdict, expiring.Exposed, expiring.Try, expiring.Tries = policy.Alert, nil, 0, 0
 	one := expiring
 	one.Findings = one.Findings[1:2]
 
@@ -274,9 +279,9 @@ func thousandRules() finding.Alert {
 		switch {
 		case i == 700:
 			r = result(finding.OutcomeFailed, rule)
-			r.Severity = "high"
+			r.Severity = policy.High
 		case i%3 == 0:
-			r.Severity = "medium"
+			r.Severity = policy.Medium
 		}
 		results = append(results, r)
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -76,9 +77,9 @@ func (o *opening) verb() string {
 	switch {
 	case o.Rule == nil && o.GroupID == "":
 		return "Not judged, look at it"
-	case o.Left != "" && o.Decision == finding.DecisionRevoke:
+	case o.Left != "" && o.Verdict == policy.Revoke:
 		return "Left open"
-	case o.Decision == finding.DecisionAlert && o.Rule != nil:
+	case o.Verdict == policy.Alert && o.Rule != nil:
 		return "Open, not closed by policy"
 	default:
 		return "Open, could not be judged"
@@ -89,23 +90,21 @@ func (o *opening) headWhat() string {
 	switch {
 	case o.Rule == nil:
 		return "a security group change whose record leaves out the details"
-	case !o.ok:
-		return "a rule that sgward cannot read"
-	case o.Rule.Direction == "egress":
-		return headTraffic(o) + " to " + shortPeer(o.permission.Peer)
+	case o.isEgress():
+		return headTraffic(o) + " to " + shortPeer(o.Rule.Permission.Peer)
 	default:
-		return headTraffic(o) + " from " + shortPeer(o.permission.Peer)
+		return headTraffic(o) + " from " + shortPeer(o.Rule.Permission.Peer)
 	}
 }
 
 // headTraffic is traffic with the name of one service at most.
 func headTraffic(o *opening) string {
-	text := traffic(o.permission)
+	text := traffic(o.Rule.Permission)
 	if short, _, found := strings.Cut(text, " among them)"); found && !strings.Contains(short, ",") {
 		return short + ")"
 	}
 	if len(text) > 40 {
-		return o.permission.Traffic()
+		return o.Rule.Permission.Traffic()
 	}
 	return text
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -117,7 +118,7 @@ func attributes(a *finding.Alert) []Attribute {
 	put("accountId", "String", attributeText(a.Event.AccountID))
 	put("outcome", "String", string(worstOutcome(a)))
 	put("region", "String", attributeText(a.Event.Region))
-	put("severity", "String", worstSeverity(a))
+	put("severity", "String", worstSeverity(a).String())
 	put("statementId", "String.Array", statementIDs(a))
 	return out
 }
@@ -147,11 +148,16 @@ func statementIDs(a *finding.Alert) string {
 
 // worstSeverity is the severity that decides who is woken. Exempt findings count
 // only where there is nothing else.
-func worstSeverity(a *finding.Alert) string {
-	worst := "low"
+func worstSeverity(a *finding.Alert) policy.Severity {
+	worst := policy.Low
 	for i := range a.Findings {
-		if r := &a.Findings[i]; r.Outcome != finding.OutcomeExempt && severityRank(r.Severity) < severityRank(worst) {
-			worst = []string{"critical", "high", "medium", "low"}[severityRank(r.Severity)]
+		r := &a.Findings[i]
+		switch {
+		case r.Outcome == finding.OutcomeExempt:
+		case r.Severity == policy.NoSeverity: // nobody has said that it may wait
+			return policy.Critical
+		default:
+			worst = max(worst, r.Severity)
 		}
 	}
 	return worst

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
@@ -108,7 +109,7 @@ func TestAThousandRulesAreOneMessageThatCountsWhatItLeavesOut(t *testing.T) {
 	assert.Equal(t, 1000, len(a.Findings)+a.FindingsOmitted)
 	assert.Equal(t, finding.OutcomeFailed, a.Findings[0].Outcome, "what may still be open comes first")
 	for _, r := range a.Findings[1:] {
-		assert.Equal(t, "critical", r.Severity)
+		assert.Equal(t, policy.Critical, r.Severity)
 		assert.NotEmpty(t, r.Undo)
 		assert.Equal(t, strings.Repeat("語", 255), r.Rule.Description)
 	}
@@ -128,7 +129,7 @@ func TestSizesAreCountedAsSNSCountsThem(t *testing.T) {
 		rule := tcp(3000+i, "0.0.0.0/0")
 		rule.Description = text
 		r := result(finding.OutcomeRevoked, rule)
-		r.Reasons = []string{fmt.Sprint(i) + text + text}
+		r.Reasons = reasons(fmt.Sprint(i) + text + text)
 		results = append(results, r)
 	}
 	a := alertOf(results...)
@@ -147,7 +148,7 @@ func TestOneFindingOfAnySizeIsTold(t *testing.T) {
 	r := result(finding.OutcomeFailed, rule)
 	r.ErrorMessage, r.GroupName = strings.Repeat("\x00", 1<<20), strings.Repeat("`", 1<<20)
 	for range 3000 {
-		r.Reasons = append(r.Reasons, strings.Repeat("&", 3000))
+		r.Reasons = append(r.Reasons, policy.Remark(strings.Repeat("&", 3000)))
 		r.With = append(r.With, *rule)
 	}
 	a := alertOf(r)
@@ -166,7 +167,7 @@ func TestOneFindingOfAnySizeIsTold(t *testing.T) {
 	got := decoded(t, m)
 	require.Len(t, got.Findings, 1)
 	assert.Zero(t, got.FindingsOmitted)
-	assert.Equal(t, "0.0.0.0/0", got.Findings[0].Rule.CidrIPv4)
+	assert.Equal(t, "0.0.0.0/0", got.Findings[0].Rule.Permission.Peer.String())
 	assert.Contains(t, got.ExposedError, "2002 network interfaces")
 	assert.Equal(t, slices.Repeat([]string{"203.0.113.9"}, 10), got.Exposed[49].MorePublicIPs)
 }
@@ -201,7 +202,7 @@ func TestRenderingLeavesItsArgumentAlone(t *testing.T) {
 	oversized := scenarios()[0]
 	oversized.alert.Findings[0].GroupName = strings.Repeat("x", 10_000)
 	oversized.alert.Findings[0].Rule.Tags[0].Value = strings.Repeat("x", 10_000)
-	oversized.alert.Findings[0].Reasons[0] = strings.Repeat("x", 10_000)
+	oversized.alert.Findings[0].Reasons[0] = policy.Remark(strings.Repeat("x", 10_000))
 	oversized.alert.Exposed[0].Description = strings.Repeat("x", 10_000)
 	for _, s := range append(scenarios(), oversized) {
 		before, err := json.Marshal(s.alert)
@@ -239,9 +240,9 @@ func TestAttributesTellTheWorstAndAreNeverEmpty(t *testing.T) {
 		return out
 	}
 	low := result(finding.OutcomeAlreadyClosed, tcp(80, "0.0.0.0/0"))
-	low.Severity, low.StatementID = "low", "b"
+	low.Severity, low.StatementID = policy.Low, "b"
 	high := result(finding.OutcomeWouldRevoke, tcp(22, "0.0.0.0/0"))
-	high.Severity, high.StatementID = "high", "a"
+	high.Severity, high.StatementID = policy.High, "a"
 	assert.Equal(t, map[string]string{
 		"accountId": "String 123456789012", "outcome": "String would_revoke", "region": "String us-east-1",
 		"severity": "String high", "statementId": `String.Array ["a","b"]`,
@@ -253,7 +254,7 @@ func TestAttributesTellTheWorstAndAreNeverEmpty(t *testing.T) {
 	assert.Equal(t, "String low", values(alertOf(low, exempt))["severity"])
 
 	unstated := low
-	unstated.Severity = ""
+	unstated.Severity = policy.NoSeverity
 	assert.Equal(t, "String critical", values(alertOf(unstated))["severity"], "nobody said that it may wait")
 
 	bare := values(finding.Alert{})
@@ -337,15 +338,15 @@ func FuzzMessage(f *testing.F) {
 		var results []finding.Result
 		for i := range int(many) + 1 {
 			rule := tcp(i, "0.0.0.0/0")
-			rule.Description, rule.Tags, rule.SecurityGroupRuleID = s, []secgroup.Tag{{Key: s, Value: s}}, s
+			rule.Description, rule.Tags, rule.ID = s, []secgroup.Tag{{Key: s, Value: s}}, s
 			if i%7 == 3 {
-				rule.IPProtocol = s
+				rule.Permission.Peer = secgroup.PrefixListPeer(s)
 			}
 			r := result(outcomes[(i+int(kind))%len(outcomes)], rule)
-			r.GroupName, r.ErrorMessage, r.ErrorCode, r.Edited, r.Union, r.With = s, s, s, true, i%2 == 0, []finding.Rule{*rule}
-			r.Reasons = append(r.Reasons, s)
+			r.GroupName, r.ErrorMessage, r.ErrorCode, r.Edited, r.Union, r.With = s, s, s, true, i%2 == 0, []secgroup.Rule{*rule}
+			r.Reasons = append(r.Reasons, policy.Remark(s))
 			if i%5 == 4 {
-				r.GroupID, r.Region, r.StatementID, r.Severity = s, s, s, s
+				r.GroupID, r.Region, r.StatementID, r.Severity = s, s, s, policy.NoSeverity
 			}
 			results = append(results, r)
 		}

@@ -99,10 +99,10 @@ func whatItWas(a *finding.Alert, listed []opening) section {
 		}
 		_, region := o.place(a)
 		name := "AuthorizeSecurityGroupIngress"
-		if o.Rule.Direction == "egress" {
+		if o.isEgress() {
 			name = "AuthorizeSecurityGroupEgress"
 		}
-		history, lookup := groupHistory(region, o.GroupID), lookupRule(region, name, o.Rule.SecurityGroupRuleID)
+		history, lookup := groupHistory(region, o.GroupID), lookupRule(region, name, o.Rule.ID)
 		s.say("CloudTrail records an edit without the old values, so sgward cannot put them back.")
 		if history != nil {
 			s.say("If AWS Config records security groups here, it knows them:")
@@ -123,7 +123,8 @@ func howToAllow(a *finding.Alert, openings, detailed []opening, lim bounds) sect
 	s := section{title: "If this is meant to be open"}
 	for i := range detailed[:min(len(detailed), lim.excepted)] {
 		text := Exception(a.Event, detailed[i].Finding)
-		if text == "" {
+		tooLong := func(line string) bool { return len(line) > lim.line }
+		if text == "" || slices.ContainsFunc(strings.Split(text, "\n"), tooLong) { // only a forged id is so long
 			continue
 		}
 		if len(s.items) == 0 {

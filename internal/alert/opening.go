@@ -3,31 +3,27 @@ package alert
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
 
-// opening is one result made ready for telling. permission has a meaning where
-// ok is set.
-type opening struct {
-	finding.Result
-	permission secgroup.Permission
-	ok         bool
+// opening is one result made ready for telling.
+type opening struct{ finding.Result }
+
+// isEgress reports whether the opening lets traffic out.
+func (o *opening) isEgress() bool {
+	return o.Rule != nil && o.Rule.Permission.Direction == secgroup.Egress
 }
 
 // openingsOf sorts an alert's results for people: first what could not be closed, then by
 // severity, then by outcome, and otherwise as they came. Exempt ones are apart.
 func openingsOf(a *finding.Alert) (openings, exempt []opening) {
 	for _, r := range sorted(a) {
-		o := opening{Result: r}
-		if r.Rule != nil {
-			rule, err := r.Rule.SecurityGroupRule(r.GroupID, r.AccountID)
-			o.permission, o.ok = rule.Permission, err == nil
-		}
+		o := opening{r}
 		if r.Outcome == finding.OutcomeExempt {
 			exempt = append(exempt, o)
 		} else {
@@ -70,15 +66,11 @@ func (o *opening) place(a *finding.Alert) (accountID, region string) {
 }
 
 // what says protocol, ports and nothing else.
-func (o *opening) what(v voice, limit int) string {
-	switch {
-	case o.ok:
-		return traffic(o.permission)
-	case o.Rule != nil:
-		return v.raw(*o.Rule, limit)
-	default:
+func (o *opening) what() string {
+	if o.Rule == nil {
 		return "something that the record does not tell"
 	}
+	return traffic(o.Rule.Permission)
 }
 
 // sentence says what was open to whom, for how long and where, in the tense that
@@ -88,10 +80,10 @@ func (o *opening) sentence(v voice, limit int) string {
 		return "What the call changed in " + v.group(o.GroupID, o.GroupName, limit) + " is not known."
 	}
 	is, was, opened, in := "is open to", "was open to", "was opened to", " in "
-	if o.Rule.Direction == "egress" {
+	if o.isEgress() {
 		is, was, opened, in = "can go out to", "could go out to", "was let out to", " from "
 	}
-	what, who, where := o.what(v, limit), o.who(v), in+v.group(o.GroupID, o.GroupName, limit)
+	what, who, where := o.what(), o.who(v), in+v.group(o.GroupID, o.GroupName, limit)
 	length := ""
 	if o.ExposureSeconds != nil {
 		length = " " + text.Duration(*o.ExposureSeconds)
@@ -117,9 +109,9 @@ func (o *opening) sentence(v voice, limit int) string {
 // deciding returns the reasons without those of statements that did not decide, and
 // how many these are. They say "alert" beside something that was revoked, which
 // reads as a contradiction.
-func (o *opening) deciding() (reasons []string, others int) {
+func (o *opening) deciding() (reasons []policy.Reason, others int) {
 	for _, r := range o.Reasons {
-		if of := statementOf(r); of != "" && o.StatementID != "" && of != o.StatementID {
+		if r.ID != "" && o.StatementID != "" && r.ID != o.StatementID {
 			others++
 			continue
 		}
@@ -131,38 +123,26 @@ func (o *opening) deciding() (reasons []string, others int) {
 	return reasons, others
 }
 
-// statementOf returns the statement whose reason this is, "" for none: ids stand
-// behind a line number, as in "policy.yaml:19 world-open-database: ...".
-func statementOf(reason string) string {
-	_, place, _ := strings.Cut(reason, ":")
-	line, rest, _ := strings.Cut(place, " ")
-	id, _, found := strings.Cut(rest, ": ")
-	if _, err := strconv.Atoi(line); err != nil || !found || strings.Contains(id, " ") {
-		return ""
-	}
-	return id
-}
-
 func (o *opening) who(v voice) string {
-	if !o.ok {
+	if o.Rule == nil {
 		return "its peer"
 	}
-	return v.peer(o.permission.Peer, o.AccountID)
+	return v.peer(o.Rule.Permission.Peer, o.AccountID)
 }
 
 // detail names the rule and what its maker wrote on it.
 func (o *opening) detail(v voice, limit int) string {
 	var parts []string
-	if o.Rule != nil && o.Rule.SecurityGroupRuleID != "" {
-		parts = append(parts, "Rule "+v.id(o.Rule.SecurityGroupRuleID))
+	if o.Rule != nil && o.Rule.ID != "" {
+		parts = append(parts, "Rule "+v.id(o.Rule.ID))
 	}
-	if o.Severity != "" {
-		parts = append(parts, "severity "+v.id(o.Severity))
+	if o.Severity != policy.NoSeverity {
+		parts = append(parts, "severity "+o.Severity.String())
 	}
 	if o.Rule == nil {
 		return sentenceOf(parts)
 	}
-	if o.Rule.Direction == "unknown" {
+	if o.Rule.Permission.Direction == 0 {
 		parts = append(parts, "direction not known (CloudTrail does not record it for edits)")
 	}
 	if o.Rule.Description != "" {
@@ -205,11 +185,8 @@ func (o *opening) together(v voice) string {
 	}
 	var list []string
 	for i := range o.With[:min(len(o.With), maxWith)] {
-		w := opening{Result: finding.Result{Finding: finding.Finding{AccountID: o.AccountID, Rule: &o.With[i]}}}
-		rule, err := o.With[i].SecurityGroupRule(o.GroupID, o.AccountID)
-		w.permission, w.ok = rule.Permission, err == nil
-		out := w.what(v, 40) + ", " + w.who(v)
-		if id := o.With[i].SecurityGroupRuleID; id != "" {
+		out := traffic(o.With[i].Permission) + ", " + v.peer(o.With[i].Permission.Peer, o.AccountID)
+		if id := o.With[i].ID; id != "" {
 			out = v.id(id) + " (" + out + ")"
 		}
 		list = append(list, out)

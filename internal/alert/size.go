@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
 
@@ -34,7 +36,6 @@ const (
 func bounded(a finding.Alert) finding.Alert {
 	a.ID = text.Cut(a.ID, maxID)
 	a.Mode = finding.Mode(text.Cut(string(a.Mode), maxID))
-	a.Decision = finding.Decision(text.Cut(string(a.Decision), maxID))
 	a.PolicyDigest = text.Cut(a.PolicyDigest, maxID)
 	e := &a.Event
 	cutAll(maxID, &e.EventID, &e.EventName, &e.AccountID, &e.Region, &e.Actor.Type, &e.Actor.InvokedBy, &e.SourceIPAddress)
@@ -85,11 +86,11 @@ func addresses(list []string) []string {
 }
 
 func boundResult(r *finding.Result) {
-	cutAll(maxID, &r.ID, &r.Severity, &r.StatementID, &r.AccountID, &r.Region, &r.GroupID, &r.GroupName, &r.VPCID, &r.ErrorCode)
+	cutAll(maxID, &r.ID, &r.StatementID, &r.AccountID, &r.Region, &r.GroupID, &r.GroupName, &r.VPCID, &r.ErrorCode)
 	cutAll(maxText, &r.ErrorMessage, &r.Left)
 	r.Reasons = slices.Clone(r.Reasons[:min(len(r.Reasons), maxReasons)])
 	for i := range r.Reasons {
-		cutAll(maxText, &r.Reasons[i])
+		boundReason(&r.Reasons[i])
 	}
 	r.With = slices.Clone(r.With[:min(len(r.With), maxOthers)])
 	for i := range r.With {
@@ -109,9 +110,23 @@ func boundResult(r *finding.Result) {
 	}
 }
 
-func boundRule(r *finding.Rule) {
-	cutAll(maxID, &r.SecurityGroupRuleID, &r.Direction, &r.IPProtocol, &r.CidrIPv4, &r.CidrIPv6,
-		&r.PrefixListID, &r.ReferencedGroupID, &r.ReferencedGroupUserID)
+// boundReason bounds the text that is printed. The citation goes with it where even
+// that has no room.
+func boundReason(r *policy.Reason) {
+	if printed := r.String(); len(printed) > maxText {
+		_ = r.UnmarshalText([]byte(text.Cut(printed, maxText))) // takes every text
+	}
+}
+
+func boundRule(r *secgroup.Rule) {
+	cutAll(maxID, &r.ID)
+	switch p := &r.Permission.Peer; p.Kind() {
+	case secgroup.PrefixListPeerKind:
+		*p = secgroup.PrefixListPeer(text.Cut(p.PrefixList(), maxID))
+	case secgroup.GroupPeerKind:
+		id, owner := p.Group()
+		*p = secgroup.GroupPeer(text.Cut(id, maxID), text.Cut(owner, maxID))
+	}
 	cutAll(maxEC2Text, &r.Description)
 	r.Tags = slices.Clone(r.Tags[:min(len(r.Tags), maxEC2Tags)])
 	for i := range r.Tags {

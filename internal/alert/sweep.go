@@ -140,13 +140,13 @@ func (o *opening) stands(v voice, limit int) string {
 		return "Some of its rules could not be understood: what they open is not known."
 	}
 	is, was := "is open to", "was open to"
-	if o.Rule.Direction == "egress" {
+	if o.isEgress() {
 		is, was = "can go out to", "could go out to"
 	}
 	if !stillOpen(*o) {
 		is = was
 	}
-	return o.what(v, limit) + " " + is + " " + o.who(v) + "."
+	return o.what() + " " + is + " " + o.who(v) + "."
 }
 
 // inSum says that a rule is forbidden together with others. All rules of the group

@@ -8,10 +8,12 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 // standing is a result as a sweep finds it.
-func standing(outcome finding.Outcome, group, name string, rule *finding.Rule) finding.Result {
+func standing(outcome finding.Outcome, group, name string, rule *secgroup.Rule) finding.Result {
 	r := result(outcome, rule)
 	r.GroupID, r.GroupName, r.ExposureSeconds, r.ClosedAt = group, name, nil, nil
 	r.FirstSeen = at(900)
@@ -25,7 +27,7 @@ func sweptAlert(s finding.Sweep, results ...finding.Result) finding.Alert {
 		Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	}
 	a.Exposed, a.Try, a.Tries, a.Sweep = nil, 0, 0, &s
-	a.Decision = finding.DecisionAlert
+	a.Verdict = policy.Alert
 	return a
 }
 
@@ -37,17 +39,17 @@ const (
 
 func sweepScenarios() []scenario {
 	covered := standing(finding.OutcomeAlerted, dataGroup, "data", tcp(5432, "0.0.0.0/0"))
-	covered.Severity, covered.Left = "critical", "its statement closes a rule when it is made, and says nothing of rules that exist already (existing: revoke would)"
+	covered.Severity, covered.Left = policy.Critical, "its statement closes a rule when it is made, and says nothing of rules that exist already (existing: revoke would)"
 	covered.Ended = &finding.Exception{ID: "partner-replica", Owner: "data-platform@example.com", Expires: "2026-11-02"}
 	changed := standing(finding.OutcomeAlerted, webGroup, "web", tcp(8443, "0.0.0.0/0"))
 	changed.FirstSeen = at(-40 * 86400)
 	half := standing(finding.OutcomeAlerted, webGroup, "web", tcp(22, "128.0.0.0/1"))
-	half.Union, half.Severity = true, "high"
+	half.Union, half.Severity = true, policy.High
 	named := standing(finding.OutcomeAlerted, otherGroup, hostile, tcp(8080, "0.0.0.0/0"))
 	named.Rule.Description = hostile
 	unread := standing(finding.OutcomeAlerted, otherGroup, hostile, tcp(1, "0.0.0.0/0"))
 	unread.Rule, unread.StatementID = nil, ""
-	unread.Severity, unread.Reasons = "high", []string{`reading rule "sgr-0ccccccccccccccc3" of sg-0ccccccccccccccc3: parsing protocol "tpc": want tcp, udp, icmp, icmpv6, -1 or a number from 0 to 255`}
+	unread.Severity, unread.Reasons = policy.High, reasons(`reading rule "sgr-0ccccccccccccccc3" of sg-0ccccccccccccccc3: parsing protocol "tpc": want tcp, udp, icmp, icmpv6, -1 or a number from 0 to 255`)
 
 	digest := finding.Sweep{Groups: 1204, Rules: 18223, Known: 12, Gone: 1, Ordered: 2}
 	would := sweptAlert(finding.Sweep{Groups: 3, Rules: 14, Forgetful: "it has no table to remember by (MEMORY_TABLE)"},
@@ -59,13 +61,13 @@ func sweepScenarios() []scenario {
 	gone := standing(finding.OutcomeAlreadyClosed, dataGroup, "data", tcp(3306, "0.0.0.0/0"))
 	gone.ClosedAt, gone.FirstSeen = at(905), nil
 	closing := sweptAlert(finding.Sweep{Closing: true}, closed, gone)
-	closing.Decision, closing.Try, closing.Tries = finding.DecisionRevoke, 1, 5
+	closing.Verdict, closing.Try, closing.Tries = policy.Revoke, 1, 5
 
 	var many []finding.Result
 	for i := range 3000 {
 		many = append(many, standing(finding.OutcomeAlerted, fmt.Sprintf("sg-%017x", i/3), "app", tcp(8000+i%3, "0.0.0.0/0")))
 		if i == 2999 {
-			many[i].Severity = "critical"
+			many[i].Severity = policy.Critical
 		}
 	}
 	return []scenario{
@@ -115,5 +117,5 @@ func TestADigestCountsWhatItDoesNotList(t *testing.T) {
 	assert.Contains(t, text, "sgward audit --regions us-east-1")
 	a := decoded(t, m)
 	assert.Equal(t, 3000, len(a.Findings)+a.FindingsOmitted)
-	assert.Equal(t, "critical", a.Findings[0].Severity, "what is left out matters least")
+	assert.Equal(t, policy.Critical, a.Findings[0].Severity, "what is left out matters least")
 }

@@ -143,7 +143,7 @@ func whatWasDone(v voice, a *finding.Alert, openings, listed, exempt []opening, 
 			label = "Reason: "
 		}
 		for _, r := range deciding {
-			quoted = append(quoted, label+v.cite(r, 2*lim.text))
+			quoted = append(quoted, label+v.cite(r.String(), 2*lim.text))
 		}
 		if others > 0 {
 			quoted = append(quoted, text.Plural(others, "more statement")+" of the policy "+text.Agree(others, "applies", "apply")+" to it.")
@@ -178,7 +178,7 @@ func whatWasDone(v voice, a *finding.Alert, openings, listed, exempt []opening, 
 
 // allowed says in one line which exception covers an exempt rule.
 func (o *opening) allowed(v voice, limit int) string {
-	text := "Allowed: " + o.what(v, limit) + ", " + o.who(v) + ", in " + v.group(o.GroupID, o.GroupName, limit)
+	text := "Allowed: " + o.what() + ", " + o.who(v) + ", in " + v.group(o.GroupID, o.GroupName, limit)
 	if x := o.Exception; x != nil {
 		text += ", by exception " + v.name(x.ID, limit) + " of " + v.quote(x.Owner, limit) + " until " + v.id(x.Expires)
 		if x.ByTag {

@@ -6,12 +6,14 @@ import (
 	"github.com/stretchr/testify/assert"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 func TestARuleLeftOpenAmongOthersDoesNotSayThatTheyWereThereBefore(t *testing.T) {
 	a := alertOf(result(finding.OutcomeAlerted, tcp(5432, "52.64.0.0/10")))
 	f := &a.Findings[0]
-	f.Decision, f.Union, f.With = finding.DecisionRevoke, true, []finding.Rule{*tcp(5432, "52.0.0.0/10")}
+	f.Verdict, f.Union, f.With = policy.Revoke, true, []secgroup.Rule{*tcp(5432, "52.0.0.0/10")}
 	f.Left = "it is not known which call crossed the line"
 	m := messageOf(t, a)
 	assert.Contains(t, m.Subject, "Left open")

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode"
 
-	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
 
@@ -19,13 +18,13 @@ import (
 // the direction is not known, or the rule is not one that EC2 could hold. Tags that
 // only AWS can set are left out. Text that is not UTF-8 comes back with replacement
 // characters.
-func Undo(accountID, region, groupID string, rule finding.Rule) string {
+func Undo(accountID, region, groupID string, rule secgroup.Rule) string {
 	return strings.Join(undoArguments(accountID, region, groupID, rule, ""), " ")
 }
 
 // undoArguments returns the words of Undo's command, quoted for the shell, nil
 // where there is none. Tags are separated by tagBreak, which is white space.
-func undoArguments(accountID, region, groupID string, rule finding.Rule, tagBreak string) []string {
+func undoArguments(accountID, region, groupID string, rule secgroup.Rule, tagBreak string) []string {
 	args := ruleCommand("authorize", accountID, region, groupID, rule, true)
 	if args == nil {
 		return nil
@@ -48,20 +47,20 @@ func undoArguments(accountID, region, groupID string, rule finding.Rule, tagBrea
 
 // closeArguments returns the words of the command that closes a rule by hand, if
 // it still is as it was judged.
-func closeArguments(accountID, region, groupID string, rule finding.Rule) []string {
+func closeArguments(accountID, region, groupID string, rule secgroup.Rule) []string {
 	return ruleCommand("revoke", accountID, region, groupID, rule, false)
 }
 
-func ruleCommand(verb, accountID, region, groupID string, rule finding.Rule, described bool) []string {
-	r, err := rule.SecurityGroupRule(groupID, accountID)
-	if err != nil || r.Permission.Direction == 0 || !isIdentifier(groupID) || !isIdentifier(region) {
+func ruleCommand(verb, accountID, region, groupID string, rule secgroup.Rule, described bool) []string {
+	p := rule.Permission
+	if !p.IsValid() || p.Direction == 0 || !isIdentifier(groupID) || !isIdentifier(region) {
 		return nil
 	}
 	return []string{
-		fmt.Sprintf("aws ec2 %s-security-group-%s", verb, r.Permission.Direction),
+		fmt.Sprintf("aws ec2 %s-security-group-%s", verb, p.Direction),
 		"--region " + region,
 		"--group-id " + groupID,
-		"--ip-permissions '[" + ipPermission(r, accountID, described) + "]'",
+		"--ip-permissions '[" + ipPermission(rule, accountID, described) + "]'",
 	}
 }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"sgward/internal/finding"
 	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 	"sgward/internal/text"
 )
 
@@ -70,17 +70,13 @@ func request(t *testing.T, words []string) (operation string, options map[string
 }
 
 func TestUndoRestoresEveryKindOfRule(t *testing.T) {
-	ports := func(r finding.Rule, from, to int) finding.Rule {
-		r.FromPort, r.ToPort = &from, &to
-		return r
-	}
 	for name, tc := range map[string]struct {
-		rule      finding.Rule
+		rule      string
 		operation string
 		check     func(t *testing.T, p cliPermission)
 	}{
 		"tcp from an IPv4 range": {
-			ports(finding.Rule{Direction: "ingress", IPProtocol: "tcp", CidrIPv4: "203.0.113.0/24"}, 3306, 3310),
+			"ingress tcp 3306-3310 from 203.0.113.0/24",
 			"authorize-security-group-ingress", func(t *testing.T, p cliPermission) {
 				assert.Equal(t, "tcp", p.IpProtocol)
 				assert.Equal(t, [2]int{3306, 3310}, [2]int{*p.FromPort, *p.ToPort})
@@ -88,14 +84,14 @@ func TestUndoRestoresEveryKindOfRule(t *testing.T) {
 				assert.Equal(t, "why", p.IpRanges[0].Description)
 			}},
 		"udp to an IPv6 range, egress": {
-			ports(finding.Rule{Direction: "egress", IPProtocol: "udp", CidrIPv6: "::/0"}, 0, 0),
+			"egress udp 0 to ::/0",
 			"authorize-security-group-egress", func(t *testing.T, p cliPermission) {
 				assert.Equal(t, [2]int{0, 0}, [2]int{*p.FromPort, *p.ToPort})
 				assert.Equal(t, "::/0", p.Ipv6Ranges[0].CidrIpv6)
 				assert.Equal(t, "why", p.Ipv6Ranges[0].Description)
 			}},
 		"every protocol from a prefix list, without ports": {
-			finding.Rule{Direction: "ingress", IPProtocol: "-1", PrefixListID: "pl-0123456789abcdef0"},
+			"ingress all traffic from pl-0123456789abcdef0",
 			"authorize-security-group-ingress", func(t *testing.T, p cliPermission) {
 				assert.Equal(t, "-1", p.IpProtocol)
 				assert.Nil(t, p.FromPort)
@@ -104,7 +100,7 @@ func TestUndoRestoresEveryKindOfRule(t *testing.T) {
 				assert.Equal(t, "why", p.PrefixListIds[0].Description)
 			}},
 		"a protocol by number from a group of another account": {
-			finding.Rule{Direction: "ingress", IPProtocol: "50", ReferencedGroupID: "sg-0fedcba9876543210", ReferencedGroupUserID: "111122223333"},
+			"ingress protocol 50 from 111122223333/sg-0fedcba9876543210",
 			"authorize-security-group-ingress", func(t *testing.T, p cliPermission) {
 				assert.Equal(t, "50", p.IpProtocol)
 				assert.Nil(t, p.FromPort)
@@ -113,51 +109,42 @@ func TestUndoRestoresEveryKindOfRule(t *testing.T) {
 				assert.Equal(t, "why", p.UserIdGroupPairs[0].Description)
 			}},
 		"a group of the same account, which needs no owner": {
-			ports(finding.Rule{Direction: "ingress", IPProtocol: "6", ReferencedGroupID: testGroup, ReferencedGroupUserID: testAccount}, 22, 22),
+			"ingress tcp 22 from " + testAccount + "/" + testGroup,
 			"authorize-security-group-ingress", func(t *testing.T, p cliPermission) {
 				assert.Equal(t, "tcp", p.IpProtocol)
 				assert.Equal(t, testGroup, p.UserIdGroupPairs[0].GroupId)
 				assert.Empty(t, p.UserIdGroupPairs[0].UserId)
 			}},
 		"one ICMP type": {
-			ports(finding.Rule{Direction: "ingress", IPProtocol: "icmp", CidrIPv4: "0.0.0.0/0"}, 8, -1),
+			"ingress icmp type 8 from 0.0.0.0/0",
 			"authorize-security-group-ingress", func(t *testing.T, p cliPermission) {
 				assert.Equal(t, [2]int{8, -1}, [2]int{*p.FromPort, *p.ToPort})
 			}},
 		"all of ICMPv6": {
-			ports(finding.Rule{Direction: "ingress", IPProtocol: "icmpv6", CidrIPv6: "2001:db8::/32"}, -1, -1),
+			"ingress icmpv6 from 2001:db8::/32",
 			"authorize-security-group-ingress", func(t *testing.T, p cliPermission) {
 				assert.Equal(t, "icmpv6", p.IpProtocol)
 				assert.Equal(t, [2]int{-1, -1}, [2]int{*p.FromPort, *p.ToPort})
 			}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			tc.rule.Description = "why"
-			tc.rule.Tags = []secgroup.Tag{{Key: "team", Value: "data"}, {Key: "empty", Value: ""}}
-			command := Undo(testAccount, "us-gov-west-1", testGroup, tc.rule)
+			rule := *secgrouptest.Rule(tc.rule)
+			rule.Description = "why"
+			rule.Tags = []secgroup.Tag{{Key: "team", Value: "data"}, {Key: "empty", Value: ""}}
+			command := Undo(testAccount, "us-gov-west-1", testGroup, rule)
 			require.NotEmpty(t, command)
 			assert.NotContains(t, command, "\n")
 			operation, options, p, tags := request(t, shellWords(t, command))
 			assert.Equal(t, tc.operation, operation)
 			assert.Equal(t, "us-gov-west-1", options["--region"])
 			assert.Equal(t, testGroup, options["--group-id"])
-			assert.Len(t, p.IpRanges, count(tc.rule.CidrIPv4))
-			assert.Len(t, p.Ipv6Ranges, count(tc.rule.CidrIPv6))
-			assert.Len(t, p.PrefixListIds, count(tc.rule.PrefixListID))
-			assert.Len(t, p.UserIdGroupPairs, count(tc.rule.ReferencedGroupID))
+			assert.Equal(t, 1, len(p.IpRanges)+len(p.Ipv6Ranges)+len(p.PrefixListIds)+len(p.UserIdGroupPairs), "one peer")
 			tc.check(t, p)
 			require.Len(t, tags, 1)
 			assert.Equal(t, "security-group-rule", tags[0].ResourceType)
 			assert.Equal(t, []struct{ Key, Value string }{{"team", "data"}, {"empty", ""}}, tags[0].Tags)
 		})
 	}
-}
-
-func count(peer string) int {
-	if peer == "" {
-		return 0
-	}
-	return 1
 }
 
 func hostileTexts() []string {
@@ -195,13 +182,15 @@ func TestUndoLeavesOutTagsThatOnlyAWSCanSet(t *testing.T) {
 
 func TestUndoIsEmptyWhereNoCommandCouldRestoreTheRule(t *testing.T) {
 	sound := *tcp(22, "0.0.0.0/0")
-	unknownWay, twoPeers := sound, sound
-	unknownWay.Direction = "unknown"
-	twoPeers.CidrIPv6 = "::/0"
+	unknownWay, noPeer, noProtocol := sound, sound, sound
+	unknownWay.Permission.Direction = 0
+	noPeer.Permission.Peer = secgroup.Peer{}
+	noProtocol.Permission.Protocol = ""
 	assert.NotEmpty(t, Undo(testAccount, "us-east-1", testGroup, sound))
 	assert.Empty(t, Undo(testAccount, "us-east-1", testGroup, unknownWay))
-	assert.Empty(t, Undo(testAccount, "us-east-1", testGroup, twoPeers))
-	assert.Empty(t, Undo(testAccount, "us-east-1", testGroup, finding.Rule{}))
+	assert.Empty(t, Undo(testAccount, "us-east-1", testGroup, noPeer))
+	assert.Empty(t, Undo(testAccount, "us-east-1", testGroup, noProtocol))
+	assert.Empty(t, Undo(testAccount, "us-east-1", testGroup, secgroup.Rule{}))
 	assert.Empty(t, Undo(testAccount, "us-east-1", "", sound))
 	assert.Empty(t, Undo(testAccount, "us-east-1", "sg-1; id", sound))
 	assert.Empty(t, Undo(testAccount, "--profile", testGroup, sound))

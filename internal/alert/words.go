@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
@@ -120,27 +121,6 @@ func rangeSize(p netip.Prefix) string {
 	}
 }
 
-// raw shows a rule whose fields make no sense together, as they are.
-func (v voice) raw(r finding.Rule, limit int) string {
-	var parts []string
-	for _, f := range []struct{ label, value string }{
-		{"protocol", r.IPProtocol}, {"from port", decimal(r.FromPort)}, {"to port", decimal(r.ToPort)},
-		{"IPv4", r.CidrIPv4}, {"IPv6", r.CidrIPv6}, {"prefix list", r.PrefixListID}, {"group", r.ReferencedGroupID},
-	} {
-		if f.value != "" {
-			parts = append(parts, f.label+" "+v.quote(f.value, limit))
-		}
-	}
-	return "a rule that sgward cannot read (" + strings.Join(parts, ", ") + ")"
-}
-
-func decimal(n *int) string {
-	if n == nil {
-		return ""
-	}
-	return strconv.Itoa(*n)
-}
-
 // grouped lists the texts that hold for numbered things, each text once in the
 // order of its first appearance, behind the numbers it holds for: "1-3, 7: text".
 // A text that holds for all stands alone.
@@ -187,13 +167,13 @@ func ranges(numbers []int) string {
 	return strings.Join(parts, ", ")
 }
 
-// severityRank orders severities from most to least. One that nobody stated
+// severityRank orders severities from most (0) to least. One that nobody stated
 // ranks with the first: nobody has said that it may wait.
-func severityRank(severity string) int {
-	if i := slices.Index([]string{"critical", "high", "medium", "low"}, severity); i >= 0 {
-		return i
+func severityRank(s policy.Severity) int {
+	if s == policy.NoSeverity {
+		return 0
 	}
-	return 0
+	return int(policy.Critical - s)
 }
 
 // outcomeRank orders outcomes from worst to best. An unknown one is the worst.

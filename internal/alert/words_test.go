@@ -9,60 +9,58 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
-func permission(t *testing.T, r finding.Rule) secgroup.Permission {
-	t.Helper()
-	rule, err := r.SecurityGroupRule(testGroup, testAccount)
-	require.NoError(t, err)
-	return rule.Permission
-}
-
 func TestTrafficUsesTheNamesPeopleKnow(t *testing.T) {
-	rule := func(protocol string, from, to int) finding.Rule {
-		return finding.Rule{Direction: "ingress", IPProtocol: protocol, FromPort: &from, ToPort: &to, CidrIPv4: "0.0.0.0/0"}
-	}
-	for want, r := range map[string]finding.Rule{
-		"tcp 3306 (MySQL)":                      rule("tcp", 3306, 3306),
-		"udp 3306":                              rule("udp", 3306, 3306),
-		"tcp 22 (SSH)":                          rule("6", 22, 22),
-		"tcp 27017-27019 (MongoDB)":             rule("tcp", 27017, 27019),
-		"tcp 27018 (MongoDB)":                   rule("tcp", 27018, 27018),
-		"tcp 0-65535 (every TCP port)":          rule("tcp", 0, 65535),
-		"tcp 0":                                 rule("tcp", 0, 0),
-		"tcp 3300-3310 (MySQL 3306 among them)": rule("tcp", 3300, 3310),
-		"tcp 1024-65535 (MySQL 3306, PostgreSQL 5432, SQL Server 1433 and 40 more known services among them)": rule("tcp", 1024, 65535),
-		"tcp 2483 (Oracle)":                     rule("tcp", 2483, 2483),
-		"tcp 33060 (MySQL X Protocol)":          rule("tcp", 33060, 33060),
-		"tcp 8443 (ClickHouse or HTTPS)":        rule("tcp", 8443, 8443),
-		"udp 1434 (SQL Server Browser)":         rule("udp", 1434, 1434),
-		"all traffic (every protocol and port)": rule("-1", 22, 22),
-		"icmp type 8":                           rule("icmp", 8, -1),
-		"protocol 50 (ESP)":                     rule("50", -1, -1),
-		"protocol 99":                           rule("99", -1, -1),
+	for want, words := range map[string]string{
+		"tcp 3306 (MySQL)":                      "tcp 3306",
+		"udp 3306":                              "udp 3306",
+		"tcp 22 (SSH)":                          "tcp 22",
+		"tcp 27017-27019 (MongoDB)":             "tcp 27017-27019",
+		"tcp 27018 (MongoDB)":                   "tcp 27018",
+		"tcp 0-65535 (every TCP port)":          "tcp 0-65535",
+		"tcp 0":                                 "tcp 0",
+		"tcp 3300-3310 (MySQL 3306 among them)": "tcp 3300-3310",
+		"tcp 1024-65535 (MySQL 3306, PostgreSQL 5432, SQL Server 1433 and 40 more known services among them)": "tcp 1024-65535",
+		"tcp 2483 (Oracle)":                     "tcp 2483",
+		"tcp 33060 (MySQL X Protocol)":          "tcp 33060",
+		"tcp 8443 (ClickHouse or HTTPS)":        "tcp 8443",
+		"udp 1434 (SQL Server Browser)":         "udp 1434",
+		"all traffic (every protocol and port)": "all traffic",
+		"icmp type 8":                           "icmp type 8",
+		"protocol 50 (ESP)":                     "protocol 50",
+		"protocol 99":                           "protocol 99",
 	} {
-		assert.Equal(t, want, traffic(permission(t, r)))
+		assert.Equal(t, want, traffic(secgrouptest.Rule("ingress "+words+" from 0.0.0.0/0").Permission))
 	}
 }
 
 func TestPeersAreSaidInPlainWords(t *testing.T) {
 	v := voice{quote: mailQuote, cite: mailCite}
-	for want, r := range map[string]finding.Rule{
-		"the whole internet (0.0.0.0/0)":                               {CidrIPv4: "0.0.0.0/0"},
-		"the whole internet (0.0.0.0/0) ":                              {CidrIPv4: "1.2.3.4/0"},
-		"the whole IPv6 internet (::/0)":                               {CidrIPv6: "::/0"},
-		"the whole IPv6 internet (2000::/3)":                           {CidrIPv6: "2000::/3"},
-		"4000::/3":                                                     {CidrIPv6: "4000::/3"},
-		"128.0.0.0/1 (2,147,483,648 addresses)":                        {CidrIPv4: "128.0.0.0/1"},
-		"198.51.100.7/32 (one address)":                                {CidrIPv4: "198.51.100.7/32"},
-		"the prefix list pl-0123456789abcdef0":                         {PrefixListID: "pl-0123456789abcdef0"},
-		`the prefix list "pl-1 <!here>"`:                               {PrefixListID: "pl-1 <!here>"},
-		"the security group " + testGroup:                              {ReferencedGroupID: testGroup, ReferencedGroupUserID: testAccount},
-		"the security group " + testGroup + " of account 111122223333": {ReferencedGroupID: testGroup, ReferencedGroupUserID: "111122223333"},
+	list := secgroup.PrefixListPeer
+	cidr := func(text string) secgroup.Peer {
+		p, err := secgroup.ParseCIDRPeer(text)
+		require.NoError(t, err)
+		return p
+	}
+	for want, peer := range map[string]secgroup.Peer{
+		"the whole internet (0.0.0.0/0)":                               cidr("0.0.0.0/0"),
+		"the whole internet (0.0.0.0/0) ":                              cidr("1.2.3.4/0"),
+		"the whole IPv6 internet (::/0)":                               cidr("::/0"),
+		"the whole IPv6 internet (2000::/3)":                           cidr("2000::/3"),
+		"4000::/3":                                                     cidr("4000::/3"),
+		"128.0.0.0/1 (2,147,483,648 addresses)":                        cidr("128.0.0.0/1"),
+		"198.51.100.7/32 (one address)":                                cidr("198.51.100.7/32"),
+		"the prefix list pl-0123456789abcdef0":                         list("pl-0123456789abcdef0"),
+		`the prefix list "pl-1 <!here>"`:                               list("pl-1 <!here>"),
+		"the security group " + testGroup:                              secgroup.GroupPeer(testGroup, testAccount),
+		"the security group " + testGroup + " of account 111122223333": secgroup.GroupPeer(testGroup, "111122223333"),
+		"an unknown peer":                                              {},
 	} {
-		r.Direction, r.IPProtocol = "ingress", "-1"
-		assert.Equal(t, strings.TrimSpace(want), v.peer(permission(t, r).Peer, testAccount))
+		assert.Equal(t, strings.TrimSpace(want), v.peer(peer, testAccount))
 	}
 }
 
@@ -213,9 +211,9 @@ func TestPeopleReadTheReasonThatDecided(t *testing.T) {
 		{"the one that decided gave none", "elsewhere", []string{revoke, weaker}, []string{revoke, weaker}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			o := opening{Result: finding.Result{Finding: finding.Finding{StatementID: tt.statement, Reasons: tt.reasons}}}
-			reasons, others := o.deciding()
-			assert.Equal(t, tt.want, reasons)
+			o := opening{Result: finding.Result{Finding: finding.Finding{StatementID: tt.statement, Reasons: reasons(tt.reasons...)}}}
+			deciding, others := o.deciding()
+			assert.Equal(t, tt.want, policy.Texts(deciding))
 			assert.Equal(t, tt.others, others)
 		})
 	}

@@ -1,6 +1,7 @@
 package authorize
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -13,8 +14,7 @@ import (
 
 // Judge says what a policy makes of rules that actor is about to put into a group,
 // together with what the group holds: one finding for each rule, in the same order.
-// Decision is none for a rule that the policy has nothing against, and inspect for
-// one of which something is not known; the last of its reasons says what. A group
+// An undetermined one lacks something; the last of its reasons says what. A group
 // that is yet to be made has no id; no clause of a policy can name it.
 //
 // It reads the entries of prefix lists that the rules name. The error is that of such
@@ -28,40 +28,32 @@ func Judge(ctx context.Context, client ec2rules.EntryReader, p *policy.Policy, g
 	if err != nil {
 		return nil, err
 	}
-	group := g
-	if group.ID == "" {
-		group.ID = "(new)" // known, and not the one that an exception names
-	}
-	judgements := p.Evaluate(policy.Request{
-		Time: now, AccountID: g.OwnerID, Region: g.Region, Actor: actor, Group: group,
-		Rules: rules, Standing: standing, StandingKnown: true, PrefixLists: lists.Entries,
-	})
+	// The rules are about to be the group's: they are judged as those that stand.
+	req := finding.RequestOfGroup(g, lists.Entries, now)
+	req.Actor, req.Group.ID, req.Rules, req.Standing = actor, cmp.Or(g.ID, newGroup), rules, standing
+	judgements := p.Evaluate(req)
+	req.Group.ID = g.ID
 	out := make([]finding.Finding, len(rules))
 	for i, j := range judgements {
-		rule := finding.RuleOf(rules[i])
-		f := &out[i]
-		*f = finding.Finding{
-			ID:        finding.NewID(g.OwnerID, g.Region, g.ID, rules[i].Permission.Identity().String(), ""),
-			AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
-			Rule: &rule,
+		out[i] = finding.OfStanding(req, i, j)
+		if j.Verdict != policy.Undetermined {
+			continue
 		}
-		f.Judge(j)
-		switch j.Verdict {
-		case policy.Compliant:
-			f.Decision = finding.DecisionNone
-		case policy.Undetermined:
-			if j.Needs != 0 {
-				f.Reasons = append(f.Reasons, "not known: "+j.Needs.String())
-			}
-			if why := lists.Unreadable[rules[i].Permission.Peer.PrefixList()]; why != "" {
-				f.Reasons = append(f.Reasons, why)
-			}
+		if j.Needs != 0 {
+			out[i].Reasons = append(out[i].Reasons, policy.Remark("not known: "+j.Needs.String()))
+		}
+		if why := lists.Unreadable[rules[i].Permission.Peer.PrefixList()]; why != "" {
+			out[i].Reasons = append(out[i].Reasons, policy.Remark(why))
 		}
 	}
 	return out, nil
 }
 
+// newGroup stands for the id of a group that is yet to be made: known, and not one
+// that a policy can name.
+const newGroup = "(new)"
+
 // Allowed reports that a policy has nothing against a judged rule, or excepts it.
 func Allowed(f finding.Finding) bool {
-	return f.Decision == finding.DecisionNone || f.Decision == finding.DecisionExempt
+	return f.Verdict == policy.Compliant || f.Verdict == policy.Exempt
 }

@@ -52,34 +52,34 @@ func TestRulesAreJudgedWithWhatTheGroupHolds(t *testing.T) {
 	harmless := tcp(secgroup.Ingress, 443, "0.0.0.0/0", "")
 	narrow := tcp(secgroup.Ingress, 3306, "64.0.0.0/10", "") // half of a /9
 	out := judge(p, policy.Actor{}, half, harmless)
-	assert.Equal(t, []finding.Decision{"revoke", "none"}, []finding.Decision{out[0].Decision, out[1].Decision})
+	assert.Equal(t, []policy.Verdict{policy.Revoke, policy.Compliant}, []policy.Verdict{out[0].Verdict, out[1].Verdict})
 	assert.Equal(t, "database", out[0].StatementID)
-	assert.Contains(t, out[0].Reasons[0], "policy.yaml:5 database: ")
-	assert.Equal(t, finding.DecisionNone, judge(p, policy.Actor{}, narrow)[0].Decision, "alone it is below the line")
+	assert.Contains(t, out[0].Reasons[0].String(), "policy.yaml:5 database: ")
+	assert.Equal(t, policy.Compliant, judge(p, policy.Actor{}, narrow)[0].Verdict, "alone it is below the line")
 
 	beside := tcp(secgroup.Ingress, 3306, "64.64.0.0/10", "")
 	authorize.Put(t.Context(), p.client, p.read(), []secgroup.Rule{beside}, false)
 	got := judge(p, policy.Actor{}, narrow)[0]
-	assert.Equal(t, finding.DecisionRevoke, got.Decision, "together they are the world")
+	assert.Equal(t, policy.Revoke, got.Verdict, "together they are the world")
 	assert.True(t, got.Union)
-	assert.Equal(t, finding.DecisionNone, judge(p, policy.Actor{}, beside)[0].Decision, "a rule that is there is not counted twice")
+	assert.Equal(t, policy.Compliant, judge(p, policy.Actor{}, beside)[0].Verdict, "a rule that is there is not counted twice")
 }
 
 func TestUnknownIsNotAllowed(t *testing.T) {
 	p := newPlace(t)
 	ssh := tcp(secgroup.Ingress, 22, "0.0.0.0/0", "")
 	got := judge(p, policy.Actor{}, ssh)[0]
-	assert.Equal(t, finding.DecisionInspect, got.Decision)
+	assert.Equal(t, policy.Undetermined, got.Verdict)
 	assert.False(t, authorize.Allowed(got))
-	assert.Contains(t, got.Reasons[len(got.Reasons)-1], "not known: who made the rule")
+	assert.Contains(t, got.Reasons[len(got.Reasons)-1].String(), "not known: who made the rule")
 	assert.True(t, authorize.Allowed(judge(p, policy.Actor{Known: true, ARN: "arn:aws:iam::123456789012:user/deploy"}, ssh)[0]))
-	assert.Equal(t, finding.DecisionAlert, judge(p, policy.Actor{Known: true, ARN: "arn:aws:iam::123456789012:user/demo"}, ssh)[0].Decision)
+	assert.Equal(t, policy.Alert, judge(p, policy.Actor{Known: true, ARN: "arn:aws:iam::123456789012:user/demo"}, ssh)[0].Verdict)
 
 	list := p.ec2.AddAWSPrefixList(region, "list", netip.MustParsePrefix("0.0.0.0/1"))
-	assert.Equal(t, finding.DecisionRevoke, judge(p, policy.Actor{}, peered(secgroup.PrefixListPeer(list)))[0].Decision, "lists are read")
+	assert.Equal(t, policy.Revoke, judge(p, policy.Actor{}, peered(secgroup.PrefixListPeer(list)))[0].Verdict, "lists are read")
 	got = judge(p, policy.Actor{}, peered(secgroup.PrefixListPeer("pl-0123456789abcdef0")))[0]
-	assert.Equal(t, finding.DecisionInspect, got.Decision)
-	assert.Contains(t, strings.Join(got.Reasons, "\n"), "InvalidPrefixListID.NotFound")
+	assert.Equal(t, policy.Undetermined, got.Verdict)
+	assert.Contains(t, strings.Join(policy.Texts(got.Reasons), "\n"), "InvalidPrefixListID.NotFound")
 }
 
 func TestGroupThatIsYetToBeMadeIsNoneThatAnExceptionNames(t *testing.T) {
@@ -91,12 +91,12 @@ func TestGroupThatIsYetToBeMadeIsNoneThatAnExceptionNames(t *testing.T) {
 	mysql := []secgroup.Rule{tcp(secgroup.Ingress, 3306, "0.0.0.0/0", "")}
 	out, err := authorize.Judge(t.Context(), p.client, judging, g, mysql, policy.Actor{}, time.Now())
 	require.NoError(t, err)
-	assert.Equal(t, finding.DecisionRevoke, out[0].Decision)
+	assert.Equal(t, policy.Revoke, out[0].Verdict)
 	assert.Empty(t, out[0].GroupID)
 	g.ID = "sg-0123456789abcdef0"
 	out, err = authorize.Judge(t.Context(), p.client, judging, g, mysql, policy.Actor{}, time.Now())
 	require.NoError(t, err)
-	assert.Equal(t, finding.DecisionExempt, out[0].Decision)
+	assert.Equal(t, policy.Exempt, out[0].Verdict)
 	assert.True(t, authorize.Allowed(out[0]))
 }
 

@@ -12,7 +12,6 @@ import (
 
 	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
-	"sgward/internal/finding"
 	"sgward/internal/inventory"
 	"sgward/internal/policy"
 	"sgward/internal/report"
@@ -118,9 +117,7 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *secgroup.Group, found []inv
 		Attached: attached, AttachedKnown: known, Notes: append(notes, details...),
 	}
 	if !a.lines {
-		for _, r := range g.Rules {
-			of.Rules = append(of.Rules, finding.RuleOf(r))
-		}
+		of.Rules = g.Rules
 	}
 	return w.Group(of, entries)
 }

@@ -156,12 +156,8 @@ func (f explainFlags) question(ctx context.Context, in Invocation, told known) (
 	if err != nil {
 		return question{}, &statusError{StatusUsage, err}
 	}
-	q := question{req: policy.Request{
-		AccountID: f.account, Region: f.region,
-		Actor: policy.Actor{Known: f.actor != "", ARN: f.actor},
-		Group: secgroup.Group{ID: f.group, VPCID: f.vpc, TagsKnown: told.tags},
-		Rules: []secgroup.Rule{rule}, StandingKnown: told.standing,
-	}}
+	q := question{req: f.request(time.Time{})}
+	q.req.Group.TagsKnown, q.req.Rules, q.req.StandingKnown = told.tags, []secgroup.Rule{rule}, told.standing
 	if q.req.Group.Tags, err = readTags("--group-tag", f.tags); err != nil {
 		return question{}, err
 	}
@@ -169,6 +165,16 @@ func (f explainFlags) question(ctx context.Context, in Invocation, told known) (
 		return question{}, &statusError{StatusUsage, err}
 	}
 	return q, nil
+}
+
+// request asks for the verdict at a time on what somebody thinks of: rules that are
+// still to be named, made where and by whom the flags say.
+func (f explainFlags) request(now time.Time) policy.Request {
+	return policy.Request{
+		Time: now, AccountID: f.account, Region: f.region,
+		Actor: policy.Actor{Known: f.actor != "", ARN: f.actor},
+		Group: secgroup.Group{ID: f.group, VPCID: f.vpc},
+	}
 }
 
 // standingRules reads the group's other rules. They have the direction of the one that
@@ -227,10 +233,7 @@ func askOf(c cloudtrail.Change) question {
 		note += "\nThe record holds only what the caller typed: the group is read before anything is revoked."
 	}
 	return question{
-		req: policy.Request{
-			AccountID: c.AccountID, Region: c.Region, Actor: finding.ActorOf(c.Actor).Subject(),
-			Group: secgroup.Group{ID: c.GroupID, Name: c.GroupName}, Rules: c.Rules,
-		},
+		req:    finding.RequestOf(c, time.Time{}),
 		change: c, note: text.VisibleLines(note),
 		untold: c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown,
 	}

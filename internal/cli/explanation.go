@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -78,17 +77,7 @@ func writeJSON(out io.Writer, value any) error {
 }
 
 func explanationOf(req policy.Request, i int, j policy.Judgement, steps []policy.Step) explanation {
-	r := req.Rules[i]
-	rule := finding.RuleOf(r)
-	out := explanation{Needs: j.Needs.String(), Statements: []explanationStep{}, Finding: finding.Finding{
-		ID:        finding.NewID(req.AccountID, req.Region, req.Group.ID, cmp.Or(r.ID, r.Permission.String()), ""),
-		AccountID: req.AccountID, Region: req.Region, GroupID: req.Group.ID, GroupName: req.Group.Name, VPCID: req.Group.VPCID,
-		Rule: &rule,
-	}}
-	out.Judge(j)
-	if j.Verdict == policy.Compliant {
-		out.Decision, out.Reasons = finding.DecisionNone, []string{}
-	}
+	out := explanation{Needs: j.Needs.String(), Statements: []explanationStep{}, Finding: finding.Of(req, i, j, "")}
 	for _, s := range steps {
 		out.Statements = append(out.Statements, explanationStep(s))
 	}

@@ -32,7 +32,7 @@ const (
 // groupChange is one rule and what became of it.
 type groupChange struct {
 	Change       changeKind       `json:"change"`
-	Rule         finding.Rule     `json:"rule"`
+	Rule         secgroup.Rule    `json:"rule"`
 	Note         string           `json:"note,omitempty"`
 	Policy       *finding.Finding `json:"policy,omitempty"` // of a refused rule
 	Exception    string           `json:"exception,omitempty"`
@@ -49,12 +49,12 @@ type groupResult struct {
 	Region    string `json:"region"`
 	VPCID     string `json:"vpcId"`
 	// GroupID is empty where the group is not made.
-	GroupID   string         `json:"groupId,omitempty"`
-	GroupName string         `json:"groupName"`
-	Group     changeKind     `json:"group"` // made, would_make, already_there or refused
-	Changes   []groupChange  `json:"changes"`
-	Rules     []finding.Rule `json:"rules"` // that the group holds at the end, ingress first
-	Notes     []string       `json:"notes,omitempty"`
+	GroupID   string          `json:"groupId,omitempty"`
+	GroupName string          `json:"groupName"`
+	Group     changeKind      `json:"group"` // made, would_make, already_there or refused
+	Changes   []groupChange   `json:"changes"`
+	Rules     []secgroup.Rule `json:"rules"` // that the group holds at the end, ingress first
+	Notes     []string        `json:"notes,omitempty"`
 
 	held []secgroup.Rule
 }
@@ -73,7 +73,7 @@ func groupResultOf(g secgroup.Group, kind changeKind) *groupResult {
 
 // note adds what became of a rule.
 func (r *groupResult) note(kind changeKind, rule secgroup.Rule, text string, err error) {
-	c := groupChange{Change: kind, Rule: finding.RuleOf(rule), Note: text, text: rule.Permission.String() + labels(rule)}
+	c := groupChange{Change: kind, Rule: rule, Note: text, text: rule.Permission.String() + labels(rule)}
 	if err != nil {
 		c.ErrorCode, c.ErrorMessage = ec2rules.ErrorCode(err), err.Error()
 	}
@@ -96,7 +96,7 @@ func (r *groupResult) refuse(judged []finding.Finding, rules []secgroup.Rule) {
 		if authorize.Allowed(f) {
 			continue
 		}
-		r.note(changeRefused, rule, strings.Join(f.Deciding(), "; "), nil)
+		r.note(changeRefused, rule, reasonsText(f.Deciding()), nil)
 		last := &r.Changes[len(r.Changes)-1]
 		last.Policy = &f
 		last.Exception = exceptionFor(f)
@@ -111,10 +111,10 @@ func (r *groupResult) failed() bool {
 // write writes the result in the format asked for, and what helps people on
 // standard error.
 func (r *groupResult) write(in Invocation, f *groupFlags) error {
-	r.Rules = []finding.Rule{}
+	r.Rules = []secgroup.Rule{}
 	slices.SortStableFunc(r.held, func(a, b secgroup.Rule) int { return int(a.Permission.Direction) - int(b.Permission.Direction) })
 	for _, h := range r.held {
-		r.Rules = append(r.Rules, finding.RuleOf(h))
+		r.Rules = append(r.Rules, h)
 	}
 	if !f.quiet {
 		r.advise(in, f)

@@ -194,7 +194,7 @@ func runPolicyTests(ctx context.Context, file, policyFile string) ([]testOutcome
 		}
 		o := testOutcome{File: file, Line: c.line, Name: c.Name, Differences: c.differences(got)}
 		if o.Passed = len(o.Differences) == 0; !o.Passed {
-			o.Reasons = got.reasons
+			o.Reasons = policy.Texts(got.reasons)
 		}
 		outcomes = append(outcomes, o)
 	}
@@ -216,15 +216,15 @@ func (f *testFile) noteLines(data []byte) {
 
 // testResult is what the policy made of a test.
 type testResult struct {
-	decision             finding.Decision
+	verdict              policy.Verdict
 	statement, exception string
-	reasons              []string
+	reasons              []policy.Reason
 }
 
 // run judges the test's rules or event.
 func (c testCase) run(ctx context.Context, p *policy.Policy, folder string) (testResult, error) {
-	if !slices.Contains([]finding.Decision{finding.DecisionRevoke, finding.DecisionAlert, finding.DecisionInspect, finding.DecisionExempt, finding.DecisionNone}, finding.Decision(c.Decision)) {
-		return testResult{}, fmt.Errorf("decision %q: want revoke, alert, inspect, exempt or none", c.Decision)
+	if err := new(policy.Verdict).UnmarshalText([]byte(c.Decision)); err != nil {
+		return testResult{}, fmt.Errorf("decision %w", err)
 	}
 	now := time.Now()
 	if c.Given.Time != "" {
@@ -250,11 +250,7 @@ func (c testCase) run(ctx context.Context, p *policy.Policy, folder string) (tes
 		}
 		return c.runEvent(ctx, p, filepath.Join(folder, c.Event), now)
 	}
-	req := policy.Request{
-		Time: now, AccountID: c.Given.Account, Region: c.Given.Region,
-		Actor: policy.Actor{Known: c.Given.Actor != "", ARN: c.Given.Actor},
-		Group: secgroup.Group{ID: c.Given.Group, VPCID: c.Given.VPC},
-	}
+	req := given.request(now)
 	if c.Given.GroupTags != nil {
 		req.Group.TagsKnown = true
 		for key, value := range *c.Given.GroupTags {
@@ -275,11 +271,9 @@ func (c testCase) run(ctx context.Context, p *policy.Policy, folder string) (tes
 		return testResult{}, err
 	}
 	var findings []finding.Finding
-	for _, j := range p.Evaluate(req) {
+	for i, j := range p.Evaluate(req) {
 		if j.Verdict != policy.Compliant {
-			var f finding.Finding
-			f.Judge(j)
-			findings = append(findings, f)
+			findings = append(findings, finding.Of(req, i, j, ""))
 		}
 	}
 	return resultOf(findings), nil
@@ -311,11 +305,11 @@ func (c testCase) runEvent(ctx context.Context, p *policy.Policy, file string, n
 
 // resultOf is the decision of the strongest finding, the first of equals.
 func resultOf(findings []finding.Finding) testResult {
-	out := testResult{decision: finding.Strongest(findings)}
+	out := testResult{verdict: finding.Strongest(findings)}
 	for _, f := range findings {
-		if out.statement == "" && (f.Decision == out.decision || out.decision == finding.DecisionNone) {
-			if f.Decision == finding.DecisionExempt {
-				out.decision = finding.DecisionExempt
+		if out.statement == "" && (f.Verdict == out.verdict || out.verdict == policy.Compliant) {
+			if f.Verdict == policy.Exempt {
+				out.verdict = policy.Exempt
 				out.exception = f.Exception.ID
 			}
 			out.statement, out.reasons = f.StatementID, f.Reasons
@@ -328,7 +322,7 @@ func resultOf(findings []finding.Finding) testResult {
 func (c testCase) differences(got testResult) []testDifference {
 	var out []testDifference
 	for _, d := range []testDifference{
-		{"decision", c.Decision, string(got.decision)},
+		{"decision", c.Decision, got.verdict.String()},
 		{"statement", c.Statement, got.statement},
 		{"exception", c.Exception, got.exception},
 	} {

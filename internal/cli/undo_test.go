@@ -15,17 +15,19 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
 // closedRule is a rule that sgward has closed in a group of the desk.
 func closedRule(group, id string, port int, cidr string) finding.Result {
-	rule := &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: cidr, Description: "temporary"}
-	if strings.Contains(cidr, ":") {
-		rule.CidrIPv4, rule.CidrIPv6 = "", cidr
-	}
+	rule := secgrouptest.TCP(port, cidr)
+	rule.Description = "temporary"
 	return finding.Result{Outcome: finding.OutcomeRevoked, Finding: finding.Finding{
-		ID: id, Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-database",
-		Reasons:   []string{"policy.yaml:19 world-open-database: it was forbidden: revoke", "policy.yaml:34 world-open-other: it would be told: alert"},
+		ID: id, Verdict: policy.Revoke, Severity: policy.Critical, StatementID: "world-open-database",
+		Reasons: []policy.Reason{
+			{ID: "world-open-database", File: "policy.yaml", Line: 19, Text: "it was forbidden: revoke"},
+			{ID: "world-open-other", File: "policy.yaml", Line: 34, Text: "it would be told: alert"},
+		},
 		AccountID: deskAccount, Region: deskRegion, GroupID: group, Rule: rule,
 	}}
 }
@@ -34,7 +36,7 @@ func closedRule(group, id string, port int, cidr string) finding.Result {
 func (d *desk) alertFile(mode finding.Mode, results ...finding.Result) string {
 	d.Helper()
 	a := finding.Alert{
-		SchemaVersion: "1", ID: "a-0123456789abcdef", Mode: mode, Decision: finding.DecisionRevoke, Findings: results,
+		SchemaVersion: "1", ID: "a-0123456789abcdef", Mode: mode, Verdict: policy.Revoke, Findings: results,
 		PolicyDigest: digestOf(d.T, "policy.yaml"),
 		Event: finding.Event{
 			EventID: "00000000-0000-0000-0000-000000000000", EventName: "AuthorizeSecurityGroupIngress", AccountID: deskAccount, Region: deskRegion,
@@ -207,7 +209,7 @@ func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
 	type line struct {
 		AlertID, FindingID, GroupID, Outcome, Exception string
 		Edited                                          bool
-		Rule                                            finding.Rule
+		Rule                                            secgroup.Rule
 		Policy                                          *finding.Finding
 	}
 	var one, two line
@@ -215,9 +217,9 @@ func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(lines[1]), &two))
 	assert.Equal(t, "f-1", one.FindingID)
 	assert.Equal(t, "put_back", one.Outcome)
-	assert.Equal(t, finding.DecisionRevoke, one.Policy.Decision)
+	assert.Equal(t, policy.Revoke, one.Policy.Verdict)
 	assert.Contains(t, one.Exception, `peers: ["::/0"]`)
-	assert.Equal(t, finding.DecisionNone, two.Policy.Decision)
+	assert.Equal(t, policy.Compliant, two.Policy.Verdict)
 	assert.Empty(t, two.Exception)
 	assert.True(t, two.Edited)
 	rules := d.ec2.Rules(group)

@@ -56,7 +56,7 @@ func (t *undoText) left(all []undo.Left) {
 func (t *undoText) plan(steps []undo.Step) {
 	var exceptions []string
 	known := map[string]bool{}
-	worst := finding.DecisionNone
+	worst := policy.Compliant
 	observing := true
 	for _, s := range steps {
 		t.note("In %s:", groupWords(s.Group.ID, s.Group.Name, s.Group.OwnerID, s.Group.Region))
@@ -76,7 +76,7 @@ func (t *undoText) plan(steps []undo.Step) {
 					known[out] = true
 					exceptions = append(exceptions, out)
 				}
-				worst = finding.Strongest([]finding.Finding{{Decision: worst}, f})
+				worst = finding.Strongest([]finding.Finding{{Verdict: worst}, f})
 				observing = observing && it.Alert.Mode == finding.Observe
 			}
 		}
@@ -90,11 +90,11 @@ func (t *undoText) plan(steps []undo.Step) {
 }
 
 // whatFollows says what sgward makes of a rule that is put back against the policy.
-func whatFollows(worst finding.Decision, observing bool) string {
+func whatFollows(worst policy.Verdict, observing bool) string {
 	switch {
-	case worst == finding.DecisionAlert:
+	case worst == policy.Alert:
 		return "sgward will tell people of it again, and leave it open."
-	case worst == finding.DecisionInspect:
+	case worst == policy.Undetermined:
 		return "sgward will read what is not known here, and may close it again."
 	case observing:
 		return "sgward ran in observe mode when it sent the alert: in that mode it will tell people again, and under enforce\nclose it again."
@@ -114,7 +114,7 @@ func (t *undoText) item(s undo.Step, it undo.Item) {
 	if it.Result.Outcome == finding.OutcomeAlreadyClosed {
 		closed = "found already closed"
 	}
-	t.note("    %s; policy then: %s", closed, text.Visible(strings.Join(it.Result.Deciding(), "; ")))
+	t.note("    %s; policy then: %s", closed, text.Visible(reasonsText(it.Result.Deciding())))
 	if it.Result.Edited {
 		t.note("    an edit had made it so: this puts back what the edit left, as what it was before is not known")
 	}
@@ -129,18 +129,21 @@ func (t *undoText) item(s undo.Step, it undo.Item) {
 // verdict says what the policy makes of the rule as of now.
 func (t *undoText) verdict(it undo.Item, f finding.Finding) {
 	switch {
-	case f.Decision == finding.DecisionInspect:
-		t.note("    policy now: not known: %s", text.Visible(strings.Join(f.Deciding(), "; ")))
+	case f.Verdict == policy.Undetermined:
+		t.note("    policy now: not known: %s", text.Visible(reasonsText(f.Deciding())))
 	case !authorize.Allowed(f) && slices.Equal(f.Deciding(), it.Result.Deciding()):
 		t.note("    policy now: the same")
 	case !authorize.Allowed(f):
-		t.note("    policy now: %s", text.Visible(strings.Join(f.Deciding(), "; ")))
+		t.note("    policy now: %s", text.Visible(reasonsText(f.Deciding())))
 	case it.Alert.PolicyDigest != t.policy.Digest():
 		t.note("    policy now: allowed by %s, which is not the version that judged for the alert: deploy it first", t.flags.policy)
 	default:
 		t.note("    policy now: allowed")
 	}
 }
+
+// reasonsText prints reasons on one line.
+func reasonsText(reasons []policy.Reason) string { return strings.Join(policy.Texts(reasons), "; ") }
 
 // labels are a rule's description and tags, which strangers chose.
 func labels(r secgroup.Rule) string {
@@ -172,12 +175,12 @@ func exceptionFor(f finding.Finding) string {
 
 // undone is one line of undo's JSON.
 type undone struct {
-	AlertID   string        `json:"alertId"`
-	FindingID string        `json:"findingId"`
-	AccountID string        `json:"accountId"`
-	Region    string        `json:"region"`
-	GroupID   string        `json:"groupId"`
-	Rule      *finding.Rule `json:"rule"`
+	AlertID   string         `json:"alertId"`
+	FindingID string         `json:"findingId"`
+	AccountID string         `json:"accountId"`
+	Region    string         `json:"region"`
+	GroupID   string         `json:"groupId"`
+	Rule      *secgroup.Rule `json:"rule"`
 	// Outcome is put_back, already_there, would_put_back or failed.
 	Outcome string   `json:"outcome"`
 	Differs []string `json:"differs,omitempty"`
@@ -211,8 +214,7 @@ func (t *undoText) results(s undo.Step, results []authorize.Result) {
 			AlertID: s.Items[i].Alert.ID, FindingID: s.Items[i].Result.ID, AccountID: s.Group.OwnerID, Region: s.Group.Region,
 			GroupID: s.Group.ID, Outcome: code, Differs: r.Differs, Edited: s.Items[i].Result.Edited,
 		}
-		rule := finding.RuleOf(r.Rule)
-		line.Rule = &rule
+		line.Rule = &r.Rule
 		if s.Judged != nil {
 			line.Policy = &s.Judged[i]
 			if !authorize.Allowed(s.Judged[i]) {

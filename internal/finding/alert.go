@@ -3,6 +3,8 @@ package finding
 import (
 	"net/netip"
 	"time"
+
+	"sgward/internal/policy"
 )
 
 // Mode says whether remediate acts. The zero value is invalid.
@@ -51,7 +53,7 @@ type Result struct {
 	// before is not known, so undo restores the edited rule.
 	Edited bool `json:"edited,omitempty"`
 	// Left says why sgward left a rule open that the policy forbids, in words that
-	// end a sentence. Empty where Decision and Reasons say it. A failed outcome with it
+	// end a sentence. Empty where Verdict and Reasons say it. A failed outcome with it
 	// means that EC2 was not asked and that no other try is made.
 	Left string `json:"left,omitempty"`
 	// MaybeEarlier is set on already_closed where an earlier try of this message
@@ -72,12 +74,12 @@ type Result struct {
 // Alert is the machine-readable body of the SNS message: one for each CloudTrail
 // event that has something to tell.
 type Alert struct {
-	SchemaVersion string   `json:"schemaVersion"`
-	ID            string   `json:"id"` // deterministic: repeats of one event share it
-	Mode          Mode     `json:"mode"`
-	Decision      Decision `json:"decision"`
-	PolicyDigest  string   `json:"policyDigest"`
-	Event         Event    `json:"event"`
+	SchemaVersion string         `json:"schemaVersion"`
+	ID            string         `json:"id"` // deterministic: repeats of one event share it
+	Mode          Mode           `json:"mode"`
+	Verdict       policy.Verdict `json:"decision"` // the strongest of Findings
+	PolicyDigest  string         `json:"policyDigest"`
+	Event         Event          `json:"event"`
 	// Try and Tries say which delivery of the message this is, and after how many
 	// it goes to the dead letters; both zero where the queue did not say.
 	Try   int `json:"try,omitempty"`

@@ -1,8 +1,10 @@
 package finding
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"sgward/internal/cloudtrail"
@@ -13,7 +15,7 @@ import (
 
 // Detect judges one change by a policy at the time now. It knows only what the
 // event says: where reading the group could change a verdict, or the event does
-// not carry the whole truth, the finding's decision is inspect. Findings is empty,
+// not carry the whole truth, the finding's verdict is undetermined. Findings is empty,
 // not nil, where there is nothing to find.
 func Detect(p *policy.Policy, c cloudtrail.Change, now time.Time) Detection {
 	d := Detection{
@@ -29,22 +31,24 @@ func Detect(p *policy.Policy, c cloudtrail.Change, now time.Time) Detection {
 	default:
 		d.Findings = judge(p, c, now)
 	}
-	d.Decision = Strongest(d.Findings)
+	d.Verdict = Strongest(d.Findings)
 	return d
 }
 
 // judge returns a finding for each rule of c that is not compliant.
 func judge(p *policy.Policy, c cloudtrail.Change, now time.Time) []Finding {
 	findings := []Finding{}
-	for i, j := range p.Evaluate(RequestOf(c, now)) {
+	req := RequestOf(c, now)
+	for i, j := range p.Evaluate(req) {
 		if j.Verdict == policy.Compliant {
 			continue
 		}
-		f := Of(c, c.Rules[i], j)
+		f := Of(req, i, j, c.EventID)
+		f.FromRequest = c.RulesFrom == cloudtrail.RulesFromRequest
 		// Acting without a read takes EC2's own account of the rule: what the caller
 		// typed may be stored otherwise, and a group's name is not yet a group.
-		if f.Decision == DecisionRevoke && (f.FromRequest || c.GroupID == "") {
-			f.Decision = DecisionInspect
+		if f.Verdict == policy.Revoke && (f.FromRequest || c.GroupID == "") {
+			f.Verdict = policy.Undetermined
 		}
 		findings = append(findings, f)
 	}
@@ -62,40 +66,45 @@ func RequestOf(c cloudtrail.Change, now time.Time) policy.Request {
 	}
 }
 
-// Of returns the finding of r, a rule of c, by its judgement, which sets all that
-// Judge does.
-func Of(c cloudtrail.Change, r secgroup.Rule, j policy.Judgement) Finding {
-	key := r.ID
-	if key == "" {
-		key = r.Permission.String()
-	}
-	rule := RuleOf(r)
+// Of returns the finding of a request's i-th rule by its judgement. eventID is the
+// call that made the rule. It is empty for a rule that no event tells of: the id then
+// depends on the account, region, group and permission alone.
+func Of(req policy.Request, i int, j policy.Judgement, eventID string) Finding {
+	rule := req.Rules[i]
 	f := Finding{
-		ID:        NewID(c.AccountID, c.Region, c.Group(), key, c.EventID),
-		AccountID: c.AccountID, Region: c.Region, GroupID: c.GroupID, GroupName: c.GroupName,
-		Rule: &rule, FromRequest: c.RulesFrom == cloudtrail.RulesFromRequest,
+		ID:        NewID(req.AccountID, req.Region, cmp.Or(req.Group.ID, req.Group.Name), cmp.Or(rule.ID, rule.Permission.String()), eventID),
+		AccountID: req.AccountID, Region: req.Region,
+		GroupID: req.Group.ID, GroupName: req.Group.Name, VPCID: req.Group.VPCID,
+		Rule: &rule,
 	}
 	f.Judge(j)
 	return f
 }
 
-// Judge writes a judgement into the finding. The decision of an undetermined
-// verdict is inspect. A compliant judgement leaves Decision empty.
+// RequestOfGroup asks for the verdict on all rules that a group holds, at the time
+// now. Nobody knows who made them.
+func RequestOfGroup(g secgroup.Group, lists map[string][]netip.Prefix, now time.Time) policy.Request {
+	return policy.Request{
+		Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g,
+		Rules: g.Rules, StandingKnown: true, PrefixLists: lists,
+	}
+}
+
+// OfStanding is Of for a rule that stands. Its id names the permission, not the
+// rule's id, which dumps need not tell.
+func OfStanding(req policy.Request, i int, j policy.Judgement) Finding {
+	f := Of(req, i, j, "")
+	f.ID = NewID(req.AccountID, req.Region, req.Group.ID, req.Rules[i].Permission.Identity().String(), "")
+	return f
+}
+
+// Judge writes a judgement into the finding. What the finding names stays: its id,
+// group and rule.
 func (f *Finding) Judge(j policy.Judgement) {
-	f.Decision = map[policy.Verdict]Decision{
-		policy.Undetermined: DecisionInspect,
-		policy.Exempt:       DecisionExempt,
-		policy.Alert:        DecisionAlert,
-		policy.Revoke:       DecisionRevoke,
-	}[j.Verdict]
-	f.Severity, f.StatementID, f.Union = j.Severity.String(), j.StatementID, j.Union
-	f.Reasons, f.With, f.Exception = nil, nil, nil
-	for _, r := range j.Reasons {
-		f.Reasons = append(f.Reasons, r.String())
-	}
-	for _, w := range j.With {
-		f.With = append(f.With, RuleOf(w))
-	}
+	f.Verdict, f.Severity, f.StatementID = j.Verdict, j.Severity, j.StatementID
+	f.Union, f.With = j.Union, j.With
+	f.Reasons = append([]policy.Reason{}, j.Reasons...) // never null in JSON
+	f.Exception = nil
 	if x := j.Exception; x != nil {
 		f.Exception = &Exception{ID: x.ID, Owner: x.Owner, Expires: x.Expires, ByTag: x.ByTag}
 	}
@@ -105,15 +114,15 @@ func (f *Finding) Judge(j policy.Judgement) {
 // group tells them, where the record names it; else people have to look.
 func unknownRules(c cloudtrail.Change) Finding {
 	f := Finding{
-		Decision: DecisionInspect, Severity: policy.High.String(),
+		Verdict: policy.Undetermined, Severity: policy.High,
 		ID:        NewID(c.AccountID, c.Region, c.Group(), "", c.EventID),
 		AccountID: c.AccountID, Region: c.Region, GroupID: c.GroupID, GroupName: c.GroupName,
-		Reasons: []string{fmt.Sprintf("the record of %s leaves out which rules it made: the group has to be read", c.EventName)},
+		Reasons: []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s leaves out which rules it made: the group has to be read", c.EventName))},
 	}
 	if c.Group() == "" {
-		// A record grows so large by chance only rarely.
-		f.Decision, f.Severity = DecisionAlert, policy.Critical.String()
-		f.Reasons = []string{fmt.Sprintf("the record of %s leaves out its parameters, the group too: look at what this call opened", c.EventName)}
+		// A record this large is rarely an accident.
+		f.Verdict, f.Severity = policy.Alert, policy.Critical
+		f.Reasons = []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s leaves out its parameters, the group too: look at what this call opened", c.EventName))}
 	}
 	return f
 }
@@ -164,7 +173,7 @@ func (d Detection) Encode(budget int) (encoded []byte, fits bool, err error) {
 		return encoded, len(encoded) <= budget, nil
 	}
 	d.Findings = collapse(d.Findings)
-	d.Decision = Strongest(d.Findings)
+	d.Verdict = Strongest(d.Findings)
 	encoded, err = json.Marshal(d)
 	if err != nil {
 		return nil, false, fmt.Errorf("encoding detection: %w", err)
@@ -180,7 +189,7 @@ func collapse(findings []Finding) []Finding {
 	counts := []int{}
 	out := []Finding{}
 	for _, f := range findings {
-		if f.Decision == DecisionExempt {
+		if f.Verdict == policy.Exempt {
 			continue
 		}
 		g := group{f.AccountID, f.Region, f.GroupID, f.GroupName}
@@ -190,25 +199,15 @@ func collapse(findings []Finding) []Finding {
 			at[g] = i
 			counts = append(counts, 0)
 			out = append(out, Finding{
-				ID: f.ID, Decision: DecisionInspect, Severity: f.Severity,
+				ID: f.ID, Verdict: policy.Undetermined, Severity: f.Severity,
 				AccountID: f.AccountID, Region: f.Region, GroupID: f.GroupID, GroupName: cut(f.GroupName, mostName),
 			})
 		}
 		counts[i]++
-		if moreSevere(f.Severity, out[i].Severity) {
-			out[i].Severity = f.Severity
-		}
+		out[i].Severity = max(out[i].Severity, f.Severity)
 	}
 	for i := range out {
-		out[i].Reasons = []string{fmt.Sprintf("%d findings are too many for one message: the group has to be read", counts[i])}
+		out[i].Reasons = []policy.Reason{policy.Remark(fmt.Sprintf("%d findings are too many for one message: the group has to be read", counts[i]))}
 	}
 	return out
-}
-
-// moreSevere reports whether severity a is worse than b. What is no severity is the
-// least.
-func moreSevere(a, b string) bool {
-	left, errA := policy.ParseSeverity(a)
-	right, errB := policy.ParseSeverity(b)
-	return errA == nil && (errB != nil || left > right)
 }

@@ -63,25 +63,25 @@ func TestAForbiddenRuleIsRevokedAndItsNeighboursAreNoFindings(t *testing.T) {
 	p := shippedPolicy(t)
 	c := change(t, "3306 10.0.0.0/8", "3306 0.0.0.0/0", "443 0.0.0.0/0", "8080 ::/0")
 	d := Detect(p, c, now)
-	assert.Equal(t, DecisionRevoke, d.Decision)
+	assert.Equal(t, policy.Revoke, d.Verdict)
 	assert.Equal(t, SchemaVersion, d.SchemaVersion)
 	assert.Equal(t, p.Digest(), d.PolicyDigest)
 	assert.Equal(t, c.EventID, d.Event.EventID)
 	assert.Equal(t, "arn:aws:iam::123456789012:role/deploy", d.Event.Actor.SessionIssuerARN)
 	require.Len(t, d.Findings, 2)
 	first, second := d.Findings[0], d.Findings[1]
-	assert.Equal(t, []any{DecisionRevoke, "critical", "world-open-database", "0.0.0.0/0", "sgr-00000000000000002"},
-		[]any{first.Decision, first.Severity, first.StatementID, first.Rule.CidrIPv4, first.Rule.SecurityGroupRuleID})
-	assert.Equal(t, []any{DecisionAlert, "medium", "world-open-other", "::/0"}, []any{second.Decision, second.Severity, second.StatementID, second.Rule.CidrIPv6})
+	assert.Equal(t, []any{policy.Revoke, policy.Critical, "world-open-database", c.Rules[1]},
+		[]any{first.Verdict, first.Severity, first.StatementID, *first.Rule})
+	assert.Equal(t, []any{policy.Alert, policy.Medium, "world-open-other", c.Rules[3]}, []any{second.Verdict, second.Severity, second.StatementID, *second.Rule})
 	assert.Equal(t, []string{"123456789012", "eu-central-1", "sg-0123456789abcdef0"}, []string{first.AccountID, first.Region, first.GroupID})
-	assert.Regexp(t, `^policy\.yaml:\d+ world-open-database: `, first.Reasons[0])
+	assert.Regexp(t, `^policy\.yaml:\d+ world-open-database: `, first.Reasons[0].String())
 	assert.NotEqual(t, first.ID, second.ID)
 	assert.Equal(t, d, Detect(p, c, now), "the same event gives the same Detection")
 }
 
 func TestWhatIsCompliantIsNone(t *testing.T) {
 	d := Detect(shippedPolicy(t), change(t, "443 0.0.0.0/0", "22 10.0.0.0/8"), now)
-	assert.Equal(t, DecisionNone, d.Decision)
+	assert.Equal(t, policy.Compliant, d.Verdict)
 	encoded, err := json.Marshal(d)
 	require.NoError(t, err)
 	assert.Contains(t, string(encoded), `"findings":[]`, "never null")
@@ -91,7 +91,7 @@ func TestWhatASkippedEventOpensIsNotJudged(t *testing.T) {
 	c := change(t, "22 0.0.0.0/0")
 	c.Skipped = "the call failed"
 	d := Detect(shippedPolicy(t), c, now)
-	assert.Equal(t, DecisionNone, d.Decision)
+	assert.Equal(t, policy.Compliant, d.Verdict)
 	assert.Empty(t, d.Findings)
 }
 
@@ -111,7 +111,7 @@ func TestWhatTheEventCannotSettleIsInspected(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Detect(p, c, now)
-			assert.Equal(t, DecisionInspect, d.Decision)
+			assert.Equal(t, policy.Undetermined, d.Verdict)
 			require.Len(t, d.Findings, 1)
 			assert.Equal(t, "world-open-admin", d.Findings[0].StatementID)
 			assert.Equal(t, c.RulesFrom == cloudtrail.RulesFromRequest, d.Findings[0].FromRequest)
@@ -122,12 +122,12 @@ func TestWhatTheEventCannotSettleIsInspected(t *testing.T) {
 func TestAnAlertNeedsNoReadEvenFromWhatTheCallerTyped(t *testing.T) {
 	c := change(t, "8080 0.0.0.0/0")
 	c.RulesFrom = cloudtrail.RulesFromRequest
-	assert.Equal(t, DecisionAlert, Detect(shippedPolicy(t), c, now).Decision)
+	assert.Equal(t, policy.Alert, Detect(shippedPolicy(t), c, now).Verdict)
 }
 
 func TestAUnionWithinACallIsRevoke(t *testing.T) {
 	d := Detect(shippedPolicy(t), change(t, "22 52.0.0.0/10", "22 52.64.0.0/10"), now)
-	assert.Equal(t, DecisionRevoke, d.Decision)
+	assert.Equal(t, policy.Revoke, d.Verdict)
 	require.Len(t, d.Findings, 2)
 	for _, f := range d.Findings {
 		assert.True(t, f.Union, "remediate must see that it has to read first")
@@ -138,16 +138,16 @@ func TestARecordWithoutItsRulesIsReadOrTold(t *testing.T) {
 	c := change(t)
 	c.RulesFrom, c.Rules = cloudtrail.RulesUnknown, nil
 	d := Detect(shippedPolicy(t), c, now)
-	assert.Equal(t, DecisionInspect, d.Decision)
+	assert.Equal(t, policy.Undetermined, d.Verdict)
 	require.Len(t, d.Findings, 1)
 	assert.Nil(t, d.Findings[0].Rule)
 	assert.Equal(t, "sg-0123456789abcdef0", d.Findings[0].GroupID)
-	assert.Equal(t, "high", d.Findings[0].Severity)
+	assert.Equal(t, policy.High, d.Findings[0].Severity)
 
 	c.GroupID = ""
 	d = Detect(shippedPolicy(t), c, now)
-	assert.Equal(t, DecisionAlert, d.Decision, "no group to read")
-	assert.Contains(t, d.Findings[0].Reasons[0], "AuthorizeSecurityGroupIngress")
+	assert.Equal(t, policy.Alert, d.Verdict, "no group to read")
+	assert.Contains(t, d.Findings[0].Reasons[0].String(), "AuthorizeSecurityGroupIngress")
 }
 
 func TestAnExemptRuleIsKeptAndRaisesNothing(t *testing.T) {
@@ -157,25 +157,44 @@ exceptions:
   - {id: honeypot, reason: research, owner: security@example.com, expires: 2027-06-30, match: {ports: [22/tcp]}}
 `)
 	d := Detect(p, change(t, "22 0.0.0.0/0"), now)
-	assert.Equal(t, DecisionNone, d.Decision)
+	assert.Equal(t, policy.Compliant, d.Verdict)
 	require.Len(t, d.Findings, 1)
-	assert.Equal(t, DecisionExempt, d.Findings[0].Decision)
+	assert.Equal(t, policy.Exempt, d.Findings[0].Verdict)
 	assert.Equal(t, &Exception{ID: "honeypot", Owner: "security@example.com", Expires: "2027-06-30"}, d.Findings[0].Exception)
-	assert.Equal(t, DecisionRevoke, Detect(p, change(t, "22 0.0.0.0/0"), now.AddDate(1, 0, 0)).Decision, "expired")
+	assert.Equal(t, policy.Revoke, Detect(p, change(t, "22 0.0.0.0/0"), now.AddDate(1, 0, 0)).Verdict, "expired")
 }
 
 func TestJudgeWritesEveryVerdict(t *testing.T) {
-	for v, want := range map[policy.Verdict]Decision{
-		policy.Undetermined: DecisionInspect, policy.Compliant: "", policy.Exempt: DecisionExempt, policy.Alert: DecisionAlert, policy.Revoke: DecisionRevoke,
-	} {
-		f := Finding{Decision: DecisionRevoke, Reasons: []string{"old"}, With: []Rule{{}}, Exception: &Exception{ID: "old"}, Union: true}
+	for v := range map[policy.Verdict]bool{policy.Undetermined: true, policy.Compliant: true, policy.Exempt: true, policy.Alert: true, policy.Revoke: true} {
+		f := Finding{
+			ID: "f-1", GroupID: "sg-1", Verdict: policy.Revoke, Reasons: []policy.Reason{policy.Remark("old")},
+			With: []secgroup.Rule{{}}, Exception: &Exception{ID: "old"}, Union: true,
+		}
 		f.Judge(policy.Judgement{Verdict: v, Severity: policy.High, StatementID: "closed"})
-		assert.Equal(t, Finding{Decision: want, Severity: "high", StatementID: "closed"}, f, "nothing of an earlier judgement is left")
+		assert.Equal(t, Finding{ID: "f-1", GroupID: "sg-1", Verdict: v, Severity: policy.High, StatementID: "closed", Reasons: []policy.Reason{}}, f, "nothing of an earlier judgement is left")
 	}
+	others := change(t, "22 52.0.0.0/10").Rules
 	f := Finding{}
-	f.Judge(policy.Judgement{Verdict: policy.Revoke, Union: true, With: change(t, "22 52.0.0.0/10").Rules})
-	require.Len(t, f.With, 1)
-	assert.Equal(t, "52.0.0.0/10", f.With[0].CidrIPv4)
+	f.Judge(policy.Judgement{Verdict: policy.Revoke, Union: true, With: others, Reasons: []policy.Reason{policy.Remark("new")}})
+	assert.Equal(t, others, f.With)
+	assert.Equal(t, []policy.Reason{policy.Remark("new")}, f.Reasons)
+}
+
+func TestAFindingNamesItsPlaceAndItsIDTheRule(t *testing.T) {
+	c := change(t, "22 0.0.0.0/0", "23 0.0.0.0/0")
+	c.Rules[1].ID = ""
+	req := RequestOf(c, now)
+	req.Group.VPCID, req.Group.Name = "vpc-0123456789abcdef0", "web"
+	f := Of(req, 0, policy.Judgement{Verdict: policy.Alert}, c.EventID)
+	assert.Equal(t, Finding{
+		ID:      NewID(c.AccountID, c.Region, c.GroupID, "sgr-00000000000000001", c.EventID),
+		Verdict: policy.Alert, Reasons: []policy.Reason{}, AccountID: c.AccountID, Region: c.Region,
+		GroupID: c.GroupID, GroupName: "web", VPCID: "vpc-0123456789abcdef0", Rule: &c.Rules[0],
+	}, f)
+	f = Of(req, 1, policy.Judgement{}, c.EventID)
+	assert.Equal(t, NewID(c.AccountID, c.Region, c.GroupID, "ingress tcp 23 from 0.0.0.0/0", c.EventID), f.ID, "without an id the permission tells it from others")
+	req.Group.ID = ""
+	assert.Equal(t, NewID(c.AccountID, c.Region, "web", "ingress tcp 23 from 0.0.0.0/0", c.EventID), Of(req, 1, policy.Judgement{}, c.EventID).ID)
 }
 
 func TestADetectionStaysWithinItsBudget(t *testing.T) {
@@ -199,10 +218,10 @@ func TestADetectionStaysWithinItsBudget(t *testing.T) {
 	assert.Less(t, len(small), 4000)
 	var got Detection
 	require.NoError(t, json.Unmarshal(small, &got))
-	assert.Equal(t, DecisionInspect, got.Decision)
+	assert.Equal(t, policy.Undetermined, got.Verdict)
 	require.Len(t, got.Findings, 1, "one for the group")
 	assert.Equal(t, "sg-0123456789abcdef0", got.Findings[0].GroupID)
-	assert.Contains(t, got.Findings[0].Reasons[0], "1000 findings")
+	assert.Contains(t, got.Findings[0].Reasons[0].String(), "1000 findings")
 	assert.Len(t, d.Findings, 1000, "the Detection itself is left as it was")
 
 	same, fits, err := d.Encode(len(full))
@@ -219,16 +238,16 @@ func TestADetectionStaysWithinItsBudget(t *testing.T) {
 
 func TestCollapsedFindingsKeepTheWorstSeverityAndDropTheExempt(t *testing.T) {
 	got := collapse([]Finding{
-		{ID: "f-1", GroupID: "sg-1", Decision: DecisionAlert, Severity: "low"},
-		{ID: "f-2", GroupID: "sg-1", Decision: DecisionRevoke, Severity: "critical"},
-		{ID: "f-3", GroupID: "sg-2", Decision: DecisionExempt, Severity: "critical"},
-		{ID: "f-4", GroupID: "sg-3", Decision: DecisionInspect, Severity: "high"},
-		{ID: "f-5", GroupID: "sg-1", Decision: DecisionAlert, Severity: "medium"},
+		{ID: "f-1", GroupID: "sg-1", Verdict: policy.Alert, Severity: policy.Low},
+		{ID: "f-2", GroupID: "sg-1", Verdict: policy.Revoke, Severity: policy.Critical},
+		{ID: "f-3", GroupID: "sg-2", Verdict: policy.Exempt, Severity: policy.Critical},
+		{ID: "f-4", GroupID: "sg-3", Verdict: policy.Undetermined, Severity: policy.High},
+		{ID: "f-5", GroupID: "sg-1", Verdict: policy.Alert, Severity: policy.Medium},
 	})
 	require.Len(t, got, 2)
-	assert.Equal(t, []string{"f-1", "sg-1", "critical"}, []string{got[0].ID, got[0].GroupID, got[0].Severity})
-	assert.Equal(t, []string{"f-4", "sg-3", "high"}, []string{got[1].ID, got[1].GroupID, got[1].Severity})
-	assert.Contains(t, got[0].Reasons[0], "3 findings")
+	assert.Equal(t, []any{"f-1", "sg-1", policy.Critical}, []any{got[0].ID, got[0].GroupID, got[0].Severity})
+	assert.Equal(t, []any{"f-4", "sg-3", policy.High}, []any{got[1].ID, got[1].GroupID, got[1].Severity})
+	assert.Contains(t, got[0].Reasons[0].String(), "3 findings")
 }
 
 func TestALongForgedEventIsCut(t *testing.T) {

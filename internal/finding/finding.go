@@ -10,45 +10,20 @@ import (
 	"time"
 
 	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 // SchemaVersion is the version of every JSON shape in this package. Fields may be
 // added within a version; none changes its meaning.
 const SchemaVersion = "1"
 
-// Decision is what has to be done. The zero value is invalid.
-type Decision string
-
-// The decisions. A Detection carries the strongest of its findings in this
-// order: revoke, inspect, alert, none. A Finding is never none.
-const (
-	DecisionRevoke  Decision = "revoke"
-	DecisionInspect Decision = "inspect" // the event alone cannot tell: read the group
-	DecisionAlert   Decision = "alert"
-	DecisionExempt  Decision = "exempt" // an exception covers it; logged, nothing is done
-	DecisionNone    Decision = "none"
-)
-
-// rank orders decisions by strength.
-func (d Decision) rank() int {
-	switch d {
-	case DecisionRevoke:
-		return 3
-	case DecisionInspect:
-		return 2
-	case DecisionAlert:
-		return 1
-	default:
-		return 0
-	}
-}
-
-// Strongest returns the decision of a Detection with these findings.
-func Strongest(findings []Finding) Decision {
-	out := DecisionNone
+// Strongest returns the verdict of a Detection or Alert with these findings: the
+// strongest of theirs, Compliant where all are exempt.
+func Strongest(findings []Finding) policy.Verdict {
+	out := policy.Compliant
 	for i := range findings {
-		if findings[i].Decision.rank() > out.rank() {
-			out = findings[i].Decision
+		if v := findings[i].Verdict; v.IsStrongerThan(out) {
+			out = v
 		}
 	}
 	return out
@@ -56,11 +31,11 @@ func Strongest(findings []Finding) Decision {
 
 // Detection is what detect returns for one CloudTrail event.
 type Detection struct {
-	SchemaVersion string    `json:"schemaVersion"`
-	Decision      Decision  `json:"decision"`
-	PolicyDigest  string    `json:"policyDigest"` // "sha256:" and 64 hex digits
-	Event         Event     `json:"event"`
-	Findings      []Finding `json:"findings"`
+	SchemaVersion string         `json:"schemaVersion"`
+	Verdict       policy.Verdict `json:"decision"`     // the strongest of Findings
+	PolicyDigest  string         `json:"policyDigest"` // "sha256:" and 64 hex digits
+	Event         Event          `json:"event"`
+	Findings      []Finding      `json:"findings"`
 }
 
 // Event names the CloudTrail event, who made the call and from where.
@@ -109,43 +84,32 @@ func (a Actor) Subject() policy.Actor {
 }
 
 // Finding is one judged rule that is not compliant, or a group whose rules the
-// event does not tell (Rule is then nil and Decision inspect or alert).
+// event does not tell (Rule is then nil and Verdict Undetermined or Alert).
 type Finding struct {
-	ID          string     `json:"id"` // deterministic: the same event gives the same id
-	Decision    Decision   `json:"decision"`
-	Severity    string     `json:"severity"` // critical, high, medium or low
-	StatementID string     `json:"statementId,omitempty"`
-	Reasons     []string   `json:"reasons"` // "policy.yaml:14 ..." in file order
-	AccountID   string     `json:"accountId,omitempty"`
-	Region      string     `json:"region,omitempty"`
-	GroupID     string     `json:"groupId,omitempty"`
-	GroupName   string     `json:"groupName,omitempty"`
-	VPCID       string     `json:"vpcId,omitempty"`
-	Rule        *Rule      `json:"rule,omitempty"`
-	Exception   *Exception `json:"exception,omitempty"`
+	ID          string          `json:"id"` // deterministic: the same event gives the same id
+	Verdict     policy.Verdict  `json:"decision"`
+	Severity    policy.Severity `json:"severity"`
+	StatementID string          `json:"statementId,omitempty"`
+	Reasons     []policy.Reason `json:"reasons"` // in file order, remarks last
+	AccountID   string          `json:"accountId,omitempty"`
+	Region      string          `json:"region,omitempty"`
+	GroupID     string          `json:"groupId,omitempty"`
+	GroupName   string          `json:"groupName,omitempty"`
+	VPCID       string          `json:"vpcId,omitempty"`
+	Rule        *secgroup.Rule  `json:"rule,omitempty"`
+	Exception   *Exception      `json:"exception,omitempty"`
 	// Union is set where the rule is forbidden only together with others; With
 	// are those of them that the group held before the call.
-	Union bool   `json:"union,omitempty"`
-	With  []Rule `json:"with,omitempty"`
+	Union bool            `json:"union,omitempty"`
+	With  []secgroup.Rule `json:"with,omitempty"`
 	// FromRequest is set where the record had no answer from EC2: the rule is what
 	// the caller typed, and EC2 may have stored it otherwise.
 	FromRequest bool `json:"fromRequest,omitempty"`
 }
 
 // Deciding returns the reasons of the statement that decided, all of them if none
-// did. The others may say "alert" beside something that was revoked.
-func (f *Finding) Deciding() []string {
-	var own []string
-	for _, reason := range f.Reasons {
-		if f.StatementID != "" && strings.Contains(reason, " "+f.StatementID+":") {
-			own = append(own, reason)
-		}
-	}
-	if len(own) == 0 {
-		return f.Reasons
-	}
-	return own
-}
+// did.
+func (f *Finding) Deciding() []policy.Reason { return policy.Deciding(f.Reasons, f.StatementID) }
 
 // Exception names the policy entry that covers an exempt rule.
 type Exception struct {

@@ -2,6 +2,7 @@ package finding
 
 import (
 	"encoding/json"
+	jsonv2 "encoding/json/v2"
 	"strings"
 	"testing"
 
@@ -31,19 +32,19 @@ func cidr(t *testing.T, s string) secgroup.Peer {
 func number(n int) *int { return &n }
 
 func TestTheStrongestFindingDecides(t *testing.T) {
-	of := func(ds ...Decision) Decision {
+	of := func(ds ...policy.Verdict) policy.Verdict {
 		var findings []Finding
 		for _, d := range ds {
-			findings = append(findings, Finding{Decision: d})
+			findings = append(findings, Finding{Verdict: d})
 		}
 		return Strongest(findings)
 	}
-	assert.Equal(t, DecisionNone, of())
-	assert.Equal(t, DecisionNone, of(DecisionExempt), "exempt does not raise a Detection")
-	assert.Equal(t, DecisionAlert, of(DecisionExempt, DecisionAlert))
-	assert.Equal(t, DecisionInspect, of(DecisionAlert, DecisionInspect, DecisionExempt))
-	assert.Equal(t, DecisionRevoke, of(DecisionInspect, DecisionRevoke, DecisionAlert))
-	assert.Equal(t, DecisionNone, of("", "unheard of"), "a decision that is none counts as none")
+	assert.Equal(t, policy.Compliant, of())
+	assert.Equal(t, policy.Compliant, of(policy.Exempt), "exempt does not raise a Detection")
+	assert.Equal(t, policy.Alert, of(policy.Exempt, policy.Alert))
+	assert.Equal(t, policy.Undetermined, of(policy.Alert, policy.Undetermined, policy.Exempt))
+	assert.Equal(t, policy.Revoke, of(policy.Undetermined, policy.Revoke, policy.Alert))
+	assert.Equal(t, policy.Undetermined, of(0), "a finding that nobody has judged is looked at")
 }
 
 func TestIDsAreEqualForEqualPartsOnly(t *testing.T) {
@@ -89,80 +90,61 @@ func TestAnActorWhoseRoleOrUserIsNotToldIsNotKnown(t *testing.T) {
 	assert.Equal(t, policy.Actor{Known: true, ARN: root.ARN}, root.Subject())
 }
 
-func TestARuleComesBackAsItWasWrittenDown(t *testing.T) {
-	for name, p := range map[string]secgroup.Permission{
-		"tcp":            permission(t, secgroup.Ingress, "tcp", number(3306), number(3306), cidr(t, "0.0.0.0/0")),
-		"every udp":      permission(t, secgroup.Egress, "udp", number(0), number(65535), cidr(t, "2001:db8::/32")),
-		"port 0":         permission(t, secgroup.Ingress, "tcp", number(0), number(0), cidr(t, "203.0.113.0/24")),
-		"all traffic":    permission(t, secgroup.Ingress, "-1", nil, nil, cidr(t, "::/0")),
-		"GRE":            permission(t, secgroup.Ingress, "47", nil, nil, cidr(t, "10.0.0.0/8")),
-		"ping":           permission(t, secgroup.Ingress, "icmp", number(8), number(-1), cidr(t, "10.0.0.0/8")),
-		"every ICMPv6":   permission(t, secgroup.Ingress, "icmpv6", nil, nil, cidr(t, "::/0")),
-		"prefix list":    permission(t, secgroup.Ingress, "tcp", number(22), number(22), secgroup.PrefixListPeer("pl-0123456789abcdef0")),
-		"group":          permission(t, secgroup.Ingress, "tcp", number(22), number(22), secgroup.GroupPeer("sg-0fedcba9876543210", "111122223333")),
-		"group, unowned": permission(t, secgroup.Ingress, "tcp", number(22), number(22), secgroup.GroupPeer("sg-0fedcba9876543210", "")),
-		"edited":         permission(t, 0, "tcp", number(22), number(22), cidr(t, "0.0.0.0/0")),
-		"IPv4 in IPv6":   permission(t, secgroup.Ingress, "tcp", number(22), number(22), cidr(t, "::ffff:10.0.0.0/104")),
-	} {
-		t.Run(name, func(t *testing.T) {
-			rule := secgroup.Rule{
-				ID: "sgr-0123456789abcdef0", GroupID: "sg-0123456789abcdef0", OwnerID: "123456789012", Permission: p,
-				Description: "a \"quoted\" <text>", Tags: []secgroup.Tag{{Key: "a", Value: "b"}},
-			}
-			encoded, err := json.Marshal(RuleOf(rule))
-			require.NoError(t, err)
-			var decoded Rule
-			require.NoError(t, json.Unmarshal(encoded, &decoded))
-			back, err := decoded.SecurityGroupRule(rule.GroupID, rule.OwnerID)
-			require.NoError(t, err, string(encoded))
-			assert.Equal(t, rule, back, string(encoded))
-		})
+// contract is a Detection as remediate gets it, and the alert of it: every field, in
+// the words that readers of earlier versions know.
+const (
+	contractEvent   = `{"eventId":"e","eventName":"AuthorizeSecurityGroupIngress","eventTime":"2026-11-22T10:00:00Z","accountId":"123456789012","region":"eu-central-1","actor":{}}`
+	contractFinding = `"id":"f-0123456789abcdef","decision":"inspect","severity":"critical","statementId":"database",` +
+		`"reasons":["policy.yaml:5 database: tcp 22: revoke","the record leaves something out: look"],"accountId":"111122223333","groupId":"sg-0123456789abcdef0",` +
+		`"rule":{"direction":"ingress","ipProtocol":"tcp","fromPort":22,"toPort":22,"cidrIpv4":"128.0.0.0/1"},` +
+		`"union":true,"with":[{"securityGroupRuleId":"sgr-0123456789abcdef0","direction":"ingress","ipProtocol":"tcp","fromPort":22,"toPort":22,"cidrIpv4":"0.0.0.0/1"}]`
+	contractDetection = `{"schemaVersion":"1","decision":"inspect","policyDigest":"sha256:00","event":` + contractEvent + `,"findings":[{` + contractFinding + `}]}`
+	contractAlert     = `{"schemaVersion":"1","id":"a","mode":"enforce","decision":"inspect","policyDigest":"sha256:00","event":` + contractEvent +
+		`,"findings":[{` + contractFinding + `,"outcome":"alerted"},{"id":"f-1","decision":"none","severity":"","reasons":null,"groupId":"sg-0fedcba9876543210","rule":{"direction":"egress","ipProtocol":"-1","cidrIpv6":"::/0"},"outcome":"alerted"}]}`
+)
+
+func TestTheContractIsReadAndWrittenByteForByte(t *testing.T) {
+	var d Detection
+	require.NoError(t, json.Unmarshal([]byte(contractDetection), &d))
+	f := d.Findings[0]
+	assert.Equal(t, []any{policy.Undetermined, policy.Critical, "database"}, []any{f.Verdict, f.Severity, f.StatementID})
+	assert.Equal(t, []policy.Reason{{ID: "database", File: "policy.yaml", Line: 5, Text: "tcp 22: revoke"}, policy.Remark("the record leaves something out: look")}, f.Reasons)
+	assert.Equal(t, f.Reasons[:1], f.Deciding())
+	for _, rule := range []secgroup.Rule{*f.Rule, f.With[0]} {
+		assert.Equal(t, []string{"sg-0123456789abcdef0", "111122223333"}, []string{rule.GroupID, rule.OwnerID}, "the finding's")
 	}
+	encoded, err := json.Marshal(d)
+	require.NoError(t, err)
+	assert.Equal(t, contractDetection, string(encoded))
+
+	var a Alert
+	require.NoError(t, json.Unmarshal([]byte(contractAlert), &a))
+	assert.Equal(t, f, a.Findings[0].Finding)
+	second := a.Findings[1]
+	assert.Equal(t, []any{policy.Compliant, policy.NoSeverity}, []any{second.Verdict, second.Severity})
+	assert.Equal(t, []string{"sg-0fedcba9876543210", "123456789012"}, []string{second.Rule.GroupID, second.Rule.OwnerID}, "the event's account")
+	encoded, err = json.Marshal(a)
+	require.NoError(t, err)
+	assert.Equal(t, contractAlert, string(encoded))
 }
 
-func TestARuleIsWrittenInTheWordsOfEC2(t *testing.T) {
-	encoded, err := json.Marshal(RuleOf(secgroup.Rule{ID: "sgr-0123456789abcdef0",
-		Permission: permission(t, secgroup.Ingress, "tcp", number(0), number(443), cidr(t, "0.0.0.0/0"))}))
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"securityGroupRuleId":"sgr-0123456789abcdef0","direction":"ingress","ipProtocol":"tcp","fromPort":0,"toPort":443,"cidrIpv4":"0.0.0.0/0"}`, string(encoded))
-	encoded, err = json.Marshal(RuleOf(secgroup.Rule{Permission: permission(t, 0, "-1", nil, nil, secgroup.GroupPeer("sg-0123456789abcdef0", "111122223333"))}))
-	require.NoError(t, err)
-	assert.JSONEq(t, `{"direction":"unknown","ipProtocol":"-1","referencedGroupId":"sg-0123456789abcdef0","referencedGroupUserId":"111122223333"}`, string(encoded))
-}
-
-func TestARuleThatIsNoneIsAnErrorAndNeverAWiderRule(t *testing.T) {
-	sound := Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: number(22), ToPort: number(22), CidrIPv4: "0.0.0.0/0"}
-	_, err := sound.SecurityGroupRule("", "")
-	require.NoError(t, err)
-	for name, spoil := range map[string]func(*Rule){
-		"no direction":       func(r *Rule) { r.Direction = "" },
-		"odd direction":      func(r *Rule) { r.Direction = "both" },
-		"no protocol":        func(r *Rule) { r.IPProtocol = "" },
-		"odd protocol":       func(r *Rule) { r.IPProtocol = "tcpp" },
-		"one port missing":   func(r *Rule) { r.ToPort = nil },
-		"ports turned round": func(r *Rule) { r.FromPort = number(23) },
-		"port out of range":  func(r *Rule) { r.ToPort = number(65536) },
-		"no peer":            func(r *Rule) { r.CidrIPv4 = "" },
-		"two peers":          func(r *Rule) { r.CidrIPv6 = "::/0" },
-		"a peer and a list":  func(r *Rule) { r.PrefixListID = "pl-0123456789abcdef0" },
-		"a peer and a group": func(r *Rule) { r.ReferencedGroupID = "sg-0123456789abcdef0" },
-		"no CIDR":            func(r *Rule) { r.CidrIPv4 = "203.0.113.7" },
-		"IPv6 as cidrIpv4":   func(r *Rule) { r.CidrIPv4 = "::/0" },
-		"IPv4 as cidrIpv6":   func(r *Rule) { r.CidrIPv4, r.CidrIPv6 = "", "0.0.0.0/0" },
+func TestWhatIsNoDetectionNamesTheField(t *testing.T) {
+	for name, c := range map[string]struct{ old, text, field string }{
+		"verdict of all":  {`"decision":"inspect","policy`, `"decision":"delete","policy`, "/decision"},
+		"verdict of one":  {`"decision":"inspect","severity"`, `"decision":"","severity"`, "/findings/0/decision"},
+		"severity":        {`"critical"`, `"severe"`, "/findings/0/severity"},
+		"reason":          {`"the record leaves something out: look"`, "7", "/findings/0/reasons/1"},
+		"port as text":    {`"fromPort":22`, `"fromPort":"22"`, "/findings/0/rule/fromPort"},
+		"rule":            {"128.0.0.0/1", "::/0", "/findings/0/rule"},
+		"rule of a union": {"0.0.0.0/1\"}]", "0.0.0.0\"}]", "/findings/0/with/0"},
 	} {
-		r := sound
-		spoil(&r)
-		got, err := r.SecurityGroupRule("sg-0123456789abcdef0", "123456789012")
-		assert.Error(t, err, name)
-		assert.Equal(t, secgroup.Rule{}, got, name)
+		text := strings.Replace(contractDetection, c.old, c.text, 1)
+		require.NotEqual(t, contractDetection, text, name)
+		var wrong *jsonv2.SemanticError
+		require.ErrorAs(t, jsonv2.Unmarshal([]byte(text), new(Detection)), &wrong, name)
+		assert.Equal(t, c.field, string(wrong.JSONPointer), name)
+		assert.Error(t, json.Unmarshal([]byte(text), new(Detection)), name)
 	}
-}
-
-func TestRuleOfSharesNoTags(t *testing.T) {
-	r := secgroup.Rule{Tags: []secgroup.Tag{{Key: "a", Value: "b"}}}
-	out := RuleOf(r)
-	out.Tags[0].Value = "changed"
-	assert.Equal(t, "b", r.Tags[0].Value)
 }
 
 func TestTextIsCutAtRuneBoundaries(t *testing.T) {
@@ -174,13 +156,4 @@ func TestTextIsCutAtRuneBoundaries(t *testing.T) {
 	long := strings.Repeat("€", 1000)
 	assert.LessOrEqual(t, len(cut(long, 100)), 100)
 	assert.True(t, strings.HasSuffix(cut(long, 100), "€…"))
-}
-
-func TestDecidingReasonsAreThoseOfTheStatementThatDecided(t *testing.T) {
-	f := Finding{StatementID: "db", Reasons: []string{"policy.yaml:3 db: tcp 3306 ...: revoke", "policy.yaml:9 other-db: ...: alert"}}
-	assert.Equal(t, f.Reasons[:1], f.Deciding())
-	f.StatementID = ""
-	assert.Equal(t, f.Reasons, f.Deciding(), "nobody decided")
-	f.StatementID = "gone"
-	assert.Equal(t, f.Reasons, f.Deciding())
 }

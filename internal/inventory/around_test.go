@@ -10,6 +10,7 @@ import (
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
 
@@ -188,20 +189,22 @@ func TestOnlyWhatIsNewOrWorseIsNotInTheBaseline(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, b, 3)
 	for _, c := range []struct {
-		id, decision, severity string
-		want                   bool
+		id       string
+		verdict  policy.Verdict
+		severity policy.Severity
+		want     bool
 	}{
-		{"f-0000000000000001", "alert", "medium", true},
-		{"f-0000000000000001", "alert", "low", true},
-		{"f-0000000000000001", "exempt", "medium", true},
-		{"f-0000000000000001", "alert", "high", false},
-		{"f-0000000000000001", "revoke", "medium", false},
-		{"f-0000000000000002", "exempt", "high", true},
-		{"f-0000000000000002", "alert", "high", false},
-		{"f-0000000000000003", "alert", "low", false},
-		{"f-0000000000000009", "alert", "low", false},
+		{"f-0000000000000001", policy.Alert, policy.Medium, true},
+		{"f-0000000000000001", policy.Alert, policy.Low, true},
+		{"f-0000000000000001", policy.Exempt, policy.Medium, true},
+		{"f-0000000000000001", policy.Alert, policy.High, false},
+		{"f-0000000000000001", policy.Revoke, policy.Medium, false},
+		{"f-0000000000000002", policy.Exempt, policy.High, true},
+		{"f-0000000000000002", policy.Alert, policy.High, false},
+		{"f-0000000000000003", policy.Alert, policy.Low, false},
+		{"f-0000000000000009", policy.Alert, policy.Low, false},
 	} {
-		f := finding.Finding{ID: c.id, Decision: finding.Decision(c.decision), Severity: c.severity}
+		f := finding.Finding{ID: c.id, Verdict: c.verdict, Severity: c.severity}
 		assert.Equal(t, c.want, b.Holds(&f), "%v", c)
 	}
 	var none Baseline

@@ -42,9 +42,7 @@ func ReadBaseline(name string, in io.Reader) (Baseline, error) {
 
 func knownFinding(line []byte) (finding.Finding, error) {
 	var f struct {
-		ID       string
-		Decision finding.Decision
-		Severity string
+		ID, Decision, Severity string
 	}
 	if err := json.Unmarshal(line, &f); err != nil {
 		return finding.Finding{}, errors.New("it is no finding in JSON")
@@ -52,15 +50,14 @@ func knownFinding(line []byte) (finding.Finding, error) {
 	if !strings.HasPrefix(f.ID, "f-") {
 		return finding.Finding{}, fmt.Errorf("id is %q, and that of a finding begins with f-", f.ID)
 	}
-	switch f.Decision {
-	case finding.DecisionRevoke, finding.DecisionInspect, finding.DecisionAlert, finding.DecisionExempt:
-	default:
+	known := finding.Finding{ID: f.ID}
+	if err := known.Verdict.UnmarshalText([]byte(f.Decision)); err != nil || known.Verdict == policy.Compliant {
 		return finding.Finding{}, fmt.Errorf("decision is %q", f.Decision)
 	}
-	if _, err := policy.ParseSeverity(f.Severity); err != nil && f.Severity != "" {
+	if err := known.Severity.UnmarshalText([]byte(f.Severity)); err != nil {
 		return finding.Finding{}, fmt.Errorf("severity is %q", f.Severity)
 	}
-	return finding.Finding{ID: f.ID, Decision: f.Decision, Severity: f.Severity}, nil
+	return known, nil
 }
 
 // Holds tells whether a finding was known, and no less: of one that has become more
@@ -70,11 +67,5 @@ func (b Baseline) Holds(f *finding.Finding) bool {
 	if !ok {
 		return false
 	}
-	before := []finding.Finding{known}
-	if finding.Strongest(append(before, *f)) != finding.Strongest(before) {
-		return false
-	}
-	was, _ := policy.ParseSeverity(known.Severity) // none ranks lowest
-	is, _ := policy.ParseSeverity(f.Severity)
-	return is <= was
+	return !f.Verdict.IsStrongerThan(known.Verdict) && f.Severity <= known.Severity
 }

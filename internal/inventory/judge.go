@@ -15,10 +15,10 @@ type Finding struct {
 	// Held is the rule as the group holds it, for whoever would revoke it.
 	Held secgroup.Rule
 	// Existing is what the deciding statement wants done about a rule that was there
-	// before. It means something only beside the decision revoke.
+	// before. It means something only beside the verdict Revoke.
 	Existing policy.Existing
 	// Undetermined is set where something that the policy asks for is not known: the
-	// decision is then alert because nobody may guess, and not by a statement.
+	// verdict is then Alert because nobody may guess, and not by a statement.
 	Undetermined bool
 }
 
@@ -28,29 +28,20 @@ type Finding struct {
 // statements it meets. Their ids depend on the account, region, group and permission
 // alone, so that a later run gives the same.
 //
-// What is undetermined here stays so: there is nothing more to read. Its decision is
-// alert, and its reasons say what is not known and why.
+// What is undetermined here stays so: there is nothing more to read. Its verdict is
+// Alert, and its reasons say what is not known and why.
 func Judge(p *policy.Policy, g secgroup.Group, lists ec2rules.PrefixLists, now time.Time) []Finding {
-	judgements := p.Evaluate(policy.Request{
-		Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g,
-		Rules: g.Rules, StandingKnown: true, PrefixLists: lists.Entries,
-	})
+	req := finding.RequestOfGroup(g, lists.Entries, now)
 	var out []Finding
-	for i, j := range judgements {
+	for i, j := range p.Evaluate(req) {
 		if j.Verdict == policy.Compliant {
 			continue
 		}
-		rule := finding.RuleOf(g.Rules[i])
-		f := Finding{Held: g.Rules[i], Existing: j.Existing, Finding: finding.Finding{
-			ID:        finding.NewID(g.OwnerID, g.Region, g.ID, g.Rules[i].Permission.Identity().String(), ""),
-			AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
-			Rule: &rule,
-		}}
-		f.Judge(j)
+		f := Finding{Held: g.Rules[i], Existing: j.Existing, Finding: finding.OfStanding(req, i, j)}
 		if j.Verdict == policy.Undetermined {
-			f.Decision, f.Undetermined = finding.DecisionAlert, true
+			f.Verdict, f.Undetermined = policy.Alert, true
 			if j.Needs&policy.NeedPrefixList != 0 {
-				f.Reasons = append(f.Reasons, lists.Why(secgroup.PrefixLists(g.Rules))...)
+				f.Reasons = append(f.Reasons, policy.Remarks(lists.Why(secgroup.PrefixLists(g.Rules)))...)
 			}
 		}
 		out = append(out, f)

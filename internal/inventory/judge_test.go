@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/ec2rules"
-	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -70,11 +69,11 @@ statements:
 	g := group(t, "ingress tcp 443 10.0.0.0/8", "ingress tcp 22 0.0.0.0/0", "ingress tcp 80 0.0.0.0/0", "egress tcp 22 0.0.0.0/0")
 	found := Judge(p, g, ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 2)
-	assert.Equal(t, []any{finding.DecisionRevoke, "high", "admin", 2, policy.ExistingRevoke},
-		[]any{found[0].Decision, found[0].Severity, found[0].StatementID, len(found[0].Reasons), found[0].Existing})
-	assert.Equal(t, []any{finding.DecisionAlert, "any", policy.ExistingAlert}, []any{found[1].Decision, found[1].StatementID, found[1].Existing})
+	assert.Equal(t, []any{policy.Revoke, policy.High, "admin", 2, policy.ExistingRevoke},
+		[]any{found[0].Verdict, found[0].Severity, found[0].StatementID, len(found[0].Reasons), found[0].Existing})
+	assert.Equal(t, []any{policy.Alert, "any", policy.ExistingAlert}, []any{found[1].Verdict, found[1].StatementID, found[1].Existing})
 	assert.Equal(t, g.Rules[1], found[0].Held)
-	assert.Equal(t, finding.RuleOf(g.Rules[1]), *found[0].Rule)
+	assert.Equal(t, g.Rules[1], *found[0].Rule)
 	assert.Equal(t, []string{"123456789012", "us-east-1", webID, "web", "vpc-0123456789abcdef0"},
 		[]string{found[0].AccountID, found[0].Region, found[0].GroupID, found[0].GroupName, found[0].VPCID})
 }
@@ -92,7 +91,7 @@ func TestAGroupIsJudgedAsAWhole(t *testing.T) {
 	require.Len(t, found, 256)
 	for _, f := range found {
 		assert.True(t, f.Union)
-		assert.Equal(t, finding.DecisionRevoke, f.Decision)
+		assert.Equal(t, policy.Revoke, f.Verdict)
 	}
 	assert.Empty(t, Judge(p, group(t, many[:10]...), ec2rules.PrefixLists{}, now))
 }
@@ -132,22 +131,22 @@ statements:
 	list := group(t, "ingress tcp 5432 pl-0123456789abcdef0")
 	found := Judge(p, group(t, "ingress tcp 22 0.0.0.0/0"), ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 1)
-	assert.Equal(t, finding.DecisionAlert, found[0].Decision)
+	assert.Equal(t, policy.Alert, found[0].Verdict)
 	require.Len(t, found[0].Reasons, 1)
-	assert.Contains(t, found[0].Reasons[0], "not known: who made the rule")
+	assert.Contains(t, found[0].Reasons[0].String(), "not known: who made the rule")
 
 	found = Judge(p, list, ec2rules.PrefixLists{Unreadable: map[string]string{listID: "it is not shared with this account", "pl-0fedcba9876543210": "another"}}, now)
 	require.Len(t, found, 1)
-	assert.Equal(t, []any{finding.DecisionAlert, "critical"}, []any{found[0].Decision, found[0].Severity})
+	assert.Equal(t, []any{policy.Alert, policy.Critical}, []any{found[0].Verdict, found[0].Severity})
 	require.Len(t, found[0].Reasons, 2)
-	assert.Contains(t, found[0].Reasons[0], "not known: the prefix list's entries")
-	assert.Equal(t, "it is not shared with this account", found[0].Reasons[1])
+	assert.Contains(t, found[0].Reasons[0].String(), "not known: the prefix list's entries")
+	assert.Equal(t, "it is not shared with this account", found[0].Reasons[1].String())
 
 	entries := func(cidr string) ec2rules.PrefixLists {
 		return ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{listID: {netip.MustParsePrefix(cidr)}}}
 	}
 	assert.Empty(t, Judge(p, list, entries("10.0.0.0/8"), now))
-	assert.Equal(t, finding.DecisionRevoke, Judge(p, list, entries("0.0.0.0/1"), now)[0].Decision)
+	assert.Equal(t, policy.Revoke, Judge(p, list, entries("0.0.0.0/1"), now)[0].Verdict)
 }
 
 func TestAnExemptRuleIsAFindingThatSaysWhoAnswersForIt(t *testing.T) {
@@ -157,7 +156,7 @@ exceptions: [{id: demo, reason: a demo, owner: demo@example.com, expires: 2099-1
 `)
 	found := Judge(p, group(t, "ingress tcp 22 0.0.0.0/0"), ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 1)
-	assert.Equal(t, finding.DecisionExempt, found[0].Decision)
+	assert.Equal(t, policy.Exempt, found[0].Verdict)
 	assert.Equal(t, "demo", found[0].Exception.ID)
 }
 
@@ -198,11 +197,11 @@ func TestJudgeSaysWhatThePolicySays(t *testing.T) {
 			found = found[1:]
 			judged++
 			assert.Equal(t, g.Rules[i], f.Held)
-			assert.Equal(t, []any{j.StatementID, j.Severity.String(), j.Union}, []any{f.StatementID, f.Severity, f.Union})
-			want := map[policy.Verdict]finding.Decision{
-				policy.Revoke: finding.DecisionRevoke, policy.Alert: finding.DecisionAlert, policy.Exempt: finding.DecisionExempt, policy.Undetermined: finding.DecisionAlert,
+			assert.Equal(t, []any{j.StatementID, j.Severity, j.Union}, []any{f.StatementID, f.Severity, f.Union})
+			want := map[policy.Verdict]policy.Verdict{
+				policy.Revoke: policy.Revoke, policy.Alert: policy.Alert, policy.Exempt: policy.Exempt, policy.Undetermined: policy.Alert,
 			}[j.Verdict]
-			assert.Equal(t, want, f.Decision)
+			assert.Equal(t, want, f.Verdict)
 		}
 		require.Empty(t, found)
 	}

@@ -55,7 +55,7 @@ func (c *compiler) statement(n *yaml.Node, index int) {
 	}
 	if v, ok := f["severity"]; ok {
 		if word, ok := c.oneOf(v.value, where+": severity", "critical", "high", "medium", "low"); ok {
-			s.severity, _ = ParseSeverity(word)
+			_ = s.severity.UnmarshalText([]byte(word)) // one of its words
 		}
 	} else if s.effect > effectIgnore {
 		c.problem(n, "%s: severity is missing: want critical, high, medium or low", where)

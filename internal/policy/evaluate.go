@@ -75,7 +75,7 @@ type part struct {
 }
 
 func (e *evaluation) subject(r *secgroup.Rule, req *Request) subject {
-	s := subject{rule: r, req: req, span: spanOf(r.Permission), unsound: !isSound(r.Permission)}
+	s := subject{rule: r, req: req, span: spanOf(r.Permission), unsound: !r.Permission.IsValid()}
 	switch peer := r.Permission.Peer; peer.Kind() {
 	case secgroup.CIDRPeerKind:
 		s.reach, s.reachKnown = reachOfOne(peer.CIDR()), true
@@ -87,19 +87,6 @@ func (e *evaluation) subject(r *secgroup.Rule, req *Request) subject {
 		s.reachKnown = true
 	}
 	return s
-}
-
-// isSound reports whether a permission is one that secgroup.NewPermission makes.
-func isSound(p secgroup.Permission) bool {
-	if p.Peer.Kind() == secgroup.NoPeer {
-		return false
-	}
-	switch p.Protocol {
-	case secgroup.TCP, secgroup.UDP, secgroup.AllProtocols, secgroup.ICMPv4, secgroup.ICMPv6:
-		return true
-	}
-	canonical, err := secgroup.ParseProtocol(string(p.Protocol))
-	return err == nil && canonical == p.Protocol
 }
 
 // statement lets one statement judge every rule, first each on its own, then

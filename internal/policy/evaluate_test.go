@@ -32,7 +32,7 @@ func judge(t *testing.T, p *Policy, rules, standing []string) []Judgement {
 func TestNoZeroValueAllowsOrRevokes(t *testing.T) {
 	var zero Judgement
 	assert.Equal(t, Undetermined, zero.Verdict)
-	assert.Equal(t, "undetermined", zero.Verdict.String())
+	assert.Equal(t, "inspect", zero.Verdict.String())
 
 	world, err := parseRule("tcp 22 from 0.0.0.0/0")
 	require.NoError(t, err)
@@ -268,18 +268,92 @@ func TestEvaluateLeavesItsArgumentsAlone(t *testing.T) {
 }
 
 func TestWordsOfVerdictsSeveritiesAndNeeds(t *testing.T) {
-	for v, want := range map[Verdict]string{Undetermined: "undetermined", Compliant: "compliant", Exempt: "exempt", Alert: "alert", Revoke: "revoke", 99: "undetermined"} {
-		assert.Equal(t, want, v.String())
-	}
-	for _, s := range []Severity{Low, Medium, High, Critical} {
-		back, err := ParseSeverity(s.String())
+	for v, want := range map[Verdict]string{Undetermined: "inspect", Compliant: "none", Exempt: "exempt", Alert: "alert", Revoke: "revoke"} {
+		text, err := v.MarshalText()
 		require.NoError(t, err)
+		assert.Equal(t, want, string(text))
+		back := Verdict(99)
+		require.NoError(t, back.UnmarshalText(text))
+		assert.Equal(t, v, back)
+		assert.Contains(t, Verdicts(), v)
+	}
+	assert.Equal(t, "inspect", Verdict(99).String(), "a verdict that is none revokes nothing")
+	for _, word := range []string{"", "Revoke", "undetermined", "delete"} {
+		v := Alert
+		assert.Error(t, v.UnmarshalText([]byte(word)), word)
+		assert.Equal(t, Alert, v, "what cannot be read changes nothing")
+	}
+	for s, want := range map[Severity]string{NoSeverity: "", Low: "low", Medium: "medium", High: "high", Critical: "critical"} {
+		text, err := s.MarshalText()
+		require.NoError(t, err)
+		assert.Equal(t, want, string(text))
+		back := Severity(99)
+		require.NoError(t, back.UnmarshalText(text))
 		assert.Equal(t, s, back)
 	}
-	_, err := ParseSeverity("")
-	assert.EqualError(t, err, `parsing severity "": want low, medium, high or critical`)
+	severity := Low
+	assert.EqualError(t, severity.UnmarshalText([]byte("severe")), `"severe": want critical, high, medium or low`)
+	assert.Equal(t, Low, severity)
 	assert.Empty(t, Needs(0).String())
 	assert.Equal(t, "the rule's direction, the group's tags", (NeedDirection | NeedGroupTags).String())
+}
+
+func TestAVerdictIsStrongerByWhatItAsksFor(t *testing.T) {
+	strongest := Verdicts()
+	for i, v := range strongest {
+		for k, o := range strongest {
+			want := i < k && !(v == Exempt && o == Compliant)
+			assert.Equal(t, want, v.IsStrongerThan(o), "%s and %s", v, o)
+		}
+	}
+}
+
+func TestReasonsComeBackFromTheirText(t *testing.T) {
+	for text, want := range map[string]Reason{
+		"policy.yaml:14 world-open-database: tcp 3306 from 0.0.0.0/0: revoke": {ID: "world-open-database", File: "policy.yaml", Line: 14, Text: "tcp 3306 from 0.0.0.0/0: revoke"},
+		"/etc/my rules/p.yaml:2 a: ":                                          {ID: "a", File: "/etc/my rules/p.yaml", Line: 2},
+		`C:\p.yaml:2 a: b`:                                                    {ID: "a", File: `C:\p.yaml`, Line: 2, Text: "b"},
+		"not known: the group's VPC":                                          Remark("not known: the group's VPC"),
+		"":                                                                    {},
+		"policy.yaml:0 a: b":                                                  Remark("policy.yaml:0 a: b"),
+		"policy.yaml:14":                                                      Remark("policy.yaml:14"),
+		"policy.yaml:-3 a: b":                                                 Remark("policy.yaml:-3 a: b"),
+		"policy.yaml:99999999999999999999 a: b":                               Remark("policy.yaml:99999999999999999999 a: b"),
+		"policy.yaml:07 a: b":                                                 Remark("policy.yaml:07 a: b"),
+		"policy.yaml:+7 a: b":                                                 Remark("policy.yaml:+7 a: b"),
+		"policy.yaml:7 A: b":                                                  Remark("policy.yaml:7 A: b"),
+		"policy.yaml:7 a:b":                                                   Remark("policy.yaml:7 a:b"),
+		":7 a: b":                                                             Remark(":7 a: b"),
+		"reading pl-1: 10.0.0.1:53: x":                                        Remark("reading pl-1: 10.0.0.1:53: x"),
+	} {
+		got := Reason{ID: "stale", File: "stale", Line: 1, Text: "stale"}
+		require.NoError(t, got.UnmarshalText([]byte(text)))
+		assert.Equal(t, want, got)
+		assert.Equal(t, text, got.String())
+	}
+}
+
+func FuzzReasonText(f *testing.F) {
+	for _, s := range []string{"policy.yaml:14 a: b", "a: b", "x:1 y: ", " :1 a: ", "\xff:1 a: b"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		var r Reason
+		require.NoError(t, r.UnmarshalText([]byte(s)))
+		text, err := r.MarshalText()
+		require.NoError(t, err)
+		assert.Equal(t, s, string(text))
+		var again Reason
+		require.NoError(t, again.UnmarshalText(text))
+		assert.Equal(t, r, again)
+	})
+}
+
+func TestDecidingReasonsAreThoseOfTheStatementThatDecided(t *testing.T) {
+	reasons := []Reason{{"db", "policy.yaml", 3, "tcp 3306 ...: revoke"}, {"other-db", "policy.yaml", 9, "...: alert"}, Remark("not known: db")}
+	assert.Equal(t, reasons[:1], Deciding(reasons, "db"))
+	assert.Equal(t, reasons, Deciding(reasons, ""), "nobody decided")
+	assert.Equal(t, reasons, Deciding(reasons, "gone"))
 }
 
 func TestActorPatternsDoNotCrossColons(t *testing.T) {

@@ -228,6 +228,12 @@ func parsePeer(s string) (secgroup.Peer, error) {
 // show writes a judgement in the notation.
 func show(j Judgement) string {
 	out := j.Verdict.String()
+	switch j.Verdict {
+	case Undetermined:
+		out = "undetermined"
+	case Compliant:
+		out = "compliant"
+	}
 	if j.StatementID != "" {
 		out += " " + j.StatementID
 	}

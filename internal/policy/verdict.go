@@ -3,6 +3,8 @@ package policy
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
 	"sgward/internal/secgroup"
@@ -13,7 +15,7 @@ import (
 type Verdict uint8
 
 // The verdicts. Undetermined means that something the policy asks for is not
-// known; Judgement.Needs says what.
+// known: EC2 is read, and what stays unknown alerts. Judgement.Needs says what.
 const (
 	Undetermined Verdict = iota
 	Compliant
@@ -22,11 +24,15 @@ const (
 	Revoke
 )
 
-// String returns the verdict in lower case, for example "revoke".
+// Verdicts lists the verdicts from the strongest to the weakest.
+func Verdicts() []Verdict { return []Verdict{Revoke, Undetermined, Alert, Exempt, Compliant} }
+
+// String returns the verdict as JSON and policy tests write it: "inspect" for
+// Undetermined and "none" for Compliant, else its name in lower case.
 func (v Verdict) String() string {
 	switch v {
 	case Compliant:
-		return "compliant"
+		return "none"
 	case Exempt:
 		return "exempt"
 	case Alert:
@@ -34,7 +40,38 @@ func (v Verdict) String() string {
 	case Revoke:
 		return "revoke"
 	default:
-		return "undetermined"
+		return "inspect"
+	}
+}
+
+// MarshalText writes what String returns.
+func (v Verdict) MarshalText() ([]byte, error) { return []byte(v.String()), nil }
+
+// UnmarshalText reads what MarshalText writes.
+func (v *Verdict) UnmarshalText(text []byte) error {
+	for _, known := range Verdicts() {
+		if string(text) == known.String() {
+			*v = known
+			return nil
+		}
+	}
+	return fmt.Errorf("%.20q: want revoke, alert, inspect, exempt or none", text)
+}
+
+// IsStrongerThan orders verdicts by what they ask for: revoke, inspect, alert.
+// Exempt and compliant ask for nothing, and neither is stronger than the other.
+func (v Verdict) IsStrongerThan(o Verdict) bool { return v.strength() > o.strength() }
+
+func (v Verdict) strength() int {
+	switch v {
+	case Revoke:
+		return 3
+	case Alert:
+		return 1
+	case Exempt, Compliant:
+		return 0
+	default:
+		return 2
 	}
 }
 
@@ -53,23 +90,32 @@ const (
 
 // String returns "low", "medium", "high", "critical" or, for the zero value, "".
 func (s Severity) String() string {
-	return [...]string{"", "low", "medium", "high", "critical"}[s]
+	switch s {
+	case Low:
+		return "low"
+	case Medium:
+		return "medium"
+	case High:
+		return "high"
+	case Critical:
+		return "critical"
+	default:
+		return ""
+	}
 }
 
-// ParseSeverity reads "low", "medium", "high" or "critical".
-func ParseSeverity(s string) (Severity, error) {
-	switch s {
-	case "low":
-		return Low, nil
-	case "medium":
-		return Medium, nil
-	case "high":
-		return High, nil
-	case "critical":
-		return Critical, nil
-	default:
-		return NoSeverity, fmt.Errorf("parsing severity %q: want low, medium, high or critical", s)
+// MarshalText writes what String returns.
+func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText writes; "" is NoSeverity.
+func (s *Severity) UnmarshalText(text []byte) error {
+	for known := NoSeverity; known <= Critical; known++ {
+		if string(text) == known.String() {
+			*s = known
+			return nil
+		}
 	}
+	return fmt.Errorf("%.20q: want critical, high, medium or low", text)
 }
 
 // Needs is a set of facts that were not known and that could change the verdict.
@@ -197,7 +243,8 @@ const (
 	ExistingRevoke
 )
 
-// Reason is one statement's or exception's part in a verdict.
+// Reason is one statement's or exception's part in a verdict, or a remark of which
+// only Text is set: the record leaves something out, or a read failed.
 type Reason struct {
 	// ID is the statement's or exception's id and Line where it starts in File.
 	ID   string
@@ -206,9 +253,78 @@ type Reason struct {
 	Text string
 }
 
-// String prints "policy.yaml:14 world-open-database: tcp 3306 is reachable from ...".
+// Remark returns a reason that no statement gave.
+func Remark(text string) Reason { return Reason{Text: text} }
+
+// Remarks returns a Remark for each text.
+func Remarks(texts []string) []Reason {
+	var out []Reason
+	for _, text := range texts {
+		out = append(out, Remark(text))
+	}
+	return out
+}
+
+// String prints "policy.yaml:14 world-open-database: tcp 3306 is reachable from ...",
+// or the text alone of a remark.
 func (r Reason) String() string {
-	return fmt.Sprintf("%s:%d %s: %s", r.File, r.Line, r.ID, r.Text)
+	if r.Line == 0 {
+		return r.Text
+	}
+	return r.File + ":" + strconv.Itoa(r.Line) + " " + r.ID + ": " + r.Text
+}
+
+// MarshalText writes what String returns.
+func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText reads what MarshalText writes. A text that does not cite a line of a
+// file is a remark, so that every text comes back as it was written.
+func (r *Reason) UnmarshalText(text []byte) error {
+	s := string(text)
+	*r = Remark(s)
+	// The first ": " ends the citation: no id has a colon, and "file:14 id" comes
+	// before the text.
+	cited, rest, found := strings.Cut(s, ": ")
+	place, id, named := cutLast(cited, ' ')
+	file, digits, numbered := cutLast(place, ':')
+	line, err := strconv.Atoi(digits)
+	if !found || !named || !numbered || err != nil || line < 1 || file == "" || !isID(id) || digits != strconv.Itoa(line) {
+		return nil
+	}
+	*r = Reason{ID: id, File: file, Line: line, Text: rest}
+	return nil
+}
+
+func cutLast(s string, separator byte) (before, after string, found bool) {
+	i := strings.LastIndexByte(s, separator)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+1:], true
+}
+
+// Deciding returns of reasons those of the statement that decided, or all of them if
+// none did. The others may say "alert" beside something that was revoked.
+func Deciding(reasons []Reason, statementID string) []Reason {
+	var own []Reason
+	for _, r := range reasons {
+		if statementID != "" && r.ID == statementID {
+			own = append(own, r)
+		}
+	}
+	if len(own) == 0 {
+		return reasons
+	}
+	return own
+}
+
+// Texts returns reasons as they are printed.
+func Texts(reasons []Reason) []string {
+	var out []string
+	for _, r := range reasons {
+		out = append(out, r.String())
+	}
+	return out
 }
 
 // ExceptionRef names the exception that covers an exempt rule.

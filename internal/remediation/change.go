@@ -193,11 +193,10 @@ func (b *batch) open(m Message) (*delivery, error) {
 		}
 		it := &item{found: f, eventID: event.EventID, made: event.EventTime, fromGroup: f.Rule == nil}
 		if f.Rule != nil {
-			rule, err := f.Rule.SecurityGroupRule(f.GroupID, k.account)
-			if err != nil {
-				return nil, fmt.Errorf("reading findings[%d].rule: %w", i, err)
+			if !f.Rule.Permission.IsValid() {
+				return nil, fmt.Errorf("reading findings[%d].rule: it is no rule that EC2 could hold", i)
 			}
-			it.rule = rule
+			it.rule = *f.Rule
 		}
 		c.items = append(c.items, it)
 	}
@@ -225,9 +224,7 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 		b.weighWhole(c, elsewhere)
 		return nil
 	}
-	req := policy.Request{
-		Time: b.now, AccountID: c.account, Region: c.region, Actor: c.actor, Group: c.group, Rules: c.rules(),
-	}
+	req := c.request(b.now, rulesOf(c.items))
 	const readable = ^policy.NeedActor
 	judgements := b.Policy.Evaluate(req)
 	// Of an old event, sent again by hand or late, the rule may be long gone, and one
@@ -278,9 +275,17 @@ func (b *batch) weighWhole(c *change, elsewhere bool) {
 // isNamed reports whether the event tells the change's group.
 func (c *change) isNamed() bool { return c.group.ID != "" || c.group.Name != "" }
 
-func (c *change) rules() []secgroup.Rule {
-	out := make([]secgroup.Rule, len(c.items))
-	for i, it := range c.items {
+// request asks for the verdict on rules by what the event tells of their group and
+// their maker.
+func (c *change) request(now time.Time, rules []secgroup.Rule) policy.Request {
+	return policy.Request{
+		Time: now, AccountID: c.account, Region: c.region, Actor: c.actor, Group: c.group, Rules: rules,
+	}
+}
+
+func rulesOf(items []*item) []secgroup.Rule {
+	out := make([]secgroup.Rule, len(items))
+	for i, it := range items {
 		out[i] = it.rule
 	}
 	return out

@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
 )
 
 func TestOneDeniedGroupStopsNoOtherAndIsToldOnEveryTry(t *testing.T) {
@@ -33,7 +35,7 @@ func TestOneDeniedGroupStopsNoOtherAndIsToldOnEveryTry(t *testing.T) {
 		require.Len(t, s.alerts, 2)
 		failed := only(t, s.alertOf(denied))
 		assert.Equal(t, finding.OutcomeFailed, failed.Outcome)
-		assert.Equal(t, "critical", failed.Severity)
+		assert.Equal(t, policy.Critical, failed.Severity)
 		assert.Equal(t, "UnauthorizedOperation", failed.ErrorCode)
 		assert.Equal(t, "EC2 says UnauthorizedOperation", failed.ErrorMessage)
 		assert.Contains(t, s.log.String(), `"msg":"revoke failed"`)
@@ -144,7 +146,7 @@ func TestAnAlertThatWasNotPublishedIsNotLost(t *testing.T) {
 		r := only(t, s.alert())
 		assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
 		assert.True(t, r.MaybeEarlier)
-		assert.Equal(t, "0.0.0.0/0", r.Rule.CidrIPv4)
+		assert.Equal(t, "0.0.0.0/0", r.Rule.Permission.Peer.String())
 		assert.Equal(t, m.Detection.Findings[0].ID, r.ID)
 	})
 }
@@ -184,18 +186,19 @@ func TestAnAlertGoesOutThoughEC2NeverAnswers(t *testing.T) {
 
 func TestWhatIsElsewhereOrUnnamedIsToldAndNotTouched(t *testing.T) {
 	for name, test := range map[string]struct {
-		change         func(*remediation.Message)
-		outcome        finding.Outcome
-		severity, left string
+		change   func(*remediation.Message)
+		outcome  finding.Outcome
+		severity policy.Severity
+		left     string
 	}{
 		"account": {func(m *remediation.Message) {
 			m.Detection.Findings[0].AccountID, m.Detection.Event.AccountID = "111122223333", "111122223333"
-		}, finding.OutcomeAlerted, "high", "the group is in another account or region, where this sgward closes nothing"},
+		}, finding.OutcomeAlerted, policy.High, "the group is in another account or region, where this sgward closes nothing"},
 		"region": {func(m *remediation.Message) {
 			m.Detection.Findings[0].Region, m.Detection.Event.Region = "us-east-1", "us-east-1"
-		}, finding.OutcomeAlerted, "high", "the group is in another account or region, where this sgward closes nothing"},
+		}, finding.OutcomeAlerted, policy.High, "the group is in another account or region, where this sgward closes nothing"},
 		"group": {func(m *remediation.Message) { m.Detection.Findings[0].GroupID = "" },
-			finding.OutcomeFailed, "critical", "the event does not name the group"},
+			finding.OutcomeFailed, policy.Critical, "the event does not name the group"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, closing, func(s *stage) {
@@ -207,7 +210,7 @@ func TestWhatIsElsewhereOrUnnamedIsToldAndNotTouched(t *testing.T) {
 				assert.Equal(t, test.left, r.Left)
 				assert.Empty(t, r.ErrorCode+r.ErrorMessage, "EC2 was not asked")
 				assert.Equal(t, test.severity, r.Severity)
-				assert.Equal(t, finding.DecisionRevoke, r.Decision)
+				assert.Equal(t, policy.Revoke, r.Verdict)
 				assert.Zero(t, s.cloud.revokes()+s.cloud.reads())
 			})
 		})
@@ -241,7 +244,7 @@ func TestAnAlertGoesOutWithoutTheInterfacesItCannotRead(t *testing.T) {
 func TestAFindingThatIsNoRuleFailsItsMessageAlone(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		good, bad := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupB, in(3306, "0.0.0.0/0"))
-		bad.Detection.Findings[0].Rule.CidrIPv6 = "::/0"
+		bad.Detection.Findings[0].Rule.Permission.Peer = secgroup.Peer{}
 		errs := s.deliver(bad, good)
 		assert.ErrorContains(t, errs[0], "findings[0].rule")
 		assert.NoError(t, errs[1])

@@ -11,6 +11,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
 )
@@ -24,7 +25,7 @@ func (s *stage) typed(groupID, groupName string, rules ...types.SecurityGroupRul
 		c.Rules = append(c.Rules, s.rule(groupID, "", r))
 	}
 	m := s.detected(c)
-	require.Equal(s.t, finding.DecisionInspect, m.Detection.Decision)
+	require.Equal(s.t, policy.Undetermined, m.Detection.Verdict)
 	return m
 }
 
@@ -36,7 +37,7 @@ func TestWhatACallerTypedIsClosedAsTheGroupHoldsIt(t *testing.T) {
 		s.done(s.typed(groupA, "", in(3306, "0.0.0.0/0")))
 		assert.Empty(t, s.cloud.rules(groupA))
 		r := only(t, s.alert())
-		assert.Equal(t, id, r.Rule.SecurityGroupRuleID)
+		assert.Equal(t, id, r.Rule.ID)
 		assert.Equal(t, "a database", r.Rule.Description)
 		assert.Equal(t, []secgroup.Tag{{Key: "team", Value: "data"}}, r.Rule.Tags)
 	})
@@ -114,7 +115,7 @@ func TestPrefixListsAreJudgedByTheirEntries(t *testing.T) {
 				r := only(t, s.alert())
 				assert.Equal(t, c.outcome, r.Outcome)
 				if c.entries == nil {
-					assert.Contains(t, r.Reasons[len(r.Reasons)-1], "InvalidPrefixListID.NotFound")
+					assert.Contains(t, r.Reasons[len(r.Reasons)-1].String(), "InvalidPrefixListID.NotFound")
 				}
 			})
 		})
@@ -290,7 +291,7 @@ statements:
 		s.done(s.detected(c))
 		r := only(t, s.alert())
 		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
-		assert.Equal(t, finding.DecisionInspect, r.Decision)
+		assert.Equal(t, policy.Undetermined, r.Verdict)
 		assert.Len(t, s.cloud.rules(groupA), 1)
 		assert.Zero(t, s.cloud.reads())
 	})

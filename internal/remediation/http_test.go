@@ -15,6 +15,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/localaws/ec2api"
 )
@@ -108,7 +109,7 @@ func (w *wire) messages() []remediation.Message {
 		change, err := cloudtrail.ParseEvent(record)
 		require.NoError(w.t, err)
 		d := finding.Detect(w.policy, change, time.Now())
-		if d.Decision != finding.DecisionNone {
+		if d.Verdict != policy.Compliant {
 			out = append(out, remediation.Message{Detection: d, Try: 1, Tries: 5})
 		}
 	}
@@ -218,7 +219,7 @@ func TestOverHTTPEditsAreClosedInTheirDirection(t *testing.T) {
 	assert.Equal(t, []string{"10.1.0.0/16"}, w.left(g))
 	r := only(t, w.alert())
 	assert.True(t, r.Edited)
-	assert.Equal(t, *rules[0].SecurityGroupRuleId, r.Rule.SecurityGroupRuleID)
+	assert.Equal(t, *rules[0].SecurityGroupRuleId, r.Rule.ID)
 }
 
 func TestOverHTTPADeniedRevokeIsTold(t *testing.T) {

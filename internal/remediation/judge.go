@@ -75,13 +75,8 @@ func (w *groupWork) evaluate(ctx context.Context, c *change, items []*item, with
 
 // request asks for the verdict on items of one change.
 func (w *groupWork) request(c *change, items []*item, lists map[string][]netip.Prefix) policy.Request {
-	req := policy.Request{
-		Time: w.now, AccountID: c.account, Region: c.region, Actor: c.actor, Group: w.known(c),
-		PrefixLists: lists,
-	}
-	for _, it := range items {
-		req.Rules = append(req.Rules, it.rule)
-	}
+	req := c.request(w.now, rulesOf(items))
+	req.Group, req.PrefixLists = w.known(c), lists
 	return req
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
 )
 
@@ -45,7 +46,7 @@ func TestCallsInQuickSuccessionThatComeOneByOneAreToldOf(t *testing.T) {
 			a := s.alertOf(m)
 			r := only(t, a)
 			assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
-			assert.Equal(t, finding.DecisionRevoke, r.Decision)
+			assert.Equal(t, policy.Revoke, r.Verdict)
 			assert.True(t, r.Union)
 			assert.Len(t, r.With, 3)
 			assert.Contains(t, r.Left, "not known which call")
@@ -169,7 +170,7 @@ func TestWhatALaterCallMadeOfAnEditedRuleIsNotTheFirstActors(t *testing.T) {
 		assert.Equal(t, []string{"in tcp 5432-5432 0.0.0.0/0"}, s.cloud.rules(groupA))
 		r := only(t, s.alert())
 		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
-		assert.Equal(t, finding.DecisionInspect, r.Decision)
+		assert.Equal(t, policy.Undetermined, r.Verdict)
 	})
 }
 
@@ -180,7 +181,7 @@ func TestGroupsAreWaitedForAtTheSameTime(t *testing.T) {
 			id := fmt.Sprintf("sg-%017x", i)
 			s.cloud.group(id)
 			m := s.open(id, in(3306, lower))
-			s.cloud.remove(id, m.Detection.Findings[0].Rule.SecurityGroupRuleID)
+			s.cloud.remove(id, m.Detection.Findings[0].Rule.ID)
 			ms = append(ms, m)
 		}
 		started := time.Now()
@@ -252,6 +253,6 @@ func TestAnOldEventThatNamesNoRuleTakesNoneThatSomebodyElseMayHaveMade(t *testin
 		assert.Len(t, s.cloud.rules(groupA), 1)
 		r := only(t, s.alert())
 		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
-		assert.Equal(t, finding.DecisionInspect, r.Decision)
+		assert.Equal(t, policy.Undetermined, r.Verdict)
 	})
 }

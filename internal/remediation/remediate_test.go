@@ -12,7 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
 func TestOneCallClosesWhatACompleteEventTells(t *testing.T) {
@@ -20,7 +22,7 @@ func TestOneCallClosesWhatACompleteEventTells(t *testing.T) {
 		opening := in(3306, "0.0.0.0/0")
 		opening.Description = aws.String("a database")
 		m := s.open(groupA, opening)
-		id := m.Detection.Findings[0].Rule.SecurityGroupRuleID
+		id := m.Detection.Findings[0].Rule.ID
 		time.Sleep(1500 * time.Millisecond)
 
 		s.done(m)
@@ -29,17 +31,17 @@ func TestOneCallClosesWhatACompleteEventTells(t *testing.T) {
 		assert.Equal(t, 1, s.cloud.revokes())
 		assert.Zero(t, s.cloud.reads())
 		a := s.alert()
-		assert.Equal(t, finding.DecisionRevoke, a.Decision)
+		assert.Equal(t, policy.Revoke, a.Verdict)
 		assert.Equal(t, finding.Enforce, a.Mode)
 		assert.Equal(t, s.policy.Digest(), a.PolicyDigest)
 		assert.Equal(t, [2]int{1, 5}, [2]int{a.Try, a.Tries})
 		r := only(t, a)
 		assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
-		assert.Equal(t, id, r.Rule.SecurityGroupRuleID)
+		assert.Equal(t, id, r.Rule.ID)
 		assert.Equal(t, "a database", r.Rule.Description)
-		assert.Equal(t, "high", r.Severity)
+		assert.Equal(t, policy.High, r.Severity)
 		assert.Equal(t, "database", r.StatementID)
-		assert.Contains(t, r.Reasons[0], "policy.yaml:5 database:")
+		assert.Contains(t, r.Reasons[0].String(), "policy.yaml:5 database:")
 		assert.Equal(t, [3]string{account, region, groupA}, [3]string{r.AccountID, r.Region, r.GroupID})
 		require.NotNil(t, r.ExposureSeconds)
 		assert.InDelta(t, 1.5, *r.ExposureSeconds, 0.001)
@@ -109,7 +111,7 @@ func TestAMessageIsAHintAndNoOrder(t *testing.T) {
 		forged := m
 		forged.Detection.Findings = []finding.Finding{m.Detection.Findings[0]}
 		rule := *forged.Detection.Findings[0].Rule
-		rule.CidrIPv4 = "10.0.0.0/8"
+		rule.Permission.Peer = secgrouptest.TCP(3306, "10.0.0.0/8").Permission.Peer
 		forged.Detection.Findings[0].Rule = &rule
 		s.done(forged)
 
@@ -132,7 +134,7 @@ statements:
 `
 	onStage(t, sparesAVPC, func(s *stage) {
 		m := s.open(groupA, in(3306, "0.0.0.0/0"))
-		m.Detection.Findings[0].Decision = finding.DecisionRevoke
+		m.Detection.Findings[0].Verdict = policy.Revoke
 		m.Detection.Findings[0].VPCID = "vpc-0fedcba9876543210"
 		s.done(m)
 		assert.Len(t, s.cloud.rules(groupA), 1)
@@ -143,7 +145,7 @@ statements:
 func TestAReplayedEventRemovesNothingThatBecameCompliant(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, "0.0.0.0/0"))
-		s.cloud.edit(groupA, m.Detection.Findings[0].Rule.SecurityGroupRuleID, in(3306, "10.0.0.0/8"))
+		s.cloud.edit(groupA, m.Detection.Findings[0].Rule.ID, in(3306, "10.0.0.0/8"))
 
 		s.done(m)
 
@@ -211,7 +213,7 @@ func TestAnEventThatNamesNoGroupIsTold(t *testing.T) {
 		c := s.change("")
 		c.RulesFrom = 0
 		m := s.detected(c)
-		require.Equal(t, finding.DecisionAlert, m.Detection.Decision)
+		require.Equal(t, policy.Alert, m.Detection.Verdict)
 		s.done(m)
 		r := only(t, s.alert())
 		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
@@ -281,7 +283,7 @@ func TestTheLogHoldsOneLineBeforeAndOneAfterARevoke(t *testing.T) {
 		log := s.log.String()
 		assert.Equal(t, 1, strings.Count(log, `"msg":"revoking"`))
 		assert.Equal(t, 1, strings.Count(log, `"msg":"revoke answered"`))
-		for _, part := range []string{groupA, m.Detection.Event.EventID, m.Detection.Findings[0].Rule.SecurityGroupRuleID} {
+		for _, part := range []string{groupA, m.Detection.Event.EventID, m.Detection.Findings[0].Rule.ID} {
 			assert.Contains(t, log, part)
 		}
 		for _, part := range []string{"stranger", "198.51.100.7", "user/demo"} {

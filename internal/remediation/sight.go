@@ -97,7 +97,7 @@ func (it *item) lagging(age time.Duration) bool {
 
 // isEdit reports that the item tells of an edit, whose record has no direction.
 func (it *item) isEdit() bool {
-	return it.found.Rule != nil && it.found.Rule.Direction == secgroup.Direction(0).String()
+	return it.found.Rule != nil && it.found.Rule.Permission.Direction == 0
 }
 
 // wait waits for the next read and reports whether there is one.

@@ -145,7 +145,7 @@ func told(a finding.Alert) []string {
 	for _, r := range a.Findings {
 		peer := "no rule"
 		if r.Rule != nil {
-			peer = r.Rule.CidrIPv4 + r.Rule.CidrIPv6 + r.Rule.PrefixListID + r.Rule.ReferencedGroupID
+			peer = r.Rule.Permission.Peer.String()
 		}
 		out = append(out, string(r.Outcome)+" "+peer)
 	}

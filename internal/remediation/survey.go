@@ -58,7 +58,7 @@ func (b *batch) survey(ctx context.Context, changes []*change) {
 			note = fmt.Sprintf("of the first %d rules of the region (it has more), %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
 		}
 		for _, it := range c.items {
-			it.found.Reasons = append(slices.Clip(it.found.Reasons), note)
+			it.found.Reasons = append(slices.Clip(it.found.Reasons), policy.Remark(note))
 			it.conclude(finding.OutcomeAlerted, b.now)
 		}
 		c.items = append(c.items, suspects[:min(len(suspects), maxSuspects)]...)
@@ -82,17 +82,14 @@ func (b *batch) suspects(c *change, rules []secgroup.Rule) []*item {
 	slices.Sort(order)
 	var out []*item
 	for _, id := range order {
-		judgements := b.Policy.Evaluate(policy.Request{
-			Time: b.now, AccountID: c.account, Region: c.region, Actor: c.Detection.Event.Actor.Subject(),
-			Group: secgroup.Group{ID: id}, Rules: byGroup[id], StandingKnown: true,
-		})
-		for i, j := range judgements {
+		req := c.request(b.now, byGroup[id])
+		req.Group, req.Actor, req.StandingKnown = secgroup.Group{ID: id}, c.Detection.Event.Actor.Subject(), true
+		for i, j := range b.Policy.Evaluate(req) {
 			if j.Verdict != policy.Revoke {
 				continue
 			}
 			r := byGroup[id][i]
-			f := finding.Finding{ID: finding.NewID(c.account, c.region, id, r.ID, c.Detection.Event.EventID)}
-			it := &item{found: f, eventID: c.Detection.Event.EventID, rule: r, judgement: j, sight: seen, present: r, left: leftSuspect}
+			it := &item{found: finding.Of(req, i, j, c.Detection.Event.EventID), eventID: c.Detection.Event.EventID, rule: r, judgement: j, sight: seen, present: r, left: leftSuspect}
 			it.conclude(finding.OutcomeAlerted, b.now)
 			out = append(out, it)
 		}

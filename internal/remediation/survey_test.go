@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 )
 
 func TestOfACallThatNamesNoGroupTheSuspectsAreTold(t *testing.T) {
@@ -25,12 +26,12 @@ func TestOfACallThatNamesNoGroupTheSuspectsAreTold(t *testing.T) {
 		assert.Zero(t, s.cloud.revokes(), "an older rule looks the same")
 		a := s.alert()
 		require.Equal(t, []string{"alerted no rule", "alerted 0.0.0.0/0", "alerted " + lower, "alerted " + upper}, told(a))
-		assert.Contains(t, a.Findings[0].Reasons[1], "of the region's 6 rules, 3 are such as the policy has closed")
+		assert.Contains(t, a.Findings[0].Reasons[1].String(), "of the region's 6 rules, 3 are such as the policy has closed")
 		r := a.Findings[1]
 		assert.Equal(t, groupB, r.GroupID)
-		assert.Equal(t, id, r.Rule.SecurityGroupRuleID)
-		assert.Equal(t, finding.DecisionRevoke, r.Decision)
-		assert.Equal(t, "high", r.Severity)
+		assert.Equal(t, id, r.Rule.ID)
+		assert.Equal(t, policy.Revoke, r.Verdict)
+		assert.Equal(t, policy.High, r.Severity)
 		assert.Contains(t, r.Left, "may be one of them, or older")
 		assert.Nil(t, r.ExposureSeconds, "it may be older")
 	})
@@ -44,7 +45,7 @@ func TestACallThatNamesNoGroupIsToldThoughNothingCanBeRead(t *testing.T) {
 				s.done(s.unknown(""))
 				r := only(t, s.alert())
 				assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
-				assert.Contains(t, r.Reasons[1], "could not be read: EC2 says "+fault)
+				assert.Contains(t, r.Reasons[1].String(), "could not be read: EC2 says "+fault)
 			})
 		})
 	}
@@ -60,7 +61,7 @@ func TestAnAlertNamesNoMoreSuspectsThanPeopleCanRead(t *testing.T) {
 		s.done(s.unknown(""))
 		a := s.alert()
 		assert.Len(t, a.Findings, 51)
-		assert.Contains(t, a.Findings[0].Reasons[1], "60 are such")
+		assert.Contains(t, a.Findings[0].Reasons[1].String(), "60 are such")
 	})
 }
 
@@ -70,7 +71,7 @@ func TestARegionWithTooManyRulesIsReadInPart(t *testing.T) {
 			s.cloud.authorize(groupA, in(int32(1+i), "10.0.0.0/8"))
 		}
 		s.done(s.unknown(""))
-		assert.Contains(t, only(t, s.alert()).Reasons[1], "of the first 100 rules of the region (it has more), 0 are such")
+		assert.Contains(t, only(t, s.alert()).Reasons[1].String(), "of the first 100 rules of the region (it has more), 0 are such")
 		assert.Equal(t, 20, s.cloud.reads())
 	})
 }

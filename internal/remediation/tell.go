@@ -30,13 +30,13 @@ func (b *batch) tell(ctx context.Context, d *delivery) error {
 		for _, r := range results {
 			findings = append(findings, r.Finding)
 		}
-		a.Decision = finding.Strongest(findings)
+		a.Verdict = finding.Strongest(findings)
 		b.expose(ctx, &a)
 		if publishErr := b.Publish(ctx, a); publishErr != nil {
 			log.ErrorContext(ctx, "alert not published", "error", publishErr.Error())
 			return errors.Join(err, fmt.Errorf("publishing the alert of event %s: %w", d.Detection.Event.EventID, publishErr))
 		}
-		log.InfoContext(ctx, "alert published", "decision", a.Decision, "findings", len(results), "outcomes", outcomes(results))
+		log.InfoContext(ctx, "alert published", "decision", a.Verdict, "findings", len(results), "outcomes", outcomes(results))
 	} else {
 		log.InfoContext(ctx, "no alert", "findings", len(results), "outcomes", outcomes(results))
 	}
@@ -94,20 +94,20 @@ func (b *batch) result(c *change, it *item) finding.Result {
 	if it.rule.Permission.Protocol != "" { // else detect's word stands: the rules were never known
 		detected := r.Severity
 		r.Judge(it.judgement)
-		if r.Severity == "" {
+		if r.Severity == policy.NoSeverity {
 			r.Severity = detected
 		}
-		rule := finding.RuleOf(it.rule)
+		rule := it.rule
 		r.Rule = &rule
 		if it.judgement.Needs&policy.NeedPrefixList != 0 {
-			r.Reasons = append(r.Reasons, c.notes...)
+			r.Reasons = append(r.Reasons, policy.Remarks(c.notes)...)
 		}
 		if it.sight == seen || it.outcome == finding.OutcomeRevoked {
 			r.FromRequest = false // EC2 itself has shown the rule
 		}
 	}
 	if it.outcome == finding.OutcomeFailed {
-		r.Severity = policy.Critical.String()
+		r.Severity = policy.Critical
 	}
 	if it.err != nil {
 		r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(it.err), ec2rules.ErrorMessage(it.err)

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
 
@@ -22,7 +23,7 @@ const (
 func TestHalvesOfOneCallAreClosedOnceTheGroupShowsThem(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, lower), in(3306, upper))
-		require.Equal(t, finding.DecisionRevoke, m.Detection.Decision)
+		require.Equal(t, policy.Revoke, m.Detection.Verdict)
 		s.done(m)
 		assert.Empty(t, s.cloud.rules(groupA))
 		assert.Equal(t, []string{"revoked " + lower, "revoked " + upper}, told(s.alert()))
@@ -34,14 +35,14 @@ func TestOnlyTheCallThatCrossesTheLineIsClosed(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.authorize(groupA, in(3306, lower))
 		m := s.open(groupA, in(3306, upper))
-		require.Equal(t, finding.DecisionInspect, m.Detection.Decision)
+		require.Equal(t, policy.Undetermined, m.Detection.Verdict)
 		s.done(m)
 		assert.Equal(t, []string{"in tcp 3306-3306 " + lower}, s.cloud.rules(groupA))
 		r := only(t, s.alert())
 		assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
-		assert.Equal(t, finding.DecisionRevoke, r.Decision)
+		assert.Equal(t, policy.Revoke, r.Verdict)
 		require.Len(t, r.With, 1)
-		assert.Equal(t, lower, r.With[0].CidrIPv4)
+		assert.Equal(t, lower, r.With[0].Permission.Peer.String())
 	})
 }
 
@@ -67,7 +68,7 @@ func TestAPartnersAddressIsReadAndLeftAlone(t *testing.T) {
 					s.cloud.authorize(groupA, r)
 				}
 				m := s.open(groupA, in(3306, "198.18.0.0/15"), in(3306, "52.1.2.3/32"))
-				require.Equal(t, finding.DecisionInspect, m.Detection.Decision)
+				require.Equal(t, policy.Undetermined, m.Detection.Verdict)
 				s.done(m)
 				assert.Len(t, s.cloud.rules(groupA), len(standing)+2)
 				assert.Empty(t, s.alerts, "an inspect that proves compliant alerts nobody")
@@ -112,7 +113,7 @@ func TestAForgedCompanionRemovesNothing(t *testing.T) {
 		c := s.change(groupA)
 		c.Rules = []secgroup.Rule{s.rule(groupA, *held.SecurityGroupRuleId, held), s.rule(groupA, "sgr-0fedcba9876543210", in(3306, upper))}
 		m := s.detected(c)
-		require.Equal(t, finding.DecisionRevoke, m.Detection.Decision)
+		require.Equal(t, policy.Revoke, m.Detection.Verdict)
 
 		for range 5 {
 			s.deliver(m)
@@ -168,7 +169,7 @@ func TestHalvesWhoseAlertWasNotPublishedAreToldLater(t *testing.T) {
 func TestOfHalvesOneOfWhichIsGoneTheOtherStays(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, lower), in(3306, upper))
-		s.cloud.remove(groupA, m.Detection.Findings[1].Rule.SecurityGroupRuleID)
+		s.cloud.remove(groupA, m.Detection.Findings[1].Rule.ID)
 		time.Sleep(3 * time.Minute)
 		s.done(m)
 		assert.Equal(t, []string{"in tcp 3306-3306 " + lower}, s.cloud.rules(groupA))
@@ -186,7 +187,7 @@ func TestAStandingPrefixListCanCompleteTheWorld(t *testing.T) {
 		r := only(t, s.alert())
 		assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
 		require.Len(t, r.With, 1)
-		assert.Equal(t, "pl-0123456789abcdef0", r.With[0].PrefixListID)
+		assert.Equal(t, "pl-0123456789abcdef0", r.With[0].Permission.Peer.PrefixList())
 	})
 }
 

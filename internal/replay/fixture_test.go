@@ -19,6 +19,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/replay"
 	"sgward/internal/report"
+	"sgward/internal/secgroup"
 )
 
 // The values that the histories share.
@@ -242,15 +243,15 @@ func replayOf(t *testing.T, records ...object) replayed {
 // told says of an entry what most tests ask for: "revoke tcp 22 0.0.0.0/0 60s by
 // RevokeSecurityGroupIngress".
 func told(e report.Entry) string {
-	s := string(e.Decision)
+	s := e.Verdict.String()
 	if r := e.Rule; r != nil {
-		s += " " + r.IPProtocol
-		if r.FromPort != nil {
-			s += fmt.Sprintf(" %d", *r.FromPort)
+		s += " " + string(r.Permission.Protocol)
+		if r.Permission.Protocol.HasPorts() {
+			s += fmt.Sprintf(" %d", r.Permission.Ports.From)
 		}
-		s += " " + r.CidrIPv4 + r.CidrIPv6 + r.PrefixListID + r.ReferencedGroupID
-		if r.Direction != "ingress" {
-			s += " " + r.Direction
+		s += " " + r.Permission.Peer.String()
+		if r.Permission.Direction != secgroup.Ingress {
+			s += " " + r.Permission.Direction.String()
 		}
 	}
 	if e.ClosedBy != nil {

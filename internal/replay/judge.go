@@ -131,7 +131,7 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 	for k, p := range policies {
 		found[k] = j.judge(p, k, at, c.change, g)
 		for i, f := range found[k] {
-			if f.Decision == finding.DecisionRevoke {
+			if f.Verdict == policy.Revoke {
 				c.fates[i].revoked |= 1 << k
 			}
 		}
@@ -147,7 +147,7 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 	}
 	event := finding.EventOf(c.change.Record)
 	for i, f := range found[0] {
-		if f.Decision == finding.DecisionNone {
+		if f.Verdict == policy.Compliant {
 			j.counts.Compliant++
 		}
 		var compared *report.Compared
@@ -156,8 +156,8 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 			if !differ(f, other) {
 				continue
 			}
-			compared = &report.Compared{Decision: other.Decision, Severity: other.Severity, StatementID: other.StatementID, Reasons: other.Reasons}
-		} else if f.Decision == finding.DecisionNone {
+			compared = &report.Compared{Verdict: other.Verdict, Severity: other.Severity, StatementID: other.StatementID, Reasons: other.Reasons}
+		} else if f.Verdict == policy.Compliant {
 			continue
 		}
 		e := j.entry(c, &event, f, &c.fates[i])
@@ -184,14 +184,11 @@ func (j *judging) judge(p *policy.Policy, k int, at int32, c *cloudtrail.Change,
 		}
 	}
 	out := make([]finding.Finding, len(c.Rules))
-	for i, r := range c.Rules {
-		f := finding.Of(*c, r, judgements[i])
-		f.VPCID = g.vpcID
-		switch {
-		case f.Decision == "":
-			f.Decision, f.Reasons = finding.DecisionNone, []string{}
-		case f.Decision == finding.DecisionRevoke && c.GroupID == "":
-			f.Decision = finding.DecisionInspect // a name is not yet a group
+	for i := range c.Rules {
+		f := finding.Of(req, i, judgements[i], c.EventID)
+		f.FromRequest = c.RulesFrom == cloudtrail.RulesFromRequest
+		if f.Verdict == policy.Revoke && c.GroupID == "" {
+			f.Verdict = policy.Undetermined // a name is not yet a group
 		}
 		out[i] = f
 	}

@@ -95,5 +95,5 @@ func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(rep
 
 // differ reports whether two policies judge a rule otherwise.
 func differ(a, b finding.Finding) bool {
-	return a.Decision != b.Decision || a.StatementID != b.StatementID || a.Severity != b.Severity
+	return a.Verdict != b.Verdict || a.StatementID != b.StatementID || a.Severity != b.Severity
 }

@@ -17,6 +17,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/logfile"
+	"sgward/internal/policy"
 	"sgward/internal/replay"
 	"sgward/internal/report"
 )
@@ -28,9 +29,9 @@ func TestAForbiddenOpeningIsFoundWithItsEventAndPlace(t *testing.T) {
 	r := run(t, replay.Options{Policy: shipped(t)}, dir)
 	require.Len(t, r.entries, 1)
 	e := r.entries[0]
-	assert.Equal(t, finding.DecisionRevoke, e.Decision)
+	assert.Equal(t, policy.Revoke, e.Verdict)
 	assert.Equal(t, "world-open-admin", e.StatementID)
-	assert.Equal(t, []string{account, region, sg, ruleID("4")}, []string{e.AccountID, e.Region, e.GroupID, e.Rule.SecurityGroupRuleID})
+	assert.Equal(t, []string{account, region, sg, ruleID("4")}, []string{e.AccountID, e.Region, e.GroupID, e.Rule.ID})
 	assert.Equal(t, eventID("c"), e.Event.EventID)
 	assert.Equal(t, alice, e.Event.Actor.ARN)
 	assert.Equal(t, filepath.Join(dir, "01.json.gz")+" record 2", e.Place)
@@ -60,10 +61,12 @@ func TestReplayAndDetectAgreeOnEveryEvent(t *testing.T) {
 			for i := range want {
 				// Where detect asks for the group because the record has no answer from EC2,
 				// remediate finds there what the caller typed.
-				if alone := p.Evaluate(finding.RequestOf(c, c.EventTime)); want[i].FromRequest && want[i].GroupID != "" && want[i].Decision == finding.DecisionInspect {
-					for k, r := range c.Rules {
-						if f := finding.Of(c, r, alone[k]); f.ID == want[i].ID {
+				req := finding.RequestOf(c, c.EventTime)
+				if alone := p.Evaluate(req); want[i].FromRequest && want[i].GroupID != "" && want[i].Verdict == policy.Undetermined {
+					for k := range c.Rules {
+						if f := finding.Of(req, k, alone[k], c.EventID); f.ID == want[i].ID {
 							want[i] = f
+							want[i].FromRequest = true
 						}
 					}
 				}

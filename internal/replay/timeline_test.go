@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/policy"
 	"sgward/internal/replay"
 )
 
@@ -172,7 +173,7 @@ func TestAUnionNamesTheRulesThatStoodAndSparesThemOnceClosedByThePolicy(t *testi
 	for _, e := range r.entries {
 		assert.True(t, e.Union)
 		require.Len(t, e.With, 1)
-		assert.Equal(t, ruleID("1"), e.With[0].SecurityGroupRuleID)
+		assert.Equal(t, ruleID("1"), e.With[0].ID)
 	}
 }
 
@@ -243,7 +244,7 @@ func TestComparisonShowsOnlyWhatTwoPoliciesJudgeOtherwise(t *testing.T) {
 	assert.Equal(t, "alert tcp 443 0.0.0.0/0", told(r.entries[0]))
 	assert.Equal(t, "web", r.entries[0].Compared.StatementID)
 	assert.Equal(t, "alert tcp 80 0.0.0.0/0", told(r.entries[1]))
-	assert.EqualValues(t, "none", r.entries[1].Compared.Decision)
+	assert.Equal(t, policy.Compliant, r.entries[1].Compared.Verdict)
 	back := run(t, replay.Options{Policy: other, Other: p}, dir)
 	require.Len(t, back.entries, 2)
 	assert.Equal(t, "none tcp 80 0.0.0.0/0", told(back.entries[1]))

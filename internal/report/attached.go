@@ -4,6 +4,8 @@ import (
 	"slices"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
 
@@ -64,11 +66,11 @@ func attachedText(g *Group) []string {
 }
 
 // found tells for what a group's rules say whether they are a finding.
-func (g *judged) found() map[string]finding.Decision {
-	out := map[string]finding.Decision{}
+func (g *judged) found() map[string]policy.Verdict {
+	out := map[string]policy.Verdict{}
 	for i := range g.entries {
 		if r := g.entries[i].Rule; r != nil {
-			out[ruleText(r)] = g.entries[i].Decision
+			out[ruleText(r)] = g.entries[i].Verdict
 		}
 	}
 	return out
@@ -76,10 +78,10 @@ func (g *judged) found() map[string]finding.Decision {
 
 // rules returns the first most rules of one direction that a group holds, and how many
 // more there are.
-func (g *judged) rules(direction string, most int) (first []*finding.Rule, more int) {
+func (g *judged) rules(direction secgroup.Direction, most int) (first []*secgroup.Rule, more int) {
 	for i := range g.Rules {
 		switch r := &g.Rules[i]; {
-		case r.Direction != direction:
+		case r.Permission.Direction != direction:
 		case len(first) < most:
 			first = append(first, r)
 		default:
@@ -91,5 +93,5 @@ func (g *judged) rules(direction string, most int) (first []*finding.Rule, more 
 
 // exempt reports whether exceptions cover all that is found in a group.
 func (g *judged) exempt() bool {
-	return !slices.ContainsFunc(g.entries, func(e Entry) bool { return e.Decision != finding.DecisionExempt })
+	return !slices.ContainsFunc(g.entries, func(e Entry) bool { return e.Verdict != policy.Exempt })
 }

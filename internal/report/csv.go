@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
 
@@ -84,32 +86,32 @@ func defused(cell string) string {
 
 // columnsOfCSV lists the columns. New ones go to the end.
 func columnsOfCSV() []column {
-	rule := partOf(func(e *Entry) *finding.Rule { return e.Rule })
+	rule := partOf(func(e *Entry) *secgroup.Rule { return e.Rule })
 	event := partOf(func(e *Entry) *finding.Event { return e.Event })
 	closing := partOf(func(e *Entry) *finding.Event { return e.ClosedBy })
 	exception := partOf(func(e *Entry) *finding.Exception { return e.Exception })
 	compared := partOf(func(e *Entry) *Compared { return e.Compared })
 	return []column{
 		{"id", func(e *Entry) string { return e.ID }},
-		{"decision", func(e *Entry) string { return string(e.Decision) }},
-		{"severity", func(e *Entry) string { return e.Severity }},
+		{"decision", func(e *Entry) string { return e.Verdict.String() }},
+		{"severity", func(e *Entry) string { return e.Severity.String() }},
 		{"statementId", func(e *Entry) string { return e.StatementID }},
 		{"accountId", func(e *Entry) string { return e.AccountID }},
 		{"region", func(e *Entry) string { return e.Region }},
 		{"groupId", func(e *Entry) string { return e.GroupID }},
 		{"groupName", func(e *Entry) string { return e.GroupName }},
 		{"vpcId", func(e *Entry) string { return e.VPCID }},
-		{"securityGroupRuleId", rule(func(r *finding.Rule) string { return r.SecurityGroupRuleID })},
-		{"direction", rule(func(r *finding.Rule) string { return r.Direction })},
-		{"ipProtocol", rule(func(r *finding.Rule) string { return r.IPProtocol })},
-		{"fromPort", rule(func(r *finding.Rule) string { return decimal(r.FromPort) })},
-		{"toPort", rule(func(r *finding.Rule) string { return decimal(r.ToPort) })},
-		{"cidrIpv4", rule(func(r *finding.Rule) string { return r.CidrIPv4 })},
-		{"cidrIpv6", rule(func(r *finding.Rule) string { return r.CidrIPv6 })},
-		{"prefixListId", rule(func(r *finding.Rule) string { return r.PrefixListID })},
-		{"referencedGroupId", rule(func(r *finding.Rule) string { return r.ReferencedGroupID })},
-		{"referencedGroupUserId", rule(func(r *finding.Rule) string { return r.ReferencedGroupUserID })},
-		{"description", rule(func(r *finding.Rule) string { return r.Description })},
+		{"securityGroupRuleId", rule(func(r *secgroup.Rule) string { return r.ID })},
+		{"direction", rule(func(r *secgroup.Rule) string { return r.Permission.Direction.String() })},
+		{"ipProtocol", rule(func(r *secgroup.Rule) string { return string(r.Permission.Protocol) })},
+		{"fromPort", rule(func(r *secgroup.Rule) string { from, _ := portsText(r); return from })},
+		{"toPort", rule(func(r *secgroup.Rule) string { _, to := portsText(r); return to })},
+		{"cidrIpv4", rule(func(r *secgroup.Rule) string { v4, _ := r.Permission.Peer.CIDRByFamily(); return v4 })},
+		{"cidrIpv6", rule(func(r *secgroup.Rule) string { _, v6 := r.Permission.Peer.CIDRByFamily(); return v6 })},
+		{"prefixListId", rule(func(r *secgroup.Rule) string { return r.Permission.Peer.PrefixList() })},
+		{"referencedGroupId", rule(func(r *secgroup.Rule) string { id, _ := r.Permission.Peer.Group(); return id })},
+		{"referencedGroupUserId", rule(func(r *secgroup.Rule) string { _, owner := r.Permission.Peer.Group(); return owner })},
+		{"description", rule(func(r *secgroup.Rule) string { return r.Description })},
 		{"tags", rule(tagsText)},
 		{"eventTime", event(func(v *finding.Event) string { return timeOf(&v.EventTime) })},
 		{"eventName", event(func(v *finding.Event) string { return v.EventName })},
@@ -128,8 +130,8 @@ func columnsOfCSV() []column {
 		{"exceptionId", exception(func(x *finding.Exception) string { return x.ID })},
 		{"exceptionOwner", exception(func(x *finding.Exception) string { return x.Owner })},
 		{"exceptionExpires", exception(func(x *finding.Exception) string { return x.Expires })},
-		{"comparedDecision", compared(func(c *Compared) string { return string(c.Decision) })},
-		{"comparedSeverity", compared(func(c *Compared) string { return c.Severity })},
+		{"comparedDecision", compared(func(c *Compared) string { return c.Verdict.String() })},
+		{"comparedSeverity", compared(func(c *Compared) string { return c.Severity.String() })},
 		{"comparedStatementId", compared(func(c *Compared) string { return c.StatementID })},
 		{"union", func(e *Entry) string { return yes(e.Union) }},
 		{"with", withText},
@@ -137,7 +139,7 @@ func columnsOfCSV() []column {
 		{"networkInterfaceIds", attachedList(func(a *finding.Interface) []string { return []string{a.ID} })},
 		{"publicIps", attachedList((*finding.Interface).PublicAddresses)},
 		{"place", func(e *Entry) string { return e.Place }},
-		{"reasons", func(e *Entry) string { return strings.Join(e.Reasons, " | ") }},
+		{"reasons", func(e *Entry) string { return strings.Join(policy.Texts(e.Reasons), " | ") }},
 	}
 }
 
@@ -174,7 +176,17 @@ func yes(b bool) string {
 	return ""
 }
 
-func tagsText(r *finding.Rule) string {
+// portsText returns fromPort and toPort, empty where the protocol has neither ports
+// nor types.
+func portsText(r *secgroup.Rule) (from, to string) {
+	if p := r.Permission; p.Protocol.HasPorts() || p.Protocol.IsICMP() {
+		a, b := p.FromTo()
+		return strconv.Itoa(a), strconv.Itoa(b)
+	}
+	return "", ""
+}
+
+func tagsText(r *secgroup.Rule) string {
 	var out []string
 	for _, t := range r.Tags {
 		out = append(out, t.Key+"="+t.Value)

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
 // scenario is one report to write.
@@ -43,18 +45,20 @@ func runOf(c Command, sources ...string) Run {
 	}
 }
 
-func number(n int) *int { return &n }
+func tcp(port int, cidr, description string) *secgroup.Rule {
+	r := secgrouptest.TCP(port, cidr)
+	r.ID, r.Description = fmt.Sprintf("sgr-%017x", port), description
+	return r
+}
 
-func tcp(port int, cidr, description string) *finding.Rule {
-	return &finding.Rule{
-		SecurityGroupRuleID: fmt.Sprintf("sgr-%017x", port), Direction: "ingress", IPProtocol: "tcp",
-		FromPort: number(port), ToPort: number(port), CidrIPv4: cidr, Description: description,
-	}
+// cite is a reason of a statement of the policy.
+func cite(line int, id, text string) policy.Reason {
+	return policy.Reason{ID: id, File: "policy.yaml", Line: line, Text: text}
 }
 
 // opening is an entry of a history: a rule that was made on a day of 2026 and open
 // for so many hours, for ever where these are 0.
-func opening(n int, d finding.Decision, severity, statement string, r *finding.Rule, month, day int, hours float64) Entry {
+func opening(n int, d policy.Verdict, severity policy.Severity, statement string, r *secgroup.Rule, month, day int, hours float64) Entry {
 	at := time.Date(2026, time.Month(month), day, 8+n%10, n%60, 0, 0, time.UTC)
 	group := n % 3
 	event := &finding.Event{
@@ -69,19 +73,20 @@ func opening(n int, d finding.Decision, severity, statement string, r *finding.R
 	}
 	e := Entry{
 		Finding: finding.Finding{
-			ID: fmt.Sprintf("f-%016x", n), Decision: d, Severity: severity, StatementID: statement,
+			ID: fmt.Sprintf("f-%016x", n), Verdict: d, Severity: severity, StatementID: statement,
 			AccountID: event.AccountID, Region: event.Region,
 			GroupID: fmt.Sprintf("sg-0123456789abcdef%d", group), GroupName: []string{"web", "database", "bastion host"}[group],
 			Rule: r,
 		},
 		Event: event, Place: fmt.Sprintf("logs/2026/%02d/%02d.json.gz record %d", month, day, n),
 	}
-	if r != nil && r.FromPort != nil {
-		e.Reasons = []string{fmt.Sprintf("policy.yaml:%d %s: %s opens %d/tcp to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): %s",
-			map[string]int{"world-open-database": 19, "world-open-admin": 24, "world-open-other": 34}[statement], statement, ruleText(r)[len("ingress "):], *r.FromPort, d)}
+	if r != nil && r.Permission.Protocol.HasPorts() {
+		traffic := ruleText(r)[len("ingress "):]
+		e.Reasons = []policy.Reason{cite(map[string]int{"world-open-database": 19, "world-open-admin": 24, "world-open-other": 34}[statement], statement,
+			fmt.Sprintf("%s opens %d/tcp to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): %s", traffic, r.Permission.Ports.From, d))}
 	}
 	if statement == "world-open-database" && r != nil {
-		e.Reasons = append(e.Reasons, "policy.yaml:34 world-open-other: "+ruleText(r)[len("ingress "):]+" opens it to the world: alert")
+		e.Reasons = append(e.Reasons, cite(34, "world-open-other", ruleText(r)[len("ingress "):]+" opens it to the world: alert"))
 	}
 	if hours > 0 {
 		closed, seconds := at.Add(time.Duration(hours*float64(time.Hour))), hours*3600
@@ -93,25 +98,25 @@ func opening(n int, d finding.Decision, severity, statement string, r *finding.R
 }
 
 func replayed() scenario {
-	exempt := opening(5, finding.DecisionExempt, "critical", "world-open-database", tcp(5432, "0.0.0.0/0", "partner replica"), 9, 14, 0)
+	exempt := opening(5, policy.Exempt, policy.Critical, "world-open-database", tcp(5432, "0.0.0.0/0", "partner replica"), 9, 14, 0)
 	exempt.Exception = &finding.Exception{ID: "partner-replica", Owner: "data-platform@example.com", Expires: "2027-03-31"}
-	exempt.Reasons = append(exempt.Reasons, "policy.yaml:51 partner-replica: exempt until the end of 2027-03-31 UTC: replication from a partner")
-	inspect := opening(6, finding.DecisionInspect, "critical", "world-open-admin", tcp(22, "52.94.76.0/24", ""), 9, 20, 0.5)
+	exempt.Reasons = append(exempt.Reasons, cite(51, "partner-replica", "exempt until the end of 2027-03-31 UTC: replication from a partner"))
+	inspect := opening(6, policy.Undetermined, policy.Critical, "world-open-admin", tcp(22, "52.94.76.0/24", ""), 9, 20, 0.5)
 	inspect.Union, inspect.FromRequest = true, true
-	inspect.Reasons = append(inspect.Reasons, "not known: the group's other rules: may revoke")
-	inspect.With = []finding.Rule{*tcp(22, "52.64.0.0/10", "")}
-	unknown := opening(7, finding.DecisionInspect, "high", "", nil, 9, 21, 0)
-	unknown.Reasons = []string{"the record of AuthorizeSecurityGroupIngress leaves out which rules it made: the group has to be read"}
+	inspect.Reasons = append(inspect.Reasons, policy.Remark("not known: the group's other rules: may revoke"))
+	inspect.With = []secgroup.Rule{*tcp(22, "52.64.0.0/10", "")}
+	unknown := opening(7, policy.Undetermined, policy.High, "", nil, 9, 21, 0)
+	unknown.Reasons = []policy.Reason{policy.Remark("the record of AuthorizeSecurityGroupIngress leaves out which rules it made: the group has to be read")}
 	return scenario{
 		run: runOf(Replay, "logs"),
 		entries: []Entry{
-			opening(1, finding.DecisionRevoke, "critical", "world-open-database", tcp(3306, "0.0.0.0/0", "temporary, for the import"), 8, 3, 3.1),
-			opening(2, finding.DecisionRevoke, "critical", "world-open-admin", tcp(22, "0.0.0.0/0", ""), 8, 4, 0.05),
-			opening(3, finding.DecisionAlert, "medium", "world-open-other", tcp(8080, "0.0.0.0/0", "demo"), 8, 19, 700),
-			opening(4, finding.DecisionRevoke, "critical", "world-open-database", tcp(6379, "0.0.0.0/0", ""), 9, 2, 0),
+			opening(1, policy.Revoke, policy.Critical, "world-open-database", tcp(3306, "0.0.0.0/0", "temporary, for the import"), 8, 3, 3.1),
+			opening(2, policy.Revoke, policy.Critical, "world-open-admin", tcp(22, "0.0.0.0/0", ""), 8, 4, 0.05),
+			opening(3, policy.Alert, policy.Medium, "world-open-other", tcp(8080, "0.0.0.0/0", "demo"), 8, 19, 700),
+			opening(4, policy.Revoke, policy.Critical, "world-open-database", tcp(6379, "0.0.0.0/0", ""), 9, 2, 0),
 			exempt, inspect, unknown,
-			opening(8, finding.DecisionAlert, "medium", "world-open-other", tcp(8443, "0.0.0.0/0", "demo"), 10, 5, 20),
-			opening(9, finding.DecisionAlert, "medium", "world-open-other", tcp(9000, "0.0.0.0/0", ""), 10, 28, 0),
+			opening(8, policy.Alert, policy.Medium, "world-open-other", tcp(8443, "0.0.0.0/0", "demo"), 10, 5, 20),
+			opening(9, policy.Alert, policy.Medium, "world-open-other", tcp(9000, "0.0.0.0/0", ""), 10, 28, 0),
 		},
 		summary: Summary{History: &History{
 			Files: 412, Bytes: 1_234_567_890, Records: 3_210_442, Changes: 1204, Rules: 1877, Compliant: 1868, Failed: 31, Repeated: 12, Closings: 640,
@@ -125,24 +130,25 @@ func compared() scenario {
 	other := policyOf("strict.yaml")
 	s.run.Other = &other
 	for i, to := range []Compared{
-		{Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-all"}, {Decision: finding.DecisionNone}, {Decision: finding.DecisionRevoke, Severity: "high", StatementID: "world-open-all"},
-		{Decision: finding.DecisionRevoke, Severity: "high", StatementID: "world-open-database"}, {Decision: finding.DecisionRevoke, Severity: "critical", StatementID: "world-open-data"},
+		{Verdict: policy.Revoke, Severity: policy.Critical, StatementID: "world-open-all"}, {Verdict: policy.Compliant}, {Verdict: policy.Revoke, Severity: policy.High, StatementID: "world-open-all"},
+		{Verdict: policy.Revoke, Severity: policy.High, StatementID: "world-open-database"}, {Verdict: policy.Revoke, Severity: policy.Critical, StatementID: "world-open-data"},
 	} {
 		e := replayed().entries[i]
 		e.Compared = &to
 		s.entries = append(s.entries, e)
 	}
 	none := replayed().entries[8]
-	none.Decision, none.Severity, none.StatementID, none.Reasons = finding.DecisionNone, "", "", []string{}
-	none.Compared = &Compared{Decision: finding.DecisionAlert, Severity: "low", StatementID: "world-open-all", Reasons: []string{
-		"strict.yaml:3 world-open-all: tcp 443 from 0.0.0.0/0 opens 443/tcp to the world: alert", "strict.yaml:9 other: not the one that decides",
+	none.Verdict, none.Severity, none.StatementID, none.Reasons = policy.Compliant, policy.NoSeverity, "", []policy.Reason{}
+	none.Compared = &Compared{Verdict: policy.Alert, Severity: policy.Low, StatementID: "world-open-all", Reasons: []policy.Reason{
+		{ID: "world-open-all", File: "strict.yaml", Line: 3, Text: "tcp 443 from 0.0.0.0/0 opens 443/tcp to the world: alert"},
+		{ID: "other", File: "strict.yaml", Line: 9, Text: "not the one that decides"},
 	}}
 	s.entries = append(s.entries, none)
 	return s
 }
 
 // standing is a finding of an audit.
-func standing(n int, d finding.Decision, severity, statement string, r *finding.Rule, g Group) Entry {
+func standing(n int, d policy.Verdict, severity policy.Severity, statement string, r *secgroup.Rule, g Group) Entry {
 	e := opening(n, d, severity, statement, r, 1, 1, 0)
 	e.Event, e.Place = nil, ""
 	e.AccountID, e.Region, e.GroupID, e.GroupName, e.VPCID = g.AccountID, g.Region, g.ID, g.Name, g.VPCID
@@ -153,15 +159,13 @@ func standing(n int, d finding.Decision, severity, statement string, r *finding.
 func audited() scenario {
 	ssh, web := tcp(22, "0.0.0.0/0", "from home"), tcp(443, "0.0.0.0/0", "")
 	mysql := tcp(3306, "0.0.0.0/0", "")
-	out := finding.Rule{SecurityGroupRuleID: "sgr-0000000000000ffff", Direction: "egress", IPProtocol: "-1", CidrIPv4: "0.0.0.0/0"}
-	inside := finding.Rule{
-		Direction: "ingress", IPProtocol: "tcp", FromPort: number(3306), ToPort: number(3306),
-		ReferencedGroupID: "sg-0123456789abcdef0", ReferencedGroupUserID: "123456789012", Description: "the application",
-		Tags: []secgroup.Tag{{Key: "team", Value: "data"}},
-	}
+	out := *secgrouptest.Rule("egress all traffic to 0.0.0.0/0")
+	out.ID = "sgr-0000000000000ffff"
+	inside := *secgrouptest.TCP(3306, "123456789012/sg-0123456789abcdef0")
+	inside.Description, inside.Tags = "the application", []secgroup.Tag{{Key: "team", Value: "data"}}
 	bastion := Group{
 		AccountID: "123456789012", Region: "eu-central-1", ID: "sg-0123456789abcdef0", Name: "bastion", VPCID: "vpc-0123456789abcdef0",
-		Description: "jump host", Rules: []finding.Rule{*ssh, *web, out}, AttachedKnown: true,
+		Description: "jump host", Rules: []secgroup.Rule{*ssh, *web, out}, AttachedKnown: true,
 		Attached: []finding.Interface{
 			{ID: "eni-0123456789abcdef0", GroupID: "sg-0123456789abcdef0", PrivateIP: "10.0.0.5", PublicIP: "203.0.113.10", InstanceID: "i-0123456789abcdef0", Description: "Primary network interface"},
 			{ID: "eni-0123456789abcdef1", GroupID: "sg-0123456789abcdef0", PrivateIP: "10.0.0.6", Description: "ELB app/shop/0123456789abcdef"},
@@ -170,23 +174,23 @@ func audited() scenario {
 	}
 	database := Group{
 		AccountID: "123456789012", Region: "eu-central-1", ID: "sg-0123456789abcdef1", Name: "orders db", VPCID: "vpc-0123456789abcdef0",
-		Rules: []finding.Rule{*mysql, inside}, AttachedKnown: true,
+		Rules: []secgroup.Rule{*mysql, inside}, AttachedKnown: true,
 	}
 	unused := Group{AccountID: "111122223333", Region: "us-east-1", ID: "sg-0123456789abcdef2", Name: "launch-wizard-7", VPCID: "vpc-0123456789abcdef1", AttachedKnown: true, Notes: []string{"nothing uses it"}}
-	standard := Group{AccountID: "111122223333", Region: "us-east-1", ID: "sg-0123456789abcdef3", Name: "default", VPCID: "vpc-0123456789abcdef1", Rules: []finding.Rule{out}, Notes: []string{"the default group of its VPC has rules"}}
-	exempt := standing(23, finding.DecisionExempt, "critical", "world-open-database", mysql, database)
+	standard := Group{AccountID: "111122223333", Region: "us-east-1", ID: "sg-0123456789abcdef3", Name: "default", VPCID: "vpc-0123456789abcdef1", Rules: []secgroup.Rule{out}, Notes: []string{"the default group of its VPC has rules"}}
+	exempt := standing(23, policy.Exempt, policy.Critical, "world-open-database", mysql, database)
 	exempt.Exception = &finding.Exception{ID: "partner-replica", Owner: "data-platform@example.com", Expires: "2027-03-31"}
 	s := scenario{
 		run: runOf(Audit, "account 123456789012, eu-central-1", "account 111122223333, us-east-1"),
 		groups: []judged{
 			{database, []Entry{exempt}},
-			{bastion, []Entry{standing(21, finding.DecisionRevoke, "critical", "world-open-admin", ssh, bastion), standing(22, finding.DecisionAlert, "low", "world-open-egress", &out, bastion)}},
+			{bastion, []Entry{standing(21, policy.Revoke, policy.Critical, "world-open-admin", ssh, bastion), standing(22, policy.Alert, policy.Low, "world-open-egress", &out, bastion)}},
 			{unused, nil},
 			{standard, nil},
 		},
 		summary: Summary{Inventory: &Inventory{Groups: 57, Rules: 431, Accounts: []string{"111122223333", "123456789012"}, Regions: []string{"eu-central-1", "us-east-1"}, Baseline: -1}},
 	}
-	s.groups[1].entries[1].Reasons = []string{"policy.yaml:44 world-open-egress: all traffic to 0.0.0.0/0 opens 1-65535/tcp to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): alert"}
+	s.groups[1].entries[1].Reasons = []policy.Reason{cite(44, "world-open-egress", "all traffic to 0.0.0.0/0 opens 1-65535/tcp to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): alert")}
 	return s
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -14,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup/secgrouptest"
 )
 
 // all are the entries of a scenario in the order in which they are written.
@@ -82,7 +85,8 @@ func TestUnprintableCharactersAreEscapedInJSON(t *testing.T) {
 func TestACSVReadsBack(t *testing.T) {
 	s := replayed()
 	s.entries[0].GroupName, s.entries[1].GroupName, s.entries[2].GroupName = "=1+1", "'quoted'", `a "b", c`
-	s.entries[3].Rule.Description, s.entries[3].Rule.IPProtocol = "-1+1", "-1"
+	s.entries[3].Rule = secgrouptest.Rule("ingress all traffic from 0.0.0.0/0")
+	s.entries[3].Rule.Description = "-1+1"
 	rows, err := csv.NewReader(strings.NewReader(written(t, CSV, s, Options{}))).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 1+len(s.entries))
@@ -94,9 +98,9 @@ func TestACSVReadsBack(t *testing.T) {
 	for i, e := range s.entries {
 		row := rows[i+1]
 		cell := func(name string) string { return strings.TrimPrefix(row[at[name]], "'") }
-		assert.Equal(t, []string{e.ID, string(e.Decision), e.AccountID, e.GroupName}, []string{cell("id"), cell("decision"), cell("accountId"), cell("groupName")})
+		assert.Equal(t, []string{e.ID, e.Verdict.String(), e.AccountID, e.GroupName}, []string{cell("id"), cell("decision"), cell("accountId"), cell("groupName")})
 		if e.Rule != nil {
-			assert.Equal(t, []string{e.Rule.Description, e.Rule.CidrIPv4, e.Rule.IPProtocol}, []string{cell("description"), cell("cidrIpv4"), row[at["ipProtocol"]]})
+			assert.Equal(t, []string{e.Rule.Description, e.Rule.Permission.Peer.String(), string(e.Rule.Permission.Protocol)}, []string{cell("description"), cell("cidrIpv4"), row[at["ipProtocol"]]})
 		}
 		assert.Equal(t, e.Event.EventTime.Format("2006-01-02T15:04:05Z"), cell("eventTime"))
 	}
@@ -118,11 +122,17 @@ func TestACellIsDefusedByItsFirstCharacter(t *testing.T) {
 
 func TestCSVHasEveryFieldOfAnEntry(t *testing.T) {
 	s := poisoned("zz")["compare"]
+	first := s.entries[0]
+	for _, peer := range []string{"0.0.0.0/0", "::/0", "123456789012/sg-0123456789abcdef0"} { // and the list that it has
+		e := first
+		e.Rule = secgrouptest.TCP(22, peer)
+		s.entries = append(s.entries, e)
+	}
 	rows, err := csv.NewReader(strings.NewReader(written(t, CSV, s, Options{}))).ReadAll()
 	require.NoError(t, err)
-	for i, cell := range rows[1] {
-		if name := rows[0][i]; name != "union" && name != "fromRequest" {
-			assert.NotEmpty(t, cell, name)
+	for i, name := range rows[0] {
+		if name != "union" && name != "fromRequest" {
+			assert.True(t, slices.ContainsFunc(rows[1:], func(row []string) bool { return row[i] != "" }), name)
 		}
 	}
 }
@@ -245,7 +255,7 @@ func TestAFullDiskIsAnError(t *testing.T) {
 	require.NoError(t, err)
 	tally := Count(w)
 	e := replayed().entries[0]
-	e.Reasons = []string{strings.Repeat("x", 10_000)}
+	e.Reasons = []policy.Reason{policy.Remark(strings.Repeat("x", 10_000))}
 	require.ErrorIs(t, tally.Entry(e), errFull)
 	assert.Zero(t, tally.Entries(), "what was not written does not count")
 }
@@ -294,9 +304,7 @@ func TestAttachedInterfacesAreNamedByWhatIsBehindThem(t *testing.T) {
 	assert.Equal(t, []string{"attached to nothing"}, attachedText(&Group{AttachedKnown: true}))
 }
 
-func TestARuleThatMakesNoSenseIsShownAsItIs(t *testing.T) {
-	assert.Equal(t, `a rule that makes no sense (direction "ingress", ipProtocol "tcp", fromPort "9", cidrIpv4 "0.0.0.0/0")`,
-		ruleText(&finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: number(9), CidrIPv4: "0.0.0.0/0"}))
+func TestARuleIsShownAsFarAsItIsKnown(t *testing.T) {
 	assert.Equal(t, "rules that the record does not tell", ruleText(nil))
-	assert.Equal(t, "unknown tcp 9 from 0.0.0.0/0", ruleText(&finding.Rule{Direction: "unknown", IPProtocol: "tcp", FromPort: number(9), ToPort: number(9), CidrIPv4: "0.0.0.0/0"}))
+	assert.Equal(t, "unknown tcp 9 from 0.0.0.0/0", ruleText(secgrouptest.Rule("unknown tcp 9 from 0.0.0.0/0")))
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
 
@@ -39,6 +41,10 @@ func poison(v reflect.Value, text string) {
 	switch v.Kind() {
 	case reflect.String:
 		v.SetString(text)
+	case reflect.Uint8:
+		if v.Type() == reflect.TypeFor[policy.Severity]() {
+			v.Set(reflect.ValueOf(policy.Critical))
+		}
 	case reflect.Pointer:
 		if v.IsNil() {
 			v.Set(reflect.New(v.Type().Elem()))
@@ -54,6 +60,14 @@ func poison(v reflect.Value, text string) {
 			v.Set(reflect.ValueOf(time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)))
 			return
 		}
+		if v.Type() == reflect.TypeFor[secgroup.Permission]() { // of which the ids alone are free text
+			v.Set(reflect.ValueOf(secgroup.Permission{Protocol: secgroup.TCP, Peer: secgroup.PrefixListPeer(text)}))
+			return
+		}
+		if v.Type() == reflect.TypeFor[policy.Reason]() {
+			v.Set(reflect.ValueOf(policy.Reason{ID: text, File: text, Line: 1, Text: text}))
+			return
+		}
 		for i := range v.NumField() {
 			poison(v.Field(i), text)
 		}
@@ -66,11 +80,11 @@ func poisoned(text string) map[string]scenario {
 	poison(reflect.ValueOf(&e).Elem(), text)
 	loose := e
 	loose.Compared = nil
-	loose.Decision = finding.DecisionExempt
+	loose.Verdict = policy.Exempt
 	var g Group
 	poison(reflect.ValueOf(&g).Elem(), text)
 	g.AttachedKnown = true
-	g.Rules[0].Direction, g.Rules[1].Direction = "ingress", "egress"
+	g.Rules[0].Permission.Direction, g.Rules[1].Permission.Direction = secgroup.Ingress, secgroup.Egress
 	var sum Summary
 	poison(reflect.ValueOf(&sum).Elem(), text)
 	var run Run
@@ -196,7 +210,7 @@ func TestNoFormatPanicsOnEmptyValues(t *testing.T) {
 			"nothing at all":  {},
 			"an empty entry":  {entries: []Entry{{}}},
 			"an empty group":  {groups: []judged{{}, {entries: []Entry{{}}}}},
-			"empty parts":     {run: Run{Other: &Policy{}}, entries: []Entry{{Finding: finding.Finding{Rule: &finding.Rule{}, Exception: &finding.Exception{}, With: []finding.Rule{{}}}, Compared: &Compared{}, Event: &finding.Event{}, ClosedBy: &finding.Event{}, Attached: []finding.Interface{{}}}}},
+			"empty parts":     {run: Run{Other: &Policy{}}, entries: []Entry{{Finding: finding.Finding{Rule: &secgroup.Rule{}, Exception: &finding.Exception{}, With: []secgroup.Rule{{}}}, Compared: &Compared{}, Event: &finding.Event{}, ClosedBy: &finding.Event{}, Attached: []finding.Interface{{}}}}},
 			"an empty record": {summary: Summary{History: &History{}, Inventory: &Inventory{}, Problems: []Problem{{}}}},
 		} {
 			out := written(t, f, s, Options{Color: true, Width: 1, Limit: 1})

@@ -13,7 +13,7 @@ import (
 	"slices"
 	"strings"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -94,14 +94,14 @@ type tile struct {
 	Words                     bool // Value is no number
 }
 
-// mark is a decision: a colour, and the word that says the same.
+// mark is a verdict: a colour, and the word that says the same.
 type mark struct {
 	Class, Word, Detail string
 	Rank                int // for sorting: decision, then severity
 }
 
-func markOf(d finding.Decision, severity, detail string) mark {
-	return mark{Class: string(decisions()[rankOf(d)]), Word: text.Shown(string(d), mostName), Detail: strings.TrimSpace(text.Shown(severity, mostName) + " " + detail), Rank: rankOf(d)*10 + urgency(severity)}
+func markOf(d policy.Verdict, severity policy.Severity, detail string) mark {
+	return mark{Class: d.String(), Word: d.String(), Detail: strings.TrimSpace(severity.String() + " " + detail), Rank: rankOf(d)*10 + urgency(severity)}
 }
 
 func (w *htmlWriter) page(sum Summary) page {
@@ -185,9 +185,9 @@ func problemsOf(problems []Problem) *problemsView {
 func (w *htmlWriter) tiles() []tile {
 	t := w.totals
 	var out []tile
-	for _, d := range decisions() {
-		if n := t.of(d); n > 0 || d == finding.DecisionRevoke || d == finding.DecisionAlert {
-			out = append(out, tile{text.Thousands(n), string(d), outcomeText(w.run.Command, d), string(d), false})
+	for _, d := range policy.Verdicts() {
+		if n := t.of(d); n > 0 || d == policy.Revoke || d == policy.Alert {
+			out = append(out, tile{text.Thousands(n), d.String(), outcomeText(w.run.Command, d), d.String(), false})
 		}
 	}
 	if n := len(t.exposures); n > 0 {
@@ -215,9 +215,9 @@ func (w *htmlWriter) comparedTiles() []tile {
 	more, fewer, other := 0, 0, 0
 	for change, n := range w.totals.transitions {
 		switch {
-		case change.to == finding.DecisionRevoke && change.from != finding.DecisionRevoke:
+		case change.to == policy.Revoke && change.from != policy.Revoke:
 			more += n
-		case change.from == finding.DecisionRevoke && change.to != finding.DecisionRevoke:
+		case change.from == policy.Revoke && change.to != policy.Revoke:
 			fewer += n
 		default:
 			other += n
@@ -247,7 +247,7 @@ func (w *htmlWriter) transitionList() *transitionsView {
 	for _, change := range slices.SortedFunc(maps.Keys(w.totals.transitions), compareTransitions) {
 		n := w.totals.transitions[change]
 		v.Rows = append(v.Rows, transitionRow{
-			markOf(change.from, "", text.Shown(change.fromDetail, mostName)), markOf(change.to, "", text.Shown(change.toDetail, mostName)),
+			markOf(change.from, policy.NoSeverity, text.Shown(change.fromDetail, mostName)), markOf(change.to, policy.NoSeverity, text.Shown(change.toDetail, mostName)),
 			change.meaning(), text.Thousands(n), n,
 		})
 	}

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -109,9 +109,9 @@ func pixels(f float64) string  { return strconv.FormatFloat(f, 'f', 1, 64) }
 func percent(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) + "%" }
 
 // used lists the decisions that occur.
-func (t *totals) used() []finding.Decision {
-	var out []finding.Decision
-	for _, d := range decisions() {
+func (t *totals) used() []policy.Verdict {
+	var out []policy.Verdict
+	for _, d := range policy.Verdicts() {
 		if t.of(d) > 0 {
 			out = append(out, d)
 		}
@@ -127,8 +127,8 @@ func (t *totals) timeChart() *chart {
 	}
 	c := &chart{Unit: line.unit, Heads: []heading{{line.unit, false}}}
 	for _, d := range t.used() {
-		c.Legend = append(c.Legend, string(d))
-		c.Heads = append(c.Heads, heading{string(d), true})
+		c.Legend = append(c.Legend, d.String())
+		c.Heads = append(c.Heads, heading{d.String(), true})
 	}
 	var values [][]int
 	// Six labels fit a wide screen, three of them a narrow one.
@@ -145,7 +145,7 @@ func (t *totals) timeChart() *chart {
 			v = append(v, n)
 			column.Figures = append(column.Figures, text.Thousands(n))
 			if n > 0 {
-				said = append(said, text.Thousands(n)+" "+string(d))
+				said = append(said, text.Thousands(n)+" "+d.String())
 			}
 		}
 		column.Describe = column.Name + ": " + cmp.Or(strings.Join(said, ", "), "none")
@@ -248,10 +248,10 @@ func (w *htmlWriter) breakdowns() []breakdownView {
 		v := breakdownView{Anchor: b.anchor, Title: b.title, Head: b.head, Text: b.text}
 		used := t.used()
 		if b.anchor == "by-exception" {
-			used = []finding.Decision{finding.DecisionExempt}
+			used = []policy.Verdict{policy.Exempt}
 		}
 		for _, d := range used {
-			v.Columns = append(v.Columns, string(d))
+			v.Columns = append(v.Columns, d.String())
 		}
 		most := 0
 		for _, r := range rows {
@@ -264,14 +264,14 @@ func (w *htmlWriter) breakdowns() []breakdownView {
 			}
 			row := breakdownRow{Label: text.Shown(r.label, mostName), Note: text.Shown(r.note, mostName)}
 			if b.anchor == "by-statement" {
-				row.Note = text.Shown(r.severity, mostName)
+				row.Note = r.severity.String()
 			}
 			at := 0
 			for _, d := range used {
 				n := r.of(d)
 				row.Cells = append(row.Cells, cell{n, cmp.Or(strings.TrimPrefix(text.Thousands(n), "0"), "–")})
 				if n > 0 {
-					row.Parts = append(row.Parts, part{X: percent(float64(at) / float64(most) * 100), W: percent(float64(n) / float64(most) * 100), Class: string(d)})
+					row.Parts = append(row.Parts, part{X: percent(float64(at) / float64(most) * 100), W: percent(float64(n) / float64(most) * 100), Class: d.String()})
 					at += n
 				}
 			}

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
 
@@ -47,9 +49,9 @@ func (w *htmlWriter) findingViews() *findingsView {
 		}
 		v.List = append(v.List, f)
 	}
-	for _, d := range decisions() {
-		if kinds[string(d)] {
-			v.Kinds = append(v.Kinds, string(d))
+	for _, d := range policy.Verdicts() {
+		if kinds[d.String()] {
+			v.Kinds = append(v.Kinds, d.String())
 		}
 	}
 	return v
@@ -65,7 +67,7 @@ func limitedText(shown, all int, rest string) string {
 
 func findingViewOf(e *Entry) findingView {
 	v := findingView{
-		Verdict: markOf(e.Decision, e.Severity, ""),
+		Verdict: markOf(e.Verdict, e.Severity, ""),
 		Rule:    text.Shown(ruleText(e.Rule), mostText), Statement: text.Shown(e.StatementID, mostName),
 		Group: text.Shown(cmp.Or(e.GroupID, "not named"), mostName), Name: text.Shown(e.GroupName, mostName), Place: text.Shown(place(e.AccountID, e.Region), mostName),
 	}
@@ -74,7 +76,7 @@ func findingViewOf(e *Entry) findingView {
 		v.Description = text.Shown(e.Rule.Description, mostText)
 	}
 	if c := e.Compared; c != nil {
-		v.Then = markOf(c.Decision, c.Severity, text.Shown(c.StatementID, mostName))
+		v.Then = markOf(c.Verdict, c.Severity, text.Shown(c.StatementID, mostName))
 		v.Kinds += " " + v.Then.Class
 	}
 	if e.Event != nil {
@@ -90,11 +92,11 @@ func findingViewOf(e *Entry) findingView {
 		}
 	}
 	for _, r := range e.Reasons {
-		v.Reasons = append(v.Reasons, text.Shown(r, mostText))
+		v.Reasons = append(v.Reasons, text.Shown(r.String(), mostText))
 	}
 	if e.Compared != nil {
 		for _, r := range e.Compared.deciding() {
-			v.Reasons = append(v.Reasons, "→ "+text.Shown(r, mostText))
+			v.Reasons = append(v.Reasons, "→ "+text.Shown(r.String(), mostText))
 		}
 	}
 	v.Details = detailsOf(e)
@@ -110,7 +112,7 @@ func detailsOf(e *Entry) []string {
 		}
 	}
 	if e.Rule != nil {
-		add("rule ", e.Rule.SecurityGroupRuleID)
+		add("rule ", e.Rule.ID)
 		add("tags ", tagsText(e.Rule))
 	}
 	if e.FromRequest {
@@ -176,7 +178,7 @@ func (w *htmlWriter) groupViews() *groupsView {
 		g := &groups[i]
 		view := groupViewOf(&g.Group)
 		view.Anchor, view.Open = fmt.Sprintf("group-%d", i+1), len(groups) <= 3
-		view.Worst = markOf(g.entries[0].Decision, g.entries[0].Severity, "")
+		view.Worst = markOf(g.entries[0].Verdict, g.entries[0].Severity, "")
 		view.FindingsN, view.Findings = len(g.entries), text.Thousands(len(g.entries))
 		for k := range g.entries {
 			if k == htmlRules {
@@ -185,7 +187,7 @@ func (w *htmlWriter) groupViews() *groupsView {
 			}
 			view.FindingList = append(view.FindingList, findingViewOf(&g.entries[k]))
 		}
-		for _, direction := range []string{"ingress", "egress"} {
+		for _, direction := range []secgroup.Direction{secgroup.Ingress, secgroup.Egress} {
 			view.Directions = append(view.Directions, directionViewOf(g, direction))
 		}
 		v.List = append(v.List, view)
@@ -228,14 +230,18 @@ func groupViewOf(g *Group) groupView {
 }
 
 // directionViewOf lists what a group holds, what is a finding marked.
-func directionViewOf(g *judged, direction string) directionView {
-	v := directionView{Name: strings.ToUpper(direction[:1]) + direction[1:]}
+func directionViewOf(g *judged, direction secgroup.Direction) directionView {
+	name := direction.String()
+	v := directionView{Name: strings.ToUpper(name[:1]) + name[1:]}
 	found := g.found()
 	rules, more := g.rules(direction, htmlRules)
 	for _, r := range rules {
-		out := ruleText(r)
+		out, verdict := ruleText(r), ""
+		if d, ok := found[out]; ok {
+			verdict = d.String()
+		}
 		v.Rules = append(v.Rules, ruleView{
-			text.Shown(strings.TrimPrefix(out, direction+" "), mostText), text.Shown(string(found[out]), mostName), text.Shown(r.SecurityGroupRuleID, mostName), text.Shown(r.Description, mostText),
+			text.Shown(strings.TrimPrefix(out, name+" "), mostText), verdict, text.Shown(r.ID, mostName), text.Shown(r.Description, mostText),
 		})
 	}
 	if more > 0 {

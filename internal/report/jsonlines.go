@@ -8,6 +8,8 @@ import (
 	"io"
 	"unicode"
 	"unicode/utf8"
+
+	"sgward/internal/policy"
 )
 
 // jsonLines writes one Entry a line and nothing else, for audits too: groups, notes
@@ -44,7 +46,7 @@ func (w *jsonLines) Close(Summary) error { return wrote(w.out.Flush()) }
 // withReasons has a list of reasons that is never null in JSON.
 func withReasons(e Entry) Entry {
 	if e.Reasons == nil {
-		e.Reasons = []string{}
+		e.Reasons = []policy.Reason{}
 	}
 	return e
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 // Format names a way to write a report down. The zero value is invalid.
@@ -73,7 +75,7 @@ type Policy struct {
 // Entry is one finding and what surrounds it: one line of JSON.
 //
 // In a comparison the Finding is what Run.Policy says and Compared what Run.Other
-// says; only differences are entries, and Decision is "none" where the policy has
+// says; only differences are entries, and Verdict is Compliant where the policy has
 // nothing against the rule.
 type Entry struct {
 	finding.Finding
@@ -97,17 +99,14 @@ type Entry struct {
 
 // Compared is what the other policy of a comparison says of an entry's rule.
 type Compared struct {
-	Decision    finding.Decision `json:"decision"` // "none" where it has nothing against it
-	Severity    string           `json:"severity,omitempty"`
-	StatementID string           `json:"statementId,omitempty"`
-	Reasons     []string         `json:"reasons,omitempty"` // as those of a finding
+	Verdict     policy.Verdict  `json:"decision"` // Compliant where it has nothing against it
+	Severity    policy.Severity `json:"severity,omitempty"`
+	StatementID string          `json:"statementId,omitempty"`
+	Reasons     []policy.Reason `json:"reasons,omitempty"` // as those of a finding
 }
 
 // deciding are the reasons of the statement that decided, all if none did.
-func (c *Compared) deciding() []string {
-	f := finding.Finding{StatementID: c.StatementID, Reasons: c.Reasons}
-	return f.Deciding()
-}
+func (c *Compared) deciding() []policy.Reason { return policy.Deciding(c.Reasons, c.StatementID) }
 
 // Group is a security group as it is now, with what an audit found out about it.
 type Group struct {
@@ -118,7 +117,7 @@ type Group struct {
 	VPCID       string
 	Description string
 	// Rules are what the group holds now, ingress first.
-	Rules []finding.Rule
+	Rules []secgroup.Rule
 	// Attached are the network interfaces that use it; they mean something only
 	// where AttachedKnown is set.
 	Attached      []finding.Interface

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -124,7 +125,7 @@ func newSARIF(w io.Writer, run Run) *sarifWriter {
 
 func (s *sarifWriter) Entry(e Entry) error {
 	id, severity := e.StatementID, e.Severity
-	if e.Compared != nil && e.Decision == finding.DecisionNone {
+	if e.Compared != nil && e.Verdict == policy.Compliant {
 		id, severity = e.Compared.StatementID, e.Compared.Severity
 	}
 	index := s.rule(id, severity)
@@ -136,7 +137,7 @@ func (s *sarifWriter) Entry(e Entry) error {
 		Suppressions: []sarifSuppression{},
 		Properties:   withReasons(e),
 	}
-	if x := e.Exception; x != nil && e.Decision == finding.DecisionExempt && e.Compared == nil {
+	if x := e.Exception; x != nil && e.Verdict == policy.Exempt && e.Compared == nil {
 		result.Suppressions = append(result.Suppressions, sarifSuppression{
 			"external", "accepted", text.Visible("exception " + x.ID + ", owner " + x.Owner + ", until " + x.Expires),
 		})
@@ -152,7 +153,7 @@ func (s *sarifWriter) Group(g Group, entries []Entry) error {
 		}
 	}
 	for _, note := range g.Notes {
-		index := s.rule(noteRule, "")
+		index := s.rule(noteRule, policy.NoSeverity)
 		id := finding.NewID(g.AccountID, g.Region, g.ID, note, "")
 		err := s.result(sarifResult{
 			RuleID: noteRule, RuleIndex: index, Level: "note",
@@ -243,7 +244,7 @@ func (s *sarifWriter) marshal(v any) {
 
 // rule returns the index of a statement among the rules. Its level is that of the
 // worst severity with which it was met.
-func (s *sarifWriter) rule(id, severity string) int {
+func (s *sarifWriter) rule(id string, severity policy.Severity) int {
 	title := id + ": a security group rule that the policy forbids or warns of"
 	help := "The statement " + id + " of " + s.run.Policy.File + " says what it covers. Close the rule, or agree on an exception with an owner and a last day."
 	switch id {
@@ -278,7 +279,7 @@ func levels() []struct{ level, number string } {
 	return []struct{ level, number string }{{"error", "9.5"}, {"error", "8.0"}, {"warning", "5.5"}, {"note", "2.0"}}
 }
 
-func level(severity string) string { return levels()[urgency(severity)].level }
+func level(severity policy.Severity) string { return levels()[urgency(severity)].level }
 
 // messageOf says the finding in one line.
 func messageOf(e *Entry) string {
@@ -290,7 +291,7 @@ func messageOf(e *Entry) string {
 		out += "; made " + text.Time(e.Event.EventTime) + " by " + callerText(e.Event) + "; " + closedText(e)
 	}
 	if len(e.Reasons) > 0 {
-		out += ". " + strings.Join(e.Reasons, "; ")
+		out += ". " + strings.Join(policy.Texts(e.Reasons), "; ")
 	}
 	return out
 }
@@ -303,16 +304,16 @@ func (s *sarifWriter) text(message string) sarifText {
 // location is the policy's line that decided, and the rule.
 func (s *sarifWriter) location(e *Entry) sarifLocation {
 	name, arn := groupText(e.GroupID, e.GroupName), arnOf("security-group", e.AccountID, e.Region, e.GroupID)
-	if e.Rule != nil && e.Rule.SecurityGroupRuleID != "" {
-		name, arn = e.Rule.SecurityGroupRuleID, arnOf("security-group-rule", e.AccountID, e.Region, e.Rule.SecurityGroupRuleID)
+	if e.Rule != nil && e.Rule.ID != "" {
+		name, arn = e.Rule.ID, arnOf("security-group-rule", e.AccountID, e.Region, e.Rule.ID)
 	}
 	file, line := s.run.Policy.File, 1
-	if e.Compared != nil && e.Decision == finding.DecisionNone {
+	if e.Compared != nil && e.Verdict == policy.Compliant {
 		file = s.run.Other.File
 	}
 	for _, reason := range e.Reasons {
-		if id, n := cited(reason, file); n > 0 && id == e.StatementID {
-			line = n
+		if reason.Line > 0 && reason.File == file && reason.ID == e.StatementID {
+			line = reason.Line
 			break
 		}
 	}

@@ -10,6 +10,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policy"
 )
 
 // sarifSchema is the schema that OASIS publishes; testdata/oasis says where.
@@ -122,7 +124,7 @@ func TestASARIFResultTellsSeverityPlaceAndException(t *testing.T) {
 
 func TestARuleIsRankedByTheWorstThatItWasMetWith(t *testing.T) {
 	low, high := replayed().entries[0], replayed().entries[0]
-	low.Severity, high.Severity = "low", "high"
+	low.Severity, high.Severity = policy.Low, policy.High
 	log := assertSARIF(t, sarifSchema(t), written(t, SARIF, scenario{run: runOf(Replay), entries: []Entry{low, high, low}}, Options{}))
 	require.Len(t, log.Runs[0].Tool.Driver.Rules, 1)
 	assert.Equal(t, "8.0", log.Runs[0].Tool.Driver.Rules[0].Properties.SecuritySeverity)
@@ -146,26 +148,6 @@ func TestFileNamesBecomeURIs(t *testing.T) {
 		"../team/policy.yaml": {"../team/policy.yaml", "%SRCROOT%"},
 	} {
 		assert.Equal(t, want, artifact(file))
-	}
-}
-
-func TestAReasonCitesALineOfThePolicyOrNothing(t *testing.T) {
-	type citation struct {
-		id   string
-		line int
-	}
-	for reason, want := range map[string]citation{
-		"policy.yaml:14 closed: tcp 22: and more":      {"closed", 14},
-		"policy.yaml:x closed: tcp 22":                 {},
-		"policy.yaml:0 closed: tcp 22":                 {},
-		"policy.yaml:-3 closed: tcp 22":                {},
-		"other.yaml:14 closed: tcp 22":                 {},
-		"not known: the prefix list's entries":         {},
-		"policy.yaml:14":                               {},
-		"policy.yaml:99999999999999999999 closed: tcp": {},
-	} {
-		id, line := cited(reason, "policy.yaml")
-		assert.Equal(t, want, citation{id, line}, reason)
 	}
 }
 

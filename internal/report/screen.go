@@ -3,7 +3,7 @@ package report
 import (
 	"strings"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -14,13 +14,13 @@ func (on ink) bold(s string) string { return on.Paint(text.Bold, s) }
 func (on ink) dim(s string) string  { return on.Paint(text.Dim, s) }
 
 // decision colours s as what is done about it: red is closed, yellow is told.
-func (on ink) decision(d finding.Decision, s string) string {
+func (on ink) decision(d policy.Verdict, s string) string {
 	switch d {
-	case finding.DecisionRevoke:
+	case policy.Revoke:
 		return on.Paint(text.BoldRed, s)
-	case finding.DecisionInspect:
+	case policy.Undetermined:
 		return on.Paint(text.Magenta, s)
-	case finding.DecisionAlert:
+	case policy.Alert:
 		return on.Paint(text.Yellow, s)
 	default:
 		return on.Paint(text.Dim, s)

@@ -1,6 +1,8 @@
 package report
 
-import "sgward/internal/finding"
+import (
+	"sgward/internal/policy"
+)
 
 // Tally passes a report on to a Writer and counts what it is told, for the exit
 // status.
@@ -45,7 +47,7 @@ func (t *Tally) Close(s Summary) error { return t.to.Close(s) }
 
 func (t *Tally) count(e Entry) {
 	t.entries++
-	if e.Compared != nil || e.Decision != finding.DecisionExempt {
+	if e.Compared != nil || e.Verdict != policy.Exempt {
 		t.findings++
 	}
 }

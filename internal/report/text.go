@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -245,19 +245,19 @@ func (w *textWriter) problems(s *screen, sum Summary) {
 }
 
 // outcomeText says what a decision comes to.
-func outcomeText(c Command, d finding.Decision) string {
+func outcomeText(c Command, d policy.Verdict) string {
 	if c == Audit {
-		return map[finding.Decision]string{
-			finding.DecisionRevoke:  "forbidden: would be revoked if it were made now",
-			finding.DecisionInspect: "not settled: something could not be known",
-			finding.DecisionAlert:   "people are told",
-			finding.DecisionExempt:  "an exception covers it",
+		return map[policy.Verdict]string{
+			policy.Revoke:       "forbidden: would be revoked if it were made now",
+			policy.Undetermined: "not settled: something could not be known",
+			policy.Alert:        "people are told",
+			policy.Exempt:       "an exception covers it",
 		}[d]
 	}
-	return map[finding.Decision]string{
-		finding.DecisionRevoke:  "would have been revoked",
-		finding.DecisionInspect: "the group would have been read to decide",
-		finding.DecisionAlert:   "people would have been told",
-		finding.DecisionExempt:  "an exception covers it",
+	return map[policy.Verdict]string{
+		policy.Revoke:       "would have been revoked",
+		policy.Undetermined: "the group would have been read to decide",
+		policy.Alert:        "people would have been told",
+		policy.Exempt:       "an exception covers it",
 	}[d]
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
 
@@ -55,7 +57,7 @@ func (w *textWriter) entry(s *screen, e *Entry) {
 	w.reasons(s, e, "  ")
 	if e.Compared != nil {
 		for _, reason := range e.Compared.deciding() {
-			s.line(2, "  → "+text.Shown(reason, mostText))
+			s.line(2, "  → "+text.Shown(reason.String(), mostText))
 		}
 	}
 	if e.Place != "" {
@@ -65,9 +67,9 @@ func (w *textWriter) entry(s *screen, e *Entry) {
 
 // verdictText is "revoke critical", or both sides of a comparison.
 func verdictText(on ink, e *Entry) string {
-	out := on.decision(e.Decision, text.Shown(strings.TrimSpace(string(e.Decision)+" "+e.Severity), mostName))
+	out := on.decision(e.Verdict, strings.TrimSpace(e.Verdict.String()+" "+e.Severity.String()))
 	if c := e.Compared; c != nil {
-		out += " → " + on.decision(c.Decision, text.Shown(strings.TrimSpace(string(c.Decision)+" "+c.Severity), mostName))
+		out += " → " + on.decision(c.Verdict, strings.TrimSpace(c.Verdict.String()+" "+c.Severity.String()))
 		if c.StatementID != "" {
 			out += " (" + text.Shown(c.StatementID, mostName) + ")"
 		}
@@ -79,7 +81,7 @@ func verdictText(on ink, e *Entry) string {
 func (w *textWriter) rule(s *screen, e *Entry, indent string) {
 	out := text.Shown(ruleText(e.Rule), mostText)
 	if e.Rule != nil {
-		if id := e.Rule.SecurityGroupRuleID; id != "" {
+		if id := e.Rule.ID; id != "" {
 			out += "  " + text.Shown(id, mostName)
 		}
 		if d := e.Rule.Description; d != "" {
@@ -102,21 +104,17 @@ func (w *textWriter) rule(s *screen, e *Entry, indent string) {
 // reasons says why: all reasons but those of statements that had a part and did not
 // decide, of which it says where they stand, and the exception.
 func (w *textWriter) reasons(s *screen, e *Entry, indent string) {
-	decided := slices.ContainsFunc(e.Reasons, func(reason string) bool {
-		id, line := cited(reason, w.run.Policy.File)
-		return line > 0 && id == e.StatementID
-	})
+	decided := slices.ContainsFunc(e.Reasons, func(r policy.Reason) bool { return r.Line > 0 && r.ID == e.StatementID })
 	var also []string
 	for _, reason := range e.Reasons {
-		id, line := cited(reason, w.run.Policy.File)
-		if decided && line > 0 && id != e.StatementID {
+		if decided && reason.Line > 0 && reason.ID != e.StatementID {
 			// An exception stands behind each statement that it keeps from acting.
-			if where := fmt.Sprintf("%s:%d %s", w.run.Policy.File, line, id); !slices.Contains(also, where) {
+			if where := fmt.Sprintf("%s:%d %s", reason.File, reason.Line, reason.ID); !slices.Contains(also, where) {
 				also = append(also, where)
 			}
 			continue
 		}
-		s.line(2, indent+text.Shown(reason, mostText))
+		s.line(2, indent+text.Shown(reason.String(), mostText))
 	}
 	if len(also) > 0 {
 		s.line(2, indent+"also "+listed(also, 5))
@@ -188,27 +186,27 @@ func (w *textWriter) group(s *screen, g *judged) {
 	for _, note := range g.Notes {
 		s.line(2, "  note: "+text.Shown(note, mostText))
 	}
-	w.rules(s, g, "ingress")
-	w.rules(s, g, "egress")
+	w.rules(s, g, secgroup.Ingress)
+	w.rules(s, g, secgroup.Egress)
 }
 
 // rules writes what a group holds now, with a mark on what is a finding.
-func (w *textWriter) rules(s *screen, g *judged, direction string) {
+func (w *textWriter) rules(s *screen, g *judged, direction secgroup.Direction) {
 	found := g.found()
 	rules, more := g.rules(direction, textRules)
 	if len(rules) == 0 {
-		s.line(2, "  "+direction+" now: none")
+		s.line(2, "  "+direction.String()+" now: none")
 		return
 	}
-	s.line(2, "  "+direction+" now:")
+	s.line(2, "  "+direction.String()+" now:")
 	for _, r := range rules {
 		out := ruleText(r)
-		line := strings.TrimPrefix(text.Shown(out, mostText), direction+" ")
+		line := strings.TrimPrefix(text.Shown(out, mostText), direction.String()+" ")
 		if r.Description != "" {
 			line += `  "` + text.Shown(r.Description, mostText) + `"`
 		}
-		if d := found[out]; d != "" {
-			line += "  " + s.decision(d, "<- "+text.Shown(string(d), mostName))
+		if d, ok := found[out]; ok {
+			line += "  " + s.decision(d, "<- "+d.String())
 		}
 		s.line(2, "    "+line)
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
@@ -15,15 +15,15 @@ import (
 func (w *textWriter) overview(s *screen) {
 	t := w.totals
 	s.heading(text.Plural(t.all(), "finding"))
-	for _, d := range decisions() {
+	for _, d := range policy.Verdicts() {
 		if n := t.of(d); n > 0 {
-			s.line(2, "  "+text.PadLeft(text.Thousands(n), 7)+"  "+s.decision(d, text.PadRight(string(d), 7))+"  "+outcomeText(w.run.Command, d))
+			s.line(2, "  "+text.PadLeft(text.Thousands(n), 7)+"  "+s.decision(d, text.PadRight(d.String(), 7))+"  "+outcomeText(w.run.Command, d))
 		}
 	}
 	unread := w.unreadText()
 	if w.used > 0 {
 		out := "  " + text.PadLeft(text.Thousands(w.public), 7) + "  of " + text.Plural(w.used, "group") + " with findings"
-		if t.of(finding.DecisionExempt) > 0 {
+		if t.of(policy.Exempt) > 0 {
 			out += " (the exempt aside)"
 		}
 		out += " in use at a public address"
@@ -73,13 +73,13 @@ func (w *textWriter) table(s *screen, title string, b breakdown, statements bool
 	s.blank()
 	head := s.bold(text.PadRight(title, widest+2+severity))
 	for _, d := range used {
-		head += text.PadLeft(string(d), number)
+		head += text.PadLeft(d.String(), number)
 	}
 	s.put(head)
 	for i, r := range rows {
 		line := "  " + text.PadRight(labels[i], widest)
 		if statements {
-			line += "  " + text.PadRight(text.Shown(r.severity, mostName), severity-2)
+			line += "  " + text.PadRight(r.severity.String(), severity-2)
 		}
 		for _, d := range used {
 			out := "-"
@@ -117,7 +117,7 @@ func (w *textWriter) timeLine(s *screen) {
 			// is there at all is seen.
 			sum += b.counts[i]
 			end := (sum*min(room, most) + most - 1) / most
-			bar += s.decision(decisions()[i], strings.Repeat(mark, max(end-drawn, 0)))
+			bar += s.decision(policy.Verdicts()[i], strings.Repeat(mark, max(end-drawn, 0)))
 			drawn = max(end, drawn)
 		}
 		out := "  " + text.PadRight(line.label(b.start), 10) + "  " + text.PadLeft(text.Thousands(b.all()), 7) + "  " + bar
@@ -125,8 +125,8 @@ func (w *textWriter) timeLine(s *screen) {
 	}
 	var legend []string
 	for i, mark := range barMarks() {
-		if d := decisions()[i]; w.totals.of(d) > 0 {
-			legend = append(legend, s.decision(d, mark)+" "+string(d))
+		if d := policy.Verdicts()[i]; w.totals.of(d) > 0 {
+			legend = append(legend, s.decision(d, mark)+" "+d.String())
 		}
 	}
 	s.line(2, "  "+strings.Repeat(" ", 21)+strings.Join(legend, "  "))
@@ -185,13 +185,13 @@ func (t transition) meaning() string {
 	switch {
 	case t.from == t.to && t.fromDetail != t.toDetail:
 		return "the same is done, for another reason"
-	case t.to == finding.DecisionRevoke:
+	case t.to == policy.Revoke:
 		return "would be closed as well"
-	case t.from == finding.DecisionRevoke:
+	case t.from == policy.Revoke:
 		return "would be left open"
-	case t.to == finding.DecisionNone || t.to == finding.DecisionExempt:
+	case t.to == policy.Compliant || t.to == policy.Exempt:
 		return "nobody would hear of it"
-	case t.from == finding.DecisionNone || t.from == finding.DecisionExempt:
+	case t.from == policy.Compliant || t.from == policy.Exempt:
 		return "people would hear of it"
 	default:
 		return ""
@@ -201,9 +201,9 @@ func (t transition) meaning() string {
 // text says "alert → revoke", or what else differs where the decision does not.
 func (t transition) text(on ink) string {
 	if t.from != t.to {
-		return on.decision(t.from, text.Shown(string(t.from), mostName)) + " → " + on.decision(t.to, text.Shown(string(t.to), mostName))
+		return on.decision(t.from, t.from.String()) + " → " + on.decision(t.to, t.to.String())
 	}
-	out := on.decision(t.from, text.Shown(string(t.from), mostName))
+	out := on.decision(t.from, t.from.String())
 	if t.fromDetail+t.toDetail != "" {
 		out += ": " + text.Shown(cmp.Or(t.fromDetail, "nothing"), mostName) + " → " + text.Shown(cmp.Or(t.toDetail, "nothing"), mostName)
 	}

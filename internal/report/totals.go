@@ -7,40 +7,25 @@ import (
 	"strings"
 	"time"
 
-	"sgward/internal/finding"
 	"sgward/internal/policy"
 )
 
-// decisions lists what a finding can come to, strongest first.
-func decisions() []finding.Decision {
-	return []finding.Decision{
-		finding.DecisionRevoke, finding.DecisionInspect, finding.DecisionAlert, finding.DecisionExempt, finding.DecisionNone,
-	}
-}
-
-// rankOf is the place of a decision in decisions. One that is not known asks for a
-// look.
-func rankOf(d finding.Decision) int {
-	if i := slices.Index(decisions(), d); i >= 0 {
-		return i
-	}
-	return rankOf(finding.DecisionInspect)
-}
+// rankOf is the place of a verdict in policy.Verdicts.
+func rankOf(v policy.Verdict) int { return slices.Index(policy.Verdicts(), v) }
 
 // urgency orders severities from most (0) to least. One that nobody stated ranks
 // with the first: nobody has said that it may wait.
-func urgency(severity string) int {
-	s, err := policy.ParseSeverity(severity)
-	if err != nil {
+func urgency(s policy.Severity) int {
+	if s == policy.NoSeverity {
 		return 0
 	}
 	return int(policy.Critical - s)
 }
 
-// counts holds a number for each of decisions.
+// counts holds a number for each of policy.Verdicts.
 type counts [5]int
 
-func (c counts) of(d finding.Decision) int { return c[rankOf(d)] }
+func (c counts) of(d policy.Verdict) int { return c[rankOf(d)] }
 
 func (c counts) all() int {
 	n := 0
@@ -53,7 +38,7 @@ func (c counts) all() int {
 // row is one line of a breakdown.
 type row struct {
 	key, label, note string
-	severity         string // the worst
+	severity         policy.Severity // the worst
 	counts
 }
 
@@ -73,7 +58,7 @@ func (b breakdown) add(key, label, note string, e *Entry) {
 	if urgency(e.Severity) < urgency(r.severity) {
 		r.severity = e.Severity
 	}
-	r.counts[rankOf(e.Decision)]++
+	r.counts[rankOf(e.Verdict)]++
 }
 
 // rows returns the lines: those with the most of the strongest decision first, of
@@ -128,7 +113,7 @@ func dayOf(t time.Time) int64 {
 }
 
 func (t *totals) add(e *Entry) {
-	at := rankOf(e.Decision)
+	at := rankOf(e.Verdict)
 	t.counts[at]++
 	t.severities[urgency(e.Severity)][at]++
 	if e.StatementID != "" {
@@ -138,7 +123,7 @@ func (t *totals) add(e *Entry) {
 		t.accounts.add(e.AccountID, e.AccountID, "", e)
 	}
 	t.groups.add(e.AccountID+"/"+e.Region+"/"+e.GroupID+"/"+nameIfNoID(e), groupText(e.GroupID, e.GroupName), place(e.AccountID, e.Region), e)
-	if x := e.Exception; x != nil && e.Decision == finding.DecisionExempt {
+	if x := e.Exception; x != nil && e.Verdict == policy.Exempt {
 		t.exceptions.add(x.ID, x.ID, "owner "+x.Owner+", until "+x.Expires, e)
 	}
 	if e.Compared != nil {
@@ -160,7 +145,7 @@ func (t *totals) addEvent(e *Entry, at int) {
 		t.days[dayOf(e.Event.EventTime)] = day
 	}
 	day.counts[at]++
-	if e.Decision == finding.DecisionExempt {
+	if e.Verdict == policy.Exempt {
 		return // it may stay open
 	}
 	day.severities[urgency(e.Severity)]++
@@ -204,7 +189,7 @@ func (t *totals) exposure() (median, longest float64) {
 
 // transition is how a comparison's verdicts differ.
 type transition struct {
-	from, to finding.Decision
+	from, to policy.Verdict
 	// severity and statement hold both sides where the decision is the same, the
 	// statement only where the severity is too.
 	fromDetail, toDetail string
@@ -215,11 +200,11 @@ func transitionOf(e *Entry) transition {
 	if e.Compared == nil {
 		return transition{}
 	}
-	t := transition{from: e.Decision, to: e.Compared.Decision}
+	t := transition{from: e.Verdict, to: e.Compared.Verdict}
 	switch {
 	case t.from != t.to:
 	case e.Severity != e.Compared.Severity:
-		t.fromDetail, t.toDetail = e.Severity, e.Compared.Severity
+		t.fromDetail, t.toDetail = e.Severity.String(), e.Compared.Severity.String()
 	default:
 		t.fromDetail, t.toDetail = e.StatementID, e.Compared.StatementID
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 )
 
 // anyEntries are n entries of every kind, the same for the same seed.
@@ -20,11 +21,11 @@ func anyEntries(seed uint64, n int) []Entry {
 	pick := func(of ...string) string { return of[r.IntN(len(of))] }
 	var out []Entry
 	for i := range n {
-		e := opening(i, decisions()[r.IntN(4)], pick("critical", "high", "medium", "low", ""), pick("a", "b", "c", ""), tcp(22, "0.0.0.0/0", ""), 1, 1, 0)
+		e := opening(i, policy.Verdicts()[r.IntN(4)], policy.Severity(r.IntN(int(policy.Critical)+1)), pick("a", "b", "c", ""), tcp(22, "0.0.0.0/0", ""), 1, 1, 0)
 		e.AccountID, e.Region, e.GroupID, e.GroupName = pick("111122223333", "123456789012", ""), pick("eu-central-1", "us-east-1"), pick("sg-1", "sg-2", ""), pick("web", "db")
 		e.Event.EventTime = time.Date(2026, 1, 1, 0, 0, r.IntN(300*daySeconds), 0, time.UTC)
 		e.Event.Actor = finding.Actor{ARN: pick("arn:aws:iam::123456789012:user/alice", "arn:aws:iam::111122223333:role/deploy", "")}
-		if e.Decision == finding.DecisionExempt {
+		if e.Verdict == policy.Exempt {
 			e.Exception = &finding.Exception{ID: pick("x", "y")}
 		}
 		switch r.IntN(3) {
@@ -41,10 +42,10 @@ func anyEntries(seed uint64, n int) []Entry {
 }
 
 // countIf is the slow and obvious way to count.
-func countIf(entries []Entry, d finding.Decision, has func(*Entry) bool) int {
+func countIf(entries []Entry, d policy.Verdict, has func(*Entry) bool) int {
 	n := 0
 	for i := range entries {
-		if entries[i].Decision == d && has(&entries[i]) {
+		if entries[i].Verdict == d && has(&entries[i]) {
 			n++
 		}
 	}
@@ -63,7 +64,7 @@ func TestTotalsAreWhatCountingOneByOneGives(t *testing.T) {
 			require.NoError(t, c.Entry(e))
 		}
 		got := c.totals
-		for _, d := range decisions() {
+		for _, d := range policy.Verdicts() {
 			all := func(*Entry) bool { return true }
 			assert.Equal(t, countIf(entries, d, all), got.of(d))
 			assertRows(t, got.statements, entries, d, func(e *Entry) (string, bool) { return e.StatementID, e.StatementID != "" })
@@ -97,7 +98,7 @@ func TestTotalsAreWhatCountingOneByOneGives(t *testing.T) {
 	}
 }
 
-func assertRows(t *testing.T, b breakdown, entries []Entry, d finding.Decision, key func(*Entry) (string, bool)) {
+func assertRows(t *testing.T, b breakdown, entries []Entry, d policy.Verdict, key func(*Entry) (string, bool)) {
 	t.Helper()
 	keys := map[string]bool{}
 	for i := range entries {
@@ -117,7 +118,7 @@ func assertExposures(t *testing.T, got *totals, entries []Entry) {
 	open := 0
 	oldest := time.Time{}
 	for _, e := range entries {
-		if e.Event == nil || e.Decision == finding.DecisionExempt {
+		if e.Event == nil || e.Verdict == policy.Exempt {
 			continue
 		}
 		if e.ExposureSeconds != nil {
@@ -162,16 +163,16 @@ func TestTheWorstAreKeptInOrder(t *testing.T) {
 }
 
 func TestWorseComesFirst(t *testing.T) {
-	entry := func(d finding.Decision, severity string, day int) Entry {
+	entry := func(d policy.Verdict, severity policy.Severity, day int) Entry {
 		return opening(1, d, severity, "a", nil, 3, day, 0)
 	}
-	none := entry(finding.DecisionNone, "", 9)
-	none.Compared = &Compared{Decision: finding.DecisionRevoke, Severity: "high"}
-	same := entry(finding.DecisionRevoke, "critical", 9)
-	same.Compared = &Compared{Decision: finding.DecisionRevoke, Severity: "low"}
+	none := entry(policy.Compliant, policy.NoSeverity, 9)
+	none.Compared = &Compared{Verdict: policy.Revoke, Severity: policy.High}
+	same := entry(policy.Revoke, policy.Critical, 9)
+	same.Compared = &Compared{Verdict: policy.Revoke, Severity: policy.Low}
 	order := []Entry{
-		entry(finding.DecisionRevoke, "critical", 2), entry(finding.DecisionRevoke, "critical", 1), none, entry(finding.DecisionRevoke, "low", 3),
-		entry(finding.DecisionInspect, "critical", 1), entry(finding.DecisionAlert, "critical", 1), entry(finding.DecisionExempt, "critical", 1),
+		entry(policy.Revoke, policy.Critical, 2), entry(policy.Revoke, policy.Critical, 1), none, entry(policy.Revoke, policy.Low, 3),
+		entry(policy.Undetermined, policy.Critical, 1), entry(policy.Alert, policy.Critical, 1), entry(policy.Exempt, policy.Critical, 1),
 		same, // a comparison in which nothing changes but the reason
 	}
 	for i := range order[1:] {
@@ -198,7 +199,7 @@ func TestATimeLineHasTheShortestUnitThatFitsAndNoGaps(t *testing.T) {
 	} {
 		totals := newTotals()
 		for _, at := range []time.Time{c.to.Add(23 * time.Hour), c.from.Add(time.Hour)} {
-			e := opening(1, finding.DecisionAlert, "low", "a", nil, 1, 1, 0)
+			e := opening(1, policy.Alert, policy.Low, "a", nil, 1, 1, 0)
 			e.Event.EventTime = at
 			totals.add(&e)
 		}

@@ -1,11 +1,11 @@
 package report
 
 import (
-	"strconv"
 	"strings"
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/secgroup"
 )
 
 // mostName is how much of a name or ARN is shown; mostText of a reason or
@@ -20,49 +20,11 @@ func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // ruleText says what a finding's rule lets through: "ingress tcp 3306 from
 // 0.0.0.0/0".
-func ruleText(r *finding.Rule) string {
+func ruleText(r *secgroup.Rule) string {
 	if r == nil {
 		return "rules that the record does not tell"
 	}
-	parsed, err := r.SecurityGroupRule("", "")
-	if err == nil {
-		return parsed.Permission.String()
-	}
-	// The fields make no sense together: show them as they are.
-	var parts []string
-	for _, f := range []struct{ name, value string }{
-		{"direction", r.Direction}, {"ipProtocol", r.IPProtocol}, {"fromPort", decimal(r.FromPort)}, {"toPort", decimal(r.ToPort)},
-		{"cidrIpv4", r.CidrIPv4}, {"cidrIpv6", r.CidrIPv6}, {"prefixListId", r.PrefixListID},
-		{"referencedGroupId", r.ReferencedGroupID}, {"referencedGroupUserId", r.ReferencedGroupUserID},
-	} {
-		if f.value != "" {
-			parts = append(parts, f.name+" "+strconv.Quote(f.value))
-		}
-	}
-	return "a rule that makes no sense (" + strings.Join(parts, ", ") + ")"
-}
-
-func decimal(n *int) string {
-	if n == nil {
-		return ""
-	}
-	return strconv.Itoa(*n)
-}
-
-// cited reads the id and the line of what a reason cites of the policy file, such as
-// "policy.yaml:14 world-open-database: ...". The line is 0 where it cites nothing.
-func cited(reason, file string) (id string, line int) {
-	rest, ok := strings.CutPrefix(reason, file+":")
-	if !ok {
-		return "", 0
-	}
-	digits, rest, _ := strings.Cut(rest, " ")
-	id, _, ok = strings.Cut(rest, ": ")
-	line, err := strconv.Atoi(digits)
-	if err != nil || line < 1 || !ok {
-		return "", 0
-	}
-	return id, line
+	return r.Permission.String()
 }
 
 // groupText names a security group: "sg-0123456789abcdef0 (web)".

@@ -5,6 +5,8 @@ import (
 	"container/heap"
 	"slices"
 	"time"
+
+	"sgward/internal/policy"
 )
 
 // rank orders findings for people: the strongest decision first, then the severity,
@@ -16,14 +18,14 @@ type rank struct {
 }
 
 func rankOfEntry(e *Entry) rank {
-	r := rank{decision: rankOf(e.Decision), severity: urgency(e.Severity)}
+	r := rank{decision: rankOf(e.Verdict), severity: urgency(e.Severity)}
 	if e.Compared != nil {
-		other := rank{decision: rankOf(e.Compared.Decision), severity: urgency(e.Compared.Severity)}
+		other := rank{decision: rankOf(e.Compared.Verdict), severity: urgency(e.Compared.Severity)}
 		if compareRanks(other, r) < 0 {
 			r.decision, r.severity = other.decision, other.severity
 		}
-		if e.Decision == e.Compared.Decision {
-			r.decision += len(decisions()) // the same is done: behind all that changes
+		if e.Verdict == e.Compared.Verdict {
+			r.decision += len(policy.Verdicts()) // the same is done: behind all that changes
 		}
 	}
 	if e.Event != nil {

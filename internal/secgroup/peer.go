@@ -71,6 +71,19 @@ func (p Peer) Kind() PeerKind { return p.kind }
 // CIDR returns the address range, or the invalid Prefix for other kinds.
 func (p Peer) CIDR() netip.Prefix { return p.cidr }
 
+// CIDRByFamily returns the address range as EC2's fields CidrIpv4 and CidrIpv6 hold
+// it: one of the texts is empty, and both are for other kinds.
+func (p Peer) CIDRByFamily() (v4, v6 string) {
+	switch {
+	case p.kind != CIDRPeerKind:
+		return "", ""
+	case p.cidr.Addr().Is4():
+		return p.cidr.String(), ""
+	default:
+		return "", p.cidr.String()
+	}
+}
+
 // PrefixList returns the prefix list's id, or "" for other kinds.
 func (p Peer) PrefixList() string {
 	if p.kind != PrefixListPeerKind {

@@ -97,6 +97,19 @@ func NewPermission(d Direction, proto Protocol, from, to *int, peer Peer) (Permi
 	return p, nil
 }
 
+// IsValid reports whether the permission is one that NewPermission makes.
+func (p Permission) IsValid() bool {
+	if p.Peer.Kind() == NoPeer {
+		return false
+	}
+	switch p.Protocol {
+	case TCP, UDP, AllProtocols, ICMPv4, ICMPv6:
+		return true
+	}
+	canonical, err := ParseProtocol(string(p.Protocol))
+	return err == nil && canonical == p.Protocol
+}
+
 // Identity returns what a group can hold only once: the permission without the owner
 // of a referenced group, which some sources name and others leave out.
 func (p Permission) Identity() Permission {

@@ -236,10 +236,10 @@ func (b *bench) run(c cloudtrail.PrefixListChange) {
 	b.t.Helper()
 	d, err := b.changed(c)
 	require.NoError(b.t, err)
-	if d.Decision == finding.DecisionNone {
+	if d.Verdict == policy.Compliant {
 		return
 	}
-	require.Equal(b.t, finding.DecisionRevoke, d.Decision)
+	require.Equal(b.t, policy.Revoke, d.Verdict)
 	assert.Empty(b.t, b.alerts, "people are told once, when it is done")
 	require.NoError(b.t, b.sweeper().Close(b.t.Context(), b.account, c, d, sweep.Delivery{Try: 1, Tries: 5, Chosen: b.time()}))
 }
@@ -256,8 +256,8 @@ func told(a finding.Alert) map[string]finding.Outcome {
 	out := map[string]finding.Outcome{}
 	for _, r := range a.Findings {
 		key := r.GroupName
-		if r.Rule != nil && r.Rule.FromPort != nil {
-			key += " " + strconv.Itoa(*r.Rule.FromPort)
+		if r.Rule != nil && r.Rule.Permission.Protocol.HasPorts() {
+			key += " " + strconv.Itoa(int(r.Rule.Permission.Ports.From))
 		}
 		out[key] = r.Outcome
 	}

@@ -1,7 +1,6 @@
 package sweep
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -34,7 +33,7 @@ var (
 // then, with the same id.
 func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.PrefixListChange) (finding.Detection, error) {
 	done := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Decision: finding.DecisionNone, PolicyDigest: a.Policy.Digest(),
+		SchemaVersion: finding.SchemaVersion, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
 		Event: finding.EventOf(change.Record), Findings: []finding.Finding{},
 	}
 	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName, "prefixListId", change.PrefixListID)
@@ -56,7 +55,7 @@ func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail
 	chosen := s.limit(s.settle(), nil)
 	log.InfoContext(ctx, "judged", "rules", len(s.items), "toClose", len(chosen), "settled", s.list.settled)
 	if len(chosen) > 0 && a.Mode == finding.Enforce {
-		done.Decision = finding.DecisionRevoke
+		done.Verdict = policy.Revoke
 		for _, it := range chosen {
 			done.Findings = append(done.Findings, s.finding(it))
 		}
@@ -126,14 +125,10 @@ type order struct {
 func readOrder(listID string, d finding.Detection) (order, error) {
 	out := order{findings: d.Findings}
 	for i, f := range d.Findings {
-		if f.Rule == nil || f.GroupID == "" || f.Rule.PrefixListID != listID {
+		if f.Rule == nil || !f.Rule.Permission.IsValid() || f.GroupID == "" || f.Rule.Permission.Peer.PrefixList() != listID {
 			return order{}, fmt.Errorf("reading findings[%d]: want a rule of %s and its group", i, listID)
 		}
-		r, err := f.Rule.SecurityGroupRule(f.GroupID, f.AccountID)
-		if err != nil {
-			return order{}, fmt.Errorf("reading findings[%d].rule: %w", i, err)
-		}
-		out.rules = append(out.rules, r)
+		out.rules = append(out.rules, *f.Rule)
 	}
 	return out, nil
 }
@@ -188,7 +183,7 @@ func (a *Sweeper) publish(ctx context.Context, told finding.Alert) error {
 	if err := a.Publish(ctx, told); err != nil {
 		return fmt.Errorf("publishing the alert of event %s: %w", told.Event.EventID, err)
 	}
-	a.Logger.InfoContext(ctx, "alert published", "eventId", told.Event.EventID, "decision", told.Decision, "findings", len(told.Findings))
+	a.Logger.InfoContext(ctx, "alert published", "eventId", told.Event.EventID, "decision", told.Verdict, "findings", len(told.Findings))
 	return nil
 }
 
@@ -198,7 +193,7 @@ func (a *Sweeper) alertOf(change cloudtrail.PrefixListChange, d Delivery, result
 		findings = append(findings, r.Finding)
 	}
 	return finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Decision: finding.Strongest(findings),
+		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: finding.Strongest(findings),
 		Event: finding.EventOf(change.Record), Try: d.Try, Tries: d.Tries, Findings: results,
 	}
 }
@@ -206,22 +201,16 @@ func (a *Sweeper) alertOf(change cloudtrail.PrefixListChange, d Delivery, result
 // finding writes an item down.
 func (s *survey) finding(it *item) finding.Finding {
 	g := it.group
-	f := finding.Finding{
-		ID:        finding.NewID(g.OwnerID, s.Region, g.ID, cmp.Or(it.rule.ID, it.rule.Permission.String()), s.change.EventID),
-		AccountID: g.OwnerID, Region: s.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID,
-	}
-	f.Judge(it.judgement)
+	f := finding.Of(s.request(g, []secgroup.Rule{it.rule}, nil), 0, it.judgement, s.change.EventID)
 	if it.ordered != nil {
-		f.Decision, f.Severity, f.StatementID, f.Reasons = it.ordered.Decision, it.ordered.Severity, it.ordered.StatementID, it.ordered.Reasons
+		f.Verdict, f.Severity, f.StatementID, f.Reasons = it.ordered.Verdict, it.ordered.Severity, it.ordered.StatementID, it.ordered.Reasons
 	}
 	if it.judgement.Verdict == policy.Revoke && it.judgement.Existing != policy.ExistingRevoke {
-		f.Decision = finding.DecisionAlert
+		f.Verdict = policy.Alert
 	}
 	if !s.list.settled || it.judgement.Needs&policy.NeedPrefixList != 0 {
-		f.Reasons = append(f.Reasons, it.notes...)
+		f.Reasons = append(f.Reasons, policy.Remarks(it.notes)...)
 	}
-	rule := finding.RuleOf(it.rule)
-	f.Rule = &rule
 	return f
 }
 
@@ -233,7 +222,7 @@ func (s *survey) result(it *item) finding.Result {
 		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && s.earlier,
 	}
 	if it.err != nil {
-		r.Severity = policy.Critical.String()
+		r.Severity = policy.Critical
 		r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(it.err), ec2rules.ErrorMessage(it.err)
 	}
 	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
@@ -248,9 +237,9 @@ func unnamed(change cloudtrail.PrefixListChange) finding.Result {
 	return finding.Result{
 		Outcome: finding.OutcomeAlerted,
 		Finding: finding.Finding{
-			ID:       finding.NewID(change.AccountID, change.Region, "", "", change.EventID),
-			Decision: finding.DecisionAlert, Severity: policy.High.String(), AccountID: change.AccountID, Region: change.Region,
-			Reasons: []string{fmt.Sprintf("the record of %s leaves out its parameters, the prefix list too: look at what uses the list that this call edited", change.EventName)},
+			ID:      finding.NewID(change.AccountID, change.Region, "", "", change.EventID),
+			Verdict: policy.Alert, Severity: policy.High, AccountID: change.AccountID, Region: change.Region,
+			Reasons: policy.Remarks([]string{fmt.Sprintf("the record of %s leaves out its parameters, the prefix list too: look at what uses the list that this call edited", change.EventName)}),
 		},
 	}
 }

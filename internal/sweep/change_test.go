@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 )
 
 // threeUsers is a harmless list that two groups use for a database and one for HTTPS,
@@ -41,7 +42,7 @@ func TestAnEditThatOpensADatabaseIsToldForEveryGroupThatUsesTheList(t *testing.T
 
 	a := b.alert()
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, told(a))
-	assert.Equal(t, finding.DecisionAlert, a.Decision)
+	assert.Equal(t, policy.Alert, a.Verdict)
 	assert.Equal(t, "ModifyManagedPrefixList", a.Event.EventName)
 	assert.Equal(t, "arn:aws:iam::123456789012:user/demo", a.Event.Actor.ARN)
 	assert.Equal(t, list, a.PrefixListID)
@@ -50,7 +51,7 @@ func TestAnEditThatOpensADatabaseIsToldForEveryGroupThatUsesTheList(t *testing.T
 	}, a.PrefixListEntries)
 	for _, f := range a.Findings {
 		assert.Contains(t, f.Left, "existing: revoke", "why it is open is said")
-		assert.Equal(t, "high", f.Severity)
+		assert.Equal(t, policy.High, f.Severity)
 		assert.NotEmpty(t, f.VPCID)
 		assert.Equal(t, account, f.AccountID)
 		assert.Nil(t, f.ExposureSeconds, "the list may have held the same before")
@@ -71,7 +72,7 @@ func TestAnEditThatOpensADatabaseIsClosedWhereTheStatementSaysSo(t *testing.T) {
 		assert.Contains(t, f.Undo, list)
 		assert.Contains(t, f.Undo, "by list", "the description too")
 		assert.NotNil(t, f.ClosedAt)
-		assert.NotEmpty(t, f.Rule.SecurityGroupRuleID)
+		assert.NotEmpty(t, f.Rule.ID)
 	}
 }
 
@@ -79,7 +80,7 @@ func TestObserveModeClosesNothingAndSaysWhatItWould(t *testing.T) {
 	b, list, _ := threeUsers(t, closing, finding.Observe)
 	d, err := b.changed(b.edit(list, "0.0.0.0/0"))
 	require.NoError(t, err)
-	assert.Equal(t, finding.DecisionNone, d.Decision, "there is nothing to hand over")
+	assert.Equal(t, policy.Compliant, d.Verdict, "there is nothing to hand over")
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeWouldRevoke, "b 5432": finding.OutcomeWouldRevoke}, told(b.alert()))
 	assert.Zero(t, b.revokes())
 }
@@ -99,7 +100,7 @@ func TestARunClosesNoMoreThanItMayAndSaysHowManyAreLeft(t *testing.T) {
 			if f.Outcome == finding.OutcomeAlerted {
 				assert.Contains(t, f.Left, "MAX_REVOKES=2")
 				assert.Contains(t, f.Left, "which leaves 3 open")
-				assert.Equal(t, finding.DecisionRevoke, f.Decision)
+				assert.Equal(t, policy.Revoke, f.Verdict)
 			}
 		}
 		acted := map[finding.Mode]finding.Outcome{finding.Enforce: finding.OutcomeRevoked, finding.Observe: finding.OutcomeWouldRevoke}[mode]
@@ -148,7 +149,7 @@ func TestAListAndTheGroupsOtherRulesCountTogether(t *testing.T) {
 	assert.Equal(t, finding.OutcomeRevoked, a.Findings[0].Outcome)
 	assert.True(t, a.Findings[0].Union)
 	require.Len(t, a.Findings[0].With, 1)
-	assert.Equal(t, "52.0.0.0/10", a.Findings[0].With[0].CidrIPv4)
+	assert.Equal(t, "52.0.0.0/10", a.Findings[0].With[0].Permission.Peer.String())
 	require.Len(t, b.server.Rules(group), 2, "egress and the other rule stay")
 	assert.Equal(t, []int{5432}, b.ports(alone))
 }
@@ -193,7 +194,7 @@ exceptions:
 	b.run(b.edit(list, "0.0.0.0/0"))
 	a := b.alert()
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, told(a))
-	assert.Equal(t, finding.DecisionInspect, a.Findings[0].Decision)
+	assert.Equal(t, policy.Undetermined, a.Findings[0].Verdict)
 	assert.Zero(t, b.revokes(), "demo edited the list, which does not tell who made the rules")
 }
 
@@ -237,8 +238,8 @@ func TestAnUnreadableListIsUnknownAndTold(t *testing.T) {
 		a := b.alert()
 		assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, told(a), action)
 		for _, f := range a.Findings {
-			assert.Equal(t, finding.DecisionInspect, f.Decision, action)
-			assert.Contains(t, f.Reasons[len(f.Reasons)-1], "UnauthorizedOperation", action)
+			assert.Equal(t, policy.Undetermined, f.Verdict, action)
+			assert.Contains(t, f.Reasons[len(f.Reasons)-1].String(), "UnauthorizedOperation", action)
 		}
 		assert.Empty(t, a.PrefixListEntries)
 		assert.Zero(t, b.revokes(), action)
@@ -273,8 +274,8 @@ func TestAnotherListOfTheGroupThatCannotBeReadIsUnknownToo(t *testing.T) {
 	b.run(change)
 	a := b.alert()
 	require.Len(t, a.Findings, 1)
-	assert.Equal(t, finding.DecisionInspect, a.Findings[0].Decision)
-	assert.Contains(t, a.Findings[0].Reasons[len(a.Findings[0].Reasons)-1], secret)
+	assert.Equal(t, policy.Undetermined, a.Findings[0].Verdict)
+	assert.Contains(t, a.Findings[0].Reasons[len(a.Findings[0].Reasons)-1].String(), secret)
 }
 
 func TestThrottledReadsHaveTheChangeComeAgain(t *testing.T) {
@@ -322,8 +323,8 @@ func TestAnEventOfAnotherRegionIsAnErrorAndOfNoListIsTold(t *testing.T) {
 	nameless.PrefixListID, nameless.Omitted = "", true
 	d, err := b.changed(nameless)
 	require.NoError(t, err)
-	assert.Equal(t, finding.DecisionNone, d.Decision)
-	assert.Contains(t, b.alert().Findings[0].Reasons[0], "leaves out its parameters")
+	assert.Equal(t, policy.Compliant, d.Verdict)
+	assert.Contains(t, b.alert().Findings[0].Reasons[0].String(), "leaves out its parameters")
 }
 
 func TestPublishingThatFailsHasTheChangeComeAgainAndTellsTheSame(t *testing.T) {

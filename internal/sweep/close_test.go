@@ -12,6 +12,8 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup/secgrouptest"
 	"sgward/internal/sweep"
 )
 
@@ -22,7 +24,7 @@ func ordered(t *testing.T) (b *bench, list string, groups []string, change cloud
 	change = b.edit(list, "0.0.0.0/0")
 	order, err := b.changed(change)
 	require.NoError(t, err)
-	require.Equal(t, finding.DecisionRevoke, order.Decision)
+	require.Equal(t, policy.Revoke, order.Verdict)
 	require.Len(t, order.Findings, 2)
 	require.Zero(t, b.revokes(), "the first step chooses and closes nothing")
 	return b, list, groups, change, order
@@ -77,8 +79,8 @@ func TestWhatAnEarlierTryClosedIsToldEvenIfNobodyWouldMindItNow(t *testing.T) {
 	a := b.alert()
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlreadyClosed, "b 5432": finding.OutcomeAlreadyClosed}, told(a))
 	for _, f := range a.Findings {
-		assert.Equal(t, finding.DecisionRevoke, f.Decision, "as it was judged when it was closed")
-		assert.Equal(t, "high", f.Severity)
+		assert.Equal(t, policy.Revoke, f.Verdict, "as it was judged when it was closed")
+		assert.Equal(t, policy.High, f.Severity)
 		assert.NotEmpty(t, f.Reasons)
 		assert.True(t, f.MaybeEarlier)
 	}
@@ -154,16 +156,16 @@ func TestAnOrderIsJudgedAgain(t *testing.T) {
 func TestAForgedOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 	b, _, groups, change, order := ordered(t)
 	https := b.server.Rules(groups[2])
-	port := 443
 	forged := order.Findings[0]
 	forged.GroupID = groups[2]
-	forged.Rule = &finding.Rule{SecurityGroupRuleID: https[len(https)-1].ID, Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, PrefixListID: change.PrefixListID}
+	forged.Rule = secgrouptest.TCP(443, change.PrefixListID)
+	forged.Rule.ID, forged.Rule.GroupID = https[len(https)-1].ID, groups[2]
 	order.Findings = []finding.Finding{forged}
 	require.NoError(t, b.close(change, order, 1))
 	assert.Equal(t, []int{443}, b.ports(groups[2]))
 	assert.Zero(t, b.revokes())
 
-	forged.Rule = &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: "10.0.0.0/8"}
+	forged.Rule = secgrouptest.TCP(443, "10.0.0.0/8")
 	order.Findings = []finding.Finding{forged}
 	require.ErrorContains(t, b.close(change, order, 1), "findings[0]", "a rule of another peer is no order of ours")
 }
@@ -223,7 +225,7 @@ func TestADeniedRevokeIsToldOnEveryTryAndComesAgain(t *testing.T) {
 		require.Len(t, b.alerts, try)
 		f := b.alerts[try-1].Findings[0]
 		assert.Equal(t, finding.OutcomeFailed, f.Outcome)
-		assert.Equal(t, "critical", f.Severity)
+		assert.Equal(t, policy.Critical, f.Severity)
 		assert.Equal(t, "UnauthorizedOperation", f.ErrorCode)
 	}
 }

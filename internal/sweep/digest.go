@@ -86,12 +86,12 @@ func (s *sweep) compare(chosen []*swept) (news []*swept, memos []memo, forget []
 // news. Of rules that could not be understood the reasons name each; strangers may
 // have a part in these, so only their sum is kept.
 func said(f *swept) string {
-	words := []string{string(f.Decision), f.Severity, f.StatementID}
+	words := []string{f.Verdict.String(), f.Severity.String(), f.StatementID}
 	if f.Exception != nil {
 		words = append(words, f.Exception.ID)
 	}
 	if f.Rule == nil {
-		sum := sha256.Sum256([]byte(strings.Join(f.Reasons, "\n")))
+		sum := sha256.Sum256([]byte(strings.Join(policy.Texts(f.Reasons), "\n")))
 		words = append(words, hex.EncodeToString(sum[:8]))
 	}
 	return strings.Join(words, " ")
@@ -162,14 +162,14 @@ func (s *sweep) nameEnded(findings []*swept) {
 	for _, end := range ends {
 		before := map[*secgroup.Group]map[string]*finding.Exception{}
 		for _, f := range findings {
-			if f.group == nil || f.ended != nil || f.Decision == finding.DecisionExempt {
+			if f.group == nil || f.ended != nil || f.Verdict == policy.Exempt {
 				continue
 			}
 			covered, judged := before[f.group]
 			if !judged {
 				covered = map[string]*finding.Exception{}
 				for _, was := range inventory.Judge(s.Policy, *f.group, s.lists, end.Add(-time.Nanosecond)) {
-					if was.Decision == finding.DecisionExempt {
+					if was.Verdict == policy.Exempt {
 						covered[was.ID] = was.Exception
 					}
 				}
@@ -194,7 +194,7 @@ func (s *sweep) alert(findings []*swept, try, tries int) finding.Alert {
 			r.FirstSeen = &first
 		}
 		if f.err != nil {
-			r.Severity = policy.Critical.String()
+			r.Severity = policy.Critical
 			r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(f.err), ec2rules.ErrorMessage(f.err)
 		}
 		if f.outcome == finding.OutcomeRevoked || f.outcome == finding.OutcomeAlreadyClosed {
@@ -204,6 +204,6 @@ func (s *sweep) alert(findings []*swept, try, tries int) finding.Alert {
 		told.Findings = append(told.Findings, r)
 		plain = append(plain, f.Finding.Finding)
 	}
-	told.Decision = finding.Strongest(plain)
+	told.Verdict = finding.Strongest(plain)
 	return told
 }

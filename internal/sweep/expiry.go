@@ -24,7 +24,7 @@ type Day struct {
 // told, and that the run has to come again; then it tells the same.
 func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 	told := finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Decision: finding.DecisionAlert,
+		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: policy.Alert,
 		Event: finding.Event{
 			EventID: day.EventID, EventName: "Scheduled Event", EventTime: day.Time, AccountID: day.AccountID, Region: day.Region,
 			Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
@@ -38,9 +38,12 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 		told.Findings = append(told.Findings, finding.Result{
 			Outcome: finding.OutcomeAlerted,
 			Finding: finding.Finding{
-				ID:       finding.NewID(day.AccountID, day.Region, "", x.ID, day.EventID),
-				Decision: finding.DecisionAlert, Severity: policy.Low.String(), AccountID: day.AccountID, Region: day.Region,
-				Reasons: []string{fmt.Sprintf("%s:%d %s: %s with %s; covers %s; %s", x.File, x.Line, x.ID, word, x.Expires, x.Covers, x.Reason)},
+				ID:      finding.NewID(day.AccountID, day.Region, "", x.ID, day.EventID),
+				Verdict: policy.Alert, Severity: policy.Low, AccountID: day.AccountID, Region: day.Region,
+				Reasons: []policy.Reason{{
+					ID: x.ID, File: x.File, Line: x.Line,
+					Text: fmt.Sprintf("%s with %s; covers %s; %s", word, x.Expires, x.Covers, x.Reason),
+				}},
 				Exception: &finding.Exception{
 					ID: x.ID, Owner: x.Owner, Expires: x.Expires,
 				},

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/sweep"
 )
 
@@ -58,11 +59,11 @@ func TestTheWarningSaysWhoseItIsWhatItCoversAndWhen(t *testing.T) {
 	a := b.alert()
 	f := a.Findings[0]
 	assert.Equal(t, "Scheduled Event", a.Event.EventName)
-	assert.Equal(t, "low", f.Severity)
+	assert.Equal(t, policy.Low, f.Severity)
 	assert.Empty(t, f.StatementID)
 	assert.Equal(t, finding.OutcomeAlerted, f.Outcome)
 	assert.Equal(t, &finding.Exception{ID: "partner", Owner: "data@example.com", Expires: "2026-11-30"}, f.Exception)
-	assert.Equal(t, []string{"policy.yaml:8 partner: ends with 2026-11-30; covers 5432/tcp, peers 203.0.113.0/24, groups sg-0123456789abcdef0; a migration"}, f.Reasons)
+	assert.Equal(t, []string{"policy.yaml:8 partner: ends with 2026-11-30; covers 5432/tcp, peers 203.0.113.0/24, groups sg-0123456789abcdef0; a migration"}, policy.Texts(f.Reasons))
 	assert.Zero(t, b.server.Calls().Of("DescribeSecurityGroupRules"), "the policy is all it takes")
 }
 
@@ -75,7 +76,7 @@ func TestOneAlertTellsAllThatEndsTheFirstFirst(t *testing.T) {
 		ids = append(ids, f.Exception.ID)
 	}
 	assert.Equal(t, []string{"sooner", "partner"}, ids)
-	assert.Contains(t, b.alert().Findings[0].Reasons[0], "ended with 2026-11-24")
+	assert.Contains(t, b.alert().Findings[0].Reasons[0].String(), "ended with 2026-11-24")
 }
 
 func TestAWarningThatIsNotPublishedComesAgainUnderTheSameID(t *testing.T) {

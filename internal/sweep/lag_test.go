@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/sweep"
 )
 
@@ -89,7 +90,7 @@ func TestAnEditThatEC2DoesNotFinishIsToldByWhatItAskedForAndComesAgain(t *testin
 	a := b.alert()
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, told(a))
 	assert.Contains(t, a.Findings[0].Left, "not certain yet")
-	assert.Contains(t, a.Findings[0].Reasons[len(a.Findings[0].Reasons)-1], "modify-in-progress at version 1")
+	assert.Contains(t, a.Findings[0].Reasons[len(a.Findings[0].Reasons)-1].String(), "modify-in-progress at version 1")
 	assert.Len(t, a.PrefixListEntries, 2)
 	assert.Zero(t, b.revokes())
 	assert.Equal(t, []int{5432, 22}, b.ports(groups[0]))
@@ -139,12 +140,12 @@ func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
 	a := b.alert()
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted, "web 443": finding.OutcomeAlerted}, told(a))
 	for _, f := range a.Findings {
-		if f.Rule != nil && *f.Rule.FromPort == 443 { // forbidden whatever the list holds
+		if f.Rule != nil && f.Rule.Permission.Ports.From == 443 { // forbidden whatever the list holds
 			assert.Contains(t, f.Left, "will look again")
 			continue
 		}
-		assert.Equal(t, finding.DecisionInspect, f.Decision)
-		reason := f.Reasons[len(f.Reasons)-1]
+		assert.Equal(t, policy.Undetermined, f.Verdict)
+		reason := f.Reasons[len(f.Reasons)-1].String()
 		assert.Contains(t, reason, "modify-in-progress at version 1")
 		assert.Contains(t, reason, "UnauthorizedOperation", "both facts are told")
 	}
@@ -154,7 +155,7 @@ func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
 	_, err = b.changed(change)
 	require.NoError(t, err, "nothing will change about what may not be read")
 	for _, f := range b.alert().Findings {
-		if *f.Rule.FromPort == 443 {
+		if f.Rule.Permission.Ports.From == 443 {
 			assert.Contains(t, f.Left, "could not be read")
 		}
 		assert.NotContains(t, f.Left, "look again", "sgward will not")
@@ -175,7 +176,7 @@ func TestHalfOfWhatAnUnfinishedRestoreMayHoldIsNotTheList(t *testing.T) {
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
 	assert.Empty(t, b.alert().PrefixListEntries, "it shows the harmless version 3, and not what is put back")
 	for _, f := range b.alert().Findings {
-		assert.Equal(t, finding.DecisionInspect, f.Decision)
+		assert.Equal(t, policy.Undetermined, f.Verdict)
 	}
 }
 
@@ -188,7 +189,7 @@ func TestAnUnfinishedEditWithoutParametersIsUnknown(t *testing.T) {
 	_, err := b.changed(change)
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
 	for _, f := range b.alert().Findings {
-		assert.Equal(t, finding.DecisionInspect, f.Decision)
+		assert.Equal(t, policy.Undetermined, f.Verdict)
 	}
 	looks = 0
 	b.alerts = nil

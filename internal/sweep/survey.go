@@ -104,10 +104,7 @@ func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup
 	if len(rules) == 0 {
 		return nil
 	}
-	req := policy.Request{
-		Time: s.now, AccountID: g.OwnerID, Region: s.Region, Group: g.Group,
-		Rules: rules, Standing: standing, StandingKnown: true, PrefixLists: map[string][]netip.Prefix{},
-	}
+	req := s.request(g, rules, standing)
 	var notes []string
 	if s.list.known {
 		req.PrefixLists[s.change.PrefixListID] = ec2rules.Ranges(s.list.entries)
@@ -128,6 +125,15 @@ func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup
 		s.items = append(s.items, &item{group: g, rule: rules[i], judgement: j, notes: notes, gone: gone})
 	}
 	return nil
+}
+
+// request asks for the verdict on rules of a group that holds other rules beside
+// them.
+func (s *survey) request(g *group, rules, standing []secgroup.Rule) policy.Request {
+	return policy.Request{
+		Time: s.now, AccountID: g.OwnerID, Region: s.Region, Group: g.Group,
+		Rules: rules, Standing: standing, StandingKnown: true, PrefixLists: map[string][]netip.Prefix{},
+	}
 }
 
 // readOthers adds to a request the other lists that its rules name. It says of those

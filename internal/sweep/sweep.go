@@ -78,7 +78,7 @@ func (a *Sweeper) Sweep(ctx context.Context, event finding.Event) (finding.Detec
 		event.EventTime = a.Now().UTC().Truncate(time.Second)
 	}
 	order := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Decision: finding.DecisionNone, PolicyDigest: a.Policy.Digest(),
+		SchemaVersion: finding.SchemaVersion, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
 		Event: event, Findings: []finding.Finding{},
 	}
 	if event.Region != a.Region {
@@ -106,7 +106,7 @@ func (a *Sweeper) Sweep(ctx context.Context, event finding.Event) (finding.Detec
 		return order, err
 	}
 	if len(order.Findings) > 0 {
-		order.Decision = finding.DecisionRevoke
+		order.Verdict = policy.Revoke
 	}
 	return order, nil
 }
@@ -146,9 +146,9 @@ func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 // open is not known.
 func unread(g *secgroup.Group, now time.Time) *swept {
 	return &swept{group: g, at: now, Finding: inventory.Finding{Finding: finding.Finding{
-		ID:       finding.NewID(g.OwnerID, g.Region, g.ID, "unread", ""),
-		Decision: finding.DecisionAlert, Severity: policy.High.String(),
-		AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID, Reasons: g.Unread,
+		ID:      finding.NewID(g.OwnerID, g.Region, g.ID, "unread", ""),
+		Verdict: policy.Alert, Severity: policy.High,
+		AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID, Reasons: policy.Remarks(g.Unread),
 	}}}
 }
 
@@ -161,13 +161,13 @@ func (s *sweep) choose() []*swept {
 	for _, f := range s.found {
 		f.outcome = finding.OutcomeAlerted
 		switch {
-		case f.Decision == finding.DecisionExempt:
+		case f.Verdict == policy.Exempt:
 			f.outcome = finding.OutcomeExempt
 		case f.Undetermined: // as in all alerts: what is not known is not the policy's wish
-			f.Decision = finding.DecisionInspect
-		case f.Decision != finding.DecisionRevoke:
+			f.Verdict = policy.Undetermined
+		case f.Verdict != policy.Revoke:
 		case f.Existing != policy.ExistingRevoke:
-			f.Decision, f.left = finding.DecisionAlert, leftStanding
+			f.Verdict, f.left = policy.Alert, leftStanding
 		case f.Union:
 			f.left = "it is forbidden only together with other rules of the group, and which of them should go only people can tell"
 		default:
@@ -175,7 +175,7 @@ func (s *sweep) choose() []*swept {
 		}
 	}
 	slices.SortStableFunc(forbidden, func(a, b *swept) int {
-		return cmp.Or(s.tried(a).Compare(s.tried(b)), cmp.Compare(severityOf(b), severityOf(a)), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
+		return cmp.Or(s.tried(a).Compare(s.tried(b)), cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
 	})
 	return s.limit(forbidden, s.MaxRevokes)
 }
@@ -187,14 +187,6 @@ func (s *sweep) tried(f *swept) time.Time {
 		return at
 	}
 	return time.Time{}
-}
-
-func severityOf(f *swept) policy.Severity {
-	severity, err := policy.ParseSeverity(f.Severity)
-	if err != nil {
-		return policy.NoSeverity
-	}
-	return severity
 }
 
 // limit keeps the first n and says of the rest why they are left open.
@@ -236,7 +228,7 @@ func (s *sweep) close(ctx context.Context, findings []*swept) {
 	for i, c := range s.closer.Close(ctx, openings) {
 		f := findings[i]
 		f.Held, f.outcome, f.at, f.err = c.Rule, c.Outcome, c.At, c.Err
-		rule := finding.RuleOf(c.Rule)
+		rule := c.Rule
 		f.Rule = &rule
 	}
 }

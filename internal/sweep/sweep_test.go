@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/sweep"
 	"sgward/localaws/dynamodbapi"
 )
@@ -65,10 +66,10 @@ func (b *sweepBench) day() []finding.Alert {
 	b.alerts = nil
 	order, err := b.sweep()
 	require.NoError(b.t, err)
-	if order.Decision == finding.DecisionRevoke {
+	if order.Verdict == policy.Revoke {
 		require.NoError(b.t, b.closeSwept(order, 1))
 	} else {
-		require.Equal(b.t, finding.DecisionNone, order.Decision)
+		require.Equal(b.t, policy.Compliant, order.Verdict)
 	}
 	b.pass(24 * time.Hour)
 	return b.alerts
@@ -94,7 +95,7 @@ func TestASweepTellsOnceWhatStandsAndThenOnlyWhatIsNew(t *testing.T) {
 	a := alerts[0]
 	assert.Equal(t, map[string]finding.Outcome{"data 5432": finding.OutcomeAlerted}, told(a))
 	assert.Contains(t, a.Findings[0].Left, "existing: revoke")
-	assert.Equal(t, finding.DecisionAlert, a.Findings[0].Decision)
+	assert.Equal(t, policy.Alert, a.Findings[0].Verdict)
 	require.NotNil(t, a.Sweep)
 	assert.Equal(t, len(b.server.Groups()), a.Sweep.Groups, "the default groups too")
 	assert.Zero(t, a.Sweep.Known)
@@ -159,7 +160,7 @@ func TestASweepClosesWhatItsStatementSaysByWayOfAnOrder(t *testing.T) {
 	b.open(group, 443, "0.0.0.0/0")
 	order, err := b.sweep()
 	require.NoError(t, err)
-	assert.Equal(t, finding.DecisionRevoke, order.Decision)
+	assert.Equal(t, policy.Revoke, order.Verdict)
 	require.Len(t, order.Findings, 1)
 	assert.Empty(t, b.alerts, "it is told when it is done")
 	assert.Zero(t, b.revokes(), "the first step only chooses")
@@ -218,7 +219,7 @@ statements:
 	alerts := b.day()
 	require.Len(t, alerts, 1)
 	assert.Equal(t, map[string]finding.Outcome{"data 5432": finding.OutcomeAlerted}, told(alerts[0]))
-	assert.Contains(t, strings.Join(alerts[0].Findings[0].Reasons, "\n"), "who made the rule")
+	assert.Contains(t, strings.Join(policy.Texts(alerts[0].Findings[0].Reasons), "\n"), "who made the rule")
 	assert.Equal(t, []int{5432}, b.ports(group))
 }
 
@@ -261,7 +262,7 @@ exceptions:
 			b.pass(time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC).Sub(b.time()))
 			order, err := b.sweep()
 			require.NoError(t, err)
-			require.Equal(t, finding.DecisionNone, order.Decision)
+			require.Equal(t, policy.Compliant, order.Verdict)
 			require.Empty(t, b.alerts)
 			require.Equal(t, []int{5432}, b.ports(group))
 

@@ -64,14 +64,10 @@ func (o *ordered) is(r secgroup.Rule) bool {
 func readSwept(order finding.Detection) ([]*ordered, error) {
 	out := make([]*ordered, len(order.Findings))
 	for i, f := range order.Findings {
-		if f.Rule == nil || f.GroupID == "" {
+		if f.Rule == nil || !f.Rule.Permission.IsValid() || f.GroupID == "" {
 			return nil, fmt.Errorf("reading findings[%d]: want a rule and its group", i)
 		}
-		r, err := f.Rule.SecurityGroupRule(f.GroupID, f.AccountID)
-		if err != nil {
-			return nil, fmt.Errorf("reading findings[%d].rule: %w", i, err)
-		}
-		out[i] = &ordered{finding: f, rule: r}
+		out[i] = &ordered{finding: f, rule: *f.Rule}
 	}
 	return out, nil
 }

@@ -15,6 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 	"sgward/internal/sweep"
 	"sgward/localaws/ec2api"
 )
@@ -30,7 +33,7 @@ func sweptOrder(t *testing.T) (b *sweepBench, groups [2]string, order finding.De
 	}
 	order, err := b.sweep()
 	require.NoError(t, err)
-	require.Equal(t, finding.DecisionRevoke, order.Decision)
+	require.Equal(t, policy.Revoke, order.Verdict)
 	require.Len(t, order.Findings, 2)
 	return b, groups, order
 }
@@ -117,16 +120,16 @@ func TestASweptOrderIsJudgedAgain(t *testing.T) {
 
 func TestAForgedSweptOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 	b, groups, order := sweptOrder(t)
-	port := 443
 	forged := order.Findings[0]
-	forged.Rule = &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: "0.0.0.0/0"}
+	forged.Rule = secgrouptest.TCP(443, "0.0.0.0/0")
+	forged.Rule.GroupID = forged.GroupID
 	order.Findings = []finding.Finding{forged}
 	require.NoError(t, b.closeSwept(order, 1))
 	assert.Equal(t, []int{5432, 443}, b.ports(groups[0]), "an id is no rule")
 	assert.Zero(t, b.revokes())
 	assert.Empty(t, b.alerts)
 
-	for name, rule := range map[string]*finding.Rule{"no rule": nil, "no peer": {Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port}} {
+	for name, rule := range map[string]*secgroup.Rule{"no rule": nil, "no peer": {Permission: secgroup.Permission{Direction: secgroup.Ingress, Protocol: secgroup.TCP}}} {
 		forged.Rule = rule
 		order.Findings = []finding.Finding{forged}
 		require.ErrorContains(t, b.closeSwept(order, 1), "findings[0]", name)
@@ -137,11 +140,11 @@ func TestMadeUpRulesInAnOrderForbidNoRuleThatTheyAddUpWith(t *testing.T) {
 	b := newSweep(t, closing, finding.Enforce)
 	group := b.group("data")
 	b.open(group, 5432, "52.0.0.0/10")
-	port := 5432
 	order := finding.Detection{Event: finding.Event{EventID: "forged", AccountID: account, Region: region}}
 	for _, cidr := range []string{"52.0.0.0/10", "54.0.0.0/10", "56.0.0.0/10", "0.0.0.0/0"} {
-		order.Findings = append(order.Findings, finding.Finding{GroupID: group, AccountID: account, Region: region, Decision: finding.DecisionRevoke,
-			Rule: &finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: cidr}})
+		rule := secgrouptest.TCP(5432, cidr)
+		rule.GroupID = group
+		order.Findings = append(order.Findings, finding.Finding{GroupID: group, AccountID: account, Region: region, Verdict: policy.Revoke, Rule: rule})
 	}
 	require.NoError(t, b.closeSwept(order, 1))
 	assert.Equal(t, []int{5432}, b.ports(group))
@@ -162,7 +165,7 @@ func TestADeniedSweepIsToldOnEveryTryAndAThrottledOneOnTheSecond(t *testing.T) {
 		require.ErrorContains(t, b.closeSwept(order, try), "UnauthorizedOperation")
 		require.Len(t, b.alerts, try)
 		assert.Equal(t, finding.OutcomeFailed, b.alerts[try-1].Findings[0].Outcome)
-		assert.Equal(t, "critical", b.alerts[try-1].Findings[0].Severity)
+		assert.Equal(t, policy.Critical, b.alerts[try-1].Findings[0].Severity)
 	}
 	b.alerts = nil
 	b.server.SetAuthorizer(nil)
@@ -278,7 +281,7 @@ statements:
 		// The queue delivers an order until it is carried out, at times once more; what
 		// its dead letters would hold is sent again, counted from one.
 		chosen := b.time()
-		for try := 0; err == nil && order.Decision == finding.DecisionRevoke; try++ {
+		for try := 0; err == nil && order.Verdict == policy.Revoke; try++ {
 			require.Less(t, try, 100)
 			disturb()
 			failed := b.sweeper().CloseSwept(t.Context(), order, sweep.Delivery{Try: try%5 + 1, Tries: 5, Chosen: chosen})

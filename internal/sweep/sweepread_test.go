@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/sweep"
 )
 
@@ -68,8 +69,8 @@ func TestARuleThatCannotBeUnderstoodIsToldOnceAndNotTakenForSafe(t *testing.T) {
 	require.Len(t, alerts, 1)
 	f := alerts[0].Findings[0]
 	assert.Nil(t, f.Rule)
-	assert.Equal(t, "high", f.Severity)
-	assert.Contains(t, f.Reasons[0], "tpc")
+	assert.Equal(t, policy.High, f.Severity)
+	assert.Contains(t, f.Reasons[0].String(), "tpc")
 	assert.Empty(t, b.day())
 
 	b.open(group, 6379, "0.0.0.0/0")
@@ -92,7 +93,7 @@ func TestAPrefixListThatCannotBeReadIsToldAndNotTakenForSafe(t *testing.T) {
 	alerts := b.day()
 	require.Len(t, alerts, 1)
 	assert.Equal(t, map[string]finding.Outcome{"data 5432": finding.OutcomeAlerted}, told(alerts[0]))
-	assert.Contains(t, strings.Join(alerts[0].Findings[0].Reasons, "\n"), "UnauthorizedOperation")
+	assert.Contains(t, strings.Join(policy.Texts(alerts[0].Findings[0].Reasons), "\n"), "UnauthorizedOperation")
 	assert.Empty(t, b.day())
 
 	b.server.SetAuthorizer(nil)

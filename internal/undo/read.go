@@ -3,6 +3,7 @@ package undo
 import (
 	"bytes"
 	"encoding/json"
+	jsonv2 "encoding/json/v2"
 	"errors"
 	"fmt"
 	"io"
@@ -128,13 +129,16 @@ func readAll(list []json.RawMessage, place string, depth int) ([]finding.Alert, 
 // but nobody has closed anything yet.
 func alertOf(value json.RawMessage) (finding.Alert, error) {
 	var a finding.Alert
-	dec := json.NewDecoder(bytes.NewReader(value))
-	if err := dec.Decode(&a); err != nil {
-		var field *json.UnmarshalTypeError
-		if errors.As(err, &field) {
-			return a, fmt.Errorf("the alert's %s is a JSON %s, which it cannot be", strings.ReplaceAll(field.Field, "Finding.", ""), field.Value)
+	if err := jsonv2.Unmarshal(value, &a); err != nil {
+		var wrong *jsonv2.SemanticError
+		if !errors.As(err, &wrong) || wrong.JSONPointer == "" {
+			return finding.Alert{}, fmt.Errorf("decoding the alert: %w", err)
 		}
-		return a, fmt.Errorf("decoding the alert: %w", err)
+		field := strings.ReplaceAll(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/", ".")
+		if wrong.Err != nil {
+			return finding.Alert{}, fmt.Errorf("the alert's %s: %w", field, wrong.Err)
+		}
+		return finding.Alert{}, fmt.Errorf("the alert's %s is a JSON %s, which it cannot be", field, wrong.JSONKind)
 	}
 	switch {
 	case a.SchemaVersion != finding.SchemaVersion:

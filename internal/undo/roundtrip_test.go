@@ -30,6 +30,7 @@ import (
 	"sgward/internal/remediation"
 	"sgward/internal/sdkhttp"
 	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 	"sgward/internal/undo"
 	"sgward/localaws/ec2api"
 )
@@ -120,7 +121,7 @@ func (c *country) alerts() []string {
 		if err != nil || change.Skipped != "" {
 			continue // not a call that opens
 		}
-		if d := finding.Detect(c.policy, change, time.Now()); d.Decision != finding.DecisionNone {
+		if d := finding.Detect(c.policy, change, time.Now()); d.Verdict != policy.Compliant {
 			messages = append(messages, remediation.Message{Detection: d, Try: 1, Tries: 5})
 		}
 	}
@@ -157,7 +158,7 @@ func (c *country) undoAll(text string) []authorize.Result {
 	for _, step := range u.Plan(c.Context(), items) {
 		require.NoError(c, step.Err)
 		for _, j := range step.Judged {
-			assert.Equal(c, finding.DecisionRevoke, j.Decision)
+			assert.Equal(c, policy.Revoke, j.Verdict)
 		}
 		out = append(out, u.Put(c.Context(), step, false)...)
 	}
@@ -300,8 +301,8 @@ func TestWhatIsThereIsLookedAtAgainBeforeItIsSaidToBe(t *testing.T) {
 	c := newCountry(t)
 	id := c.newGroup("a")
 	c.alerts()
-	port := 22
-	rule := finding.Rule{Direction: "ingress", IPProtocol: "tcp", FromPort: &port, ToPort: &port, CidrIPv4: "10.0.0.0/8"}
+	rule := *secgrouptest.TCP(22, "10.0.0.0/8")
+	rule.GroupID = id
 	items, _, err := undo.Select([]finding.Alert{alertOf(result(func(r *finding.Result) { r.GroupID, r.Rule = id, &rule }))}, nil)
 	require.NoError(t, err)
 	u := c.undoer()

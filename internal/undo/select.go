@@ -115,7 +115,7 @@ func notToPutBack(r *finding.Result) (why string, missing bool) {
 	switch {
 	case r.Rule == nil:
 		return "the alert does not know what it let through", true
-	case r.Rule.Direction == secgroup.Direction(0).String():
+	case r.Rule.Permission.Direction == 0:
 		return "the alert does not know whether it was ingress or egress", true
 	default:
 		return "", false
@@ -126,6 +126,8 @@ func notToPutBack(r *finding.Result) (why string, missing bool) {
 // asked for.
 func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
 	it := Item{Alert: a, Result: r, AccountID: cmp.Or(r.AccountID, a.Event.AccountID), Region: cmp.Or(r.Region, a.Event.Region)}
+	peer := r.Rule.Permission.Peer
+	peerGroup, peerOwner := peer.Group()
 	for _, f := range []struct {
 		field, value string
 		is           func(string) bool
@@ -135,21 +137,17 @@ func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
 		{"accountId", it.AccountID, awsid.IsAccount, "an account id of 12 digits", false},
 		{"region", it.Region, awsid.IsRegion, "a region such as eu-central-1", false},
 		{"groupId", r.GroupID, awsid.IsGroup, "a security group such as sg-0123456789abcdef0", false},
-		{"prefixListId", r.Rule.PrefixListID, awsid.IsPrefixList, "a prefix list such as pl-0123456789abcdef0", true},
-		{"referencedGroupId", r.Rule.ReferencedGroupID, awsid.IsGroup, "a security group such as sg-0123456789abcdef0", true},
-		{"referencedGroupUserId", r.Rule.ReferencedGroupUserID, awsid.IsAccount, "an account id of 12 digits", true},
+		{"prefixListId", peer.PrefixList(), awsid.IsPrefixList, "a prefix list such as pl-0123456789abcdef0", true},
+		{"referencedGroupId", peerGroup, awsid.IsGroup, "a security group such as sg-0123456789abcdef0", true},
+		{"referencedGroupUserId", peerOwner, awsid.IsAccount, "an account id of 12 digits", true},
 	} {
 		if (f.value != "" || !f.optional) && !f.is(f.value) {
 			return Item{}, fmt.Errorf("its %s is %q: want %s", f.field, f.value, f.want)
 		}
 	}
-	rule, err := r.Rule.SecurityGroupRule(r.GroupID, it.AccountID)
-	if err != nil {
-		return Item{}, err
-	}
-	if rule.Permission.Protocol.HasPorts() && (r.Rule.FromPort == nil || *r.Rule.FromPort < 0) {
-		// NewPermission takes that for every port: EC2 stores ports for these protocols.
-		return Item{}, errors.New("its ports are missing: want fromPort and toPort")
+	rule := *r.Rule
+	if !rule.Permission.IsValid() {
+		return Item{}, errors.New("its rule is none that EC2 could hold")
 	}
 	if err := authorize.CheckDescription(rule.Description); err != nil {
 		return Item{}, fmt.Errorf("its description is none that EC2 stores: %w", err)

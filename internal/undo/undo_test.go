@@ -12,20 +12,19 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
+	"sgward/internal/secgroup/secgrouptest"
 	"sgward/internal/undo"
 )
 
 const aGroup = "sg-0123456789abcdef0"
 
-func number(n int) *int { return &n }
-
 // result is a closed rule; change makes it another one.
 func result(change func(*finding.Result)) finding.Result {
+	rule := secgrouptest.TCP(3306, "0.0.0.0/0")
+	rule.ID, rule.GroupID, rule.OwnerID = "sgr-0123456789abcdef0", aGroup, account
+	rule.Description, rule.Tags = "temporary", []secgroup.Tag{{Key: "team", Value: "web"}}
 	r := finding.Result{Outcome: finding.OutcomeRevoked, Finding: finding.Finding{
-		ID: "f-0123456789abcdef", AccountID: account, Region: region, GroupID: aGroup,
-		Rule: &finding.Rule{SecurityGroupRuleID: "sgr-0123456789abcdef0", Direction: "ingress", IPProtocol: "tcp",
-			FromPort: number(3306), ToPort: number(3306), CidrIPv4: "0.0.0.0/0", Description: "temporary",
-			Tags: []secgroup.Tag{{Key: "team", Value: "web"}}},
+		ID: "f-0123456789abcdef", AccountID: account, Region: region, GroupID: aGroup, Rule: rule,
 	}}
 	if change != nil {
 		change(&r)
@@ -63,7 +62,7 @@ func TestOnlyWhatWasClosedIsPutBack(t *testing.T) {
 func TestClosedAndNotToBePutBackIsMissing(t *testing.T) {
 	a := alertOf(
 		result(func(r *finding.Result) { r.Rule = nil }),
-		result(func(r *finding.Result) { r.Rule.Direction = "unknown" }))
+		result(func(r *finding.Result) { r.Rule.Permission.Direction = 0 }))
 	a.FindingsOmitted = 3
 	items, left, err := undo.Select([]finding.Alert{a}, nil)
 	require.NoError(t, err)
@@ -86,20 +85,11 @@ func TestForgedAlertsAreRefused(t *testing.T) {
 		"group with a line break": {func(r *finding.Result) { r.GroupID = aGroup + "\n" }, "groupId"},
 		"no account":              {func(r *finding.Result) { r.AccountID = "1234" }, `its accountId is "1234"`},
 		"region as a host":        {func(r *finding.Result) { r.Region = "us-east-1.example.com" }, "region"},
-		"two peers":               {func(r *finding.Result) { r.Rule.CidrIPv6 = "::/0" }, "exactly one of"},
-		"no peer":                 {func(r *finding.Result) { r.Rule.CidrIPv4 = "" }, "exactly one of"},
-		"IPv6 as IPv4":            {func(r *finding.Result) { r.Rule.CidrIPv4 = "::/0" }, "other address family"},
-		"half a CIDR":             {func(r *finding.Result) { r.Rule.CidrIPv4 = "0.0.0.0" }, "CIDR"},
-		"direction":               {func(r *finding.Result) { r.Rule.Direction = "both" }, "direction"},
-		"protocol":                {func(r *finding.Result) { r.Rule.IPProtocol = "http" }, "protocol"},
-		"no protocol":             {func(r *finding.Result) { r.Rule.IPProtocol = "" }, "protocol"},
-		"ports left out":          {func(r *finding.Result) { r.Rule.FromPort, r.Rule.ToPort = nil, nil }, "ports are missing"},
-		"ports -1":                {func(r *finding.Result) { r.Rule.FromPort, r.Rule.ToPort = number(-1), number(-1) }, "ports are missing"},
-		"one port":                {func(r *finding.Result) { r.Rule.ToPort = nil }, "missing"},
-		"port 65536":              {func(r *finding.Result) { r.Rule.ToPort = number(65536) }, "65535"},
-		"prefix list":             {func(r *finding.Result) { r.Rule.CidrIPv4, r.Rule.PrefixListID = "", "list" }, "prefixListId"},
-		"referenced group":        {func(r *finding.Result) { r.Rule.CidrIPv4, r.Rule.ReferencedGroupID = "", "group" }, "referencedGroupId"},
-		"its owner":               {func(r *finding.Result) { r.Rule.ReferencedGroupUserID = "amazon-elb" }, "referencedGroupUserId"},
+		"no peer":                 {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.Peer{} }, "none that EC2 could hold"},
+		"no protocol":             {func(r *finding.Result) { r.Rule.Permission.Protocol = "" }, "none that EC2 could hold"},
+		"prefix list":             {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.PrefixListPeer("list") }, "prefixListId"},
+		"referenced group":        {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.GroupPeer("group", "") }, "referencedGroupId"},
+		"its owner":               {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.GroupPeer(aGroup, "amazon-elb") }, "referencedGroupUserId"},
 		"description":             {func(r *finding.Result) { r.Rule.Description = "\x1b[2J" }, "description"},
 		"tags":                    {func(r *finding.Result) { r.Rule.Tags = append(r.Rule.Tags, r.Rule.Tags[0]) }, `"team" is there twice`},
 	} {
@@ -116,6 +106,30 @@ func TestForgedAlertsAreRefused(t *testing.T) {
 	}
 }
 
+func TestForgedRulesAreRefusedWhereTheyAreRead(t *testing.T) {
+	sound := encode(t, alertOf(result(nil)))
+	for name, tt := range map[string]struct{ old, text, want string }{
+		"two peers":      {`"cidrIpv4"`, `"cidrIpv6":"::/0","cidrIpv4"`, "exactly one of"},
+		"no peer":        {`"cidrIpv4":"0.0.0.0/0",`, "", "exactly one of"},
+		"IPv6 as IPv4":   {"0.0.0.0/0", "::/0", "other address family"},
+		"half a CIDR":    {"0.0.0.0/0", "0.0.0.0", "CIDR"},
+		"direction":      {"ingress", "both", "direction"},
+		"protocol":       {"tcp", "http", "protocol"},
+		"no protocol":    {`"ipProtocol":"tcp",`, "", "protocol"},
+		"ports left out": {`"fromPort":3306,"toPort":3306,`, "", "ports are missing"},
+		"ports -1":       {`"fromPort":3306,"toPort":3306`, `"fromPort":-1,"toPort":-1`, "fromPort is -1"},
+		"one port":       {`"toPort":3306,`, "", "missing"},
+		"port 65536":     {`"toPort":3306`, `"toPort":65536`, "65535"},
+	} {
+		text := strings.Replace(sound, tt.old, tt.text, 1)
+		require.NotEqual(t, sound, text, name)
+		alerts, err := undo.Read([]byte(text))
+		assert.ErrorContains(t, err, tt.want, name)
+		assert.ErrorContains(t, err, "the alert's findings.0.rule: ", "it is named")
+		assert.Empty(t, alerts)
+	}
+}
+
 func TestEveryUnsoundRuleIsNamed(t *testing.T) {
 	bad := func(id string) finding.Result {
 		return result(func(r *finding.Result) { r.ID, r.GroupID = id, "web" })
@@ -126,7 +140,9 @@ func TestEveryUnsoundRuleIsNamed(t *testing.T) {
 }
 
 func TestFindingsAreChosenByID(t *testing.T) {
-	a := alertOf(result(nil), result(func(r *finding.Result) { r.ID, r.Rule.CidrIPv4 = "f-2", "198.51.100.0/24" }))
+	a := alertOf(result(nil), result(func(r *finding.Result) {
+		r.ID, r.Rule.Permission.Peer = "f-2", secgrouptest.TCP(1, "198.51.100.0/24").Permission.Peer
+	}))
 	items, left, err := undo.Select([]finding.Alert{a}, []string{"f-2"})
 	require.NoError(t, err)
 	assert.Empty(t, left)
@@ -165,7 +181,7 @@ func TestManyAlertsAreSelectedInNoTime(t *testing.T) {
 	for i := range results {
 		results[i] = result(func(r *finding.Result) {
 			r.ID = fmt.Sprintf("f-%d", i)
-			r.Rule.FromPort, r.Rule.ToPort = number(i), number(i)
+			r.Rule.Permission.Ports = secgroup.PortRange{From: uint16(i), To: uint16(i)}
 		})
 	}
 	start := time.Now()
@@ -235,7 +251,7 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 // could hold, in a group that has an id.
 func FuzzWhateverIsReadOnlySoundRulesComeOut(f *testing.F) {
 	sound, err := json.Marshal(alertOf(result(nil), result(func(r *finding.Result) {
-		r.ID, r.Rule.CidrIPv4, r.Rule.ReferencedGroupID = "f-2", "", aGroup
+		r.ID, r.Rule.Permission.Peer = "f-2", secgroup.GroupPeer(aGroup, "")
 	})))
 	require.NoError(f, err)
 	quoted, err := json.Marshal(string(sound))

@@ -215,8 +215,8 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 			s.problems = append(s.problems, sc.title+": "+fmt.Sprintf(format, args...))
 		}
 	}
-	decision := decisionOf(steps)
-	expect(decision == sc.decision, "detect said %q, not %q", decision, sc.decision)
+	decision, said := decisionOf(steps)
+	expect(said && decision == sc.decision, "detect said %q, not %q", decision, sc.decision)
 
 	held := s.permissions(sc.group)
 	revoked := revokeTime(steps)

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"sgward/internal/finding"
 	"sgward/internal/logfile"
+	"sgward/internal/policy"
 	"sgward/internal/policyfile"
 	"sgward/internal/replay"
 	"sgward/internal/report"
@@ -37,7 +37,7 @@ func (s *stage) lookBack(ctx context.Context) error {
 	}
 	revoked := 0
 	summary, err := replay.Run(ctx, logfile.Find([]string{"-"}, strings.NewReader(s.trail())).Sources, replay.Options{Policy: p}, func(e report.Entry) error {
-		if e.Decision == finding.DecisionRevoke {
+		if e.Verdict == policy.Revoke {
 			revoked++
 		}
 		return w.Entry(e)

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/localaws"
 )
 
@@ -30,13 +30,14 @@ func revokeTime(steps []localaws.Step) time.Duration {
 	return at
 }
 
-func decisionOf(steps []localaws.Step) finding.Decision {
+// decisionOf returns the verdict of the first Detection, and whether there is one.
+func decisionOf(steps []localaws.Step) (policy.Verdict, bool) {
 	for _, step := range steps {
 		if step.Detection != nil {
-			return step.Detection.Decision
+			return step.Detection.Verdict, true
 		}
 	}
-	return ""
+	return policy.Undetermined, false
 }
 
 func callsSince(before, after map[string]int) map[string]int {

@@ -3,11 +3,11 @@ package tour
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 	"sgward/localaws"
 )
@@ -73,30 +73,30 @@ func describeDetection(step localaws.Step) stepLine {
 		return l
 	}
 	d := step.Detection
-	l.what = "says " + strings.ToUpper(string(d.Decision))
-	switch d.Decision {
-	case finding.DecisionRevoke:
+	l.what = "says " + strings.ToUpper(d.Verdict.String())
+	switch d.Verdict {
+	case policy.Revoke:
 		l.how = text.Red
-	case finding.DecisionNone:
+	case policy.Compliant:
 		l.how = text.Green
 		l.what += ": the policy allows it"
 		if step.Function == sweepFunction { // which tells by itself
 			l.what = "has judged: nothing is to be closed"
 		}
-	case finding.DecisionInspect:
+	case policy.Undetermined:
 		l.how = text.Yellow
 		l.what += ": the event alone cannot tell"
 	default:
 		l.how = text.Yellow
 	}
 	for _, f := range d.Findings {
-		head := string(f.Decision) + ", " + text.Visible(f.Severity)
+		head := f.Verdict.String() + ", " + f.Severity.String()
 		if f.Rule != nil {
 			head = ruleText(*f.Rule) + ": " + head
 		}
 		l.more = append(l.more, head)
 		for _, reason := range f.Deciding() {
-			l.more = append(l.more, "  "+text.Visible(reason))
+			l.more = append(l.more, "  "+text.Visible(reason.String()))
 		}
 	}
 	return l
@@ -129,13 +129,17 @@ func part(logicalID string) string {
 }
 
 // ruleText says what a rule of a finding lets through: "tcp 3306 from 0.0.0.0/0".
-func ruleText(r finding.Rule) string {
-	from := slices.DeleteFunc([]string{r.CidrIPv4, r.CidrIPv6, r.PrefixListID, r.ReferencedGroupID}, func(s string) bool { return s == "" })
-	word := " from "
-	if r.Direction == "egress" {
+func ruleText(r secgroup.Rule) string {
+	p := r.Permission
+	peer, word := p.Peer.String(), " from "
+	if id, _ := p.Peer.Group(); id != "" {
+		peer = id // the account is the same
+	}
+	if p.Direction == secgroup.Egress {
 		word = " to "
 	}
-	return protocolText(r.IPProtocol, r.FromPort, r.ToPort) + word + text.Visible(strings.Join(from, " "))
+	from, to := p.FromTo()
+	return protocolText(string(p.Protocol), &from, &to) + word + text.Visible(peer)
 }
 
 func protocolText(protocol string, from, to *int) string {

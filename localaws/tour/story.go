@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"sgward/internal/finding"
+	"sgward/internal/policy"
 )
 
 // scene is one thing that happens, and how it has to end.
@@ -17,9 +17,9 @@ type scene struct {
 	group        string // by name
 	act          func(ctx context.Context, s *stage) error
 
-	decision  finding.Decision // detect's
-	gone      []string         // permissions that the group must not hold at the end
-	stays     []string         // permissions that it must
+	decision  policy.Verdict // detect's
+	gone      []string       // permissions that the group must not hold at the end
+	stays     []string       // permissions that it must
 	showAlert bool
 	moral     string
 }
@@ -33,7 +33,7 @@ func story() []scene {
 			act: func(ctx context.Context, s *stage) error {
 				return s.authorizeShown(ctx, "orders-db", opening{3306, "0.0.0.0/0", "temporary, from home"})
 			},
-			decision: finding.DecisionRevoke,
+			decision: policy.Revoke,
 			gone:     []string{"tcp 3306 from 0.0.0.0/0"}, stays: []string{"tcp 3306 from 10.20.0.0/16"},
 			showAlert: true,
 		},
@@ -44,7 +44,7 @@ func story() []scene {
 			act: func(ctx context.Context, s *stage) error {
 				return s.authorizeShown(ctx, "shop-web", opening{443, "0.0.0.0/0", ""})
 			},
-			decision: finding.DecisionNone,
+			decision: policy.Compliant,
 			stays:    []string{"tcp 443 from 0.0.0.0/0"},
 		},
 		{
@@ -55,7 +55,7 @@ func story() []scene {
 				return s.authorizeShown(ctx, "orders-db",
 					opening{5432, "0.0.0.0/1", "first half"}, opening{5432, "128.0.0.0/1", "second half"})
 			},
-			decision: finding.DecisionRevoke,
+			decision: policy.Revoke,
 			gone:     []string{"tcp 5432 from 0.0.0.0/1", "tcp 5432 from 128.0.0.0/1"},
 			moral:    "sgward counts the public addresses that a rule lets in. How they are spelt does not matter.",
 		},
@@ -64,7 +64,7 @@ func story() []scene {
 			story:    "The cache was open to 10.0.0.0/8. An edit makes no Authorize call, and its record tells neither direction nor old value.",
 			group:    "orders-db",
 			act:      editCache,
-			decision: finding.DecisionInspect,
+			decision: policy.Undetermined,
 			gone:     []string{"tcp 6379 from 0.0.0.0/0"},
 			moral:    "An edit replaces the rule, so closing it leaves none. The alert says so, and how to look the old one up.",
 		},
@@ -75,7 +75,7 @@ func story() []scene {
 			act: func(ctx context.Context, s *stage) error {
 				return s.authorizeShown(ctx, "shop-web", opening{22, "10.0.0.0/8", "office network"}, opening{22, "0.0.0.0/0", "just for today"})
 			},
-			decision: finding.DecisionRevoke,
+			decision: policy.Revoke,
 			gone:     []string{"tcp 22 from 0.0.0.0/0"}, stays: []string{"tcp 22 from 10.0.0.0/8"},
 		},
 	}

@@ -111,8 +111,8 @@ func (s *stage) found(a finding.Alert) {
 	s.line("")
 	for _, f := range a.Findings {
 		if f.Rule != nil {
-			s.told[f.Rule.SecurityGroupRuleID] = true
-			s.line("   %s  %-8s  %-28s  %s", s.Paint(text.Yellow, "found"), f.Severity, ruleText(*f.Rule), text.Visible(names[f.GroupID]))
+			s.told[f.Rule.ID] = true
+			s.line("   %s  %-8s  %-28s  %s", s.Paint(text.Yellow, "found"), f.Severity.String(), ruleText(*f.Rule), text.Visible(names[f.GroupID]))
 		}
 	}
 }

@@ -1,0 +1,44 @@
+package finding
+
+import (
+	"cmp"
+	"encoding/json/jsontext"
+	jsonv2 "encoding/json/v2"
+)
+
+// UnmarshalJSONFrom reads a Detection. A rule's JSON does not repeat its group and
+// the group's owner: they are the finding's, or the event's account where that names
+// none.
+func (d *Detection) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Detection
+	if err := jsonv2.UnmarshalDecode(dec, (*plain)(d)); err != nil {
+		return err
+	}
+	for i := range d.Findings {
+		d.Findings[i].nameGroups(d.Event)
+	}
+	return nil
+}
+
+// UnmarshalJSONFrom reads an Alert, and completes its rules as for a Detection.
+func (a *Alert) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Alert
+	if err := jsonv2.UnmarshalDecode(dec, (*plain)(a)); err != nil {
+		return err
+	}
+	for i := range a.Findings {
+		a.Findings[i].nameGroups(a.Event)
+	}
+	return nil
+}
+
+// nameGroups gives the finding's rules the group that holds them.
+func (f *Finding) nameGroups(e Event) {
+	owner := cmp.Or(f.AccountID, e.AccountID)
+	if f.Rule != nil {
+		f.Rule.GroupID, f.Rule.OwnerID = f.GroupID, owner
+	}
+	for i := range f.With {
+		f.With[i].GroupID, f.With[i].OwnerID = f.GroupID, owner
+	}
+}
