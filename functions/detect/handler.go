@@ -27,34 +27,35 @@ type handler struct {
 // that it cannot understand is a *cloudtrail.MalformedError, the only error it
 // returns: Lambda tries again and then keeps the event with the dead letters.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
-	change, err := cloudtrail.ParseEvent(event)
+	call, err := cloudtrail.Parse(event)
 	if err != nil {
 		h.logger.ErrorContext(ctx, "event not understood", "error", err.Error(), "bytes", len(event))
 		return nil, err
 	}
-	detection := finding.Detect(h.policy, change, h.now())
+	call = call.Only(cloudtrail.Openings()...)
+	detection := finding.Detect(h.policy, call, h.now())
 	encoded, fits, err := detection.Encode(handOffBudget - len(event))
 	if err != nil {
-		h.logger.ErrorContext(ctx, "detection not encoded", "eventId", change.EventID, "error", err.Error())
-		return nil, &cloudtrail.MalformedError{Field: "detail", Problem: err.Error(), EventID: change.EventID}
+		h.logger.ErrorContext(ctx, "detection not encoded", "eventId", call.EventID, "error", err.Error())
+		return nil, &cloudtrail.MalformedError{Field: "detail", Problem: err.Error(), EventID: call.EventID}
 	}
 	if !fits {
 		// Retrying would not make room. The alarm on this line calls people, who look at
 		// the group.
-		h.logger.ErrorContext(ctx, "detection does not fit", "eventId", change.EventID, "groupId", change.GroupID,
+		h.logger.ErrorContext(ctx, "detection does not fit", "eventId", call.EventID, "groupId", call.Group.ID,
 			"eventBytes", len(event), "detectionBytes", len(encoded), "findings", len(detection.Findings))
 	}
-	h.report(ctx, change, detection)
+	h.report(ctx, call, detection)
 	return encoded, nil
 }
 
 // report logs one line an event, of rules and policy only: the record itself holds
 // addresses and key ids that do not belong in a log.
-func (h *handler) report(ctx context.Context, c cloudtrail.Change, d finding.Detection) {
+func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detection) {
 	attrs := make([]slog.Attr, 0, 12)
 	attrs = append(attrs,
 		slog.String("decision", d.Verdict.String()), slog.String("eventId", c.EventID), slog.String("eventName", c.EventName),
-		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String("groupId", c.GroupID))
+		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String("groupId", c.Group.ID))
 	if c.Skipped != "" {
 		h.logger.LogAttrs(ctx, slog.LevelInfo, "nothing to judge", append(attrs, slog.String("reason", c.Skipped))...)
 		return

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
@@ -34,7 +35,7 @@ func databaseRule() *secgroup.Rule {
 func detection() finding.Detection {
 	return finding.Detection{
 		SchemaVersion: "1", Verdict: policy.Revoke, PolicyDigest: "sha256:00",
-		Event: finding.Event{
+		Event: cloudtrail.Event{
 			EventID: "6f1c7a52-93d1-4f5e-8d8a-6d4f4a1f0c11", EventName: "AuthorizeSecurityGroupIngress",
 			EventTime: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), AccountID: "123456789012", Region: "eu-central-1",
 		},

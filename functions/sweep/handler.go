@@ -65,10 +65,10 @@ func (e *runError) Unwrap() error { return e.err }
 
 // sweeper is what the function hands its events to.
 type sweeper interface {
-	Changed(ctx context.Context, account string, change cloudtrail.PrefixListChange) (finding.Detection, error)
-	Close(ctx context.Context, account string, change cloudtrail.PrefixListChange, order finding.Detection, d sweep.Delivery) error
+	Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error)
+	Close(ctx context.Context, account string, change cloudtrail.Call, order finding.Detection, d sweep.Delivery) error
 	WarnOfExpiry(ctx context.Context, day sweep.Day) error
-	Sweep(ctx context.Context, event finding.Event) (finding.Detection, error)
+	Sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error)
 	CloseSwept(ctx context.Context, order finding.Detection, d sweep.Delivery) error
 }
 
@@ -133,7 +133,7 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (any, error) {
 	case e.DetailType == "":
 		return nil, malformed("detail-type", "is missing: want an event of EventBridge or of an SQS queue, or {\"sgward\":\"sweep\"}")
 	default:
-		change, err := cloudtrail.ParsePrefixListEvent(event)
+		change, err := cloudtrail.Parse(event)
 		if err != nil {
 			return nil, err
 		}
@@ -153,16 +153,16 @@ func (h *handler) day(ctx context.Context, e envelope) (any, error) {
 		return nil, malformed("id", "one of id, account and region is missing")
 	}
 	warned := h.sweeper.WarnOfExpiry(ctx, sweep.Day{EventID: e.ID, Time: e.Time, AccountID: e.Account, Region: e.Region})
-	detection, err := h.sweeper.Sweep(ctx, finding.Event{
+	detection, err := h.sweeper.Sweep(ctx, cloudtrail.Event{
 		EventID: e.ID, EventName: scheduledDetailType, EventTime: e.Time, AccountID: cmp.Or(ownAccount(ctx), e.Account), Region: e.Region,
-		Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	})
 	return detection, runFailed(errors.Join(warned, err))
 }
 
 // asked is the run that a person has asked for. Lambda's own retries share its id.
-func asked(ctx context.Context) finding.Event {
-	event := finding.Event{EventName: "Sweep on demand", AccountID: ownAccount(ctx)}
+func asked(ctx context.Context) cloudtrail.Event {
+	event := cloudtrail.Event{EventName: "Sweep on demand", AccountID: ownAccount(ctx)}
 	if invocation, ok := lambdacontext.FromContext(ctx); ok {
 		event.EventID = invocation.AwsRequestID
 	}
@@ -210,11 +210,11 @@ func (h *handler) message(ctx context.Context, m events.SQSMessage) error {
 	if request.isScheduled() || request.Sgward == sweepCommand {
 		return h.sweeper.CloseSwept(ctx, *record.ResponsePayload, delivery)
 	}
-	change, err := cloudtrail.ParsePrefixListEvent(record.RequestPayload)
+	change, err := cloudtrail.Parse(record.RequestPayload)
 	if err != nil {
 		return err
 	}
-	if change.Skipped != "" || change.PrefixListID == "" {
+	if change.List == nil || change.List.ID == "" {
 		return malformed("body.requestPayload", "want the event of an edited prefix list or of a sweep")
 	}
 	return h.sweeper.Close(ctx, ownAccount(ctx), change, *record.ResponsePayload, delivery)

@@ -27,9 +27,9 @@ type bench struct {
 	*handler
 	log     bytes.Buffer
 	account string
-	changes []cloudtrail.PrefixListChange
+	changes []cloudtrail.Call
 	days    []sweep.Day
-	sweeps  []finding.Event
+	sweeps  []cloudtrail.Event
 	swept   []finding.Detection // orders of sweeps
 	orders  []finding.Detection
 	how     sweep.Delivery
@@ -45,12 +45,12 @@ func newBench() *bench {
 	return b
 }
 
-func (b *bench) Changed(_ context.Context, account string, c cloudtrail.PrefixListChange) (finding.Detection, error) {
+func (b *bench) Changed(_ context.Context, account string, c cloudtrail.Call) (finding.Detection, error) {
 	b.account, b.changes = account, append(b.changes, c)
 	return b.answer, b.err
 }
 
-func (b *bench) Close(_ context.Context, account string, c cloudtrail.PrefixListChange, order finding.Detection, d sweep.Delivery) error {
+func (b *bench) Close(_ context.Context, account string, c cloudtrail.Call, order finding.Detection, d sweep.Delivery) error {
 	b.account, b.changes, b.orders, b.how = account, append(b.changes, c), append(b.orders, order), d
 	return b.err
 }
@@ -60,7 +60,7 @@ func (b *bench) WarnOfExpiry(_ context.Context, day sweep.Day) error {
 	return b.unwarned
 }
 
-func (b *bench) Sweep(_ context.Context, event finding.Event) (finding.Detection, error) {
+func (b *bench) Sweep(_ context.Context, event cloudtrail.Event) (finding.Detection, error) {
 	b.sweeps = append(b.sweeps, event)
 	return b.answer, b.err
 }
@@ -90,7 +90,7 @@ func TestAnEditedListIsHandedToTheAuditor(t *testing.T) {
 		out, err := b.Invoke(invoked(t), recorded(t, name))
 		require.NoError(t, err, name)
 		require.Len(t, b.changes, 1, name)
-		assert.Equal(t, "pl-0123456789abcdef0", b.changes[0].PrefixListID)
+		assert.Equal(t, "pl-0123456789abcdef0", b.changes[0].List.ID)
 		assert.Equal(t, "123456789012", b.account)
 		var d finding.Detection
 		require.NoError(t, json.Unmarshal(out, &d))
@@ -104,9 +104,9 @@ func TestTheDailyRunIsHandedToTheAuditor(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []sweep.Day{{EventID: "0a1d6f0e-6b1c-4a57-9a55-2f6b7f1f5b04", Time: time.Date(2026, 11, 3, 0, 15, 0, 0, time.UTC),
 		AccountID: "123456789012", Region: "us-east-1"}}, b.days)
-	assert.Equal(t, []finding.Event{{
+	assert.Equal(t, []cloudtrail.Event{{
 		EventID: "0a1d6f0e-6b1c-4a57-9a55-2f6b7f1f5b04", EventName: "Scheduled Event", EventTime: time.Date(2026, 11, 3, 0, 15, 0, 0, time.UTC),
-		AccountID: "123456789012", Region: "us-east-1", Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+		AccountID: "123456789012", Region: "us-east-1", Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	}}, b.sweeps)
 	var d finding.Detection
 	require.NoError(t, json.Unmarshal(out, &d))
@@ -121,7 +121,7 @@ func TestASweepIsMadeOnDemand(t *testing.T) {
 	b.answer = order()
 	out, err := b.Invoke(invoked(t), []byte(onDemand))
 	require.NoError(t, err)
-	assert.Equal(t, []finding.Event{{EventID: "request-1", EventName: "Sweep on demand", AccountID: "123456789012"}}, b.sweeps)
+	assert.Equal(t, []cloudtrail.Event{{EventID: "request-1", EventName: "Sweep on demand", AccountID: "123456789012"}}, b.sweeps)
 	assert.Empty(t, b.days, "of exceptions the schedule tells")
 	var d finding.Detection
 	require.NoError(t, json.Unmarshal(out, &d))
@@ -229,7 +229,7 @@ func TestWhatAnInvocationLeftIsTakenUp(t *testing.T) {
 	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(out), "never null")
 	require.Len(t, b.orders, 1)
 	assert.Equal(t, order(), b.orders[0])
-	assert.Equal(t, "pl-0123456789abcdef0", b.changes[0].PrefixListID)
+	assert.Equal(t, "pl-0123456789abcdef0", b.changes[0].List.ID)
 	assert.Equal(t, sweep.Delivery{Try: 2, Tries: 5, Chosen: time.Date(2026, 11, 22, 10, 0, 1, 250_000_000, time.UTC)}, b.how)
 	assert.Equal(t, "123456789012", b.account)
 }

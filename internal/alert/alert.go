@@ -19,6 +19,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 )
 
@@ -78,7 +79,7 @@ func Complete(a finding.Alert) finding.Alert {
 // for every repeat of the event, so that readers can drop repeats and chat can
 // keep them in one thread. An event without an id of its own is known by its
 // name, time and caller.
-func ID(e finding.Event) string {
+func ID(e cloudtrail.Event) string {
 	parts := []string{e.AccountID, e.Region, e.EventID}
 	if e.EventID == "" {
 		parts = append(parts, e.EventName, e.EventTime.UTC().Format(time.RFC3339Nano), e.Actor.ARN)

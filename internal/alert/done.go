@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/text"
@@ -116,7 +117,7 @@ func (v voice) source(s string, limit int) string {
 
 // actor says who made the call, from where and with what. What the caller could
 // choose is marked so.
-func actor(v voice, e finding.Event, limit int) []string {
+func actor(v voice, e cloudtrail.Event, limit int) []string {
 	who := "The record does not say who made the call"
 	arn := arnOf(e.Actor.ARN)
 	switch {

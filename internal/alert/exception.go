@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
@@ -23,7 +24,7 @@ const exceptionDays = 30
 //
 // It is a YAML list of one, indented by two to be pasted under "exceptions:",
 // and holds no text that a stranger chose.
-func Exception(e finding.Event, f finding.Finding) string {
+func Exception(e cloudtrail.Event, f finding.Finding) string {
 	if f.Rule == nil || !f.Rule.Permission.IsValid() || !isIdentifier(f.GroupID) {
 		return ""
 	}

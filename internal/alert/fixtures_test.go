@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -94,9 +95,9 @@ func alertOf(results ...finding.Result) finding.Alert {
 	}
 	return finding.Alert{
 		Mode: finding.Enforce, Verdict: policy.Revoke, PolicyDigest: "sha256:" + strings.Repeat("ab", 32),
-		Event: finding.Event{
+		Event: cloudtrail.Event{
 			EventID: testEvent, EventName: "AuthorizeSecurityGroupIngress", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1",
-			Actor: finding.Actor{
+			Actor: cloudtrail.Actor{
 				Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/Developer/alice@example.com",
 				SessionIssuerARN: "arn:aws:iam::123456789012:role/teams/Developer",
 			},
@@ -174,7 +175,7 @@ func scenarios() []scenario {
 	undetermined := alertOf(result(finding.OutcomeAlerted, identified("sgr-0aaaaaaaaaaaaaaa1", secgrouptest.Rule("unknown protocol 50 from 111122223333/sg-0fedcba9876543210"))))
 	undetermined.Findings[0].Verdict, undetermined.Findings[0].Severity = policy.Undetermined, policy.NoSeverity
 	undetermined.Event.EventName = "ModifySecurityGroupRules"
-	undetermined.Event.Actor = finding.Actor{Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"}
+	undetermined.Event.Actor = cloudtrail.Actor{Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"}
 	undetermined.Event.SourceIPAddress, undetermined.Event.UserAgent = "autoscaling.amazonaws.com", "autoscaling.amazonaws.com"
 	undetermined.Exposed = []finding.Interface{}
 
@@ -190,7 +191,7 @@ func scenarios() []scenario {
 	gov.Event.Region, gov.Findings[0].Region = "us-gov-west-1", "us-gov-west-1"
 	china := alertOf(result(finding.OutcomeRevoked, tcp(6379, "0.0.0.0/0")))
 	china.Event.Region, china.Findings[0].Region = "cn-north-1", "cn-north-1"
-	china.Event.Actor = finding.Actor{Type: "Root", ARN: "arn:aws-cn:iam::123456789012:root"}
+	china.Event.Actor = cloudtrail.Actor{Type: "Root", ARN: "arn:aws-cn:iam::123456789012:root"}
 
 	nameless := alertOf(finding.Result{
 		Finding: finding.Finding{ID: "f-0011223344556677", Verdict: policy.Alert, Severity: policy.High, AccountID: testAccount, Region: "us-east-1",
@@ -233,9 +234,9 @@ func scenarios() []scenario {
 		}}
 	}
 	expiring := alertOf(ending("vendor-access", "2026-11-02"), ending("partner-replica", "2026-11-03"), ending("old-office", "2026-11-17"))
-	expiring.Event = finding.Event{
+	expiring.Event = cloudtrail.Event{
 		EventID: testEvent, EventName: "Scheduled Event", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1",
-		Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	}
 	expiring.Verdict, expiring.Exposed, expiring.Try, expiring.Tries = policy.Alert, nil, 0, 0
 	one := expiring

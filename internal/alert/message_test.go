@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -302,17 +303,17 @@ func TestIDIsOneForEveryRepeatAndAnotherForEveryEvent(t *testing.T) {
 	again.UserAgent = "another spelling"
 	assert.Equal(t, ID(e), ID(again))
 	assert.Regexp(t, "^a-[0-9a-f]{16}$", ID(e))
-	for name, change := range map[string]func(*finding.Event){
-		"event":   func(e *finding.Event) { e.EventID = "x" },
-		"account": func(e *finding.Event) { e.AccountID = "111122223333" },
-		"region":  func(e *finding.Event) { e.Region = "eu-central-1" },
-		"shifted": func(e *finding.Event) { e.AccountID, e.Region = e.AccountID+e.Region[:1], e.Region[1:] },
+	for name, change := range map[string]func(*cloudtrail.Event){
+		"event":   func(e *cloudtrail.Event) { e.EventID = "x" },
+		"account": func(e *cloudtrail.Event) { e.AccountID = "111122223333" },
+		"region":  func(e *cloudtrail.Event) { e.Region = "eu-central-1" },
+		"shifted": func(e *cloudtrail.Event) { e.AccountID, e.Region = e.AccountID+e.Region[:1], e.Region[1:] },
 	} {
 		other := e
 		change(&other)
 		assert.NotEqual(t, ID(e), ID(other), name)
 	}
-	one, two := finding.Event{EventTime: testTime()}, finding.Event{EventTime: testTime().Add(time.Second)}
+	one, two := cloudtrail.Event{EventTime: testTime()}, cloudtrail.Event{EventTime: testTime().Add(time.Second)}
 	assert.NotEqual(t, ID(one), ID(two), "events without an id are told apart by their time")
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -22,9 +23,9 @@ func standing(outcome finding.Outcome, group, name string, rule *secgroup.Rule) 
 
 func sweptAlert(s finding.Sweep, results ...finding.Result) finding.Alert {
 	a := alertOf(results...)
-	a.Event = finding.Event{
+	a.Event = cloudtrail.Event{
 		EventID: testEvent, EventName: "Scheduled Event", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1",
-		Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	}
 	a.Exposed, a.Try, a.Tries, a.Sweep = nil, 0, 0, &s
 	a.Verdict = policy.Alert

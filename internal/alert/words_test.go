@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -137,12 +138,12 @@ func TestExceptionsThatAreLeftOutAreCounted(t *testing.T) {
 }
 
 func TestActorsAreNamedByWhatTheyCannotChoose(t *testing.T) {
-	say := func(a finding.Actor) string {
-		return actor(voice{quote: mailQuote, cite: mailCite}, finding.Event{Actor: a}, 100)[0]
+	say := func(a cloudtrail.Actor) string {
+		return actor(voice{quote: mailQuote, cite: mailCite}, cloudtrail.Event{Actor: a}, 100)[0]
 	}
 	role := "arn:aws:iam::123456789012:role/teams/Developer"
 	session := "arn:aws:sts::123456789012:assumed-role/Developer/alice"
-	for want, a := range map[string]finding.Actor{
+	for want, a := range map[string]cloudtrail.Actor{
 		`The role "` + role + `", session "alice" (a name that the caller chose).`: {Type: "AssumedRole", ARN: session, SessionIssuerARN: role},
 		`The role "Developer", session "alice" (a name that the caller chose).`:    {Type: "AssumedRole", ARN: session},
 		`"arn:aws:iam::123456789012:user/bob".`:                                    {Type: "IAMUser", ARN: "arn:aws:iam::123456789012:user/bob"},

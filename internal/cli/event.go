@@ -11,54 +11,63 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/logfile"
+	"sgward/internal/text"
 )
 
 // errSeveral ends a scan that has found more than was asked for.
 var errSeveral = errors.New("several records can open a group: want one (sgward replay judges many)")
 
-// readChange reads the one call that a file tells of: an EventBridge event, a bare
+// readCall reads the one call that a file tells of: an EventBridge event, a bare
 // CloudTrail record, or the output of lookup-events or a log file that holds only one
 // that can open a group. "-" is standard input.
-func readChange(ctx context.Context, in Invocation, file string) (cloudtrail.Change, error) {
+func readCall(ctx context.Context, in Invocation, file string) (cloudtrail.Call, error) {
 	data, err := readInput(in, file)
 	if err != nil {
-		return cloudtrail.Change{}, err
+		return cloudtrail.Call{}, err
 	}
-	c, err := changeOf(ctx, data)
+	c, err := callOf(ctx, data)
 	if err != nil {
-		return cloudtrail.Change{}, fmt.Errorf("%s: %w", file, err)
+		return cloudtrail.Call{}, fmt.Errorf("%s: %w", file, err)
 	}
 	return c, nil
 }
 
-func changeOf(ctx context.Context, data []byte) (cloudtrail.Change, error) {
-	var change cloudtrail.Change
-	var malformed error
-	found := 0
+// callOf returns the one call of data that can open a group. Where there is none it
+// returns a Call that says why it is Skipped.
+func callOf(ctx context.Context, data []byte) (cloudtrail.Call, error) {
+	var (
+		call      cloudtrail.Call
+		malformed error
+		found     int
+		records   int64
+	)
 	scanner := logfile.NewScanner(logfile.Config{
-		Calls: cloudtrail.Openings(),
+		Calls: cloudtrail.Names(cloudtrail.Openings()...),
 		Found: func(_ logfile.Source, r logfile.Record) error {
 			if found++; found > 1 {
 				return errSeveral
 			}
-			parse := cloudtrail.ParseRecord
-			if r.Enveloped {
-				parse = cloudtrail.ParseEvent
-			}
-			change, malformed = parse(r.JSON)
+			call, malformed = cloudtrail.Parse(r.JSON)
 			return nil
 		},
 	})
 	for _, source := range logfile.Find([]string{"-"}, bytes.NewReader(data)).Sources {
-		if _, err := scanner.Scan(ctx, source); err != nil {
-			return cloudtrail.Change{}, err
+		counts, err := scanner.Scan(ctx, source)
+		if err != nil {
+			return cloudtrail.Call{}, err
 		}
+		records += counts.Records
 	}
 	if found == 0 {
-		// Why it is nothing to judge, or what is wrong with it, the parser says best.
-		return cloudtrail.ParseEvent(data)
+		// Why one event or record is nothing to judge, or what is wrong with it, the
+		// parser says best. It reads no list of records.
+		call, malformed = cloudtrail.Parse(data)
+		var fault *cloudtrail.MalformedError
+		if records > 0 && errors.As(malformed, &fault) && fault.Field == "detail" {
+			return cloudtrail.Call{Skipped: fmt.Sprintf("of its %s none is of a call that can open a group", text.Plural(records, "record"))}, nil
+		}
 	}
-	return change, malformed
+	return call.Only(cloudtrail.Openings()...), malformed
 }
 
 // readInput reads a file, or standard input for "-".

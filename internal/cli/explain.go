@@ -135,10 +135,10 @@ func explain(ctx context.Context, in Invocation, f explainFlags, told known) err
 // question is what explain is asked about.
 type question struct {
 	req policy.Request
-	// change is the call of an event; the zero Change for a rule given by flags. note
+	// call is that of an event; the zero Call for a rule given by flags. note
 	// says in words what it was, and untold is set where it opened what its record does
 	// not tell.
-	change cloudtrail.Change
+	call   cloudtrail.Call
 	note   string
 	untold bool
 }
@@ -146,7 +146,7 @@ type question struct {
 // question builds what is to be judged from an event file or from the flags.
 func (f explainFlags) question(ctx context.Context, in Invocation, told known) (question, error) {
 	if f.event != "" {
-		c, err := readChange(ctx, in, f.event)
+		c, err := readCall(ctx, in, f.event)
 		return askOf(c), err
 	}
 	rule, err := f.rule()
@@ -215,28 +215,42 @@ func (f explainFlags) standingRules() ([]secgroup.Rule, error) {
 }
 
 // askOf asks about the rules of a call.
-func askOf(c cloudtrail.Change) question {
+func askOf(c cloudtrail.Call) question {
+	return question{
+		req:  finding.RequestOf(c, time.Time{}),
+		call: c, note: text.VisibleLines(noteOf(c)), untold: c.Untold(),
+	}
+}
+
+// noteOf says in words what a call was, and what its record leaves open.
+func noteOf(c cloudtrail.Call) string {
+	if c.Skipped != "" {
+		note := "Nothing to judge: " + c.Skipped + "."
+		if c.EventName != "" {
+			note = fmt.Sprintf("%s %s: nothing to judge: %s", c.EventName, c.EventID, c.Skipped)
+		}
+		if !c.Kind.Opens() {
+			note += "\nJudged are the calls that can open a group: " + strings.Join(cloudtrail.Names(cloudtrail.Openings()...), ", ") + "."
+		}
+		return note
+	}
 	note := fmt.Sprintf("%s %s in %s, account %s", c.EventName, c.EventID, c.Region, c.AccountID)
-	if c.Group() != "" {
-		note += ", group " + c.Group()
+	if group := c.Group.String(); group != "" {
+		note += ", group " + group
 	}
 	switch {
-	case c.Skipped != "":
-		note = fmt.Sprintf("%s %s: nothing to judge: %s", c.EventName, c.EventID, c.Skipped)
-	case c.Edited:
+	case c.Kind == cloudtrail.KindModify:
 		note += "\nThe record tells neither the direction nor the old values: the rules are read before anything is revoked."
-	case c.RulesFrom == cloudtrail.RulesUnknown && c.Group() == "":
+	case c.Incomplete:
+		note += "\nThe record lists fewer rules than the call asked for: the group is read and judged as a whole too."
+	case c.From == cloudtrail.RulesUnknown && c.Group.String() == "":
 		note += "\nThe record leaves out its parameters: people are told to look at this call."
-	case c.RulesFrom == cloudtrail.RulesUnknown:
+	case c.From == cloudtrail.RulesUnknown:
 		note += "\nThe record does not tell which rules it made: the group is read and judged as a whole."
-	case c.RulesFrom == cloudtrail.RulesFromRequest:
+	case c.From == cloudtrail.RulesFromRequest:
 		note += "\nThe record holds only what the caller typed: the group is read before anything is revoked."
 	}
-	return question{
-		req:    finding.RequestOf(c, time.Time{}),
-		change: c, note: text.VisibleLines(note),
-		untold: c.Skipped == "" && c.RulesFrom == cloudtrail.RulesUnknown,
-	}
+	return note
 }
 
 func (f explainFlags) rule() (secgroup.Rule, error) {

@@ -24,10 +24,8 @@ func (f explainFlags) write(out *strings.Builder, p *policy.Policy, q question, 
 	asJSON := f.format == string(report.JSON)
 	switch {
 	case asJSON && q.untold:
-		for _, told := range finding.Detect(p, q.change, q.req.Time).Findings {
-			if err := writeJSON(out, explanation{Finding: told, Statements: []explanationStep{}}); err != nil {
-				return err
-			}
+		if err := writeJSON(out, explanation{Finding: finding.Untold(q.call), Statements: []explanationStep{}}); err != nil {
+			return err
 		}
 	case !asJSON && q.note != "":
 		fmt.Fprintln(out, q.note)

@@ -296,11 +296,11 @@ func (c testCase) runEvent(ctx context.Context, p *policy.Policy, file string, n
 	if err != nil {
 		return testResult{}, fmt.Errorf("reading event: %w", err)
 	}
-	change, err := changeOf(ctx, data)
+	call, err := callOf(ctx, data)
 	if err != nil {
 		return testResult{}, err
 	}
-	return resultOf(finding.Detect(p, change, now).Findings), nil
+	return resultOf(finding.Detect(p, call, now).Findings), nil
 }
 
 // resultOf is the decision of the strongest finding, the first of equals.

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sgward/internal/authorize"
+	"sgward/internal/cloudtrail"
 	"sgward/internal/crash"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -267,7 +268,7 @@ func confirm(ctx context.Context, in Invocation, question string) error {
 }
 
 // whenAndWho says of an alert's event what made the rules.
-func whenAndWho(e finding.Event) (made, by string) {
+func whenAndWho(e cloudtrail.Event) (made, by string) {
 	made = cmp.Or(e.EventName, "an event without a name") + " at " + e.EventTime.UTC().Format(time.RFC3339)
 	by = cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, "somebody whom the alert does not name")
 	if e.Actor.SessionIssuerARN != "" && e.Actor.ARN != "" {

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -38,10 +39,10 @@ func (d *desk) alertFile(mode finding.Mode, results ...finding.Result) string {
 	a := finding.Alert{
 		SchemaVersion: "1", ID: "a-0123456789abcdef", Mode: mode, Verdict: policy.Revoke, Findings: results,
 		PolicyDigest: digestOf(d.T, "policy.yaml"),
-		Event: finding.Event{
+		Event: cloudtrail.Event{
 			EventID: "00000000-0000-0000-0000-000000000000", EventName: "AuthorizeSecurityGroupIngress", AccountID: deskAccount, Region: deskRegion,
 			EventTime: time.Date(2026, 11, 1, 8, 30, 0, 0, time.UTC), SourceIPAddress: "198.51.100.7",
-			Actor: finding.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/Developer/casey\x1b[2J",
+			Actor: cloudtrail.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/Developer/casey\x1b[2J",
 				SessionIssuerARN: "arn:aws:iam::123456789012:role/Developer"},
 		},
 	}

@@ -9,6 +9,7 @@ import (
 
 	"sgward/internal/alert"
 	"sgward/internal/authorize"
+	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -170,7 +171,7 @@ func groupWords(id, name, account, region string) string {
 // exceptionFor writes the exception to paste for a rule that is about to be opened;
 // "" where there is none. Its days count from now.
 func exceptionFor(f finding.Finding) string {
-	return alert.Exception(finding.Event{EventTime: time.Now()}, f)
+	return alert.Exception(cloudtrail.Event{EventTime: time.Now()}, f)
 }
 
 // undone is one line of undo's JSON.

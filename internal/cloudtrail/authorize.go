@@ -1,39 +1,53 @@
 package cloudtrail
 
-import "sgward/internal/secgroup"
+import (
+	"strings"
 
-// authorized reads a successful Authorize call into c, or says why it made no
-// rules. What EC2 answers is canonical and comes first; records made before
-// mid-2021, and those that were too large, do not hold it.
-func (d *decoder) authorized(rec record, c *Change, direction secgroup.Direction) (skipped string) {
+	"sgward/internal/secgroup"
+)
+
+// authorize reads an Authorize call. What EC2 answers is canonical and comes first;
+// records made before mid-2021, and those that were too large, do not hold it.
+func (d *decoder) authorize(c *Call, direction secgroup.Direction) (skipped string) {
 	var answer response
-	d.value(rec.response, "responseElements", func(r *reader) { answer.read(r, direction) })
+	d.value(d.record.response, "responseElements", func(r *reader) { answer.read(r, direction) })
 	if answer.refused {
-		return "the call failed: EC2 answered false"
+		return answeredFalse
 	}
 	asked := request{namesOnly: len(answer.rules) > 0}
-	d.value(rec.request, "requestParameters", func(r *reader) { asked.read(r, direction) })
-	c.GroupID, c.GroupName = asked.groupID, asked.groupName
+	d.value(d.record.request, "requestParameters", func(r *reader) { asked.read(r, direction) })
+	c.Group = asked.group
 	switch {
 	case len(answer.rules) > 0:
-		c.GroupID, c.Rules, c.RulesFrom = answer.rules[0].GroupID, answer.rules, RulesFromResponse
+		c.Group.ID, c.Rules, c.From = answer.rules[0].GroupID, answer.rules, RulesFromResponse
+		c.Incomplete = asked.count > len(answer.rules)
 	case len(asked.rules) > 0:
-		c.Rules, c.RulesFrom = asked.rules, RulesFromRequest
-		if c.Group() == "" {
-			d.fail("requestParameters.groupId", "is missing, and so is groupName")
-		}
+		c.Rules, c.From = asked.rules, RulesFromRequest
+		d.mustName(c.Group)
 	}
 	return ""
+}
+
+const answeredFalse = "the call failed: EC2 answered false"
+
+// mustName fails where the request names no group.
+func (d *decoder) mustName(g secgroup.Group) {
+	if g.String() == "" {
+		d.fail("requestParameters.groupId", "is missing, and so is groupName")
+	}
 }
 
 // request is the requestParameters of an Authorize or Revoke call: what the caller
 // typed.
 type request struct {
-	namesOnly bool // the rules are known from elsewhere: do not read them
+	// namesOnly leaves the rules unread: they are known from elsewhere. count is then
+	// how many are asked for, as far as that can be read.
+	namesOnly bool
+	count     int
 
-	groupID, groupName string
-	rules              []secgroup.Rule
-	ids                []string // of rules that a Revoke call names so
+	group secgroup.Group
+	rules []secgroup.Rule
+	ids   []string // of rules that a Revoke call names so
 }
 
 // read reads the request in its nested form (ipPermissions), its flat form (the
@@ -48,17 +62,17 @@ func (q *request) read(r *reader, direction secgroup.Direction) {
 	r.object(func(key []byte) bool {
 		switch string(key) {
 		case "groupId":
-			q.groupID = r.text()
+			q.group.ID = cut(r.text(), mostName)
 			return true
 		case "groupName":
-			q.groupName = r.text()
+			q.group.Name = cut(r.text(), mostName)
 			return true
 		case "omitted":
 			omitted, _ = r.boolean()
 			return true
 		}
 		if q.namesOnly {
-			return false
+			return q.countMember(r, string(key))
 		}
 		switch string(key) {
 		case "ipPermissions":
@@ -98,11 +112,46 @@ func (q *request) read(r *reader, direction secgroup.Direction) {
 	}
 	q.rules = flat.appendRules(r, q.rules, direction)
 	if omitted {
-		q.rules, q.ids = nil, nil // what is left of a request that was too large is not all of it
+		*q = request{group: q.group} // what is left of a request that was too large is not all of it
 	}
 	for i := range q.rules {
-		q.rules[i].GroupID = q.groupID
+		q.rules[i].GroupID = q.group.ID
 	}
+}
+
+// countMember adds the rules that a member of the request asks for to q.count. What has
+// a spelling that is not known counts nothing: EC2's answer says what it made of it.
+func (q *request) countMember(r *reader, key string) bool {
+	switch key {
+	case "cidrIp", "sourceSecurityGroupName":
+		if bestEffort(r.raw()) != "" {
+			q.count++
+		}
+	case "ipPermissions":
+		r.items(func() { q.countSources(r) })
+	default:
+		return false
+	}
+	return true
+}
+
+// countSources adds the sources of an item of ipPermissions, each of which is a rule.
+func (q *request) countSources(r *reader) {
+	if r.kind() != '{' {
+		r.value()
+		return
+	}
+	r.object(func(key []byte) bool {
+		switch string(key) {
+		case "groups", "ipRanges", "ipv6Ranges", "prefixListIds":
+			r.items(func() {
+				r.value()
+				q.count++
+			})
+			return true
+		}
+		return false
+	})
 }
 
 // appendWholeGroup appends the rules of the flat form that names a source group
@@ -123,7 +172,7 @@ type grant struct {
 	from, to       int
 	hasFrom, hasTo bool
 	sources        []source
-	wrapped        bool // of a wrapped call, whose names are PascalCase
+	wrapped        bool // of a wrapped call: in a wrappedRule, with names in PascalCase
 }
 
 // silent reports whether the grant says nothing of protocol and ports.
@@ -180,12 +229,8 @@ func (g *grant) appendRules(r *reader, rules []secgroup.Rule, direction secgroup
 // permission builds the permission of a grant for one peer, and fails at the
 // member that is wrong.
 func (r *reader) permission(direction secgroup.Direction, g *grant, peer secgroup.Peer) secgroup.Permission {
-	protocolName, fromName, toName := "ipProtocol", "fromPort", "toPort"
-	if g.wrapped {
-		protocolName, fromName, toName = "IpProtocol", "FromPort", "ToPort"
-	}
 	if g.protocol == "" {
-		r.failAt(protocolName, "is missing")
+		r.failAt(g.member("ipProtocol"), "is missing")
 	}
 	if r.failed {
 		return secgroup.Permission{}
@@ -203,13 +248,24 @@ func (r *reader) permission(direction secgroup.Direction, g *grant, peer secgrou
 	}
 	switch { // say it at the member where one is to blame
 	case from == nil && to != nil:
-		r.failAt(fromName, err.Error())
+		r.failAt(g.member("fromPort"), err.Error())
 	case from != nil && to == nil:
-		r.failAt(toName, err.Error())
+		r.failAt(g.member("toPort"), err.Error())
 	default:
-		r.fail(err.Error())
+		r.failAt(g.member(""), err.Error())
 	}
 	return secgroup.Permission{}
+}
+
+// member returns where a member of the grant is, below the value that was read last.
+func (g *grant) member(name string) string {
+	if !g.wrapped {
+		return name
+	}
+	if name != "" {
+		name = strings.ToUpper(name[:1]) + name[1:]
+	}
+	return join(wrappedRule, name)
 }
 
 // groupSource reads an item of groups. A group that is known by its name only (a
@@ -282,7 +338,7 @@ func (r *reader) prefixListSource() (s source) {
 // rangePeer reads an address range of IP version 4 or 6; null gives no peer. Host
 // bits are cleared, as EC2 does.
 func (r *reader) rangePeer(family int) secgroup.Peer {
-	if r.failed || r.null() {
+	if r.null() {
 		return secgroup.Peer{}
 	}
 	cidr := r.text()

@@ -11,11 +11,11 @@ import (
 )
 
 // parse reads a record that has to be sound.
-func parse(t *testing.T, rec fields) cloudtrail.Change {
+func parse(t *testing.T, rec fields) cloudtrail.Call {
 	t.Helper()
-	c, err := cloudtrail.ParseRecord(rec.JSON(t))
+	c, err := cloudtrail.Parse(rec.JSON(t))
 	require.NoError(t, err)
-	return c
+	return c.Only(cloudtrail.Openings()...)
 }
 
 // said returns what the rules are, one text each, descriptions behind a slash.
@@ -43,9 +43,9 @@ func TestResponseGivesWhatEC2StoredRatherThanWhatWasTyped(t *testing.T) {
 		asked(`{"ipProtocol":"6","fromPort":3306,"toPort":3306,"ipRanges":{"items":[{"cidrIp":"203.0.113.9/0"}]}}`),
 		answered(stored("false", mysql, `"cidrIpv4":"0.0.0.0/0","description":"replica","tags":[{"key":"team","value":"orders"}]`)))
 	c := parse(t, rec)
-	assert.Equal(t, cloudtrail.RulesFromResponse, c.RulesFrom)
-	assert.False(t, c.Edited)
-	assert.Equal(t, groupID, c.GroupID)
+	assert.Equal(t, cloudtrail.RulesFromResponse, c.From)
+	assert.Equal(t, cloudtrail.KindAuthorize, c.Kind)
+	assert.Equal(t, groupID, c.Group.ID)
 	assert.Equal(t, []secgroup.Rule{{
 		ID: ruleID, GroupID: groupID, OwnerID: account,
 		Permission: secgroup.Permission{
@@ -86,7 +86,7 @@ func TestResponseItemsBecomeOneRuleEach(t *testing.T) {
 			}
 			c := parse(t, successful(name, `{"groupId":"`+groupID+`"}`, answered(test.item)))
 			assert.Equal(t, []string{test.want}, said(c.Rules))
-			assert.Equal(t, cloudtrail.RulesFromResponse, c.RulesFrom)
+			assert.Equal(t, cloudtrail.RulesFromResponse, c.From)
 		})
 	}
 }
@@ -107,9 +107,9 @@ func TestResponseNamesTheGroupThatTheRequestNamesByName(t *testing.T) {
 	c := parse(t, successful("AuthorizeSecurityGroupIngress",
 		`{"groupName":"default","ipPermissions":{"items":[`+mysqlWorld+`]}}`,
 		answered(stored("false", mysql, `"cidrIpv4":"0.0.0.0/0"`))))
-	assert.Equal(t, groupID, c.GroupID)
-	assert.Equal(t, "default", c.GroupName)
-	assert.Equal(t, groupID, c.Group())
+	assert.Equal(t, groupID, c.Group.ID)
+	assert.Equal(t, "default", c.Group.Name)
+	assert.Equal(t, groupID, c.Group.String())
 }
 
 func TestResponseIsEnoughWhateverTheRequestHolds(t *testing.T) {
@@ -122,7 +122,7 @@ func TestResponseIsEnoughWhateverTheRequestHolds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := parse(t, successful("AuthorizeSecurityGroupIngress", request, answered(stored("false", mysql, `"cidrIpv4":"0.0.0.0/0"`))))
 			assert.Equal(t, []string{"ingress tcp 3306 from 0.0.0.0/0"}, said(c.Rules))
-			assert.Equal(t, groupID, c.GroupID)
+			assert.Equal(t, groupID, c.Group.ID)
 		})
 	}
 }
@@ -141,7 +141,7 @@ func TestRequestTellsWhereTheResponseHasNoRuleSet(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := parse(t, successful("AuthorizeSecurityGroupIngress", asked(mysqlWorld), response))
-			assert.Equal(t, cloudtrail.RulesFromRequest, c.RulesFrom)
+			assert.Equal(t, cloudtrail.RulesFromRequest, c.From)
 			assert.Equal(t, []string{"ingress tcp 3306 from 0.0.0.0/0"}, said(c.Rules))
 			assert.Equal(t, groupID, c.Rules[0].GroupID)
 			assert.Empty(t, c.Rules[0].ID)
@@ -149,7 +149,7 @@ func TestRequestTellsWhereTheResponseHasNoRuleSet(t *testing.T) {
 	}
 	t.Run("absent", func(t *testing.T) {
 		c := parse(t, successful("AuthorizeSecurityGroupIngress", asked(mysqlWorld), `null`).without("responseElements"))
-		assert.Equal(t, cloudtrail.RulesFromRequest, c.RulesFrom)
+		assert.Equal(t, cloudtrail.RulesFromRequest, c.From)
 	})
 }
 
@@ -229,7 +229,7 @@ func TestRequestIsTakenApartIntoOneRuleForEachSource(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := parse(t, successful("AuthorizeSecurityGroupIngress", test.request, oldAnswer))
-			assert.Equal(t, cloudtrail.RulesFromRequest, c.RulesFrom)
+			assert.Equal(t, cloudtrail.RulesFromRequest, c.From)
 			assert.Equal(t, test.want, said(c.Rules))
 		})
 	}
@@ -273,8 +273,8 @@ func TestRequestOddities(t *testing.T) {
 
 func TestGroupByNameAloneIsKept(t *testing.T) {
 	c := parse(t, successful("AuthorizeSecurityGroupIngress", `{"groupName":"default","ipPermissions":{"items":[`+mysqlWorld+`]}}`, oldAnswer))
-	assert.Empty(t, c.GroupID)
-	assert.Equal(t, "default", c.Group())
+	assert.Empty(t, c.Group.ID)
+	assert.Equal(t, "default", c.Group.String())
 	assert.Len(t, c.Rules, 1)
 	assert.Empty(t, c.Rules[0].GroupID)
 }
@@ -299,11 +299,62 @@ func TestRecordThatDoesNotTellTheRulesSaysSo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := parse(t, successful("AuthorizeSecurityGroupIngress", test.request, test.response))
-			assert.Equal(t, cloudtrail.RulesUnknown, c.RulesFrom)
+			assert.Equal(t, cloudtrail.RulesUnknown, c.From)
 			assert.Empty(t, c.Rules)
 			assert.Empty(t, c.Skipped)
-			assert.Equal(t, test.group, c.GroupID)
+			assert.Equal(t, test.group, c.Group.ID)
 			assert.Equal(t, eventID, c.EventID)
 		})
+	}
+}
+
+func TestResponseThatListsFewerRulesThanAskedForIsIncomplete(t *testing.T) {
+	const tenNet = `{` + mysql + `,"ipRanges":{"items":[{"cidrIp":"10.0.0.0/8"}]}}`
+	everySource := asked(`{` + mysql + `,"groups":{"items":[{"groupId":"` + otherID + `"}]},"ipRanges":{"items":[{"cidrIp":"10.0.0.0/8"},{"cidrIp":"10.1.0.0/16"}]},
+		"ipv6Ranges":{"items":[{"cidrIpv6":"2001:db8::/32"}]},"prefixListIds":{"items":[{"prefixListId":"` + listID + `"}]}}`)
+	one := stored("false", mysql, `"cidrIpv4":"10.0.0.0/8"`)
+	for _, test := range []struct {
+		name, request string
+		answered      int
+		want          bool
+	}{
+		{"one of two permissions", asked(mysqlWorld, tenNet), 1, true},
+		{"two of two permissions", asked(mysqlWorld, tenNet), 2, false},
+		{"four of one permission's five sources", everySource, 4, true},
+		{"five of one permission's five sources", everySource, 5, false},
+		{"more than asked for", asked(tenNet), 2, false},
+		{"flat", `{"groupId":"` + groupID + `","ipPermissions":{},` + mysql + `,"cidrIp":"10.0.0.0/8"}`, 1, false},
+		{"flat and nested, one listed", `{"groupId":"` + groupID + `","ipPermissions":{"items":[` + mysqlWorld + `]},` + mysql + `,"cidrIp":"10.0.0.0/8"}`, 1, true},
+		{"flat group, whose protocols EC2 may fold into one", `{"groupId":"` + groupID + `","sourceSecurityGroupName":"web","cidrIp":null}`, 1, false},
+		{"permission without sources", asked(tenNet, `{`+mysql+`,"groups":{}}`), 1, false},
+		{"request omitted in part", `{"groupId":"` + groupID + `","omitted":true,"ipPermissions":{"items":[` + mysqlWorld + `,` + tenNet + `]}}`, 1, false},
+		{"permissions of an unknown kind", `{"groupId":"` + groupID + `","ipPermissions":[` + mysqlWorld + `,` + mysqlWorld + `]}`, 1, false},
+		{"items of unknown kinds", `{"groupId":"` + groupID + `","ipPermissions":{"items":["x",{"ipRanges":[{},{}]},{"ipRanges":{"items":{}}}]}}`, 1, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			items := make([]string, test.answered)
+			for i := range items {
+				items[i] = one
+			}
+			c := parse(t, successful("AuthorizeSecurityGroupIngress", test.request, answered(items...)))
+			assert.Equal(t, test.want, c.Incomplete)
+			assert.Len(t, c.Rules, test.answered)
+			assert.Equal(t, cloudtrail.RulesFromResponse, c.From)
+		})
+	}
+}
+
+func TestReturnIsSuccessUnlessItSaysFalse(t *testing.T) {
+	for answer, skipped := range map[string]bool{
+		`true`: false, `"true"`: false, `"True"`: false, `"TRUE"`: false, `""`: false, `"yes"`: false, `null`: false,
+		`false`: true, `"false"`: true, `"False"`: true,
+	} {
+		c := parse(t, successful("AuthorizeSecurityGroupIngress", asked(mysqlWorld), `{"_return":`+answer+`}`))
+		assert.Equal(t, skipped, c.Skipped != "", "authorize: %s", answer)
+		c = parse(t, successful("ModifySecurityGroupRules", edited(editToWorld), `{"ModifySecurityGroupRulesResponse":{"return":`+answer+`}}`))
+		assert.Equal(t, skipped, c.Skipped != "", "modify: %s", answer)
+		closing, err := cloudtrail.Parse(successful("RevokeSecurityGroupIngress", asked(mysqlWorld), `{"_return":`+answer+`}`).JSON(t))
+		assert.NoError(t, err)
+		assert.Equal(t, skipped, closing.Skipped != "", "revoke: %s", answer)
 	}
 }

@@ -16,7 +16,7 @@ func BenchmarkParseEvent(b *testing.B) {
 	b.SetBytes(int64(len(event)))
 	b.ReportAllocs()
 	for b.Loop() {
-		c, err := cloudtrail.ParseEvent(event)
+		c, err := cloudtrail.Parse(event)
 		if err != nil || len(c.Rules) != 1 {
 			b.Fatal(c, err)
 		}
@@ -76,7 +76,7 @@ func BenchmarkParseEventManyRules(b *testing.B) {
 			b.SetBytes(int64(len(event)))
 			b.ReportAllocs()
 			for b.Loop() {
-				c, err := cloudtrail.ParseEvent(event)
+				c, err := cloudtrail.Parse(event)
 				if err != nil || len(c.Rules) != rules {
 					b.Fatal(err)
 				}

@@ -49,20 +49,20 @@ func (s shape) record() []byte {
 }
 
 // check holds what is true of every answer, whatever the input.
-func check(t *testing.T, c cloudtrail.Change, err error) {
+func check(t *testing.T, c cloudtrail.Call, err error) {
 	t.Helper()
 	if err != nil {
 		var malformed *cloudtrail.MalformedError
 		if !errors.As(err, &malformed) || malformed.Field == "" || malformed.Problem == "" {
 			t.Fatalf("the error is %#v", err)
 		}
-		if !reflect.DeepEqual(c, cloudtrail.Change{}) {
+		if !reflect.DeepEqual(c, cloudtrail.Call{}) {
 			t.Fatalf("an error came with %+v", c)
 		}
 		return
 	}
 	if c.Skipped != "" {
-		if c.Rules != nil || c.GroupID != "" || c.GroupName != "" || c.Edited || c.RulesFrom != cloudtrail.RulesUnknown {
+		if !reflect.DeepEqual(c, cloudtrail.Call{Event: c.Event, Kind: c.Kind, Skipped: c.Skipped, Failed: c.Failed}) {
 			t.Fatalf("skipped, but %+v", c)
 		}
 		return
@@ -73,21 +73,22 @@ func check(t *testing.T, c cloudtrail.Change, err error) {
 	if _, err := json.Marshal(c.EventTime); err != nil {
 		t.Fatal(err)
 	}
-	if (len(c.Rules) == 0) != (c.RulesFrom == cloudtrail.RulesUnknown) {
-		t.Fatalf("rules from %d: %v", c.RulesFrom, c.Rules)
+	if (len(c.Rules) == 0) != (c.From == cloudtrail.RulesUnknown) {
+		t.Fatalf("rules from %d: %v", c.From, c.Rules)
 	}
-	if len(c.Rules) > 0 && c.Group() == "" {
+	if len(c.Rules) > 0 && c.Group.String() == "" {
 		t.Fatalf("rules of no group: %+v", c)
 	}
+	edited := c.Kind == cloudtrail.KindModify
 	for _, r := range c.Rules {
 		p := r.Permission
 		if canonical, err := secgroup.ParseProtocol(string(p.Protocol)); err != nil || canonical != p.Protocol {
 			t.Fatalf("protocol %q", p.Protocol)
 		}
-		if (p.Direction == 0) != c.Edited {
-			t.Fatalf("direction %s, edited %t", p.Direction, c.Edited)
+		if (p.Direction == 0) != edited {
+			t.Fatalf("direction %s, edited %t", p.Direction, edited)
 		}
-		if p.Peer.Kind() == secgroup.NoPeer || r.GroupID != c.GroupID || c.Edited && r.ID == "" {
+		if p.Peer.Kind() == secgroup.NoPeer || r.GroupID != c.Group.ID || edited && r.ID == "" {
 			t.Fatalf("rule %+v", r)
 		}
 		from, to := p.FromTo()
@@ -103,8 +104,8 @@ func FuzzParameters(f *testing.F) {
 		f.Add(s.eventName, s.request, s.response)
 	}
 	f.Fuzz(func(t *testing.T, eventName, request, response string) {
-		c, err := cloudtrail.ParseRecord(shape{eventName, request, response}.record())
-		check(t, c, err)
+		c, err := cloudtrail.Parse(shape{eventName, request, response}.record())
+		check(t, c.Only(cloudtrail.Openings()...), err)
 	})
 }
 
@@ -113,20 +114,20 @@ func FuzzParseRecord(f *testing.F) {
 		f.Add(s.record())
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := cloudtrail.ParseRecord(data)
-		check(t, c, err)
+		c, err := cloudtrail.Parse(data)
+		check(t, c.Only(cloudtrail.Openings()...), err)
 		if err == nil && !json.Valid(data) {
 			t.Fatal("accepted what is not JSON")
 		}
-		again, errAgain := cloudtrail.ParseRecord(data)
+		again, errAgain := cloudtrail.Parse(data)
 		if !reflect.DeepEqual(c, again) || !reflect.DeepEqual(err, errAgain) {
 			t.Fatalf("the second reading differs: %+v (%v), %+v (%v)", c, err, again, errAgain)
 		}
-		if err != nil {
+		if err != nil || !isBare(data) {
 			return
 		}
 		event := append(append([]byte(`{"detail-type":"AWS API Call via CloudTrail","detail":`), data...), '}')
-		inside, err := cloudtrail.ParseEvent(event)
+		inside, err := cloudtrail.Parse(event)
 		if err != nil || !reflect.DeepEqual(c, inside) {
 			t.Fatalf("as a detail: %+v (%v), bare: %+v", inside, err, c)
 		}
@@ -139,14 +140,27 @@ func FuzzParseEvent(f *testing.F) {
 	}
 	f.Add([]byte(`{"detail-type":"Scheduled Event","detail":{}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := cloudtrail.ParseEvent(data)
+		c, err := cloudtrail.Parse(data)
 		if err == nil && !json.Valid(data) {
 			t.Fatal("accepted what is not JSON")
 		}
-		check(t, c, err)
-		again, errAgain := cloudtrail.ParseEvent(data)
+		check(t, c.Only(cloudtrail.Openings()...), err)
+		again, errAgain := cloudtrail.Parse(data)
 		if !reflect.DeepEqual(c, again) || !reflect.DeepEqual(err, errAgain) {
 			t.Fatalf("the second reading differs: %+v (%v), %+v (%v)", c, err, again, errAgain)
 		}
 	})
+}
+
+// isBare reports whether a JSON object is a record rather than an event around one.
+func isBare(data []byte) bool {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(data, &members) != nil {
+		return false
+	}
+	_, detail := members["detail"]
+	_, detailType := members["detail-type"]
+	_, account := members["account"]
+	_, region := members["region"]
+	return !detail && !detailType && !account && !region
 }

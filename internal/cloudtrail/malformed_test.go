@@ -77,14 +77,14 @@ func TestMalformedRequestIsNamedByPath(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			rec := successful("AuthorizeSecurityGroupIngress", test.request, oldAnswer)
-			c, err := cloudtrail.ParseRecord(rec.JSON(t))
+			c, err := cloudtrail.Parse(rec.JSON(t))
 			malformed := requireMalformed(t, err)
 			assert.Equal(t, test.field, malformed.Field)
 			assert.Contains(t, malformed.Problem, test.problem)
 			assert.Equal(t, eventID, malformed.EventID)
-			assert.Equal(t, cloudtrail.Change{}, c)
+			assert.Equal(t, cloudtrail.Call{}, c)
 
-			_, err = cloudtrail.ParseEvent(envelope(rec.JSON(t)).JSON(t))
+			_, err = cloudtrail.Parse(envelope(rec.JSON(t)).JSON(t))
 			assert.Equal(t, "detail."+test.field, requireMalformed(t, err).Field)
 			assert.Equal(t, eventID, requireMalformed(t, err).EventID)
 		})
@@ -97,7 +97,7 @@ func TestMalformedResponseIsNamedByPath(t *testing.T) {
 	good := stored("false", mysql, tenNet)
 	for _, test := range []struct{ name, response, field, problem string }{
 		{"a string", `"ok"`, "responseElements", "want an object, found a string"},
-		{"_return a string", `{"_return":"true"}`, "responseElements._return", "want true or false, found a string"},
+		{"_return a number", `{"_return":1}`, "responseElements._return", "want true or false, found a number"},
 		{"rule set a list", `{"securityGroupRuleSet":[]}`, "responseElements.securityGroupRuleSet", `want an object with "items", found a list`},
 		{"rule set collapsed", `{"securityGroupRuleSet":{"items":` + good + `}}`, "responseElements.securityGroupRuleSet.items", "collapsed"},
 		{"rule null", answered(`null`), item0, "want an object, found null"},
@@ -120,13 +120,13 @@ func TestMalformedResponseIsNamedByPath(t *testing.T) {
 		{"tag as text", answered(stored("false", mysql, tenNet+`,"tags":["a"]`)), item0 + ".tags[0]", "want an object, found a string"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := cloudtrail.ParseRecord(successful("AuthorizeSecurityGroupIngress", asked(mysqlWorld), test.response).JSON(t))
+			_, err := cloudtrail.Parse(successful("AuthorizeSecurityGroupIngress", asked(mysqlWorld), test.response).JSON(t))
 			malformed := requireMalformed(t, err)
 			assert.Equal(t, test.field, malformed.Field)
 			assert.Contains(t, malformed.Problem, test.problem)
 		})
 	}
-	_, err := cloudtrail.ParseRecord(successful("AuthorizeSecurityGroupEgress", asked(mysqlWorld), answered(good)).JSON(t))
+	_, err := cloudtrail.Parse(successful("AuthorizeSecurityGroupEgress", asked(mysqlWorld), answered(good)).JSON(t))
 	assert.Equal(t, item0+".isEgress", requireMalformed(t, err).Field)
 }
 
@@ -162,13 +162,13 @@ func TestMalformedEditIsNamedByPath(t *testing.T) {
 		{"range bad", rule(`{"IpProtocol":"tcp","CidrIpv6":"::"}`), inner + ".CidrIpv6", "want an IPv6 range"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := cloudtrail.ParseRecord(successful("ModifySecurityGroupRules", test.request, editAnswer).JSON(t))
+			_, err := cloudtrail.Parse(successful("ModifySecurityGroupRules", test.request, editAnswer).JSON(t))
 			malformed := requireMalformed(t, err)
 			assert.Equal(t, test.field, malformed.Field)
 			assert.Contains(t, malformed.Problem, test.problem)
 		})
 	}
-	_, err := cloudtrail.ParseRecord(successful("ModifySecurityGroupRules", edited(editToWorld), `{"ModifySecurityGroupRulesResponse":{"return":"perhaps"}}`).JSON(t))
+	_, err := cloudtrail.Parse(successful("ModifySecurityGroupRules", edited(editToWorld), `{"ModifySecurityGroupRulesResponse":{"return":[]}}`).JSON(t))
 	assert.Equal(t, "responseElements.ModifySecurityGroupRulesResponse.return", requireMalformed(t, err).Field)
 }
 
@@ -206,7 +206,7 @@ func TestMalformedRecordIsNamedByPath(t *testing.T) {
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, err := cloudtrail.ParseRecord(test.rec.JSON(t))
+			_, err := cloudtrail.Parse(test.rec.JSON(t))
 			malformed := requireMalformed(t, err)
 			assert.Equal(t, test.field, malformed.Field)
 			assert.Contains(t, malformed.Problem, test.problem)
@@ -219,13 +219,12 @@ func TestMalformedEventIsNamedByPath(t *testing.T) {
 	for _, test := range []struct{ name, event, field, problem string }{
 		{"nothing", ``, "event", "is not JSON: ends too early"},
 		{"white space", " \n", "event", "is not JSON: ends too early"},
-		{"a NUL byte", "\x00", "event", "want an object"},
+		{"a NUL byte", "\x00", "event", "is not JSON: invalid character"},
 		{"null", `null`, "event", "want an object, found null"},
 		{"a list", `[` + string(rec) + `]`, "event", "want an object, found a list"},
 		{"a string", `"{}"`, "event", "want an object, found a string"},
-		{"text", `hello`, "event", "want an object, found what is not JSON"},
+		{"text", `hello`, "event", "is not JSON: invalid character 'h' at start of value (at byte 0)"},
 		{"an empty object", `{}`, "detail", "is missing"},
-		{"a bare record", string(rec), "detail", "is missing"},
 		{"two events", string(envelope(rec).JSON(t)) + `{}`, "event", "more follows after the value"},
 		{"detail missing", string(envelope(rec).without("detail").JSON(t)), "detail", "is missing"},
 		{"detail null", string(envelope([]byte(`null`)).JSON(t)), "detail", "is missing"},
@@ -236,26 +235,26 @@ func TestMalformedEventIsNamedByPath(t *testing.T) {
 		{"detail twice", `{"detail":{},"detail-type":"AWS API Call via CloudTrail","detail":` + string(rec) + `}`, "detail", "is given twice"},
 		{"name twice", `{"detail":{"eventName":"RunInstances","eventName":"AuthorizeSecurityGroupIngress"}}`, "detail.eventName", "is given twice"},
 		{"half a value", `{"detail":{"requestParameters":{"a":[1,{"b":"x`, "detail.requestParameters.a[1].b", "is not JSON: ends too early (at byte 46)"},
-		{"a key that is none", `{"detail":{"x\ny":[tru]}}`, `detail."x\ny"[0]`, "is not JSON: want true, found 't'"},
+		{"a key that is none", `{"detail":{"x\ny":[tru]}}`, `detail."x\ny"[0]`, "is not JSON: invalid character ']' in literal true (expecting 'e')"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := cloudtrail.ParseEvent([]byte(test.event))
+			c, err := cloudtrail.Parse([]byte(test.event))
 			malformed := requireMalformed(t, err)
 			assert.Equal(t, test.field, malformed.Field)
 			assert.Contains(t, malformed.Problem, test.problem)
-			assert.Equal(t, cloudtrail.Change{}, c)
+			assert.Equal(t, cloudtrail.Call{}, c)
 		})
 	}
 	for _, s := range []string{``, `null`, `[]`, `7`, `{"eventID":`, string(rec) + `{}`, string(rec) + `,`} {
-		_, err := cloudtrail.ParseRecord([]byte(s))
+		_, err := cloudtrail.Parse([]byte(s))
 		_ = requireMalformed(t, err)
 	}
 }
 
 func TestErrorNamesEventFieldAndProblem(t *testing.T) {
-	_, err := cloudtrail.ParseEvent(envelope(opening().without("eventTime").JSON(t)).JSON(t))
+	_, err := cloudtrail.Parse(envelope(opening().without("eventTime").JSON(t)).JSON(t))
 	require.EqualError(t, err, "reading CloudTrail record "+eventID+": detail.eventTime: is missing")
-	_, err = cloudtrail.ParseEvent([]byte(`{}`))
+	_, err = cloudtrail.Parse([]byte(`{}`))
 	require.EqualError(t, err, "reading CloudTrail record: detail: is missing: want an EventBridge event around the CloudTrail record")
 }
 
@@ -265,11 +264,11 @@ func TestErrorRepeatsLittleOfWhatStrangersWrote(t *testing.T) {
 		opening().with("eventTime", `"`+long+`"`),
 		opening().with("responseElements", `{"securityGroupRuleSet":{"items":[{"cidrIpv4":"`+long+`"}]}}`),
 	} {
-		_, err := cloudtrail.ParseRecord(rec.JSON(t))
+		_, err := cloudtrail.Parse(rec.JSON(t))
 		assert.Less(t, len(requireMalformed(t, err).Error()), 400)
 		assert.Contains(t, err.Error(), `é"...`)
 	}
-	_, err := cloudtrail.ParseRecord([]byte(strings.Repeat(`{"`+long+`":`, 900)))
+	_, err := cloudtrail.Parse([]byte(strings.Repeat(`{"`+long+`":`, 900)))
 	assert.Less(t, len(requireMalformed(t, err).Error()), 4000)
 	c := parse(t, opening().with("eventName", `"`+long+`"`))
 	assert.Less(t, len(c.Skipped), 200)
@@ -278,9 +277,9 @@ func TestErrorRepeatsLittleOfWhatStrangersWrote(t *testing.T) {
 func TestHalfAnEventIsAlwaysMalformed(t *testing.T) {
 	event := complete(t)
 	for n := range event {
-		c, err := cloudtrail.ParseEvent(event[:n])
+		c, err := cloudtrail.Parse(event[:n])
 		_ = requireMalformed(t, err)
-		require.Equal(t, cloudtrail.Change{}, c)
+		require.Equal(t, cloudtrail.Call{}, c)
 	}
 }
 
@@ -306,12 +305,12 @@ func TestRecordWithAnyOneValueReplacedIsNeverSilentlyEmpty(t *testing.T) {
 			for _, value := range values {
 				tried++
 				mutant := whole[:at] + value + whole[at+len(old):]
-				c, err := cloudtrail.ParseRecord([]byte(mutant))
+				c, err := cloudtrail.Parse([]byte(mutant))
 				if err != nil {
 					_ = requireMalformed(t, err)
 					continue
 				}
-				told := c.Skipped != "" || len(c.Rules) > 0 || c.RulesFrom == cloudtrail.RulesUnknown
+				told := c.Skipped != "" || len(c.Rules) > 0 || c.From == cloudtrail.RulesUnknown
 				assert.True(t, told, "%s: %s for %s", name, value, old)
 			}
 		}
@@ -321,8 +320,8 @@ func TestRecordWithAnyOneValueReplacedIsNeverSilentlyEmpty(t *testing.T) {
 
 func TestDeepNestingIsAFault(t *testing.T) {
 	for _, open := range []string{`[`, `{"a":`, `[{"a":`} {
-		_, err := cloudtrail.ParseRecord([]byte(`{"x":` + strings.Repeat(open, 1_000_000)))
-		assert.Contains(t, requireMalformed(t, err).Problem, "is nested more than 1000 deep")
+		_, err := cloudtrail.Parse([]byte(`{"x":` + strings.Repeat(open, 1_000_000)))
+		assert.Contains(t, requireMalformed(t, err).Problem, "is not JSON: exceeded max depth")
 	}
 	deep := strings.Repeat(`[`, 900) + strings.Repeat(`]`, 900)
 	assert.Len(t, parse(t, opening().with("additionalEventData", deep)).Rules, 1)

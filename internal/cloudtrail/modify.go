@@ -2,29 +2,50 @@ package cloudtrail
 
 import "sgward/internal/secgroup"
 
-// modified reads a successful ModifySecurityGroupRules into c, or says why it
-// changed no rules. The record is made from the XML of the call: names are
-// PascalCase, a list of one is the one, and numbers may be strings. Nothing in it
-// tells a rule's direction or what the rule was before.
-func (d *decoder) modified(rec record, c *Change) (skipped string) {
+// wrappedRule is the member of an edit that holds what its rule is to be.
+const wrappedRule = "SecurityGroupRule"
+
+// modify reads ModifySecurityGroupRules. The record is made from the XML of the call:
+// names are PascalCase, a list of one is the one, and numbers may be strings. Nothing in
+// it tells a rule's direction or what the rule was before.
+func (d *decoder) modify(c *Call, _ secgroup.Direction) (skipped string) {
 	refused := false
-	d.value(rec.response, "responseElements", func(r *reader) { refused = r.modifyRefused() })
+	d.value(d.record.response, "responseElements", func(r *reader) {
+		r.member("ModifySecurityGroupRulesResponse", func() {
+			r.member("return", func() { refused = r.refused() })
+		})
+	})
 	if refused {
-		return "the call failed: EC2 answered false"
+		return answeredFalse
 	}
-	var (
-		asked   edit
-		wrapped bool
-		omitted bool
-		empty   = true
-	)
-	d.value(rec.request, "requestParameters", func(r *reader) {
+	var asked edit
+	omitted := d.wrapped("ModifySecurityGroupRulesRequest", false, asked.read)
+	c.Group.ID = asked.groupID
+	switch {
+	case omitted:
+	case len(asked.rules) > 0:
+		c.Rules, c.From = asked.rules, RulesFromRequest
+		if c.Group.ID == "" {
+			d.fail("requestParameters.ModifySecurityGroupRulesRequest.GroupId", "is missing")
+		}
+	case asked.described:
+		return "only descriptions were edited"
+	}
+	return ""
+}
+
+// wrapped reads the parameters of a call whose record has the name of the request
+// around them, and reports whether the record leaves them out. Where it must hold them,
+// an object that is empty is malformed.
+func (d *decoder) wrapped(name string, must bool, read func(*reader)) (omitted bool) {
+	found, empty := false, !must
+	d.value(d.record.request, "requestParameters", func(r *reader) {
 		r.object(func(key []byte) bool {
 			empty = false
 			switch string(key) {
-			case "ModifySecurityGroupRulesRequest":
-				if wrapped = !r.null(); wrapped {
-					asked.read(r)
+			case name:
+				if found = !r.null(); found {
+					read(r)
 				}
 			case "omitted":
 				omitted, _ = r.boolean()
@@ -33,45 +54,11 @@ func (d *decoder) modified(rec record, c *Change) (skipped string) {
 			}
 			return true
 		})
-		if !wrapped && !omitted && !empty {
-			r.failAt("ModifySecurityGroupRulesRequest", "is missing")
+		if !found && !omitted && !empty {
+			r.failAt(name, "is missing")
 		}
 	})
-	c.GroupID = asked.groupID
-	if omitted {
-		return ""
-	}
-	if asked.described && len(asked.rules) == 0 {
-		return "only descriptions were edited"
-	}
-	if len(asked.rules) > 0 {
-		c.Rules, c.RulesFrom = asked.rules, RulesFromRequest
-		if c.GroupID == "" {
-			d.fail("requestParameters.ModifySecurityGroupRulesRequest.GroupId", "is missing")
-		}
-	}
-	return ""
-}
-
-// modifyRefused reads responseElements and reports whether EC2 answered false.
-func (r *reader) modifyRefused() (refused bool) {
-	r.member("ModifySecurityGroupRulesResponse", func() {
-		r.member("return", func() {
-			if r.peek() != '"' {
-				ok, given := r.boolean()
-				refused = given && !ok
-				return
-			}
-			switch answer := r.text(); answer {
-			case "true":
-			case "false":
-				refused = true
-			default:
-				r.fail("want true or false, found " + quote(answer))
-			}
-		})
-	})
-	return refused
+	return omitted
 }
 
 // edit is the ModifySecurityGroupRulesRequest.
@@ -85,7 +72,7 @@ func (e *edit) read(r *reader) {
 	r.object(func(key []byte) bool {
 		switch string(key) {
 		case "GroupId":
-			e.groupID = r.text()
+			e.groupID = cut(r.text(), mostName)
 		case "SecurityGroupRule":
 			e.list(r)
 		default:
@@ -102,10 +89,10 @@ func (e *edit) read(r *reader) {
 // in CloudTrail's usual spelling.
 func (e *edit) list(r *reader) {
 	switch {
-	case r.failed, r.null():
-	case r.peek() == '[':
+	case r.null():
+	case r.kind() == '[':
 		r.array(func() { e.item(r, false) })
-	case r.peek() == '{':
+	case r.kind() == '{':
 		e.item(r, true)
 	default:
 		r.mismatch("an object or a list of objects")
@@ -126,7 +113,7 @@ func (e *edit) item(r *reader, mayBeList bool) {
 		switch string(key) {
 		case "SecurityGroupRuleId":
 			id = r.text()
-		case "SecurityGroupRule":
+		case wrappedRule:
 			inner.read(r)
 		case "items":
 			if !mayBeList {
@@ -160,13 +147,12 @@ func (e *edit) add(r *reader, id string, inner *editedRule) {
 		e.described = true
 		return
 	case inner.peers == 0 && silent:
-		r.fail("says nothing of what the rule is to be")
+		r.failAt(wrappedRule, "says nothing of what the rule is to be")
 	case inner.peers != 1:
-		r.fail("want one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId, found " + count(inner.peers))
+		r.failAt(wrappedRule, "want one of CidrIpv4, CidrIpv6, PrefixListId and ReferencedGroupId, found "+count(inner.peers))
 	}
 	permission := r.permission(0, &inner.grant, inner.peer)
 	if r.failed {
-		r.path = append(r.path, "SecurityGroupRule")
 		return
 	}
 	e.rules = append(e.rules, secgroup.Rule{ID: id, Permission: permission, Description: inner.description})
@@ -182,7 +168,7 @@ type editedRule struct {
 }
 
 func (e *editedRule) read(r *reader) {
-	if r.failed || r.null() {
+	if r.null() {
 		return
 	}
 	named := func(p secgroup.Peer) {

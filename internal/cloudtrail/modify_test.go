@@ -19,9 +19,9 @@ const (
 
 func TestEditGivesRulesByIDWithoutDirection(t *testing.T) {
 	c := parse(t, successful("ModifySecurityGroupRules", edited(editToWorld), editAnswer))
-	assert.True(t, c.Edited)
-	assert.Equal(t, groupID, c.GroupID)
-	assert.Equal(t, cloudtrail.RulesFromRequest, c.RulesFrom)
+	assert.Equal(t, cloudtrail.KindModify, c.Kind)
+	assert.Equal(t, groupID, c.Group.ID)
+	assert.Equal(t, cloudtrail.RulesFromRequest, c.From)
 	assert.Equal(t, []secgroup.Rule{{
 		ID: "sgr-0aaaaaaaaaaaaaaa1", GroupID: groupID,
 		Permission: secgroup.Permission{
@@ -69,8 +69,7 @@ func TestEditOfTextAloneIsSkipped(t *testing.T) {
 			c := parse(t, successful("ModifySecurityGroupRules", edited(rules), editAnswer))
 			assert.Equal(t, "only descriptions were edited", c.Skipped)
 			assert.Empty(t, c.Rules)
-			assert.Empty(t, c.GroupID)
-			assert.False(t, c.Edited)
+			assert.Empty(t, c.Group.ID)
 			assert.Equal(t, eventID, c.EventID)
 		})
 	}
@@ -91,11 +90,11 @@ func TestEditThatDoesNotTellTheRulesSaysSo(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := parse(t, successful("ModifySecurityGroupRules", test.request, editAnswer))
-			assert.Equal(t, cloudtrail.RulesUnknown, c.RulesFrom)
+			assert.Equal(t, cloudtrail.RulesUnknown, c.From)
 			assert.Empty(t, c.Rules)
 			assert.Empty(t, c.Skipped)
-			assert.True(t, c.Edited)
-			assert.Equal(t, test.group, c.GroupID)
+			assert.Equal(t, cloudtrail.KindModify, c.Kind)
+			assert.Equal(t, test.group, c.Group.ID)
 		})
 	}
 }

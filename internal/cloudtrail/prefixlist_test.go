@@ -24,6 +24,12 @@ func delivered(tb testing.TB, record fields) []byte {
 	return envelope(record.JSON(tb)).JSON(tb)
 }
 
+// parseEdit reads a call for what it did to a prefix list.
+func parseEdit(data []byte) (cloudtrail.Call, error) {
+	c, err := cloudtrail.Parse(data)
+	return c.Only(cloudtrail.KindEditList), err
+}
+
 func prefixes(texts ...string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range texts {
@@ -33,16 +39,17 @@ func prefixes(texts ...string) []netip.Prefix {
 }
 
 func TestPrefixListEventTellsWhatWasAskedFor(t *testing.T) {
-	c, err := cloudtrail.ParsePrefixListEvent(delivered(t, editedList("ModifyManagedPrefixList",
+	c, err := parseEdit(delivered(t, editedList("ModifyManagedPrefixList",
 		`{"PrefixListId":"`+listID+`","CurrentVersion":3,"AddEntry":{"Cidr":"0.0.0.0/0","Description":"all","tag":1},"RemoveEntry":{"Cidr":"10.1.2.3/8","tag":1}}`)))
 	require.NoError(t, err)
-	assert.Equal(t, cloudtrail.PrefixListChange{
-		Record: cloudtrail.Record{
+	assert.Equal(t, cloudtrail.Call{
+		Event: cloudtrail.Event{
 			EventID: eventID, EventName: "ModifyManagedPrefixList", EventTime: time.Date(2026, 11, 3, 9, 15, 42, 0, time.UTC),
 			AccountID: account, Region: region, Actor: cloudtrail.Actor{Type: "IAMUser", ARN: aliceARN},
 			SourceIPAddress: "198.51.100.7", UserAgent: userAgent,
 		},
-		PrefixListID: listID, Added: prefixes("0.0.0.0/0"), Removed: prefixes("10.0.0.0/8"), FromVersion: 3,
+		Kind: cloudtrail.KindEditList,
+		List: &cloudtrail.ListEdit{ID: listID, Added: prefixes("0.0.0.0/0"), Removed: prefixes("10.0.0.0/8"), FromVersion: 3},
 	}, c)
 }
 
@@ -54,19 +61,22 @@ func TestPrefixListEntriesAreReadInEverySpelling(t *testing.T) {
 		"host bits kept": `[{"Cidr":"10.9.9.9/8"},{"Cidr":"2001:db8::1/32"}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := cloudtrail.ParsePrefixListEvent(delivered(t, editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","CurrentVersion":"7","AddEntry":`+entries+`}`)))
+			c, err := parseEdit(delivered(t, editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","CurrentVersion":"7","AddEntry":`+entries+`}`)))
 			require.NoError(t, err)
-			assert.Equal(t, prefixes("10.0.0.0/8", "2001:db8::/32"), c.Added)
-			assert.Equal(t, int64(7), c.FromVersion)
+			assert.Equal(t, prefixes("10.0.0.0/8", "2001:db8::/32"), c.List.Added)
+			assert.Equal(t, int64(7), c.List.FromVersion)
 		})
 	}
 }
 
 func TestRestoredPrefixListNamesTheVersions(t *testing.T) {
-	c, err := cloudtrail.ParsePrefixListEvent(delivered(t, editedList("RestoreManagedPrefixListVersion", `{"PrefixListId":"`+listID+`","PreviousVersion":2,"CurrentVersion":5}`)))
+	c, err := parseEdit(delivered(t, editedList("RestoreManagedPrefixListVersion", `{"PrefixListId":"`+listID+`","PreviousVersion":2,"CurrentVersion":5,"xmlns":null}`)))
 	require.NoError(t, err)
-	assert.Equal(t, int64(2), c.RestoredVersion)
-	assert.Equal(t, int64(5), c.FromVersion)
+	older, err := parseEdit(delivered(t, editedList("RestoreManagedPrefixListVersion", `{"PrefixListId":"`+listID+`","PreviousVersion":2,"CurrentVersion":null}`)))
+	require.NoError(t, err)
+	assert.Zero(t, older.List.FromVersion, "not told")
+	assert.Equal(t, int64(2), c.List.RestoredVersion)
+	assert.Equal(t, int64(5), c.List.FromVersion)
 	assert.Empty(t, c.Skipped)
 }
 
@@ -77,16 +87,16 @@ func TestPrefixListEventWithoutParametersTakesTheListFromTheAnswer(t *testing.T)
 		"null":    base.with("requestParameters", "null"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := cloudtrail.ParsePrefixListEvent(delivered(t, event))
+			c, err := parseEdit(delivered(t, event))
 			require.NoError(t, err)
-			assert.True(t, c.Omitted)
-			assert.Equal(t, listID, c.PrefixListID)
+			assert.True(t, c.List.Omitted)
+			assert.Equal(t, listID, c.List.ID)
 			assert.Empty(t, c.Skipped)
 		})
 	}
-	c, err := cloudtrail.ParsePrefixListEvent(delivered(t, base.with("requestParameters", "null").with("responseElements", `{"omitted":true}`)))
+	c, err := parseEdit(delivered(t, base.with("requestParameters", "null").with("responseElements", `{"omitted":true}`)))
 	require.NoError(t, err)
-	assert.Empty(t, c.PrefixListID, "and where that is left out too, nothing names it")
+	assert.Empty(t, c.List.ID, "and where that is left out too, nothing names it")
 }
 
 func TestPrefixListRequestWithMembersNobodyKnowsIsNotTakenForOneWithoutEntries(t *testing.T) {
@@ -99,12 +109,12 @@ func TestPrefixListRequestWithMembersNobodyKnowsIsNotTakenForOneWithoutEntries(t
 		"beside entries":          `"RemoveEntry":{"Cidr":"10.0.0.0/8"},"AddEntries":[{"Cidr":"0.0.0.0/0"}]`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			c, err := cloudtrail.ParsePrefixListEvent(delivered(t, editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","CurrentVersion":4,`+members+`}`)))
+			c, err := parseEdit(delivered(t, editedList("ModifyManagedPrefixList", `{"PrefixListId":"`+listID+`","CurrentVersion":4,`+members+`}`)))
 			require.NoError(t, err)
 			assert.Empty(t, c.Skipped)
-			assert.True(t, c.Omitted, "what was added is only EC2's to tell")
-			assert.Equal(t, listID, c.PrefixListID)
-			assert.Equal(t, int64(4), c.FromVersion)
+			assert.True(t, c.List.Omitted, "what was added is only EC2's to tell")
+			assert.Equal(t, listID, c.List.ID)
+			assert.Equal(t, int64(4), c.List.FromVersion)
 		})
 	}
 }
@@ -126,12 +136,11 @@ func TestPrefixListEventsThatChangeNoEntriesAreSkipped(t *testing.T) {
 		"an opening":       {successful("AuthorizeSecurityGroupIngress", `{}`, `{}`), "the call is AuthorizeSecurityGroupIngress, which is not judged"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := cloudtrail.ParsePrefixListEvent(delivered(t, c.event))
+			got, err := parseEdit(delivered(t, c.event))
 			require.NoError(t, err)
 			assert.Equal(t, c.why, got.Skipped)
 			assert.Equal(t, eventID, got.EventID)
-			assert.Empty(t, got.PrefixListID)
-			assert.Empty(t, got.Added)
+			assert.Nil(t, got.List)
 		})
 	}
 }
@@ -143,7 +152,7 @@ func TestMalformedPrefixListEventsNameTheField(t *testing.T) {
 		event []byte
 		field string
 	}{
-		"not JSON":          {[]byte(`{"detail"`), "event"},
+		"not JSON":          {[]byte(`{"detail"`), "detail"},
 		"no detail":         {[]byte(`{"detail-type":"AWS API Call via CloudTrail"}`), "detail"},
 		"no request":        {delivered(t, editedList("ModifyManagedPrefixList", `{}`).with("requestParameters", `{"prefixListId":"`+listID+`"}`)), request},
 		"no list":           {of(`{"AddEntry":{"Cidr":"0.0.0.0/0"}}`), request + ".PrefixListId"},
@@ -158,7 +167,7 @@ func TestMalformedPrefixListEventsNameTheField(t *testing.T) {
 		"entries twice":     {of(`{"PrefixListId":"` + listID + `","AddEntry":{"Cidr":"10.0.0.0/8"},"AddEntry":{"Cidr":"0.0.0.0/0"}}`), request + ".AddEntry"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := cloudtrail.ParsePrefixListEvent(c.event)
+			got, err := parseEdit(c.event)
 			var malformed *cloudtrail.MalformedError
 			require.ErrorAs(t, err, &malformed)
 			assert.Equal(t, c.field, malformed.Field)
@@ -175,16 +184,16 @@ func TestOwnPrefixListEventsAreUnderstood(t *testing.T) {
 	for _, file := range files {
 		event, err := os.ReadFile(file)
 		require.NoError(t, err)
-		c, err := cloudtrail.ParsePrefixListEvent(event)
+		c, err := parseEdit(event)
 		require.NoError(t, err, file)
 		if filepath.Base(file) == "scheduled-day.json" {
 			assert.Contains(t, c.Skipped, "Scheduled Event")
 			continue
 		}
 		assert.Empty(t, c.Skipped, file)
-		assert.Equal(t, listID, c.PrefixListID, file)
-		assert.Positive(t, c.FromVersion, file)
-		assert.True(t, len(c.Added) > 0 || c.RestoredVersion > 0, file)
+		assert.Equal(t, listID, c.List.ID, file)
+		assert.Positive(t, c.List.FromVersion, file)
+		assert.True(t, len(c.List.Added) > 0 || c.List.RestoredVersion > 0, file)
 	}
 }
 
@@ -197,7 +206,7 @@ func FuzzParsePrefixListEvent(f *testing.F) {
 		f.Add(event)
 	}
 	f.Fuzz(func(t *testing.T, event []byte) {
-		c, err := cloudtrail.ParsePrefixListEvent(event)
+		c, err := parseEdit(event)
 		if err != nil {
 			var malformed *cloudtrail.MalformedError
 			require.ErrorAs(t, err, &malformed)
@@ -205,13 +214,13 @@ func FuzzParsePrefixListEvent(f *testing.F) {
 			return
 		}
 		if c.Skipped != "" {
-			require.Empty(t, c.PrefixListID)
+			require.Nil(t, c.List)
 			return
 		}
 		require.NotEmpty(t, c.EventID)
 		require.NotEmpty(t, c.Region)
-		require.False(t, c.PrefixListID == "" && !c.Omitted, "a change of no list")
-		for _, p := range c.Added {
+		require.False(t, c.List.ID == "" && !c.List.Omitted, "a change of no list")
+		for _, p := range c.List.Added {
 			require.Equal(t, p.Masked(), p)
 		}
 	})

@@ -16,8 +16,7 @@ func (a *response) read(r *reader, direction secgroup.Direction) {
 	r.object(func(key []byte) bool {
 		switch string(key) {
 		case "_return":
-			ok, given := r.boolean()
-			a.refused = given && !ok
+			a.refused = r.refused()
 		case "omitted":
 			omitted, _ = r.boolean()
 		case "securityGroupRuleSet":
@@ -106,7 +105,7 @@ func (a *response) item(r *reader, direction secgroup.Direction) {
 
 // referencedGroup reads a referencedGroupInfo; null and {} give no peer.
 func (r *reader) referencedGroup() secgroup.Peer {
-	if r.failed || r.null() {
+	if r.null() {
 		return secgroup.Peer{}
 	}
 	var id, owner string
@@ -147,7 +146,7 @@ func (r *reader) tags(tags []secgroup.Tag) []secgroup.Tag {
 		})
 		tags = append(tags, t)
 	}
-	if r.peek() == '[' {
+	if r.kind() == '[' {
 		r.array(tag)
 	} else {
 		r.list(tag)

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/policy"
 )
 
@@ -74,12 +75,12 @@ type Result struct {
 // Alert is the machine-readable body of the SNS message: one for each CloudTrail
 // event that has something to tell.
 type Alert struct {
-	SchemaVersion string         `json:"schemaVersion"`
-	ID            string         `json:"id"` // deterministic: repeats of one event share it
-	Mode          Mode           `json:"mode"`
-	Verdict       policy.Verdict `json:"decision"` // the strongest of Findings
-	PolicyDigest  string         `json:"policyDigest"`
-	Event         Event          `json:"event"`
+	SchemaVersion string           `json:"schemaVersion"`
+	ID            string           `json:"id"` // deterministic: repeats of one event share it
+	Mode          Mode             `json:"mode"`
+	Verdict       policy.Verdict   `json:"decision"` // the strongest of Findings
+	PolicyDigest  string           `json:"policyDigest"`
+	Event         cloudtrail.Event `json:"event"`
 	// Try and Tries say which delivery of the message this is, and after how many
 	// it goes to the dead letters; both zero where the queue did not say.
 	Try   int `json:"try,omitempty"`

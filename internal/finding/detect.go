@@ -10,33 +10,31 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
-	"sgward/internal/text"
 )
 
-// Detect judges one change by a policy at the time now. It knows only what the
+// Detect judges one call by a policy at the time now. It knows only what the
 // event says: where reading the group could change a verdict, or the event does
 // not carry the whole truth, the finding's verdict is undetermined. Findings is empty,
 // not nil, where there is nothing to find.
-func Detect(p *policy.Policy, c cloudtrail.Change, now time.Time) Detection {
+func Detect(p *policy.Policy, c cloudtrail.Call, now time.Time) Detection {
 	d := Detection{
 		SchemaVersion: SchemaVersion,
 		PolicyDigest:  p.Digest(),
-		Event:         EventOf(c.Record),
+		Event:         c.Event,
 		Findings:      []Finding{},
 	}
-	switch {
-	case c.Skipped != "":
-	case c.RulesFrom == cloudtrail.RulesUnknown:
-		d.Findings = append(d.Findings, unknownRules(c))
-	default:
+	if c.Skipped == "" && c.Kind.Opens() {
 		d.Findings = judge(p, c, now)
+		if c.Untold() {
+			d.Findings = append(d.Findings, Untold(c))
+		}
 	}
 	d.Verdict = Strongest(d.Findings)
 	return d
 }
 
 // judge returns a finding for each rule of c that is not compliant.
-func judge(p *policy.Policy, c cloudtrail.Change, now time.Time) []Finding {
+func judge(p *policy.Policy, c cloudtrail.Call, now time.Time) []Finding {
 	findings := []Finding{}
 	req := RequestOf(c, now)
 	for i, j := range p.Evaluate(req) {
@@ -44,10 +42,10 @@ func judge(p *policy.Policy, c cloudtrail.Change, now time.Time) []Finding {
 			continue
 		}
 		f := Of(req, i, j, c.EventID)
-		f.FromRequest = c.RulesFrom == cloudtrail.RulesFromRequest
+		f.FromRequest = c.From == cloudtrail.RulesFromRequest
 		// Acting without a read takes EC2's own account of the rule: what the caller
 		// typed may be stored otherwise, and a group's name is not yet a group.
-		if f.Verdict == policy.Revoke && (f.FromRequest || c.GroupID == "") {
+		if f.Verdict == policy.Revoke && (f.FromRequest || c.Group.ID == "") {
 			f.Verdict = policy.Undetermined
 		}
 		findings = append(findings, f)
@@ -55,13 +53,13 @@ func judge(p *policy.Policy, c cloudtrail.Change, now time.Time) []Finding {
 	return findings
 }
 
-// RequestOf asks for the verdict on a change by what its event tells, at the time
+// RequestOf asks for the verdict on a call by what its event tells, at the time
 // now.
-func RequestOf(c cloudtrail.Change, now time.Time) policy.Request {
+func RequestOf(c cloudtrail.Call, now time.Time) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: c.AccountID, Region: c.Region,
-		Actor: ActorOf(c.Actor).Subject(),
-		Group: secgroup.Group{ID: c.GroupID, Name: c.GroupName},
+		Actor: c.Actor.Subject(),
+		Group: c.Group,
 		Rules: c.Rules,
 	}
 }
@@ -110,54 +108,24 @@ func (f *Finding) Judge(j policy.Judgement) {
 	}
 }
 
-// unknownRules is the finding for a change whose rules the record leaves out. The
-// group tells them, where the record names it; else people have to look.
-func unknownRules(c cloudtrail.Change) Finding {
+// Untold returns the finding for a change whose record leaves out rules that it made.
+// The group tells them, where the record names it; else people have to look.
+func Untold(c cloudtrail.Call) Finding {
 	f := Finding{
 		Verdict: policy.Undetermined, Severity: policy.High,
-		ID:        NewID(c.AccountID, c.Region, c.Group(), "", c.EventID),
-		AccountID: c.AccountID, Region: c.Region, GroupID: c.GroupID, GroupName: c.GroupName,
+		ID:        NewID(c.AccountID, c.Region, c.Group.String(), "", c.EventID),
+		AccountID: c.AccountID, Region: c.Region, GroupID: c.Group.ID, GroupName: c.Group.Name,
 		Reasons: []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s leaves out which rules it made: the group has to be read", c.EventName))},
 	}
-	if c.Group() == "" {
+	switch {
+	case c.Incomplete:
+		f.Reasons = []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s lists fewer rules than the call asked for: the group has to be read", c.EventName))}
+	case c.Group.String() == "":
 		// A record this large is rarely an accident.
 		f.Verdict, f.Severity = policy.Alert, policy.Critical
 		f.Reasons = []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s leaves out its parameters, the group too: look at what this call opened", c.EventName))}
 	}
 	return f
-}
-
-// The longest texts that a Detection repeats from an event, in bytes. CloudTrail
-// keeps to these; a forged event need not.
-const (
-	mostUserAgent = 1024
-	mostName      = 2048 // an ARN's limit
-)
-
-// EventOf returns what a Detection tells of the record of a call.
-func EventOf(c cloudtrail.Record) Event {
-	return Event{
-		EventID: cut(c.EventID, mostName), EventName: cut(c.EventName, mostName), EventTime: c.EventTime,
-		AccountID: cut(c.AccountID, mostName), Region: cut(c.Region, mostName),
-		Actor:           ActorOf(c.Actor),
-		SourceIPAddress: cut(c.SourceIPAddress, mostName), UserAgent: cut(c.UserAgent, mostUserAgent),
-	}
-}
-
-// ActorOf returns who made a call.
-func ActorOf(a cloudtrail.Actor) Actor {
-	return Actor{
-		Type: cut(a.Type, mostName), ARN: cut(a.ARN, mostName),
-		SessionIssuerARN: cut(a.SessionIssuerARN, mostName), InvokedBy: cut(a.InvokedBy, mostName),
-	}
-}
-
-// cut shortens s to at most n bytes at a rune boundary and marks that it did.
-func cut(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	return text.CutBytes(s, n-len("…")) + "…"
 }
 
 // Encode returns the Detection as JSON of at most budget bytes. Findings that
@@ -200,7 +168,7 @@ func collapse(findings []Finding) []Finding {
 			counts = append(counts, 0)
 			out = append(out, Finding{
 				ID: f.ID, Verdict: policy.Undetermined, Severity: f.Severity,
-				AccountID: f.AccountID, Region: f.Region, GroupID: f.GroupID, GroupName: cut(f.GroupName, mostName),
+				AccountID: f.AccountID, Region: f.Region, GroupID: f.GroupID, GroupName: f.GroupName,
 			})
 		}
 		counts[i]++

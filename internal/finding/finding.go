@@ -7,8 +7,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
-	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -31,56 +31,11 @@ func Strongest(findings []Finding) policy.Verdict {
 
 // Detection is what detect returns for one CloudTrail event.
 type Detection struct {
-	SchemaVersion string         `json:"schemaVersion"`
-	Verdict       policy.Verdict `json:"decision"`     // the strongest of Findings
-	PolicyDigest  string         `json:"policyDigest"` // "sha256:" and 64 hex digits
-	Event         Event          `json:"event"`
-	Findings      []Finding      `json:"findings"`
-}
-
-// Event names the CloudTrail event, who made the call and from where.
-type Event struct {
-	EventID         string    `json:"eventId"`
-	EventName       string    `json:"eventName"`
-	EventTime       time.Time `json:"eventTime"` // CloudTrail knows whole seconds
-	AccountID       string    `json:"accountId"`
-	Region          string    `json:"region"`
-	Actor           Actor     `json:"actor"`
-	SourceIPAddress string    `json:"sourceIpAddress,omitempty"` // an address, a service name or "AWS Internal"
-	UserAgent       string    `json:"userAgent,omitempty"`
-}
-
-// Actor is the caller as CloudTrail names it. SessionIssuerARN is the role behind
-// an assumed-role session; the session name at the end of ARN is the caller's choice.
-type Actor struct {
-	Type             string `json:"type,omitempty"`
-	ARN              string `json:"arn,omitempty"`
-	SessionIssuerARN string `json:"sessionIssuerArn,omitempty"`
-	// InvokedBy is the AWS service that made the call for the actor, if any.
-	InvokedBy string `json:"invokedBy,omitempty"`
-}
-
-// Principal returns the ARN that policies compare: the session issuer's where
-// there is one, else the caller's own; "" for AWS services.
-func (a Actor) Principal() string {
-	if a.SessionIssuerARN != "" {
-		return a.SessionIssuerARN
-	}
-	return a.ARN
-}
-
-// Subject returns the actor as policies see it. It is known where the record names a
-// role, a user, root or an AWS service. A session whose role it does not tell could be
-// of any: its own ARN, of STS, holds the role without its path.
-func (a Actor) Subject() policy.Actor {
-	arn := a.Principal()
-	if arn == "" {
-		return policy.Actor{Known: a.InvokedBy != "" || a.Type == "AWSService"}
-	}
-	if parts := strings.SplitN(arn, ":", 4); len(parts) == 4 && parts[2] == "sts" {
-		return policy.Actor{}
-	}
-	return policy.Actor{Known: true, ARN: arn}
+	SchemaVersion string           `json:"schemaVersion"`
+	Verdict       policy.Verdict   `json:"decision"`     // the strongest of Findings
+	PolicyDigest  string           `json:"policyDigest"` // "sha256:" and 64 hex digits
+	Event         cloudtrail.Event `json:"event"`
+	Findings      []Finding        `json:"findings"`
 }
 
 // Finding is one judged rule that is not compliant, or a group whose rules the

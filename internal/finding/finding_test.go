@@ -64,32 +64,6 @@ func TestIDsAreEqualForEqualPartsOnly(t *testing.T) {
 	assert.NotEqual(t, NewID("a\x00b", "", "", "", ""), NewID("a", "b", "", "", ""))
 }
 
-func TestTheActorOfAPolicyIsTheRoleBehindTheSession(t *testing.T) {
-	session := Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/chosen-by-the-caller", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"}
-	assert.Equal(t, policy.Actor{Known: true, ARN: "arn:aws:iam::123456789012:role/deploy"}, session.Subject())
-	user := Actor{Type: "IAMUser", ARN: "arn:aws:iam::123456789012:user/me"}
-	assert.Equal(t, policy.Actor{Known: true, ARN: user.ARN}, user.Subject())
-	assert.Equal(t, policy.Actor{Known: true}, Actor{Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"}.Subject(), "a service is known and has no ARN")
-	assert.Equal(t, policy.Actor{}, Actor{}.Subject(), "nobody is not known")
-}
-
-func TestAnActorWhoseRoleOrUserIsNotToldIsNotKnown(t *testing.T) {
-	for name, a := range map[string]Actor{
-		"a session without its issuer":         {Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/me"},
-		"a federated user without the issuer":  {Type: "FederatedUser", ARN: "arn:aws-cn:sts::123456789012:federated-user/me"},
-		"a user without an ARN":                {Type: "IAMUser"},
-		"a role without an ARN":                {Type: "AssumedRole"},
-		"an account":                           {Type: "AWSAccount"},
-		"whom CloudTrail does not know either": {Type: "Unknown"},
-	} {
-		assert.Equal(t, policy.Actor{}, a.Subject(), name)
-	}
-	service := Actor{InvokedBy: "autoscaling.amazonaws.com"}
-	assert.Equal(t, policy.Actor{Known: true}, service.Subject(), "of which some records tell no type")
-	root := Actor{Type: "Root", ARN: "arn:aws:iam::123456789012:root", InvokedBy: "autoscaling.amazonaws.com"}
-	assert.Equal(t, policy.Actor{Known: true, ARN: root.ARN}, root.Subject())
-}
-
 // contract is a Detection as remediate gets it, and the alert of it: every field, in
 // the words that readers of earlier versions know.
 const (
@@ -145,15 +119,4 @@ func TestWhatIsNoDetectionNamesTheField(t *testing.T) {
 		assert.Equal(t, c.field, string(wrong.JSONPointer), name)
 		assert.Error(t, json.Unmarshal([]byte(text), new(Detection)), name)
 	}
-}
-
-func TestTextIsCutAtRuneBoundaries(t *testing.T) {
-	assert.Equal(t, "abc", cut("abc", 3))
-	assert.Equal(t, "…", cut("abcd", 3))
-	assert.Equal(t, "a…", cut("abcde", 4))
-	assert.Equal(t, "ä…", cut("äöüß", 5))
-	assert.Equal(t, "ä…", cut("äöüß", 6), "half a rune is none")
-	long := strings.Repeat("€", 1000)
-	assert.LessOrEqual(t, len(cut(long, 100)), 100)
-	assert.True(t, strings.HasSuffix(cut(long, 100), "€…"))
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json/jsontext"
 	jsonv2 "encoding/json/v2"
+
+	"sgward/internal/cloudtrail"
 )
 
 // UnmarshalJSONFrom reads a Detection. A rule's JSON does not repeat its group and
@@ -33,7 +35,7 @@ func (a *Alert) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 }
 
 // nameGroups gives the finding's rules the group that holds them.
-func (f *Finding) nameGroups(e Event) {
+func (f *Finding) nameGroups(e cloudtrail.Event) {
 	owner := cmp.Or(f.AccountID, e.AccountID)
 	if f.Rule != nil {
 		f.Rule.GroupID, f.Rule.OwnerID = f.GroupID, owner

@@ -20,7 +20,7 @@ import (
 // and no answer.
 func (s *stage) typed(groupID, groupName string, rules ...types.SecurityGroupRule) remediation.Message {
 	c := s.change(groupID)
-	c.GroupName, c.RulesFrom = groupName, cloudtrail.RulesFromRequest
+	c.Group.Name, c.From = groupName, cloudtrail.RulesFromRequest
 	for _, r := range rules {
 		c.Rules = append(c.Rules, s.rule(groupID, "", r))
 	}

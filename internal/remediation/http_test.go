@@ -106,7 +106,7 @@ func (w *wire) messages() []remediation.Message {
 	defer w.mu.Unlock()
 	var out []remediation.Message
 	for _, record := range w.records {
-		change, err := cloudtrail.ParseEvent(record)
+		change, err := cloudtrail.Parse(record)
 		require.NoError(w.t, err)
 		d := finding.Detect(w.policy, change, time.Now())
 		if d.Verdict != policy.Compliant {

@@ -211,7 +211,7 @@ func TestALaterDuplicateFindsTheRuleGone(t *testing.T) {
 func TestAnEventThatNamesNoGroupIsTold(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		c := s.change("")
-		c.RulesFrom = 0
+		c.From = 0
 		m := s.detected(c)
 		require.Equal(t, policy.Alert, m.Detection.Verdict)
 		s.done(m)

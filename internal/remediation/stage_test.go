@@ -153,21 +153,21 @@ func told(a finding.Alert) []string {
 }
 
 // change starts a CloudTrail event of now.
-func (s *stage) change(groupID string) cloudtrail.Change {
+func (s *stage) change(groupID string) cloudtrail.Call {
 	s.events++
-	return cloudtrail.Change{
-		Record: cloudtrail.Record{
+	return cloudtrail.Call{
+		Event: cloudtrail.Event{
 			EventID: fmt.Sprintf("00000000-0000-4000-8000-%012d", s.events), EventName: "AuthorizeSecurityGroupIngress",
 			EventTime: time.Now().UTC().Truncate(time.Second), AccountID: account, Region: region,
 			Actor:           cloudtrail.Actor{Type: "IAMUser", ARN: "arn:aws:iam::" + account + ":user/demo"},
 			SourceIPAddress: "198.51.100.7",
 		},
-		GroupID: groupID, RulesFrom: cloudtrail.RulesFromResponse,
+		Kind: cloudtrail.KindAuthorize, Group: secgroup.Group{ID: groupID}, From: cloudtrail.RulesFromResponse,
 	}
 }
 
 // detected is the message of what detect makes of a change, at its first try.
-func (s *stage) detected(c cloudtrail.Change) remediation.Message {
+func (s *stage) detected(c cloudtrail.Call) remediation.Message {
 	return remediation.Message{Detection: finding.Detect(s.policy, c, time.Now()), Try: 1, Tries: 5}
 }
 
@@ -188,7 +188,7 @@ func (s *stage) edit(groupID, ruleID string, r types.SecurityGroupRule) remediat
 	s.t.Helper()
 	s.cloud.edit(groupID, ruleID, r)
 	c := s.change(groupID)
-	c.EventName, c.Edited, c.RulesFrom = "ModifySecurityGroupRules", true, cloudtrail.RulesFromRequest
+	c.EventName, c.Kind, c.From = "ModifySecurityGroupRules", cloudtrail.KindModify, cloudtrail.RulesFromRequest
 	rule := s.rule(groupID, ruleID, r)
 	rule.Permission.Direction = 0
 	c.Rules = []secgroup.Rule{rule}

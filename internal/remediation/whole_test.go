@@ -15,7 +15,7 @@ import (
 // unknown is the message of a call of which the record leaves out the rules.
 func (s *stage) unknown(groupID string) remediation.Message {
 	c := s.change(groupID)
-	c.RulesFrom = cloudtrail.RulesUnknown
+	c.From = cloudtrail.RulesUnknown
 	return s.detected(c)
 }
 

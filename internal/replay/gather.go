@@ -51,17 +51,16 @@ const (
 	created
 )
 
-// call is a call that the time line needs. One of change, closing and creation is set.
+// call is a call that the time line needs.
 type call struct {
-	change   *cloudtrail.Change
-	closing  *cloudtrail.Closing
-	creation *cloudtrail.Creation
+	cloudtrail.Call
 
 	source int32
 	index  int64
 	line   int64
-	// fates are those of the rules that the call made, in their order. A change whose
-	// rules are unknown has one.
+	// fates are those of the rules that the call made, in their order. A call that
+	// leaves rules untold has one more, for them, at the end, and one that made a group
+	// has one for the rule with which it came.
 	fates []fate
 }
 
@@ -79,16 +78,13 @@ type fate struct {
 	revoked uint8
 }
 
-// record is what all calls have.
-func (c *call) record() *cloudtrail.Record {
-	switch {
-	case c.change != nil:
-		return &c.change.Record
-	case c.closing != nil:
-		return &c.closing.Record
-	default:
-		return &c.creation.Record
+// untold returns the fate of the rules that the record of a call leaves out, nil where
+// it leaves out none.
+func (c *call) untold() *fate {
+	if !c.Untold() {
+		return nil
 	}
+	return &c.fates[len(c.Rules)]
 }
 
 // gather reads the sources with all cores.

@@ -11,7 +11,7 @@ import (
 type group struct {
 	byPermission map[secgroup.Permission]*held
 	byID         map[string]*held
-	// unknown are the fates of changes that do not tell their rules.
+	// unknown are the fates of rules that their records leave out.
 	unknown []*fate
 }
 
@@ -30,16 +30,19 @@ func newGroup() *group {
 
 // apply lets a call at a position end what it ended, and hold what it made.
 func (g *group) apply(c *call, at int32) {
-	switch {
-	case c.creation != nil:
+	switch c.Kind {
+	case cloudtrail.KindCreate:
 		g.hold(defaultEgress(), &c.fates[0], at)
-	case c.closing != nil:
-		g.close(c.closing, at)
-	case c.change.RulesFrom == cloudtrail.RulesUnknown:
-		g.unknown = append(g.unknown, &c.fates[0])
+	case cloudtrail.KindRevoke:
+		g.close(c.Rules, at)
+	case cloudtrail.KindDelete:
+		g.delete(at)
 	default:
-		for i, r := range c.change.Rules {
-			if c.change.Edited && g.edit(r, &c.fates[i], at) || c.fates[i].harmless {
+		if f := c.untold(); f != nil {
+			g.unknown = append(g.unknown, f)
+		}
+		for i, r := range c.Rules {
+			if c.Kind == cloudtrail.KindModify && g.edit(r, &c.fates[i], at) || c.fates[i].harmless {
 				continue
 			}
 			g.hold(r, &c.fates[i], at)
@@ -113,25 +116,26 @@ func (g *group) edit(r secgroup.Rule, f *fate, at int32) (same bool) {
 	return false
 }
 
-// close ends what a call closed.
-func (g *group) close(c *cloudtrail.Closing, at int32) {
-	if c.Whole {
-		for _, h := range g.byPermission {
-			h.end(at, true)
-		}
-		for _, f := range g.unknown {
-			f.end(at, true)
-		}
-		clear(g.byPermission)
-		clear(g.byID)
-		g.unknown = nil
-		return
-	}
-	for _, r := range c.Rules {
+// close ends the rules that a call closed.
+func (g *group) close(rules []secgroup.Rule, at int32) {
+	for _, r := range rules {
 		if h := g.find(r); h != nil {
 			g.drop(h, at, h.is(r))
 		}
 	}
+}
+
+// delete ends all that the group held.
+func (g *group) delete(at int32) {
+	for _, h := range g.byPermission {
+		h.end(at, true)
+	}
+	for _, f := range g.unknown {
+		f.end(at, true)
+	}
+	clear(g.byPermission)
+	clear(g.byID)
+	g.unknown = nil
 }
 
 // drop ends a rule. shown tells whether the call at the position did it, or only lets

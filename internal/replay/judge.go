@@ -56,7 +56,7 @@ func (j *judging) run(ctx context.Context) error {
 		if at%1024 == 0 && ctx.Err() != nil {
 			return fmt.Errorf("judging the history: %w", ctx.Err())
 		}
-		if t := c.record().EventTime; !t.Equal(now) {
+		if t := c.EventTime; !t.Equal(now) {
 			if err := j.flush(); err != nil {
 				return err
 			}
@@ -91,61 +91,60 @@ func (j *judging) take(at int32, c *call) {
 		g = &known{}
 		j.groups[p] = g
 	}
-	switch {
-	case c.creation != nil:
+	switch c.Kind {
+	case cloudtrail.KindCreate:
 		egress := defaultEgress()
-		*g = known{vpcID: c.creation.VPCID, whole: true, held: []standing{{&egress, &c.fates[0]}}}
-	case c.closing != nil && c.closing.Whole:
+		*g = known{vpcID: c.Group.VPCID, whole: true, held: []standing{{&egress, &c.fates[0]}}}
+	case cloudtrail.KindDelete:
 		delete(j.groups, p)
-	case c.closing != nil:
-		g.lost = g.lost || c.closing.RulesFrom == cloudtrail.RulesUnknown
-	case c.change.RulesFrom == cloudtrail.RulesUnknown:
-		j.takeUnknown(c, g)
+	case cloudtrail.KindRevoke:
+		g.lost = g.lost || c.From == cloudtrail.RulesUnknown
 	default:
-		j.takeChange(at, c, g)
+		if len(c.Rules) > 0 {
+			j.takeChange(at, c, g)
+		}
+		if end := c.untold(); end != nil {
+			j.takeUntold(c, g, end)
+		}
 	}
 }
 
-// takeUnknown judges a call whose rules the record leaves out.
-func (j *judging) takeUnknown(c *call, g *known) {
+// takeUntold judges a call whose record leaves out rules.
+func (j *judging) takeUntold(c *call, g *known, end *fate) {
 	g.whole = false
-	if c.change.GroupID == "" {
-		j.blind[place{account: c.change.AccountID, region: c.change.Region}] = true
+	if c.Group.ID == "" {
+		j.blind[place{account: c.AccountID, region: c.Region}] = true
 	}
-	if !j.judged(c.change.EventTime) || j.Other != nil { // no policy knows more of it
+	if !j.judged(c.EventTime) || j.Other != nil { // no policy knows more of it
 		return
 	}
-	event := finding.EventOf(c.change.Record)
-	for _, f := range finding.Detect(j.Policy, *c.change, c.change.EventTime).Findings {
-		j.second = append(j.second, j.entry(c, &event, f, &c.fates[0]))
-	}
+	j.second = append(j.second, j.entry(c, finding.Untold(c.Call), end))
 }
 
 // takeChange judges a call by every policy.
 func (j *judging) takeChange(at int32, c *call, g *known) {
-	if c.change.GroupID == "" {
-		j.blind[place{account: c.change.AccountID, region: c.change.Region}] = true
+	if c.Group.ID == "" {
+		j.blind[place{account: c.AccountID, region: c.Region}] = true
 	}
 	policies := j.policies()
 	found := make([][]finding.Finding, len(policies))
 	for k, p := range policies {
-		found[k] = j.judge(p, k, at, c.change, g)
+		found[k] = j.judge(p, k, at, &c.Call, g)
 		for i, f := range found[k] {
 			if f.Verdict == policy.Revoke {
 				c.fates[i].revoked |= 1 << k
 			}
 		}
 	}
-	for i := range c.change.Rules {
+	for i := range c.Rules {
 		if g.lost || c.fates[i].harmless {
 			continue
 		}
-		g.held = append(g.held, standing{&c.change.Rules[i], &c.fates[i]})
+		g.held = append(g.held, standing{&c.Rules[i], &c.fates[i]})
 	}
-	if !j.judged(c.change.EventTime) {
+	if !j.judged(c.EventTime) {
 		return
 	}
-	event := finding.EventOf(c.change.Record)
 	for i, f := range found[0] {
 		if f.Verdict == policy.Compliant {
 			j.counts.Compliant++
@@ -160,7 +159,7 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 		} else if f.Verdict == policy.Compliant {
 			continue
 		}
-		e := j.entry(c, &event, f, &c.fates[i])
+		e := j.entry(c, f, &c.fates[i])
 		e.Compared = compared
 		j.second = append(j.second, e)
 	}
@@ -170,7 +169,7 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 // the policy, the k-th, has nothing against. It decides as detect would have, and
 // where that asks for a look at the group, as remediate would have after a look at
 // what the history shows of it.
-func (j *judging) judge(p *policy.Policy, k int, at int32, c *cloudtrail.Change, g *known) []finding.Finding {
+func (j *judging) judge(p *policy.Policy, k int, at int32, c *cloudtrail.Call, g *known) []finding.Finding {
 	req := finding.RequestOf(*c, c.EventTime)
 	req.Group.VPCID = g.vpcID
 	judgements := p.Evaluate(req)
@@ -186,8 +185,8 @@ func (j *judging) judge(p *policy.Policy, k int, at int32, c *cloudtrail.Change,
 	out := make([]finding.Finding, len(c.Rules))
 	for i := range c.Rules {
 		f := finding.Of(req, i, judgements[i], c.EventID)
-		f.FromRequest = c.RulesFrom == cloudtrail.RulesFromRequest
-		if f.Verdict == policy.Revoke && c.GroupID == "" {
+		f.FromRequest = c.From == cloudtrail.RulesFromRequest
+		if f.Verdict == policy.Revoke && c.Group.ID == "" {
 			f.Verdict = policy.Undetermined // a name is not yet a group
 		}
 		out[i] = f
@@ -242,12 +241,12 @@ func (g *known) standing(k int) []secgroup.Rule {
 }
 
 // entry writes a finding down with what the history tells of its end.
-func (j *judging) entry(c *call, event *finding.Event, f finding.Finding, end *fate) report.Entry {
+func (j *judging) entry(c *call, f finding.Finding, end *fate) report.Entry {
 	r := logfile.Record{Index: c.index, Line: c.line}
-	e := report.Entry{Finding: f, Event: event, Place: nameOf(j.sources[c.source].Name) + " " + r.Place()}
+	e := report.Entry{Finding: f, Event: &c.Event, Place: nameOf(j.sources[c.source].Name) + " " + r.Place()}
 	if end.shown {
-		by := finding.EventOf(*j.calls[end.gone].record())
-		open := by.EventTime.Sub(event.EventTime).Seconds()
+		by := j.calls[end.gone].Event
+		open := by.EventTime.Sub(c.EventTime).Seconds()
 		e.ClosedAt, e.ClosedBy, e.ExposureSeconds = &by.EventTime, &by, &open
 	}
 	return e

@@ -55,7 +55,7 @@ func TestReplayAndDetectAgreeOnEveryEvent(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			data, err := os.ReadFile(file)
 			require.NoError(t, err)
-			c, err := cloudtrail.ParseEvent(data)
+			c, err := cloudtrail.Parse(data)
 			require.NoError(t, err)
 			want := finding.Detect(p, c, c.EventTime).Findings
 			for i := range want {
@@ -73,7 +73,7 @@ func TestReplayAndDetectAgreeOnEveryEvent(t *testing.T) {
 			}
 			var got []finding.Finding
 			for _, e := range run(t, replay.Options{Policy: p}, file).entries {
-				assert.Equal(t, finding.EventOf(c.Record), *e.Event)
+				assert.Equal(t, c.Event, *e.Event)
 				got = append(got, e.Finding)
 			}
 			assert.ElementsMatch(t, want, got)

@@ -5,6 +5,7 @@ import (
 	"container/heap"
 	"slices"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/secgroup"
 )
 
@@ -33,10 +34,10 @@ func order(g *group, calls []*call) []*call {
 
 // stage is 0 for what makes a group, 2 for what deletes it, and 1 for all else.
 func (c *call) stage() int {
-	switch {
-	case c.creation != nil:
+	switch c.Kind {
+	case cloudtrail.KindCreate:
 		return 0
-	case c.closing != nil && c.closing.Whole:
+	case cloudtrail.KindDelete:
 		return 2
 	default:
 		return 1
@@ -66,10 +67,10 @@ type second struct {
 // makings begins a spell for each rule that is made.
 func (s *second) makings() {
 	for i, c := range s.calls {
-		if c.change == nil || c.change.Edited {
+		if c.Kind != cloudtrail.KindAuthorize {
 			continue
 		}
-		for _, r := range c.change.Rules {
+		for _, r := range c.Rules {
 			s.begin(r, i)
 		}
 	}
@@ -113,10 +114,10 @@ func (s *second) of(id string) *spell {
 // edits ends the spells of what was edited away, and begins those of what it became.
 func (s *second) edits() {
 	for i, c := range s.calls {
-		if c.change == nil || !c.change.Edited {
+		if c.Kind != cloudtrail.KindModify {
 			continue
 		}
-		for k, r := range c.change.Rules {
+		for k, r := range c.Rules {
 			was := s.of(r.ID)
 			switch {
 			case was != nil && was.permission == r.Permission.Identity():
@@ -138,10 +139,10 @@ func (s *second) edits() {
 // is left, those of rules with the values that were closed.
 func (s *second) closings(named bool) {
 	for i, c := range s.calls {
-		if c.closing == nil {
+		if c.Kind != cloudtrail.KindRevoke {
 			continue
 		}
-		for _, r := range c.closing.Rules {
+		for _, r := range c.Rules {
 			known := s.of(r.ID)
 			switch {
 			case named && known != nil:

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
 )
@@ -35,9 +36,8 @@ func newHistory(g *gathered, o *Options) *history {
 		}
 	}
 	slices.SortFunc(h.calls, func(a, b *call) int {
-		x, y := a.record(), b.record()
-		return cmp.Or(x.EventTime.Compare(y.EventTime), cmp.Compare(x.EventID, y.EventID),
-			cmp.Compare(x.AccountID, y.AccountID), cmp.Compare(x.Region, y.Region))
+		return cmp.Or(a.EventTime.Compare(b.EventTime), cmp.Compare(a.EventID, b.EventID),
+			cmp.Compare(a.AccountID, b.AccountID), cmp.Compare(a.Region, b.Region))
 	})
 	h.direct(g)
 	return h
@@ -75,11 +75,11 @@ func (h *history) direct(g *gathered) {
 	slices.Sort(g.ingress)
 	slices.Sort(g.egress)
 	for _, c := range h.calls {
-		if c.change == nil || !c.change.Edited {
+		if c.Kind != cloudtrail.KindModify {
 			continue
 		}
-		for i := range c.change.Rules {
-			r := &c.change.Rules[i]
+		for i := range c.Rules {
+			r := &c.Rules[i]
 			id, ok := shortID(r.ID)
 			if !ok {
 				continue
@@ -101,17 +101,7 @@ func (h *history) direct(g *gathered) {
 type place struct{ account, region, group string }
 
 func placeOf(c *call) place {
-	r := c.record()
-	p := place{account: r.AccountID, region: r.Region}
-	switch {
-	case c.change != nil:
-		p.group = c.change.Group()
-	case c.closing != nil:
-		p.group = c.closing.Group()
-	default:
-		p.group = c.creation.GroupID
-	}
-	return p
+	return place{account: c.AccountID, region: c.Region, group: c.Group.String()}
 }
 
 func (p place) compare(o place) int {
@@ -123,7 +113,7 @@ func (p place) compare(o place) int {
 // one group within a second have no known order, by what they did.
 func (h *history) follow() {
 	slices.SortStableFunc(h.calls, func(a, b *call) int {
-		return cmp.Or(a.record().EventTime.Compare(b.record().EventTime), placeOf(a).compare(placeOf(b)))
+		return cmp.Or(a.EventTime.Compare(b.EventTime), placeOf(a).compare(placeOf(b)))
 	})
 	for calls := range h.byGroup() {
 		g := newGroup()
@@ -148,7 +138,7 @@ func (h *history) byGroup() iter.Seq[[]stretch] {
 	for from := 0; from < len(h.calls); {
 		to := from + 1
 		for to < len(h.calls) && placeOf(h.calls[to]) == placeOf(h.calls[from]) &&
-			h.calls[to].record().EventTime.Equal(h.calls[from].record().EventTime) {
+			h.calls[to].EventTime.Equal(h.calls[from].EventTime) {
 			to++
 		}
 		all = append(all, stretch{from, to})

@@ -208,6 +208,20 @@ func TestWhatOnlyEC2CouldTellIsInspect(t *testing.T) {
 	assert.EqualValues(t, 1, r.History.Rules)
 }
 
+func TestRulesThatTheResponseDoesNotListAreInspectedBesideThoseThatItDoes(t *testing.T) {
+	listsOnlyLast := func(id string, second int, texts ...string) object {
+		o := authorize(id, at(second), texts...)
+		answer := o["responseElements"].(object)
+		answer["securityGroupRuleSet"] = items(rules(texts[len(texts)-1:])...)
+		return o
+	}
+	r := replayOf(t,
+		listsOnlyLast("a", 0, "1 tcp 3306 0.0.0.0/0", "2 tcp 22 0.0.0.0/0"),
+		listsOnlyLast("b", 1, "3 tcp 3306 0.0.0.0/0", "4 tcp 22 10.0.0.0/8"),
+		revoke("c", at(31), "2 tcp 22 0.0.0.0/0"), deleted("d", at(61)))
+	assertTold(t, r, "revoke tcp 22 0.0.0.0/0 31s by RevokeSecurityGroupIngress", "inspect 61s by DeleteSecurityGroup", "inspect 60s by DeleteSecurityGroup")
+}
+
 func TestAVPCIsKnownOfAGroupThatTheHistoryShowsMade(t *testing.T) {
 	p := written(t, `statements:
   - {id: ssh, severity: critical, effect: revoke, ingress: {from: world, ports: [22/tcp]}, when: {vpcs: [vpc-0123456789abcdef0]}}

@@ -36,7 +36,7 @@ type placed struct {
 func newWorker(o *Options, telling *sync.Mutex) *worker {
 	w := &worker{Options: o, telling: telling, texts: map[string]string{}}
 	w.scanner = logfile.NewScanner(logfile.Config{
-		Calls: slices.Concat(cloudtrail.Openings(), cloudtrail.Closings(), []string{cloudtrail.CreationCall}),
+		Calls: cloudtrail.Names(cloudtrail.GroupCalls()...),
 		Found: w.found, Bad: w.problem,
 		Progress: func(n int64) { o.Progress.Bytes.Add(n) },
 	})
@@ -101,69 +101,51 @@ func (w *worker) found(s logfile.Source, r logfile.Record) error {
 
 // read keeps what the time line needs of a record.
 func (w *worker) read(r logfile.Record) error {
-	parse, parseClosing, parseCreation := cloudtrail.ParseRecord, cloudtrail.ParseClosing, cloudtrail.ParseCreation
-	if r.Enveloped {
-		parse, parseClosing, parseCreation = cloudtrail.ParseEvent, cloudtrail.ParseClosingEvent, cloudtrail.ParseCreationEvent
-	}
-	change, err := parse(r.JSON)
-	if err != nil {
+	c, err := cloudtrail.Parse(r.JSON)
+	if err != nil || !w.wanted(c.AccountID, c.Region) {
 		return err
 	}
 	switch {
-	case slices.Contains(cloudtrail.Openings(), change.EventName):
-		w.opening(r, change)
-	case slices.Contains(cloudtrail.Closings(), change.EventName):
-		closing, err := parseClosing(r.JSON)
-		if err != nil {
-			return err
+	case c.Skipped != "":
+		if c.Failed && c.Kind.Opens() {
+			w.tally(r, &c, tally{kind: failed, call: -1})
 		}
-		w.closing(r, closing)
-	case change.EventName == cloudtrail.CreationCall:
-		creation, err := parseCreation(r.JSON)
-		if err != nil {
-			return err
-		}
-		w.creation(r, creation)
+	case c.Kind.Opens():
+		w.opening(r, &c)
+	case c.Kind == cloudtrail.KindRevoke, c.Kind == cloudtrail.KindDelete:
+		w.closing(r, &c)
+	case c.Kind == cloudtrail.KindCreate && c.Group.ID != "":
+		w.tally(r, &c, tally{kind: created, call: w.keep(r, &c, 1)})
 	}
 	return nil
 }
 
 // opening takes a call that can open a group.
-func (w *worker) opening(r logfile.Record, c cloudtrail.Change) {
-	if !w.wanted(c.AccountID, c.Region) {
-		return
-	}
-	if c.Skipped != "" {
-		if c.Failed {
-			w.tally(r, c.Record, tally{kind: failed, call: -1})
-		}
-		return
-	}
+func (w *worker) opening(r logfile.Record, c *cloudtrail.Call) {
 	t := tally{kind: opened, call: -1, rules: int32(len(c.Rules))}
 	w.noteIDs(c.Rules)
 	concern := w.concern(c.Rules)
-	if !c.Edited { // an edit may have closed something, whatever it made of the rule
+	edited := c.Kind == cloudtrail.KindModify
+	if !edited { // an edit may have closed something, whatever it made of the rule
 		c.Rules = chosen(c.Rules, concern)
 	}
-	if t.clean = t.rules - int32(len(c.Rules)); len(c.Rules) > 0 || c.RulesFrom == cloudtrail.RulesUnknown {
-		w.own(&c.Record)
-		c.GroupID, c.GroupName = w.text(c.GroupID), w.text(c.GroupName)
-		w.ownRules(c.Rules)
-		fates := make([]fate, max(len(c.Rules), 1))
+	t.clean = t.rules - int32(len(c.Rules))
+	fates := len(c.Rules)
+	if c.Untold() {
+		fates++
+	}
+	if fates > 0 {
+		t.call = w.keep(r, c, fates)
 		for i := range c.Rules {
-			fates[i].harmless = c.Edited && !concern[i]
+			w.calls[t.call].fates[i].harmless = edited && !concern[i]
 		}
-		t.call = w.keep(r, call{change: &c, fates: fates})
 		w.Progress.Openings.Add(int64(len(c.Rules)))
 	}
-	w.tally(r, c.Record, t)
+	w.tally(r, c, t)
 }
 
 // closing takes a call that closed rules.
-func (w *worker) closing(r logfile.Record, c cloudtrail.Closing) {
-	if c.Skipped != "" || !w.wanted(c.AccountID, c.Region) {
-		return
-	}
+func (w *worker) closing(r logfile.Record, c *cloudtrail.Call) {
 	t := tally{kind: closed, call: -1}
 	w.noteIDs(c.Rules)
 	// It may tell of an edited rule whose own direction is not known.
@@ -173,33 +155,20 @@ func (w *worker) closing(r logfile.Record, c cloudtrail.Closing) {
 	}
 	some := len(c.Rules) > 0
 	if c.Rules = chosen(c.Rules, w.concern(either)); len(c.Rules) > 0 || !some {
-		w.own(&c.Record)
-		c.GroupID, c.GroupName = w.text(c.GroupID), w.text(c.GroupName)
-		w.ownRules(c.Rules)
-		t.call = w.keep(r, call{closing: &c})
+		t.call = w.keep(r, c, 0)
 	}
-	w.tally(r, c.Record, t)
+	w.tally(r, c, t)
 }
 
-// creation takes a call that made a group.
-func (w *worker) creation(r logfile.Record, c cloudtrail.Creation) {
-	if c.Skipped != "" || c.GroupID == "" || !w.wanted(c.AccountID, c.Region) {
-		return
-	}
-	w.own(&c.Record)
-	c.GroupID, c.VPCID = w.text(c.GroupID), w.text(c.VPCID)
-	w.tally(r, c.Record, tally{kind: created, call: w.keep(r, call{creation: &c, fates: make([]fate, 1)})})
-}
-
-// keep keeps a call and returns where.
-func (w *worker) keep(r logfile.Record, c call) int32 {
-	c.source, c.index, c.line = w.source, r.Index, r.Line
-	w.calls = append(w.calls, &c)
+// keep keeps a call with so many fates and returns where.
+func (w *worker) keep(r logfile.Record, c *cloudtrail.Call, fates int) int32 {
+	w.own(c)
+	w.calls = append(w.calls, &call{Call: *c, source: w.source, index: r.Index, line: r.Line, fates: make([]fate, fates)})
 	return int32(len(w.calls) - 1)
 }
 
 // tally keeps what counts of a call.
-func (w *worker) tally(r logfile.Record, c cloudtrail.Record, t tally) {
+func (w *worker) tally(r logfile.Record, c *cloudtrail.Call, t tally) {
 	t.source, t.index, t.at = w.source, r.Index, c.EventTime.Unix()
 	h := sha256.New()
 	parts := []string{c.EventID, c.AccountID, c.Region}
@@ -246,19 +215,17 @@ func chosen(rules []secgroup.Rule, marked []bool) []secgroup.Rule {
 	return out
 }
 
-// own and its like make the texts that records repeat one in memory.
-func (w *worker) own(r *cloudtrail.Record) {
+// own makes the texts that records repeat one in memory.
+func (w *worker) own(c *cloudtrail.Call) {
 	for _, s := range []*string{
-		&r.EventName, &r.AccountID, &r.Region, &r.SourceIPAddress, &r.UserAgent,
-		&r.Actor.Type, &r.Actor.ARN, &r.Actor.SessionIssuerARN, &r.Actor.InvokedBy,
+		&c.EventName, &c.AccountID, &c.Region, &c.SourceIPAddress, &c.UserAgent,
+		&c.Actor.Type, &c.Actor.ARN, &c.Actor.SessionIssuerARN, &c.Actor.InvokedBy,
+		&c.Group.ID, &c.Group.Name, &c.Group.VPCID,
 	} {
 		*s = w.text(*s)
 	}
-}
-
-func (w *worker) ownRules(rules []secgroup.Rule) {
-	for i := range rules {
-		r := &rules[i]
+	for i := range c.Rules {
+		r := &c.Rules[i]
 		r.GroupID, r.OwnerID, r.Description = w.text(r.GroupID), w.text(r.OwnerID), w.text(r.Description)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -87,8 +88,8 @@ func defused(cell string) string {
 // columnsOfCSV lists the columns. New ones go to the end.
 func columnsOfCSV() []column {
 	rule := partOf(func(e *Entry) *secgroup.Rule { return e.Rule })
-	event := partOf(func(e *Entry) *finding.Event { return e.Event })
-	closing := partOf(func(e *Entry) *finding.Event { return e.ClosedBy })
+	event := partOf(func(e *Entry) *cloudtrail.Event { return e.Event })
+	closing := partOf(func(e *Entry) *cloudtrail.Event { return e.ClosedBy })
 	exception := partOf(func(e *Entry) *finding.Exception { return e.Exception })
 	compared := partOf(func(e *Entry) *Compared { return e.Compared })
 	return []column{
@@ -113,19 +114,19 @@ func columnsOfCSV() []column {
 		{"referencedGroupUserId", rule(func(r *secgroup.Rule) string { _, owner := r.Permission.Peer.Group(); return owner })},
 		{"description", rule(func(r *secgroup.Rule) string { return r.Description })},
 		{"tags", rule(tagsText)},
-		{"eventTime", event(func(v *finding.Event) string { return timeOf(&v.EventTime) })},
-		{"eventName", event(func(v *finding.Event) string { return v.EventName })},
-		{"eventId", event(func(v *finding.Event) string { return v.EventID })},
-		{"actorType", event(func(v *finding.Event) string { return v.Actor.Type })},
-		{"actorArn", event(func(v *finding.Event) string { return v.Actor.ARN })},
-		{"sessionIssuerArn", event(func(v *finding.Event) string { return v.Actor.SessionIssuerARN })},
-		{"invokedBy", event(func(v *finding.Event) string { return v.Actor.InvokedBy })},
-		{"sourceIpAddress", event(func(v *finding.Event) string { return v.SourceIPAddress })},
-		{"userAgent", event(func(v *finding.Event) string { return v.UserAgent })},
+		{"eventTime", event(func(v *cloudtrail.Event) string { return timeOf(&v.EventTime) })},
+		{"eventName", event(func(v *cloudtrail.Event) string { return v.EventName })},
+		{"eventId", event(func(v *cloudtrail.Event) string { return v.EventID })},
+		{"actorType", event(func(v *cloudtrail.Event) string { return v.Actor.Type })},
+		{"actorArn", event(func(v *cloudtrail.Event) string { return v.Actor.ARN })},
+		{"sessionIssuerArn", event(func(v *cloudtrail.Event) string { return v.Actor.SessionIssuerARN })},
+		{"invokedBy", event(func(v *cloudtrail.Event) string { return v.Actor.InvokedBy })},
+		{"sourceIpAddress", event(func(v *cloudtrail.Event) string { return v.SourceIPAddress })},
+		{"userAgent", event(func(v *cloudtrail.Event) string { return v.UserAgent })},
 		{"closedAt", func(e *Entry) string { return timeOf(e.ClosedAt) }},
-		{"closedByEventName", closing(func(v *finding.Event) string { return v.EventName })},
-		{"closedByEventId", closing(func(v *finding.Event) string { return v.EventID })},
-		{"closedByActorArn", closing(func(v *finding.Event) string { return v.Actor.ARN })},
+		{"closedByEventName", closing(func(v *cloudtrail.Event) string { return v.EventName })},
+		{"closedByEventId", closing(func(v *cloudtrail.Event) string { return v.EventID })},
+		{"closedByActorArn", closing(func(v *cloudtrail.Event) string { return v.Actor.ARN })},
 		{"exposureSeconds", func(e *Entry) string { return seconds(e.ExposureSeconds) }},
 		{"exceptionId", exception(func(x *finding.Exception) string { return x.ID })},
 		{"exceptionOwner", exception(func(x *finding.Exception) string { return x.Owner })},

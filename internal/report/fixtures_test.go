@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -61,10 +62,10 @@ func cite(line int, id, text string) policy.Reason {
 func opening(n int, d policy.Verdict, severity policy.Severity, statement string, r *secgroup.Rule, month, day int, hours float64) Entry {
 	at := time.Date(2026, time.Month(month), day, 8+n%10, n%60, 0, 0, time.UTC)
 	group := n % 3
-	event := &finding.Event{
+	event := &cloudtrail.Event{
 		EventID: fmt.Sprintf("11111111-2222-3333-4444-%012d", n), EventName: "AuthorizeSecurityGroupIngress", EventTime: at,
 		AccountID: []string{"123456789012", "111122223333"}[n%2], Region: "eu-central-1",
-		Actor: []finding.Actor{
+		Actor: []cloudtrail.Actor{
 			{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/alice", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"},
 			{Type: "IAMUser", ARN: "arn:aws:iam::111122223333:user/bob"},
 			{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/stacks/x", SessionIssuerARN: "arn:aws:iam::123456789012:role/stacks", InvokedBy: "cloudformation.amazonaws.com"},

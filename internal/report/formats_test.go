@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup/secgrouptest"
@@ -261,11 +262,11 @@ func TestAFullDiskIsAnError(t *testing.T) {
 }
 
 func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
-	for want, e := range map[string]finding.Event{
-		"arn:aws:iam::123456789012:role/deploy (session alice) from 198.51.100.7": {Actor: finding.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/deploy/alice", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"}, SourceIPAddress: "198.51.100.7"},
-		"arn:aws:iam::123456789012:user/bob through cloudformation.amazonaws.com": {Actor: finding.Actor{ARN: "arn:aws:iam::123456789012:user/bob", InvokedBy: "cloudformation.amazonaws.com"}, SourceIPAddress: "cloudformation.amazonaws.com"},
-		"autoscaling.amazonaws.com":              {Actor: finding.Actor{Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"}},
-		"AWSAccount from 198.51.100.7":           {Actor: finding.Actor{Type: "AWSAccount"}, SourceIPAddress: "198.51.100.7"},
+	for want, e := range map[string]cloudtrail.Event{
+		"arn:aws:iam::123456789012:role/deploy (session alice) from 198.51.100.7": {Actor: cloudtrail.Actor{ARN: "arn:aws:sts::123456789012:assumed-role/deploy/alice", SessionIssuerARN: "arn:aws:iam::123456789012:role/deploy"}, SourceIPAddress: "198.51.100.7"},
+		"arn:aws:iam::123456789012:user/bob through cloudformation.amazonaws.com": {Actor: cloudtrail.Actor{ARN: "arn:aws:iam::123456789012:user/bob", InvokedBy: "cloudformation.amazonaws.com"}, SourceIPAddress: "cloudformation.amazonaws.com"},
+		"autoscaling.amazonaws.com":              {Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"}},
+		"AWSAccount from 198.51.100.7":           {Actor: cloudtrail.Actor{Type: "AWSAccount"}, SourceIPAddress: "198.51.100.7"},
 		"a caller that the record does not name": {},
 	} {
 		assert.Equal(t, want, callerText(&e))

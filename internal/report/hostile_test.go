@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -210,7 +211,7 @@ func TestNoFormatPanicsOnEmptyValues(t *testing.T) {
 			"nothing at all":  {},
 			"an empty entry":  {entries: []Entry{{}}},
 			"an empty group":  {groups: []judged{{}, {entries: []Entry{{}}}}},
-			"empty parts":     {run: Run{Other: &Policy{}}, entries: []Entry{{Finding: finding.Finding{Rule: &secgroup.Rule{}, Exception: &finding.Exception{}, With: []secgroup.Rule{{}}}, Compared: &Compared{}, Event: &finding.Event{}, ClosedBy: &finding.Event{}, Attached: []finding.Interface{{}}}}},
+			"empty parts":     {run: Run{Other: &Policy{}}, entries: []Entry{{Finding: finding.Finding{Rule: &secgroup.Rule{}, Exception: &finding.Exception{}, With: []secgroup.Rule{{}}}, Compared: &Compared{}, Event: &cloudtrail.Event{}, ClosedBy: &cloudtrail.Event{}, Attached: []finding.Interface{{}}}}},
 			"an empty record": {summary: Summary{History: &History{}, Inventory: &Inventory{}, Problems: []Problem{{}}}},
 		} {
 			out := written(t, f, s, Options{Color: true, Width: 1, Limit: 1})

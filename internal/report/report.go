@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -83,14 +84,14 @@ type Entry struct {
 
 	// Event is the call that made the rule, and Place where the history tells of it,
 	// such as "logs/x.json.gz record 17". Absent in an audit.
-	Event *finding.Event `json:"event,omitempty"`
-	Place string         `json:"place,omitempty"`
+	Event *cloudtrail.Event `json:"event,omitempty"`
+	Place string            `json:"place,omitempty"`
 	// ClosedAt is when the history shows the opening closed, ClosedBy by which call,
 	// and ExposureSeconds how long it was open until then. All are absent where the
 	// history does not show its end.
-	ClosedAt        *time.Time     `json:"closedAt,omitempty"`
-	ClosedBy        *finding.Event `json:"closedBy,omitempty"`
-	ExposureSeconds *float64       `json:"exposureSeconds,omitempty"`
+	ClosedAt        *time.Time        `json:"closedAt,omitempty"`
+	ClosedBy        *cloudtrail.Event `json:"closedBy,omitempty"`
+	ExposureSeconds *float64          `json:"exposureSeconds,omitempty"`
 
 	// Attached are the network interfaces that use the group, in an audit that could
 	// read them.

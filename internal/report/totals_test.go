@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 )
@@ -24,7 +25,7 @@ func anyEntries(seed uint64, n int) []Entry {
 		e := opening(i, policy.Verdicts()[r.IntN(4)], policy.Severity(r.IntN(int(policy.Critical)+1)), pick("a", "b", "c", ""), tcp(22, "0.0.0.0/0", ""), 1, 1, 0)
 		e.AccountID, e.Region, e.GroupID, e.GroupName = pick("111122223333", "123456789012", ""), pick("eu-central-1", "us-east-1"), pick("sg-1", "sg-2", ""), pick("web", "db")
 		e.Event.EventTime = time.Date(2026, 1, 1, 0, 0, r.IntN(300*daySeconds), 0, time.UTC)
-		e.Event.Actor = finding.Actor{ARN: pick("arn:aws:iam::123456789012:user/alice", "arn:aws:iam::111122223333:role/deploy", "")}
+		e.Event.Actor = cloudtrail.Actor{ARN: pick("arn:aws:iam::123456789012:user/alice", "arn:aws:iam::111122223333:role/deploy", "")}
 		if e.Verdict == policy.Exempt {
 			e.Exception = &finding.Exception{ID: pick("x", "y")}
 		}

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"time"
 
-	"sgward/internal/finding"
+	"sgward/internal/cloudtrail"
 	"sgward/internal/secgroup"
 )
 
@@ -43,7 +43,7 @@ func groupText(id, name string) string {
 
 // actorText names who made a call: the role behind a session, else the caller
 // itself.
-func actorText(a finding.Actor) string {
+func actorText(a cloudtrail.Actor) string {
 	for _, s := range []string{a.Principal(), a.InvokedBy, a.Type} {
 		if s != "" {
 			return s
@@ -64,7 +64,7 @@ func shortARN(s string) (label, accountID string) {
 
 // callerText is actorText with what a reader needs to find the person: the session's
 // name, the service in between, and the address.
-func callerText(e *finding.Event) string {
+func callerText(e *cloudtrail.Event) string {
 	text := actorText(e.Actor)
 	if e.Actor.SessionIssuerARN != "" {
 		if _, session, ok := strings.Cut(e.Actor.ARN, ":assumed-role/"); ok {

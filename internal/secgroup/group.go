@@ -25,6 +25,9 @@ type Group struct {
 	Unread []string
 }
 
+// String returns the group's id, else its name, else "".
+func (g *Group) String() string { return cmp.Or(g.ID, g.Name) }
+
 // Arrange brings the rules into their order (ingress first, then by protocol, ports
 // and peer) and makes one of those that are the same. Sources tell different things
 // of a rule: what only one of them knows is kept.

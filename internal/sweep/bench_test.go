@@ -169,7 +169,7 @@ func added(cidrs ...string) []types.AddPrefixListEntry {
 }
 
 // edit adds entries to a list and returns the change as CloudTrail tells it.
-func (b *bench) edit(list string, cidrs ...string) cloudtrail.PrefixListChange {
+func (b *bench) edit(list string, cidrs ...string) cloudtrail.Call {
 	b.t.Helper()
 	out, err := b.user.DescribeManagedPrefixLists(b.t.Context(), &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{list}})
 	require.NoError(b.t, err)
@@ -180,9 +180,9 @@ func (b *bench) edit(list string, cidrs ...string) cloudtrail.PrefixListChange {
 	return b.lastChange()
 }
 
-func (b *bench) lastChange() cloudtrail.PrefixListChange {
+func (b *bench) lastChange() cloudtrail.Call {
 	b.t.Helper()
-	c, err := cloudtrail.ParsePrefixListEvent(b.events[len(b.events)-1])
+	c, err := cloudtrail.Parse(b.events[len(b.events)-1])
 	require.NoError(b.t, err)
 	require.Empty(b.t, c.Skipped)
 	return c
@@ -225,14 +225,14 @@ func (b *bench) ports(group string) []int {
 }
 
 // changed lets a new sweeper judge a change once its event is old enough.
-func (b *bench) changed(c cloudtrail.PrefixListChange) (finding.Detection, error) {
+func (b *bench) changed(c cloudtrail.Call) (finding.Detection, error) {
 	b.pass(10 * time.Second)
 	return b.sweeper().Changed(b.t.Context(), b.account, c)
 }
 
 // run takes a change through both steps, as the queue does, and holds that none has
 // to come again.
-func (b *bench) run(c cloudtrail.PrefixListChange) {
+func (b *bench) run(c cloudtrail.Call) {
 	b.t.Helper()
 	d, err := b.changed(c)
 	require.NoError(b.t, err)

@@ -31,19 +31,21 @@ var (
 //
 // An error means that the change has to come again. People may have been told
 // then, with the same id.
-func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.PrefixListChange) (finding.Detection, error) {
+func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
 	done := finding.Detection{
 		SchemaVersion: finding.SchemaVersion, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
-		Event: finding.EventOf(change.Record), Findings: []finding.Finding{},
+		Event: change.Event, Findings: []finding.Finding{},
 	}
-	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName, "prefixListId", change.PrefixListID)
-	switch {
-	case change.Skipped != "":
+	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName)
+	if change = change.Only(cloudtrail.KindEditList); change.List == nil {
 		log.InfoContext(ctx, "nothing to judge", "reason", change.Skipped)
 		return done, nil
+	}
+	log = log.With("prefixListId", change.List.ID)
+	switch {
 	case change.Region != a.Region:
-		return done, fmt.Errorf("judging %s: %w", change.PrefixListID, errElsewhere)
-	case change.PrefixListID == "":
+		return done, fmt.Errorf("judging %s: %w", change.List.ID, errElsewhere)
+	case change.List.ID == "":
 		return done, a.publish(ctx, a.alertOf(change, Delivery{}, []finding.Result{unnamed(change)}))
 	}
 	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
@@ -71,11 +73,14 @@ func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail
 //
 // An error means that the order has to come again. A failure that another try may
 // mend is told when remediation.TellFailure says so.
-func (a *Sweeper) Close(ctx context.Context, account string, change cloudtrail.PrefixListChange, detection finding.Detection, d Delivery) error {
-	if change.Region != a.Region {
-		return fmt.Errorf("judging %s: %w", change.PrefixListID, errElsewhere)
+func (a *Sweeper) Close(ctx context.Context, account string, change cloudtrail.Call, detection finding.Detection, d Delivery) error {
+	if change.List == nil {
+		return fmt.Errorf("closing what event %s opened: it edited no prefix list", change.EventID)
 	}
-	order, err := readOrder(change.PrefixListID, detection)
+	if change.Region != a.Region {
+		return fmt.Errorf("judging %s: %w", change.List.ID, errElsewhere)
+	}
+	order, err := readOrder(change.List.ID, detection)
 	if err != nil {
 		return err
 	}
@@ -163,7 +168,7 @@ func (s *survey) finish(ctx context.Context, d Delivery) error {
 		}
 	}
 	if s.list.unfinished && len(s.items) > 0 {
-		errs, loud = append(errs, fmt.Errorf("judging %s: %w", s.change.PrefixListID, errUnsettled)), true
+		errs, loud = append(errs, fmt.Errorf("judging %s: %w", s.change.List.ID, errUnsettled)), true
 	}
 	err := errors.Join(errs...)
 	if !news || err != nil && !loud && !remediation.TellFailure(d.Try, d.Tries) {
@@ -174,8 +179,8 @@ func (s *survey) finish(ctx context.Context, d Delivery) error {
 		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
 	}
 	a := s.alertOf(s.change, d, results)
-	a.PrefixListID = s.change.PrefixListID
-	a.PrefixListEntries = s.list.tell(s.change.Added)
+	a.PrefixListID = s.change.List.ID
+	a.PrefixListEntries = s.list.tell(s.change.List.Added)
 	return errors.Join(err, s.publish(ctx, a))
 }
 
@@ -187,14 +192,14 @@ func (a *Sweeper) publish(ctx context.Context, told finding.Alert) error {
 	return nil
 }
 
-func (a *Sweeper) alertOf(change cloudtrail.PrefixListChange, d Delivery, results []finding.Result) finding.Alert {
+func (a *Sweeper) alertOf(change cloudtrail.Call, d Delivery, results []finding.Result) finding.Alert {
 	var findings []finding.Finding
 	for _, r := range results {
 		findings = append(findings, r.Finding)
 	}
 	return finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: finding.Strongest(findings),
-		Event: finding.EventOf(change.Record), Try: d.Try, Tries: d.Tries, Findings: results,
+		Event: change.Event, Try: d.Try, Tries: d.Tries, Findings: results,
 	}
 }
 
@@ -233,7 +238,7 @@ func (s *survey) result(it *item) finding.Result {
 }
 
 // unnamed is the result for a change whose record does not name the list.
-func unnamed(change cloudtrail.PrefixListChange) finding.Result {
+func unnamed(change cloudtrail.Call) finding.Result {
 	return finding.Result{
 		Outcome: finding.OutcomeAlerted,
 		Finding: finding.Finding{

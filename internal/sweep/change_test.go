@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 )
@@ -320,11 +321,21 @@ func TestAnEventOfAnotherRegionIsAnErrorAndOfNoListIsTold(t *testing.T) {
 	assert.Empty(t, b.alerts)
 
 	nameless := change
-	nameless.PrefixListID, nameless.Omitted = "", true
+	nameless.List = &cloudtrail.ListEdit{Omitted: true}
 	d, err := b.changed(nameless)
 	require.NoError(t, err)
 	assert.Equal(t, policy.Compliant, d.Verdict)
 	assert.Contains(t, b.alert().Findings[0].Reasons[0].String(), "leaves out its parameters")
+}
+
+func TestACallThatEditedNoListIsNothingToJudgeAndNothingToClose(t *testing.T) {
+	b := newBench(t, telling, finding.Enforce)
+	call := cloudtrail.Call{Event: cloudtrail.Event{EventID: "e", EventName: "DeleteSecurityGroup", Region: region}, Kind: cloudtrail.KindDelete}
+	d, err := b.changed(call)
+	require.NoError(t, err)
+	assert.Equal(t, policy.Compliant, d.Verdict)
+	require.ErrorContains(t, b.close(call, finding.Detection{}, 1), "it edited no prefix list")
+	assert.Empty(t, b.alerts)
 }
 
 func TestPublishingThatFailsHasTheChangeComeAgainAndTellsTheSame(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 )
 
 // ordered is a list opened to the world with an order to close two uses of it.
-func ordered(t *testing.T) (b *bench, list string, groups []string, change cloudtrail.PrefixListChange, order finding.Detection) {
+func ordered(t *testing.T) (b *bench, list string, groups []string, change cloudtrail.Call, order finding.Detection) {
 	t.Helper()
 	b, list, groups = threeUsers(t, closing, finding.Enforce)
 	change = b.edit(list, "0.0.0.0/0")
@@ -31,13 +31,13 @@ func ordered(t *testing.T) (b *bench, list string, groups []string, change cloud
 }
 
 // close delivers an order that has just been chosen, for one of five tries.
-func (b *bench) close(change cloudtrail.PrefixListChange, order finding.Detection, try int) error {
+func (b *bench) close(change cloudtrail.Call, order finding.Detection, try int) error {
 	return b.sweeper().Close(b.t.Context(), b.account, change, order, sweep.Delivery{Try: try, Tries: 5, Chosen: b.time()})
 }
 
 // redeliver delivers an order as SQS's redrive does: counted from one again, after the
 // time that five tries take.
-func (b *bench) redeliver(change cloudtrail.PrefixListChange, order finding.Detection) error {
+func (b *bench) redeliver(change cloudtrail.Call, order finding.Detection) error {
 	chosen := b.time()
 	b.pass(3 * time.Hour)
 	return b.sweeper().Close(b.t.Context(), b.account, change, order, sweep.Delivery{Try: 1, Tries: 5, Chosen: chosen})
@@ -158,7 +158,7 @@ func TestAForgedOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 	https := b.server.Rules(groups[2])
 	forged := order.Findings[0]
 	forged.GroupID = groups[2]
-	forged.Rule = secgrouptest.TCP(443, change.PrefixListID)
+	forged.Rule = secgrouptest.TCP(443, change.List.ID)
 	forged.Rule.ID, forged.Rule.GroupID = https[len(https)-1].ID, groups[2]
 	order.Findings = []finding.Finding{forged}
 	require.NoError(t, b.close(change, order, 1))

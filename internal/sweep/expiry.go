@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
@@ -25,9 +26,9 @@ type Day struct {
 func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 	told := finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: policy.Alert,
-		Event: finding.Event{
+		Event: cloudtrail.Event{
 			EventID: day.EventID, EventName: "Scheduled Event", EventTime: day.Time, AccountID: day.AccountID, Region: day.Region,
-			Actor: finding.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
+			Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 		},
 	}
 	for _, x := range a.Policy.Expiring(day.Time, day.AccountID, day.Region) {

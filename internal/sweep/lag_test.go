@@ -185,7 +185,7 @@ func TestAnUnfinishedEditWithoutParametersIsUnknown(t *testing.T) {
 	looks := 1000
 	b.client = unfinished{b.client, types.PrefixListStateModifyInProgress, 1, &looks}
 	change := b.edit(list, "0.0.0.0/0")
-	change.Added, change.FromVersion, change.Omitted = nil, 0, true
+	change.List.Added, change.List.FromVersion, change.List.Omitted = nil, 0, true
 	_, err := b.changed(change)
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
 	for _, f := range b.alert().Findings {

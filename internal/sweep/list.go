@@ -52,16 +52,16 @@ func patience() []time.Duration {
 // readList reads the list that a change has edited, in the version that the change
 // made or a later one. It waits for that, within bounds. A list that this account
 // may not read is not known; an error is a passing one, and asking again may help.
-func (a *Sweeper) readList(ctx context.Context, change cloudtrail.PrefixListChange) (list, error) {
+func (a *Sweeper) readList(ctx context.Context, change cloudtrail.Call) (list, error) {
 	var l list
 	pauses := patience()
 	for {
-		state, err := ec2rules.StateOfList(ctx, a.EC2, change.PrefixListID)
+		state, err := ec2rules.StateOfList(ctx, a.EC2, change.List.ID)
 		if err != nil {
 			return unreadable(err)
 		}
 		if a.isFinished(change, state) {
-			l.entries, err = ec2rules.Entries(ctx, a.EC2, change.PrefixListID, state.Version)
+			l.entries, err = ec2rules.Entries(ctx, a.EC2, change.List.ID, state.Version)
 			switch {
 			case err == nil:
 				l.known, l.settled = true, true
@@ -70,7 +70,7 @@ func (a *Sweeper) readList(ctx context.Context, change cloudtrail.PrefixListChan
 				return unreadable(err)
 			}
 		}
-		l.problem = fmt.Sprintf("EC2 has not finished the edit of %s (%s)", change.PrefixListID, state)
+		l.problem = fmt.Sprintf("EC2 has not finished the edit of %s (%s)", change.List.ID, state)
 		if len(pauses) == 0 || a.Wait(ctx, pauses[0]) != nil {
 			l.unfinished = true
 			return a.expectList(ctx, l, change)
@@ -90,25 +90,25 @@ func unreadable(err error) (list, error) {
 
 // isFinished reports that what EC2 shows of a list is the version that the change
 // made, or a later one, and that no edit is under way.
-func (a *Sweeper) isFinished(change cloudtrail.PrefixListChange, state ec2rules.ListState) bool {
+func (a *Sweeper) isFinished(change cloudtrail.Call, state ec2rules.ListState) bool {
 	if !state.Complete() {
 		return false
 	}
-	if change.FromVersion == 0 { // not told: time has to do
+	if change.List.FromVersion == 0 { // not told: time has to do
 		return a.Now().Sub(change.EventTime) >= settleAge
 	}
-	return state.Version > change.FromVersion
+	return state.Version > change.List.FromVersion
 }
 
 // expectList makes of an unfinished edit what the list may hold: what it held, what
 // it shows, and what the call asked for. Where the call does not tell that, or not
 // all of it may be read, the list is not known; an error is a passing one.
-func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.PrefixListChange) (list, error) {
-	if change.Omitted || change.RestoredVersion == 0 && len(change.Added)+len(change.Removed) == 0 {
+func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.Call) (list, error) {
+	if change.List.Omitted || change.List.RestoredVersion == 0 && len(change.List.Added)+len(change.List.Removed) == 0 {
 		return l, nil
 	}
-	for _, version := range slices.Compact([]int64{0, change.RestoredVersion}) {
-		shown, err := ec2rules.Entries(ctx, a.EC2, change.PrefixListID, version)
+	for _, version := range slices.Compact([]int64{0, change.List.RestoredVersion}) {
+		shown, err := ec2rules.Entries(ctx, a.EC2, change.List.ID, version)
 		switch {
 		case err == nil:
 			l.add(shown...)
@@ -120,7 +120,7 @@ func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.Pref
 			return l, nil
 		}
 	}
-	for _, p := range change.Added {
+	for _, p := range change.List.Added {
 		l.add(ec2rules.ListEntry{CIDR: p})
 	}
 	l.known = true

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/sweep"
 )
@@ -95,7 +96,7 @@ func TestARunThatComesAgainChoosesTheSame(t *testing.T) {
 	at := b.time()
 	var ids []string
 	for range 2 { // Lambda lost the answer of the first
-		order, err := b.sweeper().Sweep(t.Context(), finding.Event{EventID: "run", EventTime: at, AccountID: account, Region: region})
+		order, err := b.sweeper().Sweep(t.Context(), cloudtrail.Event{EventID: "run", EventTime: at, AccountID: account, Region: region})
 		require.NoError(t, err)
 		require.Len(t, order.Findings, 1)
 		ids = append(ids, order.Findings[0].ID)
@@ -137,7 +138,7 @@ func TestAMemoryThatHangsKeepsNobodyFromBeingToldAndNothingFromBeingClosed(t *te
 			b.memory.Client = stuck
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
-			order, err := b.sweeper().Sweep(ctx, finding.Event{EventID: "run", AccountID: account, Region: region})
+			order, err := b.sweeper().Sweep(ctx, cloudtrail.Event{EventID: "run", AccountID: account, Region: region})
 			require.NoError(t, err)
 			require.NoError(t, ctx.Err(), "the platform has not yet ended the invocation and thrown the order away")
 			assert.Len(t, order.Findings, 1)

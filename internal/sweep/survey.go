@@ -21,7 +21,7 @@ import (
 type survey struct {
 	*Sweeper
 	account string // whose groups are judged; "" where it is not known
-	change  cloudtrail.PrefixListChange
+	change  cloudtrail.Call
 	list    list
 	now     time.Time
 	items   []*item
@@ -49,7 +49,7 @@ type item struct {
 
 // look reads and judges all that uses the edited list. chosen are rules that an
 // earlier step of this change found there.
-func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.PrefixListChange, chosen []secgroup.Rule) (*survey, error) {
+func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Call, chosen []secgroup.Rule) (*survey, error) {
 	s := &survey{Sweeper: a, account: account, change: change, others: ec2rules.NewLists(a.EC2)}
 	var err error
 	if s.list, err = a.readList(ctx, change); err != nil {
@@ -60,7 +60,7 @@ func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Pr
 			return nil, fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
 		}
 	}
-	ids, err := ec2rules.GroupsUsing(ctx, a.EC2, account, change.PrefixListID)
+	ids, err := ec2rules.GroupsUsing(ctx, a.EC2, account, change.List.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Pr
 			ids = append(ids, r.GroupID)
 		}
 	}
-	groups, err := a.readGroups(ctx, ids, change.PrefixListID)
+	groups, err := a.readGroups(ctx, ids, change.List.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup
 	req := s.request(g, rules, standing)
 	var notes []string
 	if s.list.known {
-		req.PrefixLists[s.change.PrefixListID] = ec2rules.Ranges(s.list.entries)
+		req.PrefixLists[s.change.List.ID] = ec2rules.Ranges(s.list.entries)
 	}
 	if s.list.problem != "" {
 		notes = append(notes, s.list.problem)
@@ -139,7 +139,7 @@ func (s *survey) request(g *group, rules, standing []secgroup.Rule) policy.Reque
 // readOthers adds to a request the other lists that its rules name. It says of those
 // that cannot be read why.
 func (s *survey) readOthers(ctx context.Context, req policy.Request) (notes []string, err error) {
-	ids := slices.DeleteFunc(secgroup.PrefixLists(req.Rules, req.Standing), func(id string) bool { return id == s.change.PrefixListID })
+	ids := slices.DeleteFunc(secgroup.PrefixLists(req.Rules, req.Standing), func(id string) bool { return id == s.change.List.ID })
 	others, err := s.others.Read(ctx, ids)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
@@ -34,8 +35,8 @@ const (
 // sweep is what one run finds out about all groups of the region.
 type sweep struct {
 	*Sweeper
-	event finding.Event // the run itself
-	now   time.Time     // the moment of judging
+	event cloudtrail.Event // the run itself
+	now   time.Time        // the moment of judging
 	lists ec2rules.PrefixLists
 	found []*swept
 	tally finding.Sweep
@@ -72,7 +73,7 @@ type swept struct {
 //
 // An error means that the run has to come again. People may have been told then,
 // with the same id.
-func (a *Sweeper) Sweep(ctx context.Context, event finding.Event) (finding.Detection, error) {
+func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
 	event.Region = cmp.Or(event.Region, a.Region)
 	if event.EventTime.IsZero() {
 		event.EventTime = a.Now().UTC().Truncate(time.Second)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/sweep"
@@ -50,7 +51,7 @@ func newSweep(t *testing.T, document string, mode finding.Mode) *sweepBench {
 // sweep is the first step of a run.
 func (b *sweepBench) sweep() (finding.Detection, error) {
 	b.runs++
-	return b.sweeper().Sweep(b.t.Context(), finding.Event{
+	return b.sweeper().Sweep(b.t.Context(), cloudtrail.Event{
 		EventID: fmt.Sprint("run ", b.runs), EventName: "Scheduled Event", EventTime: b.time(), AccountID: b.account, Region: region,
 	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/alert"
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/sweep"
@@ -94,7 +95,7 @@ func BenchmarkSweep(b *testing.B) {
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		_, err := a.Sweep(b.Context(), finding.Event{EventID: "run", AccountID: account, Region: region})
+		_, err := a.Sweep(b.Context(), cloudtrail.Event{EventID: "run", AccountID: account, Region: region})
 		require.NoError(b, err)
 	}
 	assert.Len(b, told.Findings, 10_000)

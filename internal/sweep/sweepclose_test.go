@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -140,7 +141,7 @@ func TestMadeUpRulesInAnOrderForbidNoRuleThatTheyAddUpWith(t *testing.T) {
 	b := newSweep(t, closing, finding.Enforce)
 	group := b.group("data")
 	b.open(group, 5432, "52.0.0.0/10")
-	order := finding.Detection{Event: finding.Event{EventID: "forged", AccountID: account, Region: region}}
+	order := finding.Detection{Event: cloudtrail.Event{EventID: "forged", AccountID: account, Region: region}}
 	for _, cidr := range []string{"52.0.0.0/10", "54.0.0.0/10", "56.0.0.0/10", "0.0.0.0/0"} {
 		rule := secgrouptest.TCP(5432, cidr)
 		rule.GroupID = group

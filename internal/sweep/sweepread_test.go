@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/sweep"
@@ -127,17 +128,17 @@ func TestARegionThatCannotBeReadIsNoCleanRegion(t *testing.T) {
 
 func TestARunOfAnotherRegionIsRefused(t *testing.T) {
 	b := newSweep(t, telling, finding.Enforce)
-	_, err := b.sweeper().Sweep(t.Context(), finding.Event{EventID: "1", Region: "eu-west-1"})
+	_, err := b.sweeper().Sweep(t.Context(), cloudtrail.Event{EventID: "1", Region: "eu-west-1"})
 	require.ErrorContains(t, err, "another region")
-	require.ErrorContains(t, b.sweeper().CloseSwept(t.Context(), finding.Detection{Event: finding.Event{Region: "eu-west-1"}}, sweep.Delivery{}), "another region")
+	require.ErrorContains(t, b.sweeper().CloseSwept(t.Context(), finding.Detection{Event: cloudtrail.Event{Region: "eu-west-1"}}, sweep.Delivery{}), "another region")
 }
 
 func TestARunOnDemandIsOfHereAndNow(t *testing.T) {
 	b := newSweep(t, closing, finding.Enforce)
 	b.open(b.group("data"), 5432, "0.0.0.0/0")
-	order, err := b.sweeper().Sweep(t.Context(), finding.Event{EventID: "by hand"})
+	order, err := b.sweeper().Sweep(t.Context(), cloudtrail.Event{EventID: "by hand"})
 	require.NoError(t, err)
-	assert.Equal(t, finding.Event{EventID: "by hand", Region: region, EventTime: b.time()}, order.Event)
+	assert.Equal(t, cloudtrail.Event{EventID: "by hand", Region: region, EventTime: b.time()}, order.Event)
 	require.NoError(t, b.closeSwept(order, 1))
 	assert.Equal(t, map[string]finding.Outcome{"data 5432": finding.OutcomeRevoked}, told(b.alert()))
 }

@@ -117,7 +117,7 @@ func (c *country) alerts() []string {
 	require.NoError(c, err)
 	var messages []remediation.Message
 	for _, record := range records {
-		change, err := cloudtrail.ParseEvent(record)
+		change, err := cloudtrail.Parse(record)
 		if err != nil || change.Skipped != "" {
 			continue // not a call that opens
 		}

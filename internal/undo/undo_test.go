@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 	"sgward/internal/secgroup/secgrouptest"
@@ -34,7 +35,7 @@ func result(change func(*finding.Result)) finding.Result {
 
 func alertOf(results ...finding.Result) finding.Alert {
 	return finding.Alert{SchemaVersion: "1", ID: "a-0123456789abcdef", Mode: finding.Enforce, Findings: results,
-		Event: finding.Event{AccountID: account, Region: region}}
+		Event: cloudtrail.Event{AccountID: account, Region: region}}
 }
 
 func TestOnlyWhatWasClosedIsPutBack(t *testing.T) {

@@ -26,27 +26,27 @@ func TestClosingTellsWhatEC2Revoked(t *testing.T) {
 	rec := successful("RevokeSecurityGroupIngress",
 		asked(`{"ipProtocol":"6","fromPort":3306,"toPort":3306,"ipRanges":{"items":[{"cidrIp":"203.0.113.9/0"}]}}`),
 		gone(`{"items":[`+revokedItem(ruleID, `"cidrIpv4":"0.0.0.0/0","description":"replica"`)+`]}`, `{}`))
-	c, err := cloudtrail.ParseClosing(rec.JSON(t))
+	c, err := cloudtrail.Parse(rec.JSON(t))
 	require.NoError(t, err)
-	assert.Equal(t, cloudtrail.Closing{
-		Record: cloudtrail.Record{
+	assert.Equal(t, cloudtrail.Call{
+		Event: cloudtrail.Event{
 			EventID: eventID, EventName: "RevokeSecurityGroupIngress", EventTime: time.Date(2026, 11, 3, 9, 15, 42, 0, time.UTC),
 			AccountID: account, Region: region, Actor: cloudtrail.Actor{Type: "IAMUser", ARN: aliceARN},
 			SourceIPAddress: "198.51.100.7", UserAgent: userAgent,
 		},
-		GroupID: groupID, RulesFrom: cloudtrail.RulesFromResponse,
+		Kind: cloudtrail.KindRevoke, Group: secgroup.Group{ID: groupID}, From: cloudtrail.RulesFromResponse,
 		Rules: []secgroup.Rule{{
 			ID: ruleID, GroupID: groupID, Description: "replica",
 			Permission: secgroup.Permission{Direction: secgroup.Ingress, Protocol: secgroup.TCP, Ports: secgroup.PortRange{From: 3306, To: 3306}, Peer: cidr(t, "0.0.0.0/0")},
 		}},
 	}, c)
-	fromEvent, err := cloudtrail.ParseClosingEvent(envelope(rec.JSON(t)).JSON(t))
+	fromEvent, err := cloudtrail.Parse(envelope(rec.JSON(t)).JSON(t))
 	require.NoError(t, err)
 	assert.Equal(t, c, fromEvent)
 }
 
 func TestClosingByEveryForm(t *testing.T) {
-	byID := `{"groupId":"` + groupID + `","ipPermissions":{},"securityGroupRuleIds":{"items":[{"securityGroupRuleId":"` + ruleID + `"},{"securityGroupRuleId":"sgr-0fedcba9876543210"}]}}`
+	byID := `{"groupId":"` + groupID + `","ipPermissions":{},"securityGroupRuleIds":{"items":[{"tag":1,"securityGroupRuleId":"` + ruleID + `"},{"securityGroupRuleId":"sgr-0fedcba9876543210"}]}}`
 	flat := `{"groupName":"default","ipPermissions":{},"ipProtocol":"tcp","fromPort":3306,"toPort":3306,"cidrIp":"0.0.0.0/0"}`
 	for _, test := range []struct {
 		name, call, request, response string
@@ -70,28 +70,28 @@ func TestClosingByEveryForm(t *testing.T) {
 			[]string{}, cloudtrail.RulesUnknown},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := cloudtrail.ParseClosing(successful(test.call, test.request, test.response).JSON(t))
+			c, err := cloudtrail.Parse(successful(test.call, test.request, test.response).JSON(t))
 			require.NoError(t, err)
 			assert.Empty(t, c.Skipped)
 			assert.Equal(t, test.want, said(c.Rules))
-			assert.Equal(t, test.from, c.RulesFrom)
-			assert.False(t, c.Whole)
-			if c.GroupName != "default" {
-				assert.Equal(t, groupID, c.GroupID)
+			assert.Equal(t, test.from, c.From)
+			assert.Equal(t, cloudtrail.KindRevoke, c.Kind)
+			if c.Group.Name != "default" {
+				assert.Equal(t, groupID, c.Group.ID)
 			}
 		})
 	}
-	c, err := cloudtrail.ParseClosing(successful("RevokeSecurityGroupIngress", byID, oldAnswer).JSON(t))
+	c, err := cloudtrail.Parse(successful("RevokeSecurityGroupIngress", byID, oldAnswer).JSON(t))
 	require.NoError(t, err)
 	assert.Equal(t, []string{ruleID, "sgr-0fedcba9876543210"}, []string{c.Rules[0].ID, c.Rules[1].ID})
 }
 
 func TestDeletedGroupIsClosedWhole(t *testing.T) {
 	for _, request := range []string{`{"groupId":"` + groupID + `"}`, `{"groupName":"web"}`} {
-		c, err := cloudtrail.ParseClosing(successful("DeleteSecurityGroup", request, `{"_return":true,"groupId":"`+groupID+`"}`).JSON(t))
+		c, err := cloudtrail.Parse(successful("DeleteSecurityGroup", request, `{"_return":true,"groupId":"`+groupID+`"}`).JSON(t))
 		require.NoError(t, err)
-		assert.True(t, c.Whole)
-		assert.NotEmpty(t, c.Group())
+		assert.Equal(t, cloudtrail.KindDelete, c.Kind)
+		assert.NotEmpty(t, c.Group.String())
 		assert.Empty(t, c.Rules)
 	}
 }
@@ -110,7 +110,7 @@ func TestWhatClosedNothingIsSkipped(t *testing.T) {
 		{"another call", successful("RunInstances", `{}`, `{}`), "the call is RunInstances, which is not judged", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c, err := cloudtrail.ParseClosing(test.rec.JSON(t))
+			c, err := cloudtrail.Parse(test.rec.JSON(t))
 			require.NoError(t, err)
 			assert.Equal(t, test.why, c.Skipped)
 			assert.Equal(t, test.failed, c.Failed)
@@ -138,34 +138,34 @@ func TestMalformedClosingIsNamedByPath(t *testing.T) {
 			if test.field == "eventTime" {
 				rec = rec.without("eventTime")
 			}
-			c, err := cloudtrail.ParseClosing(rec.JSON(t))
+			c, err := cloudtrail.Parse(rec.JSON(t))
 			assert.Equal(t, test.field, requireMalformed(t, err).Field)
-			assert.Equal(t, cloudtrail.Closing{}, c)
-			_, err = cloudtrail.ParseClosingEvent(envelope(rec.JSON(t)).JSON(t))
+			assert.Equal(t, cloudtrail.Call{}, c)
+			_, err = cloudtrail.Parse(envelope(rec.JSON(t)).JSON(t))
 			assert.Equal(t, "detail."+test.field, requireMalformed(t, err).Field)
 		})
 	}
-	_, err := cloudtrail.ParseClosing([]byte(`{"eventID":`))
+	_, err := cloudtrail.Parse([]byte(`{"eventID":`))
 	assert.Error(t, err)
 }
 
 func TestCreationNamesTheGroupAndItsVPC(t *testing.T) {
 	const asked = `{"groupName":"web","groupDescription":"web","vpcId":"vpc-0123456789abcdef0"}`
 	rec := successful("CreateSecurityGroup", asked, `{"_return":true,"groupId":"`+groupID+`","tagSet":{}}`)
-	c, err := cloudtrail.ParseCreation(rec.JSON(t))
+	c, err := cloudtrail.Parse(rec.JSON(t))
 	require.NoError(t, err)
-	assert.Equal(t, []string{groupID, "vpc-0123456789abcdef0", account, eventID}, []string{c.GroupID, c.VPCID, c.AccountID, c.EventID})
-	fromEvent, err := cloudtrail.ParseCreationEvent(envelope(rec.JSON(t)).JSON(t))
+	assert.Equal(t, []string{groupID, "vpc-0123456789abcdef0", account, eventID}, []string{c.Group.ID, c.Group.VPCID, c.AccountID, c.EventID})
+	fromEvent, err := cloudtrail.Parse(envelope(rec.JSON(t)).JSON(t))
 	require.NoError(t, err)
 	assert.Equal(t, c, fromEvent)
 
-	failed, err := cloudtrail.ParseCreation(rec.with("errorCode", `"Client.InvalidGroup.Duplicate"`).JSON(t))
+	failed, err := cloudtrail.Parse(rec.with("errorCode", `"Client.InvalidGroup.Duplicate"`).JSON(t))
 	require.NoError(t, err)
 	assert.True(t, failed.Failed)
-	tooLarge, err := cloudtrail.ParseCreation(successful("CreateSecurityGroup", asked, `{"omitted":true}`).JSON(t))
+	tooLarge, err := cloudtrail.Parse(successful("CreateSecurityGroup", asked, `{"omitted":true}`).JSON(t))
 	require.NoError(t, err)
-	assert.Empty(t, tooLarge.GroupID)
-	_, err = cloudtrail.ParseCreation(successful("CreateSecurityGroup", asked, oldAnswer).JSON(t))
+	assert.Empty(t, tooLarge.Group.ID)
+	_, err = cloudtrail.Parse(successful("CreateSecurityGroup", asked, oldAnswer).JSON(t))
 	assert.Equal(t, "responseElements.groupId", requireMalformed(t, err).Field)
 }
 
@@ -181,29 +181,33 @@ func FuzzParseClosing(f *testing.F) {
 		f.Add(s.record())
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := cloudtrail.ParseClosing(data)
+		c, err := cloudtrail.Parse(data)
+		c = c.Only(cloudtrail.KindRevoke, cloudtrail.KindDelete)
 		var malformed *cloudtrail.MalformedError
 		switch {
 		case err != nil:
 			require.ErrorAs(t, err, &malformed)
 			require.NotEmpty(t, malformed.Field)
-			require.Equal(t, cloudtrail.Closing{}, c)
+			require.Equal(t, cloudtrail.Call{}, c)
 			return
 		case c.Skipped != "":
 			require.Empty(t, c.Rules)
-			require.Empty(t, c.Group())
+			require.Empty(t, c.Group.String())
 			return
 		}
 		require.NotEmpty(t, c.EventID)
 		require.NotEmpty(t, c.AccountID)
-		require.Equal(t, len(c.Rules) == 0, c.RulesFrom == cloudtrail.RulesUnknown)
+		require.Equal(t, len(c.Rules) == 0, c.From == cloudtrail.RulesUnknown)
 		for _, r := range c.Rules {
 			require.NotZero(t, r.Permission.Direction)
 			require.Equal(t, r.Permission.Peer.Kind() == secgroup.NoPeer, r.Permission.Protocol == "")
 			require.True(t, r.ID != "" || r.Permission.Protocol != "", "names no rule: %+v", r)
 		}
+		if !isBare(data) {
+			return
+		}
 		event := append(append([]byte(`{"detail-type":"AWS API Call via CloudTrail","detail":`), data...), '}')
-		inside, err := cloudtrail.ParseClosingEvent(event)
+		inside, err := cloudtrail.Parse(event)
 		require.NoError(t, err)
 		require.Equal(t, c, inside)
 	})
