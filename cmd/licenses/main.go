@@ -181,7 +181,7 @@ func list(info *debug.BuildInfo) (packages []linked, root string, err error) {
 }
 
 func run(env []string, args ...string) ([]byte, error) {
-	cmd := exec.Command("go", args...)
+	cmd := exec.Command("go", args...) //nolint:gosec // G702: the arguments are those of a binary of this build
 	cmd.Env = env
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
