@@ -74,7 +74,7 @@ var mayImport = map[string][]string{
 	"remediation": {"crash", "ec2rules", "finding", "policy", "secgroup"},
 	"jsonscan":    {},
 	"logfile":     {"crash", "gunzip", "jsonscan"},
-	"inventory":   {"crash", "ec2rules", "finding", "policy", "secgroup", "jsonscan", "gunzip", "text"},
+	"inventory":   {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"sweep":       {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup"},
 	"report":      {"cloudtrail", "finding", "policy", "secgroup", "text"},
 	"replay":      {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},

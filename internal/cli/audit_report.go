@@ -105,7 +105,7 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *secgroup.Group, found []inv
 		}
 		entries = append(entries, report.Entry{Finding: found[i].Finding, Attached: attached})
 	}
-	notes, details := inventory.Notes(g, inventory.Usage{Attached: len(attached), Known: known, Referenced: references[g.ID]})
+	notes, details := inventory.Notes(g, inventory.Usage{Attached: len(attached), Known: known && !s.RulesMissing, Referenced: references[g.ID]})
 	if s.IsShared(g) {
 		details = append(details, "account "+g.OwnerID+" shares it: only that account can edit it")
 	}

@@ -314,6 +314,27 @@ func TestWhatCannotBeUnderstoodInADumpIsAProblem(t *testing.T) {
 	assert.Zero(t, d.ec2.Calls().Of(), "no call for a file")
 }
 
+func TestAProjectionIsJudgedAsFarAsItGoes(t *testing.T) {
+	d := newDesk(t)
+	file := filepath.Join(t.TempDir(), "groups.json")
+	const group = `{"GroupId": "sg-0123456789abcdef0", "OwnerId": "123456789012", "VpcId": "vpc-0123456789abcdef0", "IpPermissions": [
+		{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]`
+	writeFile(t, file, `{"SecurityGroups": [`+group+`}]}`)
+	audit := "audit --region us-east-1 --from-file " + dumps + "interfaces.json --format "
+	got := d.run(audit+"json --from-file", file)
+	assert.Equal(t, cli.StatusError, got.status, "half of the rules are not judged")
+	assert.Equal(t, []string{"123456789012 us-east-1  revoke 22 2"}, ingress(t, got.out))
+	assert.Equal(t, "sgward: "+file+": is not complete: IpPermissionsEgress of sg-0123456789abcdef0 is missing, perhaps left out by --query; no egress rules of it were judged\n"+
+		"sgward: 1 problem: the report is incomplete\n", got.errs)
+
+	// Nobody knows whether a rule that is missing names another group.
+	const other = `{"GroupId": "sg-0123456789abcdef7", "OwnerId": "123456789012", "VpcId": "vpc-0123456789abcdef0", "IpPermissions": [], "IpPermissionsEgress": []}]}`
+	writeFile(t, file, `{"SecurityGroups": [`+group+`}, `+other)
+	assert.NotContains(t, d.run(audit+"text --from-file", file).out, "nothing uses it")
+	writeFile(t, file, `{"SecurityGroups": [`+group+`, "IpPermissionsEgress": []}, `+other)
+	assert.Contains(t, d.run(audit+"text --from-file", file).out, "nothing uses it")
+}
+
 func TestAFolderWithoutADumpIsNoAccountWithoutGroups(t *testing.T) {
 	d := newDesk(t)
 	folder := t.TempDir()

@@ -2,15 +2,47 @@ package inventory
 
 import (
 	"context"
+	"encoding/json/jsontext"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"net/netip"
+	"path/filepath"
 	"regexp"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"sgward/internal/ec2rules"
+	"sgward/internal/crash"
+	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
+
+const wantDump = "want the whole answer of aws ec2 describe-security-groups or describe-security-group-rules in JSON: an object with SecurityGroups or SecurityGroupRules"
+
+// What a crafted file could make endless is bounded.
+const (
+	// maxElement is the length of an element, many times that of a group with the 1,000
+	// rules that EC2 may allow.
+	maxElement = 4 << 20
+	// maxOther is the length of a member that is skipped.
+	maxOther = 64 << 20
+	// maxUnusable is how many elements of a source may be unusable before it is given up.
+	maxUnusable = 1000
+	// maxMembers is how many members an answer may have that are unknown here.
+	maxMembers = 100
+	// maxKept is the memory for all that is kept of all sources: about two million rules.
+	maxKept = 1 << 30
+	// groupCost and itemCost are about what a group without its rules takes, and a rule, an
+	// interface or an entry, beside the bytes of their JSON.
+	groupCost = 512
+	itemCost  = 256
+)
+
+// errTooMuch is of sources that together would take more memory than maxKept.
+var errTooMuch = fmt.Errorf("holds more groups and rules than can be judged at once, in %d MB of memory: audit the files of fewer accounts or regions at a time", maxKept>>20)
 
 // ReadDumps reads answers of the AWS CLI, of any version: of describe-security-groups,
 // describe-security-group-rules, describe-network-interfaces, describe-prefix-lists and
@@ -18,19 +50,24 @@ import (
 // that do not tell it ("" for none). A source that cannot be read or understood whole
 // is a Problem, and what can be is judged. progress, where it is not nil, takes the
 // number of bytes read since it was called last, from one goroutine. The error is
-// ctx's.
+// ctx's, or names the source at which all together became too much to hold.
 func ReadDumps(ctx context.Context, sources []Source, region string, progress func(int)) (*Snapshot, error) {
-	d := dumps{joint: newJoint()}
-	if err := readSources(ctx, sources, progress, d.take); err != nil {
-		return nil, err
+	d := newDumps(maxKept)
+	if err := d.readAll(ctx, sources, progress); err != nil {
+		return nil, fmt.Errorf("reading dumps: %w", err)
 	}
 	if d.interfacesMissing {
 		clear(d.covered)
 	}
 	if len(sources) > 0 && !d.ofGroups && len(d.problems) == 0 {
-		d.problems = []Problem{{namesOf(sources), "no security groups are told of; " + wantDump}}
+		var names []string
+		for _, s := range sources {
+			names = append(names, s.Name)
+		}
+		d.problems = []Problem{{text.First(names, 1, " "), "no security groups are told of; " + wantDump}}
 	}
 	s := d.snapshot(region)
+	s.RulesMissing = d.rulesMissing
 	for _, id := range PrefixLists(s.Groups) {
 		if s.Lists.Entries[id] == nil {
 			s.Lists.Unreadable[id] = fmt.Sprintf("no dump tells the entries of %s (aws ec2 get-managed-prefix-list-entries --prefix-list-id %s > %s.json makes one)", id, id, id)
@@ -39,64 +76,162 @@ func ReadDumps(ctx context.Context, sources []Source, region string, progress fu
 	return s, nil
 }
 
-// namesOf names sources in a few words.
-func namesOf(sources []Source) string {
-	if more := len(sources) - 1; more > 0 {
-		return fmt.Sprintf("%s and %d more", sources[0].Name, more)
-	}
-	return sources[0].Name
-}
-
 // dumps puts together what dumps tell.
 type dumps struct {
 	joint
-	interfacesMissing bool // some, of nobody knows which groups
-	ofGroups          bool // a list of groups or rules was there, if only an empty one
+	made              chan func() secgroup.Group // that are to be added; joint's groups belong to whoever takes them
+	room              int64                      // bytes of memory that may still be taken
+	interfacesMissing bool                       // some, of nobody knows which groups
+	rulesMissing      bool                       // a list of rules of some group
+	ofGroups          bool                       // a list of groups or rules was there, if only an empty one
+}
 
-	// Of the source that is being read.
-	pending      map[string][]netip.Prefix // lists, of which the rest may be missing
+// dump is a source that is being read.
+type dump struct {
+	*dumps
+	in           *input
+	name         string
+	listID       string                    // of Entries, by the source's name
+	pending      map[string][]netip.Prefix // prefix lists, of which the rest may be missing
+	missing      map[string][]string       // groups, by the list of rules that they do not have
+	ofLists      bool                      // it has a list that is known here
 	ofInterfaces bool
-	earlier      int // problems, of the sources before
+	unnamed      bool // it has entries of nobody knows which prefix list
+	incomplete   bool // more pages follow
+	index        int  // of the element that is being read, from 1; 0 outside of a list
+	unusable     int  // elements
+	faults       int  // problems of this source
 }
 
-// take takes what was read, in the order of the sources.
-func (d *dumps) take(b *batch) {
-	for i := range b.groups {
-		d.addGroup(&b.groups[i])
-	}
-	for _, n := range b.interfaces {
-		d.ofInterfaces = true
-		d.cover(n)
-		ec2rules.AddInterface(d.interfaces, n)
-	}
-	for _, l := range b.lists {
-		if d.pending == nil {
-			d.pending = map[string][]netip.Prefix{}
+func newDumps(room int64) *dumps { return &dumps{joint: newJoint(), room: room} }
+
+// readAll reads sources, one after the other. Groups are made and added in a goroutine of
+// their own, in the order in which they were read.
+func (d *dumps) readAll(ctx context.Context, sources []Source, progress func(int)) error {
+	d.made = make(chan func() secgroup.Group, 64)
+	var adding sync.WaitGroup
+	adding.Go(func() {
+		defer crash.Exit()
+		for group := range d.made {
+			g := group()
+			d.addGroup(&g)
 		}
-		d.pending[l.id] = append(d.pending[l.id], l.entries...)
+	})
+	defer adding.Wait()
+	defer close(d.made)
+	for _, s := range sources {
+		if err := d.read(ctx, s, progress); err != nil {
+			return err
+		}
 	}
-	d.problems = append(append(d.problems, b.problems...), b.remarks...)
-	d.ofGroups = d.ofGroups || b.ofGroups
-	if b.last {
-		d.endSource(b)
-	}
+	return nil
 }
 
-// endSource decides on what only a whole source can tell: half of a list's entries
-// could make what is open look safe, and half of the interfaces a group unused.
-func (d *dumps) endSource(b *batch) {
-	switch whole := len(d.problems) == d.earlier; {
-	case whole:
-		for id, entries := range d.pending {
-			d.lists.Entries[id] = append(d.lists.Entries[id], entries...)
-		}
-		if b.emptyList != "" && d.lists.Entries[b.emptyList] == nil {
-			d.lists.Entries[b.emptyList] = []netip.Prefix{}
-		}
-	case d.ofInterfaces:
-		d.interfacesMissing = true
+// listName is the id of a prefix list in the name of a file.
+var listName = regexp.MustCompile(`\bpl-[0-9a-f]{8,17}\b`)
+
+// read reads a source to its end, or to where it is damaged. The error ends the reading
+// of all sources.
+func (d *dumps) read(ctx context.Context, s Source, progress func(int)) error {
+	r := &dump{dumps: d, name: s.Name, listID: listName.FindString(filepath.Base(s.Name)), pending: map[string][]netip.Prefix{}, missing: map[string][]string{}}
+	in, err := s.Open()
+	if err != nil {
+		r.problem("%v", withoutPath(err))
+		return nil
 	}
-	d.pending, d.ofInterfaces, d.earlier = nil, false, len(d.problems)
+	defer func() { _ = in.Close() }() // nothing was written
+	raw := &meter{in: in, progress: progress}
+	plain, err := openText(raw)
+	if err != nil {
+		r.problem("%v", withoutPath(err))
+		return nil
+	}
+	r.in = newInput(ctx, plain)
+	switch err := r.answers(); {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, errTooMuch):
+		return fmt.Errorf("%s %w", s.Name, errTooMuch)
+	case errors.Is(err, errForeign): // told
+	case err != nil:
+		r.damaged(err)
+	case r.ofLists:
+	case raw.bytes == 0:
+		r.problem("is empty; %s", wantDump)
+	default:
+		r.problem("holds nothing; %s", wantDump)
+	}
+	r.end()
+	return nil
+}
+
+// withoutPath returns the error of an operation on a file without the file's name,
+// which stands beside it.
+func withoutPath(err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
+}
+
+// problem notes something about the source.
+func (r *dump) problem(format string, args ...any) {
+	r.faults++
+	r.problems = append(r.problems, Problem{r.name, fmt.Sprintf(format, args...)})
+}
+
+// damaged notes what keeps the rest of the source from being read.
+func (r *dump) damaged(err error) {
+	rest := "what follows was not judged"
+	if !r.ofLists && r.in.err == nil {
+		rest = wantDump
+	}
+	at := r.in.start()
+	var syntax *jsontext.SyntacticError
+	if errors.As(err, &syntax) {
+		at = r.in.base + syntax.ByteOffset
+	}
+	place := fmt.Sprintf("line %d", r.in.line(at))
+	if r.index > 0 {
+		place += fmt.Sprintf(", element %d", r.index)
+	}
+	switch {
+	case r.in.err != nil:
+		err = withoutPath(r.in.err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		err = errors.New("is cut off: it ends too early")
+	case syntax != nil:
+		err = fmt.Errorf("is not JSON: %w", syntax.Err)
+	}
+	r.problem("%s: %v; %s", place, err, rest)
+}
+
+// end decides on what only a whole source can tell: half of a list's entries could make
+// what is open look safe, and half of the interfaces a group unused.
+func (r *dump) end() {
+	for _, side := range []struct {
+		list      string
+		direction secgroup.Direction
+	}{{ingressKey, secgroup.Ingress}, {egressKey, secgroup.Egress}} {
+		if groups := r.missing[side.list]; len(groups) > 0 {
+			r.problem("%v: %s of %s is missing, perhaps left out by --query; no %s rules of it were judged", errIncomplete, side.list, text.First(groups, 3, ", "), side.direction)
+			r.rulesMissing = true
+		}
+	}
+	if r.incomplete {
+		r.problem("is incomplete: it ends with a NextToken, so there is more than it holds; leave out --max-items and --no-paginate")
+	}
+	if r.faults == 0 {
+		for id, entries := range r.pending {
+			if known := r.lists.Entries[id]; known != nil {
+				entries = append(known, entries...)
+			}
+			r.lists.Entries[id] = entries
+		}
+	} else if r.ofInterfaces {
+		r.interfacesMissing = true
+	}
 }
 
 // zoneRegion is the region in the name of an availability zone or local zone, such as

@@ -216,9 +216,9 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"more pages":           {group(`"SecurityGroups": [`, `"NextToken": "eyJ0", "SecurityGroups": [`), "is incomplete: it ends with a NextToken"},
 		"more pages, earlier":  {`{"SecurityGroups": [], "NextToken": "eyJ0"}` + text, "is incomplete: it ends with a NextToken"},
-		"cut off":              {text[:len(text)/2], "is cut off: it ends too early: want a value; what follows was not judged"},
+		"cut off":              {text[:len(text)/2], "is cut off: it ends too early; what follows was not judged"},
 		"cut off at the end":   {strings.TrimRight(text, "\n}"), "is cut off: it ends too early"},
-		"without a comma":      {strings.Replace(text, "},\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", "}\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", 1), "line 89, element 1: is not JSON: want"},
+		"without a comma":      {strings.Replace(text, "},\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", "}\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", 1), "line 89, element 1: is not JSON: invalid character '{' after array element (expecting ',' or ']'); what follows was not judged"},
 		"without a quote":      {group(`"web servers"`, `"web servers`), "is not JSON"},
 		"empty":                {"", "is empty; want the whole answer of aws ec2 describe-security-groups"},
 		"blank":                {" \n", "holds nothing; want the whole answer"},
@@ -229,14 +229,14 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 		"another answer":       {`{"Reservations": [], "Foo": 1, "Bar": 2, "Baz": 3}`, "is an object with Bar, Baz, Foo, ...; want"},
 		"no list":              {`{"SecurityGroups": null}`, "is an object whose SecurityGroups is no list; want"},
 		"a history":            {`{"Records": [{"eventName": "AuthorizeSecurityGroupIngress"}]}`, "is an object with Records, perhaps a history for sgward replay"},
-		"text":                 {"An error occurred (ExpiredToken)", "is not JSON: want a value, found 'A'; want the whole answer of aws ec2"},
+		"text":                 {"An error occurred (ExpiredToken)", "is not JSON: invalid character 'A' at start of value; want the whole answer of aws ec2"},
 		"UTF-16":               {"\xff\xfe{\x00", "is text of 16 bits a character: want UTF-8"},
 		"half of a gzip":       {packed(t, text)[:400], "is cut off: the gzip data ends too early"},
-		"no gzip":              {"\x1f\x8bx" + text, "is damaged: something else is where gzip data should begin; what follows was not judged"},
+		"no gzip":              {"\x1f\x8bx" + text, "cannot be inflated: gzip: invalid header"},
 		"no group":             {group(`"GroupId": "sg-0123456789abcdef0",`, ``), "line 3, SecurityGroups element 1: is not complete: GroupId is missing; it was not judged"},
-		"no rules":             {group(`"IpPermissions":`, `"IpPermission":`), "is not complete: IpPermissions of sg-0123456789abcdef0 is missing"},
-		"no egress":            {group(`"IpPermissionsEgress":`, `"IpPermissionsEgres":`), "is not complete: IpPermissionsEgress of sg-0123456789abcdef0 is missing"},
-		"a port that is none":  {group(`"FromPort": 443`, `"FromPort": "443"`), "IpPermissions.FromPort holds the wrong kind of value, a JSON string"},
+		"no rules":             {group(`"IpPermissions":`, `"IpPermission":`), "is not complete: IpPermissions of sg-0123456789abcdef0 is missing, perhaps left out by --query; no ingress rules of it were judged"},
+		"no egress":            {group(`"IpPermissionsEgress":`, `"IpPermissionsEgres":`), "is not complete: IpPermissionsEgress of sg-0123456789abcdef0 is missing, perhaps left out by --query; no egress rules of it were judged"},
+		"a port that is none":  {group(`"FromPort": 443`, `"FromPort": "443"`), "IpPermissions[0].FromPort holds the wrong kind of value, a JSON string"},
 		"an element of no use": {`{"SecurityGroups": [17]}`, "holds the wrong kind of value, a JSON number"},
 		"bad escape":           {group(`"web servers"`, `"web \x servers"`), "invalid escape sequence"},
 		"a rule of no group":   {`{"SecurityGroupRules": [{"SecurityGroupRuleId": "sgr-0123456789abcdef0"}]}`, `GroupId of rule "sgr-0123456789abcdef0" is missing`},
@@ -328,21 +328,21 @@ func TestNoByteThatIsMissingHidesARule(t *testing.T) {
 	}
 }
 
-func TestATokenIsFoundAcrossReadsAndNowhereElse(t *testing.T) {
+func TestOnlyATokenOfAnAnswerSaysThatMorePagesFollow(t *testing.T) {
 	for text, want := range map[string]bool{
-		`{"NextToken": "x"}`: true, "{\"NextToken\"\n :\t\"x\"}": true, `{"NextToken": ""}`: false, `{"NextToken": null}`: false,
-		`{"Key": "NextToken", "Value": "x"}`: false, `{"a": "\"NextToken\": \"x"}`: false, `{"NextToken": "", "NextToken": "y"}`: true, "": false,
+		`{"SecurityGroups": [], "NextToken": "x"}`: true, "{\"NextToken\"\n :\t\"x\", \"SecurityGroups\": []}": true,
+		`{"SecurityGroups": [], "NextToken": "x"} {"SecurityGroups": []}`: true,
+		`{"SecurityGroups": [], "NextToken": ""}`:                         false, `{"SecurityGroups": [], "NextToken": null}`: false,
+		`{"SecurityGroups": [], "Other": {"NextToken": "x"}}`:   false,
+		`{"SecurityGroups": [], "Other": "\"NextToken\": \"x"}`: false,
 	} {
-		for size := 1; size <= len(text)+1; size++ {
-			w := &tokenWatch{in: strings.NewReader(text)}
-			b := make([]byte, size)
-			for {
-				if _, err := w.Read(b); err != nil {
-					break
-				}
-			}
-			assert.Equal(t, want, w.found, "%q in reads of %d", text, size)
+		got := texts(read(t, source("a", text)).Problems)
+		if !want {
+			assert.Empty(t, got, text)
+			continue
 		}
+		require.Len(t, got, 1, text)
+		assert.Contains(t, got[0], "NextToken")
 	}
 }
 
@@ -382,6 +382,132 @@ func contextCancelledAfter(t *testing.T, bytes int) (context.Context, func(int))
 			cancel()
 		}
 	}
+}
+
+// withoutLists returns the fixture of groups as a projection that leaves out lists.
+func withoutLists(t *testing.T, keys ...string) string {
+	t.Helper()
+	var dump struct{ SecurityGroups []map[string]any }
+	require.NoError(t, json.Unmarshal([]byte(fixture(t, "groups.json")), &dump))
+	for _, g := range dump.SecurityGroups {
+		for _, key := range keys {
+			delete(g, key)
+		}
+	}
+	data, err := json.Marshal(dump)
+	require.NoError(t, err)
+	return string(data)
+}
+
+func TestAListThatIsMissingKeepsTheOtherFromNoJudgement(t *testing.T) {
+	whole := sound(t, "groups.json").Groups
+	side := func(g secgroup.Group, d secgroup.Direction) []string {
+		g.Rules = slices.DeleteFunc(slices.Clone(g.Rules), func(r secgroup.Rule) bool { return r.Permission.Direction != d })
+		return permissions(g)
+	}
+	const three = "sg-0123456789abcdef0, sg-0123456789abcdef1, sg-0123456789abcdef2"
+	noEgress := "groups.json: is not complete: IpPermissionsEgress of " + three + " is missing, perhaps left out by --query; no egress rules of it were judged"
+	noIngress := "groups.json: is not complete: IpPermissions of " + three + " is missing, perhaps left out by --query; no ingress rules of it were judged"
+	for _, c := range []struct {
+		missing  []string
+		left     []secgroup.Direction
+		problems []string
+	}{
+		{[]string{"IpPermissionsEgress"}, []secgroup.Direction{secgroup.Ingress}, []string{noEgress}},
+		{[]string{"IpPermissions"}, []secgroup.Direction{secgroup.Egress}, []string{noIngress}},
+		{[]string{"IpPermissions", "IpPermissionsEgress"}, nil, []string{noIngress, noEgress}},
+	} {
+		s := read(t, source("groups.json", withoutLists(t, c.missing...)))
+		assert.Equal(t, c.problems, texts(s.Problems))
+		assert.True(t, s.RulesMissing)
+		require.Len(t, s.Groups, 3)
+		for i, g := range s.Groups {
+			var want []string
+			for _, d := range c.left {
+				want = append(want, side(whole[i], d)...)
+			}
+			assert.Equal(t, want, permissions(g), "%v", c.missing)
+		}
+		s = read(t, source("groups.json", withoutLists(t, c.missing...)), source("rules.json", fixture(t, "rules.json")))
+		assert.Equal(t, sound(t, "groups.json", "rules.json").Groups, s.Groups, "another file may tell them")
+		assert.Equal(t, c.problems, texts(s.Problems), "of which this one does not know whether it tells them all")
+	}
+	null := strings.Replace(withoutLists(t, "IpPermissions"), `"GroupId"`, `"IpPermissions":null,"GroupId"`, 1)
+	assert.Equal(t, []string{noIngress}, texts(read(t, source("groups.json", null)).Problems), "null is no list")
+	assert.False(t, sound(t, "groups.json").RulesMissing)
+	var many strings.Builder
+	for i := range 10_000 {
+		fmt.Fprintf(&many, `{"SecurityGroups": [{"GroupId": "sg-%017x", "IpPermissions": []}]}`, i)
+	}
+	assert.Equal(t, []string{"many.json: is not complete: IpPermissionsEgress of sg-00000000000000000, sg-00000000000000001, sg-00000000000000002, and 9,997 more is missing, perhaps left out by --query; no egress rules of it were judged"},
+		texts(read(t, source("many.json", many.String())).Problems), "one line, not ten thousand")
+}
+
+func TestReadingGoesOnBehindAnElementOfNoUse(t *testing.T) {
+	group := func(id, port string) string {
+		return "{\n\"GroupId\": \"" + id + "\",\n\"IpPermissionsEgress\": [], \"IpPermissions\": [\n{\"IpProtocol\": \"tcp\", \"FromPort\": " + port + ", \"ToPort\": 22,\n\"IpRanges\": [{\"CidrIp\": \"10.0.0.0/8\"}]}]}"
+	}
+	s := read(t, source("groups.json", "{\"SecurityGroups\": [\n"+strings.Join([]string{
+		group("sg-1", "22"), group("sg-2", `"22"`), group("sg-3", "22"), `17`, `{"Tags": []}`, group("sg-4", `[{}]`), group("sg-5", "22"),
+	}, ",\n")+`], "NextToken": "x"}`+"\n{\"SecurityGroups\": ["+group("sg-6", "22")+"]}"))
+	assert.Equal(t, []string{
+		`groups.json: line 10, SecurityGroups element 2: IpPermissions[0].FromPort holds the wrong kind of value, a JSON string; it was not judged`,
+		`groups.json: line 17, SecurityGroups element 4: SecurityGroups holds the wrong kind of value, a JSON number; it was not judged`,
+		`groups.json: line 18, SecurityGroups element 5: is not complete: GroupId is missing; it was not judged`,
+		`groups.json: line 22, SecurityGroups element 6: IpPermissions[0].FromPort holds the wrong kind of value, a JSON list; it was not judged`,
+		`groups.json: is incomplete: it ends with a NextToken, so there is more than it holds; leave out --max-items and --no-paginate`,
+	}, texts(s.Problems))
+	var ids []string
+	for _, g := range s.Groups {
+		ids = append(ids, g.ID)
+	}
+	assert.Equal(t, []string{"sg-1", "sg-3", "sg-5", "sg-6"}, ids)
+}
+
+func TestADumpThatIsMadeToBeTooMuchIsGivenUp(t *testing.T) {
+	const group = `{"GroupId":"sg-0","IpPermissions":[],"IpPermissionsEgress":[]}`
+	list := func(element string, n int) string {
+		return `{"SecurityGroups":[` + strings.TrimSuffix(strings.Repeat(element+",", n), ",") + `]}`
+	}
+	blanks := strings.Repeat(" ", maxElement+100_000)
+	for name, c := range map[string]struct{ text, want string }{
+		"blanks":           {blanks + `{"SecurityGroups":[]}`, "line 1: is longer than 4 MB; what follows was not judged"},
+		"a long string":    {`{"SecurityGroups":[` + group + "\n,{\"GroupId\":\"" + blanks + `"}]}`, "line 2, element 2: is longer than 4 MB; what follows was not judged"},
+		"a long member":    {`{"x":"` + strings.Repeat(blanks, maxOther/maxElement) + `"}`, "line 1: is longer than 64 MB"},
+		"nothing but junk": {list("1", 3000), "line 1, element 1000: is the last of 1000 elements that are unusable; what follows was not judged"},
+		"many members":     {`{` + manyMembers(200) + `}`, "is an object with more than 100 members"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := read(t, source("bomb.json", c.text), source("groups.json", fixture(t, "groups.json")))
+			problems := texts(s.Problems)
+			require.NotEmpty(t, problems)
+			assert.LessOrEqual(t, len(problems), maxUnusable+1)
+			assert.Contains(t, problems[len(problems)-1], c.want)
+			find(t, s, webID)
+		})
+	}
+	for name, text := range map[string]string{
+		"groups":     packed(t, list(group, 2000)),
+		"rules":      `{"SecurityGroupRules":[` + strings.TrimSuffix(strings.Repeat(`{"GroupId":"sg-0"},`, 4000), ",") + `]}`,
+		"interfaces": `{"NetworkInterfaces":[` + strings.TrimSuffix(strings.Repeat(`{"NetworkInterfaceId":"eni-0","Groups":[{},{}]},`, 2000), ",") + `]}`,
+		"entries":    `{"Entries":[` + strings.TrimSuffix(strings.Repeat(`{"Cidr":"::/0"},`, 4000), ",") + `]}`,
+	} {
+		dump := source("pl-0123456789abcdef0.json", text)
+		d := newDumps(1 << 20)
+		require.NoError(t, d.readAll(t.Context(), []Source{source("small.json", fixture(t, "groups.json"))}, nil), name)
+		err := d.readAll(t.Context(), []Source{dump}, nil)
+		require.ErrorIs(t, err, errTooMuch, name)
+		assert.EqualError(t, err, "pl-0123456789abcdef0.json holds more groups and rules than can be judged at once, in 1024 MB of memory: audit the files of fewer accounts or regions at a time")
+		assert.NoError(t, newDumps(4<<20).readAll(t.Context(), []Source{dump}, nil), name)
+	}
+}
+
+func manyMembers(n int) string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf(`"m%d":0`, i))
+	}
+	return strings.Join(out, ",")
 }
 
 // encoded writes values of the SDK as the AWS CLI does: without what is not there.

@@ -29,6 +29,9 @@ type Snapshot struct {
 	Own []string
 	// Problems are in the order of the sources.
 	Problems []Problem
+	// RulesMissing is set where a source leaves out rules of some group, so that they may
+	// name any other group.
+	RulesMissing bool
 
 	interfaces map[string][]finding.Interface // by group id
 	covered    map[string]bool

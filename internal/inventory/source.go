@@ -3,11 +3,14 @@ package inventory
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"encoding/json/jsontext"
 	"errors"
+	"fmt"
 	"io"
-	"regexp"
+	"strings"
 
-	"sgward/internal/gunzip"
+	"github.com/klauspost/compress/gzip"
 )
 
 // Source is a dump to read: one answer of the AWS CLI or several, one after the
@@ -22,63 +25,126 @@ type Source struct {
 // errUTF16 is what "aws ... > file" gives in Windows PowerShell.
 var errUTF16 = errors.New("is text of 16 bits a character: want UTF-8 (PowerShell: | Out-File -Encoding utf8)")
 
-// decoded returns the text in a stream, inflated where that is gzipped.
-func decoded(in io.Reader) (io.Reader, error) {
+// openText returns the text in a stream, inflated where that is gzipped.
+func openText(in io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(in, 1<<16)
-	if start, _ := b.Peek(2); string(start) == "\x1f\x8b" { // a shorter stream is no gzip
-		inflated := new(gunzip.Reader)
-		inflated.Reset(b)
-		b = bufio.NewReaderSize(inflated, 1<<16)
+	// A shorter stream is neither, and an error comes again with the first read.
+	if start, _ := b.Peek(2); string(start) == "\x1f\x8b" {
+		z, err := gzip.NewReader(b)
+		if err != nil {
+			return nil, gzipError(err)
+		}
+		b = bufio.NewReaderSize(inflater{z}, 1<<16)
 	}
-	// An error comes again with the first read.
 	if start, _ := b.Peek(2); string(start) == "\xff\xfe" || string(start) == "\xfe\xff" {
 		return nil, errUTF16
+	}
+	if start, _ := b.Peek(3); string(start) == "\ufeff" {
+		_, _ = b.Discard(3) // which are in the buffer
 	}
 	return b, nil
 }
 
-// tokenForm is the member that an answer of EC2 has where more pages follow. In the
-// text of a string the quotes would be escaped.
-var tokenForm = regexp.MustCompile(`"NextToken"\s*:\s*"[^"]`)
+// inflater says of errors that they are of the gzip data, not of the JSON in it.
+type inflater struct{ in io.Reader }
 
-// tokenBytes is the longest text that tokenForm is looked for in at a seam of reads.
-const tokenBytes = 64
-
-// tokenWatch passes a stream on and notes whether an answer in it says that more pages
-// follow. There may be several answers in a stream, of which any may be the one.
-type tokenWatch struct {
-	in    io.Reader
-	seam  []byte // the end of what was read, for a token across two reads
-	found bool
-}
-
-func (w *tokenWatch) Read(p []byte) (int, error) {
-	n, err := w.in.Read(p)
-	if !w.found && n > 0 {
-		w.seam = append(w.seam, p[:min(n, tokenBytes)]...)
-		w.found = holdsToken(w.seam) || holdsToken(p[:n])
-		if n > tokenBytes {
-			w.seam = append(w.seam[:0], p[n-tokenBytes:n]...)
-		} else if more := len(w.seam) - tokenBytes; more > 0 {
-			w.seam = append(w.seam[:0], w.seam[more:]...)
-		}
+func (z inflater) Read(p []byte) (int, error) {
+	n, err := z.in.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader defines it
+		err = gzipError(err)
 	}
 	return n, err
 }
 
-// holdsToken looks for the name first, which costs next to nothing.
-func holdsToken(text []byte) bool {
-	for {
-		i := bytes.Index(text, []byte(`"NextToken"`))
-		if i < 0 {
-			return false
-		}
-		text = text[i:]
-		if at := tokenForm.FindIndex(text[:min(len(text), tokenBytes)]); at != nil && at[0] == 0 {
-			return true
-		}
-		text = text[1:]
+func gzipError(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return errors.New("is cut off: the gzip data ends too early")
 	}
+	return fmt.Errorf("cannot be inflated: %w", err)
+}
+
+// input is the text of a source on its way to the decoder. It holds the value that is
+// being decoded, and bounds how long that may be.
+type input struct {
+	ctx   context.Context //nolint:containedctx // of one source
+	in    io.Reader
+	dec   *jsontext.Decoder
+	base  int64        // the offset at which the decoder began
+	bytes int64        // read so far
+	lines int64        // in them
+	from  int64        // offset of the value that is being decoded, and of the space in front of it
+	held  bytes.Buffer // what was read since from
+	limit int64        // of the value's length
+	err   error        // that reading ended with, io.EOF apart
+}
+
+func newInput(ctx context.Context, in io.Reader) *input {
+	t := &input{ctx: ctx, in: in, limit: maxElement}
+	t.dec = t.decoder(t)
+	return t
+}
+
+func (*input) decoder(in io.Reader) *jsontext.Decoder {
+	// A name or description in another encoding is no reason to drop the file.
+	return jsontext.NewDecoder(in, jsontext.AllowInvalidUTF8(true))
+}
+
+// offset is where the decoder is.
+func (t *input) offset() int64 { return t.base + t.dec.InputOffset() }
+
+// begin says that another value follows, of a bounded length.
+func (t *input) begin(limit int64) {
+	at := t.offset()
+	t.held.Next(int(at - t.from))
+	t.from, t.limit = at, limit
+}
+
+func (t *input) Read(p []byte) (int, error) {
+	if t.err == nil {
+		t.err = t.ctx.Err()
+	}
+	left := t.from + t.limit - t.bytes
+	if t.err == nil && left <= 0 {
+		t.err = fmt.Errorf("is longer than %d MB", t.limit>>20)
+	}
+	if t.err != nil {
+		return 0, t.err
+	}
+	n, err := t.in.Read(p[:min(len(p), int(left))])
+	t.held.Write(p[:n])
+	t.bytes += int64(n)
+	t.lines += int64(bytes.Count(p[:n], []byte{'\n'}))
+	if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader defines it
+		t.err = err
+	}
+	return n, err
+}
+
+// start is where the value begins that is being decoded.
+func (t *input) start() int64 {
+	return t.bytes - int64(len(bytes.TrimLeft(t.held.Bytes(), ", \t\r\n")))
+}
+
+// line returns the line, from 1, of an offset that is not before from.
+func (t *input) line(offset int64) int64 {
+	rest := t.held.Bytes()
+	rest = rest[min(max(0, offset-t.from), int64(len(rest))):]
+	return t.lines - int64(bytes.Count(rest, []byte{'\n'})) + 1
+}
+
+// skip passes over an element of a list that is of no use. A decoder that has met a value
+// of the wrong kind cannot go on, so that another one takes its place.
+func (t *input) skip(list string) error {
+	opening := `{"` + list + `":[`
+	t.base = t.start() - int64(len(opening))
+	rest := bytes.Clone(t.held.Bytes()[t.start()-t.from:])
+	t.dec = t.decoder(io.MultiReader(strings.NewReader(opening), bytes.NewReader(rest), t))
+	for range 3 {
+		if _, err := t.dec.ReadToken(); err != nil {
+			return err
+		}
+	}
+	return t.dec.SkipValue()
 }
 
 // meter passes a stream on and tells how much of it was read.

@@ -2,6 +2,9 @@ package inventory
 
 import (
 	"encoding/json"
+	"encoding/json/jsontext"
+	jsonv2 "encoding/json/v2"
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -20,7 +23,12 @@ func slowly(t *testing.T, data []byte) secgroup.Group {
 	t.Helper()
 	var g types.SecurityGroup
 	require.NoError(t, json.Unmarshal(data, &g))
-	out := ec2rules.GroupOf(g)
+	return slowlyOf(t, &g)
+}
+
+func slowlyOf(t *testing.T, g *types.SecurityGroup) secgroup.Group {
+	t.Helper()
+	out := ec2rules.GroupOf(*g)
 	out.Rules = []secgroup.Rule{}
 	for side, permissions := range [][]types.IpPermission{g.IpPermissions, g.IpPermissionsEgress} {
 		for _, p := range permissions {
@@ -35,6 +43,9 @@ func slowly(t *testing.T, data []byte) secgroup.Group {
 			}
 			for _, r := range p.Ipv6Ranges {
 				add(types.SecurityGroupRule{CidrIpv6: r.CidrIpv6, Description: r.Description})
+			}
+			for _, r := range p.PrefixListIds {
+				add(types.SecurityGroupRule{PrefixListId: r.PrefixListId, Description: r.Description})
 			}
 			for _, r := range p.UserIdGroupPairs {
 				add(types.SecurityGroupRule{ReferencedGroupInfo: &types.ReferencedSecurityGroup{GroupId: r.GroupId, UserId: r.UserId}, Description: r.Description})
@@ -81,35 +92,54 @@ func TestAGroupIsDecodedAsEncodingJSONWould(t *testing.T) {
 			data, err = json.MarshalIndent(group, "", "    ")
 			require.NoError(t, err)
 		}
-		got, err := decodeGroup(data)
+		got, err := decodeGroup(t, data)
 		require.NoError(t, err, string(data))
 		require.Equal(t, slowly(t, data), got, string(data))
 	}
 }
 
+// decodeGroup reads a group as an element of a dump.
+func decodeGroup(t *testing.T, data []byte) (secgroup.Group, error) {
+	t.Helper()
+	return decodeElement(t, groupsKey, data)
+}
+
+func decodeElement(t *testing.T, key string, data []byte) (secgroup.Group, error) {
+	t.Helper()
+	d := newDumps(maxKept)
+	require.NoError(t, d.readAll(t.Context(), []Source{source("dump.json", `{"`+key+`": [`+string(data)+`]}`)}, nil))
+	if len(d.problems) > 0 {
+		return secgroup.Group{}, errors.New(d.problems[0].Text)
+	}
+	for _, g := range d.groups {
+		return *g[0], nil
+	}
+	return secgroup.Group{}, errors.New("no group")
+}
+
 func TestWhatIsNoValueOfAFieldIsNamed(t *testing.T) {
 	const sound = `{"GroupId": "sg-0123456789abcdef0", "GroupName": "web", "Tags": [{"Key": "a"}], "IpPermissions": [{"FromPort": 1, "ToPort": 1, "IpProtocol": "tcp", "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}], "IpPermissionsEgress": []}`
-	_, err := decodeGroup([]byte(sound))
+	_, err := decodeGroup(t, []byte(sound))
 	require.NoError(t, err)
 	for _, c := range []struct{ from, to, want string }{
 		{`"web"`, `7`, "GroupName holds the wrong kind of value, a JSON number"},
 		{`"web"`, `true`, "GroupName holds the wrong kind of value, a JSON bool"},
 		{`"web"`, `["web"]`, "GroupName holds the wrong kind of value, a JSON list"},
-		{`1,`, `1.5,`, "IpPermissions.FromPort: 1.5 is no number of it"},
-		{`1,`, `4294967296,`, "IpPermissions.FromPort: 4294967296 is no number of it"},
-		{`1,`, `{},`, "IpPermissions.FromPort holds the wrong kind of value, a JSON object"},
+		{`1,`, `1.5,`, "IpPermissions[0].FromPort: 1.5 is no number of it"},
+		{`1,`, `4294967296,`, "IpPermissions[0].FromPort: 4294967296 is no number of it"},
+		{`1,`, `{},`, "IpPermissions[0].FromPort holds the wrong kind of value, a JSON object"},
 		{`[{"Key": "a"}]`, `{"Key": "a"}`, "Tags holds the wrong kind of value, a JSON object"},
-		{`[{"CidrIp": "10.0.0.0/8"}]`, `["10.0.0.0/8"]`, "IpRanges holds the wrong kind of value, a JSON string"},
-		{`"tcp"`, `6`, "IpPermissions.IpProtocol holds the wrong kind of value, a JSON number"},
+		{`[{"CidrIp": "10.0.0.0/8"}]`, `["10.0.0.0/8"]`, "IpPermissions[0].IpRanges[0] holds the wrong kind of value, a JSON string"},
+		{`"tcp"`, `6`, "IpPermissions[0].IpProtocol holds the wrong kind of value, a JSON number"},
 	} {
-		_, err := decodeGroup([]byte(strings.Replace(sound, c.from, c.to, 1)))
+		_, err := decodeGroup(t, []byte(strings.Replace(sound, c.from, c.to, 1)))
 		assert.ErrorContains(t, err, c.want)
 	}
 }
 
 func TestWhatIsNoValueOfARulesFieldIsNamed(t *testing.T) {
 	const sound = `{"SecurityGroupRuleId": "sgr-0123456789abcdef0", "GroupId": "sg-0123456789abcdef0", "IsEgress": false, "IpProtocol": "tcp", "FromPort": 1, "ToPort": 1, "ReferencedGroupInfo": {"GroupId": "sg-0123456789abcdef1", "VpcId": "vpc-0123456789abcdef0"}}`
-	g, err := decodeRule([]byte(sound))
+	g, err := decodeElement(t, rulesKey, []byte(sound))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"ingress tcp 1 from sg-0123456789abcdef1"}, permissions(g))
 	for _, c := range []struct{ from, to, want string }{
@@ -117,25 +147,32 @@ func TestWhatIsNoValueOfARulesFieldIsNamed(t *testing.T) {
 		{`{"GroupId": "sg-0123456789abcdef1"`, `["sg-0123456789abcdef1"]}{"a": 1`, "ReferencedGroupInfo holds the wrong kind of value, a JSON list"},
 		{`"FromPort": 1`, `"FromPort": "1"`, "FromPort holds the wrong kind of value, a JSON string"},
 	} {
-		_, err := decodeRule([]byte(strings.Replace(sound, c.from, c.to, 1)))
+		_, err := decodeElement(t, rulesKey, []byte(strings.Replace(sound, c.from, c.to, 1)))
 		assert.ErrorContains(t, err, c.want)
 	}
-	g, err = decodeRule([]byte(strings.Replace(sound, "false", "null", 1)))
+	g, err = decodeElement(t, rulesKey, []byte(strings.Replace(sound, "false", "null", 1)))
 	require.NoError(t, err)
 	assert.Len(t, g.Unread, 1, "what is not told is not guessed")
 }
 
-// What the splitter let through by mistake must not be worse than an error.
+// Whatever stands in a list of groups is a problem, or is what encoding/json reads.
 func FuzzDecodeGroup(f *testing.F) {
 	f.Add([]byte(`{"GroupId": "sg-0123456789abcdef0", "Tags": null, "IpPermissions": [{"IpRanges": [{"CidrIp": "\u0031"}], "New": [1]}], "IpPermissionsEgress": []}`))
+	f.Add([]byte(`{"GroupId": "sg-0123456789abcdef0", "IpPermissions": [{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0", "Description": "a\ud800"}]}], "IpPermissionsEgress": []}`))
 	f.Add([]byte(`{"a":"\\\"","b":[[{}]],"c":-1e9}`))
+	f.Add([]byte(`{"GroupId": 7}, {"GroupId": "sg-0123456789abcdef0", "IpPermissions": [], "IpPermissionsEgress": []}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		g, err := decodeGroup(data)
+		g, err := decodeGroup(t, data)
 		if err != nil {
 			assert.Equal(t, secgroup.Group{}, g)
 		}
-		if json.Valid(data) {
-			assert.NotErrorIs(t, err, errNoJSON)
+		var want types.SecurityGroup // read with exact names, each once
+		switch invalid := jsonv2.Unmarshal(data, &want, jsontext.AllowInvalidUTF8(true)); {
+		case invalid != nil: // it may be several elements, or be wrong where nothing here looks
+		case err != nil:
+			assert.ErrorContains(t, err, errIncomplete.Error())
+		case len(g.Unread) == 0:
+			assert.Equal(t, slowlyOf(t, &want), g)
 		}
 	})
 }

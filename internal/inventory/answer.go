@@ -1,0 +1,297 @@
+package inventory
+
+import (
+	"encoding/json/jsontext"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"sgward/internal/ec2rules"
+	"sgward/internal/secgroup"
+)
+
+// The lists that answers of the AWS CLI have, by which a dump is recognised.
+const (
+	groupsKey     = "SecurityGroups"
+	rulesKey      = "SecurityGroupRules"
+	interfacesKey = "NetworkInterfaces"
+	listsKey      = "PrefixLists"
+	entriesKey    = "Entries"
+)
+
+// The lists of rules that a group has.
+const (
+	ingressKey = "IpPermissions"
+	egressKey  = "IpPermissionsEgress"
+)
+
+// errForeign is of a source that is something else than answers of the AWS CLI.
+var errForeign = errors.New("is no answer of the AWS CLI")
+
+// answers reads the answers that a source holds, one after the other.
+func (r *dump) answers() error {
+	for {
+		r.in.begin(maxElement)
+		first, err := r.in.dec.ReadToken()
+		line := r.in.line(r.in.start())
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		case first.Kind() == '{':
+			err = r.answer(line)
+		case first.Kind() == '[' && r.in.dec.PeekKind() == ']': // it holds as much as no answer
+			_, err = r.in.dec.ReadToken()
+		case first.Kind() == '[':
+			err = r.foreign(line, "is a list, perhaps of --query")
+		default:
+			err = r.foreign(line, errForeign.Error())
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (r *dump) foreign(line int64, what string) error {
+	r.problem("line %d: %s; %s", line, what, wantDump)
+	return errForeign
+}
+
+// answer reads what follows the opening brace of an object at the top, which is in line.
+func (r *dump) answer(line int64) error {
+	var others []string
+	known := false
+	for r.in.dec.PeekKind() != '}' {
+		r.in.begin(maxOther)
+		name, err := r.in.dec.ReadToken()
+		if err != nil {
+			return err
+		}
+		key := name.String()
+		kind := r.in.dec.PeekKind()
+		switch {
+		case kind == '[' && isDumpList(key):
+			known, r.ofLists = true, true
+			err = r.list(key)
+		case kind == '"' && key == "NextToken":
+			var token jsontext.Token
+			if token, err = r.in.dec.ReadToken(); err == nil && token.String() != "" {
+				r.incomplete = true
+			}
+		default:
+			if others = append(others, key); len(others) > maxMembers {
+				return r.foreign(line, fmt.Sprintf("is an object with more than %d members", maxMembers))
+			}
+			err = r.in.dec.SkipValue()
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if _, err := r.in.dec.ReadToken(); err != nil {
+		return err
+	}
+	if !known {
+		return r.foreign(line, describe(others))
+	}
+	return nil
+}
+
+func isDumpList(key string) bool {
+	switch key {
+	case groupsKey, rulesKey, interfacesKey, listsKey, entriesKey:
+		return true
+	}
+	return false
+}
+
+// describe says what an object with these members is, which has no list of a dump.
+func describe(members []string) string {
+	if len(members) == 0 {
+		return "is an object without members"
+	}
+	if i := slices.IndexFunc(members, isDumpList); i >= 0 {
+		return "is an object whose " + members[i] + " is no list"
+	}
+	ofHistory := slices.ContainsFunc(members, func(m string) bool { return m == "Records" || m == "detail-type" || m == "eventName" })
+	slices.Sort(members)
+	if len(members) > 3 {
+		members = append(members[:3], "...")
+	}
+	text := "is an object with " + strings.Join(members, ", ")
+	if ofHistory {
+		text += ", perhaps a history for sgward replay"
+	}
+	return text
+}
+
+// list reads a list of an answer.
+func (r *dump) list(key string) error {
+	r.in.begin(maxElement)
+	if _, err := r.in.dec.ReadToken(); err != nil {
+		return err
+	}
+	switch key {
+	case groupsKey, rulesKey:
+		r.ofGroups = true
+	case interfacesKey:
+		r.ofInterfaces = true
+	case entriesKey:
+		if r.listID == "" && !r.unnamed {
+			r.problem("does not say which prefix list the entries are of: name the file after it, such as pl-0123456789abcdef0.json")
+			r.unnamed = true
+		}
+		if err := r.keepEntries(r.listID, nil); err != nil { // there may be none
+			return err
+		}
+	}
+	for kind := r.in.dec.PeekKind(); kind != ']'; kind = r.in.dec.PeekKind() {
+		if kind != jsontext.KindInvalid {
+			r.index++
+		}
+		r.in.begin(maxElement)
+		if err := r.element(key); err != nil {
+			return err
+		}
+	}
+	r.index = 0
+	_, err := r.in.dec.ReadToken()
+	return err
+}
+
+// element reads an element of a list. One that is JSON and still not usable is a
+// problem and no error.
+func (r *dump) element(key string) error {
+	err := r.keep(key)
+	if err == nil {
+		return nil
+	}
+	line := r.in.line(r.in.start())
+	var meaning *json.SemanticError
+	switch {
+	case errors.As(err, &meaning):
+		line = r.in.line(r.in.base + meaning.ByteOffset)
+		err = wrongValue(key, meaning)
+		if err := r.in.skip(key); err != nil {
+			return err
+		}
+	case !errors.Is(err, errIncomplete) && !errors.Is(err, errNoCIDR):
+		return err
+	}
+	r.problem("line %d, %s element %d: %v; it was not judged", line, key, r.index, err)
+	if r.unusable++; r.unusable == maxUnusable {
+		return fmt.Errorf("is the last of %d elements that are unusable", maxUnusable)
+	}
+	return nil
+}
+
+// wrongValue says which member of an element holds what it may not.
+func wrongValue(key string, err *json.SemanticError) error {
+	place, depth := "", 0
+	for token := range err.JSONPointer.Tokens() {
+		switch depth++; {
+		case depth <= 2: // the list, and the element
+		case strings.Trim(token, "0123456789") == "":
+			place += "[" + token + "]"
+		default:
+			place += "." + token
+		}
+	}
+	if place = strings.TrimPrefix(place, "."); place == "" {
+		place = key
+	}
+	if err.JSONKind == '0' && len(err.JSONValue) > 0 {
+		return fmt.Errorf("%s: %s is no number of it", place, err.JSONValue)
+	}
+	kind := err.JSONKind.String()
+	switch err.JSONKind {
+	case '{':
+		kind = "object"
+	case '[':
+		kind = "list"
+	case 't', 'f':
+		kind = "bool"
+	}
+	return fmt.Errorf("%s holds the wrong kind of value, a JSON %s", place, kind)
+}
+
+// keep decodes an element and keeps it.
+func (r *dump) keep(key string) error {
+	switch key {
+	case groupsKey:
+		var e groupElement
+		if err := json.UnmarshalDecode(r.in.dec, &e); err != nil {
+			return err
+		}
+		missing, err := e.check()
+		if err != nil {
+			return err
+		}
+		for _, list := range missing {
+			r.missing[list] = append(r.missing[list], e.GroupId)
+		}
+		permissions := len(e.IpPermissions) + len(e.IpPermissionsEgress)
+		return r.keepGroup(e.group, groupCost+itemCost*(permissions+e.peers()))
+	case rulesKey:
+		var e ruleElement
+		if err := json.UnmarshalDecode(r.in.dec, &e); err != nil {
+			return err
+		}
+		if err := e.check(); err != nil {
+			return err
+		}
+		return r.keepGroup(e.group, itemCost)
+	case interfacesKey:
+		n, err := decodeInterface(r.in.dec)
+		if err != nil {
+			return err
+		}
+		r.cover(n)
+		ec2rules.AddInterface(r.interfaces, n)
+		return r.take(itemCost * len(n.Groups))
+	case listsKey:
+		id, entries, err := decodePrefixList(r.in.dec)
+		if err != nil {
+			return err
+		}
+		return r.keepEntries(id, entries)
+	default:
+		entries, err := decodeEntry(r.in.dec)
+		if err != nil {
+			return err
+		}
+		return r.keepEntries(r.listID, entries)
+	}
+}
+
+// take takes memory for the element that was decoded last.
+func (r *dump) take(cost int) error {
+	if r.room -= int64(cost) + r.in.offset() - r.in.from; r.room < 0 {
+		return errTooMuch
+	}
+	return nil
+}
+
+// keepGroup has a group made and added while reading goes on.
+func (r *dump) keepGroup(group func() secgroup.Group, cost int) error {
+	if err := r.take(cost); err != nil {
+		return err
+	}
+	r.made <- group
+	return nil
+}
+
+// keepEntries adds to the entries of a prefix list, which may have none.
+func (r *dump) keepEntries(id string, entries []netip.Prefix) error {
+	if r.pending[id] == nil {
+		r.pending[id] = []netip.Prefix{}
+	}
+	r.pending[id] = append(r.pending[id], entries...)
+	return r.take(itemCost * len(entries))
+}

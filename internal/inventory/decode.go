@@ -1,0 +1,259 @@
+package inventory
+
+import (
+	"encoding/json/jsontext"
+	"encoding/json/v2"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"sgward/internal/ec2rules"
+	"sgward/internal/secgroup"
+)
+
+// errIncomplete is the reason why an element of a dump is not usable as a whole.
+var errIncomplete = errors.New("is not complete")
+
+// errNoCIDR is of an entry of a prefix list.
+var errNoCIDR = errors.New("is no CIDR: want one such as 203.0.113.0/24")
+
+// groupElement is an element of SecurityGroups.
+type groupElement struct {
+	GroupId, GroupName, Description, VpcId, OwnerId, SecurityGroupArn string //nolint:revive // as EC2 spells them, here and below
+	Tags                                                              tagList
+	// Nil where they are missing: an empty list says that there are no rules.
+	IpPermissions, IpPermissionsEgress []permissionElement //nolint:revive
+}
+
+// permissionElement is an IpPermission. EC2 writes one for all peers of the same ports.
+type permissionElement struct {
+	IpProtocol       string //nolint:revive
+	FromPort, ToPort *int32
+	IpRanges         []struct{ CidrIp, Description string }          //nolint:revive
+	Ipv6Ranges       []struct{ CidrIpv6, Description string }        //nolint:revive
+	PrefixListIds    []struct{ PrefixListId, Description string }    //nolint:revive
+	UserIdGroupPairs []struct{ GroupId, UserId, Description string } //nolint:revive
+	Others           jsontext.Value                                  `json:",embed"` // members that are unknown here
+}
+
+// ruleElement is an element of SecurityGroupRules.
+type ruleElement struct {
+	SecurityGroupRuleId, SecurityGroupRuleArn, GroupId, GroupOwnerId string //nolint:revive
+	IsEgress                                                         *bool
+	IpProtocol                                                       string //nolint:revive
+	FromPort, ToPort                                                 *int32
+	CidrIpv4, CidrIpv6, PrefixListId, Description                    string                           //nolint:revive
+	ReferencedGroupInfo                                              struct{ GroupId, UserId string } //nolint:revive
+	Tags                                                             tagList
+}
+
+type tagList []struct{ Key, Value string }
+
+func (l tagList) tags() []secgroup.Tag {
+	var out []secgroup.Tag
+	for _, t := range l {
+		out = append(out, secgroup.Tag(t))
+	}
+	return out
+}
+
+// check refuses a group that cannot be told at all, and returns the names of the lists
+// that are missing.
+func (e *groupElement) check() (missing []string, err error) {
+	if e.GroupId == "" {
+		return nil, fmt.Errorf("%w: GroupId is missing", errIncomplete)
+	}
+	if e.IpPermissions == nil {
+		missing = append(missing, ingressKey)
+	}
+	if e.IpPermissionsEgress == nil {
+		missing = append(missing, egressKey)
+	}
+	return missing, nil
+}
+
+// group returns the group with its rules. A permission that cannot be understood is in
+// Unread.
+func (e *groupElement) group() secgroup.Group {
+	g := secgroup.Group{
+		ID: e.GroupId, Name: e.GroupName, VPCID: e.VpcId, OwnerID: e.OwnerId, Region: regionOf(e.SecurityGroupArn),
+		Description: e.Description, Tags: e.Tags.tags(), TagsKnown: true, Rules: make([]secgroup.Rule, 0, e.peers()),
+	}
+	for i := range e.IpPermissions {
+		addPermission(&g, ingressKey, i, &e.IpPermissions[i], false)
+	}
+	for i := range e.IpPermissionsEgress {
+		addPermission(&g, egressKey, i, &e.IpPermissionsEgress[i], true)
+	}
+	return g
+}
+
+func (e *groupElement) peers() int {
+	n := 0
+	for _, side := range [][]permissionElement{e.IpPermissions, e.IpPermissionsEgress} {
+		for i := range side {
+			n += side[i].peers()
+		}
+	}
+	return n
+}
+
+func (e *permissionElement) peers() int {
+	return len(e.IpRanges) + len(e.Ipv6Ranges) + len(e.PrefixListIds) + len(e.UserIdGroupPairs)
+}
+
+// unknownLists returns the names of lists that may hold a new kind of peer, or a known
+// one under a misspelt name: either lets somebody in.
+func (e *permissionElement) unknownLists() []string {
+	if len(e.Others) == 0 {
+		return nil
+	}
+	var members map[string]jsontext.Value
+	if err := json.Unmarshal(e.Others, &members, jsontext.AllowInvalidUTF8(true)); err != nil {
+		return []string{"?"} // cannot be: the decoder has read it already
+	}
+	var out []string
+	for name, value := range members {
+		var list []jsontext.Value
+		if value.Kind() == jsontext.KindBeginArray && json.Unmarshal(value, &list, jsontext.AllowInvalidUTF8(true)) == nil && len(list) > 0 {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// addPermission takes a permission, the i-th of a list, apart into rules of one peer each.
+func addPermission(g *secgroup.Group, key string, i int, p *permissionElement, egress bool) {
+	unread := func(format string, args ...any) {
+		g.Unread = append(g.Unread, fmt.Sprintf("%s[%d]", key, i)+fmt.Sprintf(format, args...))
+	}
+	unknown := p.unknownLists()
+	for _, list := range unknown {
+		unread(" of %s has a list %q, which is not known here: whom it lets in was not judged", g.ID, list)
+	}
+	if p.peers()+len(unknown) == 0 {
+		unread(" of %s has no peer: want IpRanges, Ipv6Ranges, PrefixListIds or UserIdGroupPairs", g.ID)
+	}
+	add := func(list string, i int, description *string, peer types.SecurityGroupRule) {
+		peer.GroupId, peer.GroupOwnerId, peer.IsEgress, peer.Description = &g.ID, &g.OwnerID, &egress, description
+		peer.IpProtocol, peer.FromPort, peer.ToPort = &p.IpProtocol, p.FromPort, p.ToPort
+		rule, err := ec2rules.RuleOf(peer)
+		if err != nil {
+			unread(".%s[%d]: %v", list, i, err)
+			return
+		}
+		g.Rules = append(g.Rules, rule)
+	}
+	for i := range p.IpRanges {
+		r := &p.IpRanges[i]
+		add("IpRanges", i, &r.Description, types.SecurityGroupRule{CidrIpv4: &r.CidrIp})
+	}
+	for i := range p.Ipv6Ranges {
+		r := &p.Ipv6Ranges[i]
+		add("Ipv6Ranges", i, &r.Description, types.SecurityGroupRule{CidrIpv6: &r.CidrIpv6})
+	}
+	for i := range p.PrefixListIds {
+		r := &p.PrefixListIds[i]
+		add("PrefixListIds", i, &r.Description, types.SecurityGroupRule{PrefixListId: &r.PrefixListId})
+	}
+	for i := range p.UserIdGroupPairs {
+		r := &p.UserIdGroupPairs[i]
+		add("UserIdGroupPairs", i, &r.Description, types.SecurityGroupRule{ReferencedGroupInfo: &types.ReferencedSecurityGroup{GroupId: &r.GroupId, UserId: &r.UserId}})
+	}
+}
+
+// check refuses a rule of nobody knows which group.
+func (e *ruleElement) check() error {
+	if e.GroupId == "" {
+		return fmt.Errorf("%w: GroupId of rule %q is missing", errIncomplete, e.SecurityGroupRuleId)
+	}
+	return nil
+}
+
+// group returns a group of this rule, or with it in Unread.
+func (e *ruleElement) group() secgroup.Group {
+	g := secgroup.Group{ID: e.GroupId, OwnerID: e.GroupOwnerId, Region: regionOf(e.SecurityGroupRuleArn)}
+	rule, err := ec2rules.RuleOf(types.SecurityGroupRule{
+		SecurityGroupRuleId: &e.SecurityGroupRuleId, GroupId: &e.GroupId, GroupOwnerId: &e.GroupOwnerId, Description: &e.Description,
+		IsEgress: e.IsEgress, IpProtocol: &e.IpProtocol, FromPort: e.FromPort, ToPort: e.ToPort,
+		CidrIpv4: &e.CidrIpv4, CidrIpv6: &e.CidrIpv6, PrefixListId: &e.PrefixListId,
+		ReferencedGroupInfo: &types.ReferencedSecurityGroup{GroupId: &e.ReferencedGroupInfo.GroupId, UserId: &e.ReferencedGroupInfo.UserId},
+	})
+	if err != nil {
+		g.Unread = []string{err.Error()}
+		return g
+	}
+	rule.Tags = e.Tags.tags()
+	g.Rules = []secgroup.Rule{rule}
+	return g
+}
+
+// decodeInterface reads an element of NetworkInterfaces.
+func decodeInterface(dec *jsontext.Decoder) (types.NetworkInterface, error) {
+	var n types.NetworkInterface
+	// The CLI writes times as it is configured, and nothing here asks for one.
+	ignoreTimes := json.WithUnmarshalers(json.UnmarshalFunc(func([]byte, *time.Time) error { return nil }))
+	if err := json.UnmarshalDecode(dec, &n, ignoreTimes); err != nil {
+		return n, err
+	}
+	if aws.ToString(n.NetworkInterfaceId) == "" {
+		return n, fmt.Errorf("%w: NetworkInterfaceId is missing", errIncomplete)
+	}
+	return n, nil
+}
+
+// decodeEntry reads an element of Entries, the answer of
+// get-managed-prefix-list-entries.
+func decodeEntry(dec *jsontext.Decoder) ([]netip.Prefix, error) {
+	var e struct{ Cidr string }
+	if err := json.UnmarshalDecode(dec, &e); err != nil {
+		return nil, err
+	}
+	return ranges([]string{e.Cidr})
+}
+
+// decodePrefixList reads an element of PrefixLists, the answer of
+// describe-prefix-lists.
+func decodePrefixList(dec *jsontext.Decoder) (id string, entries []netip.Prefix, err error) {
+	var l struct {
+		PrefixListId string //nolint:revive // as EC2 spells it
+		Cidrs        []string
+	}
+	if err := json.UnmarshalDecode(dec, &l); err != nil {
+		return "", nil, err
+	}
+	if l.Cidrs == nil {
+		return "", nil, fmt.Errorf("%w: Cidrs of %s is missing: describe-managed-prefix-lists does not tell the entries, get-managed-prefix-list-entries does",
+			errIncomplete, l.PrefixListId)
+	}
+	entries, err = ranges(l.Cidrs)
+	return l.PrefixListId, entries, err
+}
+
+func ranges(cidrs []string) ([]netip.Prefix, error) {
+	out := make([]netip.Prefix, 0, len(cidrs))
+	for _, c := range cidrs {
+		p, err := netip.ParsePrefix(c)
+		if err != nil {
+			return nil, fmt.Errorf("%q %w", c, errNoCIDR)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// regionOf returns the region in an ARN, or "" without one.
+func regionOf(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 {
+		return ""
+	}
+	return parts[3]
+}
