@@ -73,7 +73,7 @@ var mayImport = map[string][]string{
 	"ec2rules":    {"crash", "finding", "secgroup"},
 	"remediation": {"crash", "ec2rules", "finding", "policy", "secgroup"},
 	"jsonscan":    {},
-	"logfile":     {"crash", "gunzip", "jsonscan"},
+	"logfile":     {"crash", "jsonscan"},
 	"inventory":   {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"sweep":       {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup"},
 	"report":      {"cloudtrail", "finding", "policy", "secgroup", "text"},

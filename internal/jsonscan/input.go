@@ -27,9 +27,9 @@ func (s *Splitter) failed(i int, want string) error {
 	f := s.fault(i)
 	switch {
 	case i == s.end && errors.Is(s.err, io.EOF):
-		f.Cut, f.Problem = true, "ends too early: want "+want
+		f.Problem = "ends too early: want " + want
 	case i == s.end:
-		f.Err, f.Problem = s.err, s.err.Error()
+		f.Problem = s.err.Error()
 		s.err = io.EOF // told once
 	case want == tooDeep:
 		f.Problem = fmt.Sprintf("is nested more than %d deep", MostDepth)
@@ -38,9 +38,7 @@ func (s *Splitter) failed(i int, want string) error {
 	default:
 		f.Problem = "is not JSON: want " + want + ", found " + quoteByte(s.buf[i])
 	}
-	if s.state = behindDamage; s.config.Resume == nil {
-		s.state = atEnd
-	}
+	s.state = behindDamage
 	return f
 }
 
@@ -125,25 +123,19 @@ func (s *Splitter) tooLong() error {
 	}
 	f := s.fault(at)
 	f.Problem = s.longer()
-	switch {
-	case s.config.Resume == nil:
-		s.state = atEnd
-	case before == afterMember:
+	if before == afterMember {
 		s.state = behindDamage
-	default:
-		s.pos, s.state, s.rest = at, withinLong, outline{}
-		if s.follows = afterElement; before == atTop {
-			s.follows = atTop
-		}
+		return f
+	}
+	s.pos, s.state, s.rest = at, withinLong, outline{}
+	if s.follows = afterElement; before == atTop {
+		s.follows = atTop
 	}
 	return f
 }
 
 // refuse returns the fault of an element that did fit, but is too long.
 func (s *Splitter) refuse(e Element) error {
-	if s.config.Resume == nil {
-		s.state = atEnd
-	}
 	return &Fault{Index: e.Index, Offset: e.Offset, Line: e.Line, Problem: s.longer()}
 }
 

@@ -2,6 +2,7 @@ package jsonscan
 
 import (
 	"bytes"
+	"encoding/json/jsontext"
 	"slices"
 )
 
@@ -33,11 +34,9 @@ func (s *Splitter) top() (Element, int, string) {
 		s.state = behindDamage
 		return Element{}, 0, ""
 	case c == '[':
-		s.key, s.state, s.pos = "", firstElement, i+1
-		s.note("")
+		s.enter(i+1, atTop)
 		return Element{}, 0, ""
 	}
-	s.watched = false
 	end, want := s.value(i)
 	if want == "" && space(s.buf, end) == end && (end < s.end || s.err == nil) {
 		want = wantSpace
@@ -51,7 +50,6 @@ func (s *Splitter) top() (Element, int, string) {
 // topObject reads the object at i up to the first of the lists looked for, or to its
 // end: then it is an element.
 func (s *Splitter) topObject(i int) (Element, int, string) {
-	s.watched = false
 	if j := space(s.buf, i+1); s.buf[j] == '}' {
 		return s.deliver(j+1, false, atTop), 0, ""
 	}
@@ -84,22 +82,25 @@ func (s *Splitter) memberOf(i int, want string) (end int, list bool, missing str
 	if missing != "" {
 		return end, false, missing
 	}
-	key := string(unescaped(First(s.buf[i:end])))
+	key := s.buf[i:end] // with the colon
 	i = space(s.buf, end)
-	if s.buf[i] == '[' && slices.Contains(s.config.Lists, key) {
-		s.key, s.state, s.pos = key, firstElement, i+1
-		s.note(key)
+	if s.buf[i] == '[' && s.isList(key[:bytes.LastIndexByte(key, '"')+1]) {
+		s.enter(i+1, afterMember)
 		return i + 1, true, ""
 	}
 	end, missing = s.value(i)
 	return end, false, missing
 }
 
-// note keeps the key of a list.
-func (s *Splitter) note(key string) {
-	if !slices.Contains(s.found, key) {
-		s.found = append(s.found, key)
-	}
+// isList tells whether a list under a key, which is in quotes, is one to split.
+func (s *Splitter) isList(key []byte) bool {
+	text, err := jsontext.AppendUnquote(nil, key)
+	return err == nil && slices.Contains(s.config.Lists, string(text))
+}
+
+// enter begins a list whose first element is read at pos. behind is the state behind it.
+func (s *Splitter) enter(pos int, behind state) {
+	s.pos, s.state, s.behindList, s.listed = pos, firstElement, behind, true
 }
 
 // element reads an element of a list, or the end of a list that has none.
@@ -107,10 +108,9 @@ func (s *Splitter) element() (Element, int, string) {
 	i := space(s.buf, s.pos)
 	s.pos = i
 	if s.state == firstElement && s.buf[i] == ']' {
-		s.leave(i + 1)
+		s.pos, s.state = i+1, s.behindList
 		return Element{}, 0, ""
 	}
-	s.watched = false
 	end, want := s.value(i)
 	if want != "" {
 		return Element{}, end, want
@@ -121,11 +121,7 @@ func (s *Splitter) element() (Element, int, string) {
 // deliver returns the element from pos to end.
 func (s *Splitter) deliver(end int, inList bool, next state) Element {
 	s.index++
-	e := Element{InList: inList, Index: s.index, Offset: s.base + int64(s.pos), Line: s.line(s.pos),
-		JSON: s.buf[s.pos:end:end], Watched: s.watched}
-	if inList {
-		e.Key = s.key
-	}
+	e := Element{InList: inList, Index: s.index, Offset: s.base + int64(s.pos), Line: s.line(s.pos), JSON: s.buf[s.pos:end:end]}
 	s.pos, s.state = end, next
 	return e
 }
@@ -139,18 +135,10 @@ func (s *Splitter) separator() (int, string) {
 		s.pos, s.state = i+1, nextElement
 		return 0, ""
 	case ']':
-		s.leave(i + 1)
+		s.pos, s.state = i+1, s.behindList
 		return 0, ""
 	default:
 		return i, wantElement
-	}
-}
-
-// leave ends a list.
-func (s *Splitter) leave(pos int) {
-	s.pos, s.state = pos, afterMember
-	if s.key == "" {
-		s.state = atTop
 	}
 }
 

@@ -2,7 +2,6 @@ package jsonscan
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 )
 
@@ -40,24 +39,11 @@ values:
 		}
 		switch b[i] {
 		case '"':
-			i++
-			j := bytes.IndexByte(b[i:n], '"')
-			switch {
-			case j < 0:
+			end := s.stringFrom(i + 1)
+			if end < 0 {
 				return n, wantEnd
-			case i+j > s.backslash:
-				end := s.escapedString(i)
-				if end < 0 {
-					return n, wantEnd
-				}
-				s.watched = s.watched || s.watch.within(b[i:end])
-				i = end + 1
-			default:
-				if s.watch.lengths>>(uint(j)&63)&1 != 0 && s.watch.is(b[i:i+j]) {
-					s.watched = true
-				}
-				i += j + 1
 			}
+			i = end
 		case '{', '[':
 			if depth == MostDepth {
 				return i, tooDeep
@@ -150,18 +136,8 @@ func (s *Splitter) memberKey(i int, want string) (int, string) {
 	if b[i] != '"' {
 		return i, want
 	}
-	i++
-	j := bytes.IndexByte(b[i:s.end], '"')
-	switch {
-	case j < 0:
+	if i = s.stringFrom(i + 1); i < 0 {
 		return s.end, wantEnd
-	case i+j > s.backslash:
-		if i = s.escapedString(i); i < 0 {
-			return s.end, wantEnd
-		}
-		i++
-	default:
-		i += j + 1
 	}
 	if b[i] <= ' ' {
 		i = space(b, i)
@@ -172,16 +148,17 @@ func (s *Splitter) memberKey(i int, want string) (int, string) {
 	return i + 1, ""
 }
 
-// escapedString returns the index of the quote that ends the string whose text begins
-// at i, or -1. It is for those that have a backslash before the first quote.
-func (s *Splitter) escapedString(i int) int {
+// stringFrom returns where the string whose text begins at i ends, or -1 if it does not.
+func (s *Splitter) stringFrom(i int) int {
 	b := s.buf[:s.end]
 	for end := i; ; end++ {
 		j := bytes.IndexByte(b[end:], '"')
 		if j < 0 {
 			return -1
 		}
-		end += j
+		if end += j; end <= s.backslash {
+			return end + 1
+		}
 		escapes := 0
 		for end-escapes > i && b[end-escapes-1] == '\\' {
 			escapes++
@@ -189,7 +166,7 @@ func (s *Splitter) escapedString(i int) int {
 		if escapes%2 == 0 {
 			s.backslash = -1
 			s.lookForBackslash(end)
-			return end
+			return end + 1
 		}
 	}
 }
@@ -252,68 +229,4 @@ func digits(b []byte, i int) int {
 		i++
 	}
 	return i
-}
-
-// watch finds strings that somebody waits for.
-type watch struct {
-	strings []string
-	lengths uint64    // bit n is set if one has n bytes, or n plus a multiple of 64
-	plain   bool      // they consist of ASCII letters and digits
-	escaped [128]bool // characters whose escapes may hide a plain one
-}
-
-func newWatch(words []string) watch {
-	w := watch{strings: words, plain: true}
-	for c := range w.escaped {
-		w.escaped[c] = '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
-	}
-	for _, word := range words {
-		w.lengths |= 1 << (len(word) & 63)
-		for _, c := range []byte(word) {
-			w.plain = w.plain && c < 128 && w.escaped[c]
-		}
-	}
-	// Escapes are escaped once more where JSON is in a string. The rest of an escape, u
-	// and hex digits, are letters and digits.
-	w.escaped['\\'] = true
-	return w
-}
-
-// is tells whether one of the strings is text.
-func (w *watch) is(text []byte) bool {
-	for _, word := range w.strings {
-		if string(text) == word {
-			return true
-		}
-	}
-	return false
-}
-
-// within tells whether one of the strings may be in text, which has escapes, or be
-// what text stands for.
-func (w *watch) within(text []byte) bool {
-	if len(w.strings) == 0 || !w.plain {
-		return !w.plain
-	}
-	for rest := text; ; {
-		// One step at a time: of \\u0041, which is JSON within a string, the second
-		// backslash counts.
-		i := bytes.IndexByte(rest, '\\')
-		if i < 0 {
-			break
-		}
-		rest = rest[i+1:]
-		if len(rest) < 5 || rest[0] != 'u' {
-			continue
-		}
-		if c, err := strconv.ParseUint(string(rest[1:5]), 16, 16); err == nil && c < uint64(len(w.escaped)) && w.escaped[c] {
-			return true
-		}
-	}
-	for _, word := range w.strings {
-		if bytes.Contains(text, []byte(word)) {
-			return true
-		}
-	}
-	return false
 }

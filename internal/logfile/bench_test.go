@@ -2,13 +2,13 @@ package logfile_test
 
 import (
 	"bytes"
-	"compress/gzip"
+	"encoding/json/jsontext"
 	"io"
 	"testing"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/stretchr/testify/require"
 
-	"sgward/internal/gunzip"
 	"sgward/internal/jsonscan"
 	"sgward/internal/logfile"
 	"sgward/internal/logfile/logfiletest"
@@ -35,21 +35,12 @@ func BenchmarkScan(b *testing.B) {
 	}
 }
 
-// BenchmarkParts tells where the time of BenchmarkScan goes, and what compress/gzip
-// takes.
+// BenchmarkParts tells where the time of BenchmarkScan goes, and what package jsontext
+// would take.
 func BenchmarkParts(b *testing.B) {
 	text := logfiletest.New(1).File(400)
 	packed := logfiletest.Compress(text)
-	b.Run("gunzip", func(b *testing.B) {
-		b.SetBytes(int64(len(text)))
-		var r gunzip.Reader
-		for b.Loop() {
-			r.Reset(bytes.NewReader(packed))
-			_, err := io.Copy(io.Discard, &r)
-			require.NoError(b, err)
-		}
-	})
-	b.Run("compress gzip", func(b *testing.B) {
+	b.Run("inflate", func(b *testing.B) {
 		b.SetBytes(int64(len(text)))
 		var r gzip.Reader
 		for b.Loop() {
@@ -58,9 +49,23 @@ func BenchmarkParts(b *testing.B) {
 			require.NoError(b, err)
 		}
 	})
+	b.Run("jsontext", func(b *testing.B) {
+		b.SetBytes(int64(len(text)))
+		for b.Loop() {
+			in := jsontext.NewDecoder(bytes.NewReader(text))
+			for range 3 { // the object, the key, the list
+				_, err := in.ReadToken()
+				require.NoError(b, err)
+			}
+			for in.PeekKind() == jsontext.KindBeginObject {
+				_, err := in.ReadValue()
+				require.NoError(b, err)
+			}
+		}
+	})
 	b.Run("jsonscan", func(b *testing.B) {
 		b.SetBytes(int64(len(text)))
-		s := jsonscan.New(jsonscan.Config{Lists: []string{"Records"}, Watch: calls()})
+		s := jsonscan.New(jsonscan.Config{Lists: []string{"Records"}, MaxElement: logfile.MostRecord})
 		for b.Loop() {
 			s.Reset(bytes.NewReader(text))
 			var err error

@@ -2,14 +2,12 @@ package logfile
 
 import (
 	"bytes"
-	"encoding/json"
+	"encoding/json/jsontext"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
-
-	"sgward/internal/jsonscan"
 )
 
 // The keys that tell forms apart.
@@ -44,80 +42,139 @@ func (f form) holdsRecord() bool { return f == bare || f == event || f == lookup
 // usual begins nearly every record that CloudTrail writes.
 var usual = []byte(`{"` + versionKey + `":`)
 
-// formOf tells forms apart by the first key of an object that only one of them has.
-func formOf(object []byte) form {
-	if bytes.HasPrefix(object, usual) {
-		return bare
+// members calls visit with the members of an object up to the one for which that returns
+// false. The error is told of text that is not JSON, as far as it was read.
+//
+// As other readers of logs do, it lets keys repeat and takes bytes that are not UTF-8.
+func members(object []byte, visit func(key string, value jsontext.Value) bool) error {
+	in := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	if begin, err := in.ReadToken(); err != nil || begin.Kind() != jsontext.KindBeginObject {
+		return notJSON(err)
 	}
-	for key, rest := range jsonscan.Members(object) {
-		switch string(key) {
-		case versionKey, nameKey:
-			return bare
-		case lookupKey:
-			return lookup
-		case detailKey:
-			switch {
-			case formOf(rest) == bare:
-				return event
-			case rest[0] == '{':
-				return otherEvent
-			}
-			return unknown // EventBridge itself writes an object
-		case digestKey:
-			return digest
+	for in.PeekKind() == jsontext.KindString {
+		name, err := in.ReadToken()
+		if err != nil {
+			return notJSON(err)
+		}
+		key := name.String()
+		value, err := in.ReadValue()
+		if err != nil {
+			return notJSON(err)
+		}
+		if !visit(key, value) {
+			return nil
 		}
 	}
-	return unknown
+	_, err := in.ReadToken() // the end of the object
+	return notJSON(err)
 }
 
-// isOf tells whether a record is of one of the calls. The error is told of a record
-// that does not say which call it is of, as CloudTrail's do: another tool has altered it.
-func isOf(record []byte, calls []string) (of bool, err error) {
-	said := false
-	for key, rest := range jsonscan.Members(record) {
-		switch string(key) {
-		case nameKey:
-			var name *string
-			if json.Unmarshal(jsonscan.First(rest), &name) != nil || name == nil {
-				return false, errUnnamed
+// notJSON says what is wrong with JSON, for people, and where.
+func notJSON(err error) error {
+	var syntax *jsontext.SyntacticError
+	switch {
+	case err == nil:
+		return nil
+	case !errors.As(err, &syntax):
+		return fmt.Errorf("is not JSON: %w", err)
+	case syntax.JSONPointer == "":
+		return fmt.Errorf("is not JSON: %w", syntax.Err)
+	default:
+		return fmt.Errorf("is not JSON: %w in %s", syntax.Err, syntax.JSONPointer)
+	}
+}
+
+// formOf tells forms apart by the first key of an object that only one of them has. The
+// error is told of an object that is not JSON, and in which no such key came before.
+func formOf(object []byte) (f form, err error) {
+	if bytes.HasPrefix(object, usual) {
+		return bare, nil
+	}
+	err = members(object, func(key string, value jsontext.Value) bool {
+		switch key {
+		case versionKey, nameKey:
+			f = bare
+		case lookupKey:
+			f = lookup
+		case digestKey:
+			f = digest
+		case detailKey:
+			inner, _ := formOf(value) // it was read, so it is JSON
+			switch {
+			case inner == bare:
+				f = event
+			case value.Kind() == jsontext.KindBeginObject:
+				f = otherEvent
 			}
-			of, said = of || slices.Contains(calls, *name), true
+			return false // EventBridge itself writes an object
+		}
+		return f == unknown
+	})
+	return f, err
+}
+
+// isOf tells whether a record is of one of the calls. The error is told of a record that
+// is not JSON, and of one that does not say which call it is of, as CloudTrail's do:
+// another tool has altered it.
+func isOf(record []byte, calls []string) (of bool, err error) {
+	said, altered := false, false
+	err = members(record, func(key string, value jsontext.Value) bool {
+		switch key {
+		case nameKey:
+			name, isString := text(value)
+			of, said, altered = of || isString && slices.Contains(calls, name), true, altered || !isString
 		case insightKey:
 			said = true
 		}
+		return true
+	})
+	if err == nil && (altered || !said) {
+		err = errUnnamed
 	}
-	if !said {
-		return false, errUnnamed
-	}
-	return of, nil
+	return of && err == nil, err
 }
 
 var errUnnamed = errors.New(nameKey + ": want a string, the name of the call")
 
-// member returns the value of an object's first member of that key, nil without one.
-func member(object []byte, want string) []byte {
-	for key, rest := range jsonscan.Members(object) {
-		if string(key) == want {
-			return jsonscan.First(rest)
-		}
+// text returns the text of a string.
+func text(value jsontext.Value) (string, bool) {
+	if value.Kind() != jsontext.KindString {
+		return "", false
 	}
-	return nil
+	s, err := jsontext.AppendUnquote(nil, value)
+	return string(s), err == nil
 }
 
 // errLookup is told of an event of lookup-events that has something else where its
 // record should be.
 var errLookup = errors.New(lookupKey + ": want a string that holds a CloudTrail record as JSON")
 
-// lookedUp returns the record in an event of lookup-events.
-func lookedUp(object []byte) ([]byte, error) {
-	var text string
-	if err := json.Unmarshal(member(object, lookupKey), &text); err != nil {
-		return nil, errLookup
+// recordIn returns the record in an element and whether it is of one of the calls.
+func recordIn(element []byte, f form, calls []string) (record []byte, of bool, err error) {
+	key := map[form]string{event: detailKey, lookup: lookupKey}[f]
+	if key == "" {
+		of, err = isOf(element, calls)
+		return element, of, err
 	}
-	if formOf([]byte(text)) != bare {
-		return nil, errLookup
+	var inner jsontext.Value
+	if err := members(element, func(k string, value jsontext.Value) bool {
+		if k == key && inner == nil {
+			inner = bytes.Clone(value)
+		}
+		return true
+	}); err != nil {
+		return nil, false, err
 	}
-	return []byte(text), nil
+	if f == event {
+		of, err = isOf(inner, calls)
+		return element, of, err
+	}
+	s, _ := text(inner)
+	if inside, _ := formOf([]byte(s)); inside != bare {
+		return nil, false, errLookup
+	}
+	of, err = isOf([]byte(s), calls)
+	return []byte(s), of, err
 }
 
 // describe says what an element is, for people.
@@ -132,23 +189,29 @@ func describe(value []byte) string {
 		return "only " + strconv.Quote(string(value[:min(len(value), mostShown)]))
 	}
 	var keys []string
-	for key := range jsonscan.Members(value) {
-		if s := string(key); s == recordsKey || s == eventsKey {
-			return fmt.Sprintf("an object whose %q is no list", s)
-		}
-		if len(keys) == mostKeys {
+	list := ""
+	_ = members(value, func(key string, _ jsontext.Value) bool { // it is JSON
+		switch {
+		case key == recordsKey, key == eventsKey:
+			list = key
+			return false
+		case len(keys) == mostKeys:
 			keys = append(keys, "...")
-			break
+			return false
 		}
-		keys = append(keys, strconv.Quote(string(key[:min(len(key), mostShown)])))
-	}
-	if len(keys) == 0 {
+		keys = append(keys, strconv.Quote(key[:min(len(key), mostShown)]))
+		return true
+	})
+	switch {
+	case list != "":
+		return fmt.Sprintf("an object whose %q is no list", list)
+	case len(keys) == 0:
 		return "an empty object"
 	}
 	return "an object with " + strings.Join(keys, ", ")
 }
 
-// How much of what is no record is repeated.
+// How much is repeated of an element that is no record.
 const (
 	mostKeys  = 5
 	mostShown = 40

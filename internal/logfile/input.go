@@ -11,7 +11,6 @@ import (
 	"os"
 
 	"sgward/internal/crash"
-	"sgward/internal/gunzip"
 )
 
 const inputBuffer = 64 << 10
@@ -21,17 +20,17 @@ type input struct {
 	raw      counted
 	file     *os.File // nil if there is none to close
 	buffered *bufio.Reader
-	inflater gunzip.Reader
+	inflated inflater
 }
 
-// open returns the text of a source. Whether that is gzipped its first bytes tell, not
-// its name.
-func (in *input) open(ctx context.Context, s Source, progress func(int64)) (io.Reader, error) {
+// open returns the text of a source, and whether it was gzipped: the first bytes tell,
+// not the name.
+func (in *input) open(ctx context.Context, s Source, progress func(int64)) (text io.Reader, packed bool, err error) {
 	in.raw = counted{in: s.stdin, ctx: ctx, progress: progress}
 	if s.stdin == nil {
 		f, err := waited(ctx, func() (*os.File, error) { return os.Open(s.Name) })
 		if err != nil {
-			return nil, fmt.Errorf("cannot be opened: %w", reasonOf(err))
+			return nil, false, fmt.Errorf("cannot be opened: %w", reasonOf(err))
 		}
 		in.raw.in, in.file = f, f
 	}
@@ -50,12 +49,12 @@ func (in *input) open(ctx context.Context, s Source, progress func(int64)) (io.R
 		}
 		if k.name != gzipped {
 			in.close()
-			return nil, fmt.Errorf("is %s: want JSON, gzipped or plain", k.name)
+			return nil, false, fmt.Errorf("is %s: want JSON, gzipped or plain", k.name)
 		}
-		in.inflater.Reset(in.buffered)
-		return &in.inflater, nil
+		in.inflated.reset(in.buffered)
+		return &in.inflated, true, nil
 	}
-	return in.buffered, nil
+	return in.buffered, false, nil
 }
 
 func (in *input) close() {

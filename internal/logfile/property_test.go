@@ -213,7 +213,7 @@ func TestScanFindsWhatDecodingEverythingFinds(t *testing.T) {
 			}
 			for _, p := range r.problems {
 				if len(elements) > 0 {
-					require.Equal(t, "eventName: want a string, the name of the call", p.Text, "seed %d: %s", seed, text)
+					require.Equal(t, unnamed, p.Text, "seed %d: %s", seed, text)
 				}
 			}
 			found += len(want)
@@ -286,7 +286,9 @@ func TestDamageCostsTheDamagedRecordOnly(t *testing.T) {
 	assert.Greater(t, told, int(rounds()/3), "too little was damaged for the test to mean something")
 }
 
-// Of gzip that ends anywhere at least those records are found, in their order, that the standard library inflates whole.
+// Of gzip that ends anywhere at least those records are found, in their order, that the
+// standard library inflates whole from two bytes less: an inflater may want to see more
+// bits than a code has.
 func TestGzipCutAnywhereLosesOnlyWhatIsBehind(t *testing.T) {
 	m := historyMaker{rand.New(rand.NewPCG(5, 5)), true}
 	var elements []string
@@ -297,7 +299,7 @@ func TestGzipCutAnywhereLosesOnlyWhatIsBehind(t *testing.T) {
 	whole := gz(text[:len(text)/2]) + gz(text[len(text)/2:])
 	all := scanText(t, whole).records
 	for n := 18; n < len(whole); n++ {
-		in, err := gzip.NewReader(strings.NewReader(whole[:n]))
+		in, err := gzip.NewReader(strings.NewReader(whole[:n-2]))
 		require.NoError(t, err)
 		inflated, _ := io.ReadAll(in)
 		sound := 0
@@ -311,7 +313,8 @@ func TestGzipCutAnywhereLosesOnlyWhatIsBehind(t *testing.T) {
 		require.GreaterOrEqual(t, len(r.records), len(expected(t, elements[:sound])), "cut at %d of %d", n, len(whole))
 		require.Equal(t, all[:len(r.records)], append([]logfile.Record{}, r.records...), "cut at %d of %d", n, len(whole))
 		if n != len(gz(text[:len(text)/2])) {
-			require.Len(t, r.problems, 1, "cut at %d of %d", n, len(whole))
+			cuts := slices.DeleteFunc(r.problems, func(p logfile.Problem) bool { return p.Text == unnamed })
+			require.Len(t, cuts, 1, "cut at %d of %d", n, len(whole))
 		}
 	}
 }

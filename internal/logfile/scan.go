@@ -2,7 +2,6 @@ package logfile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -32,24 +31,29 @@ type Config struct {
 const MostRecord = 16 << 20
 
 // Scanner reads sources, one after the other. It keeps its buffers from one source to
-// the next: use one for each goroutine. They take less than half a megabyte, whatever
-// the size of the sources. A record of more than 128 KB makes them grow for as long as
-// its source is read, to 4*MostRecord + 1 MB at the very most: a buffer that grows is
-// there twice, and a record of lookup-events is decoded from another text.
+// the next: use one for each goroutine. They take:
+//   - half a megabyte whatever the size of the sources;
+//   - as much as the longest gzipped file holds that was skimmed, 8 MB at most
+//     (mostSkimmed), and once more while that grows;
+//   - for as long as a source is read that has a record of more than 128 KB, up to
+//     4*MostRecord + 1 MB: a buffer that grows is there twice, and a record of
+//     lookup-events is decoded from another text.
 type Scanner struct {
 	config   Config
+	calls    callSearch
 	splitter *jsonscan.Splitter
 	input    input
+	skimmer  skimmer
 }
 
 // NewScanner returns a Scanner.
 func NewScanner(c Config) *Scanner { return newScanner(c, 0) }
 
 func newScanner(c Config, buffer int) *Scanner {
-	return &Scanner{config: c, splitter: jsonscan.New(jsonscan.Config{
+	calls := newCallSearch(c.Calls)
+	return &Scanner{config: c, calls: calls, skimmer: skimmer{calls: calls}, splitter: jsonscan.New(jsonscan.Config{
 		Lists:      []string{recordsKey, eventsKey},
-		Watch:      c.Calls,
-		Resume:     func(object []byte) bool { return formOf(object).holdsRecord() },
+		Resume:     func(object []byte) bool { f, _ := formOf(object); return f.holdsRecord() },
 		MaxElement: MostRecord,
 		Buffer:     buffer,
 	})}
@@ -60,10 +64,11 @@ func newScanner(c Config, buffer int) *Scanner {
 // object on that is a record or has one in it. The error is ctx's or Found's; a source
 // that cannot be read is a Problem.
 //
-// Of records in which no string names a call looked for, no more is checked than
-// JSON's grammar outside of strings.
+// Not all text is checked. Of records in which no string names a call looked for, no
+// more is than JSON's grammar outside of strings; behind the last such string in a
+// gzipped file of CloudTrail's (see skimmer), no more than gzip's checksum.
 func (sc *Scanner) Scan(ctx context.Context, s Source) (Counts, error) {
-	text, err := sc.input.open(ctx, s, sc.config.Progress)
+	text, packed, err := sc.input.open(ctx, s, sc.config.Progress)
 	if ctx.Err() != nil {
 		sc.input.close()
 		return Counts{}, ctx.Err()
@@ -73,17 +78,29 @@ func (sc *Scanner) Scan(ctx context.Context, s Source) (Counts, error) {
 		return Counts{}, nil
 	}
 	defer sc.input.close()
+	var ahead skimmed
+	if packed {
+		ahead, text = sc.skimmer.skim(text)
+	}
 	sc.splitter.Reset(text)
-	counts, err := sc.read(ctx, s)
+	counts, err := sc.read(ctx, s, ahead)
 	counts.Bytes, counts.Text = sc.input.raw.read, sc.splitter.Read()
+	if ahead.whole {
+		counts.Text = int64(len(sc.skimmer.text))
+	}
 	return counts, err
 }
 
-// read reads the elements of a source.
-func (sc *Scanner) read(ctx context.Context, s Source) (Counts, error) {
+// read reads the elements of a source, unless it was skimmed and none of those to come
+// matters.
+func (sc *Scanner) read(ctx context.Context, s Source, ahead skimmed) (Counts, error) {
 	var counts Counts
 	faults := 0
 	for elements := 0; ; elements++ {
+		if ahead.whole && faults == 0 && sc.splitter.Offset() >= ahead.upTo {
+			counts.Records += ahead.records - int64(elements)
+			return counts, nil
+		}
 		e, err := sc.splitter.Next()
 		if err != nil {
 			var fault *jsonscan.Fault
@@ -95,61 +112,45 @@ func (sc *Scanner) read(ctx context.Context, s Source) (Counts, error) {
 				sc.bad(problemOf(s, fault))
 				continue
 			}
-			if elements+faults == 0 && len(sc.splitter.Lists()) == 0 {
+			if elements+faults == 0 && !sc.splitter.HasList() {
 				sc.bad(Problem{Source: s.Name, Text: "holds nothing: want " + wanted})
 			}
 			return counts, nil // it is io.EOF
 		}
-		form := formOf(e.JSON)
+		form, err := formOf(e.JSON)
 		switch form {
 		case digest:
 			counts.Digest = true
 			continue
 		case unknown:
+			if err != nil {
+				sc.bad(Problem{Source: s.Name, Place: placeOf(e), Text: err.Error()})
+				continue
+			}
 			sc.bad(Problem{Source: s.Name, Place: placeOf(e), Text: "is " + describe(e.JSON) + ": want " + wanted})
 			continue
 		case otherEvent:
 			counts.Others++
 			continue
 		}
-		if e.Watched {
-			record, of, err := sc.recordIn(e, form)
+		if sc.calls.mayName(e.JSON) {
+			record, of, err := recordIn(e.JSON, form, sc.config.Calls)
 			if err != nil {
 				sc.bad(Problem{Source: s.Name, Place: placeOf(e), Text: err.Error()})
 				continue
 			}
 			if of {
-				if err := sc.config.Found(s, record); err != nil {
+				r := Record{Index: e.Index, Offset: e.Offset, JSON: record, Enveloped: form == event}
+				if !e.InList {
+					r.Line = e.Line
+				}
+				if err := sc.config.Found(s, r); err != nil {
 					return counts, err
 				}
 			}
 		}
 		counts.Records++
 	}
-}
-
-// recordIn returns the record in an element, and whether it is of a call looked for.
-func (sc *Scanner) recordIn(e jsonscan.Element, form form) (Record, bool, error) {
-	record := Record{Index: e.Index, Offset: e.Offset, JSON: e.JSON, Enveloped: form == event}
-	if !e.InList {
-		record.Line = e.Line
-	}
-	if form == lookup {
-		var err error
-		if record.JSON, err = lookedUp(e.JSON); err != nil {
-			return Record{}, false, err
-		}
-	}
-	// The splitter leaves strings unchecked; whoever decodes the record need not wonder.
-	if err := json.Unmarshal(record.JSON, &struct{}{}); err != nil {
-		return Record{}, false, fmt.Errorf("is not JSON: %w", err)
-	}
-	inner := record.JSON
-	if record.Enveloped {
-		inner = member(inner, detailKey)
-	}
-	of, err := isOf(inner, sc.config.Calls)
-	return record, of, err
 }
 
 func (sc *Scanner) bad(p Problem) {

@@ -23,6 +23,7 @@ const (
 	unrelated = `{"eventVersion":"1.11","eventName":"DescribeInstances","requestParameters":{"note":"AuthorizeSecurityGroupIngress"}}`
 	event     = `{"version":"0","detail-type":"AWS API Call via CloudTrail","detail":` + record + `,"resources":[]}`
 	lookedUp  = `{"EventId":"1","EventName":"AuthorizeSecurityGroupIngress","CloudTrailEvent":"{\"eventVersion\":\"1.11\",\"eventName\":\"AuthorizeSecurityGroupIngress\"}"}`
+	unnamed   = "eventName: want a string, the name of the call" // is told of a record that does not say it
 	inLookup  = `{"eventVersion":"1.11","eventName":"AuthorizeSecurityGroupIngress"}`
 )
 
@@ -176,7 +177,7 @@ func TestWhatIsNoHistoryIsAProblem(t *testing.T) {
 		"no gzip behind it": {"\x1f\x8bxxxxxxxxxxxxxxxxx", "", "is damaged: something else is where gzip data should begin"},
 		"lookup, no string": {`{"Events":[{"EventName":"ModifySecurityGroupRules","CloudTrailEvent":{"eventName":"ModifySecurityGroupRules"}}]}`, "record 1", "CloudTrailEvent: want a string that holds a CloudTrail record as JSON"},
 		"lookup, no record": {`{"Events":[{"EventName":"ModifySecurityGroupRules","CloudTrailEvent":"ModifySecurityGroupRules"}]}`, "record 1", "CloudTrailEvent: want a string that holds a CloudTrail record as JSON"},
-		"control character": {"{\"eventVersion\":\"\x01\",\"eventName\":\"ModifySecurityGroupRules\"}", "line 1", `is not JSON: invalid character '\x01' in string`},
+		"control character": {"{\"eventVersion\":\"\x01\",\"eventName\":\"ModifySecurityGroupRules\"}", "line 1", `is not JSON: invalid character '\x01' in string (expecting non-control character) in /eventVersion`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := scanText(t, c.text)
@@ -267,7 +268,6 @@ func TestErrorsOfFoundAndOfTheContextEndAScan(t *testing.T) {
 }
 
 func TestRecordsThatAnotherToolHasAlteredAreProblems(t *testing.T) {
-	const unnamed = "eventName: want a string, the name of the call"
 	for altered, want := range map[string]string{
 		`{"eventVersion":"1.11","EventName":"AuthorizeSecurityGroupIngress"}`:                                    unnamed,
 		`{"eventVersion":"1.11","eventName":["AuthorizeSecurityGroupIngress"]}`:                                  unnamed,

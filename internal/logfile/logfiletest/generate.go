@@ -19,24 +19,24 @@ import (
 type Generator struct {
 	rand *rand.Rand
 	now  time.Time
-	// AuthorizePerMille is how many of 1,000 records let somebody into a security
-	// group. New sets 1. Every fourth of them opens MySQL to the world: Opened counts
-	// those.
-	AuthorizePerMille int
-	Opened            int
-	authorized        int
-	roles             []string
-	principals        []string   // of the roles
-	sessions          [80]string // userIdentity of each
-	addresses         []string
+	// AuthorizeEvery is the average number of records for each one that lets somebody
+	// into a security group. New sets 1,000. The first and every fourth of those opens
+	// MySQL to the world: Opened counts them.
+	AuthorizeEvery int
+	Opened         int
+	authorized     int
+	roles          []string
+	principals     []string   // of the roles
+	sessions       [80]string // userIdentity of each
+	addresses      []string
 }
 
 // New returns a Generator whose first record is of 2026-11-03.
 func New(seed uint64) *Generator {
 	g := &Generator{
-		rand:              rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // reproducible, and no secret
-		now:               time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC),
-		AuthorizePerMille: 1,
+		rand:           rand.New(rand.NewPCG(seed, seed)), //nolint:gosec // reproducible, and no secret
+		now:            time.Date(2026, 11, 3, 0, 0, 0, 0, time.UTC),
+		AuthorizeEvery: 1000,
 	}
 	for _, name := range []string{"deploy", "ci-runner", "data-pipeline", "web-frontend", "billing-export", "ops-admin", "backup",
 		"eks-node-group", "metrics-agent", "image-builder", "search-indexer", "payments-api", "report-worker", "security-audit"} {
@@ -190,7 +190,7 @@ func (g *Generator) caller() string {
 }
 
 func (g *Generator) next() call {
-	if g.rand.IntN(1000) < g.AuthorizePerMille {
+	if g.rand.IntN(g.AuthorizeEvery) == 0 {
 		return g.authorize()
 	}
 	all, sum := calls(), 0
