@@ -23,8 +23,6 @@ import (
 
 const queueARN = "arn:aws:sqs:eu-central-1:123456789012:findings"
 
-func port(n int) *int { return &n }
-
 // detection is what detect says of a database opened to the world.
 func databaseRule() *secgroup.Rule {
 	rule := secgrouptest.TCP(3306, "0.0.0.0/0")

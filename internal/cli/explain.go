@@ -120,7 +120,7 @@ func explain(ctx context.Context, in Invocation, f explainFlags, told known) err
 	q.req.Time = time.Now()
 	judgements, steps := p.Explain(q.req)
 	var out strings.Builder
-	if err := f.write(&out, p, q, judgements, steps); err != nil {
+	if err := f.write(&out, q, judgements, steps); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(in.Stdout, out.String()); err != nil {

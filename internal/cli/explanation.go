@@ -20,7 +20,7 @@ func isFinding(j policy.Judgement) bool {
 
 // write explains the judgements in the format asked for. A quiet one leaves out the
 // rules that the policy has nothing against.
-func (f explainFlags) write(out *strings.Builder, p *policy.Policy, q question, judgements []policy.Judgement, steps [][]policy.Step) error {
+func (f explainFlags) write(out *strings.Builder, q question, judgements []policy.Judgement, steps [][]policy.Step) error {
 	asJSON := f.format == string(report.JSON)
 	switch {
 	case asJSON && q.untold:

@@ -22,7 +22,7 @@ const Status = 1
 func Exit() {
 	if reason := recover(); reason != nil {
 		Report(os.Stderr, reason)
-		os.Exit(Status)
+		os.Exit(Status) //nolint:forbidigo // no caller could end it: the panic is of another goroutine than main's
 	}
 }
 

@@ -25,31 +25,31 @@ var errNoCIDR = errors.New("is no CIDR: want one such as 203.0.113.0/24")
 
 // groupElement is an element of SecurityGroups.
 type groupElement struct {
-	GroupId, GroupName, Description, VpcId, OwnerId, SecurityGroupArn string //nolint:revive // as EC2 spells them, here and below
+	GroupId, GroupName, Description, VpcId, OwnerId, SecurityGroupArn string
 	Tags                                                              tagList
 	// Nil where they are missing: an empty list says that there are no rules.
-	IpPermissions, IpPermissionsEgress []permissionElement //nolint:revive
+	IpPermissions, IpPermissionsEgress []permissionElement
 }
 
 // permissionElement is an IpPermission. EC2 writes one for all peers of the same ports.
 type permissionElement struct {
-	IpProtocol       string //nolint:revive
+	IpProtocol       string
 	FromPort, ToPort *int32
-	IpRanges         []struct{ CidrIp, Description string }          //nolint:revive
-	Ipv6Ranges       []struct{ CidrIpv6, Description string }        //nolint:revive
-	PrefixListIds    []struct{ PrefixListId, Description string }    //nolint:revive
-	UserIdGroupPairs []struct{ GroupId, UserId, Description string } //nolint:revive
-	Others           jsontext.Value                                  `json:",embed"` // members that are unknown here
+	IpRanges         []struct{ CidrIp, Description string }
+	Ipv6Ranges       []struct{ CidrIpv6, Description string }
+	PrefixListIds    []struct{ PrefixListId, Description string }
+	UserIdGroupPairs []struct{ GroupId, UserId, Description string }
+	Others           jsontext.Value `json:",embed"` // members that are unknown here
 }
 
 // ruleElement is an element of SecurityGroupRules.
 type ruleElement struct {
-	SecurityGroupRuleId, SecurityGroupRuleArn, GroupId, GroupOwnerId string //nolint:revive
+	SecurityGroupRuleId, SecurityGroupRuleArn, GroupId, GroupOwnerId string
 	IsEgress                                                         *bool
-	IpProtocol                                                       string //nolint:revive
+	IpProtocol                                                       string
 	FromPort, ToPort                                                 *int32
-	CidrIpv4, CidrIpv6, PrefixListId, Description                    string                           //nolint:revive
-	ReferencedGroupInfo                                              struct{ GroupId, UserId string } //nolint:revive
+	CidrIpv4, CidrIpv6, PrefixListId, Description                    string
+	ReferencedGroupInfo                                              struct{ GroupId, UserId string }
 	Tags                                                             tagList
 }
 
@@ -223,7 +223,7 @@ func decodeEntry(dec *jsontext.Decoder) ([]netip.Prefix, error) {
 // describe-prefix-lists.
 func decodePrefixList(dec *jsontext.Decoder) (id string, entries []netip.Prefix, err error) {
 	var l struct {
-		PrefixListId string //nolint:revive // as EC2 spells it
+		PrefixListId string
 		Cidrs        []string
 	}
 	if err := json.UnmarshalDecode(dec, &l); err != nil {

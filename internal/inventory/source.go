@@ -114,7 +114,7 @@ func (t *input) Read(p []byte) (int, error) {
 	t.held.Write(p[:n])
 	t.bytes += int64(n)
 	t.lines += int64(bytes.Count(p[:n], []byte{'\n'}))
-	if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader defines it
+	if err != nil && err != io.EOF {
 		t.err = err
 	}
 	return n, err

@@ -287,11 +287,10 @@ func (r *Reason) UnmarshalText(text []byte) error {
 	cited, rest, found := strings.Cut(s, ": ")
 	place, id, named := cutLast(cited, ' ')
 	file, digits, numbered := cutLast(place, ':')
-	line, err := strconv.Atoi(digits)
-	if !found || !named || !numbered || err != nil || line < 1 || file == "" || !isID(id) || digits != strconv.Itoa(line) {
-		return nil
+	line, _ := strconv.Atoi(digits) // 0 for what is no number
+	if found && named && numbered && line > 0 && file != "" && isID(id) && digits == strconv.Itoa(line) {
+		*r = Reason{ID: id, File: file, Line: line, Text: rest}
 	}
-	*r = Reason{ID: id, File: file, Line: line, Text: rest}
 	return nil
 }
 
