@@ -23,14 +23,17 @@ type handler struct {
 	now    func() time.Time
 }
 
-// Invoke takes an EventBridge event and returns a Detection, both JSON. An event
-// that it cannot understand is a *cloudtrail.MalformedError, the only error it
-// returns: Lambda tries again and then keeps the event with the dead letters.
+// Invoke takes an EventBridge event and returns a Detection, both JSON. Of an event
+// that it cannot read but that names a group, the Detection asks for the group to be
+// read. Any other that it cannot read is a *cloudtrail.MalformedError, the only error
+// it returns: Lambda tries again and then keeps the event with the dead letters.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	call, err := cloudtrail.Parse(event)
 	if err != nil {
-		h.logger.ErrorContext(ctx, "event not understood", "error", err.Error(), "bytes", len(event))
-		return nil, err
+		h.logger.ErrorContext(ctx, "event not understood", "error", err.Error(), "bytes", len(event), "groupId", call.Group.ID)
+		if call.Fault == "" {
+			return nil, err
+		}
 	}
 	call = call.Only(cloudtrail.Openings()...)
 	detection := finding.Detect(h.policy, call, h.now())

@@ -164,13 +164,9 @@ func TestRecordNotUnderstoodIsOneNamedError(t *testing.T) {
 		"half an event":           whole[:len(whole)/2],
 		"not JSON":                []byte("Records: []"),
 		"empty":                   nil,
-		"list in place of object": bytes.Replace(whole, []byte(`"ipRanges": {`), []byte(`"ipRanges": "0.0.0.0/0", "x": {`), 1),
+		"a group nobody can name": bytes.ReplaceAll(bytes.Replace(whole, []byte(`"ipPermissions": {`), []byte(`"ipPermissions": "all", "x": {`), 1), []byte(`"groupId"`), []byte(`"y"`)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if name == "list in place of object" {
-				// The answer would tell the rule all the same: take it away.
-				event = bytes.Replace(event, []byte(`"securityGroupRuleSet"`), []byte(`"x"`), 1)
-			}
 			out, err := h.Invoke(context.Background(), event)
 			assert.Nil(t, out)
 			_, named := err.(*cloudtrail.MalformedError) //nolint:errorlint // the outermost type is what Lambda reports
@@ -178,6 +174,29 @@ func TestRecordNotUnderstoodIsOneNamedError(t *testing.T) {
 			assert.Contains(t, log.String(), "event not understood")
 		})
 	}
+}
+
+// The group tells what a record does not.
+func TestOfARecordNotUnderstoodThatNamesItsGroupTheGroupIsRead(t *testing.T) {
+	h, log := newHandler(t)
+	event := bytes.Replace(recorded(t, "ingress-mysql-world"), []byte(`"ipRanges": {`), []byte(`"ipRanges": "0.0.0.0/0", "x": {`), 1)
+	// The answer would tell the rule all the same: take it away.
+	event = bytes.Replace(event, []byte(`"securityGroupRuleSet"`), []byte(`"x"`), 1)
+
+	out, err := h.Invoke(context.Background(), event)
+
+	require.NoError(t, err)
+	var d finding.Detection
+	require.NoError(t, json.Unmarshal(out, &d))
+	assert.Equal(t, policy.Undetermined, d.Verdict)
+	assert.Equal(t, "123456789012", d.Event.AccountID)
+	require.Len(t, d.Findings, 1)
+	f := d.Findings[0]
+	assert.Equal(t, "sg-0123456789abcdef0", f.GroupID)
+	assert.Nil(t, f.Rule)
+	require.Len(t, f.Reasons, 1)
+	assert.Contains(t, f.Reasons[0].String(), "the record of AuthorizeSecurityGroupIngress cannot be read (detail.requestParameters.ipPermissions.items[0].ipRanges: want an object")
+	assert.Contains(t, log.String(), "event not understood", "the alarm counts it")
 }
 
 // largeEvent opens n rules in one call, with long descriptions.

@@ -41,6 +41,10 @@ type Call struct {
 	// Incomplete is set where the request asks for more rules than EC2's answer
 	// lists: Rules are then not all that the call made, and the group tells the rest.
 	Incomplete bool
+	// Fault says what of the record cannot be read, and where. It is set beside an error
+	// of Parse only, where the record names all the same what the call opened: From is
+	// then RulesUnknown.
+	Fault string
 	// List is set for KindEditList, and for no other.
 	List *ListEdit
 }
@@ -162,19 +166,26 @@ func Names(kinds ...Kind) []string {
 
 // Parse reads a CloudTrail record: bare, as log files hold it, or as the detail of an
 // EventBridge event. A record of a call that is not read or that failed, and an event
-// of another detail-type or of none, gives a Call that is Skipped. The error is always
-// a *MalformedError.
+// of another detail-type or of none, gives a Call that is Skipped.
+//
+// The error is always a *MalformedError. The Call beside it is zero, unless it has a
+// Fault: what cannot be read is still somebody's opening, in a group that can be.
 func Parse(data []byte) (Call, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	skipped := d.open(data)
 	c := Call{Event: Event{AccountID: cut(d.account, mostName), Region: cut(d.region, mostName)}, Skipped: skipped}
-	if d.err == nil && skipped == "" {
-		c = d.call()
+	switch {
+	case d.err != nil: // the text is not JSON, or is no event
+		c = Call{}
+	case skipped == "":
+		if c = d.call(); d.err != nil {
+			c = d.named(d.err)
+		}
 	}
 	if d.err != nil {
 		d.err.EventID = d.record.id()
-		return Call{}, d.err
+		return c, d.err
 	}
 	return c, nil
 }
@@ -197,6 +208,43 @@ func (d *decoder) call() Call {
 	}
 	if c.AccountID = cmp.Or(c.AccountID, caller); c.AccountID == "" {
 		d.fail("recipientAccountId", "is missing, and nothing else names the account")
+	}
+	return c
+}
+
+// named returns the call of a record with a fault, as far as it can be told: the zero
+// Call where it opened nothing or where event, account, region or group cannot be read.
+func (d *decoder) named(fault *MalformedError) Call {
+	d.err, d.lenient = nil, true
+	defer func() { d.err, d.lenient = fault, false }()
+	f, skipped := d.family()
+	if skipped != "" || !f.kind.Opens() {
+		return Call{}
+	}
+	c := Call{Kind: f.kind, Fault: fault.Field + ": " + fault.Problem}
+	caller := d.event(&c.Event)
+	c.AccountID = cmp.Or(c.AccountID, caller)
+	id := func(r *reader) func() { return func() { c.Group.ID = cut(r.text(), mostName) } }
+	d.value(d.record.response, "responseElements", func(r *reader) {
+		r.member("securityGroupRuleSet", func() { r.list(func() { r.member("groupId", id(r)) }) })
+	})
+	d.value(d.record.request, "requestParameters", func(r *reader) {
+		r.object(func(key []byte) bool {
+			switch string(key) {
+			case "groupId":
+				id(r)()
+			case "groupName":
+				c.Group.Name = cut(r.text(), mostName)
+			case "ModifySecurityGroupRulesRequest":
+				r.member("GroupId", id(r))
+			default:
+				return false
+			}
+			return true
+		})
+	})
+	if c.EventID == "" || c.EventTime.IsZero() || c.AccountID == "" || c.Region == "" || c.Group.String() == "" {
+		return Call{}
 	}
 	return c
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cloudtrail"
+	"sgward/internal/secgroup"
 )
 
 // requireMalformed checks that err is a *MalformedError, by its very type: Lambda
@@ -82,7 +83,12 @@ func TestMalformedRequestIsNamedByPath(t *testing.T) {
 			assert.Equal(t, test.field, malformed.Field)
 			assert.Contains(t, malformed.Problem, test.problem)
 			assert.Equal(t, eventID, malformed.EventID)
-			assert.Equal(t, cloudtrail.Call{}, c)
+			if strings.Contains(test.request, groupID) {
+				assert.Equal(t, cloudtrail.Call{Event: c.Event, Kind: cloudtrail.KindAuthorize,
+					Group: secgroup.Group{ID: groupID}, Fault: malformed.Field + ": " + malformed.Problem}, c, "the group can be read")
+			} else {
+				assert.Equal(t, cloudtrail.Call{}, c)
+			}
 
 			_, err = cloudtrail.Parse(envelope(rec.JSON(t)).JSON(t))
 			assert.Equal(t, "detail."+test.field, requireMalformed(t, err).Field)
@@ -128,6 +134,46 @@ func TestMalformedResponseIsNamedByPath(t *testing.T) {
 	}
 	_, err := cloudtrail.Parse(successful("AuthorizeSecurityGroupEgress", asked(mysqlWorld), answered(good)).JSON(t))
 	assert.Equal(t, item0+".isEgress", requireMalformed(t, err).Field)
+}
+
+// A permission in a form that nobody knows must not hide what the same call opened beside it.
+func TestARecordWithAFaultNamesItsGroupWhereItCan(t *testing.T) {
+	newPeer := asked(mysqlWorld, `{`+mysql+`,"`+"ipv7Ranges"+`":{"items":[]},"ipRanges":{"items":[{"cidrIpv7":"x"}]}}`)
+	answer := answered(stored("false", mysql, `"cidrIpv7":"x"`))
+	editedPeer := edited(`{"SecurityGroupRuleId":"` + ruleID + `","SecurityGroupRule":{"IpProtocol":"tcp","FromPort":1,"ToPort":1,"CidrIpv7":"x"}}`)
+	sound := successful("AuthorizeSecurityGroupIngress", newPeer, oldAnswer)
+	for name, test := range map[string]struct {
+		rec   []byte
+		kind  cloudtrail.Kind
+		group secgroup.Group
+	}{
+		"a new kind of peer in the request": {sound.JSON(t), cloudtrail.KindAuthorize, secgroup.Group{ID: groupID}},
+		"a new kind of peer in the answer":  {successful("AuthorizeSecurityGroupIngress", asked(mysqlWorld), answer).JSON(t), cloudtrail.KindAuthorize, secgroup.Group{ID: groupID}},
+		"a new kind of peer in an edit":     {successful("ModifySecurityGroupRules", editedPeer, editAnswer).JSON(t), cloudtrail.KindModify, secgroup.Group{ID: groupID}},
+		"a group that is named":             {successful("AuthorizeSecurityGroupIngress", `{"groupName":"web","ipPermissions":[]}`, oldAnswer).JSON(t), cloudtrail.KindAuthorize, secgroup.Group{Name: "web"}},
+		"no group":                          {successful("AuthorizeSecurityGroupIngress", `{"ipPermissions":[]}`, oldAnswer).JSON(t), 0, secgroup.Group{}},
+		"a call that closes":                {successful("RevokeSecurityGroupIngress", newPeer, oldAnswer).JSON(t), 0, secgroup.Group{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, err := cloudtrail.Parse(test.rec)
+			malformed := requireMalformed(t, err)
+			assert.Equal(t, test.kind, c.Kind)
+			assert.Equal(t, test.group, c.Group)
+			if test.kind == 0 {
+				assert.Equal(t, cloudtrail.Call{}, c)
+				return
+			}
+			assert.Equal(t, malformed.Field+": "+malformed.Problem, c.Fault)
+			assert.Equal(t, eventID, c.EventID)
+			assert.Equal(t, account, c.AccountID)
+			assert.True(t, c.Untold())
+		})
+	}
+	for _, member := range []string{"eventID", "eventTime", "awsRegion", "eventName"} {
+		c, err := cloudtrail.Parse(sound.with(member, `7`).JSON(t))
+		require.Error(t, err, member)
+		assert.Equal(t, cloudtrail.Call{}, c, member)
+	}
 }
 
 func TestMalformedEditIsNamedByPath(t *testing.T) {

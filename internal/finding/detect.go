@@ -108,7 +108,8 @@ func (f *Finding) Judge(j policy.Judgement) {
 	}
 }
 
-// Untold returns the finding for a change whose record leaves out rules that it made.
+// Untold returns the finding for a change whose record does not tell all rules that it
+// made.
 // The group tells them, where the record names it; else people have to look.
 func Untold(c cloudtrail.Call) Finding {
 	f := Finding{
@@ -118,6 +119,8 @@ func Untold(c cloudtrail.Call) Finding {
 		Reasons: []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s leaves out which rules it made: the group has to be read", c.EventName))},
 	}
 	switch {
+	case c.Fault != "":
+		f.Reasons = []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s cannot be read (%s): the group has to be read", c.EventName, c.Fault))}
 	case c.Incomplete:
 		f.Reasons = []policy.Reason{policy.Remark(fmt.Sprintf("the record of %s lists fewer rules than the call asked for: the group has to be read", c.EventName))}
 	case c.Group.String() == "":
