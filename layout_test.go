@@ -61,27 +61,28 @@ func TestDetectLinksNoAWSSDK(t *testing.T) {
 // mayImport says which packages of the module each may import: those on the floors
 // below. What is not named here may not be imported by anything in it.
 var mayImport = map[string][]string{
-	"secgroup":    {},
-	"awsid":       {},
-	"crash":       {},
-	"policy":      {"awsid", "secgroup", "text"},
-	"cloudtrail":  {"policy", "secgroup", "text"},
-	"policyfile":  {"policy"},
-	"finding":     {"policy", "cloudtrail", "secgroup"},
-	"text":        {},
-	"alert":       {"cloudtrail", "finding", "policy", "secgroup", "text"},
-	"ec2rules":    {"crash", "finding", "secgroup"},
-	"remediation": {"crash", "ec2rules", "finding", "policy", "secgroup"},
-	"jsonscan":    {},
-	"logfile":     {"crash", "jsonscan"},
-	"inventory":   {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
-	"sweep":       {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup"},
-	"report":      {"cloudtrail", "finding", "policy", "secgroup", "text"},
-	"replay":      {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
-	"pattern":     {"secgroup"},
-	"authorize":   {"ec2rules", "finding", "policy", "secgroup"},
-	"undo":        {"authorize", "awsid", "ec2rules", "finding", "policy", "secgroup"},
-	"lambdaenv":   {"awsid", "finding"},
+	"secgroup":       {},
+	"awsid":          {},
+	"crash":          {},
+	"policy":         {"awsid", "secgroup", "text"},
+	"cloudtrail":     {"policy", "secgroup", "text"},
+	"policyfile":     {"policy"},
+	"cloudformation": {},
+	"finding":        {"policy", "cloudtrail", "secgroup"},
+	"text":           {},
+	"alert":          {"cloudtrail", "finding", "policy", "secgroup", "text"},
+	"ec2rules":       {"crash", "finding", "secgroup"},
+	"remediation":    {"crash", "ec2rules", "finding", "policy", "secgroup"},
+	"jsonscan":       {},
+	"logfile":        {"crash", "jsonscan"},
+	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
+	"sweep":          {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup"},
+	"report":         {"cloudtrail", "finding", "policy", "secgroup", "text"},
+	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
+	"pattern":        {"secgroup"},
+	"authorize":      {"ec2rules", "finding", "policy", "secgroup"},
+	"undo":           {"authorize", "awsid", "ec2rules", "finding", "policy", "secgroup"},
+	"lambdaenv":      {"awsid", "finding"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {
@@ -94,7 +95,9 @@ func TestPackagesImportOnlyFloorsBelow(t *testing.T) {
 			if rest, ok := strings.CutPrefix(imported, internal); ok {
 				assert.Contains(t, allowed, rest, "%s imports %s", pkg, rest)
 			}
-			assert.False(t, strings.HasPrefix(imported, "sgward/functions") || strings.HasPrefix(imported, "sgward/cmd"), "%s imports %s", pkg, imported)
+			for _, above := range []string{"sgward/functions", "sgward/cmd", "sgward/localaws"} {
+				assert.False(t, strings.HasPrefix(imported, above), "%s imports %s", pkg, imported)
+			}
 		}
 	}
 }
@@ -107,6 +110,18 @@ func TestJudgingIsPure(t *testing.T) {
 		for _, imported := range all["sgward/internal/"+pkg].Imports {
 			for _, banned := range []string{"os", "net", "net/http", "log", "log/slog", "os/exec"} {
 				assert.NotEqual(t, banned, imported, "%s imports %s", pkg, imported)
+			}
+		}
+	}
+}
+
+// The stand-in for AWS is no part of the product: two commands show it, and nothing
+// else below internal links it.
+func TestOnlyTheCommandLineLinksTheStandIn(t *testing.T) {
+	for path, p := range deps(t, "./internal/...", "./functions/...") {
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, "sgward/localaws") && !strings.HasPrefix(path, "sgward/localaws") {
+				assert.Equal(t, "sgward/internal/cli", path, "imports %s", imported)
 			}
 		}
 	}

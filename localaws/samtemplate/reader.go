@@ -7,31 +7,29 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
+
+	"sgward/internal/cloudformation"
 )
 
 // reader evaluates single properties of one resource and keeps the first error.
 type reader struct {
-	e          *evaluator
+	template   *cloudformation.Template
 	properties *yaml.Node
 	err        error
 }
 
-func (e *evaluator) reader(properties *yaml.Node) *reader {
-	return &reader{e: e, properties: properties}
-}
-
 // get returns nil for a property that is absent, AWS::NoValue or in error.
 func (p *reader) get(key string) any {
-	node := child(p.properties, key)
+	node := cloudformation.Child(p.properties, key)
 	if node == nil || p.err != nil {
 		return nil
 	}
-	v, err := p.e.value(node)
+	v, err := p.template.Value(node)
 	if err != nil {
 		p.err = fmt.Errorf("%s: %w", key, err)
 		return nil
 	}
-	if _, gone := v.(noValue); gone {
+	if _, gone := v.(cloudformation.NoValue); gone {
 		return nil
 	}
 	return v

@@ -8,72 +8,72 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"sgward/internal/cloudformation"
 )
 
-// template collects the resources that the package knows. Only their properties
-// that matter are evaluated, so an intrinsic in a dashboard does no harm.
-func (e *evaluator) template() (*Template, error) {
-	t := &Template{
+// collector fills a Template from what a template declares.
+type collector struct {
+	source *cloudformation.Template
+	into   *Template
+}
+
+func (c *collector) reader(properties *yaml.Node) *reader {
+	return &reader{template: c.source, properties: properties}
+}
+
+// collect takes the resources that the package knows. Only their properties that
+// matter are evaluated, so an intrinsic in a dashboard does no harm.
+func collect(source *cloudformation.Template) (*Template, error) {
+	c := &collector{source, &Template{
 		Functions: map[string]Function{},
 		Queues:    map[string]Queue{},
 		Topics:    map[string]Topic{},
 		Tables:    map[string]Table{},
 		Roles:     map[string]Role{},
 		Rules:     map[string]Rule{},
-	}
-	invokeConfigs := []*resource{}
-	for _, id := range e.order {
-		r := e.resources[id]
+	}}
+	for _, r := range source.Resources {
 		var err error
-		switch r.kind {
-		case "AWS::Serverless::Function", "AWS::Lambda::Function":
-			err = e.addFunction(t, r)
+		switch r.Type {
+		case "AWS::Serverless::Function":
+			err = c.addFunction(r)
 		case "AWS::SQS::Queue":
-			err = e.addQueue(t, r)
+			err = c.addQueue(r)
 		case "AWS::SNS::Topic":
-			var arn string
-			arn, err = e.resourceARN(r)
-			t.Topics[id] = Topic{LogicalID: id, ARN: arn}
+			var topic string
+			topic, err = arn(source, r)
+			c.into.Topics[r.LogicalID] = Topic{LogicalID: r.LogicalID, ARN: topic}
 		case "AWS::DynamoDB::Table":
-			err = e.addTable(t, r)
+			err = c.addTable(r)
 		case "AWS::IAM::Role":
-			err = e.addRole(t, r)
+			err = c.addRole(r)
 		case "AWS::Events::Rule":
-			err = e.addRule(t, r)
+			err = c.addRule(r)
 		case "AWS::Lambda::EventSourceMapping":
-			err = e.addMapping(t, r)
-		case "AWS::Lambda::EventInvokeConfig":
-			invokeConfigs = append(invokeConfigs, r)
+			err = c.addMapping(r)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("resource %s: %w", id, err)
+			return nil, fmt.Errorf("resource %s: %w", r.LogicalID, err)
 		}
 	}
-	for _, r := range invokeConfigs { // after the functions that they configure
-		if err := e.addInvokeConfig(t, r); err != nil {
-			return nil, fmt.Errorf("resource %s: %w", r.logicalID, err)
-		}
-	}
-	return t, nil
+	return c.into, nil
 }
 
-func (e *evaluator) addFunction(t *Template, r *resource) error {
-	name, err := e.name(r)
+func (c *collector) addFunction(r cloudformation.Resource) error {
+	name, err := name(c.source, r)
 	if err != nil {
 		return err
 	}
-	arn, err := e.resourceARN(r)
+	arn, err := arn(c.source, r)
 	if err != nil {
 		return err
 	}
-	f := Function{LogicalID: r.logicalID, Name: name, ARN: arn, Environment: map[string]string{}, MaximumRetryAttempts: 2}
-	sources := []*yaml.Node{r.properties}
-	if r.kind == "AWS::Serverless::Function" {
-		sources = []*yaml.Node{e.globals, r.properties}
-	}
+	f := Function{LogicalID: r.LogicalID, Name: name, ARN: arn, Environment: map[string]string{}, MaximumRetryAttempts: 2}
+	globals := cloudformation.Child(cloudformation.Child(c.source.Root, "Globals"), "Function")
 	timeout, memory := 3, 128
-	for _, source := range sources { // what comes later wins
-		p := e.reader(source)
+	for _, source := range []*yaml.Node{globals, r.Properties} { // what comes later wins
+		p := c.reader(source)
 		p.integer("Timeout", &timeout)
 		p.integer("MemorySize", &memory)
 		p.text("Role", &f.RoleARN)
@@ -94,43 +94,8 @@ func (e *evaluator) addFunction(t *Template, r *resource) error {
 		}
 	}
 	f.Timeout, f.MemoryMB = time.Duration(timeout)*time.Second, memory
-	t.Functions[r.logicalID] = f
-	if r.kind != "AWS::Serverless::Function" {
-		return nil
-	}
-	for event, node := range pairs(child(r.properties, "Events")) {
-		if err := e.addFunctionEvent(t, f, event, node); err != nil {
-			return fmt.Errorf("event %s: %w", event, err)
-		}
-	}
+	c.into.Functions[r.LogicalID] = f
 	return nil
-}
-
-// addFunctionEvent reads SAM's own spelling of a rule or a mapping.
-func (e *evaluator) addFunctionEvent(t *Template, f Function, event string, node *yaml.Node) error {
-	kind := child(node, "Type")
-	if kind == nil {
-		return fmt.Errorf("it has no Type")
-	}
-	properties := child(node, "Properties")
-	id := f.LogicalID + event
-	switch kind.Value {
-	case "SQS":
-		return e.readMapping(t, id, f.ARN, "Queue", properties)
-	case "EventBridgeRule", "CloudWatchEvent":
-		p := e.reader(properties)
-		rule := Rule{LogicalID: id, ARN: e.arn("events", "rule/"+e.opts.StackName+"-"+id), Enabled: true}
-		var dlq map[string]any
-		state := "ENABLED"
-		p.document("Pattern", &rule.Pattern)
-		p.object("DeadLetterConfig", &dlq)
-		p.text("State", &state)
-		rule.Enabled = strings.HasPrefix(state, "ENABLED")
-		rule.Targets = []Target{{ARN: f.ARN, DeadLetterARN: textOf(dlq["Arn"])}}
-		t.Rules[id] = rule
-		return p.err
-	}
-	return nil // schedules and the like are no way of an event
 }
 
 func (f *Function) setInvokeConfig(config map[string]any) error {
@@ -151,35 +116,18 @@ func (f *Function) setInvokeConfig(config map[string]any) error {
 	return nil
 }
 
-func (e *evaluator) addInvokeConfig(t *Template, r *resource) error {
-	v, err := e.value(r.properties)
+func (c *collector) addQueue(r cloudformation.Resource) error {
+	name, err := name(c.source, r)
 	if err != nil {
 		return err
 	}
-	config, _ := v.(map[string]any)
-	f, ok := t.FunctionByARN(textOf(config["FunctionName"]))
-	if !ok {
-		return fmt.Errorf("its function %v is not in the template", config["FunctionName"])
-	}
-	if err := f.setInvokeConfig(config); err != nil {
-		return err
-	}
-	t.Functions[f.LogicalID] = f
-	return nil
-}
-
-func (e *evaluator) addQueue(t *Template, r *resource) error {
-	name, err := e.name(r)
-	if err != nil {
-		return err
-	}
-	arn, err := e.resourceARN(r)
+	arn, err := arn(c.source, r)
 	if err != nil {
 		return err
 	}
 	visibility, retention := 30, 4*24*60*60
 	var redrive map[string]any
-	p := e.reader(r.properties)
+	p := c.reader(r.Properties)
 	p.integer("VisibilityTimeout", &visibility)
 	p.integer("MessageRetentionPeriod", &retention)
 	p.object("RedrivePolicy", &redrive)
@@ -187,7 +135,7 @@ func (e *evaluator) addQueue(t *Template, r *resource) error {
 		return p.err
 	}
 	q := Queue{
-		LogicalID: r.logicalID, Name: name, ARN: arn,
+		LogicalID: r.LogicalID, Name: name, ARN: arn,
 		VisibilityTimeout: time.Duration(visibility) * time.Second,
 		Retention:         time.Duration(retention) * time.Second,
 	}
@@ -197,18 +145,18 @@ func (e *evaluator) addQueue(t *Template, r *resource) error {
 			return fmt.Errorf("RedrivePolicy: maxReceiveCount: %w", err)
 		}
 	}
-	t.Queues[r.logicalID] = q
+	c.into.Queues[r.LogicalID] = q
 	return nil
 }
 
-func (e *evaluator) addTable(t *Template, r *resource) error {
-	name, err := e.name(r)
+func (c *collector) addTable(r cloudformation.Resource) error {
+	name, err := name(c.source, r)
 	if err != nil {
 		return err
 	}
 	var keys []any
 	var ttl map[string]any
-	p := e.reader(r.properties)
+	p := c.reader(r.Properties)
 	p.list("KeySchema", &keys)
 	p.object("TimeToLiveSpecification", &ttl)
 	if p.err != nil {
@@ -218,32 +166,32 @@ func (e *evaluator) addTable(t *Template, r *resource) error {
 		return fmt.Errorf("KeySchema: want one key, found %d", len(keys))
 	}
 	key, _ := keys[0].(map[string]any)
-	table := Table{LogicalID: r.logicalID, Name: name, Key: textOf(key["AttributeName"])}
+	table := Table{LogicalID: r.LogicalID, Name: name, Key: textOf(key["AttributeName"])}
 	if fmt.Sprint(ttl["Enabled"]) == "true" {
 		table.TTL = textOf(ttl["AttributeName"])
 	}
-	t.Tables[r.logicalID] = table
+	c.into.Tables[r.LogicalID] = table
 	return nil
 }
 
-func (e *evaluator) addRule(t *Template, r *resource) error {
-	if child(r.properties, "EventPattern") == nil {
+func (c *collector) addRule(r cloudformation.Resource) error {
+	if cloudformation.Child(r.Properties, "EventPattern") == nil {
 		return nil
 	}
-	arn, err := e.resourceARN(r)
+	arn, err := arn(c.source, r)
 	if err != nil {
 		return err
 	}
-	rule := Rule{LogicalID: r.logicalID, ARN: arn}
+	rule := Rule{LogicalID: r.LogicalID, ARN: arn}
 	state := "ENABLED"
-	p := e.reader(r.properties)
+	p := c.reader(r.Properties)
 	p.document("EventPattern", &rule.Pattern)
 	p.text("State", &state)
 	if p.err != nil {
 		return p.err
 	}
 	rule.Enabled = strings.HasPrefix(state, "ENABLED")
-	v, err := e.value(child(r.properties, "Targets"))
+	v, err := c.source.Value(cloudformation.Child(r.Properties, "Targets"))
 	if err != nil {
 		return err
 	}
@@ -253,25 +201,18 @@ func (e *evaluator) addRule(t *Template, r *resource) error {
 		dlq, _ := object["DeadLetterConfig"].(map[string]any)
 		rule.Targets = append(rule.Targets, Target{ARN: textOf(object["Arn"]), DeadLetterARN: textOf(dlq["Arn"])})
 	}
-	t.Rules[r.logicalID] = rule
+	c.into.Rules[r.LogicalID] = rule
 	return nil
 }
 
-func (e *evaluator) addMapping(t *Template, r *resource) error {
-	v, err := e.value(child(r.properties, "FunctionName"))
-	if err != nil {
-		return err
-	}
-	return e.readMapping(t, r.logicalID, textOf(v), "EventSourceArn", r.properties)
-}
-
-func (e *evaluator) readMapping(t *Template, id, function, queueKey string, properties *yaml.Node) error {
-	m := Mapping{LogicalID: id, Enabled: true, FunctionARN: function, BatchSize: 10}
+func (c *collector) addMapping(r cloudformation.Resource) error {
+	m := Mapping{LogicalID: r.LogicalID, Enabled: true, BatchSize: 10}
 	var window int
 	var filters, scaling map[string]any
 	var responses []any
-	p := e.reader(properties)
-	p.text(queueKey, &m.QueueARN)
+	p := c.reader(r.Properties)
+	p.text("FunctionName", &m.FunctionARN)
+	p.text("EventSourceArn", &m.QueueARN)
 	p.integer("BatchSize", &m.BatchSize)
 	p.integer("MaximumBatchingWindowInSeconds", &window)
 	p.object("FilterCriteria", &filters)
@@ -305,6 +246,6 @@ func (e *evaluator) readMapping(t *Template, id, function, queueKey string, prop
 		}
 		m.Filters = append(m.Filters, json.RawMessage(pattern))
 	}
-	t.Mappings = append(t.Mappings, m)
+	c.into.Mappings = append(c.into.Mappings, m)
 	return nil
 }

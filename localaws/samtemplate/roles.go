@@ -1,15 +1,19 @@
 package samtemplate
 
-import "fmt"
+import (
+	"fmt"
 
-func (e *evaluator) addRole(t *Template, r *resource) error {
-	arn, err := e.resourceARN(r)
+	"sgward/internal/cloudformation"
+)
+
+func (c *collector) addRole(r cloudformation.Resource) error {
+	arn, err := arn(c.source, r)
 	if err != nil {
 		return err
 	}
-	role := Role{LogicalID: r.logicalID, ARN: arn}
+	role := Role{LogicalID: r.LogicalID, ARN: arn}
 	var policies []any
-	p := e.reader(r.properties)
+	p := c.reader(r.Properties)
 	p.list("Policies", &policies)
 	if p.err != nil {
 		return p.err
@@ -27,7 +31,7 @@ func (e *evaluator) addRole(t *Template, r *resource) error {
 			}
 		}
 	}
-	t.Roles[r.logicalID] = role
+	c.into.Roles[r.LogicalID] = role
 	return nil
 }
 

@@ -17,19 +17,12 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
+	"sgward/internal/cloudformation"
 )
 
-// Options says for whom the template is evaluated. The zero value stands for
-// account 123456789012, us-east-1, partition aws, stack "sgward" and every
-// parameter at its default.
-type Options struct {
-	AccountID  string
-	Region     string
-	Partition  string
-	StackName  string
-	Parameters map[string]string // by name; one that the template does not declare is an error
-}
+// Options says for whom the template is evaluated; what references to resources give
+// is the package's own.
+type Options = cloudformation.Options
 
 // Template is what an event meets on its way, keyed by logical id. Resources whose
 // condition is false are absent.
@@ -145,18 +138,12 @@ func Load(path string, opts Options) (*Template, error) {
 
 // Parse reads a template from its YAML text.
 func Parse(src []byte, opts Options) (*Template, error) {
-	var root yaml.Node
-	if err := yaml.Unmarshal(src, &root); err != nil {
-		return nil, err
-	}
-	if len(root.Content) == 0 {
-		return nil, fmt.Errorf("the document is empty")
-	}
-	e, err := newEvaluator(root.Content[0], opts)
+	opts.Ref, opts.Attribute = ref, attribute
+	evaluated, err := cloudformation.Parse(src, opts)
 	if err != nil {
 		return nil, err
 	}
-	return e.template()
+	return collect(evaluated)
 }
 
 // FunctionByARN returns the function with the given ARN or name, as event source

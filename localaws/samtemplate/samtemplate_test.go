@@ -45,17 +45,17 @@ Resources:
           TOPIC: !If [OwnTopic, !Ref Topic, !Ref TopicArn]
           BOTH: !If [EnforceOnOwnTopic, "1", "0"]
           GONE: !Ref AWS::NoValue
-      Events:
-        Work:
-          Type: SQS
-          Properties:
-            Queue: !GetAtt Work.Arn
-            BatchSize: 7
-            FunctionResponseTypes: [ReportBatchItemFailures]
-            ScalingConfig: {MaximumConcurrency: 4}
-            FilterCriteria:
-              Filters:
-                - Pattern: '{"body":{"kind":["a"]}}'
+  Batches:
+    Type: AWS::Lambda::EventSourceMapping
+    Properties:
+      FunctionName: !GetAtt Closer.Arn
+      EventSourceArn: !GetAtt Work.Arn
+      BatchSize: 7
+      FunctionResponseTypes: [ReportBatchItemFailures]
+      ScalingConfig: {MaximumConcurrency: 4}
+      FilterCriteria:
+        Filters:
+          - Pattern: '{"body":{"kind":["a"]}}'
   Work:
     Type: AWS::SQS::Queue
     Properties:
@@ -147,7 +147,7 @@ Resources:
       TableName: kept
       KeySchema: [{AttributeName: name, KeyType: HASH}]
       TimeToLiveSpecification: {AttributeName: expiresAt, Enabled: false}
-  User: {Type: AWS::Lambda::Function, Properties: {Environment: {Variables: {TABLE: !Ref Told, ARN: !GetAtt Kept.Arn}}}}
+  User: {Type: AWS::Serverless::Function, Properties: {Environment: {Variables: {TABLE: !Ref Told, ARN: !GetAtt Kept.Arn}}}}
 `), samtemplate.Options{})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]samtemplate.Table{
@@ -169,23 +169,16 @@ func TestResourceWithAFalseConditionIsAbsent(t *testing.T) {
 	assert.Equal(t, "0", tmpl.Functions["Closer"].Environment["BOTH"])
 }
 
-func TestStandaloneMappingAndInvokeConfigAreRead(t *testing.T) {
+func TestNamesAndReferencesInTheirOtherForms(t *testing.T) {
 	tmpl, err := samtemplate.Parse([]byte(`
 Resources:
-  Config:
-    Type: AWS::Lambda::EventInvokeConfig
-    Properties:
-      FunctionName: !Ref Closer
-      Qualifier: $LATEST
-      MaximumRetryAttempts: 0
-      DestinationConfig: {OnFailure: {Destination: !GetAtt [Work, Arn]}}
   Mapping:
     Type: AWS::Lambda::EventSourceMapping
     Properties:
       Enabled: false
       FunctionName: !Ref Closer
       EventSourceArn: {"Fn::GetAtt": [Work, Arn]}
-  Closer: {Type: AWS::Lambda::Function, Properties: {Timeout: 9, FunctionName: !Join ["-", [my, "closer"]]}}
+  Closer: {Type: AWS::Serverless::Function, Properties: {Timeout: 9, FunctionName: !Join ["-", [my, "closer"]], EventInvokeConfig: {MaximumRetryAttempts: 0, DestinationConfig: {OnFailure: {Destination: !GetAtt [Work, Arn]}}}}}
   Work: {Type: AWS::SQS::Queue, Properties: {QueueName: !Select [1, !Split [",", "a,b"]]}}
 `), samtemplate.Options{AccountID: "111122223333", Region: "eu-west-1", Partition: "aws-us-gov"})
 	require.NoError(t, err)

@@ -1,0 +1,455 @@
+// Package cloudformation evaluates CloudFormation and SAM templates: parameters,
+// conditions and intrinsic functions, in their short and long forms. What the
+// attributes of a resource are it does not know: its caller tells.
+//
+// What it cannot evaluate is an error that names line and function, never a guess.
+package cloudformation
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Options says for whom a template is evaluated. The zero value stands for account
+// 123456789012, us-east-1, partition aws, stack "sgward" and every parameter at its
+// default.
+type Options struct {
+	AccountID  string
+	Region     string
+	Partition  string
+	StackName  string
+	Parameters map[string]string // by name; one that the template does not declare is an error
+	// Ref returns what a Ref to a resource gives, and Attribute what GetAtt does. A nil
+	// one makes all such references errors.
+	Ref       func(t *Template, r Resource) (any, error)
+	Attribute func(t *Template, r Resource, attribute string) (any, error)
+}
+
+// Template is a template with its parameters set. It turns nodes into plain values:
+// string, bool, int, float64, nil, []any, map[string]any, NoValue.
+type Template struct {
+	// Options are those of Parse, with defaults filled in.
+	Options Options
+	// Root is the whole document.
+	Root *yaml.Node
+	// Resources are those whose condition holds, in the order of the template.
+	Resources []Resource
+
+	parameters map[string]any
+	conditions map[string]*yaml.Node
+	evaluating []string // conditions being evaluated, to find a cycle
+}
+
+// Resource is an entry of the Resources section.
+type Resource struct {
+	LogicalID  string
+	Type       string // AWS::SQS::Queue
+	Properties *yaml.Node
+}
+
+// NoValue is what AWS::NoValue evaluates to: the key that holds it disappears.
+type NoValue struct{}
+
+var substitution = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
+
+// Parse reads a template from its YAML or JSON text.
+func Parse(src []byte, opts Options) (*Template, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(src, &document); err != nil {
+		return nil, err
+	}
+	if len(document.Content) == 0 {
+		return nil, fmt.Errorf("the document is empty")
+	}
+	t := &Template{
+		Options: withDefaults(opts), Root: document.Content[0],
+		parameters: map[string]any{}, conditions: map[string]*yaml.Node{},
+	}
+	for key, value := range Pairs(Child(t.Root, "Conditions")) {
+		t.conditions[key] = value
+	}
+	if err := t.readParameters(Child(t.Root, "Parameters")); err != nil {
+		return nil, err
+	}
+	section := Child(t.Root, "Resources")
+	if section == nil {
+		return nil, fmt.Errorf("there is no Resources section")
+	}
+	for id, node := range Pairs(section) {
+		if condition := Child(node, "Condition"); condition != nil {
+			holds, err := t.condition(condition.Value)
+			if err != nil {
+				return nil, fmt.Errorf("resource %s: %w", id, err)
+			}
+			if !holds {
+				continue
+			}
+		}
+		kind := Child(node, "Type")
+		if kind == nil {
+			return nil, fmt.Errorf("resource %s has no Type", id)
+		}
+		t.Resources = append(t.Resources, Resource{LogicalID: id, Type: kind.Value, Properties: Child(node, "Properties")})
+	}
+	return t, nil
+}
+
+func withDefaults(o Options) Options {
+	if o.AccountID == "" {
+		o.AccountID = "123456789012"
+	}
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+	if o.Partition == "" {
+		o.Partition = "aws"
+	}
+	if o.StackName == "" {
+		o.StackName = "sgward"
+	}
+	return o
+}
+
+func (t *Template) readParameters(section *yaml.Node) error {
+	for name, node := range Pairs(section) {
+		value := ""
+		if d := Child(node, "Default"); d != nil {
+			value = d.Value
+		}
+		if given, ok := t.Options.Parameters[name]; ok {
+			value = given
+		}
+		if allowed := Child(node, "AllowedValues"); allowed != nil &&
+			!slices.ContainsFunc(allowed.Content, func(n *yaml.Node) bool { return n.Value == value }) {
+			return fmt.Errorf("parameter %s: %q is not one of its AllowedValues", name, value)
+		}
+		t.parameters[name] = value
+		if kind := Child(node, "Type"); kind != nil &&
+			(kind.Value == "CommaDelimitedList" || strings.HasPrefix(kind.Value, "List<")) {
+			list := []any{}
+			for part := range strings.SplitSeq(value, ",") {
+				list = append(list, strings.TrimSpace(part))
+			}
+			t.parameters[name] = list
+		}
+	}
+	for name := range t.Options.Parameters {
+		if _, ok := t.parameters[name]; !ok {
+			return fmt.Errorf("the template has no parameter %s", name)
+		}
+	}
+	return nil
+}
+
+// Value evaluates a node; nil is null.
+func (t *Template) Value(node *yaml.Node) (any, error) {
+	if node == nil {
+		return nil, nil //nolint:nilnil // YAML's null is a value
+	}
+	if node.Kind == yaml.AliasNode {
+		return t.Value(node.Alias)
+	}
+	if name, ok := strings.CutPrefix(node.Tag, "!"); ok && !strings.HasPrefix(name, "!") {
+		return t.located(node, name, untagged(node))
+	}
+	switch node.Kind {
+	case yaml.MappingNode:
+		if len(node.Content) == 2 {
+			key := node.Content[0].Value
+			if name, ok := strings.CutPrefix(key, "Fn::"); ok {
+				return t.located(node, name, node.Content[1])
+			}
+			if key == "Ref" {
+				return t.located(node, key, node.Content[1])
+			}
+		}
+		object := map[string]any{}
+		for key, inner := range Pairs(node) {
+			v, err := t.Value(inner)
+			if err != nil {
+				return nil, err
+			}
+			if _, gone := v.(NoValue); !gone {
+				object[key] = v
+			}
+		}
+		return object, nil
+	case yaml.SequenceNode:
+		list := []any{}
+		for _, inner := range node.Content {
+			v, err := t.Value(inner)
+			if err != nil {
+				return nil, err
+			}
+			if _, gone := v.(NoValue); !gone {
+				list = append(list, v)
+			}
+		}
+		return list, nil
+	}
+	var v any
+	if err := node.Decode(&v); err != nil {
+		return nil, fmt.Errorf("line %d: %w", node.Line, err)
+	}
+	return v, nil
+}
+
+func (t *Template) located(node *yaml.Node, function string, argument *yaml.Node) (any, error) {
+	v, err := t.call(function, argument)
+	if err != nil {
+		return nil, fmt.Errorf("line %d: %s: %w", node.Line, function, err)
+	}
+	return v, nil
+}
+
+func (t *Template) call(function string, arg *yaml.Node) (any, error) {
+	switch function {
+	case "Ref":
+		return t.ref(arg.Value)
+	case "GetAtt":
+		if arg.Kind == yaml.SequenceNode && len(arg.Content) == 2 {
+			return t.attribute(arg.Content[0].Value, arg.Content[1].Value)
+		}
+		id, attribute, _ := strings.Cut(arg.Value, ".")
+		return t.attribute(id, attribute)
+	case "Sub":
+		return t.sub(arg)
+	case "If":
+		if arg.Kind != yaml.SequenceNode || len(arg.Content) != 3 {
+			return nil, fmt.Errorf("want [condition, value, value]")
+		}
+		holds, err := t.condition(arg.Content[0].Value)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			return t.Value(arg.Content[1])
+		}
+		return t.Value(arg.Content[2])
+	case "Equals", "Not", "And", "Or", "Condition":
+		return t.logic(function, arg)
+	case "Join", "Split", "Select":
+		return t.listFunction(function, arg)
+	}
+	return nil, fmt.Errorf("this intrinsic function is not known here")
+}
+
+func (t *Template) ref(name string) (any, error) {
+	if v, ok := t.pseudo(name); ok {
+		return v, nil
+	}
+	if v, ok := t.parameters[name]; ok {
+		return v, nil
+	}
+	r, ok := t.Resource(name)
+	if !ok {
+		return nil, fmt.Errorf("%s is neither a parameter nor a resource that exists here", name)
+	}
+	if t.Options.Ref == nil {
+		return nil, fmt.Errorf("what a reference to %s gives is not known here", name)
+	}
+	return t.Options.Ref(t, r)
+}
+
+func (t *Template) pseudo(name string) (any, bool) {
+	switch name {
+	case "AWS::AccountId":
+		return t.Options.AccountID, true
+	case "AWS::Region":
+		return t.Options.Region, true
+	case "AWS::Partition":
+		return t.Options.Partition, true
+	case "AWS::StackName":
+		return t.Options.StackName, true
+	case "AWS::StackId":
+		return t.ARN("cloudformation", "stack/"+t.Options.StackName+"/00000000-0000-0000-0000-000000000000"), true
+	case "AWS::URLSuffix":
+		return "amazonaws.com", true
+	case "AWS::NotificationARNs":
+		return []any{}, true
+	case "AWS::NoValue":
+		return NoValue{}, true
+	}
+	return nil, false
+}
+
+// Resource returns the resource of a logical id.
+func (t *Template) Resource(logicalID string) (Resource, bool) {
+	i := slices.IndexFunc(t.Resources, func(r Resource) bool { return r.LogicalID == logicalID })
+	if i < 0 {
+		return Resource{}, false
+	}
+	return t.Resources[i], true
+}
+
+// attribute returns an attribute of a resource.
+func (t *Template) attribute(id, attribute string) (any, error) {
+	r, ok := t.Resource(id)
+	if !ok {
+		return nil, fmt.Errorf("there is no resource %s here", id)
+	}
+	if t.Options.Attribute == nil {
+		return nil, fmt.Errorf("attribute %s of %s is not known here", attribute, id)
+	}
+	return t.Options.Attribute(t, r, attribute)
+}
+
+// ARN returns an ARN in the template's partition, region and account.
+func (t *Template) ARN(service, rest string) string {
+	return strings.Join([]string{"arn", t.Options.Partition, service, t.Options.Region, t.Options.AccountID, rest}, ":")
+}
+
+func (t *Template) sub(arg *yaml.Node) (any, error) {
+	text := arg
+	variables := map[string]string{}
+	if arg.Kind == yaml.SequenceNode {
+		if len(arg.Content) != 2 {
+			return nil, fmt.Errorf("want a string, or a string and a map")
+		}
+		text = arg.Content[0]
+		for key, node := range Pairs(arg.Content[1]) {
+			v, err := t.Value(node)
+			if err != nil {
+				return nil, err
+			}
+			variables[key] = fmt.Sprint(v)
+		}
+	}
+	var failure error
+	result := substitution.ReplaceAllStringFunc(text.Value, func(match string) string {
+		parts := substitution.FindStringSubmatch(match)
+		if parts[1] == "!" { // ${!Literal} stands for ${Literal}
+			return "${" + parts[2] + "}"
+		}
+		name := strings.TrimSpace(parts[2])
+		if v, ok := variables[name]; ok {
+			return v
+		}
+		var v any
+		var err error
+		if id, attribute, ok := strings.Cut(name, "."); ok {
+			v, err = t.attribute(id, attribute)
+		} else {
+			v, err = t.ref(name)
+		}
+		if err != nil && failure == nil {
+			failure = err
+		}
+		return fmt.Sprint(v)
+	})
+	return result, failure
+}
+
+func (t *Template) listFunction(function string, arg *yaml.Node) (any, error) {
+	if arg.Kind != yaml.SequenceNode || len(arg.Content) != 2 {
+		return nil, fmt.Errorf("want two arguments")
+	}
+	first, err := t.Value(arg.Content[0])
+	if err != nil {
+		return nil, err
+	}
+	second, err := t.Value(arg.Content[1])
+	if err != nil {
+		return nil, err
+	}
+	if function == "Split" {
+		parts := []any{}
+		for part := range strings.SplitSeq(fmt.Sprint(second), fmt.Sprint(first)) {
+			parts = append(parts, part)
+		}
+		return parts, nil
+	}
+	list, ok := second.([]any)
+	if !ok {
+		return nil, fmt.Errorf("want a list as the second argument")
+	}
+	if function == "Select" {
+		index, err := strconv.Atoi(fmt.Sprint(first))
+		if err != nil || index < 0 || index >= len(list) {
+			return nil, fmt.Errorf("there is no element %v", first)
+		}
+		return list[index], nil
+	}
+	texts := make([]string, 0, len(list))
+	for _, v := range list {
+		texts = append(texts, fmt.Sprint(v))
+	}
+	return strings.Join(texts, fmt.Sprint(first)), nil
+}
+
+// condition evaluates a named condition.
+func (t *Template) condition(name string) (bool, error) {
+	node, ok := t.conditions[name]
+	if !ok {
+		return false, fmt.Errorf("there is no condition %s", name)
+	}
+	if slices.Contains(t.evaluating, name) {
+		return false, fmt.Errorf("condition %s depends on itself", name)
+	}
+	t.evaluating = append(t.evaluating, name)
+	defer func() { t.evaluating = t.evaluating[:len(t.evaluating)-1] }()
+	holds, err := t.truth(node)
+	if err != nil {
+		return false, fmt.Errorf("condition %s: %w", name, err)
+	}
+	return holds, nil
+}
+
+// truth evaluates a node that must be a boolean; {Condition: Name} is one too.
+func (t *Template) truth(node *yaml.Node) (bool, error) {
+	if node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[0].Value == "Condition" {
+		return t.condition(node.Content[1].Value)
+	}
+	v, err := t.Value(node)
+	if err != nil {
+		return false, err
+	}
+	b, ok := v.(bool)
+	if !ok {
+		return false, fmt.Errorf("line %d: want a condition, found %v", node.Line, v)
+	}
+	return b, nil
+}
+
+func (t *Template) logic(function string, arg *yaml.Node) (any, error) {
+	if function == "Condition" {
+		return t.condition(arg.Value)
+	}
+	if arg.Kind != yaml.SequenceNode || len(arg.Content) == 0 {
+		return nil, fmt.Errorf("want a list")
+	}
+	if function == "Equals" {
+		if len(arg.Content) != 2 {
+			return nil, fmt.Errorf("want two values")
+		}
+		a, err := t.Value(arg.Content[0])
+		if err != nil {
+			return nil, err
+		}
+		b, err := t.Value(arg.Content[1])
+		if err != nil {
+			return nil, err
+		}
+		return fmt.Sprint(a) == fmt.Sprint(b), nil
+	}
+	and, or := true, false
+	for _, node := range arg.Content {
+		holds, err := t.truth(node)
+		if err != nil {
+			return nil, err
+		}
+		and, or = and && holds, or || holds
+	}
+	switch function {
+	case "And":
+		return and, nil
+	case "Or":
+		return or, nil
+	}
+	return !and, nil
+}
