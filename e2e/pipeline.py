@@ -3,7 +3,7 @@
 EC2 calls reach no event bus there, and a function's OnSuccess destination is never delivered. So a record is put to the
 deployed rule's own pattern, the rule's function is invoked with it, and its answer is put on the function's queue as
 Lambda would put it: in an invocation record, with the rights of the function's role. From there on everything happens by
-itself, but for StartMessageMoveTask.
+itself.
 """
 
 import json
@@ -29,7 +29,7 @@ class Stage:
 
 
 DETECT = Stage("OpeningsRule", "DetectFunction", "DetectRole", "FindingsQueue")
-SWEEP = Stage("PrefixListRule", "SweepFunction", "SweepRole", "ClosingsQueue")
+SWEEP = Stage("PrefixListRule", "SweepFunction", "SweepRole", "FindingsQueue")
 
 
 class Pipeline:
@@ -119,11 +119,13 @@ class Pipeline:
     def send(self, body: str, stage: Stage = DETECT) -> None:
         self._senders[stage].send_message(QueueUrl=self.stack.ids[stage.queue], MessageBody=body)
 
-    def redrive(self) -> None:
-        """What SQS does on StartMessageMoveTask, which ministack does not know."""
-        sqs, letters = self.cloud.client("sqs"), self.stack.ids["FindingsDeadLetterQueue"]
+    def send_again(self, stage: Stage = DETECT) -> None:
+        """The way back from the dead letters: the event in each goes through its function anew (docs/OPERATIONS.md)."""
+        sqs, letters = self.cloud.client("sqs"), self.stack.ids["DeadLetterQueue"]
         for message in sqs.receive_message(QueueUrl=letters, MaxNumberOfMessages=10).get("Messages", []):
-            self.send(message["Body"])
+            body = json.loads(message["Body"])
+            record = body.get("requestPayload", body)
+            self.hand_over(record, self.invoke(record, stage), stage)
             sqs.delete_message(QueueUrl=letters, ReceiptHandle=message["ReceiptHandle"])
 
     def deliver(self, record: dict, stage: Stage = DETECT) -> dict | None:

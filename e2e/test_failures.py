@@ -31,7 +31,7 @@ def test_a_poison_message_holds_up_none_of_its_batch_and_ends_in_the_dead_letter
     for group, record in zip(groups, opened):
         assert_closed(enforcing, group, "tcp 3306-3306 0.0.0.0/0")
         assert outcomes(enforcing.alert_for(record)) <= CLOSED
-    (letter,) = dead_letters(enforcing, "FindingsDeadLetterQueue")
+    (letter,) = dead_letters(enforcing)
     assert json.loads(letter["Body"])["responsePayload"]["findings"] == "poison"
     for record in opened:
         assert len(enforcing.alerts_about(record)) == 1, "a good message of the batch was tried again"
@@ -46,25 +46,24 @@ def test_an_alert_that_could_not_be_published_comes_back_from_the_dead_letters(e
     try:
         enforcing.deliver(record)
         assert_closed(enforcing, group, "tcp 3306-3306 0.0.0.0/0")
-        wait_until("the dead letter", lambda: enforcing.stack.messages_in("FindingsDeadLetterQueue") == 1, timeout=60)
+        wait_until("the dead letter", lambda: enforcing.stack.messages_in("DeadLetterQueue") == 1, timeout=60)
         assert enforcing.alerts_about(record) == []
     finally:
         iam.delete_role_policy(RoleName=role, PolicyName="broken")
 
-    enforcing.redrive()
+    enforcing.send_again()
 
     assert outcomes(enforcing.alert_for(record, timeout=60)) == {"already_closed"}
-    wait_until("the dead letters to be gone", lambda: enforcing.stack.messages_in("FindingsDeadLetterQueue") == 0)
+    wait_until("the dead letters to be gone", lambda: enforcing.stack.messages_in("DeadLetterQueue") == 0)
 
 
-@pytest.mark.parametrize(
-    ("stage", "queue"), [(DETECT, "DetectDeadLetterQueue"), (SWEEP, "SweepDeadLetterQueue")], ids=["detect", "sweep"])
-def test_a_record_that_cannot_be_read_ends_in_the_dead_letters_with_its_event(enforcing, stage, queue):
+@pytest.mark.parametrize("stage", [DETECT, SWEEP], ids=["detect", "sweep"])
+def test_a_record_that_cannot_be_read_ends_in_the_dead_letters_with_its_event(enforcing, stage):
     record = {"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": "torn"}
 
     enforcing.invoke_asynchronously(record, stage)
 
-    (letter,) = dead_letters(enforcing, queue)
+    (letter,) = dead_letters(enforcing)
     body = json.loads(letter["Body"])
     assert body["requestPayload"] == record
     assert body["requestContext"]["approximateInvokeCount"] == 3, "two retries"
@@ -98,10 +97,18 @@ def test_a_verdict_that_fits_no_message_is_heard_by_its_alarm(enforcing):
                lambda: heard_by("DetectionTooLargeMetric", enforcing.stack.log_messages("DetectLogGroup")))
 
 
-@pytest.mark.parametrize("queue", ["FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
-                                   "SweepDeadLetterQueue", "ClosingsDeadLetterQueue"])
-def test_every_dead_letter_queue_has_an_alarm_that_reaches_the_alert_topic(enforcing, queue):
-    name = enforcing.stack.queue_arn(queue).rsplit(":", 1)[1]
+@pytest.mark.parametrize("body", [
+    {"responsePayload": {"no": "decision"}}, {"responsePayload": "a text"}, {"an": "unexpected shape"}],
+    ids=["no-decision", "text", "no-record"])
+def test_a_message_without_a_decision_is_kept_and_not_dropped_by_the_filter(enforcing, quick_retries, body):
+    enforcing.send(json.dumps(body))
+
+    (letter,) = dead_letters(enforcing)
+    assert json.loads(letter["Body"]) == body
+
+
+def test_the_dead_letter_queue_has_one_alarm_that_reaches_the_alert_topic(enforcing):
+    name = enforcing.stack.queue_arn("DeadLetterQueue").rsplit(":", 1)[1]
     alarms = enforcing.cloud.client("cloudwatch").describe_alarms()["MetricAlarms"]
 
     watching = [alarm for alarm in alarms if {"Name": "QueueName", "Value": name} in alarm["Dimensions"]]
@@ -112,8 +119,8 @@ def test_every_dead_letter_queue_has_an_alarm_that_reaches_the_alert_topic(enfor
     assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
 
 
-def dead_letters(pipeline, queue):
-    """Takes what is in a dead-letter queue out of it, once something is."""
+def dead_letters(pipeline, queue="DeadLetterQueue"):
+    """Takes what is in the dead-letter queue out of it, once something is."""
     wait_until(f"a message in {queue}", lambda: pipeline.stack.messages_in(queue) > 0, timeout=60)
     sqs, url = pipeline.cloud.client("sqs"), pipeline.stack.ids[queue]
     taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]

@@ -23,10 +23,10 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
     alarms = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="parameters-")["MetricAlarms"]
 
     assert "AlertTopic" not in stack.ids
-    assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn}
+    assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5"}
     assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
                                                     "MEMORY_TABLE": stack.ids["MemoryTable"]}
-    assert len(alarms) == 18
+    assert len(alarms) == 13
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
 
@@ -38,8 +38,7 @@ def test_the_address_is_subscribed_to_the_topic(stack, cloud, topic_arn):
 
 
 @pytest.mark.parametrize(
-    "queue", ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
-              "ClosingsQueue", "ClosingsDeadLetterQueue", "SweepDeadLetterQueue"])
+    "queue", ["FindingsQueue", "DeadLetterQueue"])
 def test_the_key_encrypts_every_queue(stack, queue, key_arn):
     assert stack.queue_attribute(queue, "KmsMasterKeyId") == key_arn
 
@@ -91,13 +90,12 @@ def test_without_a_key_sqs_encrypts_with_its_own(observing):
     assert observing.stack.queue_attribute("FindingsQueue", "SqsManagedSseEnabled") == "true"
 
 
-@pytest.mark.parametrize(("function", "queue"), [("RemediateFunction", "FindingsQueue"), ("SweepFunction", "ClosingsQueue")])
-def test_a_message_in_hand_is_not_handed_out_again_while_its_function_runs(stack, cloud, function, queue):
-    """Lambda asks for six times the function's timeout, for batches: behind a message that comes alone none waits in hand."""
-    timeout = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["Timeout"]
-    mapping = stack.mapping(function)
+def test_a_message_in_hand_is_not_handed_out_again_while_its_function_runs(stack, cloud):
+    """Lambda asks for six times the function's timeout."""
+    timeout = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids["RemediateFunction"])["Timeout"]
+    mapping = stack.mapping("RemediateFunction")
 
-    assert mapping["EventSourceArn"] == stack.queue_arn(queue)
+    assert mapping["EventSourceArn"] == stack.queue_arn("FindingsQueue")
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert not mapping.get("MaximumBatchingWindowInSeconds"), "a lone message would wait, up to 20 s"
     assert mapping["BatchSize"] <= 10, "Lambda refuses more without a window"

@@ -5,6 +5,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
+from test_failures import dead_letters
+
 OPENING = [
     "ec2:AuthorizeSecurityGroupIngress",
     "ec2:AuthorizeSecurityGroupEgress",
@@ -37,11 +39,10 @@ REMEMBERING = ["dynamodb:Scan", "dynamodb:BatchWriteItem"]
 OTHERS = {
     "DetectRole": [*LOGGING, "sqs:SendMessage"],
     "RemediateRole": [*LOGGING, *TAKING, "sns:Publish"],
-    "SweepRole": [*LOGGING, *TAKING, "sqs:SendMessage", "sns:Publish", *REMEMBERING],
+    "SweepRole": [*LOGGING, "sqs:SendMessage", "sns:Publish", *REMEMBERING],
 }
-CLOSERS = pytest.mark.parametrize("role", ["RemediateRole", "SweepRole"])
-QUEUES = ["FindingsQueue", "FindingsDeadLetterQueue", "DetectDeadLetterQueue", "EventDeadLetterQueue",
-          "ClosingsQueue", "ClosingsDeadLetterQueue", "SweepDeadLetterQueue"]
+READERS = pytest.mark.parametrize("role", ["RemediateRole", "SweepRole"])
+QUEUES = ["FindingsQueue", "DeadLetterQueue"]
 DENIED = {"AccessDenied", "AccessDeniedException"}
 GROUP_ARN = "arn:aws:ec2:us-east-1:123456789012:security-group/sg-0123456789abcdef0"
 
@@ -62,7 +63,7 @@ def test_a_role_is_granted_exactly_what_its_function_calls(request, mode, role):
     iam, name = pipeline.cloud.client("iam"), pipeline.stack.ids[role]
     statements = [each for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
                   for each in iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]]
-    closing = CLOSING if mode == "enforcing" and role != "DetectRole" else []
+    closing = CLOSING if mode == "enforcing" and role == "RemediateRole" else []
 
     granted = [action for each in statements
                for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])]
@@ -81,19 +82,18 @@ def test_no_role_can_open_anything_in_any_mode(request, mode, role):
         assert set(decisions(pipeline, role, OPENING, resource).values()) == {"implicitDeny"}
 
 
-@CLOSERS
-def test_a_role_may_close_only_while_enforcing(enforcing, observing, role):
-    assert set(decisions(enforcing, role, CLOSING, GROUP_ARN).values()) == {"allowed"}
-    assert set(decisions(observing, role, CLOSING, GROUP_ARN).values()) == {"implicitDeny"}
+def test_only_remediate_may_close_and_only_while_enforcing(enforcing, observing):
+    assert set(decisions(enforcing, "RemediateRole", CLOSING, GROUP_ARN).values()) == {"allowed"}
+    assert set(decisions(observing, "RemediateRole", CLOSING, GROUP_ARN).values()) == {"implicitDeny"}
+    assert set(decisions(enforcing, "SweepRole", CLOSING, GROUP_ARN).values()) == {"implicitDeny"}
 
 
-@CLOSERS
-def test_a_role_may_close_only_in_its_own_account_and_region(enforcing, role):
+def test_remediate_may_close_only_in_its_own_account_and_region(enforcing):
     for arn in (GROUP_ARN.replace("us-east-1", "eu-west-1"), GROUP_ARN.replace("123456789012", "111122223333")):
-        assert set(decisions(enforcing, role, CLOSING, arn).values()) == {"implicitDeny"}
+        assert set(decisions(enforcing, "RemediateRole", CLOSING, arn).values()) == {"implicitDeny"}
 
 
-@CLOSERS
+@READERS
 def test_a_role_may_read_what_its_function_judges(observing, role):
     assert set(decisions(observing, role, READING[role], "*").values()) == {"allowed"}
 
@@ -114,8 +114,8 @@ def test_detect_may_do_nothing_in_ec2(enforcing):
     assert set(answers.values()) == {"implicitDeny"}
 
 
-@CLOSERS
-def test_a_real_authorize_with_the_keys_of_a_role_that_closes_is_refused(enforcing, role):
+@READERS
+def test_a_real_authorize_with_the_keys_of_a_role_is_refused(enforcing, role):
     """On ministack's own EC2, which asks IAM; moto's does not."""
     ec2 = enforcing.cloud.client(
         "ec2", enforcing.stack.credentials_of(role), endpoint=enforcing.cloud.endpoint)
@@ -130,11 +130,9 @@ def test_a_real_authorize_with_the_keys_of_a_role_that_closes_is_refused(enforci
     ec2.describe_security_groups(GroupIds=[group])  # the keys are good; it is the right that is missing
 
 
-@pytest.mark.parametrize(
-    ("queue", "role"),
-    [("FindingsQueue", None), ("FindingsQueue", "RemediateRole"), ("FindingsQueue", "SweepRole"),
-     ("ClosingsQueue", None), ("ClosingsQueue", "RemediateRole"), ("ClosingsQueue", "DetectRole")])
-def test_nobody_but_the_function_in_front_of_a_queue_can_put_a_verdict_on_it(enforcing, queue, role):
+@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("role", [None, "RemediateRole"])
+def test_nobody_but_the_detectors_can_put_a_message_on_a_queue(enforcing, queue, role):
     keys = enforcing.stack.credentials_of(role) if role else None
 
     with pytest.raises(ClientError) as refused:
@@ -159,11 +157,21 @@ def test_a_queue_refuses_what_is_not_encrypted_in_transit(enforcing, queue):
     assert refused.value.response["Error"]["Code"] in DENIED
 
 
-@pytest.mark.parametrize(
-    ("queue", "senders"),
-    [("EventDeadLetterQueue", ["OpeningsRule"]), ("SweepDeadLetterQueue", ["PrefixListRule", "ScheduleRule"])])
-def test_only_its_rules_may_send_to_a_dead_letter_queue(enforcing, queue, senders):
-    policy = json.loads(enforcing.stack.queue_attribute(queue, "Policy"))
+@pytest.mark.parametrize("role", ["DetectRole", "SweepRole"])
+def test_a_detector_can_put_a_message_on_the_queues(enforcing, quick_retries, role):
+    sqs = enforcing.cloud.client("sqs", enforcing.stack.credentials_of(role))
+    body = json.dumps({"responsePayload": {"decision": "none"}})
+
+    sqs.send_message(QueueUrl=enforcing.stack.ids["FindingsQueue"], MessageBody=body)
+    sqs.send_message(QueueUrl=enforcing.stack.ids["DeadLetterQueue"], MessageBody=body)
+
+    enforcing.drained()
+    dead_letters(enforcing)
+
+
+def test_only_the_rules_of_the_stack_may_have_eventbridge_send_dead_letters(enforcing):
+    policy = json.loads(enforcing.stack.queue_attribute("DeadLetterQueue", "Policy"))
+    senders = ["OpeningsRule", "PrefixListRule", "ScheduleRule"]
     (allowed,) = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     events = enforcing.cloud.client("events")
     rules = [events.describe_rule(Name=enforcing.stack.ids[sender])["Arn"] for sender in senders]

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -9,7 +10,6 @@ import pytest
 import records
 from cloud import wait_until
 from pipeline import SWEEP
-from test_failures import dead_letters
 from test_pipeline import CLOSED, WORLD, assert_closed, outcomes
 
 OFFICE = "203.0.113.0/24"
@@ -28,6 +28,13 @@ def closing_policy(tmp_path):
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY)
     return str(file)
+
+
+@contextmanager
+def both_judge_by(pipeline, policy: str):
+    """sweep chooses and remediate closes, each by its own copy of the policy."""
+    with pipeline.configured("SweepFunction", POLICY_FILE=policy), pipeline.configured("RemediateFunction", POLICY_FILE=policy):
+        yield
 
 
 def allow(pipeline, group: str, port: int, prefix_list: str) -> None:
@@ -70,9 +77,9 @@ def test_an_edit_that_opens_a_database_is_told_and_nothing_is_closed(enforcing, 
     assert len(enforcing.alerts_about(record)) == 1
 
 
-def test_an_edit_is_closed_by_way_of_the_closings_where_the_policy_says_so(enforcing, offices, closing_policy):
+def test_an_edit_is_closed_by_remediate_where_the_policy_says_so(enforcing, offices, closing_policy):
     group, prefix_list, database, web = offices(enforcing)
-    with enforcing.configured("SweepFunction", POLICY_FILE=closing_policy):
+    with both_judge_by(enforcing, closing_policy):
         record = enforcing.edit_prefix_list(prefix_list, WORLD)
 
         answer = enforcing.invoke(record, SWEEP)
@@ -126,13 +133,13 @@ def test_an_edit_that_failed_goes_no_further_than_the_rule(enforcing, code):
 
 def test_a_closing_that_could_not_be_told_comes_back_until_it_is(enforcing, offices, closing_policy, quick_retries):
     group, prefix_list, database, _ = offices(enforcing)
-    iam, role = enforcing.cloud.client("iam"), enforcing.stack.ids["SweepRole"]
+    iam, role = enforcing.cloud.client("iam"), enforcing.stack.ids["RemediateRole"]
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "sns:Publish", "Resource": "*"}]}
 
     def failed() -> int:
-        return sum("message comes again" in line for line in enforcing.stack.log_messages("SweepLogGroup"))
+        return sum("message comes again" in line for line in enforcing.stack.log_messages("RemediateLogGroup"))
 
-    with enforcing.configured("SweepFunction", POLICY_FILE=closing_policy):
+    with both_judge_by(enforcing, closing_policy):
         before = failed()
         record = enforcing.edit_prefix_list(prefix_list, WORLD)
         iam.put_role_policy(RoleName=role, PolicyName="broken", PolicyDocument=json.dumps(deny))
@@ -149,14 +156,6 @@ def test_a_closing_that_could_not_be_told_comes_back_until_it_is(enforcing, offi
     (finding,) = alert["findings"]
     assert (alert["try"] > 1, finding["outcome"], finding["maybeEarlier"]) == (True, "already_closed", True)
     assert "authorize-security-group-ingress" in finding["undo"], "the message remembers what no read shows any more"
-
-
-def test_a_closing_that_sweep_cannot_read_ends_in_the_dead_letters(enforcing, quick_retries):
-    enforcing.send(json.dumps({"responsePayload": {"decision": "revoke", "findings": "poison"}}), SWEEP)
-
-    (letter,) = dead_letters(enforcing, "ClosingsDeadLetterQueue")
-
-    assert json.loads(letter["Body"])["responsePayload"]["findings"] == "poison"
 
 
 # --- The sweep. What other tests leave open stands too, so it looks for a port of its own.
@@ -214,14 +213,14 @@ def test_a_sweep_tells_once_what_stands_and_closes_nothing_unless_told_to(enforc
     assert SENTINEL in enforcing.ingress(group)
 
 
-def test_a_sweep_closes_by_way_of_the_closings_once_the_exception_has_ended(enforcing, sweep_policy):
+def test_a_sweep_has_remediate_close_once_the_exception_has_ended(enforcing, sweep_policy):
     day = records.from_file("sweep/scheduled-day.json")
     yesterday = (datetime.now(timezone.utc) - timedelta(days=1)).date()
     policy = sweep_policy("revoke", f"""
 exceptions:
   - {{id: migration, reason: r, owner: data@example.com, expires: {yesterday}, match: {{ports: [7777/tcp]}}}}
 """)
-    with enforcing.configured("SweepFunction", POLICY_FILE=policy):
+    with both_judge_by(enforcing, policy):
         group = stand_open(enforcing)
         day = day | {"id": str(uuid.uuid4())}
         answer = enforcing.invoke(day, SWEEP)
@@ -279,7 +278,7 @@ def test_the_schedule_wakes_sweep_every_day_once_exceptions_have_ended(enforcing
     deployed = events.describe_rule(Name=rule)
     assert (deployed["ScheduleExpression"], deployed["State"]) == ("cron(15 0 * * ? *)", "ENABLED")
     assert target["Arn"] == function["FunctionArn"]
-    assert target["DeadLetterConfig"] == {"Arn": enforcing.stack.queue_arn("SweepDeadLetterQueue")}
+    assert target["DeadLetterConfig"] == {"Arn": enforcing.stack.queue_arn("DeadLetterQueue")}
 
 
 def test_an_exception_that_runs_out_is_told_by_the_daily_run_with_its_owner(observing, tmp_path):

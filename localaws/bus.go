@@ -99,20 +99,3 @@ func (s *Stack) invokeAsync(logicalID string, payload []byte) error {
 	}
 	return err
 }
-
-// Redrive sends the messages of a dead-letter queue back to the queues that gave them
-// up, and returns how many. Messages that came from elsewhere stay: they go back with
-// InvokeAsync.
-func (s *Stack) Redrive(deadLetterQueue string) (int, error) {
-	dead, ok := s.queues[deadLetterQueue]
-	if !ok {
-		return 0, fmt.Errorf("redriving %s: the template has no such queue", deadLetterQueue)
-	}
-	moved := 0
-	for id, q := range s.template.Queues {
-		if q.DeadLetterARN == dead.ARN() {
-			moved += dead.Redrive(s.queues[id])
-		}
-	}
-	return moved, nil
-}

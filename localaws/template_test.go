@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -49,13 +48,13 @@ func TestPatternTakesEveryEventThatCanOpenAndNoOther(t *testing.T) {
 	}
 }
 
-// The pattern must judge nothing but names and success: an event reduced to those
+// The pattern must judge nothing but place, names and success: an event reduced to those
 // must still match, and any change of one of them must not.
-func TestPatternLooksAtNamesAndSuccessOnly(t *testing.T) {
+func TestPatternLooksAtPlaceNamesAndSuccessOnly(t *testing.T) {
 	pattern := openingsPattern(t)
 	base := func() map[string]any {
 		return map[string]any{
-			"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail",
+			"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "account": "123456789012", "region": "us-east-1",
 			"detail": map[string]any{"eventSource": "ec2.amazonaws.com", "eventName": "AuthorizeSecurityGroupIngress"},
 		}
 	}
@@ -70,6 +69,8 @@ func TestPatternLooksAtNamesAndSuccessOnly(t *testing.T) {
 		{"revoke", func(_, d map[string]any) { d["eventName"] = "RevokeSecurityGroupIngress" }, false},
 		{"failed call", func(_, d map[string]any) { d["errorCode"] = "Client.UnauthorizedOperation" }, false},
 		{"failed call without a code", func(_, d map[string]any) { d["errorCode"] = nil }, false},
+		{"forwarded from another account", func(e, _ map[string]any) { e["account"] = "111122223333" }, false},
+		{"forwarded from another region", func(e, _ map[string]any) { e["region"] = "eu-west-1" }, false},
 		{"other source", func(e, _ map[string]any) { e["source"] = "aws.s3" }, false},
 		{"imitation by an application", func(e, _ map[string]any) { e["source"] = "my.ec2" }, false},
 		{"other detail type", func(e, _ map[string]any) { e["detail-type"] = "EC2 Instance State-change Notification" }, false},
@@ -127,10 +128,12 @@ func TestEditsOfPrefixListsWakeAuditAndNothingElseDoes(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, opens, "detect cannot judge it")
 	for name, change := range map[string]func(event, detail map[string]any){
-		"denied":        func(_, d map[string]any) { d["errorCode"] = "Client.UnauthorizedOperation" },
-		"a new list":    func(_, d map[string]any) { d["eventName"] = "CreateManagedPrefixList" },
-		"another place": func(_, d map[string]any) { d["eventSource"] = "vpc-lattice.amazonaws.com" },
-		"an imitation":  func(e, _ map[string]any) { e["source"] = "my.ec2" },
+		"denied":          func(_, d map[string]any) { d["errorCode"] = "Client.UnauthorizedOperation" },
+		"a new list":      func(_, d map[string]any) { d["eventName"] = "CreateManagedPrefixList" },
+		"another place":   func(_, d map[string]any) { d["eventSource"] = "vpc-lattice.amazonaws.com" },
+		"an imitation":    func(e, _ map[string]any) { e["source"] = "my.ec2" },
+		"another account": func(e, _ map[string]any) { e["account"] = "111122223333" },
+		"another region":  func(e, _ map[string]any) { e["region"] = "eu-west-1" },
 	} {
 		var event map[string]any
 		require.NoError(t, json.Unmarshal(edit, &event))
@@ -143,7 +146,7 @@ func TestEditsOfPrefixListsWakeAuditAndNothingElseDoes(t *testing.T) {
 	}
 }
 
-func TestQueueFilterPassesTheDecisionsThatNeedWorkAndNoOther(t *testing.T) {
+func TestQueueFilterPassesWhatNeedsWorkAndWhateverHasNoDecision(t *testing.T) {
 	tmpl := template(t, "observe")
 	var filters []json.RawMessage
 	for _, m := range tmpl.Mappings {
@@ -173,23 +176,27 @@ func TestQueueFilterPassesTheDecisionsThatNeedWorkAndNoOther(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, want, matches(string(body)), "verdict %s", verdict)
 	}
-	for _, decision := range []string{"", "REVOKE"} {
-		assert.False(t, matches(`{"responsePayload":{"schemaVersion":"1","decision":"`+decision+`"}}`), "decision %q", decision)
+	for body, name := range map[string]string{
+		`{"decision":"revoke"}`:                         "a Detection that is no invocation record",
+		`{"requestPayload":{},"responsePayload":{}}`:    "an answer without a decision",
+		`{"responsePayload":"{\"decision\":\"none\"}"}`: "an answer as text",
+	} {
+		assert.True(t, matches(body), "Lambda deletes what no pattern matches: %s", name)
 	}
-	assert.False(t, matches(`{"decision":"revoke"}`), "a Detection that is no invocation record")
-	assert.False(t, matches(`{"requestPayload":{"decision":"revoke"},"responsePayload":{}}`), "a decision in the event")
-	assert.False(t, matches(`"text"`), "not a record")
 }
 
 func TestNothingIsLostOnTheWay(t *testing.T) {
 	tmpl := template(t, "observe")
-	detect, remediate := tmpl.Functions["DetectFunction"], tmpl.Functions["RemediateFunction"]
-	assert.NotEmpty(t, detect.OnFailureARN, "detect's failures are kept")
-	assert.NotEqual(t, detect.OnSuccessARN, detect.OnFailureARN)
+	remediate := tmpl.Functions["RemediateFunction"]
+	for _, id := range []string{"DetectFunction", "SweepFunction"} {
+		f := tmpl.Functions[id]
+		assert.Equal(t, tmpl.Queues["FindingsQueue"].ARN, f.OnSuccessARN, "%s hands over to remediate", id)
+		assert.Equal(t, tmpl.Queues["DeadLetterQueue"].ARN, f.OnFailureARN, "%s: failures are kept", id)
+	}
+	assert.Len(t, tmpl.Queues, 2, "one way to remediate, one place for dead letters")
 	for _, r := range tmpl.Rules {
 		for _, target := range r.Targets {
-			_, ok := tmpl.QueueByARN(target.DeadLetterARN)
-			assert.True(t, ok, "%s keeps what it cannot hand over", r.LogicalID)
+			assert.Equal(t, tmpl.Queues["DeadLetterQueue"].ARN, target.DeadLetterARN, "%s keeps what it cannot hand over", r.LogicalID)
 		}
 	}
 	for _, m := range tmpl.Mappings {
@@ -199,13 +206,9 @@ func TestNothingIsLostOnTheWay(t *testing.T) {
 		require.True(t, ok)
 		assert.True(t, m.ReportBatchItemFailures, "%s: one poison must not fail a batch", m.LogicalID)
 		assert.LessOrEqual(t, m.BatchSize, 10, "%s: Lambda takes more with a batching window only, and a lone message waits for that", m.LogicalID)
-		times := time.Duration(6)
-		if m.BatchSize == 1 { // nothing waits in hand behind another message
-			times = 2
-		}
-		assert.GreaterOrEqual(t, q.VisibilityTimeout, times*f.Timeout, "%s: Lambda asks for six times the function's timeout, for batches", m.LogicalID)
+		assert.GreaterOrEqual(t, q.VisibilityTimeout, 6*f.Timeout, "%s: Lambda asks for six times the function's timeout", m.LogicalID)
 		assert.GreaterOrEqual(t, q.MaxReceiveCount, 5, "%s: throttling must not fill the dead letters", q.LogicalID)
-		assert.NotEmpty(t, q.DeadLetterARN)
+		assert.Equal(t, tmpl.Queues["DeadLetterQueue"].ARN, q.DeadLetterARN)
 	}
 	for _, q := range tmpl.Queues {
 		assert.Equal(t, 14*24, int(q.Retention.Hours()), "%s keeps messages for the most that SQS offers", q.LogicalID)
@@ -224,11 +227,14 @@ func TestRolesCanCloseAndNeverOpen(t *testing.T) {
 		assert.True(t, remediate.Allows("sns:Publish"), mode)
 		sweep, ok := tmpl.RoleByARN(tmpl.Functions["SweepFunction"].RoleARN)
 		require.True(t, ok)
-		assert.Equal(t, mayRevoke, sweep.Allows("ec2:RevokeSecurityGroupIngress"), mode)
-		assert.Equal(t, mayRevoke, sweep.Allows("ec2:RevokeSecurityGroupEgress"), mode)
+		for _, role := range tmpl.Roles {
+			if role.LogicalID != remediate.LogicalID {
+				assert.False(t, role.Allows("ec2:RevokeSecurityGroupIngress") || role.Allows("ec2:RevokeSecurityGroupEgress"), "%s in %s mode", role.LogicalID, mode)
+			}
+		}
 		for _, action := range []string{
 			"ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups", "ec2:DescribeManagedPrefixLists",
-			"ec2:GetManagedPrefixListEntries", "sns:Publish", "sqs:SendMessage", "sqs:ReceiveMessage",
+			"ec2:GetManagedPrefixListEntries", "sns:Publish", "sqs:SendMessage",
 			"dynamodb:Scan", "dynamodb:BatchWriteItem",
 		} {
 			assert.True(t, sweep.Allows(action), "sweep in %s mode: %s", mode, action)

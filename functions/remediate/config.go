@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -18,8 +19,9 @@ var patience = lambdaenv.Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff
 
 // newHandler wires the function. It makes no call to AWS.
 func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
-	env, err := lambdaenv.Read(lookup)
-	if err != nil {
+	env, envErr := lambdaenv.Read(lookup)
+	maxRevokes, err := lambdaenv.MaxRevokes(lookup)
+	if err := errors.Join(envErr, err); err != nil {
 		return nil, err
 	}
 	p, err := policyfile.Load(lookup)
@@ -28,7 +30,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	}
 	clients := env.Clients(patience)
 	remediator, err := remediation.New(remediation.Config{
-		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, Logger: logger,
+		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: maxRevokes, Logger: logger,
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
 		},

@@ -57,6 +57,8 @@ func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
 		"a queue":         {"ALERT_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:alerts", []string{"ALERT_TOPIC_ARN"}},
 		"a FIFO topic":    {"ALERT_TOPIC_ARN", topicARN + ".fifo", []string{"ALERT_TOPIC_ARN", "standard"}},
 		"no region":       {"AWS_REGION", "", []string{"AWS_REGION"}},
+		"many revokes":    {"MAX_REVOKES", "many", []string{"MAX_REVOKES"}},
+		"less than none":  {"MAX_REVOKES", "-1", []string{"MAX_REVOKES"}},
 		"no policy":       {"POLICY_FILE", "/no/such/policy.yaml", []string{"/no/such/policy.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,9 +153,12 @@ func TestTheTemplateAgrees(t *testing.T) {
 	assert.GreaterOrEqual(t, function.Timeout, patience.Longest()+6*time.Second,
 		"one call with all its attempts, and the time kept for the alert")
 	for name := range function.Environment {
-		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE", name)
+		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES", name)
 	}
 	_, err = lambdaenv.Read(lookup(map[string]string{"AWS_REGION": "eu-central-1",
 		"MODE": function.Environment["MODE"], "ALERT_TOPIC_ARN": function.Environment["ALERT_TOPIC_ARN"]}))
 	assert.NoError(t, err)
+	n, err := lambdaenv.MaxRevokes(lookup(function.Environment))
+	assert.NoError(t, err)
+	assert.Equal(t, lambdaenv.DefaultMaxRevokes, n)
 }

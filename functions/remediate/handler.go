@@ -39,7 +39,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 	accountID := ""
 	for _, record := range event.Records {
 		accountID = queueAccount(record.EventSourceARN)
-		detection, err := readDetection(record.Body)
+		message, err := readMessage(record.Body)
 		if err != nil {
 			var malformed *malformedError
 			errors.As(err, &malformed)
@@ -48,9 +48,8 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
 			continue
 		}
-		messages = append(messages, remediation.Message{
-			Detection: detection, Try: receiveCount(record.Attributes), Tries: maxReceiveCount,
-		})
+		message.Try, message.Tries = receiveCount(record.Attributes), maxReceiveCount
+		messages = append(messages, message)
 		ids = append(ids, record.MessageId)
 	}
 	for i, err := range h.remediate(ctx, accountID, messages) {

@@ -134,7 +134,9 @@ func TestDetectionsReachTheRemediatorWithWhatTheQueueSays(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "123456789012", b.account)
 	require.Len(t, b.messages, 1)
-	assert.Equal(t, remediation.Message{Detection: detection(), Try: 2, Tries: 5}, b.messages[0])
+	assert.Equal(t, remediation.Message{
+		Detection: detection(), Try: 2, Tries: 5, Sent: time.Date(2026, 11, 22, 10, 0, 1, 0, time.UTC),
+	}, b.messages[0])
 	answer, err := json.Marshal(out)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(answer), "never null")
@@ -165,6 +167,10 @@ func TestAMalformedMessageFailsAloneAndIsNamed(t *testing.T) {
 		"text as payload":        {edited(t, []string{"responsePayload"}, "revoke"), "responsePayload"},
 		"another schema":         {edited(t, []string{"responsePayload", "schemaVersion"}, "2"), "responsePayload.schemaVersion"},
 		"number for schema":      {edited(t, []string{"responsePayload", "schemaVersion"}, 1), "responsePayload.schemaVersion"},
+		"no decision":            {edited(t, []string{"responsePayload", "decision"}, missing), "responsePayload.decision"},
+		"null for decision":      {edited(t, []string{"responsePayload", "decision"}, nil), "responsePayload.decision"},
+		"undecided finding":      {edited(t, []string{"responsePayload", "findings", "decision"}, missing), "responsePayload.findings.0.decision"},
+		"another source":         {edited(t, []string{"responsePayload", "source"}, "audit"), "responsePayload.source"},
 		"unknown decision":       {edited(t, []string{"responsePayload", "decision"}, "delete"), "responsePayload.decision"},
 		"no event id":            {edited(t, []string{"responsePayload", "event", "eventId"}, missing), "responsePayload.event.eventId"},
 		"event id a number":      {edited(t, []string{"responsePayload", "event", "eventId"}, 7), "responsePayload.event.eventId"},
@@ -191,6 +197,60 @@ func TestAMalformedMessageFailsAloneAndIsNamed(t *testing.T) {
 			assert.Equal(t, c.field, line["field"])
 			assert.NotEmpty(t, line["problem"])
 		})
+	}
+}
+
+// ofEdit is what sweep has chosen to close after the edit of a prefix list.
+func ofEdit() finding.Detection {
+	d := detection()
+	d.Source, d.PrefixListID = finding.SourcePrefixListEdit, "pl-0123456789abcdef0"
+	d.Findings[0].Rule = secgrouptest.TCP(3306, d.PrefixListID)
+	d.Findings[0].Rule.GroupID, d.Findings[0].Rule.OwnerID = d.Findings[0].GroupID, d.Event.AccountID
+	return d
+}
+
+func TestWhatSweepHasChosenReachesTheRemediator(t *testing.T) {
+	ofSweep := detection()
+	ofSweep.Source = finding.SourceSweep
+	b := newBench()
+	out, err := b.handle(t.Context(), sqs(record(t, ofEdit()), record(t, ofSweep)))
+	require.NoError(t, err)
+	assert.Empty(t, out.BatchItemFailures)
+	require.Len(t, b.messages, 2)
+	assert.Equal(t, ofEdit(), b.messages[0].Detection)
+	assert.Equal(t, ofSweep, b.messages[1].Detection)
+}
+
+func TestWhatSweepHasChosenNamesAGroupARuleAndForAnEditItsList(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(*finding.Detection)
+		field  string
+	}{
+		"no list":      {func(d *finding.Detection) { d.PrefixListID = "" }, "responsePayload.prefixListId"},
+		"no group":     {func(d *finding.Detection) { d.Findings[0].GroupID = "" }, "responsePayload.findings.0.groupId"},
+		"no rule":      {func(d *finding.Detection) { d.Findings[0].Rule = nil }, "responsePayload.findings.0.rule"},
+		"another peer": {func(d *finding.Detection) { d.Findings[0].Rule = databaseRule() }, "responsePayload.findings.0.rule.prefixListId"},
+		"no rule of a sweep": {func(d *finding.Detection) {
+			d.Source, d.Findings[0].Rule = finding.SourceSweep, nil
+		}, "responsePayload.findings.0.rule"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := ofEdit()
+			c.change(&d)
+			_, err := readMessage(record(t, d))
+			var malformed *malformedError
+			require.ErrorAs(t, err, &malformed)
+			assert.Equal(t, c.field, malformed.field)
+			assert.NotEmpty(t, malformed.problem)
+		})
+	}
+}
+
+func TestATimeThatCannotBeReadKeepsNothingOpen(t *testing.T) {
+	for _, timestamp := range []string{"", "yesterday", missing} {
+		m, err := readMessage(edited(t, []string{"timestamp"}, timestamp))
+		require.NoError(t, err, timestamp)
+		assert.Zero(t, m.Sent, timestamp)
 	}
 }
 

@@ -1,14 +1,15 @@
 // Command remediate is the Lambda function that closes what the policy forbids and
 // tells people.
 //
-// SQS invokes it with batches of invocation records, each with detect's
-// finding.Detection as responsePayload. A Detection is a hint and no order: it is
+// SQS invokes it with batches of invocation records, each with the finding.Detection of
+// detect or sweep as responsePayload. A Detection is a hint and no order: it is
 // judged again by this function's own copy of the policy. What could not be brought
 // to an end is named in batchItemFailures and comes again.
 //
 // Environment: MODE (observe or enforce), ALERT_TOPIC_ARN (the SNS topic of the
-// alerts) and POLICY_FILE (default: policy.yaml beside the binary). Where one of
-// them is missing or wrong the function says so and does not start.
+// alerts), POLICY_FILE (default: policy.yaml beside the binary) and MAX_REVOKES (how many
+// rules that exist already one message closes at most; default: 20). Where one of them is
+// missing or wrong the function says so and does not start.
 package main
 
 import (

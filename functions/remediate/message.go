@@ -6,15 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
+	"sgward/internal/remediation"
 )
 
-// invocationRecord is what Lambda puts on the queue after detect's invocation, as
-// far as it matters here
+// invocationRecord is what Lambda puts on the queue after an invocation of detect or
+// sweep, as far as it matters here
 // (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html).
 type invocationRecord struct {
+	Timestamp      string `json:"timestamp"`
 	RequestContext *struct {
 		RequestID string `json:"requestId"`
 	} `json:"requestContext"`
@@ -38,28 +41,30 @@ func malformed(field, problem string, args ...any) *malformedError {
 	return &malformedError{field, fmt.Sprintf(problem, args...)}
 }
 
-// readDetection reads a message's body. The error is a *malformedError.
-func readDetection(body string) (finding.Detection, error) {
+// readMessage reads a message's body. The error is a *malformedError.
+func readMessage(body string) (remediation.Message, error) {
 	var record invocationRecord
 	if err := json.Unmarshal([]byte(body), &record); err != nil {
-		return finding.Detection{}, notJSON("body", err)
+		return remediation.Message{}, notJSON("body", err)
 	}
 	switch {
 	case record.RequestContext == nil || record.RequestContext.RequestID == "":
-		return finding.Detection{}, malformed("requestContext.requestId", "it is missing: want the invocation record of a function")
+		return remediation.Message{}, malformed("requestContext.requestId", "it is missing: want the invocation record of a function")
 	case record.ResponseContext != nil && record.ResponseContext.FunctionError != "":
-		return finding.Detection{}, malformed("responseContext.functionError", "the function failed (%.100q): want the record of a success", record.ResponseContext.FunctionError)
+		return remediation.Message{}, malformed("responseContext.functionError", "the function failed (%.100q): want the record of a success", record.ResponseContext.FunctionError)
 	case len(record.ResponsePayload) == 0 || string(record.ResponsePayload) == "null":
-		return finding.Detection{}, malformed("responsePayload", "it is missing: want a Detection")
+		return remediation.Message{}, malformed("responsePayload", "it is missing: want a Detection")
 	}
 	var d finding.Detection
 	if err := jsonv2.Unmarshal(record.ResponsePayload, &d); err != nil {
-		return finding.Detection{}, notJSON("responsePayload", err)
+		return remediation.Message{}, notJSON("responsePayload", err)
 	}
-	if err := check(d); err != nil {
-		return finding.Detection{}, err
+	if err := check(d, record.ResponsePayload); err != nil {
+		return remediation.Message{}, err
 	}
-	return d, nil
+	// A time that cannot be read is one that is not known: nothing stays open for it.
+	sent, _ := time.Parse(time.RFC3339, record.Timestamp)
+	return remediation.Message{Detection: d, Sent: sent}, nil
 }
 
 // notJSON names the field that JSON decoding stumbled over.
@@ -75,8 +80,8 @@ func notJSON(root string, err error) *malformedError {
 	return malformed(field, "it is a JSON %s: want %s", wrong.JSONKind, wrong.GoType)
 }
 
-// check looks for what a Detection must carry to be worked on.
-func check(d finding.Detection) error {
+// check looks for what a Detection must carry to be worked on. encoded is its JSON.
+func check(d finding.Detection, encoded []byte) error {
 	if d.SchemaVersion != finding.SchemaVersion {
 		return malformed("responsePayload.schemaVersion", "%.20q: want %q", d.SchemaVersion, finding.SchemaVersion)
 	}
@@ -89,6 +94,56 @@ func check(d finding.Detection) error {
 		return malformed("responsePayload.event.accountId", "%.20q: want 12 digits", e.AccountID)
 	case e.Region == "":
 		return malformed("responsePayload.event.region", "it is missing")
+	}
+	if err := checkDecisions(encoded); err != nil {
+		return err
+	}
+	if d.Source == finding.SourceCall {
+		return nil
+	}
+	return checkStanding(d)
+}
+
+// checkDecisions looks for a decision in a Detection's JSON and in each finding's: a
+// missing one would read as inspect.
+func checkDecisions(encoded []byte) error {
+	type decided struct {
+		Decision *string `json:"decision"`
+	}
+	var d struct {
+		decided
+		Findings []decided `json:"findings"`
+	}
+	if err := json.Unmarshal(encoded, &d); err != nil {
+		return notJSON("responsePayload", err)
+	}
+	if d.Decision == nil {
+		return malformed("responsePayload.decision", "it is missing")
+	}
+	for i, f := range d.Findings {
+		if f.Decision == nil {
+			return malformed(fmt.Sprintf("responsePayload.findings.%d.decision", i), "it is missing")
+		}
+	}
+	return nil
+}
+
+// checkStanding looks for what findings must carry that name rules which exist already.
+func checkStanding(d finding.Detection) error {
+	ofList := d.Source == finding.SourcePrefixListEdit
+	if ofList && d.PrefixListID == "" {
+		return malformed("responsePayload.prefixListId", "it is missing")
+	}
+	for i, f := range d.Findings {
+		at := fmt.Sprintf("responsePayload.findings.%d.", i)
+		switch {
+		case f.GroupID == "":
+			return malformed(at+"groupId", "it is missing")
+		case f.Rule == nil:
+			return malformed(at+"rule", "it is missing")
+		case ofList && f.Rule.Permission.Peer.PrefixList() != d.PrefixListID:
+			return malformed(at+"rule.prefixListId", "%.40q: want %q, which was edited", f.Rule.Permission.Peer.PrefixList(), d.PrefixListID)
+		}
 	}
 	return nil
 }

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -33,23 +31,10 @@ func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *sweep.Memor
 	return &sweep.Memory{Client: client, Table: name}
 }
 
-// readMaxRevokes reads MAX_REVOKES, how many rules one run closes at most.
-func readMaxRevokes(lookup lambdaenv.Lookup) (int, error) {
-	text, set := lookup("MAX_REVOKES")
-	if !set {
-		return sweep.DefaultMaxRevokes, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text)
-	}
-	return n, nil
-}
-
 // newHandler wires the function. It makes no call to AWS.
 func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
 	env, envErr := lambdaenv.Read(lookup)
-	maxRevokes, err := readMaxRevokes(lookup)
+	maxRevokes, err := lambdaenv.MaxRevokes(lookup)
 	if err := errors.Join(envErr, err); err != nil {
 		return nil, err
 	}

@@ -4,13 +4,12 @@
 // edited a managed prefix list, and by a schedule; a person invokes it with
 // {"sgward":"sweep"}. It judges the rules that use the list; on schedule it judges all
 // groups of the region and warns of exceptions that run out. What has to be closed it
-// returns as a finding.Detection with decision revoke, which Lambda puts
-// on a queue; from there it comes back as an invocation record and is closed. What
-// failed comes again, from Lambda's own retries or from the queue.
+// returns as a finding.Detection with decision revoke, which Lambda puts on the queue
+// that remediate works on. What failed comes again, from Lambda's own retries.
 //
 // Environment: MODE (observe or enforce), ALERT_TOPIC_ARN (the SNS topic of the
 // alerts), POLICY_FILE (default: policy.yaml beside the binary), MAX_REVOKES (how
-// many rules one run closes at most; default: 20) and MEMORY_TABLE (the DynamoDB table
+// many rules one run has closed at most; default: 20) and MEMORY_TABLE (the DynamoDB table
 // of what has been told; without it every sweep tells everything). Where one of them
 // is missing or wrong the function says so and does not start.
 package main

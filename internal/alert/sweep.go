@@ -11,10 +11,13 @@ import (
 )
 
 // idOfAlert is the id of an alert that has none. A run over all groups has up to
-// three: what its schedule's day tells of exceptions, its digest, and what it closed.
+// three: what its schedule's day tells of exceptions, its digest, and what it closed. The
+// edit of a prefix list has two: what stays open, and what came by the queue to be closed.
 func idOfAlert(a *finding.Alert) string {
 	e := a.Event
 	switch {
+	case a.Sweep == nil && a.PrefixListID != "" && a.Tries > 0:
+		e.EventID += "/closing"
 	case a.Sweep == nil:
 	case a.Sweep.Closing:
 		e.EventID += "/closing"

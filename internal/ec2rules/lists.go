@@ -99,8 +99,8 @@ type Lists struct {
 }
 
 type listRead struct {
-	ranges []netip.Prefix
-	err    error
+	entries []ListEntry
+	err     error
 }
 
 // NewLists makes Lists that have read none.
@@ -128,7 +128,7 @@ func (l *Lists) Read(ctx context.Context, ids []string) (PrefixLists, error) {
 	for _, id := range ids {
 		switch list := l.read[id]; {
 		case list.err == nil:
-			out.Entries[id] = list.ranges
+			out.Entries[id] = Ranges(list.entries)
 		case ErrorCode(list.err) == "": // its content is at fault
 			out.Unreadable[id] = list.err.Error()
 		default:
@@ -136,6 +136,13 @@ func (l *Lists) Read(ctx context.Context, ids []string) (PrefixLists, error) {
 		}
 	}
 	return out, nil
+}
+
+// Held returns the entries of a list as Read has read them; none where it could not.
+func (l *Lists) Held(id string) []ListEntry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.read[id].entries
 }
 
 func (l *Lists) readMissing(ctx context.Context, ids []string) error {
@@ -146,7 +153,7 @@ func (l *Lists) readMissing(ctx context.Context, ids []string) error {
 		workers.Go(func() error {
 			defer crash.Exit()
 			entries, err := Entries(ctx, l.client, id, 0)
-			results[i] = listRead{Ranges(entries), err}
+			results[i] = listRead{entries, err}
 			return nil
 		})
 	}

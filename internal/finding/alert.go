@@ -67,9 +67,6 @@ type Result struct {
 	// alert where it was told before and what the policy says of it has changed.
 	// Absent in alerts of other events.
 	FirstSeen *time.Time `json:"firstSeen,omitempty"`
-	// Ended is the last exception to end of those that would cover the rule. Absent
-	// where none would, and in alerts of other events than sweeps.
-	Ended *Exception `json:"endedException,omitempty"`
 }
 
 // Alert is the machine-readable body of the SNS message: one for each CloudTrail

@@ -6,6 +6,8 @@ package finding
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"net/netip"
 	"strings"
 
 	"sgward/internal/cloudtrail"
@@ -29,13 +31,44 @@ func Strongest(findings []Finding) policy.Verdict {
 	return out
 }
 
-// Detection is what detect returns for one CloudTrail event.
+// Detection is what detect returns for one CloudTrail event, and sweep for one run:
+// the findings that remediate deals with.
 type Detection struct {
 	SchemaVersion string           `json:"schemaVersion"`
+	Source        Source           `json:"source,omitempty"`
 	Verdict       policy.Verdict   `json:"decision"`     // the strongest of Findings
 	PolicyDigest  string           `json:"policyDigest"` // "sha256:" and 64 hex digits
-	Event         cloudtrail.Event `json:"event"`
+	Event         cloudtrail.Event `json:"event"`        // of a sweep: the run
 	Findings      []Finding        `json:"findings"`
+	// PrefixListID is the list that the event of SourcePrefixListEdit edited, and
+	// PrefixListAdded holds the first ranges that it put in, MaxPrefixListAdded at most.
+	PrefixListID    string         `json:"prefixListId,omitempty"`
+	PrefixListAdded []netip.Prefix `json:"prefixListAdded,omitempty"`
+}
+
+// MaxPrefixListAdded is the most ranges that EC2 takes in one edit of a prefix list.
+const MaxPrefixListAdded = 100
+
+// Source says what brought up the findings of a Detection.
+type Source string
+
+// The sources. Of a call the findings are rules that it made. A prefix list edit and a
+// sweep find rules that exist already: nobody knows who made them.
+const (
+	SourceCall           Source = ""
+	SourcePrefixListEdit Source = "prefixListEdit"
+	SourceSweep          Source = "sweep"
+)
+
+// UnmarshalText reads a source; one of another name is an error.
+func (s *Source) UnmarshalText(text []byte) error {
+	switch read := Source(text); read {
+	case SourceCall, SourcePrefixListEdit, SourceSweep:
+		*s = read
+		return nil
+	default:
+		return fmt.Errorf("%.20q: want %q, %q, or no source", text, SourcePrefixListEdit, SourceSweep)
+	}
 }
 
 // Finding is one judged rule that is not compliant, or a group whose rules the
@@ -60,6 +93,9 @@ type Finding struct {
 	// FromRequest is set where the record had no answer from EC2: the rule is what
 	// the caller typed, and EC2 may have stored it otherwise.
 	FromRequest bool `json:"fromRequest,omitempty"`
+	// Ended is the last exception to end of those that would cover the rule. Absent
+	// where none would, and in findings of other sources than sweeps.
+	Ended *Exception `json:"endedException,omitempty"`
 }
 
 // Deciding returns the reasons of the statement that decided, all of them if none

@@ -120,3 +120,16 @@ func TestWhatIsNoDetectionNamesTheField(t *testing.T) {
 		assert.Error(t, json.Unmarshal([]byte(text), new(Detection)), name)
 	}
 }
+
+func TestTheSourceOfADetectionIsReadAndNoOther(t *testing.T) {
+	for _, source := range []Source{SourceCall, SourcePrefixListEdit, SourceSweep} {
+		encoded, err := json.Marshal(Detection{Source: source})
+		require.NoError(t, err)
+		assert.Equal(t, source != SourceCall, strings.Contains(string(encoded), `"source"`), "that of a call is left out")
+		var got Detection
+		require.NoError(t, json.Unmarshal(encoded, &got))
+		assert.Equal(t, source, got.Source)
+	}
+	var d Detection
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"source":"audit"}`), &d), `"audit": want "prefixListEdit", "sweep"`)
+}

@@ -5,6 +5,7 @@ package lambdaenv
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"sgward/internal/awsid"
@@ -14,7 +15,7 @@ import (
 // Lookup returns a variable and whether it is set, as os.LookupEnv does.
 type Lookup func(name string) (value string, set bool)
 
-// Environment is what remediate and audit have in common. Read makes one.
+// Environment is what remediate and sweep have in common. Read makes one.
 type Environment struct {
 	Mode     finding.Mode // MODE
 	TopicARN string       // ALERT_TOPIC_ARN: the standard SNS topic of the alerts
@@ -41,6 +42,23 @@ func Read(lookup Lookup) (Environment, error) {
 		problems = append(problems, errors.New("reading AWS_REGION: it is not set: want the region of this function, as Lambda sets it"))
 	}
 	return e, errors.Join(problems...)
+}
+
+// DefaultMaxRevokes is how many rules that exist already one run closes at most.
+const DefaultMaxRevokes = 20
+
+// MaxRevokes reads MAX_REVOKES, how many rules that exist already one run closes at
+// most.
+func MaxRevokes(lookup Lookup) (int, error) {
+	text, set := lookup("MAX_REVOKES")
+	if !set {
+		return DefaultMaxRevokes, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text)
+	}
+	return n, nil
 }
 
 // isTopicARN reports whether s has the form of a standard topic's ARN. FIFO topics

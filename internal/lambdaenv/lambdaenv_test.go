@@ -69,3 +69,18 @@ func TestFIPSEndpointsAreUsedWhereAskedFor(t *testing.T) {
 func TestTheLongestCallHasEveryAttemptAndEveryPause(t *testing.T) {
 	assert.Equal(t, 22*time.Second, Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff: 2 * time.Second}.Longest())
 }
+
+func TestMaxRevokesHasADefaultAndMayBeNone(t *testing.T) {
+	for name, c := range map[string]struct {
+		env  map[string]string
+		want int
+	}{"not set": {nil, 20}, "none": {map[string]string{"MAX_REVOKES": "0"}, 0}, "some": {map[string]string{"MAX_REVOKES": "7"}, 7}} {
+		n, err := MaxRevokes(func(name string) (string, bool) { v, set := c.env[name]; return v, set })
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, n, name)
+	}
+	for _, text := range []string{"", "many", "-1", "1.5"} {
+		_, err := MaxRevokes(func(string) (string, bool) { return text, true })
+		assert.ErrorContains(t, err, "MAX_REVOKES", text)
+	}
+}

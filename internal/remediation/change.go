@@ -18,9 +18,16 @@ type Message struct {
 	// Try and Tries say which delivery this is and after how many the message goes
 	// to the dead letters. Zero means not known.
 	Try, Tries int
+	// Sent is when the message was made, zero where that is not known.
+	Sent time.Time
 }
 
-func (m Message) lastTry() bool { return m.Tries > 0 && m.Try >= m.Tries }
+// repeats reports that people have heard before of what an earlier try did: on the
+// first, and the last tells all once more, in case that alert was lost.
+func (m Message) repeats() bool { return m.Try > 1 && m.Try < m.Tries }
+
+// isStanding reports that the message names rules that exist already.
+func (m Message) isStanding() bool { return m.Detection.Source != finding.SourceCall }
 
 // delivery is a message being worked on.
 type delivery struct {
@@ -83,10 +90,13 @@ const (
 type item struct {
 	found   finding.Finding // as detect told it
 	eventID string
-	made    time.Time // the event's
+	made    time.Time // the event's; zero for a rule that existed already
 	// rule is what is judged and closed; zero for the finding of a whole group.
 	rule      secgroup.Rule
 	judgement policy.Judgement
+	// asFound is set where the rule is not judged here: an alert tells of it in the words
+	// of the message.
+	asFound bool
 	// fromGroup is set where the verdict needs the group's word that it holds the
 	// rule: its direction or its peer is not wholly known, or other rules have a part.
 	fromGroup bool
@@ -185,13 +195,19 @@ func (b *batch) open(m Message) (*delivery, error) {
 				// Not the VPC: no event tells it, and it could be what spares the rule.
 				group: secgroup.Group{ID: f.GroupID, Name: f.GroupName},
 			}
-			if !c.whole {
+			if !c.whole && !m.isStanding() {
 				c.actor = event.Actor.Subject()
 			}
 			byKey[k] = c
 			d.changes = append(d.changes, c)
 		}
-		it := &item{found: f, eventID: event.EventID, made: event.EventTime, fromGroup: f.Rule == nil}
+		it := &item{found: f, eventID: event.EventID, fromGroup: f.Rule == nil, asFound: m.isStanding()}
+		if !m.isStanding() {
+			it.made = event.EventTime
+		}
+		if m.isStanding() && (f.Rule == nil || f.GroupID == "") {
+			return nil, fmt.Errorf("reading findings[%d]: want a rule and its group", i)
+		}
 		if f.Rule != nil {
 			if !f.Rule.Permission.IsValid() {
 				return nil, fmt.Errorf("reading findings[%d].rule: it is no rule that EC2 could hold", i)
@@ -219,9 +235,11 @@ const (
 // weigh judges a change by the event alone and settles what that settles. It
 // returns the items that are to be closed at once; what is left open is read.
 func (b *batch) weigh(c *change) (atOnce []*item) {
-	elsewhere := c.account != b.account && b.account != "" || c.region != b.Region
-	if c.whole {
-		b.weighWhole(c, elsewhere)
+	elsewhere := b.isElsewhere(c.account, c.region)
+	if c.whole || c.isStanding() {
+		if elsewhere { // people get detect's or sweep's word for it
+			b.leaveElsewhere(c)
+		}
 		return nil
 	}
 	req := c.request(b.now, rulesOf(c.items))
@@ -262,13 +280,14 @@ func (b *batch) weigh(c *change) (atOnce []*item) {
 	return atOnce
 }
 
-// weighWhole settles the finding of a group that cannot be read from here. People
-// get detect's word for it.
-func (b *batch) weighWhole(c *change, elsewhere bool) {
+// isElsewhere reports whether nothing can be closed in an account and region from here.
+func (b *batch) isElsewhere(account, region string) bool {
+	return account != b.account && b.account != "" || region != b.Region
+}
+
+func (b *batch) leaveElsewhere(c *change) {
 	for _, it := range c.items {
-		if elsewhere {
-			it.leave(finding.OutcomeAlerted, leftElsewhere, b.now)
-		}
+		it.leave(finding.OutcomeAlerted, leftElsewhere, b.now)
 	}
 }
 

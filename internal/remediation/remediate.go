@@ -26,13 +26,17 @@ const alertReserve = 6 * time.Second
 // keep a function from the other groups of a batch.
 const reading = 10
 
-// Config is what a Remediator works with. All fields must be set but Now.
+// Config is what a Remediator works with. All fields must be set but Now
+// and MaxRevokes.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
 	Region string
 	Policy *policy.Policy
 	Mode   finding.Mode
+	// MaxRevokes is how many rules that exist already one message closes at most; 0
+	// closes none.
+	MaxRevokes int
 	// Publish sends one alert. An error brings the message back.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger
@@ -59,6 +63,8 @@ func New(c Config) (*Remediator, error) {
 		return nil, errors.New("making remediator: Region must be set")
 	case c.Mode != finding.Observe && c.Mode != finding.Enforce:
 		return nil, fmt.Errorf("making remediator: mode %q: want observe or enforce", c.Mode)
+	case c.MaxRevokes < 0:
+		return nil, fmt.Errorf("making remediator: %d revokes at most: want 0 or more", c.MaxRevokes)
 	}
 	return &Remediator{c, &Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
 }
@@ -100,7 +106,9 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 		deliveries[i] = d
 		for _, c := range d.changes {
 			atOnce = append(atOnce, b.weigh(c)...)
-			changes = append(changes, c)
+			if !d.isStanding() {
+				changes = append(changes, c)
+			}
 		}
 	}
 
@@ -125,7 +133,19 @@ func (r *Remediator) Remediate(ctx context.Context, accountID string, messages [
 		_ = alerts.Wait() // each message has its own error
 	}
 	tell(func(d *delivery) bool { return !d.open() })
+	var reading sync.WaitGroup
+	for _, d := range deliveries {
+		if d != nil && d.isStanding() && d.open() {
+			reading.Go(func() {
+				defer crash.Exit()
+				b.slots <- struct{}{}
+				defer func() { <-b.slots }()
+				(&standing{b, d}).run(acting)
+			})
+		}
+	}
 	b.readAndClose(acting, changes)
+	reading.Wait()
 	tell(func(*delivery) bool { return true })
 	return errs
 }

@@ -21,7 +21,7 @@ func (b *batch) tell(ctx context.Context, d *delivery) error {
 	results, errs, loud := b.results(d)
 	err := errors.Join(errs...)
 	log := b.Logger.With("eventId", d.Detection.Event.EventID, "try", d.Try)
-	if news(results) && (err == nil || loud || TellFailure(d.Try, d.Tries)) {
+	if IsNews(results) && (err == nil || loud || TellFailure(d.Try, d.Tries)) {
 		a := finding.Alert{
 			SchemaVersion: finding.SchemaVersion, Mode: b.Mode, PolicyDigest: b.Policy.Digest(),
 			Event: d.Detection.Event, Try: d.Try, Tries: d.Tries, Findings: results,
@@ -31,7 +31,15 @@ func (b *batch) tell(ctx context.Context, d *delivery) error {
 			findings = append(findings, r.Finding)
 		}
 		a.Verdict = finding.Strongest(findings)
-		b.expose(ctx, &a)
+		switch d.Detection.Source {
+		case finding.SourceCall:
+			b.expose(ctx, &a)
+		case finding.SourcePrefixListEdit:
+			a.PrefixListID = d.Detection.PrefixListID
+			a.PrefixListEntries = Entries(b.lists.Held(a.PrefixListID), d.Detection.PrefixListAdded)
+		case finding.SourceSweep:
+			a.Sweep = &finding.Sweep{Closing: true}
+		}
 		if publishErr := b.Publish(ctx, a); publishErr != nil {
 			log.ErrorContext(ctx, "alert not published", "error", publishErr.Error())
 			return errors.Join(err, fmt.Errorf("publishing the alert of event %s: %w", d.Detection.Event.EventID, publishErr))
@@ -60,16 +68,16 @@ func (b *batch) results(d *delivery) (results []finding.Result, errs []error, lo
 	// A denied revoke is told on every try. What was done beside it was told on the
 	// first; the last try tells all once more, in case that one was lost. Beside a
 	// revoke that failed otherwise the first try told nothing.
-	if loud && len(errs) > 0 && d.Try > 1 && !d.lastTry() {
+	if loud && len(errs) > 0 && d.repeats() {
 		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
 	}
 	return results, errs, loud
 }
 
-// news reports whether there is anything that people should hear of. An exception
+// IsNews reports whether there is anything that people should hear of. An exception
 // is agreed on in review, and quiet; one that rests on tags is as good as whoever
 // may set them.
-func news(results []finding.Result) bool {
+func IsNews(results []finding.Result) bool {
 	return slices.ContainsFunc(results, func(r finding.Result) bool {
 		return r.Outcome != finding.OutcomeExempt || r.Exception != nil && r.Exception.ByTag
 	})
@@ -83,15 +91,29 @@ func outcomes(results []finding.Result) map[string]int {
 	return out
 }
 
+// maybeEarlier reports that an earlier try may have closed what an item found gone. Of
+// what a sweep has chosen nobody can tell: a person may have closed it, another message,
+// or the same one, delivered twice.
+func (c *change) maybeEarlier(it *item) bool {
+	switch c.Detection.Source {
+	case finding.SourceSweep:
+		return true
+	case finding.SourcePrefixListEdit:
+		return EarlierTry(c.Try, it.at.Sub(c.Sent))
+	default:
+		return EarlierTry(c.Try, c.age(it.at))
+	}
+}
+
 // result is what an item came to, in the words of an alert.
 func (b *batch) result(c *change, it *item) finding.Result {
 	r := finding.Result{
 		Finding: it.found, Outcome: it.outcome, Left: it.left,
 		Edited:       c.Detection.Event.EventName == "ModifySecurityGroupRules" && !c.whole,
-		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && EarlierTry(c.Try, c.age(it.at)),
+		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && c.maybeEarlier(it),
 	}
 	r.AccountID, r.Region, r.GroupID = c.account, c.region, cmp.Or(c.group.ID, it.rule.GroupID)
-	if it.rule.Permission.Protocol != "" { // else detect's word stands: the rules were never known
+	if it.rule.Permission.Protocol != "" && !it.asFound { // else detect's word stands: the rules were never known
 		detected := r.Severity
 		r.Judge(it.judgement)
 		if r.Severity == policy.NoSeverity {
@@ -117,7 +139,7 @@ func (b *batch) result(c *change, it *item) finding.Result {
 		r.ClosedAt = &at
 	}
 	// A rule that a whole group held may be older than the event.
-	if made := c.Detection.Event.EventTime; !c.whole && !made.IsZero() && it.outcome != finding.OutcomeExempt {
+	if made := c.Detection.Event.EventTime; !c.whole && !c.isStanding() && !made.IsZero() && it.outcome != finding.OutcomeExempt {
 		// Both clocks are AWS's, but not the same one, and the event's has whole seconds.
 		seconds := max(0, it.at.Sub(made)).Seconds()
 		r.ExposureSeconds = &seconds

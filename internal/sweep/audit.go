@@ -9,12 +9,9 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
-	"sgward/internal/remediation"
 )
 
 const (
-	// DefaultMaxRevokes is how many rules one run closes at most.
-	DefaultMaxRevokes = 20
 	// settleAge is how old an event has to be before the rules are read: a rule that
 	// was made just before may be missing from a younger read.
 	settleAge = 5 * time.Second
@@ -31,7 +28,7 @@ type Config struct {
 	Region string
 	Policy *policy.Policy
 	Mode   finding.Mode
-	// MaxRevokes is how many rules one run closes at most; 0 closes none.
+	// MaxRevokes is how many rules one run has closed at most; 0 has none closed.
 	MaxRevokes int
 	// Memory holds what digests have told; nil remembers nothing, so that every sweep
 	// tells everything.
@@ -48,7 +45,6 @@ type Config struct {
 // Sweeper judges what exists. It is safe for concurrent use.
 type Sweeper struct {
 	Config
-	closer *remediation.Closer
 }
 
 // New makes a Sweeper. The error names the field that is missing or wrong.
@@ -69,7 +65,7 @@ func New(c Config) (*Sweeper, error) {
 	case c.MaxRevokes < 0:
 		return nil, fmt.Errorf("making sweeper: %d revokes at most: want 0 or more", c.MaxRevokes)
 	}
-	return &Sweeper{c, &remediation.Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
+	return &Sweeper{c}, nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -81,9 +77,4 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// atLimit says why a run leaves rules open that it would close.
-func (a *Sweeper) atLimit(left int) string {
-	return fmt.Sprintf("a run closes no more than MAX_REVOKES=%d, which leaves %d open", a.MaxRevokes, left)
 }

@@ -4,11 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"sgward/internal/cloudtrail"
-	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
@@ -25,162 +22,91 @@ var (
 // edited, and tells people what is now forbidden. account is the account whose
 // credentials EC2 works with, "" where it is not known.
 //
-// Where something has to be closed it does neither: it returns a Detection with
-// decision revoke that names the rules, at most MaxRevokes, for Close to take up.
-// Otherwise the Detection's decision is none and the change is dealt with.
+// Where rules have to be closed it returns a Detection with decision revoke that
+// names them, at most MaxRevokes, for remediate to take up; the alert leaves those
+// out. Otherwise the Detection's decision is none.
 //
 // An error means that the change has to come again. People may have been told
 // then, with the same id.
 func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
-	done := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
+	out := finding.Detection{
+		SchemaVersion: finding.SchemaVersion, Source: finding.SourcePrefixListEdit, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
 		Event: change.Event, Findings: []finding.Finding{},
 	}
 	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName)
 	if change = change.Only(cloudtrail.KindEditList); change.List == nil {
 		log.InfoContext(ctx, "nothing to judge", "reason", change.Skipped)
-		return done, nil
+		return out, nil
 	}
 	log = log.With("prefixListId", change.List.ID)
 	switch {
 	case change.Region != a.Region:
-		return done, fmt.Errorf("judging %s: %w", change.List.ID, errElsewhere)
+		return out, fmt.Errorf("judging %s: %w", change.List.ID, errElsewhere)
 	case change.List.ID == "":
-		return done, a.publish(ctx, a.alertOf(change, Delivery{}, []finding.Result{unnamed(change)}))
+		return out, a.publish(ctx, a.alertOf(change, []finding.Result{unnamed(change)}))
 	}
+	out.PrefixListID = change.List.ID
+	out.PrefixListAdded = change.List.Added[:min(len(change.List.Added), finding.MaxPrefixListAdded)]
 	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
 	defer cancel()
-	s, err := a.look(acting, account, change, nil)
+	s, err := a.look(acting, account, change)
 	if err != nil {
-		return done, err
+		return out, err
 	}
-	chosen := s.limit(s.settle(), nil)
+	chosen := s.limit(s.settle())
 	log.InfoContext(ctx, "judged", "rules", len(s.items), "toClose", len(chosen), "settled", s.list.settled)
-	if len(chosen) > 0 && a.Mode == finding.Enforce {
-		done.Verdict = policy.Revoke
+	if a.Mode == finding.Enforce {
+		out.Findings = s.handOver(chosen)
+	} else {
 		for _, it := range chosen {
-			done.Findings = append(done.Findings, s.finding(it))
-		}
-		return done, nil
-	}
-	s.close(acting, chosen)
-	return done, s.finish(ctx, Delivery{})
-}
-
-// Close closes of the rules that an order of Changed names those that are still
-// forbidden, and tells people of all that uses the list. An order is no more than a
-// choice: rules that it names are judged like all others.
-//
-// An error means that the order has to come again. A failure that another try may
-// mend is told when remediation.TellFailure says so.
-func (a *Sweeper) Close(ctx context.Context, account string, change cloudtrail.Call, detection finding.Detection, d Delivery) error {
-	if change.List == nil {
-		return fmt.Errorf("closing what event %s opened: it edited no prefix list", change.EventID)
-	}
-	if change.Region != a.Region {
-		return fmt.Errorf("judging %s: %w", change.List.ID, errElsewhere)
-	}
-	order, err := readOrder(change.List.ID, detection)
-	if err != nil {
-		return err
-	}
-	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
-	defer cancel()
-	s, err := a.look(acting, account, change, order.rules)
-	if err != nil {
-		return err
-	}
-	s.earlier = remediation.EarlierTry(d.Try, s.now.Sub(d.Chosen))
-	chosen := s.limit(s.settle(), &order)
-	s.close(acting, chosen)
-	for _, it := range s.items {
-		if !it.gone || slices.Contains(chosen, it) {
-			continue
-		}
-		// No longer forbidden, and gone: nobody minds, unless it was an earlier try that
-		// closed it. That has to be told.
-		it.outcome, it.left = "", ""
-		if s.earlier {
-			it.outcome, it.ordered = finding.OutcomeAlreadyClosed, order.findingOf(it)
+			it.outcome = finding.OutcomeWouldRevoke
 		}
 	}
-	return s.finish(ctx, d)
-}
-
-// Delivery is what a queue says of how an order comes. The zero value says nothing.
-type Delivery struct {
-	// Try and Tries say which delivery of the order this is, from 1, and after how
-	// many it goes to the dead letters; 0 where that is not known.
-	Try, Tries int
-	// Chosen is when the order was made, zero where that is not known.
-	Chosen time.Time
-}
-
-// repeats reports that people have heard before of what an earlier try did. As in
-// remediation a denied revoke is told on every try, and what was done beside it on the
-// first, and on the last in case that one was lost.
-func (d Delivery) repeats() bool { return d.Try > 1 && d.Try < d.Tries }
-
-// order is what an earlier step chose to close.
-type order struct {
-	findings []finding.Finding
-	rules    []secgroup.Rule // of findings, in the same order
-}
-
-func readOrder(listID string, d finding.Detection) (order, error) {
-	out := order{findings: d.Findings}
-	for i, f := range d.Findings {
-		if f.Rule == nil || !f.Rule.Permission.IsValid() || f.GroupID == "" || f.Rule.Permission.Peer.PrefixList() != listID {
-			return order{}, fmt.Errorf("reading findings[%d]: want a rule of %s and its group", i, listID)
-		}
-		out.rules = append(out.rules, *f.Rule)
+	if err := s.finish(ctx); err != nil {
+		return out, err
+	}
+	if len(out.Findings) > 0 {
+		out.Verdict = policy.Revoke
 	}
 	return out, nil
 }
 
-// findingOf returns what the earlier step said of the item's rule, or nil.
-func (o order) findingOf(it *item) *finding.Finding {
-	i := slices.IndexFunc(o.rules, func(r secgroup.Rule) bool {
-		return r.GroupID == it.rule.GroupID && r.Permission == it.rule.Permission
-	})
-	if i < 0 {
-		return nil
+// handOver writes down what remediate is to close, as much of it as one message takes.
+// That much is told by remediate.
+func (s *survey) handOver(chosen []*item) []finding.Finding {
+	findings := make([]finding.Finding, len(chosen))
+	for i, it := range chosen {
+		findings[i] = s.finding(it)
 	}
-	return &o.findings[i]
+	findings = fit(findings)
+	for i, it := range chosen {
+		if i >= len(findings) {
+			it.outcome, it.left = finding.OutcomeAlerted, leftNoRoom
+		}
+	}
+	return findings
 }
-
-func (o order) names(it *item) bool { return o.findingOf(it) != nil }
 
 // finish tells people what there is to tell, and returns why the change has to come
 // again.
-func (s *survey) finish(ctx context.Context, d Delivery) error {
+func (s *survey) finish(ctx context.Context) error {
 	var results []finding.Result
-	var errs []error
-	loud, news := false, false
 	for _, it := range s.items {
-		if it.err != nil {
-			errs = append(errs, fmt.Errorf("closing %s of %s: %w", it.rule.ID, it.rule.GroupID, it.err))
-			loud = loud || !ec2rules.IsTransient(it.err)
-		}
 		if it.outcome != "" {
-			results = append(results, s.result(it))
-			news = news || it.outcome != finding.OutcomeExempt
+			results = append(results, finding.Result{Finding: s.finding(it), Outcome: it.outcome, Left: it.left})
 		}
 	}
+	var err error
 	if s.list.unfinished && len(s.items) > 0 {
-		errs, loud = append(errs, fmt.Errorf("judging %s: %w", s.change.List.ID, errUnsettled)), true
+		err = fmt.Errorf("judging %s: %w", s.change.List.ID, errUnsettled)
 	}
-	err := errors.Join(errs...)
-	if !news || err != nil && !loud && !remediation.TellFailure(d.Try, d.Tries) {
+	if !remediation.IsNews(results) {
 		s.Logger.InfoContext(ctx, "no alert", "eventId", s.change.EventID, "rules", len(results))
 		return err
 	}
-	if loud && d.repeats() {
-		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
-	}
-	a := s.alertOf(s.change, d, results)
+	a := s.alertOf(s.change, results)
 	a.PrefixListID = s.change.List.ID
-	a.PrefixListEntries = s.list.tell(s.change.List.Added)
+	a.PrefixListEntries = remediation.Entries(s.list.entries, s.change.List.Added)
 	return errors.Join(err, s.publish(ctx, a))
 }
 
@@ -192,14 +118,14 @@ func (a *Sweeper) publish(ctx context.Context, told finding.Alert) error {
 	return nil
 }
 
-func (a *Sweeper) alertOf(change cloudtrail.Call, d Delivery, results []finding.Result) finding.Alert {
+func (a *Sweeper) alertOf(change cloudtrail.Call, results []finding.Result) finding.Alert {
 	var findings []finding.Finding
 	for _, r := range results {
 		findings = append(findings, r.Finding)
 	}
 	return finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: finding.Strongest(findings),
-		Event: change.Event, Try: d.Try, Tries: d.Tries, Findings: results,
+		Event: change.Event, Findings: results,
 	}
 }
 
@@ -207,9 +133,6 @@ func (a *Sweeper) alertOf(change cloudtrail.Call, d Delivery, results []finding.
 func (s *survey) finding(it *item) finding.Finding {
 	g := it.group
 	f := finding.Of(s.request(g, []secgroup.Rule{it.rule}, nil), 0, it.judgement, s.change.EventID)
-	if it.ordered != nil {
-		f.Verdict, f.Severity, f.StatementID, f.Reasons = it.ordered.Verdict, it.ordered.Severity, it.ordered.StatementID, it.ordered.Reasons
-	}
 	if it.judgement.Verdict == policy.Revoke && it.judgement.Existing != policy.ExistingRevoke {
 		f.Verdict = policy.Alert
 	}
@@ -217,24 +140,6 @@ func (s *survey) finding(it *item) finding.Finding {
 		f.Reasons = append(f.Reasons, policy.Remarks(it.notes)...)
 	}
 	return f
-}
-
-// result is what an item came to. How long it was open is not known: the list may
-// have held the same before.
-func (s *survey) result(it *item) finding.Result {
-	r := finding.Result{
-		Finding: s.finding(it), Outcome: it.outcome, Left: it.left,
-		MaybeEarlier: it.outcome == finding.OutcomeAlreadyClosed && s.earlier,
-	}
-	if it.err != nil {
-		r.Severity = policy.Critical
-		r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(it.err), ec2rules.ErrorMessage(it.err)
-	}
-	if it.outcome == finding.OutcomeRevoked || it.outcome == finding.OutcomeAlreadyClosed {
-		at := it.at.UTC()
-		r.ClosedAt = &at
-	}
-	return r
 }
 
 // unnamed is the result for a change whose record does not name the list.

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
 	"sgward/internal/policy"
@@ -26,7 +25,7 @@ func (s *sweep) digest(ctx context.Context, chosen []*swept) error {
 		"new", len(news), "known", s.tally.Known, "gone", s.tally.Gone, "ordered", s.tally.Ordered)
 	if len(news) > 0 {
 		s.nameEnded(news)
-		if err := s.publish(ctx, s.alert(news, 0, 0)); err != nil {
+		if err := s.publish(ctx, s.alert(news)); err != nil {
 			return err
 		}
 	}
@@ -162,7 +161,7 @@ func (s *sweep) nameEnded(findings []*swept) {
 	for _, end := range ends {
 		before := map[*secgroup.Group]map[string]*finding.Exception{}
 		for _, f := range findings {
-			if f.group == nil || f.ended != nil || f.Verdict == policy.Exempt {
+			if f.group == nil || f.Ended != nil || f.Verdict == policy.Exempt {
 				continue
 			}
 			covered, judged := before[f.group]
@@ -175,31 +174,23 @@ func (s *sweep) nameEnded(findings []*swept) {
 				}
 				before[f.group] = covered
 			}
-			f.ended = covered[f.ID]
+			f.Ended = covered[f.ID]
 		}
 	}
 }
 
 // alert makes the alert of findings.
-func (s *sweep) alert(findings []*swept, try, tries int) finding.Alert {
+func (s *sweep) alert(findings []*swept) finding.Alert {
 	tally := s.tally
 	told := finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: s.Mode, PolicyDigest: s.Policy.Digest(), Event: s.event, Sweep: &tally, Try: try, Tries: tries,
+		SchemaVersion: finding.SchemaVersion, Mode: s.Mode, PolicyDigest: s.Policy.Digest(), Event: s.event, Sweep: &tally,
 	}
 	var plain []finding.Finding
 	for _, f := range findings {
-		r := finding.Result{Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left, Ended: f.ended, MaybeEarlier: f.maybeEarlier}
+		r := finding.Result{Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left}
 		if !f.firstSeen.IsZero() {
 			first := f.firstSeen.UTC()
 			r.FirstSeen = &first
-		}
-		if f.err != nil {
-			r.Severity = policy.Critical
-			r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(f.err), ec2rules.ErrorMessage(f.err)
-		}
-		if f.outcome == finding.OutcomeRevoked || f.outcome == finding.OutcomeAlreadyClosed {
-			at := f.at.UTC()
-			r.ClosedAt = &at
 		}
 		told.Findings = append(told.Findings, r)
 		plain = append(plain, f.Finding.Finding)

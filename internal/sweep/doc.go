@@ -1,12 +1,12 @@
 // Package sweep judges rules that exist already: those that use a managed prefix list
 // which was edited, and in a sweep all of the region, since events get lost, exceptions
-// end and policies change. It decides what is closed and what is told.
+// end and policies change. It decides what is to be closed and what is told.
 //
-// A run that has something to close does it in two steps. The first reads and
-// judges, and only chooses; what it chose travels through a queue. The second reads
-// and judges again, closes of the chosen what is still forbidden, and tells. A rule
-// that is gone is in no read: without the message, a second try after a failed
-// publish would know nothing of what the first one had closed.
+// It closes nothing. What has to be closed it hands over, by the queue that detect
+// uses too, to remediation, which reads and judges again, closes what is still
+// forbidden, and tells what became of it. The message also remembers: a rule that is
+// gone is in no read, and a second try after a failed publish would else know nothing
+// of what the first one had closed.
 //
 // What it refuses to do:
 //
@@ -14,6 +14,6 @@
 //     would be safe by the entries that it shows is not taken for safe.
 //   - It guesses nothing of who made a rule: where a clause on the actor could
 //     exempt one, it tells people and closes nothing.
-//   - It closes a standing rule only where the statement says "existing: revoke",
-//     never more than a stated number a run, and by the values that were judged.
+//   - It has a standing rule closed only where the statement says "existing: revoke",
+//     and never more than a stated number a run.
 package sweep

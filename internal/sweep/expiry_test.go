@@ -10,6 +10,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/sweep"
+	"sgward/internal/sweep/sweeptest"
 )
 
 const ending = `
@@ -28,22 +29,22 @@ exceptions:
 `
 
 // on runs the schedule on a day of UTC, at a quarter past midnight.
-func (b *bench) on(day string) error {
-	b.t.Helper()
+func on(t *testing.T, b *sweeptest.Bench, day string) error {
+	t.Helper()
 	at, err := time.Parse(time.DateOnly, day)
-	require.NoError(b.t, err)
-	return b.sweeper().WarnOfExpiry(b.t.Context(), sweep.Day{EventID: "day " + day, Time: at.Add(15 * time.Minute), AccountID: account, Region: region})
+	require.NoError(t, err)
+	return b.Sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "day " + day, Time: at.Add(15 * time.Minute), AccountID: sweeptest.Account, Region: sweeptest.Region})
 }
 
 func TestExceptionsAreWarnedOfFrom14DaysBeforeTheirEndUntilTheDayAfter(t *testing.T) {
-	b := newBench(t, ending, finding.Observe)
+	b := sweeptest.New(t, ending, finding.Observe)
 	var warned []string
 	for day := time.Date(2026, 11, 10, 0, 0, 0, 0, time.UTC); day.Before(time.Date(2026, 12, 5, 0, 0, 0, 0, time.UTC)); day = day.AddDate(0, 0, 1) {
-		b.alerts = nil
-		require.NoError(t, b.on(day.Format(time.DateOnly)))
-		if len(b.alerts) > 0 {
-			require.Len(t, b.alert().Findings, 1)
-			require.Equal(t, "partner", b.alert().Findings[0].Exception.ID)
+		b.Alerts = nil
+		require.NoError(t, on(t, b, day.Format(time.DateOnly)))
+		if len(b.Alerts) > 0 {
+			require.Len(t, b.Alert().Findings, 1)
+			require.Equal(t, "partner", b.Alert().Findings[0].Exception.ID)
 			warned = append(warned, day.Format("01-02"))
 		}
 	}
@@ -54,9 +55,9 @@ func TestExceptionsAreWarnedOfFrom14DaysBeforeTheirEndUntilTheDayAfter(t *testin
 }
 
 func TestTheWarningSaysWhoseItIsWhatItCoversAndWhen(t *testing.T) {
-	b := newBench(t, ending, finding.Enforce)
-	require.NoError(t, b.on("2026-11-25"))
-	a := b.alert()
+	b := sweeptest.New(t, ending, finding.Enforce)
+	require.NoError(t, on(t, b, "2026-11-25"))
+	a := b.Alert()
 	f := a.Findings[0]
 	assert.Equal(t, "Scheduled Event", a.Event.EventName)
 	assert.Equal(t, policy.Low, f.Severity)
@@ -64,52 +65,52 @@ func TestTheWarningSaysWhoseItIsWhatItCoversAndWhen(t *testing.T) {
 	assert.Equal(t, finding.OutcomeAlerted, f.Outcome)
 	assert.Equal(t, &finding.Exception{ID: "partner", Owner: "data@example.com", Expires: "2026-11-30"}, f.Exception)
 	assert.Equal(t, []string{"policy.yaml:8 partner: ends with 2026-11-30; covers 5432/tcp, peers 203.0.113.0/24, groups sg-0123456789abcdef0; a migration"}, policy.Texts(f.Reasons))
-	assert.Zero(t, b.server.Calls().Of("DescribeSecurityGroupRules"), "the policy is all it takes")
+	assert.Zero(t, b.Server.Calls().Of("DescribeSecurityGroupRules"), "the policy is all it takes")
 }
 
 func TestOneAlertTellsAllThatEndsTheFirstFirst(t *testing.T) {
-	b := newBench(t, ending, finding.Enforce)
-	b.policy += "  - {id: sooner, reason: r, owner: s@example.com, expires: 2026-11-24, match: {ports: [80/tcp]}}\n"
-	require.NoError(t, b.on("2026-11-25"))
+	b := sweeptest.New(t, ending, finding.Enforce)
+	b.Policy += "  - {id: sooner, reason: r, owner: s@example.com, expires: 2026-11-24, match: {ports: [80/tcp]}}\n"
+	require.NoError(t, on(t, b, "2026-11-25"))
 	var ids []string
-	for _, f := range b.alert().Findings {
+	for _, f := range b.Alert().Findings {
 		ids = append(ids, f.Exception.ID)
 	}
 	assert.Equal(t, []string{"sooner", "partner"}, ids)
-	assert.Contains(t, b.alert().Findings[0].Reasons[0].String(), "ended with 2026-11-24")
+	assert.Contains(t, b.Alert().Findings[0].Reasons[0].String(), "ended with 2026-11-24")
 }
 
 func TestAWarningThatIsNotPublishedComesAgainUnderTheSameID(t *testing.T) {
-	b := newBench(t, ending, finding.Enforce)
-	b.refused = 1
-	require.ErrorContains(t, b.on("2026-11-25"), "publishing the alert")
-	require.NoError(t, b.on("2026-11-25"))
-	require.NoError(t, b.on("2026-11-25"))
-	assert.Equal(t, b.alerts[0].ID, b.alerts[1].ID)
-	require.NoError(t, b.on("2026-11-26"))
-	assert.NotEqual(t, b.alerts[0].ID, b.alerts[2].ID, "another day is another alert")
+	b := sweeptest.New(t, ending, finding.Enforce)
+	b.Refused = 1
+	require.ErrorContains(t, on(t, b, "2026-11-25"), "publishing the alert")
+	require.NoError(t, on(t, b, "2026-11-25"))
+	require.NoError(t, on(t, b, "2026-11-25"))
+	assert.Equal(t, b.Alerts[0].ID, b.Alerts[1].ID)
+	require.NoError(t, on(t, b, "2026-11-26"))
+	assert.NotEqual(t, b.Alerts[0].ID, b.Alerts[2].ID, "another day is another alert")
 }
 
 func TestAScheduleThatRunsOftenWarnsOnceADay(t *testing.T) {
-	b := newSweep(t, ending, finding.Enforce)
-	b.open(b.group("data"), 5432, "0.0.0.0/0")
+	b := sweeptest.NewSweep(t, ending, finding.Enforce)
+	b.Open(b.Group("data"), 5432, "0.0.0.0/0")
 	hour := func() {
-		b.t.Helper()
-		require.NoError(t, b.sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: b.time().String(), Time: b.time(), AccountID: account, Region: region}))
-		_, err := b.sweep()
+		t.Helper()
+		require.NoError(t, b.Sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: b.Time().String(), Time: b.Time(), AccountID: sweeptest.Account, Region: sweeptest.Region}))
+		_, err := b.Sweep()
 		require.NoError(t, err)
-		b.pass(6 * time.Hour)
+		b.Pass(6 * time.Hour)
 	}
-	b.refused = 2 // the warning and the digest are lost
-	require.Error(t, b.sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "lost", Time: b.time(), AccountID: account, Region: region}))
-	_, err := b.sweep()
+	b.Refused = 2 // the warning and the digest are lost
+	require.Error(t, b.Sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "lost", Time: b.Time(), AccountID: sweeptest.Account, Region: sweeptest.Region}))
+	_, err := b.Sweep()
 	require.Error(t, err)
 	for range 9 { // from 10:00 on the first day to 10:00 on the third
 		hour()
 	}
 	warned := map[string]int{}
 	digests := 0
-	for _, a := range b.alerts {
+	for _, a := range b.Alerts {
 		if a.Sweep != nil {
 			digests++
 			assert.Zero(t, a.Sweep.Gone)
@@ -120,8 +121,8 @@ func TestAScheduleThatRunsOftenWarnsOnceADay(t *testing.T) {
 	assert.Equal(t, map[string]int{"2026-11-22": 1, "2026-11-23": 1, "2026-11-24": 1}, warned)
 	assert.Equal(t, 1, digests)
 
-	b.alerts = nil
-	b.db.FailNext("Scan", 1, "InternalServerError")
-	require.NoError(t, b.sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "forgetful", Time: b.time(), AccountID: account, Region: region}))
-	assert.Len(t, b.alerts, 1, "twice is better than never")
+	b.Alerts = nil
+	b.DB.FailNext("Scan", 1, "InternalServerError")
+	require.NoError(t, b.Sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "forgetful", Time: b.Time(), AccountID: sweeptest.Account, Region: sweeptest.Region}))
+	assert.Len(t, b.Alerts, 1, "twice is better than never")
 }

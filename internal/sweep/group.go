@@ -15,8 +15,6 @@ type group struct {
 	secgroup.Group // TagsKnown is set once it has been described
 	using          []secgroup.Rule
 	others         []secgroup.Rule
-	// gone are rules that an earlier step saw and the group no longer shows.
-	gone []secgroup.Rule
 }
 
 // readGroups reads groups with all their rules, in the order of their ids. Of a

@@ -15,13 +15,13 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
-	"sgward/internal/sweep"
+	"sgward/internal/sweep/sweeptest"
 )
 
 // unfinished is EC2 while it is at work on a list, which the stand-in never is: for
 // a number of looks it shows the state and the version from before.
 type unfinished struct {
-	sweep.EC2
+	sweeptest.EC2
 	state   types.PrefixListState
 	version int64
 	looks   *int
@@ -46,7 +46,7 @@ func (u unfinished) GetManagedPrefixListEntries(ctx context.Context, in *ec2.Get
 // hidden is EC2 with a list that another account shares and does not show, or one
 // version of it.
 type hidden struct {
-	sweep.EC2
+	sweeptest.EC2
 	list    string
 	version int64 // 0 for all
 }
@@ -69,76 +69,76 @@ func TestAnEditIsWaitedForUntilEC2HasFinishedIt(t *testing.T) {
 		"an earlier fail": {types.PrefixListStateModifyFailed, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, list, groups := threeUsers(t, closing, finding.Enforce)
+			b, list, groups := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
 			looks := 4
-			b.client = unfinished{b.client, shown.state, shown.version, &looks}
-			b.run(b.edit(list, "0.0.0.0/0"))
-			assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, told(b.alert()))
-			assert.Empty(t, b.ports(groups[1]))
-			assert.Positive(t, b.waited)
+			b.Client = unfinished{b.Client, shown.state, shown.version, &looks}
+			b.Run(b.Edit(list, "0.0.0.0/0"))
+			assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, sweeptest.Told(b.Alert()))
+			assert.Empty(t, b.Ports(groups[1]))
+			assert.Positive(t, b.Waited)
 		})
 	}
 }
 
 func TestAnEditThatEC2DoesNotFinishIsToldByWhatItAskedForAndComesAgain(t *testing.T) {
-	b, list, groups := threeUsers(t, closing, finding.Enforce)
+	b, list, groups := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
 	looks := 1000
-	b.client = unfinished{b.client, types.PrefixListStateModifyInProgress, 1, &looks}
-	change := b.edit(list, "0.0.0.0/0")
-	_, err := b.changed(change)
+	b.Client = unfinished{b.Client, types.PrefixListStateModifyInProgress, 1, &looks}
+	change := b.Edit(list, "0.0.0.0/0")
+	_, err := b.Changed(change)
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
-	a := b.alert()
-	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, told(a))
+	a := b.Alert()
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, sweeptest.Told(a))
 	assert.Contains(t, a.Findings[0].Left, "not certain yet")
 	assert.Contains(t, a.Findings[0].Reasons[len(a.Findings[0].Reasons)-1].String(), "modify-in-progress at version 1")
 	assert.Len(t, a.PrefixListEntries, 2)
-	assert.Zero(t, b.revokes())
-	assert.Equal(t, []int{5432, 22}, b.ports(groups[0]))
+	assert.Zero(t, b.Revokes())
+	assert.Equal(t, []int{5432, 22}, b.Ports(groups[0]))
 
-	looks, b.alerts = 0, nil
-	b.run(change)
-	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, told(b.alert()), "once it is finished")
+	looks, b.Alerts = 0, nil
+	b.Run(change)
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, sweeptest.Told(b.Alert()), "once it is finished")
 }
 
 func TestAnUnfinishedEditIsNeverCalledSafe(t *testing.T) {
-	b, list, _ := threeUsers(t, closing, finding.Enforce)
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
 	looks := 1000
-	b.client = unfinished{b.client, types.PrefixListStateModifyInProgress, 1, &looks}
-	_, err := b.changed(b.edit(list, "10.1.0.0/16"))
+	b.Client = unfinished{b.Client, types.PrefixListStateModifyInProgress, 1, &looks}
+	_, err := b.Changed(b.Edit(list, "10.1.0.0/16"))
 	require.ErrorContains(t, err, "EC2 has not finished the edit", "what it will hold is not certain, so it has to come again")
-	assert.Empty(t, b.alerts, "by all that is known it opens nothing")
+	assert.Empty(t, b.Alerts, "by all that is known it opens nothing")
 }
 
 func TestAnUnfinishedRestoreIsJudgedByTheVersionThatItPutsBack(t *testing.T) {
-	b, list, _ := threeUsers(t, telling, finding.Enforce)
-	b.edit(list, "0.0.0.0/0")
-	_, err := b.user.ModifyManagedPrefixList(t.Context(), &ec2.ModifyManagedPrefixListInput{
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
+	b.Edit(list, "0.0.0.0/0")
+	_, err := b.User.ModifyManagedPrefixList(t.Context(), &ec2.ModifyManagedPrefixListInput{
 		PrefixListId: &list, CurrentVersion: aws.Int64(2), RemoveEntries: []types.RemovePrefixListEntry{{Cidr: aws.String("0.0.0.0/0")}},
 	})
 	require.NoError(t, err)
-	_, err = b.user.RestoreManagedPrefixListVersion(t.Context(), &ec2.RestoreManagedPrefixListVersionInput{
+	_, err = b.User.RestoreManagedPrefixListVersion(t.Context(), &ec2.RestoreManagedPrefixListVersionInput{
 		PrefixListId: &list, CurrentVersion: aws.Int64(3), PreviousVersion: aws.Int64(2),
 	})
 	require.NoError(t, err)
 	looks := 1000
-	b.client = unfinished{b.client, types.PrefixListStateRestoreInProgress, 3, &looks}
-	_, err = b.changed(b.lastChange())
+	b.Client = unfinished{b.Client, types.PrefixListStateRestoreInProgress, 3, &looks}
+	_, err = b.Changed(b.LastChange())
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
-	assert.Len(t, b.alert().Findings, 2)
+	assert.Len(t, b.Alert().Findings, 2)
 }
 
 func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
-	b, list, _ := threeUsers(t, closing+`
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing+`
   - {id: lists, severity: low, effect: revoke, existing: revoke, ingress: {from: {prefix-lists: [PL]}, ports: [443/tcp]}}
 `, finding.Enforce)
-	b.policy = strings.ReplaceAll(b.policy, "PL", list)
+	b.Policy = strings.ReplaceAll(b.Policy, "PL", list)
 	looks := 1000
-	b.client = unfinished{hidden{b.client, list, 0}, types.PrefixListStateModifyInProgress, 1, &looks}
-	change := b.edit(list, "0.0.0.0/0")
-	_, err := b.changed(change)
+	b.Client = unfinished{hidden{b.Client, list, 0}, types.PrefixListStateModifyInProgress, 1, &looks}
+	change := b.Edit(list, "0.0.0.0/0")
+	_, err := b.Changed(change)
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
-	a := b.alert()
-	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted, "web 443": finding.OutcomeAlerted}, told(a))
+	a := b.Alert()
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted, "web 443": finding.OutcomeAlerted}, sweeptest.Told(a))
 	for _, f := range a.Findings {
 		if f.Rule != nil && f.Rule.Permission.Ports.From == 443 { // forbidden whatever the list holds
 			assert.Contains(t, f.Left, "will look again")
@@ -151,10 +151,10 @@ func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
 	}
 	assert.Empty(t, a.PrefixListEntries, "half a list is none")
 
-	looks, b.alerts = 0, nil
-	_, err = b.changed(change)
+	looks, b.Alerts = 0, nil
+	_, err = b.Changed(change)
 	require.NoError(t, err, "nothing will change about what may not be read")
-	for _, f := range b.alert().Findings {
+	for _, f := range b.Alert().Findings {
 		if f.Rule.Permission.Ports.From == 443 {
 			assert.Contains(t, f.Left, "could not be read")
 		}
@@ -163,36 +163,36 @@ func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
 }
 
 func TestHalfOfWhatAnUnfinishedRestoreMayHoldIsNotTheList(t *testing.T) {
-	b, list, _ := threeUsers(t, closing, finding.Enforce)
-	b.edit(list, "0.0.0.0/0")
-	b.remove(list, 2, "0.0.0.0/0")
-	_, err := b.user.RestoreManagedPrefixListVersion(t.Context(), &ec2.RestoreManagedPrefixListVersionInput{
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
+	b.Edit(list, "0.0.0.0/0")
+	b.Remove(list, 2, "0.0.0.0/0")
+	_, err := b.User.RestoreManagedPrefixListVersion(t.Context(), &ec2.RestoreManagedPrefixListVersionInput{
 		PrefixListId: &list, CurrentVersion: aws.Int64(3), PreviousVersion: aws.Int64(2),
 	})
 	require.NoError(t, err)
 	looks := 1000
-	b.client = unfinished{hidden{b.client, list, 2}, types.PrefixListStateRestoreInProgress, 3, &looks}
-	_, err = b.changed(b.lastChange())
+	b.Client = unfinished{hidden{b.Client, list, 2}, types.PrefixListStateRestoreInProgress, 3, &looks}
+	_, err = b.Changed(b.LastChange())
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
-	assert.Empty(t, b.alert().PrefixListEntries, "it shows the harmless version 3, and not what is put back")
-	for _, f := range b.alert().Findings {
+	assert.Empty(t, b.Alert().PrefixListEntries, "it shows the harmless version 3, and not what is put back")
+	for _, f := range b.Alert().Findings {
 		assert.Equal(t, policy.Undetermined, f.Verdict)
 	}
 }
 
 func TestAnUnfinishedEditWithoutParametersIsUnknown(t *testing.T) {
-	b, list, _ := threeUsers(t, closing, finding.Enforce)
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
 	looks := 1000
-	b.client = unfinished{b.client, types.PrefixListStateModifyInProgress, 1, &looks}
-	change := b.edit(list, "0.0.0.0/0")
+	b.Client = unfinished{b.Client, types.PrefixListStateModifyInProgress, 1, &looks}
+	change := b.Edit(list, "0.0.0.0/0")
 	change.List.Added, change.List.FromVersion, change.List.Omitted = nil, 0, true
-	_, err := b.changed(change)
+	_, err := b.Changed(change)
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
-	for _, f := range b.alert().Findings {
+	for _, f := range b.Alert().Findings {
 		assert.Equal(t, policy.Undetermined, f.Verdict)
 	}
 	looks = 0
-	b.alerts = nil
-	b.run(change)
-	assert.False(t, slices.ContainsFunc(b.alert().Findings, func(r finding.Result) bool { return r.Outcome != finding.OutcomeRevoked }))
+	b.Alerts = nil
+	b.Run(change)
+	assert.False(t, slices.ContainsFunc(b.Alert().Findings, func(r finding.Result) bool { return r.Outcome != finding.OutcomeRevoked }))
 }

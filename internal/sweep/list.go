@@ -3,13 +3,11 @@ package sweep
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
-	"sgward/internal/finding"
 )
 
 // list is the edited prefix list as far as EC2 shows it.
@@ -23,21 +21,6 @@ type list struct {
 	settled, unfinished bool
 	// problem says in words why the list is not settled, or not known.
 	problem string
-}
-
-// tell returns the entries for an alert: what the event added comes first, as it is
-// what people look for.
-func (l *list) tell(added []netip.Prefix) []finding.PrefixListEntry {
-	var first, then []finding.PrefixListEntry
-	for _, e := range l.entries {
-		told := finding.PrefixListEntry{Cidr: e.CIDR.String(), Description: e.Description, Added: slices.Contains(added, e.CIDR)}
-		if told.Added {
-			first = append(first, told)
-		} else {
-			then = append(then, told)
-		}
-	}
-	return append(first, then...)
 }
 
 // patience lists how long to wait between looks at a list that EC2 is still at

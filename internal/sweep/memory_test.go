@@ -13,23 +13,24 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/sweep/sweeptest"
 	"sgward/localaws/dynamodbapi"
 )
 
 // many opens a port of n groups to the world.
-func (b *sweepBench) many(n int) {
-	b.t.Helper()
+func many(t *testing.T, b *sweeptest.Bench, n int) {
+	t.Helper()
 	for i := range n {
-		b.open(b.group(fmt.Sprint("many ", i)), 5432, "0.0.0.0/0")
+		b.Open(b.Group(fmt.Sprint("many ", i)), 5432, "0.0.0.0/0")
 	}
 }
 
 func TestWithoutATableEveryRunTellsEverythingAndSaysSo(t *testing.T) {
-	b := newSweep(t, telling, finding.Enforce)
-	b.memory = nil
-	b.many(2)
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	b.Memory = nil
+	many(t, b, 2)
 	for range 2 {
-		alerts := b.day()
+		alerts := b.Day()
 		require.Len(t, alerts, 1)
 		assert.Len(t, alerts[0].Findings, 2)
 		assert.Contains(t, alerts[0].Sweep.Forgetful, "MEMORY_TABLE")
@@ -37,77 +38,77 @@ func TestWithoutATableEveryRunTellsEverythingAndSaysSo(t *testing.T) {
 }
 
 func TestAnAlertThatWasNotPublishedIsNotRemembered(t *testing.T) {
-	b := newSweep(t, telling, finding.Enforce)
-	b.many(2)
-	b.refused = 1
-	_, err := b.sweep()
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	many(t, b, 2)
+	b.Refused = 1
+	_, err := b.Sweep()
 	require.ErrorContains(t, err, "publishing the alert")
-	assert.Empty(t, b.db.Items(memoryTable))
-	assert.Len(t, b.day(), 1)
-	assert.Len(t, b.db.Items(memoryTable), 2)
+	assert.Empty(t, b.DB.Items(sweeptest.MemoryTable))
+	assert.Len(t, b.Day(), 1)
+	assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 2)
 }
 
 func TestAMemoryThatCannotBeReadSilencesNothingAndIsNotOverwritten(t *testing.T) {
-	b := newSweep(t, closing, finding.Enforce)
-	b.most = 1
-	b.many(3)
-	require.Len(t, b.day(), 2, "two are left for another day, and one is closed")
-	before := b.db.Items(memoryTable)
+	b := sweeptest.NewSweep(t, sweeptest.Closing, finding.Enforce)
+	b.Most = 1
+	many(t, b, 3)
+	require.Len(t, b.Day(), 2, "two are left for another day, and one is closed")
+	before := b.DB.Items(sweeptest.MemoryTable)
 	require.Len(t, before, 3, "also that one was tried")
-	b.db.FailNext("Scan", 1, "ProvisionedThroughputExceededException")
-	alerts := b.day()
+	b.DB.FailNext("Scan", 1, "ProvisionedThroughputExceededException")
+	alerts := b.Day()
 	require.Len(t, alerts, 2)
 	assert.Contains(t, alerts[0].Sweep.Forgetful, "could not be read")
 	assert.Len(t, alerts[0].Findings, 1, "it is told once more")
 	assert.Len(t, alerts[1].Findings, 1, "and what has to be closed is closed")
-	assert.Contains(t, b.log.String(), `"memory failed"`, "an alarm counts that")
-	assert.Equal(t, before, b.db.Items(memoryTable))
+	assert.Contains(t, b.Log.String(), `"memory failed"`, "an alarm counts that")
+	assert.Equal(t, before, b.DB.Items(sweeptest.MemoryTable))
 }
 
 func TestAMemoryThatCannotBeWrittenStopsNothing(t *testing.T) {
-	b := newSweep(t, closing, finding.Enforce)
-	b.most = 1
-	b.many(2)
-	b.db.FailNext("BatchWriteItem", 1, "InternalServerError")
-	assert.Len(t, b.day(), 2, "one is told, and one is closed")
-	assert.Contains(t, b.log.String(), `"memory failed"`)
-	assert.Empty(t, b.db.Items(memoryTable))
+	b := sweeptest.NewSweep(t, sweeptest.Closing, finding.Enforce)
+	b.Most = 1
+	many(t, b, 2)
+	b.DB.FailNext("BatchWriteItem", 1, "InternalServerError")
+	assert.Len(t, b.Day(), 2, "one is told, and one is closed")
+	assert.Contains(t, b.Log.String(), `"memory failed"`)
+	assert.Empty(t, b.DB.Items(sweeptest.MemoryTable))
 }
 
 func TestWhatDynamoDBLeavesUndoneIsSentAgain(t *testing.T) {
-	b := newSweep(t, telling, finding.Enforce)
-	b.many(60)
-	b.db.LeaveUndone(70)
-	require.Len(t, b.day(), 1)
-	assert.Len(t, b.db.Items(memoryTable), 60)
-	assert.NotContains(t, b.log.String(), `"memory failed"`)
-	assert.Positive(t, b.waited, "with a pause in between")
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	many(t, b, 60)
+	b.DB.LeaveUndone(70)
+	require.Len(t, b.Day(), 1)
+	assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 60)
+	assert.NotContains(t, b.Log.String(), `"memory failed"`)
+	assert.Positive(t, b.Waited, "with a pause in between")
 
-	b.db.LeaveUndone(1_000_000)
-	b.many(1)
-	require.Len(t, b.day(), 1)
-	assert.Contains(t, b.log.String(), `"memory failed"`, "it does not try for ever")
+	b.DB.LeaveUndone(1_000_000)
+	many(t, b, 1)
+	require.Len(t, b.Day(), 1)
+	assert.Contains(t, b.Log.String(), `"memory failed"`, "it does not try for ever")
 }
 
 func TestWhatNoRunHasConfirmedFor90DaysIsForgotten(t *testing.T) {
-	b := newSweep(t, telling, finding.Enforce)
-	b.many(1)
-	require.Len(t, b.day(), 1)
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	many(t, b, 1)
+	require.Len(t, b.Day(), 1)
 	for range 100 {
-		require.Empty(t, b.day(), "a run a day renews it")
+		require.Empty(t, b.Day(), "a run a day renews it")
 	}
-	lastRun := b.time().Add(-24 * time.Hour)
-	assert.Equal(t, fmt.Sprint(lastRun.AddDate(0, 0, 90).Unix()), *b.db.Items(memoryTable)[0]["expiresAt"].N)
-	b.pass(91 * 24 * time.Hour) // the runs stop
-	require.Len(t, b.db.Items(memoryTable), 1, "DynamoDB may take days to delete it")
-	assert.Len(t, b.day(), 1)
+	lastRun := b.Time().Add(-24 * time.Hour)
+	assert.Equal(t, fmt.Sprint(lastRun.AddDate(0, 0, 90).Unix()), *b.DB.Items(sweeptest.MemoryTable)[0]["expiresAt"].N)
+	b.Pass(91 * 24 * time.Hour) // the runs stop
+	require.Len(t, b.DB.Items(sweeptest.MemoryTable), 1, "DynamoDB may take days to delete it")
+	assert.Len(t, b.Day(), 1)
 }
 
 func TestTheMemoryHoldsNoTextOfStrangers(t *testing.T) {
-	b := newSweep(t, telling, finding.Enforce)
-	b.open(b.group("a name of somebody"), 5432, "0.0.0.0/0")
-	b.day()
-	items := b.db.Items(memoryTable)
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	b.Open(b.Group("a name of somebody"), 5432, "0.0.0.0/0")
+	b.Day()
+	items := b.DB.Items(sweeptest.MemoryTable)
 	require.Len(t, items, 1)
 	var names []string
 	for name, v := range items[0] {
@@ -122,11 +123,11 @@ func TestTheMemoryHoldsNoTextOfStrangers(t *testing.T) {
 }
 
 func TestAnItemThatIsNotAsItWasWrittenIsToldOnceMoreAndMended(t *testing.T) {
-	b := newSweep(t, telling, finding.Enforce)
-	b.many(1)
-	require.Len(t, b.day(), 1)
-	item := b.db.Items(memoryTable)[0]
-	mended := func() dynamodbapi.Item { return b.db.Items(memoryTable)[0] }
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	many(t, b, 1)
+	require.Len(t, b.Day(), 1)
+	item := b.DB.Items(sweeptest.MemoryTable)[0]
+	mended := func() dynamodbapi.Item { return b.DB.Items(sweeptest.MemoryTable)[0] }
 	for name, v := range map[string]types.AttributeValue{
 		"firstSeen": &types.AttributeValueMemberS{Value: "yesterday"},
 		"lastSeen":  &types.AttributeValueMemberN{Value: "1"},
@@ -143,17 +144,17 @@ func TestAnItemThatIsNotAsItWasWrittenIsToldOnceMoreAndMended(t *testing.T) {
 				broken[attribute] = &types.AttributeValueMemberN{Value: *held.N}
 			}
 		}
-		_, err := b.memory.Client.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{memoryTable: {
+		_, err := b.Memory.Client.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{sweeptest.MemoryTable: {
 			{PutRequest: &types.PutRequest{Item: broken}},
 			{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: "of somebody else"}}}},
 		}}})
 		require.NoError(t, err)
-		alerts := b.day()
+		alerts := b.Day()
 		require.Len(t, alerts, 1, name)
 		assert.Zero(t, alerts[0].Sweep.Gone, "nobody was told of the foreign item")
 		assert.Equal(t, "alert high database", *mended()["said"].S)
-		assert.Len(t, b.db.Items(memoryTable), 1)
-		assert.Empty(t, b.day(), name)
+		assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 1)
+		assert.Empty(t, b.Day(), name)
 	}
 }
 
@@ -161,19 +162,19 @@ func TestTenThousandFindingsAreOneDigestAndThenSilence(t *testing.T) {
 	if testing.Short() {
 		t.Skip("ten thousand rules")
 	}
-	b := newSweep(t, telling, finding.Enforce)
-	b.server.SetRuleQuota(1000)
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	b.Server.SetRuleQuota(1000)
 	for g := range 10 {
-		group := b.group(fmt.Sprint("g", g))
+		group := b.Group(fmt.Sprint("g", g))
 		permissions := manyRanges(1000)
-		_, err := b.user.AuthorizeSecurityGroupIngress(t.Context(), authorize(group, permissions))
+		_, err := b.User.AuthorizeSecurityGroupIngress(t.Context(), authorize(group, permissions))
 		require.NoError(t, err)
 	}
-	alerts := b.day()
+	alerts := b.Day()
 	require.Len(t, alerts, 1)
 	assert.Len(t, alerts[0].Findings, 10_000)
-	assert.Len(t, b.db.Items(memoryTable), 10_000)
-	assert.Empty(t, b.day())
-	assert.NotContains(t, strings.ToLower(b.log.String()), "failed")
-	assert.Equal(t, aws.Int(800), aws.Int(b.db.Calls()["BatchWriteItem"]), "25 a call, on both days")
+	assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 10_000)
+	assert.Empty(t, b.Day())
+	assert.NotContains(t, strings.ToLower(b.Log.String()), "failed")
+	assert.Equal(t, aws.Int(800), aws.Int(b.DB.Calls()["BatchWriteItem"]), "25 a call, on both days")
 }

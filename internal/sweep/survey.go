@@ -26,8 +26,6 @@ type survey struct {
 	now     time.Time
 	items   []*item
 	others  *ec2rules.Lists // than the edited one
-	// earlier is set where an earlier try of the order may have closed what is gone.
-	earlier bool
 }
 
 // item is one rule on its way to an outcome.
@@ -36,20 +34,15 @@ type item struct {
 	rule      secgroup.Rule
 	judgement policy.Judgement
 	notes     []string // why something is not known
-	// gone is set where the group no longer shows the rule, and ordered is then what
-	// an earlier step said of it.
-	gone    bool
-	ordered *finding.Finding
 
-	outcome finding.Outcome // "" for a rule that is compliant: nobody hears of it
+	// outcome is "" for a rule that is compliant: nobody hears of it. One that is handed
+	// over has none either: remediate tells of it.
+	outcome finding.Outcome
 	left    string
-	at      time.Time
-	err     error
 }
 
-// look reads and judges all that uses the edited list. chosen are rules that an
-// earlier step of this change found there.
-func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Call, chosen []secgroup.Rule) (*survey, error) {
+// look reads and judges all that uses the edited list.
+func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Call) (*survey, error) {
 	s := &survey{Sweeper: a, account: account, change: change, others: ec2rules.NewLists(a.EC2)}
 	var err error
 	if s.list, err = a.readList(ctx, change); err != nil {
@@ -64,47 +57,29 @@ func (a *Sweeper) look(ctx context.Context, account string, change cloudtrail.Ca
 	if err != nil {
 		return nil, err
 	}
-	for _, r := range chosen {
-		if !slices.Contains(ids, r.GroupID) {
-			ids = append(ids, r.GroupID)
-		}
-	}
 	groups, err := a.readGroups(ctx, ids, change.List.ID)
 	if err != nil {
 		return nil, err
 	}
 	for _, g := range groups {
 		g.OwnerID = cmp.Or(g.OwnerID, account, change.AccountID)
-		g.missing(chosen)
 	}
 	s.now = a.Now()
 	for _, g := range groups {
-		if err := s.judge(ctx, g, g.using, g.others, false); err != nil {
-			return nil, err
-		}
-		if err := s.judge(ctx, g, g.gone, slices.Concat(g.using, g.others), true); err != nil {
+		if err := s.judge(ctx, g); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-// missing notes which of the chosen rules the group no longer shows.
-func (g *group) missing(chosen []secgroup.Rule) {
-	for _, r := range chosen {
-		if r.GroupID == g.ID && !slices.ContainsFunc(g.using, func(held secgroup.Rule) bool { return held.Permission == r.Permission }) {
-			g.gone = append(g.gone, r)
-		}
-	}
-}
-
-// judge judges rules of a group together, with what else the group holds. Who made
-// them is not known: the event tells who edited the list.
-func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup.Rule, gone bool) error {
-	if len(rules) == 0 {
+// judge judges the rules of a group that use the list together, with what else the
+// group holds. Who made them is not known: the event tells who edited the list.
+func (s *survey) judge(ctx context.Context, g *group) error {
+	if len(g.using) == 0 {
 		return nil
 	}
-	req := s.request(g, rules, standing)
+	req := s.request(g, g.using, g.others)
 	var notes []string
 	if s.list.known {
 		req.PrefixLists[s.change.List.ID] = ec2rules.Ranges(s.list.entries)
@@ -122,7 +97,7 @@ func (s *survey) judge(ctx context.Context, g *group, rules, standing []secgroup
 		judgements = s.Policy.Evaluate(req)
 	}
 	for i, j := range judgements {
-		s.items = append(s.items, &item{group: g, rule: rules[i], judgement: j, notes: notes, gone: gone})
+		s.items = append(s.items, &item{group: g, rule: g.using[i], judgement: j, notes: notes})
 	}
 	return nil
 }
@@ -152,7 +127,6 @@ func (s *survey) readOthers(ctx context.Context, req policy.Request) (notes []st
 // be closed, the most urgent first.
 func (s *survey) settle() (toClose []*item) {
 	for _, it := range s.items {
-		it.at = s.now
 		switch v := it.judgement.Verdict; {
 		case v == policy.Compliant:
 		case v == policy.Exempt:
@@ -161,7 +135,7 @@ func (s *survey) settle() (toClose []*item) {
 			it.outcome = finding.OutcomeAlerted
 		case it.judgement.Existing != policy.ExistingRevoke:
 			it.outcome = finding.OutcomeAlerted
-			it.left = leftStanding
+			it.left = remediation.LeftStanding
 		case s.list.unfinished:
 			it.outcome = finding.OutcomeAlerted
 			it.left = "what the prefix list holds is not certain yet, and sgward will look again"
@@ -178,48 +152,13 @@ func (s *survey) settle() (toClose []*item) {
 	return toClose
 }
 
-// leftUnchosen is why a rule stays open that an order with room for more does not
-// name: the run that chose did not see it, or not as forbidden.
-const leftUnchosen = "it was not there, or not forbidden, when sgward chose what to close; the next edit of the prefix list has it judged again"
-
-// limit keeps of what is to be closed what the order names, no more than one run may,
-// and says of all that stays open why. Without an order it chooses from everything. A
-// rule that is gone takes none of the run's revokes; it is closed for EC2's word that
-// it is, which observe mode does not ask for.
-func (s *survey) limit(toClose []*item, o *order) []*item {
-	var chosen, over []*item
-	held := 0
-	for _, it := range toClose {
-		named := o == nil || o.names(it)
-		switch {
-		case it.gone:
-			if s.Mode == finding.Enforce {
-				chosen = append(chosen, it)
-			}
-		case named && held < s.MaxRevokes:
-			held++
-			chosen = append(chosen, it)
-		case named || len(o.rules) >= s.MaxRevokes:
-			over = append(over, it)
-		default:
-			it.outcome, it.left = finding.OutcomeAlerted, leftUnchosen
-		}
-	}
-	for _, it := range over {
+// limit keeps of what is to be closed no more than one run may, and says of the rest
+// why it stays open.
+func (s *survey) limit(toClose []*item) []*item {
+	n := min(s.MaxRevokes, len(toClose))
+	for _, it := range toClose[n:] {
 		it.outcome = finding.OutcomeAlerted
-		it.left = s.atLimit(len(over))
+		it.left = remediation.LeftAtLimit(s.MaxRevokes, len(toClose)-n)
 	}
-	return chosen
-}
-
-// close closes items' rules, or says in observe mode that it would have, and settles
-// them.
-func (s *survey) close(ctx context.Context, items []*item) {
-	openings := make([]remediation.Opening, len(items))
-	for i, it := range items {
-		openings[i] = remediation.Opening{Rule: it.rule, EventID: s.change.EventID}
-	}
-	for i, c := range s.closer.Close(ctx, openings) {
-		items[i].rule, items[i].outcome, items[i].at, items[i].err = c.Rule, c.Outcome, c.At, c.Err
-	}
+	return toClose[:n]
 }

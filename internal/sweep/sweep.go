@@ -21,16 +21,19 @@ const (
 	// sweepReserve is kept of a run's time for telling people and remembering it: ten
 	// thousand findings are some seconds of writes.
 	sweepReserve = 90 * time.Second
-	// answerReserve is kept for the run's answer, which holds the order: what is cut off
+	// answerReserve is kept for the run's answer, which says what is to be closed: what is cut off
 	// before it is thrown away.
 	answerReserve = 10 * time.Second
 	// memoryTime is what the memory may take at a time. It is a convenience, and keeps
 	// nobody waiting.
 	memoryTime = 2 * time.Minute
-	// maxOrderBytes bounds an order. Lambda drops what does not fit into a message of
-	// 1 MiB together with the run's event.
-	maxOrderBytes = 700_000
+	// maxHandOverBytes bounds what a run hands over. Lambda drops what does not fit into a
+	// message of 1 MiB together with the run's event.
+	maxHandOverBytes = 700_000
 )
+
+// leftNoRoom says why a rule stays open that maxHandOverBytes leaves out.
+const leftNoRoom = "there was no room for it in the message of this run, and the next sweep chooses again"
 
 // sweep is what one run finds out about all groups of the region.
 type sweep struct {
@@ -40,24 +43,17 @@ type sweep struct {
 	lists ec2rules.PrefixLists
 	found []*swept
 	tally finding.Sweep
-	// known is what the memory holds, by finding; nil in a run's second step, and where
-	// the memory cannot be read.
+	// known is what the memory holds, by finding; nil where it cannot be read.
 	known map[string]memo
 }
 
 // swept is one finding of a run on its way to an outcome.
 type swept struct {
 	inventory.Finding
-	group   *secgroup.Group
-	outcome finding.Outcome
-	left    string
-	at      time.Time
-	err     error
-	// gone is set where the group no longer shows the rule, and maybeEarlier where an
-	// earlier try may have closed it.
-	gone, maybeEarlier bool
-	firstSeen          time.Time
-	ended              *finding.Exception
+	group     *secgroup.Group
+	outcome   finding.Outcome
+	left      string
+	firstSeen time.Time
 }
 
 // Sweep judges every group that the account has in the region, as a whole, and tells
@@ -68,7 +64,7 @@ type swept struct {
 // Without a region or time it is of here and now.
 //
 // Where rules have to be closed it returns a Detection with decision revoke that
-// names them, at most MaxRevokes, for CloseSwept to take up; the digest leaves those
+// names them, at most MaxRevokes, for remediate to take up; the digest leaves those
 // out. Otherwise the Detection's decision is none.
 //
 // An error means that the run has to come again. People may have been told then,
@@ -78,38 +74,41 @@ func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	if event.EventTime.IsZero() {
 		event.EventTime = a.Now().UTC().Truncate(time.Second)
 	}
-	order := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
+	out := finding.Detection{
+		SchemaVersion: finding.SchemaVersion, Source: finding.SourceSweep, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
 		Event: event, Findings: []finding.Finding{},
 	}
 	if event.Region != a.Region {
-		return order, fmt.Errorf("sweeping %q: %w", event.Region, errElsewhere)
+		return out, fmt.Errorf("sweeping %q: %w", event.Region, errElsewhere)
 	}
 	acting, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
 	s := &sweep{Sweeper: a, event: event}
 	groups, err := ec2rules.Groups(acting, a.EC2, a.Region, ec2rules.All())
 	if err != nil {
-		return order, fmt.Errorf("sweeping %s: nothing was judged: %w", a.Region, err)
+		return out, fmt.Errorf("sweeping %s: nothing was judged: %w", a.Region, err)
 	}
 	if err := s.judge(acting, groups); err != nil {
-		return order, fmt.Errorf("sweeping %s: nothing was told: %w", a.Region, err)
+		return out, fmt.Errorf("sweeping %s: nothing was told: %w", a.Region, err)
 	}
 	s.recall(acting)
 	chosen := s.choose()
 	if a.Mode == finding.Enforce {
-		order.Findings, chosen = s.order(chosen)
+		out.Findings = s.handOver(chosen)
+		chosen = chosen[:len(out.Findings)]
 	} else {
-		s.close(acting, chosen) // which says what it would have done
+		for _, f := range chosen {
+			f.outcome = finding.OutcomeWouldRevoke
+		}
 		chosen = nil
 	}
 	if err := s.digest(ctx, chosen); err != nil {
-		return order, err
+		return out, err
 	}
-	if len(order.Findings) > 0 {
-		order.Verdict = policy.Revoke
+	if len(out.Findings) > 0 {
+		out.Verdict = policy.Revoke
 	}
-	return order, nil
+	return out, nil
 }
 
 // judge judges groups whole, at one moment. Groups that other accounts share are
@@ -134,10 +133,10 @@ func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 		s.tally.Groups++
 		s.tally.Rules += len(g.Rules) + len(g.Unread)
 		for _, f := range inventory.Judge(s.Policy, *g, s.lists, s.now) {
-			s.found = append(s.found, &swept{Finding: f, group: g, at: s.now})
+			s.found = append(s.found, &swept{Finding: f, group: g})
 		}
 		if len(g.Unread) > 0 {
-			s.found = append(s.found, unread(g, s.now))
+			s.found = append(s.found, unread(g))
 		}
 	}
 	return nil
@@ -145,8 +144,8 @@ func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 
 // unread is the finding of a group with rules that could not be understood: what they
 // open is not known.
-func unread(g *secgroup.Group, now time.Time) *swept {
-	return &swept{group: g, at: now, Finding: inventory.Finding{Finding: finding.Finding{
+func unread(g *secgroup.Group) *swept {
+	return &swept{group: g, Finding: inventory.Finding{Finding: finding.Finding{
 		ID:      finding.NewID(g.OwnerID, g.Region, g.ID, "unread", ""),
 		Verdict: policy.Alert, Severity: policy.High,
 		AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID, Reasons: policy.Remarks(g.Unread),
@@ -168,9 +167,9 @@ func (s *sweep) choose() []*swept {
 			f.Verdict = policy.Undetermined
 		case f.Verdict != policy.Revoke:
 		case f.Existing != policy.ExistingRevoke:
-			f.Verdict, f.left = policy.Alert, leftStanding
+			f.Verdict, f.left = policy.Alert, remediation.LeftStanding
 		case f.Union:
-			f.left = "it is forbidden only together with other rules of the group, and which of them should go only people can tell"
+			f.left = remediation.LeftTogether
 		default:
 			forbidden = append(forbidden, f)
 		}
@@ -194,7 +193,7 @@ func (s *sweep) tried(f *swept) time.Time {
 func (s *sweep) limit(forbidden []*swept, n int) []*swept {
 	n = min(n, len(forbidden))
 	for _, f := range forbidden[n:] {
-		f.left = s.atLimit(len(forbidden) - n)
+		f.left = remediation.LeftAtLimit(s.MaxRevokes, len(forbidden)-n)
 		if !s.tried(f).IsZero() {
 			f.left += "; an earlier run tried to close this one, so that others came first"
 		}
@@ -202,34 +201,28 @@ func (s *sweep) limit(forbidden []*swept, n int) []*swept {
 	return forbidden[:n]
 }
 
-// order writes down what is to be closed, as much of it as one message takes, and
-// returns that much of chosen.
-func (s *sweep) order(chosen []*swept) ([]finding.Finding, []*swept) {
-	findings := []finding.Finding{}
-	used := 0
+// handOver writes down what remediate is to close, as much of it as one message takes.
+func (s *sweep) handOver(chosen []*swept) []finding.Finding {
+	s.nameEnded(chosen)
+	findings := make([]finding.Finding, len(chosen))
 	for i, f := range chosen {
-		encoded, err := json.Marshal(f.Finding.Finding)
-		if used += len(encoded); err != nil || used > maxOrderBytes {
-			for _, more := range chosen[i:] {
-				more.left = "there was no room for it in the order of this run, and the next one chooses again"
-			}
-			return findings, chosen[:i]
-		}
-		findings = append(findings, f.Finding.Finding)
+		findings[i] = f.Finding.Finding
 	}
-	return findings, chosen
+	findings = fit(findings)
+	for _, f := range chosen[len(findings):] {
+		f.left = leftNoRoom
+	}
+	return findings
 }
 
-// close closes findings' rules, or says in observe mode that it would have.
-func (s *sweep) close(ctx context.Context, findings []*swept) {
-	openings := make([]remediation.Opening, len(findings))
-	for i, f := range findings {
-		openings[i] = remediation.Opening{Rule: f.Held, EventID: s.event.EventID}
+// fit returns the first findings, as many as one message takes.
+func fit(findings []finding.Finding) []finding.Finding {
+	used := 0
+	for i := range findings {
+		encoded, err := json.Marshal(&findings[i])
+		if used += len(encoded); err != nil || used > maxHandOverBytes {
+			return findings[:i]
+		}
 	}
-	for i, c := range s.closer.Close(ctx, openings) {
-		f := findings[i]
-		f.Held, f.outcome, f.at, f.err = c.Rule, c.Outcome, c.At, c.Err
-		rule := c.Rule
-		f.Rule = &rule
-	}
+	return findings
 }

@@ -19,12 +19,13 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/sweep"
+	"sgward/internal/sweep/sweeptest"
 )
 
 // vast is a region that is made up page by page: groups with so many rules each, of
 // which the first opens PostgreSQL to the world.
 type vast struct {
-	sweep.EC2
+	sweeptest.EC2
 	groups, rules int
 }
 
@@ -47,7 +48,7 @@ func (v vast) DescribeSecurityGroups(_ context.Context, in *ec2.DescribeSecurity
 	out := &ec2.DescribeSecurityGroupsOutput{NextToken: next}
 	for i := from; i < to; i++ {
 		out.SecurityGroups = append(out.SecurityGroups, types.SecurityGroup{
-			GroupId: aws.String(fmt.Sprintf("sg-%017x", i)), GroupName: aws.String(fmt.Sprint("name ", i)), OwnerId: aws.String(account),
+			GroupId: aws.String(fmt.Sprintf("sg-%017x", i)), GroupName: aws.String(fmt.Sprint("name ", i)), OwnerId: aws.String(sweeptest.Account),
 			Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String(fmt.Sprint("team ", i%50))}},
 		})
 	}
@@ -67,7 +68,7 @@ func (v vast) DescribeSecurityGroupRules(_ context.Context, in *ec2.DescribeSecu
 			cidr = fmt.Sprintf("52.%d.%d.0/24", k, group%256)
 		}
 		out.SecurityGroupRules = append(out.SecurityGroupRules, types.SecurityGroupRule{
-			SecurityGroupRuleId: aws.String(fmt.Sprintf("sgr-%017x", i)), GroupId: aws.String(fmt.Sprintf("sg-%017x", group)), GroupOwnerId: aws.String(account),
+			SecurityGroupRuleId: aws.String(fmt.Sprintf("sgr-%017x", i)), GroupId: aws.String(fmt.Sprintf("sg-%017x", group)), GroupOwnerId: aws.String(sweeptest.Account),
 			IsEgress: aws.Bool(false), IpProtocol: aws.String("tcp"), FromPort: aws.Int32(int32(5400 + k)), ToPort: aws.Int32(int32(5432 + k)),
 			CidrIpv4: &cidr, Description: aws.String(fmt.Sprintf("a rule of team %d for ticket OPS-%d", group%50, i)),
 		})
@@ -85,7 +86,7 @@ func BenchmarkSweep(b *testing.B) {
 	require.NoError(b, err)
 	var told finding.Alert
 	a, err := sweep.New(sweep.Config{
-		EC2: vast{groups: 10_000, rules: 50}, Region: region, Policy: p, Mode: finding.Enforce, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		EC2: vast{groups: 10_000, rules: 50}, Region: sweeptest.Region, Policy: p, Mode: finding.Enforce, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Publish: func(_ context.Context, a finding.Alert) error {
 			told = alert.Complete(a)
 			_, err := alert.NewMessage(told)
@@ -95,7 +96,7 @@ func BenchmarkSweep(b *testing.B) {
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		_, err := a.Sweep(b.Context(), cloudtrail.Event{EventID: "run", AccountID: account, Region: region})
+		_, err := a.Sweep(b.Context(), cloudtrail.Event{EventID: "run", AccountID: sweeptest.Account, Region: sweeptest.Region})
 		require.NoError(b, err)
 	}
 	assert.Len(b, told.Findings, 10_000)

@@ -1,149 +1,127 @@
 // Package eventpattern decides whether a JSON event matches an EventBridge event
-// pattern or a Lambda event source filter, which share one language.
+// pattern or a Lambda event source filter, which share one language
+// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-event-patterns.html).
 //
-// It knows exact values, nesting, "$or", exists, prefix, suffix,
-// equals-ignore-case, anything-but (values, prefix, suffix, equals-ignore-case)
-// and numeric. Any other operator is an error when the pattern is compiled: a
-// stand-in that quietly never matched would be worse than none.
+// It knows the part of the language that template.yaml uses: nested fields, exact
+// strings, and exists. Anything else is an error when the pattern is compiled: a
+// stand-in that quietly never matched would be worse than none. `make e2e` judges the
+// template with AWS's own matcher.
 //
-// As on EventBridge, arrays in the event are looked through: a field matches when
-// any element does, and two fields of an array of objects may match in different
-// elements.
+// As on EventBridge, arrays in the event are looked through: a field matches when any
+// element does.
 package eventpattern
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Pattern is a compiled event pattern, safe for concurrent use. The zero value
 // matches nothing; patterns come from Compile.
-type Pattern struct {
-	root condition
-}
-
-// condition is one part of a pattern: a field, a conjunction or a disjunction.
-type condition interface {
-	holds(event any) bool
-}
-
-type allOf []condition
-
-func (c allOf) holds(event any) bool {
-	for _, part := range c {
-		if !part.holds(event) {
-			return false
-		}
-	}
-	return true
-}
-
-type anyOf []condition
-
-func (c anyOf) holds(event any) bool {
-	for _, part := range c {
-		if part.holds(event) {
-			return true
-		}
-	}
-	return false
-}
+type Pattern struct{ fields []field }
 
 // field is the list of alternatives that a pattern gives for one path.
 type field struct {
-	path     []string
-	matchers []matcher
+	path    []string
+	values  []string
+	present bool // {"exists": true} is an alternative
+	absent  bool // {"exists": false} is one
 }
 
 func (f field) holds(event any) bool {
 	leaves := leavesAt(event, f.path, nil)
-	return slices.ContainsFunc(f.matchers, func(m matcher) bool { return m.matches(leaves) })
+	if len(leaves) == 0 {
+		return f.absent
+	}
+	return f.present || slices.ContainsFunc(leaves, func(leaf any) bool {
+		text, ok := leaf.(string)
+		return ok && slices.Contains(f.values, text)
+	})
 }
 
-// Compile reads a pattern: a JSON object whose leaves are lists of values or
-// operators. It returns an error for anything that the package does not know and
-// for a pattern without a single field.
+// Compile reads a pattern: a JSON object whose leaves are lists of alternatives. It
+// returns an error for anything that the package does not know, and for a pattern
+// without a single field.
 func Compile(src []byte) (*Pattern, error) {
-	value, err := decode(src)
-	if err != nil {
+	var object map[string]any
+	if err := json.Unmarshal(src, &object); err != nil {
 		return nil, fmt.Errorf("reading event pattern: %w", err)
 	}
-	object, ok := value.(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("reading event pattern: want a JSON object, found %s", kindOf(value))
-	}
-	root, err := compileObject(object, nil)
-	if err != nil {
+	var p Pattern
+	if err := p.compile(object, nil); err != nil {
 		return nil, fmt.Errorf("reading event pattern: %w", err)
 	}
-	return &Pattern{root: root}, nil
+	return &p, nil
 }
 
 // Matches reports whether event, a JSON document, matches. An event that is not
 // JSON is an error.
 func (p *Pattern) Matches(event []byte) (bool, error) {
-	value, err := decode(event)
-	if err != nil {
+	var value any
+	if err := json.Unmarshal(event, &value); err != nil {
 		return false, fmt.Errorf("reading event: %w", err)
 	}
-	return p.root != nil && p.root.holds(value), nil
+	for _, f := range p.fields {
+		if !f.holds(value) {
+			return false, nil
+		}
+	}
+	return len(p.fields) > 0, nil
 }
 
-func compileObject(object map[string]any, path []string) (condition, error) {
+func (p *Pattern) compile(object map[string]any, path []string) error {
 	if len(object) == 0 {
-		return nil, fmt.Errorf("%s: an empty object is no condition", pathName(path))
+		return fmt.Errorf("%s: an empty object is no condition", pathName(path))
 	}
-	var all allOf
 	for key, value := range object {
-		if key == "$or" {
-			either, err := compileOr(value, path)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, either)
-			continue
-		}
 		at := append(slices.Clone(path), key)
+		var err error
 		switch v := value.(type) {
 		case map[string]any:
-			nested, err := compileObject(v, at)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, nested)
+			err = p.compile(v, at)
 		case []any:
-			matchers, err := compileMatchers(v)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", pathName(at), err)
-			}
-			all = append(all, field{path: at, matchers: matchers})
+			err = p.add(v, at)
 		default:
-			return nil, fmt.Errorf("%s: want a list or an object, found %s", pathName(at), kindOf(value))
+			err = fmt.Errorf("%s: want a list or an object, found %v", pathName(at), value)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }
 
-func compileOr(value any, path []string) (condition, error) {
-	list, ok := value.([]any)
-	if !ok || len(list) < 2 {
-		return nil, fmt.Errorf(`%s: "$or" wants a list of two or more objects`, pathName(path))
+// add compiles the alternatives of one field.
+func (p *Pattern) add(alternatives []any, path []string) error {
+	if len(alternatives) == 0 {
+		return fmt.Errorf("%s: an empty list matches nothing", pathName(path))
 	}
-	var either anyOf
-	for _, item := range list {
-		object, ok := item.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf(`%s: "$or" wants objects, found %s`, pathName(path), kindOf(item))
+	f := field{path: path}
+	for _, alternative := range alternatives {
+		switch v := alternative.(type) {
+		case string:
+			f.values = append(f.values, v)
+		case map[string]any:
+			exists, ok := v["exists"].(bool)
+			if !ok || len(v) != 1 {
+				return fmt.Errorf(`%s: %v is not known here: want a string, {"exists": true} or {"exists": false}`, pathName(path), v)
+			}
+			f.present, f.absent = f.present || exists, f.absent || !exists
+		default:
+			return fmt.Errorf(`%s: %v is not known here: want a string, {"exists": true} or {"exists": false}`, pathName(path), v)
 		}
-		branch, err := compileObject(object, path)
-		if err != nil {
-			return nil, err
-		}
-		either = append(either, branch)
 	}
-	return either, nil
+	p.fields = append(p.fields, f)
+	return nil
+}
+
+func pathName(path []string) string {
+	if len(path) == 0 {
+		return "pattern"
+	}
+	return strings.Join(path, ".")
 }
 
 // leavesAt collects the scalar values at path, looking through arrays on the way
@@ -156,32 +134,15 @@ func leavesAt(value any, path []string, leaves []any) []any {
 		return leaves
 	}
 	object, isObject := value.(map[string]any)
-	if len(path) == 0 {
-		if isObject {
-			return leaves
-		}
-		return append(leaves, value)
-	}
-	if !isObject {
+	switch {
+	case len(path) == 0 && isObject:
 		return leaves
+	case len(path) == 0:
+		return append(leaves, value)
 	}
 	next, ok := object[path[0]]
 	if !ok {
 		return leaves
 	}
 	return leavesAt(next, path[1:], leaves)
-}
-
-// decode keeps numbers as written, so that large ones compare exactly.
-func decode(src []byte) (any, error) {
-	decoder := json.NewDecoder(bytes.NewReader(src))
-	decoder.UseNumber()
-	var value any
-	if err := decoder.Decode(&value); err != nil {
-		return nil, err
-	}
-	if decoder.More() {
-		return nil, fmt.Errorf("more than one JSON value")
-	}
-	return value, nil
 }

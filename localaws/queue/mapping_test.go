@@ -160,7 +160,7 @@ func TestFilterWithAnUnknownOperatorIsRefused(t *testing.T) {
 		Queue: queue.New(queue.Config{}), Invoke: (&consumer{}).invoke,
 		Filters: []json.RawMessage{json.RawMessage(`{"body":[{"like":"x"}]}`)},
 	})
-	assert.ErrorContains(t, err, `"like"`)
+	assert.ErrorContains(t, err, "like")
 }
 
 func TestPoisonInABatchGoesToTheDeadLettersAndTheOthersGoOn(t *testing.T) {

@@ -173,28 +173,6 @@ func (q *Queue) ChangeVisibility(receiptHandle string, d time.Duration) bool {
 	return false
 }
 
-// Redrive sends every message of a dead-letter queue back to the queue that gave
-// it up, as new messages with fresh receive counts, and returns how many. Messages
-// that came from elsewhere stay.
-func (q *Queue) Redrive(source *Queue) int {
-	q.mu.Lock()
-	var back []Message
-	q.messages = slices.DeleteFunc(q.messages, func(m *stored) bool {
-		if m.SourceARN != source.cfg.ARN {
-			return false
-		}
-		back = append(back, m.Message)
-		return true
-	})
-	q.mu.Unlock()
-	source.mu.Lock()
-	defer source.mu.Unlock()
-	for _, m := range back {
-		source.add(Message{ID: newID(), Body: m.Body, Sent: source.cfg.Now()})
-	}
-	return len(back)
-}
-
 // Messages returns the queue's messages, oldest first, without receiving them.
 func (q *Queue) Messages() []Message {
 	q.mu.Lock()

@@ -101,25 +101,6 @@ func TestMessageReceivedTooOftenGoesToTheDeadLetters(t *testing.T) {
 	assert.Equal(t, []string{"poison"}, heard)
 }
 
-func TestRedriveSendsDeadLettersBackAsNew(t *testing.T) {
-	c := newClock()
-	dead := queue.New(queue.Config{Name: "dead", ARN: "arn:dead", Now: c.time})
-	q := queue.New(queue.Config{Name: "q", ARN: "arn:q", VisibilityTimeout: time.Second, Now: c.time, MaxReceiveCount: 1, DeadLetters: dead})
-	send(t, q, "a")
-	send(t, dead, "from elsewhere")
-	q.Receive(1)
-	c.advance(time.Second)
-	q.Receive(1)
-	require.Len(t, dead.Messages(), 2)
-
-	assert.Equal(t, 1, dead.Redrive(q))
-	assert.Equal(t, []string{"from elsewhere"}, bodies(dead.Messages()))
-	again := q.Receive(10)
-	require.Len(t, again, 1)
-	assert.Equal(t, "a", again[0].Body)
-	assert.Equal(t, 1, again[0].ReceiveCount, "counted from the start")
-}
-
 func TestSendRefusesWhatIsOverOneMebibyte(t *testing.T) {
 	q := queue.New(queue.Config{Name: "q"})
 	_, err := q.Send(strings.Repeat("x", queue.MaxMessageBytes))

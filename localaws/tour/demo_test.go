@@ -87,7 +87,7 @@ func TestDemoEndsAsTold(t *testing.T) {
 		"closed  tcp 5432 from 0.0.0.0/1", "closed  tcp 5432 from 128.0.0.0/1",
 		"closed  tcp 6379 from 0.0.0.0/0",
 		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
-		"kept in EventDeadLetterQueue", "has judged: nothing is to be closed", "alert: Sweep: ",
+		"kept in DeadLetterQueue", "has judged: nothing is to be closed", "alert: Sweep: ",
 		"found  critical  tcp 27017 from 0.0.0.0/0      shop-web", "new, told",
 		"14 records", "6  revoke   would have been revoked", "5  closed by a later call", "as Slack shows it", "policy.yaml:", "Everything ended as told",
 	} {

@@ -1,0 +1,240 @@
+package remediation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// Why a rule stays open that exists already and that its statement would close.
+const (
+	LeftStanding = "its statement closes a rule when it is made, and says nothing of rules that exist already (existing: revoke would)"
+	LeftTogether = "it is forbidden only together with other rules of the group, and which of them should go only people can tell"
+)
+
+// LeftAtLimit says why rules stay open that MAX_REVOKES keeps from being closed.
+func LeftAtLimit(maxRevokes, left int) string {
+	return fmt.Sprintf("a run closes no more than MAX_REVOKES=%d, which leaves %d open", maxRevokes, left)
+}
+
+// errListLagging says that a prefix list does not hold what its edit may have put in.
+var errListLagging = errors.New("nothing forbids the rule by the entries that the prefix list shows: EC2's reads lag behind its writes")
+
+// Entries returns the entries of a prefix list for an alert. What the event added
+// comes first: people look for it.
+func Entries(held []ec2rules.ListEntry, added []netip.Prefix) []finding.PrefixListEntry {
+	var first, then []finding.PrefixListEntry
+	for _, e := range held {
+		entry := finding.PrefixListEntry{Cidr: e.CIDR.String(), Description: e.Description, Added: slices.Contains(added, e.CIDR)}
+		if entry.Added {
+			first = append(first, entry)
+		} else {
+			then = append(then, entry)
+		}
+	}
+	return append(first, then...)
+}
+
+// standing is a message of sweep being worked on: it names rules that exist already,
+// and that sweep chose to close. The choice is no order: the groups are read and
+// judged again, and nobody knows who made the rules.
+type standing struct {
+	*batch
+	*delivery
+}
+
+// run closes of the named rules those that are still forbidden. What the message does
+// not name stays untouched: sweep's own alert tells of it.
+func (s *standing) run(ctx context.Context) {
+	if err := s.judgeGroups(ctx); err != nil {
+		s.Logger.ErrorContext(ctx, "groups not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
+		for _, c := range s.changes {
+			c.failOpen(err, s.Now())
+		}
+		return
+	}
+	s.closeItems(ctx, s.settle())
+}
+
+// judgeGroups reads the named groups and judges each by its own policy.
+func (s *standing) judgeGroups(ctx context.Context) error {
+	var ids []string
+	for _, c := range s.changes {
+		if c.open() && !slices.Contains(ids, c.group.ID) {
+			ids = append(ids, c.group.ID)
+		}
+	}
+	groups, err := s.readGroups(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var rules [][]secgroup.Rule
+	for _, c := range s.changes {
+		rules = append(rules, rulesOf(c.items))
+	}
+	for i := range groups {
+		rules = append(rules, groups[i].Rules)
+	}
+	lists, err := s.lists.Read(ctx, secgroup.PrefixLists(rules...))
+	if err != nil {
+		return err
+	}
+	for _, c := range s.changes {
+		// Of a group that is gone there is nothing to judge.
+		if at := slices.IndexFunc(groups, func(g secgroup.Group) bool { return g.ID == c.group.ID }); at >= 0 {
+			s.judge(c, groups[at], lists)
+		}
+	}
+	return nil
+}
+
+// readGroups reads groups with their rules. Where EC2 does not let this account
+// describe them, name, VPC and tags stay unknown.
+func (s *standing) readGroups(ctx context.Context, ids []string) ([]secgroup.Group, error) {
+	groups, err := ec2rules.Groups(ctx, s.EC2, s.Region, ec2rules.WithIDs(ids...))
+	if err == nil || ec2rules.IsTransient(err) {
+		return groups, err
+	}
+	s.Logger.WarnContext(ctx, "groups not described", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
+	rules, err := ec2rules.Rules(ctx, s.EC2, ec2rules.WithIDs(ids...))
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		g := secgroup.Group{ID: id, Region: s.Region}
+		for _, r := range rules {
+			if r.GroupID == id {
+				g.OwnerID, g.Rules = cmp.Or(g.OwnerID, r.OwnerID), append(g.Rules, r)
+			}
+		}
+		groups = append(groups, g)
+	}
+	return groups, nil
+}
+
+// judge judges a group as it is and notes the verdicts on the rules that the message
+// names. Those that the group no longer shows are judged as if they were added to it.
+func (s *standing) judge(c *change, g secgroup.Group, lists ec2rules.PrefixLists) {
+	g.OwnerID = cmp.Or(g.OwnerID, c.account)
+	if s.isElsewhere(g.OwnerID, s.Region) {
+		s.leaveElsewhere(c)
+		return
+	}
+	c.notes = lists.Why(secgroup.PrefixLists(g.Rules, rulesOf(c.items)))
+	c.group = g
+	req := finding.RequestOfGroup(g, lists.Entries, s.now)
+	if s.Detection.Source == finding.SourcePrefixListEdit {
+		// The edit adds to what the group's other rules let through.
+		req.Rules, req.Standing = splitBy(g.Rules, s.Detection.PrefixListID)
+	}
+	judgements := s.Policy.Evaluate(req)
+	var gone []*item
+	for _, it := range c.items {
+		if it.settled {
+			continue
+		}
+		it.found.GroupName, it.found.VPCID = cmp.Or(g.Name, it.found.GroupName), cmp.Or(g.VPCID, it.found.VPCID)
+		at := slices.IndexFunc(req.Rules, func(r secgroup.Rule) bool { return r.Permission.Identity() == it.identity() })
+		if at < 0 {
+			gone = append(gone, it)
+			continue
+		}
+		it.sight, it.rule, it.judgement, it.asFound = seen, req.Rules[at], judgements[at], false
+	}
+	if len(gone) == 0 {
+		return
+	}
+	req.Rules, req.Standing = rulesOf(gone), g.Rules
+	for i, j := range s.Policy.Evaluate(req) {
+		gone[i].judgement, gone[i].asFound = j, false
+	}
+}
+
+// splitBy splits rules into those that use a prefix list and the others.
+func splitBy(rules []secgroup.Rule, listID string) (using, others []secgroup.Rule) {
+	for _, r := range rules {
+		if r.Permission.Peer.PrefixList() == listID {
+			using = append(using, r)
+		} else {
+			others = append(others, r)
+		}
+	}
+	return using, others
+}
+
+// settle settles every item that is not to be closed and returns the others, the most
+// urgent first and no more than one message may close. A rule that the group no longer
+// shows takes none of these: a read may lag, and EC2's answer to a revoke says that it
+// is gone.
+func (s *standing) settle() []*item {
+	var toClose, gone []*item
+	for _, c := range s.changes {
+		for _, it := range c.items {
+			forbidden := s.closes(it.judgement)
+			switch {
+			case it.settled:
+			case it.sight == unseen && forbidden && s.Mode == finding.Enforce:
+				gone = append(gone, it)
+			case it.sight == unseen:
+				s.settleGone(it)
+			case forbidden:
+				toClose = append(toClose, it)
+			default:
+				s.settleHeld(c, it)
+			}
+		}
+	}
+	slices.SortStableFunc(toClose, func(a, b *item) int {
+		return cmp.Or(cmp.Compare(b.judgement.Severity, a.judgement.Severity), cmp.Compare(a.rule.GroupID, b.rule.GroupID), cmp.Compare(a.rule.ID, b.rule.ID))
+	})
+	n := min(s.MaxRevokes, len(toClose))
+	for _, it := range toClose[n:] {
+		it.leave(finding.OutcomeAlerted, LeftAtLimit(s.MaxRevokes, len(toClose)-n), s.now)
+	}
+	return append(toClose[:n:n], gone...)
+}
+
+// closes reports whether a verdict has a rule closed that exists already. Which rules
+// of a sum should go only people can tell, unless the edit of a list has made the sum.
+func (s *standing) closes(j policy.Judgement) bool {
+	return j.Verdict == policy.Revoke && j.Existing == policy.ExistingRevoke &&
+		(!j.Union || s.Detection.Source == finding.SourcePrefixListEdit)
+}
+
+// settleGone settles a rule that is gone and that nothing is sent for: nobody minds,
+// unless an earlier try may have closed it. That has to be told, in the words of the
+// message.
+func (s *standing) settleGone(it *item) {
+	if !EarlierTry(s.Try, s.now.Sub(s.Sent)) {
+		it.comply()
+		return
+	}
+	it.asFound = true
+	it.conclude(finding.OutcomeAlreadyClosed, s.now)
+}
+
+// settleHeld settles a rule that the group holds and that is not to be closed. If it
+// has become compliant or exempt nobody minds.
+func (s *standing) settleHeld(c *change, it *item) {
+	switch j := it.judgement; {
+	case j.Verdict == policy.Exempt:
+		it.comply()
+	case j.Verdict == policy.Compliant && s.Detection.Source == finding.SourcePrefixListEdit && c.age(s.now) < lagWindow:
+		it.fail(errListLagging, s.now)
+	case j.Verdict != policy.Revoke:
+		it.settleBy(j.Verdict, s.now)
+	case j.Existing != policy.ExistingRevoke:
+		it.judgement.Verdict = policy.Alert
+		it.leave(finding.OutcomeAlerted, LeftStanding, s.now)
+	default:
+		it.leave(finding.OutcomeAlerted, LeftTogether, s.now)
+	}
+}
