@@ -51,8 +51,9 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 			g := &chunk[i]
 			accounts[g.OwnerID], regions[g.Region] = true, true
 			summary.Inventory.Rules += len(g.Rules) + len(g.Unread)
+			place := nameOf(g)
 			for _, why := range g.Unread {
-				summary.Problems = append(summary.Problems, report.Problem{Place: nameOf(g), Text: why + "; it was not judged"})
+				summary.Problems = append(summary.Problems, report.Problem{Place: place, Text: why + "; it was not judged"})
 			}
 			if err := a.writeGroup(s, g, found[i], references, w); err != nil {
 				return summary, err

@@ -12,6 +12,7 @@ import (
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // The lists that answers of the AWS CLI have, by which a dump is recognised.
@@ -68,12 +69,13 @@ func (r *dump) answer(line int64) error {
 	var others []string
 	known := false
 	for r.in.dec.PeekKind() != '}' {
-		r.in.begin(maxOther)
+		r.in.begin(maxElement)
 		name, err := r.in.dec.ReadToken()
 		if err != nil {
 			return err
 		}
-		key := name.String()
+		key := text.CutBytes(name.String(), maxName)
+		r.in.begin(maxOther)
 		kind := r.in.dec.PeekKind()
 		switch {
 		case kind == '[' && isDumpList(key):
@@ -124,11 +126,11 @@ func describe(members []string) string {
 	if len(members) > 3 {
 		members = append(members[:3], "...")
 	}
-	text := "is an object with " + strings.Join(members, ", ")
+	what := "is an object with " + strings.Join(members, ", ")
 	if ofHistory {
-		text += ", perhaps a history for sgward replay"
+		what += ", perhaps a history for sgward replay"
 	}
-	return text
+	return what
 }
 
 // list reads a list of an answer.
@@ -181,7 +183,7 @@ func (r *dump) element(key string) error {
 		if err := r.in.skip(key); err != nil {
 			return err
 		}
-	case !errors.Is(err, errIncomplete) && !errors.Is(err, errNoCIDR):
+	case !errors.Is(err, errIncomplete) && !errors.Is(err, errNoCIDR) && !errors.Is(err, errTooLong):
 		return err
 	}
 	r.problem("line %d, %s element %d: %v; it was not judged", line, key, r.index, err)
@@ -237,7 +239,7 @@ func (r *dump) keep(key string) error {
 			r.missing[list] = append(r.missing[list], e.GroupId)
 		}
 		permissions := len(e.IpPermissions) + len(e.IpPermissionsEgress)
-		return r.keepGroup(e.group, groupCost+itemCost*(permissions+e.peers()))
+		return r.keepGroup(e.group, groupCost+itemCost*(permissions+e.peers())+tagCost*len(e.Tags))
 	case rulesKey:
 		var e ruleElement
 		if err := json.UnmarshalDecode(r.in.dec, &e); err != nil {
@@ -246,15 +248,20 @@ func (r *dump) keep(key string) error {
 		if err := e.check(); err != nil {
 			return err
 		}
-		return r.keepGroup(e.group, itemCost)
+		return r.keepGroup(e.group, itemCost+tagCost*len(e.Tags))
 	case interfacesKey:
 		n, err := decodeInterface(r.in.dec)
 		if err != nil {
 			return err
 		}
+		// Each group gets a copy of the addresses.
+		addresses := len(n.PrivateIpAddresses) + len(n.Ipv6Addresses)
+		if err := r.take((itemCost + addressCost*addresses) * len(n.Groups)); err != nil {
+			return err
+		}
 		r.cover(n)
 		ec2rules.AddInterface(r.interfaces, n)
-		return r.take(itemCost * len(n.Groups))
+		return nil
 	case listsKey:
 		id, entries, err := decodePrefixList(r.in.dec)
 		if err != nil {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"errors"
@@ -22,6 +23,9 @@ var errIncomplete = errors.New("is not complete")
 
 // errNoCIDR is of an entry of a prefix list.
 var errNoCIDR = errors.New("is no CIDR: want one such as 203.0.113.0/24")
+
+// errTooLong is of a name or id.
+var errTooLong = fmt.Errorf("is longer than %d bytes", maxName)
 
 // groupElement is an element of SecurityGroups.
 type groupElement struct {
@@ -63,11 +67,32 @@ func (l tagList) tags() []secgroup.Tag {
 	return out
 }
 
+// checkLength refuses a text that is no name or id of EC2. One of megabytes, in the
+// message for each of a group's rules, would take all the memory there is.
+func checkLength(member, name string) error {
+	if len(name) > maxName {
+		return fmt.Errorf("%s %w", member, errTooLong)
+	}
+	return nil
+}
+
 // check refuses a group that cannot be told at all, and returns the names of the lists
 // that are missing.
 func (e *groupElement) check() (missing []string, err error) {
 	if e.GroupId == "" {
 		return nil, fmt.Errorf("%w: GroupId is missing", errIncomplete)
+	}
+	err = cmp.Or(checkLength("GroupId", e.GroupId), checkLength("GroupName", e.GroupName), checkLength("VpcId", e.VpcId),
+		checkLength("OwnerId", e.OwnerId), checkLength("SecurityGroupArn", e.SecurityGroupArn))
+	if err != nil {
+		return nil, err
+	}
+	for _, side := range [][]permissionElement{e.IpPermissions, e.IpPermissionsEgress} {
+		for i := range side {
+			if err := checkLength("IpProtocol", side[i].IpProtocol); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if e.IpPermissions == nil {
 		missing = append(missing, ingressKey)
@@ -136,10 +161,10 @@ func addPermission(g *secgroup.Group, key string, i int, p *permissionElement, e
 	}
 	unknown := p.unknownLists()
 	for _, list := range unknown {
-		unread(" of %s has a list %q, which is not known here: whom it lets in was not judged", g.ID, list)
+		unread(" has a list %q, which is not known here: whom it lets in was not judged", list)
 	}
 	if p.peers()+len(unknown) == 0 {
-		unread(" of %s has no peer: want IpRanges, Ipv6Ranges, PrefixListIds or UserIdGroupPairs", g.ID)
+		unread(" has no peer: want IpRanges, Ipv6Ranges, PrefixListIds or UserIdGroupPairs")
 	}
 	add := func(list string, i int, description *string, peer types.SecurityGroupRule) {
 		peer.GroupId, peer.GroupOwnerId, peer.IsEgress, peer.Description = &g.ID, &g.OwnerID, &egress, description
@@ -174,7 +199,7 @@ func (e *ruleElement) check() error {
 	if e.GroupId == "" {
 		return fmt.Errorf("%w: GroupId of rule %q is missing", errIncomplete, e.SecurityGroupRuleId)
 	}
-	return nil
+	return cmp.Or(checkLength("GroupId", e.GroupId), checkLength("GroupOwnerId", e.GroupOwnerId), checkLength("SecurityGroupRuleArn", e.SecurityGroupRuleArn))
 }
 
 // group returns a group of this rule, or with it in Unread.

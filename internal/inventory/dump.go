@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"regexp"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,6 +32,10 @@ const (
 	maxElement = 4 << 20
 	// maxOther is the length of a member that is skipped.
 	maxOther = 64 << 20
+	// maxName is the length of a name or id. EC2 allows 255 characters.
+	maxName = 1024
+	// maxProblem is the length of a problem, which may repeat text of the source.
+	maxProblem = 1024
 	// maxUnusable is how many elements of a source may be unusable before it is given up.
 	maxUnusable = 1000
 	// maxMembers is how many members an answer may have that are unknown here.
@@ -39,6 +46,9 @@ const (
 	// interface or an entry, beside the bytes of their JSON.
 	groupCost = 512
 	itemCost  = 256
+	// tagCost and addressCost are that of a tag, and of an address of an interface.
+	tagCost     = 64
+	addressCost = 16
 )
 
 // errTooMuch is of sources that together would take more memory than maxKept.
@@ -110,14 +120,21 @@ func newDumps(room int64) *dumps { return &dumps{joint: newJoint(), room: room} 
 func (d *dumps) readAll(ctx context.Context, sources []Source, progress func(int)) error {
 	d.made = make(chan func() secgroup.Group, 64)
 	var adding sync.WaitGroup
+	leftOut := map[string]bool{} // ids
 	adding.Go(func() {
 		defer crash.Exit()
 		for group := range d.made {
-			g := group()
-			d.addGroup(&g)
+			if g := group(); !d.addGroup(&g) {
+				leftOut[g.ID] = true
+			}
 		}
 	})
-	defer adding.Wait()
+	defer func() {
+		adding.Wait()
+		for _, id := range slices.Sorted(maps.Keys(leftOut)) {
+			d.problems = append(d.problems, Problem{id, fmt.Sprintf("more than %d accounts or regions have a group of this id; the others were not judged", maxSameID)})
+		}
+	}()
 	defer close(d.made)
 	for _, s := range sources {
 		if err := d.read(ctx, s, progress); err != nil {
@@ -178,7 +195,11 @@ func withoutPath(err error) error {
 // problem notes something about the source.
 func (r *dump) problem(format string, args ...any) {
 	r.faults++
-	r.problems = append(r.problems, Problem{r.name, fmt.Sprintf(format, args...)})
+	what := fmt.Sprintf(format, args...)
+	if len(what) > maxProblem {
+		what = strings.Clone(text.CutBytes(what, maxProblem)) + text.CutMark
+	}
+	r.problems = append(r.problems, Problem{r.name, what})
 }
 
 // damaged notes what keeps the rest of the source from being read.

@@ -18,6 +18,7 @@ import (
 
 	"sgward/internal/inventory/dumptest"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 const (
@@ -283,8 +284,8 @@ func TestARuleThatCannotBeUnderstoodIsNamedInItsGroup(t *testing.T) {
 		"no CIDR":          {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0"}]}`, `IpPermissions[1].IpRanges[0]: reading rule "" of sg-0123456789abcdef0: parsing CIDR "0.0.0.0"`},
 		"no protocol":      {`{"FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}`, "parsing protocol"},
 		"one port":         {`{"IpProtocol": "tcp", "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}`, "IpPermissions[1].IpRanges[0]"},
-		"no peer":          {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": []}`, "IpPermissions[1] of sg-0123456789abcdef0 has no peer: want IpRanges"},
-		"a slip":           {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/8"}], "Ipv6Range": [{"CidrIpv6": "::/0"}]}`, `IpPermissions[1] of sg-0123456789abcdef0 has a list "Ipv6Range", which is not known here`},
+		"no peer":          {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": []}`, "IpPermissions[1] has no peer: want IpRanges"},
+		"a slip":           {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/8"}], "Ipv6Range": [{"CidrIpv6": "::/0"}]}`, `IpPermissions[1] has a list "Ipv6Range", which is not known here`},
 		"a peer of no use": {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "UserIdGroupPairs": [{"GroupName": "amazon-elb-sg"}]}`, "IpPermissions[1].UserIdGroupPairs[0]"},
 	} {
 		s := read(t, source("groups.json", head+c.permission+`]}]}`))
@@ -470,12 +471,19 @@ func TestADumpThatIsMadeToBeTooMuchIsGivenUp(t *testing.T) {
 		return `{"SecurityGroups":[` + strings.TrimSuffix(strings.Repeat(element+",", n), ",") + `]}`
 	}
 	blanks := strings.Repeat(" ", maxElement+100_000)
+	long := strings.Repeat("a", maxName+1)
 	for name, c := range map[string]struct{ text, want string }{
 		"blanks":           {blanks + `{"SecurityGroups":[]}`, "line 1: is longer than 4 MB; what follows was not judged"},
 		"a long string":    {`{"SecurityGroups":[` + group + "\n,{\"GroupId\":\"" + blanks + `"}]}`, "line 2, element 2: is longer than 4 MB; what follows was not judged"},
 		"a long member":    {`{"x":"` + strings.Repeat(blanks, maxOther/maxElement) + `"}`, "line 1: is longer than 64 MB"},
 		"nothing but junk": {list("1", 3000), "line 1, element 1000: is the last of 1000 elements that are unusable; what follows was not judged"},
 		"many members":     {`{` + manyMembers(200) + `}`, "is an object with more than 100 members"},
+		"a long name":      {`{"` + blanks + `":1}`, "line 1: is longer than 4 MB"},
+		"a long id":        {`{"SecurityGroups":[{"GroupId":"` + long + `","IpPermissions":[{}]}]}`, "element 1: GroupId is longer than 1024 bytes; it was not judged"},
+		"a long protocol":  {`{"SecurityGroups":[{"GroupId":"sg-0","IpPermissionsEgress":[{"IpProtocol":"` + long + `"}]}]}`, "element 1: IpProtocol is longer than 1024 bytes; it was not judged"},
+		"a long owner":     {`{"SecurityGroupRules":[{"GroupId":"sg-0","GroupOwnerId":"` + long + `"}]}`, "element 1: GroupOwnerId is longer than 1024 bytes; it was not judged"},
+		"a long answer":    {`{"SecurityGroupRules":[{"SecurityGroupRuleId":"` + strings.Repeat(long, 100) + `"}]}`, "aaa" + text.CutMark},
+		"one id":           {`{"SecurityGroups":[` + strings.Join(manyOwners(maxSameID+2), ",") + `]}`, "sg-0: more than 1000 accounts or regions have a group of this id; the others were not judged"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := read(t, source("bomb.json", c.text), source("groups.json", fixture(t, "groups.json")))
@@ -486,13 +494,15 @@ func TestADumpThatIsMadeToBeTooMuchIsGivenUp(t *testing.T) {
 			find(t, s, webID)
 		})
 	}
-	for name, text := range map[string]string{
+	for name, dumped := range map[string]string{
 		"groups":     packed(t, list(group, 2000)),
+		"tags":       list(`{"GroupId":"sg-0","IpPermissions":[],"IpPermissionsEgress":[],"Tags":[{}`+strings.Repeat(",{}", 20_000)+`]}`, 1),
+		"addresses":  `{"NetworkInterfaces":[{"NetworkInterfaceId":"eni-0","Groups":[{}` + strings.Repeat(",{}", 400) + `],"Ipv6Addresses":[{}` + strings.Repeat(",{}", 400) + `]}]}`,
 		"rules":      `{"SecurityGroupRules":[` + strings.TrimSuffix(strings.Repeat(`{"GroupId":"sg-0"},`, 4000), ",") + `]}`,
 		"interfaces": `{"NetworkInterfaces":[` + strings.TrimSuffix(strings.Repeat(`{"NetworkInterfaceId":"eni-0","Groups":[{},{}]},`, 2000), ",") + `]}`,
 		"entries":    `{"Entries":[` + strings.TrimSuffix(strings.Repeat(`{"Cidr":"::/0"},`, 4000), ",") + `]}`,
 	} {
-		dump := source("pl-0123456789abcdef0.json", text)
+		dump := source("pl-0123456789abcdef0.json", dumped)
 		d := newDumps(1 << 20)
 		require.NoError(t, d.readAll(t.Context(), []Source{source("small.json", fixture(t, "groups.json"))}, nil), name)
 		err := d.readAll(t.Context(), []Source{dump}, nil)
@@ -500,6 +510,14 @@ func TestADumpThatIsMadeToBeTooMuchIsGivenUp(t *testing.T) {
 		assert.EqualError(t, err, "pl-0123456789abcdef0.json holds more groups and rules than can be judged at once, in 1024 MB of memory: audit the files of fewer accounts or regions at a time")
 		assert.NoError(t, newDumps(4<<20).readAll(t.Context(), []Source{dump}, nil), name)
 	}
+}
+
+func manyOwners(n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf(`{"GroupId":"sg-0","OwnerId":"%d","IpPermissions":[],"IpPermissionsEgress":[]}`, i))
+	}
+	return out
 }
 
 func manyMembers(n int) string {

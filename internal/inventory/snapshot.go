@@ -69,8 +69,13 @@ func newJoint() joint {
 // place is how covered names a region or VPC of an account.
 func place(account, where string) string { return account + " " + where }
 
-// addGroup joins what a source tells of a group with what others do.
-func (j *joint) addGroup(g *secgroup.Group) {
+// maxSameID is how many groups of one id may be in different accounts or regions. EC2's
+// ids hardly ever meet; each further group is compared with all of them.
+const maxSameID = 1000
+
+// addGroup joins what a source tells of a group with what others do. It returns false
+// where there are too many of its id, and leaves the group out.
+func (j *joint) addGroup(g *secgroup.Group) bool {
 	for _, known := range j.groups[g.ID] {
 		if differ(known.OwnerID, g.OwnerID) || differ(known.Region, g.Region) {
 			continue
@@ -80,10 +85,14 @@ func (j *joint) addGroup(g *secgroup.Group) {
 			known.Name, known.VPCID, known.Description, known.Tags, known.TagsKnown = g.Name, g.VPCID, g.Description, g.Tags, true
 		}
 		known.Rules, known.Unread = append(known.Rules, g.Rules...), append(known.Unread, g.Unread...)
-		return
+		return true
+	}
+	if len(j.groups[g.ID]) == maxSameID {
+		return false
 	}
 	added := *g
 	j.groups[g.ID] = append(j.groups[g.ID], &added)
+	return true
 }
 
 // differ tells whether two values are known and not the same.
