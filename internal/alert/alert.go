@@ -2,13 +2,15 @@
 // message for each CloudTrail event, with a body for machines (JSON), for mail
 // (plain text) and for chat (a custom notification of Amazon Q Developer).
 //
-// It decides nothing and reads nothing: the same finding.Alert gives the same
-// bytes. Text that strangers chose (descriptions, tags, names of groups and
-// sessions, user agents, EC2's error messages) is quoted for its medium, and
-// no alert is too large to be sent: what does not fit is left out and counted.
+// A view (view.go) computes once all that is told; mail and chat print sections of it.
+// The package decides nothing and reads nothing: the same finding.Alert gives the same
+// bytes. Untrusted text (descriptions, tags, names of groups and sessions, user agents,
+// EC2's error messages) is quoted for its medium. No alert is too large to be sent: a
+// text counts the parts that have no room in it.
 package alert
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -55,7 +57,7 @@ func Publish(ctx context.Context, client Publisher, topicARN string, a finding.A
 func Complete(a finding.Alert) finding.Alert {
 	a.SchemaVersion = finding.SchemaVersion
 	if a.ID == "" {
-		a.ID = idOfAlert(&a)
+		a.ID = idOf(&a)
 	}
 	a.Findings = sorted(&a)
 	if a.Findings == nil {
@@ -69,10 +71,62 @@ func Complete(a finding.Alert) finding.Alert {
 		r.Undo = ""
 		closed := []finding.Outcome{finding.OutcomeRevoked, finding.OutcomeAlreadyClosed, finding.OutcomeWouldRevoke}
 		if r.Rule != nil && slices.Contains(closed, r.Outcome) {
-			r.Undo = Undo(firstOf(r.AccountID, a.Event.AccountID), firstOf(r.Region, a.Event.Region), r.GroupID, *r.Rule)
+			accountID, region := placeOf(&a, r)
+			r.Undo = Undo(accountID, region, r.GroupID, *r.Rule)
 		}
 	}
 	return a
+}
+
+// placeOf returns account and region of a finding, the event's where it has none.
+func placeOf(a *finding.Alert, r *finding.Result) (accountID, region string) {
+	return cmp.Or(r.AccountID, a.Event.AccountID), cmp.Or(r.Region, a.Event.Region)
+}
+
+// sorted returns an alert's results in the order in which people and machines get
+// them: first the failures, then by severity, then by outcome, and otherwise as they
+// came; the exempt last. A bounded message thus leaves out the least important ones.
+func sorted(a *finding.Alert) []finding.Result {
+	out := slices.Clone(a.Findings)
+	class := func(r finding.Result) int {
+		switch r.Outcome {
+		case finding.OutcomeFailed:
+			return 0
+		case finding.OutcomeExempt:
+			return 2
+		default:
+			return 1
+		}
+	}
+	slices.SortStableFunc(out, func(a, b finding.Result) int {
+		return cmp.Or(
+			cmp.Compare(class(a), class(b)),
+			cmp.Compare(severityRank(a.Severity), severityRank(b.Severity)),
+			cmp.Compare(outcomeRank(a.Outcome), outcomeRank(b.Outcome)),
+		)
+	})
+	if a.Sweep != nil {
+		byGroup(out)
+	}
+	return out
+}
+
+// idOf is the id of an alert that has none. A sweep has up to three: its schedule's
+// expiry notice, its digest, and the alert of the rules that came by the queue to be
+// closed. The edit of a prefix list has two: of the rules that stay open, and of those
+// that came by the queue.
+func idOf(a *finding.Alert) string {
+	e := a.Event
+	switch {
+	case a.Sweep == nil && a.PrefixListID != "" && a.Tries > 0:
+		e.EventID += "/closing"
+	case a.Sweep == nil:
+	case a.Sweep.Closing:
+		e.EventID += "/closing"
+	default:
+		e.EventID += "/digest"
+	}
+	return ID(e)
 }
 
 // ID returns the id of an event's alert, for example "a-0123456789abcdef": equal

@@ -1,9 +1,11 @@
 package alert
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -30,7 +32,7 @@ func Exception(e cloudtrail.Event, f finding.Finding) string {
 	}
 	p := f.Rule.Permission
 	var b strings.Builder
-	account, region := firstOf(f.AccountID, e.AccountID), firstOf(f.Region, e.Region)
+	account, region := cmp.Or(f.AccountID, e.AccountID), cmp.Or(f.Region, e.Region)
 	b.WriteString("  - id: " + exceptionID(p, account, region, f.GroupID) + "\n")
 	b.WriteString("    reason: \"CHANGE ME: why this has to be open\"\n")
 	b.WriteString("    owner: CHANGE-ME@example.com\n")
@@ -84,10 +86,14 @@ func exceptionID(p secgroup.Permission, accountID, region, groupID string) strin
 	return "allow-" + what + "-" + hex.EncodeToString(sum[:4])
 }
 
-// yamlString writes a scalar that YAML reads as this very string: as it is where
-// that is plain to see, else in double quotes.
+// plainYAML matches ids such as sg-..., 3306/tcp and IPv4 ranges, and nothing that YAML
+// could take for a number, a date or a word of its own: none of these has a slash, or
+// two letters before a dash.
+var plainYAML = regexp.MustCompile(`^(all|icmp|icmpv6|[0-9A-Za-z][0-9A-Za-z.-]*/[0-9A-Za-z]+|[A-Za-z]{2}[0-9A-Za-z]*-[0-9A-Za-z-]*)$`)
+
+// yamlString writes a scalar that YAML reads as this very string.
 func yamlString(s string) string {
-	if plainYAML(s) {
+	if plainYAML.MatchString(s) {
 		return s
 	}
 	var b strings.Builder
@@ -104,36 +110,4 @@ func yamlString(s string) string {
 	}
 	b.WriteByte('"')
 	return b.String()
-}
-
-// plainYAML is true for ids such as sg-..., for 3306/tcp and for IPv4 ranges, and
-// for nothing that YAML could take for a number, a date or a word of its own.
-func plainYAML(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; !isAlphanumeric(c) && c != '-' && c != '/' && c != '.' {
-			return false
-		}
-	}
-	switch {
-	case s == "all" || s == "icmp" || s == "icmpv6":
-		return true
-	case s == "" || s[0] == '-' || s[0] == '.' || s[0] == '/':
-		return false
-	case strings.Contains(s, "/"):
-		return true
-	}
-	// Two letters before the first dash: no number and no date has them, and
-	// true, no, null and their like have no dash.
-	head, _, dashed := strings.Cut(s, "-")
-	return dashed && len(head) >= 2 && head[0] > '9' && head[1] > '9'
-}
-
-// firstOf returns the first of the texts that is not empty, or "".
-func firstOf(texts ...string) string {
-	for _, s := range texts {
-		if s != "" {
-			return s
-		}
-	}
-	return ""
 }

@@ -1,6 +1,60 @@
 package alert
 
-import "sgward/internal/text"
+import (
+	"slices"
+
+	"sgward/internal/text"
+)
+
+// linksOf lists console pages, and a command where there is no page of a group.
+func (v *view) linksOf() []item {
+	if v.isExpiry {
+		return nil
+	}
+	var out []item
+	for i := range v.openings {
+		o := &v.openings[i]
+		l := item{kind: link, text: "Security group " + o.GroupID, url: groupURL(o.region, o.GroupID)}
+		if l.url != "" && !slices.Contains(out, l) {
+			out = append(out, l)
+		}
+		if len(out) == maxLinks {
+			break
+		}
+	}
+	if v.isSweep { // whose id CloudTrail does not know
+		return out
+	}
+	e, isGroupKnown := v.alert.Event, len(out) > 0
+	if url := eventURL(e.Region, e.EventID); url != "" {
+		out = append(out, item{kind: link, text: "CloudTrail event " + e.EventID, url: url})
+	}
+	if command := lookupEvent(e.Region, e.EventID); command != "" && !isGroupKnown {
+		out = append(out,
+			item{kind: prose, text: "To see the whole event (the console and CloudTrail's look-up know it after some minutes):"},
+			item{kind: block, text: command})
+	}
+	return out
+}
+
+func (v *view) whereToLook(limits) section {
+	return section{title: "Links", items: slices.Clone(v.links)}
+}
+
+// resourcesOf lists the ARNs of the groups.
+func (v *view) resourcesOf() []string {
+	var out []string
+	for i := range v.openings {
+		o := &v.openings[i]
+		if arn := groupARN(o.accountID, o.region, o.GroupID); arn != "" && !slices.Contains(out, arn) {
+			out = append(out, arn)
+		}
+		if len(out) == maxResources {
+			break
+		}
+	}
+	return out
+}
 
 // consoleOf returns the address of the console's pages for a region, without what is
 // shown there; empty where that is not public.
@@ -37,41 +91,4 @@ func groupARN(accountID, region, groupID string) string {
 		return ""
 	}
 	return "arn:" + p.Name + ":ec2:" + region + ":" + accountID + ":security-group/" + groupID
-}
-
-// lookupEvent returns the words of the command that prints one CloudTrail event.
-func lookupEvent(region, eventID string) []string {
-	if !isIdentifier(region) || !isIdentifier(eventID) {
-		return nil
-	}
-	return []string{
-		"aws cloudtrail lookup-events", "--region " + region,
-		"--lookup-attributes AttributeKey=EventId,AttributeValue=" + eventID,
-	}
-}
-
-// lookupRule returns the words of the command that prints the events of one name
-// that mention a rule. CloudTrail files events under the group's id, not
-// under the rule's, so the rule's id is looked for in the records themselves.
-func lookupRule(region, eventName, ruleID string) []string {
-	if !isIdentifier(region) || !isIdentifier(ruleID) {
-		return nil
-	}
-	return []string{
-		"aws cloudtrail lookup-events", "--region " + region,
-		"--lookup-attributes AttributeKey=EventName,AttributeValue=" + eventName,
-		`--query "Events[?contains(CloudTrailEvent,'` + ruleID + `')].CloudTrailEvent"`,
-	}
-}
-
-// groupHistory returns the words of the command that prints what AWS Config
-// recorded of a group, or nil.
-func groupHistory(region, groupID string) []string {
-	if !isIdentifier(region) || !isIdentifier(groupID) {
-		return nil
-	}
-	return []string{
-		"aws configservice get-resource-config-history", "--region " + region,
-		"--resource-type AWS::EC2::SecurityGroup --resource-id " + groupID,
-	}
 }

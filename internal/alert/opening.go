@@ -1,9 +1,10 @@
 package alert
 
 import (
-	"cmp"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -11,81 +12,147 @@ import (
 	"sgward/internal/text"
 )
 
-// opening is one result made ready for telling.
-type opening struct{ finding.Result }
+// opened lists the openings, those of a sweep under the names of their groups.
+func (v *view) opened(lim limits) section {
+	s, a, listed := section{title: v.openedTitle()}, v.alert, v.listed(lim)
+	for i := range listed {
+		o := &listed[i]
+		if v.isSweep && (i == 0 || o.GroupID != listed[i-1].GroupID) {
+			inGroup := 0
+			for j := range v.openings {
+				if v.openings[j].GroupID == o.GroupID {
+					inGroup++
+				}
+			}
+			s.say(group(o.GroupID, o.GroupName) + ", " + text.Plural(inGroup, "opening") + ":")
+		}
+		switch {
+		case len(v.openings) > 1:
+			s.say(fmt.Sprintf("%d. %s", i+1, o.sentence))
+		case v.isSweep:
+			s.say("- " + o.sentence)
+		default:
+			s.say(o.sentence)
+		}
+		if v.isExpiry {
+			for _, reason := range first(o.reasons, lim.reasons) {
+				s.say(reason)
+			}
+		}
+	}
+	if len(v.openings) == 0 {
+		s.say("Nothing that the policy forbids.")
+	}
+	others := v.openings[len(listed):]
+	more := len(others)
+	counted := byOutcome(others)
+	if v.isSweep { // which leaves nearly all open
+		counted = bySeverity(others)
+	}
+	if v.isExpiry {
+		s.leftOut(more, text.Thousands(more)+" more")
+	} else {
+		s.leftOut(more, text.Plural(more, "more opening")+" that "+text.Agree(more, "is", "are")+" not listed here: "+counted)
+	}
+	s.say(prefixListEntries(a, lim))
+	if v.omitted > 0 {
+		rest := "."
+		if !v.isSweep && !v.isExpiry {
+			rest = "; for the others see the CloudTrail event and sgward's log."
+		}
+		s.say(fmt.Sprintf("The JSON form of this alert lists %s of %s%s",
+			text.Thousands(len(a.Findings)-v.omitted), text.Plural(len(a.Findings), "finding"), rest))
+	}
+	if v.isSweep && (more > 0 || v.omitted > 0) {
+		s.say("To list everything that stands: sgward audit --regions " + id(a.Event.Region))
+	}
+	return s
+}
 
-// isEgress reports whether the opening lets traffic out.
+func (v *view) openedTitle() string {
+	isClosed := func(o opening) bool { return !o.isOpen() }
+	switch {
+	case v.isExpiry:
+		return "Exceptions that end"
+	case !slices.ContainsFunc(v.openings, opening.isOpen):
+		return "What was open"
+	case slices.ContainsFunc(v.openings, isClosed):
+		return "What was open and what still is"
+	default:
+		return "What is open"
+	}
+}
+
+// opening is one finding of a view.
+type opening struct {
+	finding.Result
+	accountID, region string // the event's where the finding has none
+
+	sentence     string   // what is open to whom; of an exempt rule, which exception allows it
+	done         string   // what became of it
+	reasons      []string // of the policy
+	closeCommand string   // "" where there is none, like the next two
+	undoCommand  string
+	exception    string // to paste into the policy
+}
+
+// describe writes the texts of an opening.
+func (o *opening) describe(v *view) {
+	a := v.alert
+	switch {
+	case o.Outcome == finding.OutcomeExempt:
+		o.sentence = o.allowed()
+		return
+	case v.isExpiry:
+		o.sentence = o.ending(a)
+	default:
+		o.sentence = joined(o.opens(v.isSweep), o.detail(), o.together(v.isSweep), o.lostException(), o.toldBefore(a))
+	}
+	o.done, o.reasons = o.doneText(a), o.reasonsText()
+	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")
+	if o.Rule != nil {
+		o.closeCommand = folded(closeArguments(o.accountID, o.region, o.GroupID, *o.Rule))
+		o.undoCommand = folded(undoArguments(o.accountID, o.region, o.GroupID, *o.Rule, "\n  "))
+	}
+}
+
+// joined puts a blank between the sentences that say something.
+func joined(sentences ...string) string {
+	var out []string
+	for _, s := range sentences {
+		if s != "" {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func (o opening) isOpen() bool {
+	return o.Outcome != finding.OutcomeRevoked && o.Outcome != finding.OutcomeAlreadyClosed
+}
+
 func (o *opening) isEgress() bool {
 	return o.Rule != nil && o.Rule.Permission.Direction == secgroup.Egress
 }
 
-// openingsOf sorts an alert's results for people: first what could not be closed, then by
-// severity, then by outcome, and otherwise as they came. Exempt ones are apart.
-func openingsOf(a *finding.Alert) (openings, exempt []opening) {
-	for _, r := range sorted(a) {
-		o := opening{r}
-		if r.Outcome == finding.OutcomeExempt {
-			exempt = append(exempt, o)
-		} else {
-			openings = append(openings, o)
-		}
+// opens says what is open to whom, for how long and where, in the tense that the
+// outcome asks for. In a sweep the group is named above, and for how long is not known.
+func (o *opening) opens(isStanding bool) string {
+	switch {
+	case o.Rule == nil && isStanding:
+		return "Some of its rules could not be understood: what they open is not known."
+	case o.Rule == nil:
+		return "What the call changed in " + group(o.GroupID, o.GroupName) + " is not known."
 	}
-	return openings, exempt
-}
-
-// sorted returns an alert's results in the order in which people and machines get them.
-// What is left out of a bounded message is then what matters least.
-func sorted(a *finding.Alert) []finding.Result {
-	out := slices.Clone(a.Findings)
-	class := func(r finding.Result) int {
-		switch r.Outcome {
-		case finding.OutcomeFailed:
-			return 0
-		case finding.OutcomeExempt:
-			return 2
-		default:
-			return 1
-		}
-	}
-	slices.SortStableFunc(out, func(a, b finding.Result) int {
-		return cmp.Or(
-			cmp.Compare(class(a), class(b)),
-			cmp.Compare(severityRank(a.Severity), severityRank(b.Severity)),
-			cmp.Compare(outcomeRank(a.Outcome), outcomeRank(b.Outcome)),
-		)
-	})
-	if a.Sweep != nil {
-		byGroup(out)
-	}
-	return out
-}
-
-// place returns account and region, the event's where the finding has none.
-func (o *opening) place(a *finding.Alert) (accountID, region string) {
-	return firstOf(o.AccountID, a.Event.AccountID), firstOf(o.Region, a.Event.Region)
-}
-
-// what says protocol, ports and nothing else.
-func (o *opening) what() string {
-	if o.Rule == nil {
-		return "something that the record does not tell"
-	}
-	return traffic(o.Rule.Permission)
-}
-
-// sentence says what was open to whom, for how long and where, in the tense that
-// the outcome asks for.
-func (o *opening) sentence(v voice, limit int) string {
-	if o.Rule == nil {
-		return "What the call changed in " + v.group(o.GroupID, o.GroupName, limit) + " is not known."
-	}
-	is, was, opened, in := "is open to", "was open to", "was opened to", " in "
+	is, was, opened, in := " is open to ", " was open to ", " was opened to ", " in "
 	if o.isEgress() {
-		is, was, opened, in = "can go out to", "could go out to", "was let out to", " from "
+		is, was, opened, in = " can go out to ", " could go out to ", " was let out to ", " from "
 	}
-	what, who, where := o.what(), o.who(v), in+v.group(o.GroupID, o.GroupName, limit)
-	length := ""
-	if o.ExposureSeconds != nil {
+	where, length := "", ""
+	if !isStanding {
+		where = in + group(o.GroupID, o.GroupName)
+	}
+	if o.ExposureSeconds != nil && !isStanding {
 		length = " " + text.Duration(*o.ExposureSeconds)
 	}
 	// since puts words around the length, or gives nothing where it is not known.
@@ -95,20 +162,141 @@ func (o *opening) sentence(v voice, limit int) string {
 		}
 		return before + length + after
 	}
-	switch o.Outcome {
-	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
+	what := traffic(o.Rule.Permission)
+	_, who := peer(o.Rule.Permission.Peer, o.AccountID)
+	switch {
+	case !o.isOpen():
 		// CloudTrail cuts the second of the call: it was later than it says.
-		return what + " " + was + " " + who + since(" for at most", "") + where + "."
-	case finding.OutcomeFailed:
-		return what + " " + opened + " " + who + where + since("", " ago") + " and may still be open."
+		return what + was + who + since(" for at most", "") + where + "."
+	case o.Outcome == finding.OutcomeFailed && !isStanding:
+		return what + opened + who + where + since("", " ago") + " and may still be open."
 	default:
-		return what + " " + is + " " + who + where + since(", for", " so far") + "."
+		return what + is + who + where + since(", for", " so far") + "."
 	}
 }
 
+// detail names the rule and what its maker wrote on it.
+func (o *opening) detail() string {
+	var parts []string
+	if o.Rule != nil && o.Rule.ID != "" {
+		parts = append(parts, "rule "+id(o.Rule.ID))
+	}
+	if o.Severity != policy.NoSeverity {
+		parts = append(parts, "severity "+o.Severity.String())
+	}
+	if o.Rule != nil {
+		if o.Rule.Permission.Direction == 0 {
+			parts = append(parts, "direction not known (CloudTrail does not record it for edits)")
+		}
+		if o.Rule.Description != "" {
+			parts = append(parts, "description "+quote(o.Rule.Description))
+		}
+		if tags := o.Rule.Tags; len(tags) > 0 {
+			var list []string
+			for _, t := range first(tags, maxTags) {
+				list = append(list, quote(t.Key+"="+t.Value))
+			}
+			if more := len(tags) - maxTags; more > 0 {
+				list = append(list, text.Plural(more, "more tag"))
+			}
+			parts = append(parts, "tags "+strings.Join(list, " "))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	s := strings.Join(parts, ", ")
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+// together names the rules with which a union crosses the threshold.
+func (o *opening) together(isStanding bool) string {
+	const ofGroup = "It is forbidden only together with other rules of the group: their ranges add up."
+	switch {
+	case !o.Union:
+		return ""
+	case isStanding: // all rules of the group were judged together: there is none to name
+		return ofGroup
+	case len(o.With) == 0:
+		return "It is forbidden only together with the other rules of the same call: their ranges add up."
+	}
+	var list []string
+	for i := range first(o.With, maxOthers) {
+		_, who := peer(o.With[i].Permission.Peer, o.AccountID)
+		out := traffic(o.With[i].Permission) + ", " + who
+		if o.With[i].ID != "" {
+			out = id(o.With[i].ID) + " (" + out + ")"
+		}
+		list = append(list, out)
+	}
+	if more := len(o.With) - maxOthers; more > 0 {
+		list = append(list, text.Plural(more, "more rule"))
+	}
+	if o.Left != "" { // which of them came first may not be known
+		return ofGroup + " These are: " + strings.Join(list, "; ") + "."
+	}
+	return "It is forbidden only together with rules that the group held before the call: their ranges add up. " +
+		"Those were left as they are: " + strings.Join(list, "; ") + "."
+}
+
+// lostException names the exception that no longer covers a rule.
+func (o *opening) lostException() string {
+	x := o.Ended
+	if x == nil {
+		return ""
+	}
+	return "The exception " + name(x.ID) + " of " + quote(x.Owner) + ", which would cover it, ended with " + id(x.Expires) + "."
+}
+
+// toldBefore says of an opening that it is known, and why it is told again.
+func (o *opening) toldBefore(a *finding.Alert) string {
+	if o.FirstSeen == nil || !o.FirstSeen.Before(a.Event.EventTime) {
+		return ""
+	}
+	return "It was told before (first seen " + o.FirstSeen.UTC().Format(time.DateOnly) + "): what the policy says of it has changed."
+}
+
+// allowed says which exception covers an exempt rule.
+func (o *opening) allowed() string {
+	out := "Allowed: "
+	if o.Rule != nil {
+		_, who := peer(o.Rule.Permission.Peer, o.AccountID)
+		out += traffic(o.Rule.Permission) + ", " + who + ", "
+	}
+	out += "in " + group(o.GroupID, o.GroupName)
+	x := o.Exception
+	if x == nil {
+		return out + "."
+	}
+	out += ", by exception " + name(x.ID) + " of " + quote(x.Owner) + " until " + id(x.Expires) + "."
+	if x.ByTag {
+		out += " It rests on tags of the group. Who set them this event does not show: CloudTrail's CreateTags and " +
+			"CreateSecurityGroup events of the group do (aws cloudtrail lookup-events)."
+	}
+	return out
+}
+
+// reasonsText cites the reasons of the statement that decided. Those of others are
+// counted: they say "alert" beside something that was revoked, which reads as a
+// contradiction.
+func (o *opening) reasonsText() []string {
+	label := "Policy: "
+	if o.Rule == nil && o.Exception == nil { // nothing was judged
+		label = "Reason: "
+	}
+	deciding, others := o.deciding()
+	var out []string
+	for _, r := range deciding {
+		out = append(out, label+cite(r.String()))
+	}
+	if others > 0 {
+		out = append(out, text.Plural(others, "more statement")+" of the policy "+text.Agree(others, "applies", "apply")+" to it.")
+	}
+	return out
+}
+
 // deciding returns the reasons without those of statements that did not decide, and
-// how many these are. They say "alert" beside something that was revoked, which
-// reads as a contradiction.
+// how many these are.
 func (o *opening) deciding() (reasons []policy.Reason, others int) {
 	for _, r := range o.Reasons {
 		if r.ID != "" && o.StatementID != "" && r.ID != o.StatementID {
@@ -121,82 +309,4 @@ func (o *opening) deciding() (reasons []policy.Reason, others int) {
 		return o.Reasons, 0
 	}
 	return reasons, others
-}
-
-func (o *opening) who(v voice) string {
-	if o.Rule == nil {
-		return "its peer"
-	}
-	return v.peer(o.Rule.Permission.Peer, o.AccountID)
-}
-
-// detail names the rule and what its maker wrote on it.
-func (o *opening) detail(v voice, limit int) string {
-	var parts []string
-	if o.Rule != nil && o.Rule.ID != "" {
-		parts = append(parts, "Rule "+v.id(o.Rule.ID))
-	}
-	if o.Severity != policy.NoSeverity {
-		parts = append(parts, "severity "+o.Severity.String())
-	}
-	if o.Rule == nil {
-		return sentenceOf(parts)
-	}
-	if o.Rule.Permission.Direction == 0 {
-		parts = append(parts, "direction not known (CloudTrail does not record it for edits)")
-	}
-	if o.Rule.Description != "" {
-		parts = append(parts, "description "+v.quote(o.Rule.Description, limit))
-	}
-	if tags := o.Rule.Tags; len(tags) > 0 {
-		var list []string
-		for _, t := range tags[:min(len(tags), maxTags)] {
-			list = append(list, v.quote(t.Key+"="+t.Value, limit))
-		}
-		if more := len(tags) - maxTags; more > 0 {
-			list = append(list, text.Plural(more, "more tag"))
-		}
-		parts = append(parts, "tags "+strings.Join(list, " "))
-	}
-	return sentenceOf(parts)
-}
-
-// maxTags and maxWith bound what a text lists of one opening.
-const (
-	maxTags = 3
-	maxWith = 5
-)
-
-func sentenceOf(parts []string) string {
-	if len(parts) == 0 {
-		return ""
-	}
-	s := strings.Join(parts, ", ")
-	return strings.ToUpper(s[:1]) + s[1:] + "."
-}
-
-// together names the rules with which a union crosses the line.
-func (o *opening) together(v voice) string {
-	if !o.Union {
-		return ""
-	}
-	if len(o.With) == 0 {
-		return "It is forbidden only together with the other rules of the same call: their ranges add up."
-	}
-	var list []string
-	for i := range o.With[:min(len(o.With), maxWith)] {
-		out := traffic(o.With[i].Permission) + ", " + v.peer(o.With[i].Permission.Peer, o.AccountID)
-		if id := o.With[i].ID; id != "" {
-			out = v.id(id) + " (" + out + ")"
-		}
-		list = append(list, out)
-	}
-	if more := len(o.With) - maxWith; more > 0 {
-		list = append(list, text.Plural(more, "more rule"))
-	}
-	if o.Left != "" { // which of them came first may not be known
-		return "It is forbidden only together with other rules of the group: their ranges add up. These are: " + strings.Join(list, "; ") + "."
-	}
-	return "It is forbidden only together with rules that the group held before the call: their ranges add up. " +
-		"Those were left as they are: " + strings.Join(list, "; ") + "."
 }

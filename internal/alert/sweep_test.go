@@ -112,7 +112,7 @@ func TestADigestNamesNobodyAndNoEvent(t *testing.T) {
 func TestADigestCountsWhatItDoesNotList(t *testing.T) {
 	s := sweepScenarios()[3]
 	m := messageOf(t, s.alert)
-	assert.Equal(t, "Sweep: 3,000 standing openings in 1,000 groups (1 critical, 2,999 medium), account 123456789012 us-east-1", headline(&s.alert, maxTitle))
+	assert.Equal(t, "Sweep: 3,000 standing openings in 1,000 groups (1 critical, 2,999 medium), account 123456789012 us-east-1", newView(&s.alert).headline(maxTitle))
 	text := strings.Join(strings.Fields(m.Email), " ")
 	assert.Contains(t, text, "more openings that are not listed here")
 	assert.Contains(t, text, "sgward audit --regions us-east-1")

@@ -25,7 +25,7 @@ func Undo(accountID, region, groupID string, rule secgroup.Rule) string {
 // undoArguments returns the words of Undo's command, quoted for the shell, nil
 // where there is none. Tags are separated by tagBreak, which is white space.
 func undoArguments(accountID, region, groupID string, rule secgroup.Rule, tagBreak string) []string {
-	args := ruleCommand("authorize", accountID, region, groupID, rule, true)
+	args := ruleArguments("authorize", accountID, region, groupID, rule)
 	if args == nil {
 		return nil
 	}
@@ -48,10 +48,11 @@ func undoArguments(accountID, region, groupID string, rule secgroup.Rule, tagBre
 // closeArguments returns the words of the command that closes a rule by hand, if
 // it still is as it was judged.
 func closeArguments(accountID, region, groupID string, rule secgroup.Rule) []string {
-	return ruleCommand("revoke", accountID, region, groupID, rule, false)
+	rule.Description = "" // EC2 does not compare it
+	return ruleArguments("revoke", accountID, region, groupID, rule)
 }
 
-func ruleCommand(verb, accountID, region, groupID string, rule secgroup.Rule, described bool) []string {
+func ruleArguments(verb, accountID, region, groupID string, rule secgroup.Rule) []string {
 	p := rule.Permission
 	if !p.IsValid() || p.Direction == 0 || !isIdentifier(groupID) || !isIdentifier(region) {
 		return nil
@@ -60,13 +61,13 @@ func ruleCommand(verb, accountID, region, groupID string, rule secgroup.Rule, de
 		fmt.Sprintf("aws ec2 %s-security-group-%s", verb, p.Direction),
 		"--region " + region,
 		"--group-id " + groupID,
-		"--ip-permissions '[" + ipPermission(rule, accountID, described) + "]'",
+		"--ip-permissions '[" + ipPermission(rule, accountID) + "]'",
 	}
 }
 
 // ipPermission writes EC2's IpPermission for a rule, in the order of its
 // reference. No character of it means anything within single quotes.
-func ipPermission(r secgroup.Rule, accountID string, described bool) string {
+func ipPermission(r secgroup.Rule, accountID string) string {
 	p := r.Permission
 	var b strings.Builder
 	b.WriteString(`{"IpProtocol":` + jsonString(string(p.Protocol)))
@@ -91,7 +92,7 @@ func ipPermission(r secgroup.Rule, accountID string, described bool) string {
 			b.WriteString(`,"UserId":` + jsonString(owner))
 		}
 	}
-	if described && r.Description != "" {
+	if r.Description != "" {
 		b.WriteString(`,"Description":` + jsonString(r.Description))
 	}
 	b.WriteString("}]}")
@@ -121,5 +122,5 @@ func jsonString(s string) string {
 	return b.String()
 }
 
-// fold writes a command over several lines, one option each, as it is pasted.
-func fold(args []string) string { return strings.Join(args, " \\\n  ") }
+// folded writes a command over several lines, one option each, as it is pasted.
+func folded(args []string) string { return strings.Join(args, " \\\n  ") }

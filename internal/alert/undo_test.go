@@ -160,7 +160,7 @@ func TestUndoRestoresHostileTextExactlyAndRunsNoneOfIt(t *testing.T) {
 		rule.Description = out
 		rule.Tags = []secgroup.Tag{{Key: "k" + out, Value: out}}
 		args := undoArguments(testAccount, "us-east-1", testGroup, rule, "\n  ")
-		for form, command := range map[string]string{"line": Undo(testAccount, "us-east-1", testGroup, rule), "folded": fold(args)} {
+		for form, command := range map[string]string{"line": Undo(testAccount, "us-east-1", testGroup, rule), "folded": folded(args)} {
 			_, _, p, tags := request(t, shellWords(t, command))
 			assert.Equal(t, out, p.IpRanges[0].Description, form)
 			assert.Equal(t, "k"+out, tags[0].Tags[0].Key, form)
@@ -200,7 +200,7 @@ func TestUndoIsEmptyWhereNoCommandCouldRestoreTheRule(t *testing.T) {
 func TestClosingByHandNamesTheJudgedValuesAndNoDescription(t *testing.T) {
 	rule := *tcp(22, "0.0.0.0/0")
 	rule.Description = "x"
-	operation, options, p, _ := request(t, shellWords(t, fold(closeArguments(testAccount, "us-east-1", testGroup, rule))))
+	operation, options, p, _ := request(t, shellWords(t, folded(closeArguments(testAccount, "us-east-1", testGroup, rule))))
 	assert.Equal(t, "revoke-security-group-ingress", operation)
 	assert.Len(t, options, 3)
 	assert.Equal(t, "0.0.0.0/0", p.IpRanges[0].CidrIp)
@@ -208,13 +208,13 @@ func TestClosingByHandNamesTheJudgedValuesAndNoDescription(t *testing.T) {
 }
 
 func TestLookUpCommandsAreWholeWords(t *testing.T) {
-	words := shellWords(t, fold(lookupRule("us-east-1", "AuthorizeSecurityGroupIngress", "sgr-0123456789abcdef0")))
+	words := shellWords(t, lookupRule("us-east-1", "AuthorizeSecurityGroupIngress", "sgr-0123456789abcdef0"))
 	assert.Equal(t, []string{
 		"cloudtrail", "lookup-events", "--region", "us-east-1",
 		"--lookup-attributes", "AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress",
 		"--query", "Events[?contains(CloudTrailEvent,'sgr-0123456789abcdef0')].CloudTrailEvent",
 	}, words)
-	assert.Nil(t, lookupRule("us-east-1", "AuthorizeSecurityGroupIngress", `sgr-1')]`))
-	assert.Nil(t, lookupEvent("us-east-1", "$(id)"))
-	assert.Nil(t, groupHistory("us-east-1", "-x"))
+	assert.Empty(t, lookupRule("us-east-1", "AuthorizeSecurityGroupIngress", `sgr-1')]`))
+	assert.Empty(t, lookupEvent("us-east-1", "$(id)"))
+	assert.Empty(t, groupHistory("us-east-1", "-x"))
 }

@@ -15,6 +15,9 @@ import (
 	"sgward/internal/secgroup/secgrouptest"
 )
 
+// shown is a text as mail shows it.
+func shown(s string) string { return mail().quotes.show(s, 100) }
+
 func TestTrafficUsesTheNamesPeopleKnow(t *testing.T) {
 	for want, words := range map[string]string{
 		"tcp 3306 (MySQL)":                      "tcp 3306",
@@ -40,14 +43,13 @@ func TestTrafficUsesTheNamesPeopleKnow(t *testing.T) {
 }
 
 func TestPeersAreSaidInPlainWords(t *testing.T) {
-	v := voice{quote: mailQuote, cite: mailCite}
 	list := secgroup.PrefixListPeer
 	cidr := func(text string) secgroup.Peer {
 		p, err := secgroup.ParseCIDRPeer(text)
 		require.NoError(t, err)
 		return p
 	}
-	for want, peer := range map[string]secgroup.Peer{
+	for want, p := range map[string]secgroup.Peer{
 		"the whole internet (0.0.0.0/0)":                               cidr("0.0.0.0/0"),
 		"the whole internet (0.0.0.0/0) ":                              cidr("1.2.3.4/0"),
 		"the whole IPv6 internet (::/0)":                               cidr("::/0"),
@@ -61,7 +63,8 @@ func TestPeersAreSaidInPlainWords(t *testing.T) {
 		"the security group " + testGroup + " of account 111122223333": secgroup.GroupPeer(testGroup, "111122223333"),
 		"an unknown peer":                                              {},
 	} {
-		assert.Equal(t, strings.TrimSpace(want), v.peer(peer, testAccount))
+		_, said := peer(p, testAccount)
+		assert.Equal(t, strings.TrimSpace(want), shown(said))
 	}
 }
 
@@ -98,7 +101,6 @@ func TestLinksFollowTheRegionsPartition(t *testing.T) {
 }
 
 func TestExposureNamesEveryPublicAddress(t *testing.T) {
-	v := voice{quote: mailQuote, cite: mailCite}
 	for want, n := range map[string]finding.Interface{
 		"- eni-1, no public address, private 10.0.0.5": {PrivateIP: "10.0.0.5", IPv6Addresses: []string{"fd00::1"}},
 		"- eni-1, PUBLIC address 203.0.113.9":          {PublicIP: "203.0.113.9"},
@@ -108,7 +110,7 @@ func TestExposureNamesEveryPublicAddress(t *testing.T) {
 			PublicIP: "203.0.113.9", MorePublicIPs: []string{"203.0.113.10", "203.0.113.11"}, IPv6Addresses: []string{"2001:db8::1"}},
 	} {
 		n.ID = "eni-1"
-		assert.Equal(t, want, exposure(v, n, false, 100))
+		assert.Equal(t, want, shown(networkInterface(&n, false)))
 	}
 }
 
@@ -116,9 +118,8 @@ func TestExposureSaysWhatWasReadAndFound(t *testing.T) {
 	said := func(list []finding.Interface, problem string) (out []string) {
 		a := alertOf(result(finding.OutcomeRevoked, tcp(3306, "0.0.0.0/0")))
 		a.Exposed, a.ExposedError = list, problem
-		openings, _ := openingsOf(&a)
-		for _, it := range whatWasExposed(voice{quote: mailQuote, cite: mailCite}, &a, openings, mailBounds()[0]).items {
-			out = append(out, it.text)
+		for _, it := range newView(&a).exposed(mail().limits).items {
+			out = append(out, shown(it.text))
 		}
 		return out
 	}
@@ -134,12 +135,12 @@ func TestExceptionsThatAreLeftOutAreCounted(t *testing.T) {
 	all := scenarios()
 	a := all[slices.IndexFunc(all, func(s scenario) bool { return s.name == "exceptions-end" })].alert
 	a.Findings = slices.Repeat(a.Findings[:1], 40)
-	assert.Contains(t, mail(&a), "\nAnd 15 more.\n")
+	assert.Contains(t, mail().text(newView(&a)), "\nAnd 15 more.\n")
 }
 
 func TestActorsAreNamedByWhatTheyCannotChoose(t *testing.T) {
 	say := func(a cloudtrail.Actor) string {
-		return actor(voice{quote: mailQuote, cite: mailCite}, cloudtrail.Event{Actor: a}, 100)[0]
+		return shown(newView(&finding.Alert{Event: cloudtrail.Event{Actor: a}}).caller(limits{}).items[0].text)
 	}
 	role := "arn:aws:iam::123456789012:role/teams/Developer"
 	session := "arn:aws:sts::123456789012:assumed-role/Developer/alice"

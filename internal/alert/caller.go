@@ -1,0 +1,80 @@
+package alert
+
+import (
+	"strings"
+
+	"sgward/internal/text"
+)
+
+// caller says who made the call, from where and with which program. What the caller
+// could choose is marked so.
+func (v *view) caller(limits) section {
+	s := section{title: "Who did it"}
+	if v.isSweep || v.isExpiry {
+		return s
+	}
+	e := v.alert.Event
+	role, session := assumedRole(e.Actor.ARN)
+	sessionSaid := ", session " + quote(session) + " (a name that the caller chose)"
+	who := "The record does not say who made the call"
+	switch {
+	case e.Actor.SessionIssuerARN != "":
+		who = "The role " + quoteLong(e.Actor.SessionIssuerARN)
+		if session != "" {
+			who += sessionSaid
+		}
+	case e.Actor.Type == "Root":
+		who = "The account's ROOT user, " + quoteLong(e.Actor.ARN)
+	case session != "":
+		who = "The role " + quoteLong(role) + sessionSaid
+	case e.Actor.ARN != "":
+		who = quoteLong(e.Actor.ARN)
+	case e.Actor.Type == "AWSService" && e.Actor.InvokedBy != "":
+		who = "The AWS service " + quote(e.Actor.InvokedBy)
+	case e.Actor.Type != "":
+		who = "A caller of type " + name(e.Actor.Type) + " whom the record does not name"
+	}
+	if e.Actor.InvokedBy != "" && e.Actor.Type != "AWSService" {
+		who += ", through " + quote(e.Actor.InvokedBy)
+	}
+	switch {
+	case isAddress(e.SourceIPAddress):
+		who += ", from " + e.SourceIPAddress
+	case e.SourceIPAddress != "": // a service's name, or "AWS Internal"
+		who += ", from " + quote(e.SourceIPAddress)
+	}
+	s.say(who + ".")
+	if e.UserAgent != "" {
+		s.say("User agent (the caller's own word): " + quoteLong(e.UserAgent) + ".")
+	}
+	call := "The call was not named"
+	if e.EventName != "" {
+		call = "The call was " + name(e.EventName)
+	}
+	if !e.EventTime.IsZero() {
+		call += " at " + text.Time(e.EventTime) + " (CloudTrail counts whole seconds)"
+	}
+	if e.AccountID != "" {
+		call += ", account " + id(e.AccountID)
+	}
+	if e.Region != "" {
+		call += ", " + id(e.Region)
+	}
+	s.say(call + ".")
+	return s
+}
+
+// assumedRole returns the parts of
+// "arn:aws:sts::123456789012:assumed-role/ROLE/SESSION", "" for any other ARN.
+func assumedRole(arn string) (role, session string) {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[2] != "sts" {
+		return "", ""
+	}
+	rest, ok := strings.CutPrefix(parts[5], "assumed-role/")
+	if !ok {
+		return "", ""
+	}
+	role, session, _ = strings.Cut(rest, "/")
+	return role, session
+}

@@ -1,0 +1,96 @@
+package alert
+
+import "sgward/internal/text"
+
+// The sizes of a message and of its forms, in bytes unless said otherwise.
+const (
+	// maxSNS is SNS's limit for a message with all its variants and attributes
+	// (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html).
+	maxSNS = 262_144
+	// maxMessage leaves some room for whatever else SNS may count.
+	maxMessage = 256_000
+	// maxSubject is SNS's limit for a subject, which must stay under 100 characters.
+	maxSubject = 99
+	// maxMail bounds the mail, as encoded in the SNS message.
+	maxMail = 40_000
+	// maxChat bounds the chat notification, as encoded in the SNS message: a
+	// description and steps of 4,300 characters, each of which takes four bytes at
+	// most after two encodings, and some ids.
+	maxChat = 24_000
+	// maxStatements and maxStatementBytes bound the attribute statementId.
+	maxStatements     = 200
+	maxStatementBytes = 8_000
+)
+
+// The limits of a chat notification, in characters. AWS publishes none; these
+// are Slack's for the blocks that Amazon Q Developer makes of it, with room.
+const (
+	maxTitle       = 150
+	maxDescription = 2800
+	maxStep        = 300
+	maxSteps       = 5
+)
+
+// The longest lists in a text, whatever its limits.
+const (
+	maxListed    = 25 // openings
+	maxTags      = 3  // of one rule
+	maxOthers    = 5  // rules that an opening adds up with
+	maxAddresses = 3  // public ones of one interface
+	maxServices  = 3  // that a range of ports holds
+	maxLinks     = 3  // to groups: one call changes one
+	maxResources = 5  // groups that chat's metadata names
+)
+
+// minQuoted is the length at which untrusted text is not shortened further.
+const minQuoted = 30
+
+// limits is how much of a view a text tells.
+type limits struct {
+	listed    int // openings and exempt rules, each
+	commands  int // openings with their commands
+	excepted  int // openings with the exception to paste
+	exposed   int // network interfaces
+	reasons   int
+	untrusted int // units of one untrusted text
+	line      int // bytes of a line to be copied
+}
+
+// tightened returns two thirds of the limits; one of each list stays.
+func (l limits) tightened() limits {
+	for _, n := range []*int{&l.listed, &l.exposed, &l.reasons, &l.commands, &l.excepted} {
+		if *n > 1 {
+			*n = *n * 2 / 3
+		}
+	}
+	l.untrusted = max(l.untrusted*2/3, minQuoted)
+	return l
+}
+
+// fitting prints with limits that tighten until the text has at most max of what size
+// counts. Exceptions go before commands, since a person needs a command sooner.
+func fitting(lim limits, print func(limits) string, size func(string) int, max int) string {
+	for step := 0; ; step++ {
+		out := print(lim)
+		if size(out) <= max {
+			return out
+		}
+		tighter := lim
+		switch step {
+		case 1:
+			tighter.excepted = 0
+		case 3:
+			tighter.commands = 0
+		default:
+			tighter = lim.tightened()
+		}
+		if step > 3 && tighter == lim {
+			// One character takes eight of what is counted at most.
+			return text.Cut(out, max/8)
+		}
+		lim = tighter
+	}
+}
+
+// first returns the first n of a list, or all of fewer.
+func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }

@@ -1,0 +1,74 @@
+package alert
+
+// section is a part of the text that people get, free of any medium's markup.
+type section struct {
+	title string
+	items []item
+}
+
+// item is a sentence or two, a block to be copied as it is, or a link.
+type item struct {
+	kind itemKind
+	text string
+	url  string // of a link; text is then its label
+}
+
+type itemKind uint8
+
+const (
+	prose itemKind = iota
+	block
+	link
+)
+
+func (s *section) say(text string) {
+	if text != "" {
+		s.items = append(s.items, item{kind: prose, text: text})
+	}
+}
+
+// leftOut counts what is not listed.
+func (s *section) leftOut(n int, counted string) {
+	if n > 0 {
+		s.say("And " + counted + ".")
+	}
+}
+
+func (s *section) show(text string) { s.items = append(s.items, item{kind: block, text: text}) }
+
+// everything lists the sections of a text in their order. Each is empty in an alert
+// that it has nothing to say about: an event, a sweep and an expiry notice differ by
+// that alone.
+func everything() []func(*view, limits) section {
+	return []func(*view, limits) section{
+		(*view).opened, (*view).done, (*view).caller, (*view).found, (*view).meaning, (*view).exposed,
+		(*view).toClose, (*view).toUndo, (*view).beforeEdit, (*view).toAllow, (*view).toDo, (*view).whereToLook,
+	}
+}
+
+// medium is how one kind of text is made of a view.
+type medium struct {
+	sections []func(*view, limits) section
+	limits   limits
+	quotes   quotes
+	print    func(*view, []section) string
+	size     func(string) int
+	max      int // of what size counts
+}
+
+// text prints a view with as much of it as the medium has room for.
+func (m medium) text(v *view) string {
+	return fitting(m.limits, func(lim limits) string {
+		var sections []section
+		for _, tell := range m.sections {
+			s := tell(v, lim)
+			for i := range s.items {
+				s.items[i].text = m.quotes.show(s.items[i].text, lim.untrusted)
+			}
+			if len(s.items) > 0 {
+				sections = append(sections, s)
+			}
+		}
+		return m.print(v, sections)
+	}, m.size, m.max)
+}
