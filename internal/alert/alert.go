@@ -1,8 +1,8 @@
-// Package alert tells people and programs what sgward found and did: one SNS
-// message for each CloudTrail event, with a body for machines (JSON), for mail
+// Package alert tells people and programs of openings and their outcomes: one SNS
+// message for each CloudTrail event or sweep, with a body for machines (JSON), for mail
 // (plain text) and for chat (a custom notification of Amazon Q Developer).
 //
-// A view (view.go) computes once all that is told; mail and chat print sections of it.
+// A view (view.go) holds every text, computed once; mail and chat print sections of it.
 // The package decides nothing and reads nothing: the same finding.Alert gives the same
 // bytes. Untrusted text (descriptions, tags, names of groups and sessions, user agents,
 // EC2's error messages) is quoted for its medium. No alert is too large to be sent: a
@@ -49,11 +49,13 @@ func Publish(ctx context.Context, client Publisher, topicARN string, a finding.A
 	return nil
 }
 
-// Complete fills in what follows from the rest of an alert: the schema version,
-// the id where there is none, and the undo command of each result that is, was or
-// would be closed (and of no other). It puts the findings in order, the most urgent
-// first, and drops durations that are no numbers, which JSON cannot carry. The
-// argument is left as it is; completing twice changes nothing.
+// Complete derives the missing fields of an alert and leaves its argument as it is:
+//   - the schema version, and the id where there is none;
+//   - the undo command of each finding that is, was or would be closed, and of no other;
+//   - the order of the findings, the most urgent first;
+//   - no duration that is not a number, which JSON cannot carry.
+//
+// Completing twice changes nothing.
 func Complete(a finding.Alert) finding.Alert {
 	a.SchemaVersion = finding.SchemaVersion
 	if a.ID == "" {
@@ -140,7 +142,7 @@ func ID(e cloudtrail.Event) string {
 	}
 	h := sha256.New()
 	for _, part := range parts {
-		// The length keeps apart what the texts alone would not.
+		// The length keeps apart parts that joined alike.
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return "a-" + hex.EncodeToString(h.Sum(nil)[:8])

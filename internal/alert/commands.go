@@ -9,7 +9,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// toClose shows the commands that close what is still open.
+// toClose shows the commands that close the open rules.
 func (v *view) toClose(lim limits) section {
 	s := section{title: "To close it by hand"}
 	for i, o := range v.detailed(lim) {
@@ -20,7 +20,7 @@ func (v *view) toClose(lim limits) section {
 	return s
 }
 
-// toUndo shows the commands that put back what was closed, or what a person
+// toUndo shows the commands that restore the closed rules, and those that a person
 // closes in observe mode.
 func (v *view) toUndo(lim limits) section {
 	s := section{title: "Undo"}
@@ -56,7 +56,7 @@ func (v *view) toUndo(lim limits) section {
 	return s
 }
 
-// command shows a command to copy, or says why there is none.
+// command shows a command to copy, or says why it is missing.
 func (s *section) command(intro, command string, lim limits) {
 	switch {
 	case command == "":
@@ -73,8 +73,8 @@ func hasLongLine(s string, lim limits) bool {
 	return slices.ContainsFunc(strings.Split(s, "\n"), func(line string) bool { return len(line) > lim.line })
 }
 
-// beforeEdit says of edited rules how to find out what they were: a record of
-// ModifySecurityGroupRules holds the new values only. One example serves: the
+// beforeEdit says how to find the old values of an edited rule: a record of
+// ModifySecurityGroupRules holds the new ones only. One example serves: the
 // commands differ by the ids only.
 func (v *view) beforeEdit(lim limits) section {
 	s := section{title: "What the rule was before the edit"}
@@ -144,7 +144,7 @@ func lookupRule(region, eventName, ruleID string) string {
 		`--query "Events[?contains(CloudTrailEvent,'`+ruleID+`')].CloudTrailEvent"`)
 }
 
-// groupHistory returns the command that prints what AWS Config recorded of a group.
+// groupHistory returns the command that prints AWS Config's records of a group.
 func groupHistory(region, groupID string) string {
 	return awsCommand("configservice get-resource-config-history", region, groupID,
 		"--resource-type AWS::EC2::SecurityGroup --resource-id "+groupID)

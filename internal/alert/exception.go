@@ -22,10 +22,10 @@ const exceptionDays = 30
 // region, group, direction, protocol, ports and peer (types of ICMP have no place
 // in policies, so it allows all of them). Reason and owner are for a
 // person to fill in. It is "" where group or rule are not known, since an
-// exception must not be wider than what was seen.
+// exception must not be wider than the rule.
 //
 // It is a YAML list of one, indented by two to be pasted under "exceptions:",
-// and holds no text that a stranger chose.
+// and holds no untrusted text.
 func Exception(e cloudtrail.Event, f finding.Finding) string {
 	if f.Rule == nil || !f.Rule.Permission.IsValid() || !isIdentifier(f.GroupID) {
 		return ""
@@ -69,7 +69,7 @@ func Exception(e cloudtrail.Event, f finding.Finding) string {
 	return b.String()
 }
 
-// exceptionID names an exception after what it allows and where:
+// exceptionID names an exception after its traffic and its place:
 // "allow-tcp-3306-0123abcd". The digits tell apart exceptions for several peers or
 // groups, as two with one id are an error.
 func exceptionID(p secgroup.Permission, accountID, region, groupID string) string {

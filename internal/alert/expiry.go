@@ -46,7 +46,7 @@ func (o *opening) ending(a *finding.Alert) string {
 	}
 }
 
-// meaning says what the end of an exception means.
+// meaning explains the end of an exception.
 func (v *view) meaning(limits) section {
 	s := section{title: "What that means"}
 	if v.isExpiry {
@@ -56,7 +56,7 @@ func (v *view) meaning(limits) section {
 	return s
 }
 
-// toDo says what to do about the end of an exception.
+// toDo advises on exceptions that end.
 func (v *view) toDo(limits) section {
 	s := section{title: "What to do"}
 	if v.isExpiry {

@@ -74,8 +74,8 @@ func networkInterface(n *finding.Interface, namesGroup bool) string {
 	return out
 }
 
-// prefixListEntries says what the edited prefix list holds, who loses access where a
-// rule that uses it goes; "" for other events.
+// prefixListEntries lists the entries of the edited prefix list, who lose access where
+// a rule that uses it goes; "" for other events.
 func prefixListEntries(a *finding.Alert, lim limits) string {
 	if a.PrefixListID == "" {
 		return ""

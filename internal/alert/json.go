@@ -158,9 +158,9 @@ func sizeOf(r finding.Result) (int, error) {
 	return encodedSize(out) + len(","), err
 }
 
-// slimmed takes from an oversized finding what can be missed: the rules it stands
-// with and reasons but for the first few. If it is the only one and still has no
-// room, it loses tags and undo, together: an undo that forgets tags would be a lie.
+// slimmed cuts an oversized finding's reasons and the rules that it adds up with to the
+// first few. If it is the only one and still has no room, it loses tags and undo,
+// together: an undo that forgets tags would be a lie.
 func slimmed(r finding.Result, room int, only bool) (finding.Result, int, error) {
 	r.With = first(r.With, maxSlimmed)
 	for i := range r.With {

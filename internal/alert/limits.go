@@ -67,8 +67,8 @@ func (l limits) tightened() limits {
 	return l
 }
 
-// fitting prints with limits that tighten until the text has at most max of what size
-// counts. Exceptions go before commands, since a person needs a command sooner.
+// fitting prints with limits that tighten until the size of the text is at most max.
+// Exceptions go before commands, since a person needs a command sooner.
 func fitting(lim limits, print func(limits) string, size func(string) int, max int) string {
 	for step := 0; ; step++ {
 		out := print(lim)
@@ -85,7 +85,7 @@ func fitting(lim limits, print func(limits) string, size func(string) int, max i
 			tighter = lim.tightened()
 		}
 		if step > 3 && tighter == lim {
-			// One character takes eight of what is counted at most.
+			// One character counts for eight at most.
 			return text.Cut(out, max/8)
 		}
 		lim = tighter

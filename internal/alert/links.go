@@ -37,9 +37,7 @@ func (v *view) linksOf() []item {
 	return out
 }
 
-func (v *view) whereToLook(limits) section {
-	return section{title: "Links", items: slices.Clone(v.links)}
-}
+func (v *view) whereToLook(limits) section { return section{title: "Links", items: v.links} }
 
 // resourcesOf lists the ARNs of the groups.
 func (v *view) resourcesOf() []string {
@@ -56,32 +54,23 @@ func (v *view) resourcesOf() []string {
 	return out
 }
 
-// consoleOf returns the address of the console's pages for a region, without what is
-// shown there; empty where that is not public.
-func consoleOf(region, page string) string {
-	p, ok := text.PartitionOf(region)
-	if !ok || p.ConsoleHost(region) == "" {
-		return ""
-	}
-	return "https://" + p.ConsoleHost(region) + "/" + page + "/home?region=" + region
-}
-
 // groupURL returns the console's page of a security group, or "".
 func groupURL(region, groupID string) string {
-	console := consoleOf(region, "ec2")
-	if console == "" || !isIdentifier(groupID) {
-		return ""
-	}
-	return console + "#SecurityGroup:groupId=" + groupID
+	return consoleURL(region, "ec2", "#SecurityGroup:groupId=", groupID)
 }
 
 // eventURL returns the console's page of a CloudTrail event, or "".
 func eventURL(region, eventID string) string {
-	console := consoleOf(region, "cloudtrailv2")
-	if console == "" || !isIdentifier(eventID) {
+	return consoleURL(region, "cloudtrailv2", "#/events/", eventID)
+}
+
+// consoleURL returns "" where the region's console is not public.
+func consoleURL(region, page, fragment, id string) string {
+	p, ok := text.PartitionOf(region)
+	if !ok || p.ConsoleHost(region) == "" || !isIdentifier(id) {
 		return ""
 	}
-	return console + "#/events/" + eventID
+	return "https://" + p.ConsoleHost(region) + "/" + page + "/home?region=" + region + fragment + id
 }
 
 // groupARN returns a security group's ARN, or "".

@@ -18,7 +18,7 @@ type Message struct {
 	Default string // the JSON of finding.Alert, for programs
 	Email   string // plain text
 	HTTPS   string // the JSON of a chat notification
-	// Attributes are what subscribers filter on, in the order of their names.
+	// Attributes are for subscribers' filters, in the order of their names.
 	Attributes []Attribute
 }
 

@@ -172,6 +172,17 @@ func TestOneFindingOfAnySizeIsTold(t *testing.T) {
 	assert.Equal(t, slices.Repeat([]string{"203.0.113.9"}, 10), got.Exposed[49].MorePublicIPs)
 }
 
+func TestEntriesWithoutRoomAreCounted(t *testing.T) {
+	a := alertOf(result(finding.OutcomeRevoked, tcp(22, "0.0.0.0/0")))
+	a.PrefixListID, a.PrefixListEntriesOmitted = "pl-0123456789abcdef0", 7
+	a.PrefixListEntries = slices.Repeat([]finding.PrefixListEntry{{Cidr: "10.0.0.0/8"}}, 150)
+	m := messageOf(t, a)
+	got := decoded(t, m)
+	assert.Len(t, got.PrefixListEntries, 100)
+	assert.Equal(t, 57, got.PrefixListEntriesOmitted)
+	assert.Contains(t, m.Email, "It holds 157 entries")
+}
+
 func TestUndoIsNeverSentWithoutItsTags(t *testing.T) {
 	rule := tcp(3306, "0.0.0.0/0")
 	for i := range 50 {

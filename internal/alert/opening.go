@@ -88,8 +88,8 @@ type opening struct {
 	finding.Result
 	accountID, region string // the event's where the finding has none
 
-	sentence     string   // what is open to whom; of an exempt rule, which exception allows it
-	done         string   // what became of it
+	sentence     string   // the traffic, the peer and the place; of an exempt rule, the exception
+	done         string   // the outcome
 	reasons      []string // of the policy
 	closeCommand string   // "" where there is none, like the next two
 	undoCommand  string
@@ -135,8 +135,8 @@ func (o *opening) isEgress() bool {
 	return o.Rule != nil && o.Rule.Permission.Direction == secgroup.Egress
 }
 
-// opens says what is open to whom, for how long and where, in the tense that the
-// outcome asks for. In a sweep the group is named above, and for how long is not known.
+// opens names the traffic and its peer, duration and group, in the tense that the
+// outcome asks for. A sweep names the group above, and does not know the duration.
 func (o *opening) opens(isStanding bool) string {
 	switch {
 	case o.Rule == nil && isStanding:
@@ -175,7 +175,7 @@ func (o *opening) opens(isStanding bool) string {
 	}
 }
 
-// detail names the rule and what its maker wrote on it.
+// detail names the rule, its severity, and its description and tags.
 func (o *opening) detail() string {
 	var parts []string
 	if o.Rule != nil && o.Rule.ID != "" {
@@ -193,13 +193,10 @@ func (o *opening) detail() string {
 		}
 		if tags := o.Rule.Tags; len(tags) > 0 {
 			var list []string
-			for _, t := range first(tags, maxTags) {
+			for _, t := range tags {
 				list = append(list, quote(t.Key+"="+t.Value))
 			}
-			if more := len(tags) - maxTags; more > 0 {
-				list = append(list, text.Plural(more, "more tag"))
-			}
-			parts = append(parts, "tags "+strings.Join(list, " "))
+			parts = append(parts, "tags "+text.First(list, maxTags, " "))
 		}
 	}
 	if len(parts) == 0 {
@@ -221,7 +218,7 @@ func (o *opening) together(isStanding bool) string {
 		return "It is forbidden only together with the other rules of the same call: their ranges add up."
 	}
 	var list []string
-	for i := range first(o.With, maxOthers) {
+	for i := range o.With {
 		_, who := peer(o.With[i].Permission.Peer, o.AccountID)
 		out := traffic(o.With[i].Permission) + ", " + who
 		if o.With[i].ID != "" {
@@ -229,14 +226,12 @@ func (o *opening) together(isStanding bool) string {
 		}
 		list = append(list, out)
 	}
-	if more := len(o.With) - maxOthers; more > 0 {
-		list = append(list, text.Plural(more, "more rule"))
-	}
+	others := text.First(list, maxOthers, "; ")
 	if o.Left != "" { // which of them came first may not be known
-		return ofGroup + " These are: " + strings.Join(list, "; ") + "."
+		return ofGroup + " These are: " + others + "."
 	}
 	return "It is forbidden only together with rules that the group held before the call: their ranges add up. " +
-		"Those were left as they are: " + strings.Join(list, "; ") + "."
+		"Those were left as they are: " + others + "."
 }
 
 // lostException names the exception that no longer covers a rule.
@@ -248,7 +243,7 @@ func (o *opening) lostException() string {
 	return "The exception " + name(x.ID) + " of " + quote(x.Owner) + ", which would cover it, ended with " + id(x.Expires) + "."
 }
 
-// toldBefore says of an opening that it is known, and why it is told again.
+// toldBefore says why an earlier digest's opening is told again.
 func (o *opening) toldBefore(a *finding.Alert) string {
 	if o.FirstSeen == nil || !o.FirstSeen.Before(a.Event.EventTime) {
 		return ""
@@ -295,18 +290,12 @@ func (o *opening) reasonsText() []string {
 	return out
 }
 
-// deciding returns the reasons without those of statements that did not decide, and
-// how many these are.
+// deciding drops the reasons of statements that did not decide, and counts them.
 func (o *opening) deciding() (reasons []policy.Reason, others int) {
-	for _, r := range o.Reasons {
-		if r.ID != "" && o.StatementID != "" && r.ID != o.StatementID {
-			others++
-			continue
-		}
-		reasons = append(reasons, r)
-	}
+	isOther := func(r policy.Reason) bool { return r.ID != "" && o.StatementID != "" && r.ID != o.StatementID }
+	reasons = slices.DeleteFunc(slices.Clone(o.Reasons), isOther)
 	if len(reasons) == 0 {
 		return o.Reasons, 0
 	}
-	return reasons, others
+	return reasons, len(o.Reasons) - len(reasons)
 }

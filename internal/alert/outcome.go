@@ -11,7 +11,7 @@ import (
 	"sgward/internal/text"
 )
 
-// done says for each opening what became of it and why.
+// done says the outcome of each opening and the policy's reasons.
 func (v *view) done(lim limits) section {
 	s := section{title: "What was done"}
 	if v.isExpiry {
@@ -93,7 +93,7 @@ func ranges(numbers []int) string {
 	return strings.Join(parts, ", ")
 }
 
-// doneText says what was done about an opening and what was not.
+// doneText says how an opening was closed, or why it was not.
 func (o *opening) doneText(a *finding.Alert) string {
 	out := ""
 	switch o.Outcome {
@@ -155,7 +155,7 @@ func (o *opening) whyLeft() string {
 	}
 }
 
-// refusal says what EC2 answered.
+// refusal cites EC2's error.
 func (o *opening) refusal() string {
 	if o.ErrorCode == "" && o.ErrorMessage == "" {
 		return "EC2 did not say why."
@@ -193,7 +193,7 @@ func tryOf(a *finding.Alert) string {
 	return fmt.Sprintf("try %d of %d", a.Try, a.Tries)
 }
 
-// nextStepOf says what a reader does first.
+// nextStepOf advises on the most urgent opening.
 func (v *view) nextStepOf() string {
 	if v.isExpiry {
 		return expiryStep
@@ -247,31 +247,19 @@ func counted(openings []opening, words []string, rank func(*opening) int) string
 	return strings.Join(parts, ", ")
 }
 
-// worstSeverity is the severity that decides who is woken. Exempt findings count
-// only where there is nothing else.
-func worstSeverity(a *finding.Alert) policy.Severity {
-	worst := policy.Low
+// worst returns the severity that decides who is woken, and the first of
+// finding.OutcomesWorstFirst that occurs. The severity of exempt findings does not count.
+func worst(a *finding.Alert) (policy.Severity, finding.Outcome) {
+	outcomes := finding.OutcomesWorstFirst()
+	severity, outcome := severityRank(policy.Low), len(outcomes)-1
 	for i := range a.Findings {
 		r := &a.Findings[i]
-		switch {
-		case r.Outcome == finding.OutcomeExempt:
-		case r.Severity == policy.NoSeverity: // nobody has said that it may wait
-			return policy.Critical
-		default:
-			worst = max(worst, r.Severity)
+		outcome = min(outcome, outcomeRank(r.Outcome))
+		if r.Outcome != finding.OutcomeExempt {
+			severity = min(severity, severityRank(r.Severity))
 		}
 	}
-	return worst
-}
-
-// worstOutcome is the first of finding.OutcomesWorstFirst that occurs.
-func worstOutcome(a *finding.Alert) finding.Outcome {
-	outcomes := finding.OutcomesWorstFirst()
-	rank := len(outcomes) - 1
-	for i := range a.Findings {
-		rank = min(rank, outcomeRank(a.Findings[i].Outcome))
-	}
-	return outcomes[rank]
+	return policy.Critical - policy.Severity(severity), outcomes[outcome]
 }
 
 // outcomeRank orders outcomes from worst to best. An unknown one is the worst.

@@ -43,6 +43,23 @@ func TestWrapKeepsLinesShortAndWordsWhole(t *testing.T) {
 	}
 }
 
+func TestUntrustedTextCannotForgeAMark(t *testing.T) {
+	forged := "a" + endMark + " b \x01c\x04d"
+	assert.Equal(t, `x "a[U+0005] b [U+0001]c[U+0004]d" y`, mail().quotes.show("x "+quote(forged)+" y", 100))
+	assert.Equal(t, "x `a[U+0005] b [U+0001]c[U+0004]d` y", chat().quotes.show("x "+quote(forged)+" y", 100))
+	assert.Equal(t, "a[U+0005] b [U+0001]c[U+0004]d", mail().quotes.show(cite(forged), 100), "the policy's lines stand without quotes")
+}
+
+func TestALongTextHasTwiceTheRoomAndAnIDItsOwn(t *testing.T) {
+	s := strings.Repeat("x.", 100)
+	for marked, want := range map[string]int{quote(s): 40, quoteLong(s): 80, id(s): maxShownID, cite(s): 80} {
+		got := mail().quotes.show(marked, 40)
+		assert.Equal(t, want, text.Units(strings.Trim(got, `"`)))
+		assert.Contains(t, got, text.CutMark)
+	}
+	assert.Equal(t, "a lone \x05 and its like", mail().quotes.show("a lone \x05 and its like", 40), "nothing is lost where no mark begins")
+}
+
 func TestIdentifiersAndNames(t *testing.T) {
 	for _, s := range []string{"sg-0123456789abcdef0", "us-east-1", "123456789012", testEvent} {
 		assert.True(t, isIdentifier(s), s)

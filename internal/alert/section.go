@@ -1,5 +1,7 @@
 package alert
 
+import "slices"
+
 // section is a part of the text that people get, free of any medium's markup.
 type section struct {
 	title string
@@ -27,7 +29,7 @@ func (s *section) say(text string) {
 	}
 }
 
-// leftOut counts what is not listed.
+// leftOut ends a list that is not complete.
 func (s *section) leftOut(n int, counted string) {
 	if n > 0 {
 		s.say("And " + counted + ".")
@@ -53,7 +55,7 @@ type medium struct {
 	quotes   quotes
 	print    func(*view, []section) string
 	size     func(string) int
-	max      int // of what size counts
+	max      int
 }
 
 // text prints a view with as much of it as the medium has room for.
@@ -62,6 +64,7 @@ func (m medium) text(v *view) string {
 		var sections []section
 		for _, tell := range m.sections {
 			s := tell(v, lim)
+			s.items = slices.Clone(s.items)
 			for i := range s.items {
 				s.items[i].text = m.quotes.show(s.items[i].text, lim.untrusted)
 			}

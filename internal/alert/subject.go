@@ -8,8 +8,8 @@ import (
 	"sgward/internal/text"
 )
 
-// headline is the one line that says what happened, the richest that has room in limit
-// ASCII characters: a subject, a title. It holds no untrusted text other than names
+// headline is a subject or a title: the richest line that has room in limit ASCII
+// characters. It holds no untrusted text other than names
 // that can do no harm.
 func (v *view) headline(limit int) string {
 	for _, line := range v.headlines {

@@ -19,7 +19,7 @@ func byGroup(results []finding.Result) {
 	slices.SortStableFunc(results, func(a, b finding.Result) int { return first[a.GroupID] - first[b.GroupID] })
 }
 
-// found says which look at all groups found the openings, and what it cannot know.
+// found describes the sweep that found the openings, and its blind spots.
 func (v *view) found(limits) section {
 	s := section{title: "How it was found"}
 	sweep, event := v.alert.Sweep, v.alert.Event

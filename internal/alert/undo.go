@@ -87,7 +87,7 @@ func ipPermission(r secgroup.Rule, accountID string) string {
 	case secgroup.GroupPeerKind:
 		id, owner := p.Peer.Group()
 		b.WriteString(`,"UserIdGroupPairs":[{"GroupId":` + jsonString(id))
-		// The caller's own account is what EC2 takes when none is named.
+		// EC2 takes the caller's own account when none is named.
 		if owner != "" && owner != accountID {
 			b.WriteString(`,"UserId":` + jsonString(owner))
 		}

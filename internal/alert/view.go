@@ -9,11 +9,11 @@ import (
 	"sgward/internal/policy"
 )
 
-// view is everything that an alert tells people, computed once for all media. Its
-// texts hold untrusted text between marks (quote.go).
+// view holds every fact and text that people are told, computed once for all media.
+// Untrusted text stands between marks (quote.go).
 type view struct {
 	alert     *finding.Alert
-	isSweep   bool              // a digest, or what a sweep closed
+	isSweep   bool              // a digest, or the rules that a sweep closed
 	isExpiry  bool              // exceptions that end, and no rule
 	headlines []string          // one line, from the richest to the barest
 	openings  []opening         // all but the exempt, most urgent first; the first maxListed have texts
@@ -31,7 +31,8 @@ type view struct {
 
 // newView computes the view of an alert that Complete has completed.
 func newView(a *finding.Alert) *view {
-	v := &view{alert: a, isSweep: a.Sweep != nil, isExpiry: isExpiryNotice(a), severity: worstSeverity(a), outcome: worstOutcome(a)}
+	v := &view{alert: a, isSweep: a.Sweep != nil, isExpiry: isExpiryNotice(a)}
+	v.severity, v.outcome = worst(a)
 	for i := range a.Findings {
 		o := opening{Result: a.Findings[i]}
 		o.accountID, o.region = placeOf(a, &a.Findings[i])

@@ -100,6 +100,16 @@ func TestLinksFollowTheRegionsPartition(t *testing.T) {
 	assert.Equal(t, "arn:aws-us-gov:ec2:us-gov-west-1:123456789012:security-group/"+testGroup, groupARN(testAccount, "us-gov-west-1", testGroup))
 }
 
+func TestALinkTooLongForChatIsInTheMailAlone(t *testing.T) {
+	a := alertOf(result(finding.OutcomeRevoked, tcp(22, "0.0.0.0/0")))
+	a.Event.Region, a.Event.EventID = "eusc-"+strings.Repeat("a", 57)+"-1", strings.Repeat("e", 64)
+	m := messageOf(t, a)
+	requireDeliverable(t, m)
+	assert.Contains(t, m.Email, "\n"+eventURL(a.Event.Region, a.Event.EventID)+"\n")
+	assert.NotContains(t, m.HTTPS, "#/events/")
+	assert.Len(t, chatOf(t, m).Content.NextSteps, 2, "the step and the group's page")
+}
+
 func TestExposureNamesEveryPublicAddress(t *testing.T) {
 	for want, n := range map[string]finding.Interface{
 		"- eni-1, no public address, private 10.0.0.5": {PrivateIP: "10.0.0.5", IPv6Addresses: []string{"fd00::1"}},
