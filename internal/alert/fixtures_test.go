@@ -288,3 +288,6 @@ func thousandRules() finding.Alert {
 	}
 	return alertOf(results...)
 }
+
+// shown is a text as mail shows it.
+func shown(s string) string { return mail().quotes.show(s, 100) }
