@@ -253,12 +253,12 @@ func (o *opening) toldBefore(a *finding.Alert) string {
 
 // allowed says which exception covers an exempt rule.
 func (o *opening) allowed() string {
-	out := "Allowed: "
+	out := "Allowed: a rule that the record does not tell"
 	if o.Rule != nil {
 		_, who := peer(o.Rule.Permission.Peer, o.AccountID)
-		out += traffic(o.Rule.Permission) + ", " + who + ", "
+		out = "Allowed: " + traffic(o.Rule.Permission) + ", " + who
 	}
-	out += "in " + group(o.GroupID, o.GroupName)
+	out += ", in " + group(o.GroupID, o.GroupName)
 	x := o.Exception
 	if x == nil {
 		return out + "."
