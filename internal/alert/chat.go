@@ -43,7 +43,7 @@ func chat() medium {
 		limits:   limits{listed: 5, commands: 1, excepted: 1, exposed: 3, reasons: 4, untrusted: 120, line: 1200},
 		quotes:   quotes{text: chatQuote, policy: chatQuote},
 		print:    printChat,
-		size:     text.Units, max: maxDescription,
+		size:     text.Units, most: maxDescription,
 	}
 }
 

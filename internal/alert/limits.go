@@ -67,12 +67,12 @@ func (l limits) tightened() limits {
 	return l
 }
 
-// fitting prints with limits that tighten until the size of the text is at most max.
+// fitting renders with limits that tighten until the size of the text is at most most.
 // Exceptions go before commands, since a person needs a command sooner.
-func fitting(lim limits, print func(limits) string, size func(string) int, max int) string {
+func fitting(lim limits, render func(limits) string, size func(string) int, most int) string {
 	for step := 0; ; step++ {
-		out := print(lim)
-		if size(out) <= max {
+		out := render(lim)
+		if size(out) <= most {
 			return out
 		}
 		tighter := lim
@@ -86,7 +86,7 @@ func fitting(lim limits, print func(limits) string, size func(string) int, max i
 		}
 		if step > 3 && tighter == lim {
 			// One character counts for eight at most.
-			return text.Cut(out, max/8)
+			return text.Cut(out, most/8)
 		}
 		lim = tighter
 	}

@@ -22,7 +22,7 @@ func mail() medium {
 		limits:   limits{listed: maxListed, commands: 8, excepted: 8, exposed: 10, reasons: 20, untrusted: 255, line: 900},
 		quotes:   quotes{text: mailQuote, policy: mailCite},
 		print:    printMail,
-		size:     encodedSize, max: maxMail,
+		size:     encodedSize, most: maxMail,
 	}
 }
 

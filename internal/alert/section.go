@@ -55,7 +55,7 @@ type medium struct {
 	quotes   quotes
 	print    func(*view, []section) string
 	size     func(string) int
-	max      int
+	most     int
 }
 
 // text prints a view with as much of it as the medium has room for.
@@ -73,5 +73,5 @@ func (m medium) text(v *view) string {
 			}
 		}
 		return m.print(v, sections)
-	}, m.size, m.max)
+	}, m.size, m.most)
 }
