@@ -67,7 +67,7 @@ func (l limits) tightened() limits {
 	return l
 }
 
-// fitting renders with limits that tighten until the size of the text is at most most.
+// fitting renders with limits that tighten until the size of the text is within most.
 // Exceptions go before commands, since a person needs a command sooner.
 func fitting(lim limits, render func(limits) string, size func(string) int, most int) string {
 	for step := 0; ; step++ {
