@@ -35,44 +35,44 @@ type audit struct {
 }
 
 // write reports on a snapshot, in the order of its groups.
-func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Writer) (report.Summary, error) {
+func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Writer) (report.Coverage, error) {
 	references := inventory.References(s.Groups)
-	summary := report.Summary{Inventory: &report.Inventory{Groups: len(s.Groups), Accounts: slices.Clone(s.Own), Baseline: -1}}
+	read := report.Coverage{Inventory: &report.Inventory{Groups: len(s.Groups), Accounts: slices.Clone(s.Own), Baseline: -1}}
 	accounts, regions := map[string]bool{}, map[string]bool{}
 	for _, p := range s.Problems {
-		summary.Problems = append(summary.Problems, report.Problem(p))
+		read.Problems = append(read.Problems, report.Problem(p))
 	}
 	for chunk := range slices.Chunk(s.Groups, groupsAtOnce) {
 		if err := ctx.Err(); err != nil {
-			return summary, fmt.Errorf("judging groups: %w", err)
+			return read, fmt.Errorf("judging groups: %w", err)
 		}
 		found := a.judge(chunk, s.Lists)
 		for i := range chunk {
 			g := &chunk[i]
 			accounts[g.OwnerID], regions[g.Region] = true, true
-			summary.Inventory.Rules += len(g.Rules) + len(g.Unread)
+			read.Inventory.Rules += len(g.Rules) + len(g.Unread)
 			place := nameOf(g)
 			for _, why := range g.Unread {
-				summary.Problems = append(summary.Problems, report.Problem{Place: place, Text: why + "; it was not judged"})
+				read.Problems = append(read.Problems, report.Problem{Place: place, Text: why + "; it was not judged"})
 			}
 			if err := a.writeGroup(s, g, found[i], references, w); err != nil {
-				return summary, err
+				return read, err
 			}
 		}
 	}
 	delete(accounts, "")
 	delete(regions, "")
-	if summary.Inventory.Accounts == nil { // of shared groups the owner was not read
-		summary.Inventory.Accounts = slices.Sorted(maps.Keys(accounts))
+	if read.Inventory.Accounts == nil { // of shared groups the owner was not read
+		read.Inventory.Accounts = slices.Sorted(maps.Keys(accounts))
 	}
-	summary.Inventory.Regions = slices.Sorted(maps.Keys(regions))
+	read.Inventory.Regions = slices.Sorted(maps.Keys(regions))
 	if a.baseline != nil {
-		summary.Inventory.Baseline = a.held
+		read.Inventory.Baseline = a.held
 	}
-	if err := w.Close(summary); err != nil {
-		return summary, err
+	if err := w.Close(read); err != nil {
+		return read, err
 	}
-	return summary, nil
+	return read, nil
 }
 
 // judge judges groups on all cores.

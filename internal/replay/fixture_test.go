@@ -216,7 +216,7 @@ func written(t *testing.T, text string) *policy.Policy {
 // replayed is what a run found, and its summary.
 type replayed struct {
 	entries []report.Entry
-	report.Summary
+	report.Coverage
 }
 
 // run replays folders or files.
@@ -226,7 +226,7 @@ func run(t *testing.T, o replay.Options, paths ...string) replayed {
 	found := logfile.Find(paths, strings.NewReader(""))
 	require.Empty(t, found.Problems)
 	var err error
-	out.Summary, err = replay.Run(context.Background(), found.Sources, o, func(e report.Entry) error {
+	out.Coverage, err = replay.Run(context.Background(), found.Sources, o, func(e report.Entry) error {
 		out.entries = append(out.entries, e)
 		return nil
 	})

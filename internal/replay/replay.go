@@ -72,7 +72,7 @@ func (o *Options) wanted(account, region string) bool {
 //
 // What cannot be read or understood is a problem of the Summary and keeps nothing else
 // from being judged. The error is ctx's or emit's.
-func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(report.Entry) error) (report.Summary, error) {
+func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(report.Entry) error) (report.Coverage, error) {
 	if o.Progress == nil {
 		o.Progress = &Progress{}
 	}
@@ -80,7 +80,7 @@ func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(rep
 	slices.SortStableFunc(sources, func(a, b logfile.Source) int { return cmp.Compare(a.Name, b.Name) })
 	g, err := gather(ctx, sources, &o)
 	if err != nil {
-		return report.Summary{}, err
+		return report.Coverage{}, err
 	}
 	h := newHistory(g, &o)
 	problems := g.problems
@@ -88,9 +88,9 @@ func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(rep
 	h.follow()
 	j := judging{Options: &o, history: h, sources: sources, emit: emit}
 	if err := j.run(ctx); err != nil {
-		return report.Summary{}, err
+		return report.Coverage{}, err
 	}
-	return report.Summary{History: &h.counts, Problems: problems}, nil
+	return report.Coverage{History: &h.counts, Problems: problems}, nil
 }
 
 // differ reports whether two policies judge a rule otherwise.

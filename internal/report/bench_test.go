@@ -22,7 +22,7 @@ func BenchmarkFormats(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				if err := w.Close(replayed().summary); err != nil {
+				if err := w.Close(replayed().read); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -67,7 +67,7 @@ func (w *csvWriter) Group(_ Group, entries []Entry) error {
 	return nil
 }
 
-func (w *csvWriter) Close(Summary) error {
+func (w *csvWriter) Close(Coverage) error {
 	w.out.Flush()
 	return wrote(w.out.Error())
 }
@@ -135,7 +135,7 @@ func columnsOfCSV() []column {
 		{"comparedSeverity", compared(func(c *Compared) string { return c.Severity.String() })},
 		{"comparedStatementId", compared(func(c *Compared) string { return c.StatementID })},
 		{"union", func(e *Entry) string { return yes(e.Union) }},
-		{"with", withText},
+		{"with", func(e *Entry) string { return strings.Join(rulesText(e.With), " | ") }},
 		{"fromRequest", func(e *Entry) string { return yes(e.FromRequest) }},
 		{"networkInterfaceIds", attachedList(func(a *finding.Interface) []string { return []string{a.ID} })},
 		{"publicIps", attachedList((*finding.Interface).PublicAddresses)},
@@ -191,14 +191,6 @@ func tagsText(r *secgroup.Rule) string {
 	var out []string
 	for _, t := range r.Tags {
 		out = append(out, t.Key+"="+t.Value)
-	}
-	return strings.Join(out, " | ")
-}
-
-func withText(e *Entry) string {
-	var out []string
-	for i := range e.With {
-		out = append(out, ruleText(&e.With[i]))
 	}
 	return strings.Join(out, " | ")
 }

@@ -16,7 +16,7 @@ type scenario struct {
 	run     Run
 	groups  []judged // groups without entries have notes only
 	entries []Entry
-	summary Summary
+	read    Coverage
 }
 
 func (s scenario) write(w Writer) error {
@@ -30,7 +30,7 @@ func (s scenario) write(w Writer) error {
 			return err
 		}
 	}
-	return w.Close(s.summary)
+	return w.Close(s.read)
 }
 
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -119,7 +119,7 @@ func replayed() scenario {
 			opening(8, policy.Alert, policy.Medium, "world-open-other", tcp(8443, "0.0.0.0/0", "demo"), 10, 5, 20),
 			opening(9, policy.Alert, policy.Medium, "world-open-other", tcp(9000, "0.0.0.0/0", ""), 10, 28, 0),
 		},
-		summary: Summary{History: &History{
+		read: Coverage{History: &History{
 			Files: 412, Bytes: 1_234_567_890, Records: 3_210_442, Changes: 1204, Rules: 1877, Compliant: 1868, Failed: 31, Repeated: 12, Closings: 640,
 			First: time.Date(2026, 8, 1, 0, 0, 4, 0, time.UTC), Last: time.Date(2026, 10, 31, 23, 59, 12, 0, time.UTC),
 		}},
@@ -127,7 +127,7 @@ func replayed() scenario {
 }
 
 func compared() scenario {
-	s := scenario{run: runOf(Replay, "logs"), summary: replayed().summary}
+	s := scenario{run: runOf(Replay, "logs"), read: replayed().read}
 	other := policyOf("strict.yaml")
 	s.run.Other = &other
 	for i, to := range []Compared{
@@ -189,7 +189,7 @@ func audited() scenario {
 			{unused, nil},
 			{standard, nil},
 		},
-		summary: Summary{Inventory: &Inventory{Groups: 57, Rules: 431, Accounts: []string{"111122223333", "123456789012"}, Regions: []string{"eu-central-1", "us-east-1"}, Baseline: -1}},
+		read: Coverage{Inventory: &Inventory{Groups: 57, Rules: 431, Accounts: []string{"111122223333", "123456789012"}, Regions: []string{"eu-central-1", "us-east-1"}, Baseline: -1}},
 	}
 	s.groups[1].entries[1].Reasons = []policy.Reason{cite(44, "world-open-egress", "all traffic to 0.0.0.0/0 opens 1-65535/tcp to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): alert")}
 	return s
@@ -197,14 +197,14 @@ func audited() scenario {
 
 func emptyReplay() scenario {
 	s := replayed()
-	s.entries, s.summary.History.Compliant = nil, s.summary.History.Rules
+	s.entries, s.read.History.Compliant = nil, s.read.History.Rules
 	return s
 }
 
 func incompleteAudit() scenario {
 	return scenario{
 		run: runOf(Audit, "dump.json", "more.json"),
-		summary: Summary{
+		read: Coverage{
 			Inventory: &Inventory{Groups: 0, Baseline: 4},
 			Problems:  []Problem{{"dump.json", "it is incomplete: NextToken is set; run the command without --max-items"}, {"more.json byte 1042", "it ends in the middle of a group"}},
 		},
@@ -215,7 +215,7 @@ func incompleteReplay() scenario {
 	s := replayed()
 	s.entries = s.entries[:3]
 	s.run.Chosen = "since 2026-08-01, of 123456789012 and 111122223333, in eu-central-1"
-	s.summary.Problems = []Problem{{"logs/x.json.gz", "reading gzip: unexpected end of file"}, {"logs/y.json record 17", "requestParameters.groupId is no text"}}
+	s.read.Problems = []Problem{{"logs/x.json.gz", "reading gzip: unexpected end of file"}, {"logs/y.json record 17", "requestParameters.groupId is no text"}}
 	return s
 }
 

@@ -4,6 +4,8 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"html"
+	"io"
 	"math"
 	"regexp"
 	"slices"
@@ -191,12 +193,12 @@ func firstLine(s string) string {
 func TestALimitIsStated(t *testing.T) {
 	out := written(t, Text, replayed(), Options{Limit: 2})
 	assert.Contains(t, out, "Findings, worst first (2 of 9; --format json lists all)")
-	assert.Contains(t, out, "9 findings\n        3  revoke", "counts are of all")
+	assert.Contains(t, out, "9 findings\n          3  revoke", "counts are of all")
 	assert.Equal(t, 2, strings.Count(out, "logs/2026/"))
 	assert.Contains(t, written(t, Text, audited(), Options{Limit: 1}), "(1 of 2; ")
 	full := replayed()
 	for range 100 {
-		full.summary.Problems = append(full.summary.Problems, Problem{"x", "y"})
+		full.read.Problems = append(full.read.Problems, Problem{"x", "y"})
 	}
 	assert.Contains(t, written(t, Text, full, Options{}), "100 problems")
 	assert.Contains(t, written(t, Text, full, Options{}), "and 50 more")
@@ -204,20 +206,20 @@ func TestALimitIsStated(t *testing.T) {
 
 func TestNothingFoundSaysWhatWasLookedAt(t *testing.T) {
 	none := emptyReplay()
-	none.summary.History.Changes = 0
+	none.read.History.Changes = 0
 	chosen := none
 	chosen.run.Chosen = "since 2026-10-01"
 	identical := compared()
 	identical.entries = nil
 	noGroups := incompleteAudit()
-	noGroups.summary.Problems, noGroups.summary.Inventory.Baseline = nil, -1
+	noGroups.read.Problems, noGroups.read.Inventory.Baseline = nil, -1
 	for want, s := range map[string]scenario{
-		"No finding: the policy has nothing against what was read.":                           emptyReplay(),
-		"No finding: the history holds no successful call that can open a group.":             none,
-		"No finding: of the calls that were chosen none was successful and can open a group.": chosen,
-		"No difference: strict.yaml decides as policy.yaml does.":                             identical,
-		"No finding: there is no security group in what was read.":                            noGroups,
-		"No new finding: the baseline knows them all. Not everything could be read.":          incompleteAudit(),
+		"No findings: nothing read violates the policy.":                              emptyReplay(),
+		"No findings: the history holds no successful call that can open a group.":    none,
+		"No findings: none of the chosen calls was successful and can open a group.":  chosen,
+		"No differences: strict.yaml decides as policy.yaml does.":                    identical,
+		"No findings: no security group was read.":                                    noGroups,
+		"No new findings: the baseline holds them all. Not everything could be read.": incompleteAudit(),
 	} {
 		assert.Contains(t, written(t, Text, s, Options{}), want)
 		assert.Contains(t, written(t, HTML, s, Options{}), want)
@@ -276,21 +278,24 @@ func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
 func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
 	s := audited()
 	text, page := written(t, Text, s, Options{}), written(t, HTML, s, Options{})
-	assert.Contains(t, text, "        1  of 1 group with findings (the exempt aside) in use at a public address\n")
+	assert.Contains(t, text, "        1  in use at a public address  of 1 group with findings (the exempt aside)")
 	assert.NotContains(t, text+page, "not read")
+	assert.NotContains(t, text+page, "not known")
 
 	unread := s.groups[1]
 	unread.AttachedKnown, unread.Attached = false, nil
 	s.groups = append(s.groups, unread)
-	assert.Contains(t, written(t, Text, s, Options{Width: 120}), "        1  of 1 group with findings (the exempt aside) in use at a public address; of 1 more not known\n")
-	assert.Contains(t, written(t, HTML, s, Options{}), "interface with a public address uses; of 1 more not known<")
+	const known = "of 1 group with findings (the exempt aside); of 1 more not known"
+	assert.Contains(t, written(t, Text, s, Options{Width: 160}), "        1  in use at a public address  "+known+"\n")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b>1</b><span>in use at a public address</span><small>"+known+"<")
 
 	s.groups[1].Attached = nil
-	assert.Contains(t, written(t, HTML, s, Options{}), "<b>0</b><span>at a public address</span><small>groups with findings that an interface with a public address uses; of 1 more not known<")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b>0</b><span>in use at a public address</span><small>"+known+"<")
 
 	s.groups = []judged{unread}
-	assert.Contains(t, written(t, Text, s, Options{}), "        -  it was not read which interfaces use the groups\n")
-	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>at a public address</span><small>it was not read which interfaces use the groups</small>")
+	const nothing = "the interfaces that use the groups were not read"
+	assert.Contains(t, written(t, Text, s, Options{}), "        ?  in use at a public address  "+nothing+"\n")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>in use at a public address</span><small>"+nothing+"</small>")
 }
 
 func TestAttachedInterfacesAreNamedByWhatIsBehindThem(t *testing.T) {
@@ -301,11 +306,50 @@ func TestAttachedInterfacesAreNamedByWhatIsBehindThem(t *testing.T) {
 	assert.Equal(t, "eni-1, load balancer app/web/1, i-1 (public 203.0.113.10; 203.0.113.11; 2001:db8::1)", interfaceText(&a))
 	assert.Equal(t, "eni-2, Primary", interfaceText(&finding.Interface{ID: "eni-2", Description: "Primary"}))
 	assert.Equal(t, 1, (&Group{Attached: []finding.Interface{a, {IPv6Addresses: []string{"fd00::1"}}}}).public())
-	assert.Nil(t, attachedText(&Group{}), "not known is not none")
-	assert.Equal(t, []string{"attached to nothing"}, attachedText(&Group{AttachedKnown: true}))
+	c := newCollector(nil, Run{}, limits{interfaces: 2}, nil)
+	assert.Equal(t, "not known", c.groupViewOf(&Group{}).Attached, "not known is not none")
+	assert.Equal(t, "nothing", c.groupViewOf(&Group{AttachedKnown: true}).Attached)
+	private := finding.Interface{ID: "eni-3"}
+	v := c.groupViewOf(&Group{AttachedKnown: true, Attached: []finding.Interface{private, a, private}})
+	assert.Equal(t, "3 interfaces, 1 public", v.Attached)
+	assert.Equal(t, []string{interfaceText(&a), "eni-3"}, v.Interfaces.Items, "those at a public address first")
+	assert.Equal(t, "and 1 more", v.Interfaces.More())
 }
 
 func TestARuleIsShownAsFarAsItIsKnown(t *testing.T) {
 	assert.Equal(t, "rules that the record does not tell", ruleText(nil))
 	assert.Equal(t, "unknown tcp 9 from 0.0.0.0/0", ruleText(secgrouptest.Rule("unknown tcp 9 from 0.0.0.0/0")))
+}
+
+func TestTextAndHTMLPrintOneSummary(t *testing.T) {
+	printed := 0
+	for name, s := range scenarios() {
+		c := newCollector(nil, s.run, limits{rows: 10, findings: 1, groups: 1, groupFindings: 1, buckets: 16}, func(_ io.Writer, sum *Summary) error {
+			plain, page := written(t, Text, s, Options{Width: 400}), html.UnescapeString(written(t, HTML, s, Options{}))
+			for _, line := range append(sum.Read, sum.Judged, sum.Empty) {
+				assert.Contains(t, plain, line, name)
+				assert.Contains(t, page, line, name)
+			}
+			for _, tile := range sum.Tiles {
+				assert.Regexp(t, regexp.QuoteMeta(tile.Value+"  "+tile.Label)+" +"+regexp.QuoteMeta(tile.Note), plain, name)
+				assert.Contains(t, page, tile.Value+"</b><span>"+tile.Label+"</span><small>"+tile.Note+"</small>", name)
+				printed++
+			}
+			for _, b := range sum.Breakdowns {
+				for _, row := range b.Rows.Items {
+					assert.Contains(t, plain, "\n  "+row.Label+" ", name)
+					assert.Contains(t, page, `<span class="label">`+row.Label+"</span>", name)
+					printed++
+				}
+			}
+			for _, change := range sum.Changes {
+				assert.Contains(t, plain, "  "+change.Meaning+"\n", name)
+				assert.Contains(t, page, "<td>"+change.Meaning+"</td>", name)
+				printed++
+			}
+			return nil
+		})
+		require.NoError(t, s.write(c))
+	}
+	assert.Greater(t, printed, 30)
 }

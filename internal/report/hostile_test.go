@@ -86,7 +86,7 @@ func poisoned(text string) map[string]scenario {
 	poison(reflect.ValueOf(&g).Elem(), text)
 	g.AttachedKnown = true
 	g.Rules[0].Permission.Direction, g.Rules[1].Permission.Direction = secgroup.Ingress, secgroup.Egress
-	var sum Summary
+	var sum Coverage
 	poison(reflect.ValueOf(&sum).Elem(), text)
 	var run Run
 	poison(reflect.ValueOf(&run).Elem(), text)
@@ -96,10 +96,10 @@ func poisoned(text string) map[string]scenario {
 	audit := alone
 	audit.Command = Audit
 	return map[string]scenario{
-		"replay":  {run: alone, entries: []Entry{loose, loose}, summary: sum},
-		"compare": {run: run, entries: []Entry{e}, summary: sum},
-		"audit":   {run: audit, groups: []judged{{g, []Entry{loose}}, {g, nil}}, summary: sum},
-		"empty":   {run: alone, summary: sum},
+		"replay":  {run: alone, entries: []Entry{loose, loose}, read: sum},
+		"compare": {run: run, entries: []Entry{e}, read: sum},
+		"audit":   {run: audit, groups: []judged{{g, []Entry{loose}}, {g, nil}}, read: sum},
+		"empty":   {run: alone, read: sum},
 	}
 }
 
@@ -212,7 +212,7 @@ func TestNoFormatPanicsOnEmptyValues(t *testing.T) {
 			"an empty entry":  {entries: []Entry{{}}},
 			"an empty group":  {groups: []judged{{}, {entries: []Entry{{}}}}},
 			"empty parts":     {run: Run{Other: &Policy{}}, entries: []Entry{{Finding: finding.Finding{Rule: &secgroup.Rule{}, Exception: &finding.Exception{}, With: []secgroup.Rule{{}}}, Compared: &Compared{}, Event: &cloudtrail.Event{}, ClosedBy: &cloudtrail.Event{}, Attached: []finding.Interface{{}}}}},
-			"an empty record": {summary: Summary{History: &History{}, Inventory: &Inventory{}, Problems: []Problem{{}}}},
+			"an empty record": {read: Coverage{History: &History{}, Inventory: &Inventory{}, Problems: []Problem{{}}}},
 		} {
 			out := written(t, f, s, Options{Color: true, Width: 1, Limit: 1})
 			if f == SARIF {

@@ -128,9 +128,8 @@ type Group struct {
 	Notes []string
 }
 
-// Summary is what a run came to. It is known after the last finding. What can be
-// counted from the entries is not in it.
-type Summary struct {
+// Coverage is what a run has read. It is known after the last finding.
+type Coverage struct {
 	// History is set for replay, Inventory for audit.
 	History   *History
 	Inventory *Inventory
@@ -179,7 +178,7 @@ type Writer interface {
 	// findings.
 	Group(Group, []Entry) error
 	// Close ends the report.
-	Close(Summary) error
+	Close(Coverage) error
 }
 
 // Options are how a report looks.
@@ -205,7 +204,7 @@ func New(f Format, w io.Writer, run Run, o Options) (Writer, error) {
 	case Text:
 		return newText(w, run, o), nil
 	case JSON:
-		return newJSONLines(w), nil
+		return newJSON(w), nil
 	case CSV:
 		return newCSV(w), nil
 	case SARIF:

@@ -171,7 +171,7 @@ func (s *sarifWriter) Group(g Group, entries []Entry) error {
 
 // Close writes the rules, and the problems as notifications of an invocation that did
 // not succeed.
-func (s *sarifWriter) Close(sum Summary) error {
+func (s *sarifWriter) Close(read Coverage) error {
 	type driver struct {
 		Name    string      `json:"name"`
 		Version string      `json:"version,omitempty"`
@@ -185,8 +185,8 @@ func (s *sarifWriter) Close(sum Summary) error {
 		Successful    bool           `json:"executionSuccessful"`
 		Notifications []notification `json:"toolExecutionNotifications"`
 	}
-	in := invocation{Successful: len(sum.Problems) == 0, Notifications: []notification{}}
-	for _, p := range sum.Problems {
+	in := invocation{Successful: len(read.Problems) == 0, Notifications: []notification{}}
+	for _, p := range read.Problems {
 		in.Notifications = append(in.Notifications, notification{"error", s.text(p.Place + ": " + p.Text)})
 	}
 	rules := s.rules
@@ -208,7 +208,7 @@ func (s *sarifWriter) Close(sum Summary) error {
 		Chosen    string     `json:"chosen,omitempty"`
 		History   *History   `json:"history,omitempty"`
 		Inventory *Inventory `json:"inventory,omitempty"`
-	}{s.run.Policy, s.run.Other, s.run.Sources, s.run.Chosen, sum.History, sum.Inventory})
+	}{s.run.Policy, s.run.Other, s.run.Sources, s.run.Chosen, read.History, read.Inventory})
 	s.write("\n}]\n}\n")
 	if s.err == nil {
 		s.err = wrote(s.out.Flush())
@@ -283,7 +283,8 @@ func level(severity policy.Severity) string { return levels()[urgency(severity)]
 
 // messageOf says the finding in one line.
 func messageOf(e *Entry) string {
-	out := verdictText(ink{}, e) + ": " + ruleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
+	verdict, other := marks(e)
+	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + ruleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
 	if at := place(e.AccountID, e.Region); at != "" {
 		out += ", " + at
 	}

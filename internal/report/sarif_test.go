@@ -93,8 +93,8 @@ func TestSARIFIsValidAndSaysWhatJSONSays(t *testing.T) {
 			assert.Equal(t, want, ids)
 			require.Len(t, log.Runs[0].Invocations, 1)
 			in := log.Runs[0].Invocations[0]
-			assert.Equal(t, len(s.summary.Problems) == 0, in.Successful)
-			assert.Len(t, in.Notifications, len(s.summary.Problems))
+			assert.Equal(t, len(s.read.Problems) == 0, in.Successful)
+			assert.Len(t, in.Notifications, len(s.read.Problems))
 		})
 	}
 }

@@ -43,7 +43,7 @@ func (t *Tally) Group(g Group, entries []Entry) error {
 }
 
 // Close passes on.
-func (t *Tally) Close(s Summary) error { return t.to.Close(s) }
+func (t *Tally) Close(read Coverage) error { return t.to.Close(read) }
 
 func (t *Tally) count(e Entry) {
 	t.entries++

@@ -2,262 +2,355 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
-// How much text lists where Options.Limit does not say.
-const (
-	textFindings = 50
-	textRows     = 10 // of each breakdown
-	textRules    = 20 // of each direction of a group
-	textProblems = 50
-)
-
-// textWriter writes for people at a terminal. The summary comes first, so nothing is
-// written before Close. It holds its totals and the worst findings, and of an audit
-// the worst groups, up to the limit.
-type textWriter struct {
-	to  io.Writer
-	run Run
-	o   Options
-	collected
+// newText writes for people at a terminal.
+func newText(w io.Writer, run Run, o Options) Writer {
+	limit := cmp.Or(o.Limit, 50)
+	return newCollector(w, run, limits{
+		findings: limit, groups: limit, groupFindings: limit, rules: 20, interfaces: 5, rows: 10, buckets: 16, problems: 50,
+	}, func(w io.Writer, s *Summary) error {
+		p := &textPrinter{ink: text.Ink(o.Color), width: max(cmp.Or(o.Width, 100), 40), quiet: o.Quiet}
+		p.summary(s)
+		_, err := io.WriteString(w, strings.TrimPrefix(p.out.String(), "\n"))
+		return err
+	})
 }
 
-// collected is what text and HTML keep of a report.
-type collected struct {
-	totals  *totals
-	entries worst[Entry]  // that came without their group
-	groups  worst[judged] // with findings
-	noted   worst[Group]  // with notes only
-	public  int           // groups that a public address uses, with findings beside the exempt
-	used    int           // those of which it is known what uses them
-	unknown int           // and those of which it is not
+// textPrinter lays out a summary for a terminal.
+type textPrinter struct {
+	out   strings.Builder
+	ink   text.Ink
+	width int
+	quiet bool // findings and problems only
 }
 
-// judged is a group and what the policy says of it.
-type judged struct {
-	Group
-	entries []Entry
+// put writes a line as it is.
+func (p *textPrinter) put(line string) { p.out.WriteString(line + "\n") }
+
+// line writes one line, broken at blanks where it is wider than the screen. Further
+// lines start with two more blanks than the first.
+func (p *textPrinter) line(line string) {
+	begin := len(line) - len(strings.TrimLeft(line, " "))
+	p.put(text.Wrap(line, strings.Repeat(" ", begin+2), p.width, 0))
 }
 
-func collect(entries, groups int) collected {
-	return collected{
-		totals: newTotals(), entries: worst[Entry]{limit: entries}, groups: worst[judged]{limit: groups},
-		noted: worst[Group]{limit: groups},
-	}
+// heading starts a section.
+func (p *textPrinter) heading(line string) {
+	p.put("")
+	p.put(p.bold(line))
 }
 
-// Entry takes a finding.
-func (c *collected) Entry(e Entry) error {
-	c.totals.add(&e)
-	c.entries.add(rankOfEntry(&e), e)
-	return nil
+func (p *textPrinter) bold(s string) string { return p.ink.Paint(text.Bold, s) }
+
+// paint colours s as a verdict: red is closed, yellow is told.
+func (p *textPrinter) paint(verdict, s string) string {
+	return p.ink.Paint(map[string]text.Style{
+		policy.Revoke.String(): text.BoldRed, policy.Undetermined.String(): text.Magenta, policy.Alert.String(): text.Yellow,
+		policy.Exempt.String(): text.Dim, policy.Compliant.String(): text.Dim,
+	}[verdict], s)
 }
 
-// Group takes a group. Its findings are put in order; its place is that of the worst.
-func (c *collected) Group(g Group, entries []Entry) error {
-	if len(entries) == 0 {
-		if len(g.Notes) > 0 {
-			c.noted.add(rank{}, g)
-		}
-		return nil
-	}
-	entries = slices.Clone(entries)
-	for i := range entries {
-		c.totals.add(&entries[i])
-	}
-	slices.SortStableFunc(entries, func(a, b Entry) int { return compareRanks(rankOfEntry(&a), rankOfEntry(&b)) })
-	j := judged{g, entries}
-	switch {
-	case j.exempt():
-	case !g.AttachedKnown:
-		c.unknown++
-	default:
-		c.used++
-		if g.public() > 0 {
-			c.public++
-		}
-	}
-	c.groups.add(rankOfEntry(&entries[0]), j)
-	return nil
-}
-
-// unreadText says of how many groups it is not known what uses them, "" of none.
-func (c *collected) unreadText() string {
-	switch {
-	case c.unknown == 0:
+// limited is a heading's addition where a list is not whole.
+func limited[T any](l List[T]) string {
+	if l.Limited() == "" {
 		return ""
-	case c.used == 0:
-		return "it was not read which interfaces use the groups"
-	default:
-		return "of " + text.Thousands(c.unknown) + " more not known"
 	}
+	return " (" + l.Limited() + ")"
 }
 
-func newText(w io.Writer, run Run, o Options) *textWriter {
-	o.Width = max(cmp.Or(o.Width, 100), 40)
-	o.Limit = cmp.Or(o.Limit, textFindings)
-	return &textWriter{to: w, run: run, o: o, collected: collect(o.Limit, o.Limit)}
-}
-
-// Close writes the report.
-func (w *textWriter) Close(sum Summary) error {
-	s := &screen{ink: ink{text.Ink(w.o.Color)}, width: w.o.Width}
-	if !w.o.Quiet {
-		w.introduction(s, sum)
+func (p *textPrinter) summary(s *Summary) {
+	if !p.quiet {
+		p.overview(s)
 	}
-	switch {
-	case w.o.Quiet:
-	case w.totals.all() == 0:
-		s.blank()
-		s.line(0, s.bold(emptyText(w.run, sum)))
-	case w.run.Other != nil:
-		w.comparison(s)
-	default:
-		w.overview(s)
-	}
-	w.groupList(s)
-	w.findingList(s)
-	if !w.o.Quiet {
-		w.noteList(s)
-	}
-	w.problems(s, sum)
-	_, err := io.WriteString(w.to, strings.TrimPrefix(s.text.String(), "\n"))
-	return wrote(err)
-}
-
-// introduction says what was read and by what it was judged.
-func (w *textWriter) introduction(s *screen, sum Summary) {
-	s.line(2, s.bold("sgward "+string(w.run.Command))+" by "+policyText(w.run.Policy))
-	if w.run.Other != nil {
-		s.line(2, "compared with "+policyText(*w.run.Other))
-	}
-	for _, line := range readText(w.run, sum) {
-		s.line(2, line)
-	}
-}
-
-func policyText(p Policy) string {
-	out := text.Shown(p.File, mostName)
-	if p.Summary != "" {
-		out += " (" + text.Shown(p.Summary, mostName) + ")"
-	}
-	return out
-}
-
-// readText says in sentences what was read.
-func readText(run Run, sum Summary) []string {
-	var out []string
-	if h := sum.History; h != nil {
-		line := fmt.Sprintf("Read %s, %s: %s", text.Plural(h.Files, "file"), text.Bytes(h.Bytes), text.Plural(h.Records, "record"))
-		if !h.First.IsZero() {
-			line += fmt.Sprintf(", from %s to %s", date(h.First), date(h.Last))
-		}
-		out = append(out, line+".")
-		line = fmt.Sprintf("%s made %s, %s of them compliant. %s closed rules.", text.Plural(h.Changes, "call"), text.Plural(h.Rules, "rule"), text.Thousands(h.Compliant), text.Plural(h.Closings, "call"))
-		if h.Failed > 0 {
-			line += " " + text.Plural(h.Failed, "call") + " failed and opened nothing."
-		}
-		if h.Repeated > 0 {
-			line += " " + text.Plural(h.Repeated, "record") + " came more than once."
-		}
-		out = append(out, line)
-		if run.Chosen != "" {
-			out = append(out, "These are only calls "+text.Shown(run.Chosen, mostText)+".")
+	if len(s.Groups.Items) > 0 {
+		p.heading("Groups with findings, worst first" + limited(s.Groups))
+		for i := range s.Groups.Items {
+			p.put("")
+			p.group(&s.Groups.Items[i])
 		}
 	}
-	if i := sum.Inventory; i != nil {
-		line := fmt.Sprintf("Read %s with %s", text.Plural(i.Groups, "group"), text.Plural(i.Rules, "rule"))
-		if n := len(i.Accounts); n > 0 {
-			line += " in " + text.Plural(n, "account")
-			if n == 1 {
-				line = strings.TrimSuffix(line, "1 account") + "account " + text.Shown(i.Accounts[0], mostName)
+	if len(s.Findings.Items) > 0 {
+		p.findings(s)
+	}
+	if len(s.Noted.Items) > 0 && !p.quiet {
+		p.heading("Groups without findings that deserve a look" + limited(s.Noted))
+		for i := range s.Noted.Items {
+			g := &s.Noted.Items[i]
+			p.line("  " + joined(g.Group, g.VPC, g.Place))
+			for _, note := range g.Notes {
+				p.line("    " + note)
 			}
 		}
-		if n := len(i.Regions); n == 1 {
-			line += ", " + text.Shown(i.Regions[0], mostName)
-		} else if n > 1 {
-			line += ", " + text.Plural(n, "region")
-		}
-		out = append(out, line+".")
-		if i.Baseline >= 0 {
-			out = append(out, "The baseline holds back "+text.Plural(i.Baseline, "finding")+"; what follows is new.")
-		}
 	}
-	if len(run.Sources) > 0 {
-		out = append(out, "Sources: "+listed(run.Sources, 5))
+	if s.Problems.All > 0 {
+		p.heading("This report is incomplete: " + text.Plural(s.Problems.All, "problem"))
+		for _, problem := range s.Problems.Items {
+			p.line("  " + problem.Place + ": " + problem.Text)
+		}
+		p.more("  ", s.Problems.More())
+	}
+}
+
+// more says that a list goes on, where it does.
+func (p *textPrinter) more(indent, more string) {
+	if more != "" {
+		p.line(indent + more)
+	}
+}
+
+// joined puts two blanks between the parts that are not empty.
+func joined(parts ...string) string {
+	out := ""
+	for _, part := range parts {
+		if part != "" && out != "" {
+			out += "  "
+		}
+		out += part
 	}
 	return out
 }
 
-// listed names the first of a list and says how many more there are.
-func listed(names []string, most int) string {
-	var safe []string
-	for _, name := range names {
-		safe = append(safe, text.Shown(name, mostName))
+// overview says what was read, and the totals.
+func (p *textPrinter) overview(s *Summary) {
+	p.line(p.bold("sgward "+string(s.Command)) + " by " + s.Judged)
+	for _, line := range s.Read {
+		p.line(line)
 	}
-	return text.First(safe, most, "; ")
-}
-
-// emptyText says that there is nothing to report, and what that rests on.
-func emptyText(run Run, sum Summary) string {
-	out := "No finding: the policy has nothing against what was read."
-	if sum.History != nil && sum.History.Changes == 0 {
-		out = "No finding: the history holds no successful call that can open a group."
-		if run.Chosen != "" {
-			out = "No finding: of the calls that were chosen none was successful and can open a group."
-		}
-	}
-	if sum.Inventory != nil && sum.Inventory.Groups == 0 && len(sum.Problems) == 0 {
-		out = "No finding: there is no security group in what was read."
-	}
-	if sum.Inventory != nil && sum.Inventory.Baseline > 0 {
-		out = "No new finding: the baseline knows them all."
-	}
-	if run.Other != nil {
-		out = "No difference: " + text.Shown(run.Other.File, mostName) + " decides as " + text.Shown(run.Policy.File, mostName) + " does."
-	}
-	if len(sum.Problems) > 0 {
-		out += " Not everything could be read."
-	}
-	return out
-}
-
-// problems says that the report is incomplete, and what is missing.
-func (w *textWriter) problems(s *screen, sum Summary) {
-	if len(sum.Problems) == 0 {
+	if s.Empty != "" {
+		p.put("")
+		p.put(text.Wrap(p.bold(s.Empty), "", p.width, 0))
 		return
 	}
-	s.heading("This report is incomplete: " + text.Plural(len(sum.Problems), "problem"))
-	for i, p := range sum.Problems {
-		if i == textProblems {
-			s.line(2, "  and "+text.Thousands(len(sum.Problems)-i)+" more")
-			return
+	p.heading(s.Heading)
+	value, label := 7, 0
+	for _, t := range s.Tiles {
+		value, label = max(value, text.Columns(t.Value)), max(label, text.Columns(t.Label))
+	}
+	for _, t := range s.Tiles {
+		p.line("  " + text.PadLeft(t.Value, value) + "  " + p.paint(t.Class, text.PadRight(t.Label, label)) + "  " + t.Note)
+	}
+	if len(s.Changes) > 0 {
+		p.heading("What changes")
+		widest := 0
+		for _, c := range s.Changes {
+			widest = max(widest, text.Columns(p.change(c)))
 		}
-		s.line(2, "  "+text.Shown(p.Place, mostText)+": "+text.Shown(p.Text, mostText))
+		for _, c := range s.Changes {
+			p.line("  " + text.PadLeft(text.Thousands(c.N), 7) + "  " + text.PadRight(p.change(c), widest) + "  " + c.Meaning)
+		}
+	}
+	for i := range s.Breakdowns {
+		p.table(&s.Breakdowns[i])
+	}
+	if s.TimeLine != nil {
+		p.timeLine(s.TimeLine)
 	}
 }
 
-// outcomeText says what a decision comes to.
-func outcomeText(c Command, d policy.Verdict) string {
-	if c == Audit {
-		return map[policy.Verdict]string{
-			policy.Revoke:       "forbidden: would be revoked if it were made now",
-			policy.Undetermined: "not settled: something could not be known",
-			policy.Alert:        "people are told",
-			policy.Exempt:       "an exception covers it",
-		}[d]
+// change says "alert → revoke", or what else differs where the verdict does not.
+func (p *textPrinter) change(c Change) string {
+	out := p.paint(c.From.Word, c.From.Word)
+	switch {
+	case c.From.Word != c.To.Word:
+		return out + " → " + p.paint(c.To.Word, c.To.Word)
+	case c.From.Detail+c.To.Detail != "":
+		return out + ": " + cmp.Or(c.From.Detail, "nothing") + " → " + cmp.Or(c.To.Detail, "nothing")
+	default:
+		return out
 	}
-	return map[policy.Verdict]string{
-		policy.Revoke:       "would have been revoked",
-		policy.Undetermined: "the group would have been read to decide",
-		policy.Alert:        "people would have been told",
-		policy.Exempt:       "an exception covers it",
-	}[d]
+}
+
+// table is one breakdown.
+func (p *textPrinter) table(b *Breakdown) {
+	const number = 8
+	room := max(p.width-2-number*len(b.Verdicts), 30)
+	label, note := text.Columns(b.Title)-2, 0
+	for _, r := range b.Rows.Items {
+		label, note = max(label, text.Columns(r.Label)), max(note, text.Columns(r.Note))
+	}
+	note = min(note, max(room-label-2, room/2))
+	label = min(label, room-note-2)
+	if note > 0 {
+		note += 2
+	}
+	p.put("")
+	head := p.bold(text.PadRight(b.Title, label+2+note))
+	for _, d := range b.Verdicts {
+		head += text.PadLeft(d.String(), number)
+	}
+	p.put(head)
+	for _, r := range b.Rows.Items {
+		line := "  " + text.PadRight(text.Shown(r.Label, label), label)
+		if note > 0 {
+			line += "  " + text.PadRight(text.Shown(r.Note, note-2), note-2)
+		}
+		for _, n := range r.Numbers {
+			line += text.PadLeft(cmp.Or(strings.TrimPrefix(text.Thousands(n), "0"), "-"), number)
+		}
+		p.put(line)
+	}
+	p.more("  ", b.Rows.More())
+}
+
+// timeLine draws the openings over time.
+func (p *textPrinter) timeLine(l *TimeLine) {
+	marks := map[policy.Verdict]string{policy.Revoke: "█", policy.Undetermined: "▓", policy.Alert: "▒", policy.Exempt: "░", policy.Compliant: "·"}
+	most := 0
+	for _, b := range l.Buckets {
+		most = max(most, b.all())
+	}
+	room := min(max(p.width-30, 10), most)
+	p.heading("Openings by " + l.Unit + " (UTC)")
+	for _, b := range l.Buckets {
+		bar, drawn, sum := "", 0, 0
+		for _, d := range l.Verdicts {
+			// Ends are rounded, not lengths, so that the parts add up to the whole; no part
+			// that is there vanishes.
+			sum += b.of(d)
+			end := (sum*room + most - 1) / most
+			bar += p.paint(d.String(), strings.Repeat(marks[d], max(end-drawn, 0)))
+			drawn = max(end, drawn)
+		}
+		p.put(strings.TrimRight("  "+text.PadRight(b.Name, 10)+"  "+text.PadLeft(text.Thousands(b.all()), 7)+"  "+bar, " "))
+	}
+	var legend []string
+	for _, d := range l.Verdicts {
+		legend = append(legend, p.paint(d.String(), marks[d])+" "+d.String())
+	}
+	p.line("  " + strings.Repeat(" ", 21) + strings.Join(legend, "  "))
+}
+
+// findings lists those that came without their group, in a comparison under their
+// changes.
+func (p *textPrinter) findings(s *Summary) {
+	title := "Findings, worst first"
+	if s.To != "" {
+		title = "Differences"
+	}
+	p.heading(title + limited(s.Findings))
+	said := ""
+	for i := range s.Findings.Items {
+		f := &s.Findings.Items[i]
+		p.put("")
+		if line := p.bold(p.change(f.Change)) + "  " + f.Change.Meaning; s.To != "" && line != said {
+			said = line
+			p.line(line)
+			p.put("")
+		}
+		p.line(joined(verdictText(f.Verdict, f.Other, p.paint), p.bold(f.Group), f.Place))
+		p.rule(f, "  ", "  ")
+		if c := f.Call; c != nil {
+			p.line("  " + c.Made + " by " + c.Caller)
+			p.line("  " + c.Closing)
+		}
+		p.reasons(f, "  ")
+		for _, reason := range f.Others {
+			p.line("  → " + reason)
+		}
+		if f.Source != "" {
+			p.line("  " + p.ink.Paint(text.Dim, f.Source))
+		}
+	}
+}
+
+// verdictText is "revoke critical", or both sides of a comparison.
+func verdictText(verdict Mark, other *Mark, paint func(verdict, s string) string) string {
+	of := func(m Mark) string { return paint(m.Word, strings.TrimSpace(m.Word+" "+m.Severity)) }
+	out := of(verdict)
+	if other != nil {
+		out += " → " + of(*other)
+		if other.Detail != "" {
+			out += " (" + other.Detail + ")"
+		}
+	}
+	return out
+}
+
+// rule writes what the finding lets through, behind lead.
+func (p *textPrinter) rule(f *FindingView, lead, indent string) {
+	comment, typed := "", ""
+	if f.Comment != "" {
+		comment = `"` + f.Comment + `"`
+	}
+	if f.Typed {
+		typed = "(as the caller typed it)"
+	}
+	p.line(lead + joined(f.Rule, f.RuleID, comment, typed))
+	if f.With != "" {
+		p.line(indent + "together with " + f.With)
+	}
+}
+
+// reasons says why: the reasons that decided, the places of the other statements that
+// had a part, and the exception.
+func (p *textPrinter) reasons(f *FindingView, indent string) {
+	var also []string
+	known := map[string]bool{}
+	for _, r := range f.Reasons {
+		switch {
+		case r.Decides:
+			p.line(indent + r.Text)
+		case !known[r.Where]: // an exception stands behind each statement that it keeps from acting
+			known[r.Where] = true
+			also = append(also, r.Where)
+		}
+	}
+	if len(also) > 0 {
+		p.line(indent + "also " + text.First(also, 5, "; "))
+	}
+	if f.Exception != "" {
+		p.line(indent + "exception " + f.Exception)
+	}
+}
+
+func (p *textPrinter) group(g *GroupView) {
+	p.line(joined(p.bold(g.Group), g.VPC, g.Place))
+	if g.Description != "" {
+		p.line(`  "` + g.Description + `"`)
+	}
+	for i := range g.Findings.Items {
+		f := &g.Findings.Items[i]
+		p.rule(f, "  "+verdictText(f.Verdict, f.Other, p.paint)+"  ", "    ")
+		p.reasons(f, "    ")
+	}
+	if limit := g.Findings.Limited(); limit != "" {
+		p.line("  the first " + limit)
+	}
+	if p.quiet {
+		return
+	}
+	if g.Public >= 0 {
+		p.line("  attached to " + g.Attached)
+		for _, line := range g.Interfaces.Items {
+			p.line("    " + line)
+		}
+		p.more("    ", g.Interfaces.More())
+	}
+	for _, note := range g.Notes {
+		p.line("  note: " + note)
+	}
+	for _, d := range g.Directions {
+		if len(d.Rules.Items) == 0 {
+			p.line("  " + d.Name + " now: none")
+			continue
+		}
+		p.line("  " + d.Name + " now:")
+		for _, r := range d.Rules.Items {
+			comment, found := "", ""
+			if r.Description != "" {
+				comment = `"` + r.Description + `"`
+			}
+			if r.Found != "" {
+				found = p.paint(r.Found, "<- "+r.Found)
+			}
+			p.line("    " + joined(r.Text, comment, found))
+		}
+		p.more("    ", d.Rules.More())
+	}
 }

@@ -89,7 +89,7 @@ func TestDemoEndsAsTold(t *testing.T) {
 		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
 		"kept in DeadLetterQueue", "has judged: nothing is to be closed", "alert: Sweep: ",
 		"found  critical  tcp 27017 from 0.0.0.0/0      shop-web", "new, told",
-		"14 records", "6  revoke   would have been revoked", "5  closed by a later call", "as Slack shows it", "policy.yaml:", "Everything ended as told",
+		"14 records", "6  revoke", "would have been revoked", "5 closed by a later call", "as Slack shows it", "policy.yaml:", "Everything ended as told",
 	} {
 		assert.Contains(t, text, want)
 	}

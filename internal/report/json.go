@@ -12,16 +12,16 @@ import (
 	"sgward/internal/policy"
 )
 
-// jsonLines writes one Entry a line and nothing else, for audits too: groups, notes
+// jsonWriter writes one Entry a line and nothing else, for audits too: groups, notes
 // and problems are for people. It holds one entry.
-type jsonLines struct {
+type jsonWriter struct {
 	out  *bufio.Writer
 	line bytes.Buffer
 }
 
-func newJSONLines(w io.Writer) *jsonLines { return &jsonLines{out: bufio.NewWriter(w)} }
+func newJSON(w io.Writer) *jsonWriter { return &jsonWriter{out: bufio.NewWriter(w)} }
 
-func (w *jsonLines) Entry(e Entry) error {
+func (w *jsonWriter) Entry(e Entry) error {
 	w.line.Reset()
 	encoder := json.NewEncoder(&w.line)
 	encoder.SetEscapeHTML(false) // CIDRs and ARNs are read by people too
@@ -32,7 +32,7 @@ func (w *jsonLines) Entry(e Entry) error {
 	return wrote(err)
 }
 
-func (w *jsonLines) Group(_ Group, entries []Entry) error {
+func (w *jsonWriter) Group(_ Group, entries []Entry) error {
 	for i := range entries {
 		if err := w.Entry(entries[i]); err != nil {
 			return err
@@ -41,7 +41,7 @@ func (w *jsonLines) Group(_ Group, entries []Entry) error {
 	return nil
 }
 
-func (w *jsonLines) Close(Summary) error { return wrote(w.out.Flush()) }
+func (w *jsonWriter) Close(Coverage) error { return wrote(w.out.Flush()) }
 
 // withReasons has a list of reasons that is never null in JSON.
 func withReasons(e Entry) Entry {

@@ -44,9 +44,9 @@ func compareRanks(a, b rank) int {
 	)
 }
 
-// worst keeps the first of what it is given, in the order of their ranks, and
+// top keeps the first of the values that it is given, in the order of their ranks, and
 // counts all. Its memory is that of limit values.
-type worst[T any] struct {
+type top[T any] struct {
 	limit int
 	seen  int
 	kept  ranked[T]
@@ -71,7 +71,7 @@ func (h *ranked[T]) Pop() any {
 }
 
 // add keeps v if it is among the first. r.sequence is set here.
-func (w *worst[T]) add(r rank, v T) {
+func (w *top[T]) add(r rank, v T) {
 	r.sequence = w.seen
 	w.seen++
 	if len(w.kept) < w.limit {
@@ -85,7 +85,7 @@ func (w *worst[T]) add(r rank, v T) {
 }
 
 // list returns what was kept, in order.
-func (w *worst[T]) list() []T {
+func (w *top[T]) list() []T {
 	slices.SortFunc(w.kept, func(a, b rankedValue[T]) int { return compareRanks(a.rank, b.rank) })
 	out := make([]T, 0, len(w.kept))
 	for _, v := range w.kept {

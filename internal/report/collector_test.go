@@ -56,7 +56,7 @@ func countIf(entries []Entry, d policy.Verdict, has func(*Entry) bool) int {
 func TestTotalsAreWhatCountingOneByOneGives(t *testing.T) {
 	for seed := range uint64(20) {
 		entries := anyEntries(seed, 300)
-		c := collect(10, 10)
+		c := newCollector(nil, Run{}, limits{findings: 10, groups: 10}, nil)
 		for i, e := range entries {
 			if i%3 == 0 { // the same entries count the same with their group
 				require.NoError(t, c.Group(Group{ID: e.GroupID}, []Entry{e}))
@@ -64,7 +64,7 @@ func TestTotalsAreWhatCountingOneByOneGives(t *testing.T) {
 			}
 			require.NoError(t, c.Entry(e))
 		}
-		got := c.totals
+		got := &c.totals
 		for _, d := range policy.Verdicts() {
 			all := func(*Entry) bool { return true }
 			assert.Equal(t, countIf(entries, d, all), got.of(d))
@@ -76,7 +76,7 @@ func TestTotalsAreWhatCountingOneByOneGives(t *testing.T) {
 				}
 				return actorText(e.Event.Actor), true
 			})
-			assertRows(t, got.groups, entries, d, func(e *Entry) (string, bool) {
+			assertRows(t, got.byGroup, entries, d, func(e *Entry) (string, bool) {
 				name := ""
 				if e.GroupID == "" {
 					name = e.GroupName
@@ -90,7 +90,7 @@ func TestTotalsAreWhatCountingOneByOneGives(t *testing.T) {
 				return e.Exception.ID, true
 			})
 			sum := 0
-			for _, b := range got.timeLine(20).buckets {
+			for _, b := range got.timeLine(20).Buckets {
 				sum += b.of(d)
 			}
 			assert.Equal(t, countIf(entries, d, func(e *Entry) bool { return e.Event != nil }), sum, "the time line loses nothing")
@@ -146,7 +146,7 @@ func TestTheWorstAreKeptInOrder(t *testing.T) {
 	for seed := range uint64(20) {
 		entries := anyEntries(seed, 200)
 		for _, limit := range []int{0, 1, 7, 200, 500} {
-			kept := worst[Entry]{limit: limit}
+			kept := top[Entry]{limit: limit}
 			for i := range entries {
 				kept.add(rankOfEntry(&entries[i]), entries[i])
 			}
@@ -205,12 +205,13 @@ func TestATimeLineHasTheShortestUnitThatFitsAndNoGaps(t *testing.T) {
 			totals.add(&e)
 		}
 		line := totals.timeLine(16)
-		require.Len(t, line.buckets, c.buckets, c.unit)
-		first, last := line.buckets[0], line.buckets[c.buckets-1]
-		assert.Equal(t, []string{c.unit, c.first, c.last}, []string{line.unit, line.label(first.start), line.label(last.start)})
+		require.Len(t, line.Buckets, c.buckets, c.unit)
+		first, last := line.Buckets[0], line.Buckets[c.buckets-1]
+		assert.Equal(t, []string{c.unit, c.first, c.last}, []string{line.Unit, first.Name, last.Name})
 		assert.Equal(t, []int{1, 1}, []int{first.all(), last.all()})
 	}
-	assert.Empty(t, newTotals().timeLine(16).buckets)
+	none := newTotals()
+	assert.Empty(t, none.timeLine(16).Buckets)
 }
 
 func TestAxesHaveRoundStepsThatHoldTheMost(t *testing.T) {
@@ -231,7 +232,7 @@ func TestTheHistogramCountsEveryExposureOnce(t *testing.T) {
 	totals := newTotals()
 	totals.exposures = []float64{0, 59.9, 60, 599, 600, 3600, 86400, 364 * 86400, 365 * 86400, 1e12}
 	totals.open = 7
-	c := totals.exposureChart()
+	c := totals.exposureSteps().Chart()
 	var got []string
 	for _, column := range c.Columns {
 		got = append(got, column.Name+" "+column.Figures[0])

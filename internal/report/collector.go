@@ -1,0 +1,301 @@
+package report
+
+import (
+	"cmp"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sgward/internal/policy"
+)
+
+// collector is the Writer of the formats for people. A summary comes first, so nothing
+// is written before Close: it holds the totals and the worst findings and groups, up to
+// its limits.
+type collector struct {
+	to    io.Writer
+	run   Run
+	print func(io.Writer, *Summary) error
+
+	limits
+	totals
+	findings top[Entry]  // that came without their group
+	groups   top[judged] // with findings
+	noted    top[Group]  // with notes only
+
+	// Of the groups with findings beside the exempt: how many a public address uses, of
+	// how many it is known whether one does, and of how many it is not.
+	public, known, unknown int
+}
+
+// limits are how much a report for people lists of each.
+type limits struct {
+	findings, groups int
+	groupFindings    int // of one group
+	rules            int // of each direction of a group
+	interfaces       int // of a group
+	rows             int // of a breakdown
+	buckets          int // of the time line
+	problems         int
+}
+
+// judged is a group and what the policy says of it.
+type judged struct {
+	Group
+	entries []Entry
+}
+
+func newCollector(w io.Writer, run Run, l limits, print func(io.Writer, *Summary) error) *collector {
+	return &collector{
+		to: w, run: run, print: print, limits: l, totals: newTotals(),
+		findings: top[Entry]{limit: l.findings}, groups: top[judged]{limit: l.groups}, noted: top[Group]{limit: l.groups},
+	}
+}
+
+// Entry takes a finding.
+func (c *collector) Entry(e Entry) error {
+	c.add(&e)
+	c.findings.add(rankOfEntry(&e), e)
+	return nil
+}
+
+// Group takes a group. Its findings are put in order; its place is that of the worst.
+func (c *collector) Group(g Group, entries []Entry) error {
+	if len(entries) == 0 {
+		if len(g.Notes) > 0 {
+			c.noted.add(rank{}, g)
+		}
+		return nil
+	}
+	entries = slices.Clone(entries)
+	exempt := true
+	for i := range entries {
+		c.add(&entries[i])
+		exempt = exempt && entries[i].Verdict == policy.Exempt
+	}
+	slices.SortStableFunc(entries, func(a, b Entry) int { return compareRanks(rankOfEntry(&a), rankOfEntry(&b)) })
+	switch {
+	case exempt:
+	case !g.AttachedKnown:
+		c.unknown++
+	default:
+		c.known++
+		if g.public() > 0 {
+			c.public++
+		}
+	}
+	c.groups.add(rankOfEntry(&entries[0]), judged{g, entries})
+	return nil
+}
+
+// Close prints the report.
+func (c *collector) Close(read Coverage) error { return wrote(c.print(c.to, c.summary(read))) }
+
+// rankOf is the place of a verdict in policy.Verdicts.
+func rankOf(v policy.Verdict) int { return slices.Index(policy.Verdicts(), v) }
+
+// urgency orders severities from most (0) to least. One that nobody stated ranks
+// with the first: nobody has said that it may wait.
+func urgency(s policy.Severity) int {
+	if s == policy.NoSeverity {
+		return 0
+	}
+	return int(policy.Critical - s)
+}
+
+// counts holds a number for each of policy.Verdicts.
+type counts [5]int
+
+func (c counts) of(d policy.Verdict) int { return c[rankOf(d)] }
+
+func (c counts) all() int {
+	n := 0
+	for _, k := range c {
+		n += k
+	}
+	return n
+}
+
+// used lists the verdicts that occur.
+func (c counts) used() []policy.Verdict {
+	return slices.DeleteFunc(policy.Verdicts(), func(d policy.Verdict) bool { return c.of(d) == 0 })
+}
+
+// row is one line of a breakdown.
+type row struct {
+	key, label, note string
+	severity         policy.Severity // the worst
+	counts
+}
+
+// breakdown counts entries by something they have, such as the account.
+type breakdown map[string]*row
+
+func (b breakdown) add(key, label, note string, e *Entry) {
+	r := b[key]
+	if r == nil {
+		r = &row{key: key, label: label, note: note, severity: e.Severity}
+		b[key] = r
+	}
+	// A later entry may name the group where an earlier one has its id only.
+	if strings.HasPrefix(label, r.label) {
+		r.label = label
+	}
+	if urgency(e.Severity) < urgency(r.severity) {
+		r.severity = e.Severity
+	}
+	r.counts[rankOf(e.Verdict)]++
+}
+
+// rows returns the lines: those with the most of the strongest verdict first, of
+// equal ones by the next verdict, then by key.
+func (b breakdown) rows() []*row {
+	return slices.SortedFunc(maps.Values(b), func(x, y *row) int {
+		return cmp.Or(slices.Compare(y.counts[:], x.counts[:]), cmp.Compare(x.key, y.key))
+	})
+}
+
+// totals count all entries. They grow by eight bytes for each finding whose end is
+// known, and by a line for each different statement, account, actor, group, exception,
+// change and day.
+type totals struct {
+	counts
+	statements breakdown
+	accounts   breakdown
+	actors     breakdown
+	byGroup    breakdown
+	exceptions breakdown
+	changes    map[change]int
+	days       map[int64]*counts // by days since 1970, in UTC
+	exposures  []float64         // seconds, of findings whose closing is known
+	open       int               // findings that the history does not show closed
+	oldestOpen time.Time         // when the first of these was made
+}
+
+func newTotals() totals {
+	return totals{
+		statements: breakdown{}, accounts: breakdown{}, actors: breakdown{}, byGroup: breakdown{}, exceptions: breakdown{},
+		changes: map[change]int{}, days: map[int64]*counts{},
+	}
+}
+
+func (t *totals) add(e *Entry) {
+	t.counts[rankOf(e.Verdict)]++
+	if e.StatementID != "" {
+		t.statements.add(e.StatementID, e.StatementID, "", e)
+	}
+	if e.AccountID != "" {
+		t.accounts.add(e.AccountID, e.AccountID, "", e)
+	}
+	key := e.AccountID + "/" + e.Region + "/" + e.GroupID + "/"
+	if e.GroupID == "" { // the record names the group only
+		key += e.GroupName
+	}
+	t.byGroup.add(key, groupText(e.GroupID, e.GroupName), place(e.AccountID, e.Region), e)
+	if x := e.Exception; x != nil && e.Verdict == policy.Exempt {
+		t.exceptions.add(x.ID, x.ID, "owner "+x.Owner+", until "+x.Expires, e)
+	}
+	if e.Compared != nil {
+		t.changes[changeOf(e)]++
+	}
+	if e.Event != nil {
+		t.addEvent(e)
+	}
+}
+
+// addEvent counts what only a history tells.
+func (t *totals) addEvent(e *Entry) {
+	who := actorText(e.Event.Actor)
+	label, account := shortARN(who)
+	t.actors.add(who, label, account, e)
+	at := e.Event.EventTime
+	if t.days[dayOf(at)] == nil {
+		t.days[dayOf(at)] = new(counts)
+	}
+	t.days[dayOf(at)][rankOf(e.Verdict)]++
+	switch {
+	case e.Verdict == policy.Exempt: // it may stay open
+	case e.ExposureSeconds != nil:
+		t.exposures = append(t.exposures, *e.ExposureSeconds)
+	case e.ClosedAt == nil:
+		t.open++
+		if t.oldestOpen.IsZero() || at.Before(t.oldestOpen) {
+			t.oldestOpen = at
+		}
+	}
+}
+
+// exposure returns the median of the exposures in seconds, and the longest. Both are
+// 0 without any.
+func (t *totals) exposure() (median, longest float64) {
+	n := len(t.exposures)
+	if n == 0 {
+		return 0, 0
+	}
+	slices.Sort(t.exposures)
+	return (t.exposures[(n-1)/2] + t.exposures[n/2]) / 2, t.exposures[n-1]
+}
+
+// change is the difference between the verdicts of two policies.
+type change struct {
+	from, to policy.Verdict
+	// The details are the severities where the verdict is the same, and the statements
+	// where the severity is the same too.
+	fromDetail, toDetail string
+}
+
+// changeOf is the zero change where nothing is compared.
+func changeOf(e *Entry) change {
+	if e.Compared == nil {
+		return change{}
+	}
+	c := change{from: e.Verdict, to: e.Compared.Verdict}
+	switch {
+	case c.from != c.to:
+	case e.Severity != e.Compared.Severity:
+		c.fromDetail, c.toDetail = e.Severity.String(), e.Compared.Severity.String()
+	default:
+		c.fromDetail, c.toDetail = e.StatementID, e.Compared.StatementID
+	}
+	return c
+}
+
+// compareChanges puts first what one of the policies revokes, and last where both do
+// the same for another reason.
+func compareChanges(a, b change) int {
+	strongest := func(c change) int { return min(rankOf(c.from), rankOf(c.to)) }
+	same := func(c change) int {
+		if c.from == c.to {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(
+		cmp.Compare(same(a), same(b)),
+		cmp.Compare(strongest(a), strongest(b)),
+		cmp.Compare(rankOf(a.to), rankOf(b.to)),
+		cmp.Compare(rankOf(a.from), rankOf(b.from)),
+		cmp.Compare(a.fromDetail, b.fromDetail),
+		cmp.Compare(a.toDetail, b.toDetail),
+	)
+}
+
+// meaning says the effect of a change.
+func (c change) meaning() string {
+	switch {
+	case c.from == c.to && c.fromDetail != c.toDetail:
+		return "the same action, for another reason"
+	case c.to == policy.Revoke:
+		return "would be closed as well"
+	case c.from == policy.Revoke:
+		return "would be left open"
+	case c.to == policy.Compliant || c.to == policy.Exempt:
+		return "no alert would be sent"
+	case c.from == policy.Compliant || c.from == policy.Exempt:
+		return "an alert would be sent"
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,155 @@
+package report
+
+import (
+	"strings"
+	"time"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+	"sgward/internal/text"
+)
+
+// mostName is how much of a name or ARN is shown; mostText of a reason or
+// description.
+const (
+	mostName = 120
+	mostText = 600
+)
+
+// date prints the day of a time in UTC.
+func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// ruleText says what a finding's rule lets through: "ingress tcp 3306 from
+// 0.0.0.0/0".
+func ruleText(r *secgroup.Rule) string {
+	if r == nil {
+		return "rules that the record does not tell"
+	}
+	return r.Permission.String()
+}
+
+// groupText names a security group: "sg-0123456789abcdef0 (web)".
+func groupText(id, name string) string {
+	switch {
+	case id == "" && name == "":
+		return "a group that the record does not name"
+	case id == "":
+		return name
+	case name == "":
+		return id
+	default:
+		return id + " (" + name + ")"
+	}
+}
+
+// actorText names who made a call: the role behind a session, else the caller
+// itself.
+func actorText(a cloudtrail.Actor) string {
+	for _, s := range []string{a.Principal(), a.InvokedBy, a.Type} {
+		if s != "" {
+			return s
+		}
+	}
+	return "a caller that the record does not name"
+}
+
+// shortARN splits "arn:aws:iam::123456789012:role/deploy" into "role/deploy" and
+// "123456789012". What is no such ARN comes back whole.
+func shortARN(s string) (label, accountID string) {
+	parts := strings.SplitN(s, ":", 6)
+	if len(parts) != 6 || parts[0] != "arn" || parts[5] == "" {
+		return s, ""
+	}
+	return parts[5], parts[4]
+}
+
+// callerText is actorText with what a reader needs to find the person: the session's
+// name, the service in between, and the address.
+func callerText(e *cloudtrail.Event) string {
+	out := actorText(e.Actor)
+	if e.Actor.SessionIssuerARN != "" {
+		if _, session, ok := strings.Cut(e.Actor.ARN, ":assumed-role/"); ok {
+			if _, session, ok = strings.Cut(session, "/"); ok {
+				out += " (session " + session + ")"
+			}
+		}
+	}
+	if e.Actor.InvokedBy != "" && e.Actor.InvokedBy != out {
+		out += " through " + e.Actor.InvokedBy
+	}
+	if e.SourceIPAddress != "" && e.SourceIPAddress != e.Actor.InvokedBy {
+		out += " from " + e.SourceIPAddress
+	}
+	return out
+}
+
+// public counts the interfaces that have a public address.
+func (g *Group) public() int {
+	n := 0
+	for i := range g.Attached {
+		if len(g.Attached[i].PublicAddresses()) > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// interfaceText names a network interface and what is behind it.
+func interfaceText(a *finding.Interface) string {
+	out := a.ID
+	behind := []string{a.Service, a.InstanceID}
+	if a.Service == "" && a.InstanceID == "" {
+		behind = []string{a.Description}
+	}
+	for _, b := range behind {
+		if b != "" {
+			out += ", " + b
+		}
+	}
+	if public := a.PublicAddresses(); len(public) > 0 {
+		out += " (public " + listed(public, 3) + ")"
+	}
+	return out
+}
+
+// place says "123456789012 us-east-1", as far as it is known.
+func place(accountID, region string) string { return strings.TrimSpace(accountID + " " + region) }
+
+// listed names the first of a list and says how many more there are.
+func listed(names []string, most int) string {
+	var safe []string
+	for _, name := range names {
+		safe = append(safe, text.Shown(name, mostName))
+	}
+	return text.First(safe, most, "; ")
+}
+
+// rulesText lists rules as ruleText says them.
+func rulesText(rules []secgroup.Rule) []string {
+	var out []string
+	for i := range rules {
+		out = append(out, ruleText(&rules[i]))
+	}
+	return out
+}
+
+// closedText says how long the rule was open and who closed it.
+func closedText(e *Entry) string {
+	if e.ClosedAt == nil {
+		return "the history does not show it closed"
+	}
+	out := "closed"
+	if e.ExposureSeconds != nil {
+		out += " after " + text.Span(*e.ExposureSeconds)
+	}
+	out += ", " + text.Time(*e.ClosedAt)
+	if e.ClosedBy != nil {
+		by := callerText(e.ClosedBy)
+		if e.Event != nil && by == callerText(e.Event) {
+			by = "the same caller"
+		}
+		out += ", " + text.Shown(e.ClosedBy.EventName, mostName) + " by " + text.Shown(by, mostText)
+	}
+	return out
+}

@@ -1,0 +1,391 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"sgward/internal/policy"
+	"sgward/internal/text"
+)
+
+// Summary is a report for people, computed once and printed as text and as HTML. Its
+// texts are visible, and cut.
+type Summary struct {
+	Command  Command
+	Title    string
+	Judged   string    // by which policy, or policies
+	From, To string    // the files of a comparison; "" without one
+	Read     []string  // sentences
+	Policies []string  // their digests
+	Version  string    // of sgward
+	Now      time.Time // the moment of judging
+
+	Heading    string // the number of all findings
+	Empty      string // why there is none; "" where there are some
+	Tiles      []Tile
+	Changes    []Change
+	Breakdowns []Breakdown
+	TimeLine   *TimeLine  // nil where all openings are in one bucket
+	Exposures  *Exposures // nil of an audit
+
+	Groups   List[GroupView]
+	Findings List[FindingView]
+	Noted    List[GroupView] // groups without findings
+	Problems List[Problem]
+}
+
+// List is the first of something, and the number of all.
+type List[T any] struct {
+	Items []T
+	All   int
+	rest  string // where the others are to be found
+}
+
+// first cuts a list.
+func first[T any](items []T, most int) List[T] {
+	return List[T]{Items: items[:min(most, len(items))], All: len(items)}
+}
+
+// More says how many are not listed; "" where all are.
+func (l List[T]) More() string {
+	if len(l.Items) == l.All {
+		return ""
+	}
+	return "and " + text.Thousands(l.All-len(l.Items)) + " more"
+}
+
+// Limited says how many are listed and where the others are; "" where all are listed.
+func (l List[T]) Limited() string {
+	if len(l.Items) == l.All {
+		return ""
+	}
+	return text.Thousands(len(l.Items)) + " of " + text.Thousands(l.All) + "; --format " + l.rest + " lists all"
+}
+
+// Tile is one of the figures that a report begins with.
+type Tile struct {
+	Value, Label, Note string
+	Class              string // the verdict that it counts; "" of none
+	Words              bool   // Value is no number
+}
+
+// Change is a line of a comparison.
+type Change struct {
+	From, To Mark
+	Meaning  string
+	N        int
+}
+
+// Breakdown counts findings by something they have, such as the account.
+type Breakdown struct {
+	Anchor, Title, Head, Text string
+	Verdicts                  []policy.Verdict // the columns
+	Rows                      List[Row]
+	Most                      int // findings in one row
+}
+
+// Row is one of a Breakdown, with a number for each of its verdicts.
+type Row struct {
+	Label, Note string
+	Numbers     []int
+}
+
+// Exposures say how long openings stayed open, without the exempt.
+type Exposures struct {
+	Text  string
+	Steps []ExposureStep
+	Open  int // never seen closed
+}
+
+// ExposureStep is a class of the histogram: the exposures below its end, and not below
+// that of the step before.
+type ExposureStep struct {
+	end        float64 // seconds
+	Name, Tick string
+	N          int
+}
+
+// summary computes the report.
+func (c *collector) summary(read Coverage) *Summary {
+	s := &Summary{
+		Command: c.run.Command, Title: "What is open now", Judged: policyText(c.run.Policy), Read: readText(c.run, read),
+		Policies: []string{digestText(c.run.Policy)}, Version: text.Shown(c.run.Version, mostName), Now: c.run.Now,
+		Heading: text.Plural(c.all(), "finding"), Groups: c.groupViews(), Findings: c.findingViews(), Noted: c.notedViews(),
+		Problems: first(read.Problems, c.limits.problems),
+	}
+	s.Problems.Items = slices.Clone(s.Problems.Items)
+	for i, p := range s.Problems.Items {
+		s.Problems.Items[i] = Problem{text.Shown(p.Place, mostText), text.Shown(p.Text, mostText)}
+	}
+	if c.run.Command == Replay {
+		s.Title = "What the policy would have done"
+	}
+	if other := c.run.Other; other != nil {
+		s.From, s.To = text.Shown(c.run.Policy.File, mostName), text.Shown(other.File, mostName)
+		s.Title = "What changes from " + s.From + " to " + s.To
+		s.Judged += ", compared with " + policyText(*other)
+		s.Policies = append(s.Policies, digestText(*other))
+		s.Heading = text.Plural(c.all(), "difference") + ": " + s.From + " → " + s.To
+	}
+	switch {
+	case c.all() == 0:
+		s.Empty = emptyText(c.run, read)
+	case c.run.Other != nil:
+		s.Tiles, s.Changes = c.comparedTiles(s.From, s.To), c.changeList()
+	default:
+		s.Tiles, s.Breakdowns, s.Exposures = c.tiles(), c.breakdowns(), c.exposureSteps()
+		if line := c.timeLine(c.buckets); len(line.Buckets) > 1 {
+			s.TimeLine = &line
+		}
+	}
+	return s
+}
+
+func policyText(p Policy) string {
+	out := text.Shown(p.File, mostName)
+	if p.Summary != "" {
+		out += " (" + text.Shown(p.Summary, mostName) + ")"
+	}
+	return out
+}
+
+func digestText(p Policy) string {
+	return text.Shown(p.File, mostName) + " is " + text.Shown(p.Digest, mostName)
+}
+
+// readText says in sentences what was read.
+func readText(run Run, read Coverage) []string {
+	var out []string
+	if h := read.History; h != nil {
+		line := fmt.Sprintf("Read %s, %s: %s", text.Plural(h.Files, "file"), text.Bytes(h.Bytes), text.Plural(h.Records, "record"))
+		if !h.First.IsZero() {
+			line += fmt.Sprintf(", from %s to %s", date(h.First), date(h.Last))
+		}
+		out = append(out, line+".")
+		line = fmt.Sprintf("%s made %s, %s of them compliant. %s closed rules.", text.Plural(h.Changes, "call"), text.Plural(h.Rules, "rule"), text.Thousands(h.Compliant), text.Plural(h.Closings, "call"))
+		if h.Failed > 0 {
+			line += " " + text.Plural(h.Failed, "call") + " failed and opened nothing."
+		}
+		if h.Repeated > 0 {
+			line += " " + text.Plural(h.Repeated, "record") + " came more than once."
+		}
+		out = append(out, line)
+		if run.Chosen != "" {
+			out = append(out, "These are only calls "+text.Shown(run.Chosen, mostText)+".")
+		}
+	}
+	if i := read.Inventory; i != nil {
+		line := fmt.Sprintf("Read %s with %s", text.Plural(i.Groups, "group"), text.Plural(i.Rules, "rule"))
+		switch n := len(i.Accounts); n {
+		case 0:
+		case 1:
+			line += " in account " + text.Shown(i.Accounts[0], mostName)
+		default:
+			line += " in " + text.Plural(n, "account")
+		}
+		switch n := len(i.Regions); n {
+		case 0:
+		case 1:
+			line += ", " + text.Shown(i.Regions[0], mostName)
+		default:
+			line += ", " + text.Plural(n, "region")
+		}
+		out = append(out, line+".")
+		if i.Baseline >= 0 {
+			out = append(out, "The baseline holds back "+text.Plural(i.Baseline, "finding")+"; what follows is new.")
+		}
+	}
+	if len(run.Sources) > 0 {
+		out = append(out, "Sources: "+listed(run.Sources, 5))
+	}
+	return out
+}
+
+// emptyText says that there is nothing to report, and why.
+func emptyText(run Run, read Coverage) string {
+	out := "No findings: nothing read violates the policy."
+	if read.History != nil && read.History.Changes == 0 {
+		out = "No findings: the history holds no successful call that can open a group."
+		if run.Chosen != "" {
+			out = "No findings: none of the chosen calls was successful and can open a group."
+		}
+	}
+	if read.Inventory != nil && read.Inventory.Groups == 0 && len(read.Problems) == 0 {
+		out = "No findings: no security group was read."
+	}
+	if read.Inventory != nil && read.Inventory.Baseline > 0 {
+		out = "No new findings: the baseline holds them all."
+	}
+	if run.Other != nil {
+		out = "No differences: " + text.Shown(run.Other.File, mostName) + " decides as " + text.Shown(run.Policy.File, mostName) + " does."
+	}
+	if len(read.Problems) > 0 {
+		out += " Not everything could be read."
+	}
+	return out
+}
+
+// tiles count the findings by verdict, and say the worst of their exposure.
+func (c *collector) tiles() []Tile {
+	var out []Tile
+	for _, d := range policy.Verdicts() {
+		if n := c.of(d); n > 0 || d == policy.Revoke {
+			out = append(out, Tile{Value: text.Thousands(n), Label: d.String(), Note: outcomeText(c.run.Command, d), Class: d.String()})
+		}
+	}
+	aside := ""
+	if c.of(policy.Exempt) > 0 {
+		aside = " (the exempt aside)"
+	}
+	if n := len(c.exposures); n > 0 {
+		median, longest := c.exposure()
+		out = append(out, Tile{Value: text.Span(median), Label: "median time open", Note: "the longest " + text.Span(longest) + "; " + text.Thousands(n) + " closed by a later call" + aside, Words: true})
+	}
+	if c.open > 0 {
+		out = append(out, Tile{Value: text.Thousands(c.open), Label: "never seen closed", Note: "the oldest since " + date(c.oldestOpen) + aside})
+	}
+	public := Tile{Value: text.Thousands(c.public), Label: "in use at a public address", Note: "of " + text.Plural(c.known, "group") + " with findings" + aside}
+	switch {
+	case c.known == 0 && c.unknown == 0:
+		return out
+	case c.known == 0:
+		public.Value, public.Words, public.Note = "?", true, "the interfaces that use the groups were not read"
+	case c.unknown > 0:
+		public.Note += "; of " + text.Thousands(c.unknown) + " more not known"
+	}
+	return append(out, public)
+}
+
+// outcomeText says the effect of a verdict.
+func outcomeText(c Command, d policy.Verdict) string {
+	if c == Audit {
+		return map[policy.Verdict]string{
+			policy.Revoke:       "forbidden: would be revoked if it were made now",
+			policy.Undetermined: "undetermined: a fact could not be read",
+			policy.Alert:        "an alert is sent",
+			policy.Exempt:       "an exception covers it",
+		}[d]
+	}
+	return map[policy.Verdict]string{
+		policy.Revoke:       "would have been revoked",
+		policy.Undetermined: "the group would have been read to decide",
+		policy.Alert:        "an alert would have been sent",
+		policy.Exempt:       "an exception covers it",
+	}[d]
+}
+
+func (c *collector) comparedTiles(from, to string) []Tile {
+	more, fewer, other := 0, 0, 0
+	for change, n := range c.changes {
+		switch {
+		case change.to == policy.Revoke && change.from != policy.Revoke:
+			more += n
+		case change.from == policy.Revoke && change.to != policy.Revoke:
+			fewer += n
+		default:
+			other += n
+		}
+	}
+	return []Tile{
+		{Value: text.Thousands(more), Label: "newly revoked", Note: "closed by " + to + " only", Class: "revoke"},
+		{Value: text.Thousands(fewer), Label: "no longer revoked", Note: "closed by " + from + " only", Class: "alert"},
+		{Value: text.Thousands(other), Label: "other differences", Note: "in severity, statement or alerts"},
+	}
+}
+
+func (c *collector) changeList() []Change {
+	var out []Change
+	for _, change := range slices.SortedFunc(maps.Keys(c.changes), compareChanges) {
+		out = append(out, Change{
+			markOf(change.from, policy.NoSeverity, change.fromDetail), markOf(change.to, policy.NoSeverity, change.toDetail),
+			change.meaning(), c.changes[change],
+		})
+	}
+	return out
+}
+
+// breakdowns are left out where they would say nothing new: those of one row, but for
+// statements, which tell their severity, and that of groups where the groups are listed.
+func (c *collector) breakdowns() []Breakdown {
+	var out []Breakdown
+	for _, b := range []struct {
+		Breakdown
+		of     breakdown
+		always bool
+	}{
+		{Breakdown{Anchor: "by-statement", Title: "By statement", Head: "Statement", Text: "The lines of the policy that decided."}, c.statements, true},
+		{Breakdown{Anchor: "by-exception", Title: "Covered by exceptions", Head: "Exception", Text: "These would have been findings without them."}, c.exceptions, true},
+		{Breakdown{Anchor: "by-account", Title: "By account", Head: "Account", Text: "The accounts of the groups."}, c.accounts, false},
+		{Breakdown{Anchor: "by-actor", Title: "By actor", Head: "Role, user or service", Text: "The callers: the role behind a session."}, c.actors, false},
+		{Breakdown{Anchor: "by-group", Title: "By group", Head: "Security group", Text: "The groups that were opened most."}, c.byGroup, false},
+	} {
+		rows := b.of.rows()
+		if len(rows) == 0 || len(rows) == 1 && !b.always || b.Anchor == "by-group" && c.groups.seen > 0 {
+			continue
+		}
+		b.Verdicts = c.used()
+		if b.Anchor == "by-exception" {
+			b.Verdicts = []policy.Verdict{policy.Exempt}
+			slices.SortStableFunc(rows, func(x, y *row) int { return cmp.Compare(y.all(), x.all()) })
+		}
+		for _, r := range rows {
+			b.Most = max(b.Most, r.all())
+		}
+		b.Rows.All = len(rows)
+		for _, r := range rows[:min(c.rows, len(rows))] {
+			row := Row{Label: text.Shown(r.label, mostName), Note: text.Shown(r.note, mostName)}
+			if b.Anchor == "by-statement" {
+				row.Note = r.severity.String()
+			}
+			for _, d := range b.Verdicts {
+				row.Numbers = append(row.Numbers, r.of(d))
+			}
+			b.Rows.Items = append(b.Rows.Items, row)
+		}
+		out = append(out, b.Breakdown)
+	}
+	return out
+}
+
+// exposureSteps sort the exposures into steps that grow by several times each: a
+// logarithmic scale with ends that people think in. It is nil where nothing is known
+// of them.
+func (t *totals) exposureSteps() *Exposures {
+	if len(t.exposures)+t.open == 0 {
+		return nil
+	}
+	const hour, day = 3600, 86400
+	out := &Exposures{Text: "Without the exempt.", Open: t.open, Steps: []ExposureStep{
+		{60, "less than 1 min", "1 min", 0}, {600, "1 to 10 min", "", 0}, {hour, "10 min to 1 h", "1 h", 0}, {6 * hour, "1 to 6 h", "6 h", 0},
+		{day, "6 h to 1 d", "1 d", 0}, {7 * day, "1 to 7 d", "7 d", 0}, {30 * day, "7 to 30 d", "30 d", 0}, {365 * day, "30 d to 1 y", "1 y", 0},
+		{0, "1 y and more", "", 0}, // without an end
+	}}
+	if median, longest := t.exposure(); len(t.exposures) > 1 {
+		out.Text = "Half were closed within " + text.Span(median) + ", the last after " + text.Span(longest) + "; without the exempt."
+	}
+	for _, s := range t.exposures {
+		at := 0
+		for at < len(out.Steps)-1 && s >= out.Steps[at].end {
+			at++
+		}
+		out.Steps[at].N++
+	}
+	return out
+}
+
+// Mark is a verdict as it is shown: a colour, and the word that says the same.
+type Mark struct {
+	Word, Severity, Detail string
+	Rank                   int // for sorting: verdict, then severity
+}
+
+func markOf(d policy.Verdict, severity policy.Severity, detail string) Mark {
+	return Mark{Word: d.String(), Severity: severity.String(), Detail: text.Shown(detail, mostName), Rank: rankOf(d)*10 + urgency(severity)}
+}
+
+// Below is what stands below the word.
+func (m Mark) Below() string { return strings.TrimSpace(m.Severity + " " + m.Detail) }
