@@ -79,9 +79,12 @@ var mayImport = map[string][]string{
 	"sweep":          {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup"},
 	"report":         {"cloudtrail", "finding", "policy", "secgroup", "text"},
 	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
-	"pattern":        {"secgroup"},
-	"authorize":      {"ec2rules", "finding", "policy", "secgroup"},
-	"undo":           {"authorize", "awsid", "ec2rules", "finding", "policy", "secgroup"},
+	"input":          {"awsid", "cloudtrail", "logfile", "policy", "secgroup", "text"},
+	"caller":         {"policy"},
+	"authorize":      {"alert", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
+	"undo":           {"authorize", "awsid", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
+	"group":          {"authorize", "caller", "ec2rules", "finding", "policy", "remediation", "secgroup", "text"},
+	"policytest":     {"awsid", "finding", "input", "policy", "secgroup", "text"},
 	"lambdaenv":      {"awsid", "finding"},
 }
 
@@ -142,7 +145,7 @@ var mayUse = map[string][]string{
 	"AuthorizeSecurityGroupIngress": {"ec2rules"},
 	"AuthorizeSecurityGroupEgress":  {"ec2rules"},
 	"ModifySecurityGroupRules":      {},
-	"CreateSecurityGroup":           {"authorize"},
+	"CreateSecurityGroup":           {"group"},
 	"DeleteSecurityGroup":           {},
 	"ec2rules.Revoke":               {"remediation"},
 	"ec2rules.Revoker":              {"remediation"},
@@ -189,6 +192,17 @@ func TestOnlyFewMayRevokeOrAuthorize(t *testing.T) {
 	for name, allowed := range mayUse {
 		assert.ElementsMatch(t, allowed, used[name], name)
 	}
+}
+
+// The rest of sgward, the command line too, opens nothing itself.
+func TestOnlyUndoAndGroupPutRulesIntoGroups(t *testing.T) {
+	var users []string
+	for path, p := range deps(t, "./...") {
+		if slices.Contains(p.Imports, "sgward/internal/authorize") {
+			users = append(users, path)
+		}
+	}
+	assert.ElementsMatch(t, []string{"sgward/internal/undo", "sgward/internal/group"}, users)
 }
 
 // That the functions close and cannot open rests on IAM, and on this.

@@ -171,7 +171,7 @@ func differences(asked, held secgroup.Rule) []string {
 }
 
 func sortedTags(tags []secgroup.Tag) []secgroup.Tag {
-	out := Settable(tags)
+	out := secgroup.SettableTags(tags)
 	slices.SortFunc(out, func(a, b secgroup.Tag) int { return strings.Compare(a.Key, b.Key) })
 	return out
 }

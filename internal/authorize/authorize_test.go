@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -262,23 +261,4 @@ func TestEveryKindOfRuleArrivesAsItIs(t *testing.T) {
 		require.True(t, ok, want.Permission)
 		assert.Equal(t, want.Description, got.Description)
 	}
-}
-
-func TestNewGroupIsWaitedForAndLetsEverythingOut(t *testing.T) {
-	p := newPlace(t)
-	p.ec2.SetReadLag(300 * time.Millisecond)
-	asked := secgroup.Group{OwnerID: account, Region: region, Description: "fresh"}
-	asked.Name, asked.VPCID = "fresh", p.vpc
-	g, made, err := authorize.Make(t.Context(), p.client, asked, false, false)
-	require.NoError(t, err)
-	assert.True(t, made)
-	p.ec2.SetReadLag(0)
-	p.group = g.ID
-	assert.Equal(t, []string{"egress all traffic to 0.0.0.0/0"}, p.held())
-	assert.Equal(t, "egress all traffic to 0.0.0.0/0", g.Rules[0].String())
-
-	again, made, err := authorize.Make(t.Context(), p.client, asked, false, false)
-	require.NoError(t, err)
-	assert.False(t, made, "somebody else was quicker")
-	assert.Equal(t, g.ID, again.ID)
 }

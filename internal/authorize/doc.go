@@ -1,6 +1,6 @@
 // Package authorize puts rules into security groups: at a person's command and with
-// that person's credentials. It is the one part of sgward that can open something,
-// so no function links it.
+// that person's credentials. It is the one part of sgward that can open something:
+// packages undo and group alone import it, and no function links it.
 //
 // What it refuses to do:
 //

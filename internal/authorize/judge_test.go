@@ -1,8 +1,6 @@
 package authorize_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -11,7 +9,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -100,36 +97,6 @@ func TestGroupThatIsYetToBeMadeIsNoneThatAnExceptionNames(t *testing.T) {
 	assert.True(t, authorize.Allowed(out[0]))
 }
 
-type caller struct {
-	arn string
-	err error
-}
-
-func (c caller) GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error) {
-	return &sts.GetCallerIdentityOutput{Account: aws.String(account), Arn: aws.String(c.arn)}, c.err
-}
-
-func TestCallerIsKnownWherePoliciesCouldNameThem(t *testing.T) {
-	for arn, known := range map[string]bool{
-		"arn:aws:iam::123456789012:user/dev/casey":               true,
-		"arn:aws:iam::123456789012:root":                         true,
-		"arn:aws-cn:iam::123456789012:user/casey":                true,
-		"arn:aws:sts::123456789012:assumed-role/Developer/casey": false, // the role's path is not in it
-		"arn:aws:sts::123456789012:federated-user/casey":         false,
-		"": false,
-	} {
-		id, actor, err := authorize.Caller(t.Context(), caller{arn: arn})
-		require.NoError(t, err)
-		assert.Equal(t, account, id)
-		assert.Equal(t, known, actor.Known, arn)
-		if known {
-			assert.Equal(t, arn, actor.ARN)
-		}
-	}
-	_, _, err := authorize.Caller(t.Context(), caller{err: errors.New("no credentials")})
-	assert.ErrorContains(t, err, "whose credentials")
-}
-
 // What CheckName and CheckDescription let pass is what EC2 takes, and no less.
 func TestTextsAreJudgedAsEC2Does(t *testing.T) {
 	p := newPlace(t)
@@ -140,39 +107,13 @@ func TestTextsAreJudgedAsEC2Does(t *testing.T) {
 	for i, text := range texts {
 		_, err := p.client.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{
 			GroupName: aws.String(text), Description: aws.String("x"), VpcId: aws.String(p.vpc)})
-		assert.Equal(t, err == nil, authorize.CheckName(text) == nil, "name %q: EC2 says %v", text, err)
+		assert.Equal(t, err == nil, secgroup.CheckName(text) == nil, "name %q: EC2 says %v", text, err)
 		p.group = p.newGroup(fmt.Sprintf("described %d", i))
 		rule := tcp(secgroup.Ingress, 22, "10.0.0.0/8", text)
 		results := authorize.Put(t.Context(), p.client, p.read(), []secgroup.Rule{rule}, false)
-		assert.Equal(t, results[0].Err == nil, authorize.CheckDescription(text) == nil, "description %q: EC2 says %v", text, results[0].Err)
+		assert.Equal(t, results[0].Err == nil, secgroup.CheckDescription(text) == nil, "description %q: EC2 says %v", text, results[0].Err)
 	}
 	for _, blank := range []string{"", " web", "web "} {
-		assert.Error(t, authorize.CheckName(blank), "%q", blank)
-	}
-}
-
-func TestTagsAreJudgedAsEC2Does(t *testing.T) {
-	long := func(n int) string { return strings.Repeat("é", n) }
-	many := make([]secgroup.Tag, 51)
-	for i := range many {
-		many[i] = secgroup.Tag{Key: strings.Repeat("k", i+1)}
-	}
-	for name, tt := range map[string]struct {
-		tags []secgroup.Tag
-		ok   bool
-	}{
-		"none":           {nil, true},
-		"fifty":          {many[:50], true},
-		"fifty-one":      {many, false},
-		"AWS's own":      {[]secgroup.Tag{{Key: "AWS:x", Value: long(999)}}, true},
-		"no key":         {[]secgroup.Tag{{Value: "x"}}, false},
-		"no value":       {[]secgroup.Tag{{Key: "x"}}, true},
-		"longest":        {[]secgroup.Tag{{Key: long(128), Value: long(256)}}, true},
-		"key too long":   {[]secgroup.Tag{{Key: long(129)}}, false},
-		"value too long": {[]secgroup.Tag{{Key: "k", Value: long(257)}}, false},
-		"twice":          {[]secgroup.Tag{{Key: "k", Value: "1"}, {Key: "k", Value: "2"}}, false},
-		"not UTF-8":      {[]secgroup.Tag{{Key: "k", Value: "\xff"}}, false},
-	} {
-		assert.Equal(t, tt.ok, authorize.CheckTags(tt.tags) == nil, name)
+		assert.Error(t, secgroup.CheckName(blank), "%q", blank)
 	}
 }

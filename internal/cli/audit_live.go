@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 
-	"sgward/internal/authorize"
+	"sgward/internal/caller"
 	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/inventory"
@@ -106,7 +106,7 @@ func (f *auditFlags) resolve(ctx context.Context, a *auditedAccount) error {
 		return fmt.Errorf("asking for credentials: %w", err)
 	}
 	var err error
-	if a.id, _, err = authorize.Caller(ctx, sts.NewFromConfig(a.config)); err != nil {
+	if a.id, _, err = caller.Of(ctx, sts.NewFromConfig(a.config)); err != nil {
 		return err
 	}
 	switch {

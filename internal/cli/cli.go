@@ -120,9 +120,9 @@ func Run(ctx context.Context, in Invocation) (status int) {
 	}
 }
 
-// group makes a command that only holds others: without one of them it is a usage
+// commandGroup makes a command that only holds others: without one of them it is a usage
 // error, not a page of help with status 0.
-func group(use, short string, children ...*cobra.Command) *cobra.Command {
+func commandGroup(use, short string, children ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short}
 	needsCommand(cmd)
 	cmd.AddCommand(children...)

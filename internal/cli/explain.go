@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/input"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
@@ -22,10 +25,10 @@ import (
 // explainFlags is a rule that someone thinks of, and where and by whom it would be
 // made.
 type explainFlags struct {
-	policy, event, direction, protocol, port string
-	cidr, prefixList, sourceGroup            string
-	account, region, group, vpc, actor, mode string
-	tags, standing                           []string
+	policy, event, mode string
+	rule                input.Rule
+	place               input.Place
+	tags, standing      []string
 	outputFlags
 }
 
@@ -57,20 +60,20 @@ func explainCommand(in Invocation) *cobra.Command {
 	policyFlag(cmd, &f.policy)
 	f.add(cmd, report.Text, report.JSON)
 	flags.StringVar(&f.event, "event", "", "file with one CloudTrail event: of EventBridge, of lookup-events, or the bare record (- for standard input)")
-	flags.StringVar(&f.direction, "direction", "ingress", "ingress or egress")
-	flags.StringVar(&f.protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
-	flags.StringVar(&f.port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp; all ports if left out)")
-	flags.StringVar(&f.cidr, "cidr", "", "peer: an IPv4 or IPv6 range")
-	flags.StringVar(&f.prefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
-	flags.StringVar(&f.sourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
-	flags.StringVar(&f.account, "account", "", "account of the group")
-	flags.StringVar(&f.region, "region", "", "region of the group")
-	flags.StringVar(&f.group, "group-id", "", "group that holds the rule")
-	flags.StringVar(&f.vpc, "vpc-id", "", "VPC of the group")
+	flags.StringVar(&f.rule.Direction, "direction", "ingress", "ingress or egress")
+	flags.StringVar(&f.rule.Protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
+	flags.StringVar(&f.rule.Port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp; all ports if left out)")
+	flags.StringVar(&f.rule.CIDR, "cidr", "", "peer: an IPv4 or IPv6 range")
+	flags.StringVar(&f.rule.PrefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
+	flags.StringVar(&f.rule.SourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
+	flags.StringVar(&f.place.Account, "account", "", "account of the group")
+	flags.StringVar(&f.place.Region, "region", "", "region of the group")
+	flags.StringVar(&f.place.Group, "group-id", "", "group that holds the rule")
+	flags.StringVar(&f.place.VPC, "vpc-id", "", "VPC of the group")
 	flags.StringArrayVar(&f.tags, "group-tag", nil, "tag of the group, KEY=VALUE (repeats)")
 	flags.StringArrayVar(&f.standing, "standing", nil,
 		"rule that the group holds already, as 'PROTOCOL [PORTS] PEER' such as 'tcp 22 52.0.0.0/10' (repeats), or none; left out, nothing is known of them")
-	flags.StringVar(&f.actor, "actor", "", "ARN of the role, user or root that makes the rule")
+	flags.StringVar(&f.place.Actor, "actor", "", "ARN of the role, user or root that makes the rule")
 	flags.StringVar(&f.mode, "mode", string(finding.Enforce), "observe or enforce: how the outcome is worded")
 	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
 	offer(cmd, "direction", "ingress", "egress")
@@ -98,7 +101,7 @@ type known struct{ tags, standing bool }
 
 func explain(ctx context.Context, in Invocation, f explainFlags, told known) error {
 	given := 0
-	for _, peer := range []string{f.cidr, f.prefixList, f.sourceGroup, f.event} {
+	for _, peer := range []string{f.rule.CIDR, f.rule.PrefixList, f.rule.SourceGroup, f.event} {
 		if peer != "" {
 			given++
 		}
@@ -109,7 +112,7 @@ func explain(ctx context.Context, in Invocation, f explainFlags, told known) err
 	if f.mode != string(finding.Observe) && f.mode != string(finding.Enforce) {
 		return usageError("--mode %q: want observe or enforce", f.mode)
 	}
-	p, err := readPolicy(f.policy)
+	p, err := input.Policy(f.policy)
 	if err != nil {
 		return &statusError{StatusUsage, err}
 	}
@@ -146,35 +149,25 @@ type question struct {
 // question builds what is to be judged from an event file or from the flags.
 func (f explainFlags) question(ctx context.Context, in Invocation, told known) (question, error) {
 	if f.event != "" {
-		c, err := readCall(ctx, in, f.event)
+		c, err := f.readCall(ctx, in)
 		return askOf(c), err
 	}
-	rule, err := f.rule()
+	rule, err := f.rule.Read(f.place, input.Flag)
 	if err == nil {
-		err = f.checkForms(func(flag string) string { return "--" + flag })
+		err = f.place.Check(input.Flag)
 	}
 	if err != nil {
 		return question{}, &statusError{StatusUsage, err}
 	}
-	q := question{req: f.request(time.Time{})}
+	q := question{req: f.place.Request(time.Time{})}
 	q.req.Group.TagsKnown, q.req.Rules, q.req.StandingKnown = told.tags, []secgroup.Rule{rule}, told.standing
-	if q.req.Group.Tags, err = readTags("--group-tag", f.tags); err != nil {
-		return question{}, err
+	if q.req.Group.Tags, err = input.Tags(f.tags, "group-tag", input.Flag); err != nil {
+		return question{}, &statusError{StatusUsage, err}
 	}
 	if q.req.Standing, err = f.standingRules(); err != nil {
 		return question{}, &statusError{StatusUsage, err}
 	}
 	return q, nil
-}
-
-// request asks for the verdict at a time on what somebody thinks of: rules that are
-// still to be named, made where and by whom the flags say.
-func (f explainFlags) request(now time.Time) policy.Request {
-	return policy.Request{
-		Time: now, AccountID: f.account, Region: f.region,
-		Actor: policy.Actor{Known: f.actor != "", ARN: f.actor},
-		Group: secgroup.Group{ID: f.group, VPCID: f.vpc},
-	}
 }
 
 // standingRules reads the group's other rules. They have the direction of the one that
@@ -189,27 +182,28 @@ func (f explainFlags) standingRules() ([]secgroup.Rule, error) {
 		if len(words) < 2 || len(words) > 3 {
 			return nil, fmt.Errorf("--standing %q: want PROTOCOL [PORTS] PEER such as 'tcp 22 52.0.0.0/10', or none alone", text)
 		}
-		one := explainFlags{direction: f.direction, protocol: words[0], account: f.account}
+		one := input.Rule{Direction: f.rule.Direction, Protocol: words[0]}
 		if len(words) == 3 {
-			one.port = words[1]
+			one.Port = words[1]
 		}
 		switch peer := words[len(words)-1]; {
 		case strings.HasPrefix(peer, "pl-"):
-			one.prefixList = peer
+			one.PrefixList = peer
 		case strings.Contains(peer, "sg-"):
-			one.sourceGroup = peer
+			one.SourceGroup = peer
 		default:
-			one.cidr = peer
+			one.CIDR = peer
 		}
-		err := one.checkForms(func(string) string { return "peer" })
-		if err == nil {
-			var rule secgroup.Rule
-			if rule, err = one.rule(); err == nil {
-				out = append(out, rule)
-				continue
+		rule, err := one.Read(input.Place{Account: f.place.Account}, func(field string) string {
+			if field == "prefix-list" || field == "source-group" {
+				return "peer"
 			}
+			return field
+		})
+		if err != nil {
+			return nil, fmt.Errorf("--standing %q: %w", text, err)
 		}
-		return nil, fmt.Errorf("--standing %q: %s", text, strings.ReplaceAll(err.Error(), "--", ""))
+		out = append(out, rule)
 	}
 	return out, nil
 }
@@ -253,55 +247,34 @@ func noteOf(c cloudtrail.Call) string {
 	return note
 }
 
-func (f explainFlags) rule() (secgroup.Rule, error) {
-	direction, err := secgroup.ParseDirection(f.direction)
+// readCall reads the call of the event file; "-" is standard input.
+func (f explainFlags) readCall(ctx context.Context, in Invocation) (cloudtrail.Call, error) {
+	data, err := readEvent(in, f.event)
 	if err != nil {
-		return secgroup.Rule{}, fmt.Errorf("--direction: %w", err)
+		return cloudtrail.Call{}, err
 	}
-	protocol, err := secgroup.ParseProtocol(f.protocol)
+	c, err := input.Call(ctx, data)
 	if err != nil {
-		return secgroup.Rule{}, fmt.Errorf("--protocol: %w", err)
+		return cloudtrail.Call{}, fmt.Errorf("%s: %w", f.event, err)
 	}
-	var peer secgroup.Peer
-	switch {
-	case f.cidr != "":
-		if peer, err = secgroup.ParseCIDRPeer(f.cidr); err != nil {
-			return secgroup.Rule{}, fmt.Errorf("--cidr: %w", err)
-		}
-	case f.prefixList != "":
-		peer = secgroup.PrefixListPeer(f.prefixList)
-	case f.sourceGroup != "":
-		owner, id, ok := strings.Cut(f.sourceGroup, "/")
-		if !ok {
-			owner, id = f.account, f.sourceGroup
-		}
-		peer = secgroup.GroupPeer(id, owner)
-	default:
-		return secgroup.Rule{}, errors.New("the peer is missing: want one of cidr, prefix-list and source-group")
-	}
-	from, to, err := parsePorts(f.port)
-	if err != nil {
-		return secgroup.Rule{}, err
-	}
-	if f.port != "" && !protocol.HasPorts() {
-		return secgroup.Rule{}, fmt.Errorf("--port: protocol %s has no ports", protocol)
-	}
-	permission, err := secgroup.NewPermission(direction, protocol, from, to, peer)
-	if err != nil {
-		return secgroup.Rule{}, fmt.Errorf("--port: %w", err)
-	}
-	return secgroup.Rule{GroupID: f.group, OwnerID: f.account, Permission: permission}, nil
+	return c, nil
 }
 
-// parsePorts reads "3306" or "27017-27019"; "" leaves both out.
-func parsePorts(s string) (from, to *int, err error) {
-	if s == "" {
-		return nil, nil, nil
+func readEvent(in Invocation, file string) ([]byte, error) {
+	if file == "-" {
+		data, err := io.ReadAll(in.Stdin)
+		if err != nil {
+			return nil, fmt.Errorf("reading standard input: %w", err)
+		}
+		return data, nil
 	}
-	ports, err := secgroup.ParsePorts(s)
+	data, err := os.ReadFile(file)
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err // its message names the file a second time
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("--port %w, such as 27017-27019", err)
+		return nil, fmt.Errorf("reading event: %s: %w", file, err)
 	}
-	a, b := int(ports.From), int(ports.To)
-	return &a, &b, nil
+	return data, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 
+	"sgward/internal/input"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/sdkhttp"
@@ -42,7 +43,7 @@ func (f *outputFlags) add(cmd *cobra.Command, formats ...report.Format) {
 
 // policyFlag names the policy that judges, the same way for every command that does.
 func policyFlag(cmd *cobra.Command, file *string) {
-	cmd.Flags().StringVar(file, "policy", defaultPolicy, "policy file")
+	cmd.Flags().StringVar(file, "policy", input.DefaultPolicy, "policy file")
 }
 
 // judgeFlags are those of every command that judges many rules by a policy and
@@ -59,7 +60,7 @@ func (f *judgeFlags) add(cmd *cobra.Command) {
 
 // read compiles the policy.
 func (f *judgeFlags) read() (*policy.Policy, report.Format, error) {
-	p, err := readPolicy(f.policy)
+	p, err := input.Policy(f.policy)
 	if err != nil {
 		return nil, "", &statusError{StatusUsage, err}
 	}

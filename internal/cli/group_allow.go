@@ -6,15 +6,15 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"sgward/internal/authorize"
-	"sgward/internal/ec2rules"
+	"sgward/internal/group"
+	"sgward/internal/input"
 	"sgward/internal/secgroup"
 )
 
 type groupAllowFlags struct {
 	groupFlags
-	rule        explainFlags // the part of it that names a rule and its group
-	description string
+	rule               input.Rule
+	group, description string
 }
 
 func groupAllowCommand(in Invocation) *cobra.Command {
@@ -35,13 +35,13 @@ func groupAllowCommand(in Invocation) *cobra.Command {
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.rule.group, "group-id", "", "group that holds the rule")
-	flags.StringVar(&f.rule.direction, "direction", "ingress", "ingress or egress")
-	flags.StringVar(&f.rule.protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
-	flags.StringVar(&f.rule.port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp)")
-	flags.StringVar(&f.rule.cidr, "cidr", "", "peer: an IPv4 or IPv6 range")
-	flags.StringVar(&f.rule.prefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
-	flags.StringVar(&f.rule.sourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
+	flags.StringVar(&f.group, "group-id", "", "group that holds the rule")
+	flags.StringVar(&f.rule.Direction, "direction", "ingress", "ingress or egress")
+	flags.StringVar(&f.rule.Protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
+	flags.StringVar(&f.rule.Port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp)")
+	flags.StringVar(&f.rule.CIDR, "cidr", "", "peer: an IPv4 or IPv6 range")
+	flags.StringVar(&f.rule.PrefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
+	flags.StringVar(&f.rule.SourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
 	flags.StringVar(&f.description, "description", "", "what it is for")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if name == "group" { // as it is called in conversation
@@ -57,31 +57,31 @@ func groupAllowCommand(in Invocation) *cobra.Command {
 // check reads the rule, as far as the command line tells it.
 func (f *groupAllowFlags) check() (secgroup.Rule, error) {
 	peers := 0
-	for _, peer := range []string{f.rule.cidr, f.rule.prefixList, f.rule.sourceGroup} {
+	for _, peer := range []string{f.rule.CIDR, f.rule.PrefixList, f.rule.SourceGroup} {
 		if peer != "" {
 			peers++
 		}
 	}
 	switch {
-	case f.rule.group == "":
+	case f.group == "":
 		return secgroup.Rule{}, usageError("--group-id is missing: want the group that is to hold the rule")
 	case peers != 1:
 		return secgroup.Rule{}, usageError("want one of --cidr, --prefix-list and --source-group; found %d", peers)
 	case f.description == "":
 		return secgroup.Rule{}, usageError("--description is missing: say what the rule is for, whoever reads the group will ask")
 	}
-	rule, err := f.rule.rule()
+	place := input.Place{Group: f.group, Actor: f.actor}
+	rule, err := f.rule.Read(place, input.Flag)
 	if err == nil {
-		f.rule.actor = f.actor
-		err = f.rule.checkForms(func(flag string) string { return "--" + flag })
+		err = place.Check(input.Flag)
 	}
 	if err != nil {
 		return secgroup.Rule{}, &statusError{StatusUsage, err}
 	}
-	if f.rule.port == "" && rule.Permission.Protocol.HasPorts() {
+	if f.rule.Port == "" && rule.Permission.Protocol.HasPorts() {
 		return secgroup.Rule{}, usageError("--port is missing: want one, a range, or 0-65535 for all of them")
 	}
-	if err := authorize.CheckDescription(f.description); err != nil {
+	if err := secgroup.CheckDescription(f.description); err != nil {
 		return secgroup.Rule{}, usageError("--description: %w", err)
 	}
 	rule.Description = f.description
@@ -98,21 +98,9 @@ func (f *groupAllowFlags) run(ctx context.Context, in Invocation) error {
 	if err != nil {
 		return err
 	}
-	rule.Permission.Peer = a.owning(rule.Permission.Peer)
-	g, err := ec2rules.Group(ctx, a.client, a.region, f.rule.group)
+	result, err := group.Allow(ctx, a, f.group, rule)
 	if err != nil {
 		return err
 	}
-	rules := []secgroup.Rule{rule}
-	judged, allowed, err := a.judge(ctx, g, rules)
-	if err != nil {
-		return err
-	}
-	out := groupResultOf(g, changeThere)
-	if !allowed {
-		out.refuse(judged, rules)
-	} else {
-		f.put(ctx, a, g, rules, out)
-	}
-	return out.end(in, &f.groupFlags)
+	return f.end(in, result)
 }

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"sgward/internal/finding"
+	"sgward/internal/input"
 	"sgward/localaws"
 	"sgward/localaws/tour"
 )
@@ -39,7 +40,7 @@ func (f *stackFlags) add(cmd *cobra.Command) {
 // installed one work from anywhere.
 func (f *stackFlags) resolve(cmd *cobra.Command, in Invocation) (io.Writer, error) {
 	if f.policy != "" {
-		if _, err := readPolicy(f.policy); err != nil {
+		if _, err := input.Policy(f.policy); err != nil {
 			return nil, usageError("%w", err)
 		}
 	}

@@ -3,23 +3,18 @@ package cli
 import (
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"sgward/internal/input"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 )
 
-// defaultPolicy is where commands look for a policy.
-const defaultPolicy = "policy.yaml"
-
 func policyCommand(in Invocation) *cobra.Command {
-	return group("policy", "Check policy files", lintCommand(in), policyTestCommand(in), schemaCommand(in))
+	return commandGroup("policy", "Check policy files", lintCommand(in), policyTestCommand(in), schemaCommand(in))
 }
 
 func lintCommand(in Invocation) *cobra.Command {
@@ -34,11 +29,11 @@ func lintCommand(in Invocation) *cobra.Command {
 		Example: "  sgward policy lint\n  sgward policy lint --format json policies/*.yaml",
 		RunE: func(_ *cobra.Command, files []string) error {
 			if len(files) == 0 {
-				files = []string{defaultPolicy}
+				files = []string{input.DefaultPolicy}
 			}
 			unsound := 0
 			for _, file := range files {
-				p, err := readPolicy(file)
+				p, err := input.Policy(file)
 				if err != nil {
 					unsound++
 				}
@@ -119,20 +114,4 @@ func lintJSON(in Invocation, file string, p *policy.Policy, unsound error) error
 		}
 	}
 	return nil
-}
-
-// readPolicy compiles a policy file, cited by the path that the caller typed.
-func readPolicy(file string) (*policy.Policy, error) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		var path *os.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		if file == defaultPolicy && errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s: reading policy: %w: there is none in this folder, name one", file, err)
-		}
-		return nil, fmt.Errorf("%s: reading policy: %w", filepath.Clean(file), err)
-	}
-	return policy.Parse(filepath.ToSlash(filepath.Clean(file)), data)
 }

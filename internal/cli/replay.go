@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sgward/internal/awsid"
+	"sgward/internal/input"
 	"sgward/internal/logfile"
 	"sgward/internal/replay"
 	"sgward/internal/report"
@@ -74,7 +75,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 		Now: time.Now().UTC(),
 	}
 	if f.compare != "" {
-		if o.Other, err = readPolicy(f.compare); err != nil {
+		if o.Other, err = input.Policy(f.compare); err != nil {
 			return &statusError{StatusUsage, err}
 		}
 		other := namedPolicy(o.Other)

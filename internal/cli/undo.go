@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,16 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"strings"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/spf13/cobra"
 
-	"sgward/internal/authorize"
-	"sgward/internal/cloudtrail"
-	"sgward/internal/crash"
 	"sgward/internal/finding"
+	"sgward/internal/input"
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/text"
@@ -104,11 +97,11 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 	if err != nil {
 		return err
 	}
-	t := undoText{in: in, flags: f, policy: judge}
+	p := undo.Printer{People: in.Stderr, Out: in.Stdout, JSON: f.format == string(report.JSON), Quiet: f.quiet, Policy: judge, PolicyFile: f.policy}
 	steps := undoer.Plan(ctx, items)
-	t.left(left)
+	p.Left(left)
 	if !f.quiet || !f.yes && !f.dryRun {
-		t.plan(steps)
+		p.Plan(steps)
 	}
 	if len(items) == 0 {
 		if !f.quiet {
@@ -121,9 +114,15 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 		}
 	}
 	for _, step := range steps {
-		t.results(step, undoer.Put(ctx, step, f.dryRun))
+		p.Results(step, undoer.Put(ctx, step, f.dryRun))
 	}
-	return t.status(left)
+	if err := p.Err(left); err != nil {
+		return err
+	}
+	if p.Forbidden() {
+		return &statusError{status: StatusFindings}
+	}
+	return nil
 }
 
 // readAlerts reads all files before anything is done.
@@ -178,7 +177,7 @@ func readBounded(in Invocation, file string) ([]byte, error) {
 // judge reads the policy. Whoever undoes in a hurry may have the alert and nothing
 // else: a default policy that is not there only means that less can be told.
 func (f *undoFlags) judge(in Invocation) (*policy.Policy, error) {
-	p, err := readPolicy(f.policy)
+	p, err := input.Policy(f.policy)
 	if !f.policyNamed && errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(in.Stderr, "There is no %s here: whether the policy forbids a rule still is not known. Name it with --policy.\n", f.policy)
 		return nil, nil //nolint:nilnil // no policy is a valid one: it judges nothing
@@ -189,13 +188,13 @@ func (f *undoFlags) judge(in Invocation) (*policy.Policy, error) {
 	return p, nil
 }
 
-// undoer makes the clients, and holds the credentials to be the alert's account's.
+// undoer checks that the flags fit the items, and connects to their account.
 func (f *undoFlags) undoer(ctx context.Context, judge *policy.Policy, items []undo.Item) (*undo.Undoer, error) {
 	if len(items) == 0 {
 		return &undo.Undoer{}, nil
 	}
-	if err := checkActor(f.actor); err != nil {
-		return nil, err
+	if err := (input.Place{Actor: f.actor}).Check(input.Flag); err != nil {
+		return nil, &statusError{StatusUsage, err}
 	}
 	regions := undo.Regions(items)
 	if f.region != "" && (len(regions) > 1 || regions[0] != f.region) {
@@ -207,75 +206,5 @@ func (f *undoFlags) undoer(ctx context.Context, judge *policy.Policy, items []un
 	if err != nil {
 		return nil, err
 	}
-	account, actor, err := authorize.Caller(ctx, sts.NewFromConfig(config))
-	if err != nil {
-		return nil, err
-	}
-	for _, of := range undo.Accounts(items) {
-		if of != account {
-			return nil, fmt.Errorf("the alert is of account %s and the credentials are of account %s: use credentials of %s, for example with --profile", of, account, of)
-		}
-	}
-	if f.actor != "" {
-		actor = policy.Actor{Known: true, ARN: f.actor}
-	}
-	clients := map[string]authorize.EC2{}
-	for _, region := range regions {
-		clients[region] = ec2.NewFromConfig(config, func(o *ec2.Options) { o.Region = region })
-	}
-	return &undo.Undoer{
-		Client: func(region string) authorize.EC2 { return clients[region] },
-		Policy: judge, Actor: actor, Now: time.Now,
-	}, nil
-}
-
-// checkActor refuses an ARN that policies could not name.
-func checkActor(arn string) error {
-	if err := (explainFlags{actor: arn}).checkForms(func(flag string) string { return "--" + flag }); err != nil {
-		return &statusError{StatusUsage, err}
-	}
-	return nil
-}
-
-// isInteractive tells whether somebody can be asked.
-func isInteractive(in Invocation) bool {
-	f, ok := in.Stdin.(*os.File)
-	return ok && isTerminal(f) && isTerminal(in.Stderr)
-}
-
-// errDeclined is the answer no.
-var errDeclined = errors.New("nothing was done")
-
-// confirm asks, and returns errDeclined unless the answer is yes.
-func confirm(ctx context.Context, in Invocation, question string) error {
-	fmt.Fprintf(in.Stderr, "%s [y/N] ", question)
-	answer := make(chan string, 1)
-	go func() { // which ends with the process, where nobody answers
-		defer crash.Exit()
-		line, _ := bufio.NewReader(in.Stdin).ReadString('\n') // the end of the input is no answer
-		answer <- strings.ToLower(strings.TrimSpace(line))
-	}()
-	select {
-	case <-ctx.Done():
-		fmt.Fprintln(in.Stderr)
-		return ctx.Err()
-	case said := <-answer:
-		if said == "y" || said == "yes" {
-			return nil
-		}
-		return errDeclined
-	}
-}
-
-// whenAndWho says of an alert's event what made the rules.
-func whenAndWho(e cloudtrail.Event) (made, by string) {
-	made = cmp.Or(e.EventName, "an event without a name") + " at " + e.EventTime.UTC().Format(time.RFC3339)
-	by = cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, "somebody whom the alert does not name")
-	if e.Actor.SessionIssuerARN != "" && e.Actor.ARN != "" {
-		by = e.Actor.ARN
-	}
-	if e.SourceIPAddress != "" {
-		by += " from " + e.SourceIPAddress
-	}
-	return made, by
+	return undo.Connect(ctx, config, judge, f.actor, items)
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"sgward/internal/authorize"
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
@@ -149,10 +148,10 @@ func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
 	if !rule.Permission.IsValid() {
 		return Item{}, errors.New("its rule is none that EC2 could hold")
 	}
-	if err := authorize.CheckDescription(rule.Description); err != nil {
+	if err := secgroup.CheckDescription(rule.Description); err != nil {
 		return Item{}, fmt.Errorf("its description is none that EC2 stores: %w", err)
 	}
-	if err := authorize.CheckTags(rule.Tags); err != nil {
+	if err := secgroup.CheckTags(rule.Tags); err != nil {
 		return Item{}, fmt.Errorf("its tags are none that EC2 stores: %w", err)
 	}
 	rule.ID = "" // that of the rule that is gone

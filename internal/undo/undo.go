@@ -2,9 +2,15 @@ package undo
 
 import (
 	"context"
+	"fmt"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
 	"sgward/internal/authorize"
+	"sgward/internal/caller"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -20,6 +26,28 @@ type Undoer struct {
 	// Actor is who will put it back, as far as known.
 	Actor policy.Actor
 	Now   func() time.Time
+}
+
+// Connect returns an Undoer with credentials of the items' account. actor is the ARN
+// of whoever puts the rules back, "" for that of the credentials. There must be items.
+func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor string, items []Item) (*Undoer, error) {
+	account, who, err := caller.Of(ctx, sts.NewFromConfig(config))
+	if err != nil {
+		return nil, err
+	}
+	for _, of := range Accounts(items) {
+		if of != account {
+			return nil, fmt.Errorf("the alert is of account %s and the credentials are of account %s: use credentials of %s, for example with --profile", of, account, of)
+		}
+	}
+	if actor != "" {
+		who = policy.Actor{Known: true, ARN: actor}
+	}
+	clients := map[string]authorize.EC2{}
+	for _, region := range Regions(items) {
+		clients[region] = ec2.NewFromConfig(config, func(o *ec2.Options) { o.Region = region })
+	}
+	return &Undoer{Client: func(region string) authorize.EC2 { return clients[region] }, Policy: p, Actor: who, Now: time.Now}, nil
 }
 
 // Step is what is to be put back into one group.

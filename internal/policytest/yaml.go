@@ -1,4 +1,4 @@
-package cli
+package policytest
 
 import (
 	"errors"

@@ -1,42 +1,44 @@
-package cli
+package undo
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"time"
 
-	"sgward/internal/alert"
 	"sgward/internal/authorize"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
-	"sgward/internal/report"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
-	"sgward/internal/undo"
 )
 
-// undoText tells what undo will do, to people, and what it did, in the format asked
-// for.
-type undoText struct {
-	in     Invocation
-	flags  *undoFlags
-	policy *policy.Policy // nil where there is none to judge by
+// Printer says what an undo will do, to people, and what it did.
+type Printer struct {
+	People io.Writer
+	Out    io.Writer // of the results
+	JSON   bool      // results are lines of JSON
+	Quiet  bool      // nothing but results and what went wrong
+	// Policy is nil where there is none to judge by; PolicyFile is its path.
+	Policy     *policy.Policy
+	PolicyFile string
 
 	put, missing, forbidden int
 	err                     error // of the first result that could not be written
 }
 
 // note writes a line for people.
-func (t *undoText) note(format string, args ...any) {
-	fmt.Fprintf(t.in.Stderr, format+"\n", args...)
+func (p *Printer) note(format string, args ...any) {
+	fmt.Fprintf(p.People, format+"\n", args...)
 }
 
-// left tells of findings that are not put back.
-func (t *undoText) left(all []undo.Left) {
+// Left tells of findings that are not put back.
+func (p *Printer) Left(all []Left) {
 	for _, l := range all {
 		who := ""
 		if l.FindingID != "" {
@@ -44,36 +46,36 @@ func (t *undoText) left(all []undo.Left) {
 		}
 		switch {
 		case l.Missing:
-			t.note("%scannot be put back: %s", who, text.Visible(l.Why))
-		case !t.flags.quiet:
-			t.note("%s%s", who, l.Why)
+			p.note("%scannot be put back: %s", who, text.Visible(l.Why))
+		case !p.Quiet:
+			p.note("%s%s", who, l.Why)
 		}
 	}
 }
 
-// plan shows what will be opened, made by whom, closed why, and what the policy says
+// Plan shows what will be opened, made by whom, closed why, and what the policy says
 // of it now. Nothing of it is an alert's own words but what stands in quotation
 // marks or behind "policy".
-func (t *undoText) plan(steps []undo.Step) {
+func (p *Printer) Plan(steps []Step) {
 	var exceptions []string
 	known := map[string]bool{}
 	worst := policy.Compliant
 	observing := true
 	for _, s := range steps {
-		t.note("In %s:", groupWords(s.Group.ID, s.Group.Name, s.Group.OwnerID, s.Group.Region))
+		p.note("In %s:", authorize.GroupText(s.Group.ID, s.Group.Name, s.Group.OwnerID, s.Group.Region))
 		if s.Err != nil {
-			t.note("  %s", text.Visible(s.Err.Error()))
+			p.note("  %s", text.Visible(s.Err.Error()))
 			continue
 		}
 		for i, it := range s.Items {
-			t.item(s, it)
+			p.item(s, it)
 			if s.Judged == nil {
 				continue
 			}
 			f := s.Judged[i]
-			t.verdict(it, f)
+			p.verdict(it, f)
 			if !authorize.Allowed(f) {
-				if out := exceptionFor(f); out != "" && !known[out] {
+				if out := authorize.Exception(f, time.Now()); out != "" && !known[out] {
 					known[out] = true
 					exceptions = append(exceptions, out)
 				}
@@ -85,9 +87,9 @@ func (t *undoText) plan(steps []undo.Step) {
 	if len(exceptions) == 0 {
 		return
 	}
-	t.note("%s", whatFollows(worst, observing))
-	t.note("If it is meant to be open, paste this under exceptions: in %s, fill in reason and owner, have it reviewed and\ndeploy it first:", t.flags.policy)
-	t.note("%s", strings.TrimSuffix(strings.Join(exceptions, ""), "\n"))
+	p.note("%s", whatFollows(worst, observing))
+	p.note("If it is meant to be open, paste this under exceptions: in %s, fill in reason and owner, have it reviewed and\ndeploy it first:", p.PolicyFile)
+	p.note("%s", strings.TrimSuffix(strings.Join(exceptions, ""), "\n"))
 }
 
 // whatFollows says what sgward makes of a rule that is put back against the policy.
@@ -104,74 +106,43 @@ func whatFollows(worst policy.Verdict, observing bool) string {
 	}
 }
 
-func (t *undoText) item(s undo.Step, it undo.Item) {
-	t.note("  open %s%s", it.Rule.Permission, labels(it.Rule))
+func (p *Printer) item(s Step, it Item) {
+	p.note("  open %s", authorize.RuleText(it.Rule))
 	made, by := whenAndWho(it.Alert.Event)
 	if it.Alert.Sweep != nil {
 		made, by = "a sweep over all groups found it", "nobody knows whom"
 	}
-	t.note("    made by %s, by %s", text.Visible(made), text.Visible(by))
+	p.note("    made by %s, by %s", text.Visible(made), text.Visible(by))
 	closed := "revoked"
 	if it.Result.Outcome == finding.OutcomeAlreadyClosed {
 		closed = "found already closed"
 	}
-	t.note("    %s; policy then: %s", closed, text.Visible(reasonsText(it.Result.Deciding())))
+	p.note("    %s; policy then: %s", closed, authorize.ReasonsText(it.Result.Deciding()))
 	if it.Result.Edited {
-		t.note("    an edit had made it so: this puts back what the edit left, as what it was before is not known")
+		p.note("    an edit had made it so: this puts back what the edit left, as what it was before is not known")
 	}
-	if len(authorize.Settable(it.Rule.Tags)) < len(it.Rule.Tags) {
-		t.note("    its tags that begin with aws: are left out: only AWS can set them")
+	if len(secgroup.SettableTags(it.Rule.Tags)) < len(it.Rule.Tags) {
+		p.note("    its tags that begin with aws: are left out: only AWS can set them")
 	}
 	if _, there := secgroup.FindRule(s.Group.Rules, it.Rule.Permission); there {
-		t.note("    a rule that lets the same through is there already")
+		p.note("    a rule that lets the same through is there already")
 	}
 }
 
 // verdict says what the policy makes of the rule as of now.
-func (t *undoText) verdict(it undo.Item, f finding.Finding) {
+func (p *Printer) verdict(it Item, f finding.Finding) {
 	switch {
 	case f.Verdict == policy.Undetermined:
-		t.note("    policy now: not known: %s", text.Visible(reasonsText(f.Deciding())))
+		p.note("    policy now: not known: %s", authorize.ReasonsText(f.Deciding()))
 	case !authorize.Allowed(f) && slices.Equal(f.Deciding(), it.Result.Deciding()):
-		t.note("    policy now: the same")
+		p.note("    policy now: the same")
 	case !authorize.Allowed(f):
-		t.note("    policy now: %s", text.Visible(reasonsText(f.Deciding())))
-	case it.Alert.PolicyDigest != t.policy.Digest():
-		t.note("    policy now: allowed by %s, which is not the version that judged for the alert: deploy it first", t.flags.policy)
+		p.note("    policy now: %s", authorize.ReasonsText(f.Deciding()))
+	case it.Alert.PolicyDigest != p.Policy.Digest():
+		p.note("    policy now: allowed by %s, which is not the version that judged for the alert: deploy it first", p.PolicyFile)
 	default:
-		t.note("    policy now: allowed")
+		p.note("    policy now: allowed")
 	}
-}
-
-// reasonsText prints reasons on one line.
-func reasonsText(reasons []policy.Reason) string { return strings.Join(policy.Texts(reasons), "; ") }
-
-// labels are a rule's description and tags, which strangers chose.
-func labels(r secgroup.Rule) string {
-	out := ""
-	if r.Description != "" {
-		out += fmt.Sprintf(" %q", text.Visible(r.Description))
-	}
-	for _, tag := range r.Tags {
-		out += fmt.Sprintf(" %q", text.Visible(tag.Key+"="+tag.Value))
-	}
-	return out
-}
-
-// groupWords names a group: "sg-0123456789abcdef0 "web", account 123456789012,
-// us-east-1".
-func groupWords(id, name, account, region string) string {
-	words := id
-	if name != "" {
-		words += fmt.Sprintf(" %q", text.Visible(name))
-	}
-	return words + ", account " + account + ", " + region
-}
-
-// exceptionFor writes the exception to paste for a rule that is about to be opened;
-// "" where there is none. Its days count from now.
-func exceptionFor(f finding.Finding) string {
-	return alert.Exception(cloudtrail.Event{EventTime: time.Now()}, f)
 }
 
 // undone is one line of undo's JSON.
@@ -193,8 +164,8 @@ type undone struct {
 	ErrorMessage string           `json:"errorMessage,omitempty"`
 }
 
-// outcomeWords are the outcomes of undo, for JSON and for people.
-func outcomeWords(o authorize.Outcome) (code, words string) {
+// outcomeText are the outcomes of undo, for JSON and for people.
+func outcomeText(o authorize.Outcome) (code, words string) {
 	switch o {
 	case authorize.Made:
 		return "put_back", "put back"
@@ -207,10 +178,10 @@ func outcomeWords(o authorize.Outcome) (code, words string) {
 	}
 }
 
-// results writes what became of a step.
-func (t *undoText) results(s undo.Step, results []authorize.Result) {
+// Results writes what became of a step.
+func (p *Printer) Results(s Step, results []authorize.Result) {
 	for i, r := range results {
-		code, words := outcomeWords(r.Outcome)
+		code, words := outcomeText(r.Outcome)
 		line := undone{
 			AlertID: s.Items[i].Alert.ID, FindingID: s.Items[i].Result.ID, AccountID: s.Group.OwnerID, Region: s.Group.Region,
 			GroupID: s.Group.ID, Outcome: code, Differs: r.Differs, Edited: s.Items[i].Result.Edited,
@@ -219,8 +190,8 @@ func (t *undoText) results(s undo.Step, results []authorize.Result) {
 		if s.Judged != nil {
 			line.Policy = &s.Judged[i]
 			if !authorize.Allowed(s.Judged[i]) {
-				t.forbidden++
-				line.Exception = exceptionFor(s.Judged[i])
+				p.forbidden++
+				line.Exception = authorize.Exception(s.Judged[i], time.Now())
 			}
 		}
 		detail := ""
@@ -228,53 +199,68 @@ func (t *undoText) results(s undo.Step, results []authorize.Result) {
 			detail = ": " + strings.Join(r.Differs, "; ")
 		}
 		if r.Err != nil {
-			t.missing++
+			p.missing++
 			line.ErrorCode, line.ErrorMessage = ec2rules.ErrorCode(r.Err), r.Err.Error()
 			detail = ": " + r.Err.Error()
 		} else {
-			t.put++
+			p.put++
 		}
-		if t.flags.format == string(report.JSON) {
-			t.json(line)
+		if p.JSON {
+			p.json(line)
 			continue
 		}
-		t.print("%-14s  %s  %s%s\n", words, s.Group.ID, r.Rule, text.Visible(detail))
+		p.print("%-14s  %s  %s%s\n", words, s.Group.ID, r.Rule, text.Visible(detail))
 	}
 }
 
-func (t *undoText) json(line undone) {
+func (p *Printer) json(line undone) {
 	encoded, err := json.Marshal(line)
 	if err != nil {
-		t.err = fmt.Errorf("encoding a result: %w", err)
+		p.err = fmt.Errorf("encoding a result: %w", err)
 		return
 	}
-	t.print("%s\n", encoded)
+	p.print("%s\n", encoded)
 }
 
 // print writes a part of the result. A result that cannot be written must not keep
 // the rest from being done.
-func (t *undoText) print(format string, args ...any) {
-	if _, err := fmt.Fprintf(t.in.Stdout, format, args...); err != nil && t.err == nil {
-		t.err = fmt.Errorf("writing the results: %w", err)
+func (p *Printer) print(format string, args ...any) {
+	if _, err := fmt.Fprintf(p.Out, format, args...); err != nil && p.err == nil {
+		p.err = fmt.Errorf("writing the results: %w", err)
 	}
 }
 
-// status is how undo ends.
-func (t *undoText) status(left []undo.Left) error {
-	missing := t.missing
+// Err says why the undo as a whole did not succeed: a result could not be written, or
+// not all that was closed is back. left are the findings that are not put back.
+func (p *Printer) Err(left []Left) error {
+	missing := p.missing
 	for _, l := range left {
 		if l.Missing {
 			missing++
 		}
 	}
 	switch {
-	case t.err != nil:
-		return t.err
+	case p.err != nil:
+		return p.err
 	case missing > 0:
-		return fmt.Errorf("%d of %d not put back: see above", missing, missing+t.put)
-	case t.forbidden > 0:
-		return &statusError{status: StatusFindings}
+		return fmt.Errorf("%d of %d not put back: see above", missing, missing+p.put)
 	default:
 		return nil
 	}
+}
+
+// Forbidden reports that the policy forbids a rule that was put back.
+func (p *Printer) Forbidden() bool { return p.forbidden > 0 }
+
+// whenAndWho says of an alert's event what made the rules.
+func whenAndWho(e cloudtrail.Event) (made, by string) {
+	made = cmp.Or(e.EventName, "an event without a name") + " at " + e.EventTime.UTC().Format(time.RFC3339)
+	by = cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, "somebody whom the alert does not name")
+	if e.Actor.SessionIssuerARN != "" && e.Actor.ARN != "" {
+		by = e.Actor.ARN
+	}
+	if e.SourceIPAddress != "" {
+		by += " from " + e.SourceIPAddress
+	}
+	return made, by
 }

@@ -1,10 +1,4 @@
-// Package pattern knows what well-kept security groups of a kind hold: a web server,
-// a database, a compliance scanner. It is pure: it says which rules a group should
-// have and leaves reading, judging and making to others.
-//
-// What it refuses to do: it opens SSH to nobody who was not named, and a database to
-// no address outside the VPC and private space.
-package pattern
+package group
 
 import (
 	"errors"
@@ -16,30 +10,30 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Name is a pattern. The zero value is none.
-type Name string
+// Pattern names the needs of a kind of server. The zero value is none.
+type Pattern string
 
 // The patterns.
 const (
-	WebServer Name = "web-server"
-	Database  Name = "database"
-	Scanner   Name = "scanner"
+	WebServer Pattern = "web-server"
+	Database  Pattern = "database"
+	Scanner   Pattern = "scanner"
 )
 
-// Names lists every pattern.
-func Names() []Name { return []Name{WebServer, Database, Scanner} }
+// Patterns lists every pattern.
+func Patterns() []Pattern { return []Pattern{WebServer, Database, Scanner} }
 
-// Parse reads the name of a pattern.
-func Parse(s string) (Name, error) {
-	if i := slices.Index(Names(), Name(s)); i >= 0 {
-		return Names()[i], nil
+// ParsePattern reads the name of a pattern.
+func ParsePattern(s string) (Pattern, error) {
+	if i := slices.Index(Patterns(), Pattern(s)); i >= 0 {
+		return Patterns()[i], nil
 	}
 	return "", fmt.Errorf("%q: want web-server, database or scanner", s)
 }
 
 // Description says in EC2's characters what a group of the pattern is for.
-func (n Name) Description() string {
-	return map[Name]string{
+func (n Pattern) Description() string {
+	return map[Pattern]string{
 		WebServer: "Web servers: HTTP and HTTPS from anywhere",
 		Database:  "Databases: reached by their applications only",
 		Scanner:   "Compliance scanners: nothing from the internet",
@@ -48,7 +42,7 @@ func (n Name) Description() string {
 
 // Wish is what a group is to be. Peers that a pattern does not know must be empty.
 type Wish struct {
-	Pattern Name
+	Pattern Pattern
 	// Admin may use SSH, of web-server and database. Where it is empty, nobody may
 	// to a web server, and the VPC to a database.
 	Admin []secgroup.Peer
@@ -131,7 +125,7 @@ var errSSH = errors.New("SSH is to be left out, and somebody is named who may us
 // check holds that the wish is of its pattern, and that nothing of it is the
 // internet but where the pattern says so.
 func (w Wish) check() error {
-	of := func(given bool, what string, patterns ...Name) error {
+	of := func(given bool, what string, patterns ...Pattern) error {
 		if given && !slices.Contains(patterns, w.Pattern) {
 			return fmt.Errorf("the pattern %s has no %s", w.Pattern, what)
 		}

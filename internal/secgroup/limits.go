@@ -1,12 +1,10 @@
-package authorize
+package secgroup
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 	"unicode/utf8"
-
-	"sgward/internal/secgroup"
 )
 
 // The limits of EC2's texts, in characters
@@ -56,9 +54,9 @@ func checkText(text string) error {
 }
 
 // CheckTags says what keeps tags from being set in EC2. Those that only AWS can set
-// are passed over: see Settable.
-func CheckTags(tags []secgroup.Tag) error {
-	settable := Settable(tags)
+// are passed over: see SettableTags.
+func CheckTags(tags []Tag) error {
+	settable := SettableTags(tags)
 	if len(settable) > mostTags {
 		return fmt.Errorf("there are %d tags: EC2 takes %d", len(settable), mostTags)
 	}
@@ -79,7 +77,7 @@ func CheckTags(tags []secgroup.Tag) error {
 	return nil
 }
 
-// Settable returns the tags without those that only AWS can set.
-func Settable(tags []secgroup.Tag) []secgroup.Tag {
-	return slices.DeleteFunc(slices.Clone(tags), secgroup.Tag.IsOwnedByAWS)
+// SettableTags returns the tags without those that only AWS can set.
+func SettableTags(tags []Tag) []Tag {
+	return slices.DeleteFunc(slices.Clone(tags), Tag.IsOwnedByAWS)
 }

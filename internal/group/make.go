@@ -1,4 +1,4 @@
-package authorize
+package group
 
 import (
 	"context"
@@ -15,21 +15,21 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// GroupMaker makes groups in VPCs. *ec2.Client is one.
-type GroupMaker interface {
+// maker makes groups in VPCs. *ec2.Client is one.
+type maker interface {
 	ec2rules.GroupReader
 	DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error)
 	CreateSecurityGroup(context.Context, *ec2.CreateSecurityGroupInput, ...func(*ec2.Options)) (*ec2.CreateSecurityGroupOutput, error)
 }
 
-var _ GroupMaker = (*ec2.Client)(nil)
+var _ maker = (*ec2.Client)(nil)
 
 // visibleWithin bounds the wait for a new group: EC2 may not know it everywhere at
 // once.
 const visibleWithin = time.Minute
 
-// VPCRanges returns the address ranges of a VPC, IPv4 first.
-func VPCRanges(ctx context.Context, client GroupMaker, vpcID string) ([]netip.Prefix, error) {
+// vpcRanges returns the address ranges of a VPC, IPv4 first.
+func vpcRanges(ctx context.Context, client maker, vpcID string) ([]netip.Prefix, error) {
 	out, err := client.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{vpcID}})
 	if ec2rules.IsVPCNotFound(err) || err == nil && len(out.Vpcs) == 0 {
 		return nil, fmt.Errorf("reading %s: there is no such VPC in this account and region", vpcID)
@@ -60,12 +60,12 @@ func VPCRanges(ctx context.Context, client GroupMaker, vpcID string) ([]netip.Pr
 	return ranges, nil
 }
 
-// Make makes a group with the name, description, VPC and tags of g and returns it as
-// EC2 makes every new one: with the rules that Default says. Where somebody else made
+// makeGroup makes a group with the name, description, VPC and tags of g and returns it as
+// EC2 makes every new one: with the rules that initialRules says. Where somebody else made
 // it a moment earlier, that one is returned and made is false. A dry run asks EC2
 // whether it would, and returns g as it would be.
-func Make(ctx context.Context, client GroupMaker, g secgroup.Group, ipv6, dryRun bool) (_ secgroup.Group, made bool, err error) {
-	g.Rules = Default(ipv6)
+func makeGroup(ctx context.Context, client maker, g secgroup.Group, ipv6, dryRun bool) (_ secgroup.Group, made bool, err error) {
+	g.Rules = initialRules(ipv6)
 	out, err := client.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
 		GroupName: aws.String(g.Name), Description: aws.String(g.Description), VpcId: aws.String(g.VPCID), DryRun: aws.Bool(dryRun),
 		TagSpecifications: ec2rules.TagSpecification(types.ResourceTypeSecurityGroup, g.Tags),
@@ -89,10 +89,10 @@ func Make(ctx context.Context, client GroupMaker, g secgroup.Group, ipv6, dryRun
 	return g, true, nil
 }
 
-// Default returns the rules of a new group: everything may leave, over IPv6 where its
+// initialRules returns the rules of a new group: everything may leave, over IPv6 where its
 // VPC has that
 // (https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html).
-func Default(ipv6 bool) []secgroup.Rule {
+func initialRules(ipv6 bool) []secgroup.Rule {
 	worlds := []string{"0.0.0.0/0", "::/0"}
 	if !ipv6 {
 		worlds = worlds[:1]

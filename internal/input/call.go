@@ -1,13 +1,10 @@
-package cli
+package input
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/logfile"
@@ -17,30 +14,17 @@ import (
 // errSeveral ends a scan that has found more than was asked for.
 var errSeveral = errors.New("several records can open a group: want one (sgward replay judges many)")
 
-// readCall reads the one call that a file tells of: an EventBridge event, a bare
-// CloudTrail record, or the output of lookup-events or a log file that holds only one
-// that can open a group. "-" is standard input.
-func readCall(ctx context.Context, in Invocation, file string) (cloudtrail.Call, error) {
-	data, err := readInput(in, file)
-	if err != nil {
-		return cloudtrail.Call{}, err
-	}
-	c, err := callOf(ctx, data)
-	if err != nil {
-		return cloudtrail.Call{}, fmt.Errorf("%s: %w", file, err)
-	}
-	return c, nil
-}
-
-// callOf returns the one call of data that can open a group. Where there is none it
-// returns a Call that says why it is Skipped.
-func callOf(ctx context.Context, data []byte) (cloudtrail.Call, error) {
+// Call returns the one call of data that can open a group: data is an EventBridge
+// event, a bare CloudTrail record, or the output of lookup-events or a log file. Where
+// there is none it returns a Call that says why it is Skipped.
+func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 	var (
 		call      cloudtrail.Call
 		malformed error
 		found     int
 		records   int64
 	)
+	data = withoutBOM(data)
 	scanner := logfile.NewScanner(logfile.Config{
 		Calls: cloudtrail.Names(cloudtrail.Openings()...),
 		Found: func(_ logfile.Source, r logfile.Record) error {
@@ -70,22 +54,6 @@ func callOf(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 	return call.Only(cloudtrail.Openings()...), malformed
 }
 
-// readInput reads a file, or standard input for "-".
-func readInput(in Invocation, file string) ([]byte, error) {
-	if file == "-" {
-		data, err := io.ReadAll(in.Stdin)
-		if err != nil {
-			return nil, fmt.Errorf("reading standard input: %w", err)
-		}
-		return withoutBOM(data), nil
-	}
-	data, err := os.ReadFile(file)
-	var path *fs.PathError
-	if errors.As(err, &path) {
-		err = path.Err // its message names the file a second time
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading event: %s: %w", file, err)
-	}
-	return withoutBOM(data), nil
-}
+// withoutBOM drops the byte order mark that some editors and shells write in front
+// of UTF-8 text, and that JSON does not allow.
+func withoutBOM(data []byte) []byte { return bytes.TrimPrefix(data, []byte("\ufeff")) }

@@ -1,4 +1,5 @@
-package authorize
+// Package caller tells whose AWS credentials there are.
+package caller
 
 import (
 	"context"
@@ -16,10 +17,10 @@ type Identifier interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
-// Caller returns the account of a client's credentials, and who they are as policies
-// see it: users and root by their ARN. Of a role STS tells the name and not the
+// Of returns the account of a client's credentials, and who they are as policies see
+// it: users and root by their ARN. Of a role STS tells the name and not the
 // path, without which its ARN is another's: it is not known.
-func Caller(ctx context.Context, client Identifier) (accountID string, actor policy.Actor, err error) {
+func Of(ctx context.Context, client Identifier) (accountID string, actor policy.Actor, err error) {
 	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", policy.Actor{}, fmt.Errorf("asking whose credentials these are: %w", err)

@@ -1,0 +1,191 @@
+package group
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sgward/internal/authorize"
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+	"sgward/internal/text"
+)
+
+// State is what became of a rule, or of the group. The zero value is none.
+type State string
+
+// The states, in JSON's words: the outcomes of authorize, and others.
+const (
+	Made        = State(authorize.Made)
+	WouldMake   = State(authorize.WouldMake)
+	There       = State(authorize.There)
+	Failed      = State(authorize.Failed)
+	Removed     = State("removed")
+	WouldRemove = State("would_remove")
+	Left        = State("left")    // it is none of the pattern's, and stays
+	Refused     = State("refused") // by the policy; nothing was made
+)
+
+// Change is one rule and what became of it.
+type Change struct {
+	Change       State            `json:"change"`
+	Rule         secgroup.Rule    `json:"rule"`
+	Note         string           `json:"note,omitempty"`
+	Policy       *finding.Finding `json:"policy,omitempty"` // of a refused rule
+	Exception    string           `json:"exception,omitempty"`
+	ErrorCode    string           `json:"errorCode,omitempty"`
+	ErrorMessage string           `json:"errorMessage,omitempty"`
+
+	text string // the permission, for people
+}
+
+// Result is what a command did to a group, and the group as it is then. It is
+// one line of JSON.
+type Result struct {
+	AccountID string `json:"accountId"`
+	Region    string `json:"region"`
+	VPCID     string `json:"vpcId"`
+	// GroupID is empty where the group is not made.
+	GroupID   string          `json:"groupId,omitempty"`
+	GroupName string          `json:"groupName"`
+	Group     State           `json:"group"` // made, would_make, already_there or refused
+	Changes   []Change        `json:"changes"`
+	Rules     []secgroup.Rule `json:"rules"` // that the group holds at the end, ingress first
+	Notes     []string        `json:"notes,omitempty"`
+}
+
+// resultOf begins the result of a command on a group.
+func resultOf(g secgroup.Group, state State) *Result {
+	r := &Result{
+		AccountID: g.OwnerID, Region: g.Region, VPCID: g.VPCID, GroupID: g.ID, GroupName: g.Name,
+		Group: state, Changes: []Change{}, Rules: []secgroup.Rule{},
+	}
+	if g.ID != "" {
+		r.hold(g.Rules...)
+	}
+	return r
+}
+
+// note adds what became of a rule.
+func (r *Result) note(state State, rule secgroup.Rule, text string, err error) {
+	c := Change{Change: state, Rule: rule, Note: text, text: authorize.RuleText(rule)}
+	if err != nil {
+		c.ErrorCode, c.ErrorMessage = ec2rules.ErrorCode(err), err.Error()
+	}
+	r.Changes = append(r.Changes, c)
+	switch state {
+	case Made:
+		r.hold(rule)
+	case Removed:
+		r.Rules = slices.DeleteFunc(r.Rules, func(h secgroup.Rule) bool {
+			_, same := secgroup.FindRule([]secgroup.Rule{rule}, h.Permission)
+			return same
+		})
+	}
+}
+
+// hold adds rules to those of the group, ingress first.
+func (r *Result) hold(rules ...secgroup.Rule) {
+	r.Rules = append(r.Rules, rules...)
+	slices.SortStableFunc(r.Rules, func(a, b secgroup.Rule) int { return int(a.Permission.Direction) - int(b.Permission.Direction) })
+}
+
+// refuse adds what the policy keeps from being made.
+func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule) {
+	for i, rule := range rules {
+		f := judged[i]
+		if authorize.Allowed(f) {
+			continue
+		}
+		r.note(Refused, rule, strings.Join(policy.Texts(f.Deciding()), "; "), nil)
+		last := &r.Changes[len(r.Changes)-1]
+		last.Policy = &f
+		last.Exception = authorize.Exception(f, time.Now())
+	}
+}
+
+// Failed reports that something did not work.
+func (r *Result) Failed() bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Change == Failed })
+}
+
+// JSON returns the result as one line.
+func (r *Result) JSON() (string, error) {
+	encoded, err := json.Marshal(r)
+	if err != nil {
+		return "", fmt.Errorf("encoding the result: %w", err)
+	}
+	return string(encoded) + "\n", nil
+}
+
+// Advice says what a person may want to know beside the result; policyFile is the
+// path of the policy.
+func (r *Result) Advice(policyFile string) string {
+	var b strings.Builder
+	for _, n := range r.Notes {
+		fmt.Fprintln(&b, n)
+	}
+	var texts []string
+	for _, c := range r.Changes {
+		if c.Exception != "" && !slices.Contains(texts, c.Exception) {
+			texts = append(texts, c.Exception)
+		}
+	}
+	if len(texts) > 0 {
+		fmt.Fprintf(&b, "%s does not allow it, so nothing was done. If it is meant, paste this under exceptions: there, fill in\n"+
+			"reason and owner, have it reviewed and deploy it first:\n%s", policyFile, strings.Join(texts, ""))
+	}
+	return b.String()
+}
+
+// Text is the result for people. A quiet one leaves out what is as it should be.
+func (r *Result) Text(quiet bool) string {
+	var b strings.Builder
+	id := r.GroupID
+	if id == "" {
+		id = "a new group"
+	}
+	fmt.Fprintf(&b, "%s in %s:%s\n", authorize.GroupText(id, r.GroupName, r.AccountID, r.Region), r.VPCID, r.state())
+	for _, c := range r.Changes {
+		detail := c.Note
+		if c.ErrorMessage != "" {
+			detail = c.ErrorMessage
+		}
+		if quiet && detail == "" {
+			continue
+		}
+		if detail != "" {
+			detail = ": " + text.Visible(detail)
+		}
+		fmt.Fprintf(&b, "  %-13s  %s%s\n", strings.ReplaceAll(string(c.Change), "_", " "), c.text, detail)
+	}
+	return b.String()
+}
+
+// state says what became of the group itself, "" where its rules say it all.
+func (r *Result) state() string {
+	only := func(kinds ...State) bool {
+		return !slices.ContainsFunc(r.Changes, func(c Change) bool { return !slices.Contains(kinds, c.Change) })
+	}
+	switch {
+	case r.Refused():
+		return " nothing was done"
+	case r.Group == Made:
+		return " made"
+	case r.Group == WouldMake:
+		return " would be made"
+	case only(There, Left):
+		return " nothing to change"
+	default:
+		return ""
+	}
+}
+
+// Refused reports that the policy kept a rule from being made; nothing was made then.
+func (r *Result) Refused() bool {
+	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Change == Refused })
+}

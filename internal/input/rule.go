@@ -1,0 +1,178 @@
+// Package input reads what people write by hand: rules, groups and tags, as flags of a
+// command and as fields of a policy test; a file with one event; a policy file.
+package input
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"sgward/internal/awsid"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// Naming says how the writer knows a field, for errors.
+type Naming func(field string) string
+
+// Flag is the Naming of a command line.
+func Flag(field string) string { return "--" + field }
+
+// Field is the Naming of a file.
+func Field(field string) string { return field }
+
+// Rule is a rule as it is written, with "" for a field that is left out.
+type Rule struct {
+	Direction   string `yaml:"direction"`
+	Protocol    string `yaml:"protocol"`
+	Port        string `yaml:"port"`
+	CIDR        string `yaml:"cidr"`
+	PrefixList  string `yaml:"prefix-list"`
+	SourceGroup string `yaml:"source-group"`
+}
+
+// Place is where, and by whom, a rule is made, with "" for what is not told.
+type Place struct{ Account, Region, Group, VPC, Actor string }
+
+// form is what a value has to look like.
+type form struct {
+	field, value string
+	is           func(string) bool
+	want         string
+}
+
+// actorForm is what the policy compares: a role, a user or root. A person names one
+// of them, not a pattern.
+var actorForm = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:(role/.+|user/.+|root)$`)
+
+// Check refuses the first value that lacks its form. A slip in one would not be an
+// error to the policy, which compares: it would be a wrong verdict.
+func (p Place) Check(name Naming) error {
+	return check(name, []form{
+		{"account", p.Account, awsid.IsAccount, "an account id of 12 digits"},
+		{"region", p.Region, awsid.IsRegion, "a region such as eu-central-1"},
+		{"group-id", p.Group, awsid.IsGroup, "a security group such as sg-0123456789abcdef0"},
+		{"vpc-id", p.VPC, awsid.IsVPC, "a VPC such as vpc-0123456789abcdef0"},
+		{"actor", p.Actor, actorForm.MatchString, "the ARN of a role, user or root such as arn:aws:iam::123456789012:role/deploy (of a session, that of its role)"},
+	})
+}
+
+func check(name Naming, forms []form) error {
+	for _, f := range forms {
+		if f.value != "" && !f.is(f.value) {
+			return fmt.Errorf("%s %q: want %s", name(f.field), f.value, f.want)
+		}
+	}
+	return nil
+}
+
+// Request asks for the verdict at a time on rules that are still to be named, made in
+// the place.
+func (p Place) Request(now time.Time) policy.Request {
+	return policy.Request{
+		Time: now, AccountID: p.Account, Region: p.Region,
+		Actor: policy.Actor{Known: p.Actor != "", ARN: p.Actor},
+		Group: secgroup.Group{ID: p.Group, VPCID: p.VPC},
+	}
+}
+
+// Read returns the rule, as one of the place.
+func (r Rule) Read(in Place, name Naming) (secgroup.Rule, error) {
+	if err := check(name, []form{
+		{"prefix-list", r.PrefixList, awsid.IsPrefixList, "a prefix list such as pl-0123456789abcdef0"},
+		{"source-group", r.SourceGroup, isPeerGroup, "a security group such as sg-0123456789abcdef0, or 111122223333/sg-0123456789abcdef0 of another account"},
+	}); err != nil {
+		return secgroup.Rule{}, err
+	}
+	direction, err := secgroup.ParseDirection(r.Direction)
+	if err != nil {
+		return secgroup.Rule{}, fmt.Errorf("%s: %w", name("direction"), err)
+	}
+	protocol, err := secgroup.ParseProtocol(r.Protocol)
+	if err != nil {
+		return secgroup.Rule{}, fmt.Errorf("%s: %w", name("protocol"), err)
+	}
+	var peer secgroup.Peer
+	switch {
+	case r.CIDR != "":
+		if peer, err = secgroup.ParseCIDRPeer(r.CIDR); err != nil {
+			return secgroup.Rule{}, fmt.Errorf("%s: %w", name("cidr"), err)
+		}
+	case r.PrefixList != "":
+		peer = secgroup.PrefixListPeer(r.PrefixList)
+	case r.SourceGroup != "":
+		peer = peerGroup(r.SourceGroup, in.Account)
+	default:
+		return secgroup.Rule{}, errors.New("the peer is missing: want one of cidr, prefix-list and source-group")
+	}
+	var from, to *int
+	if r.Port != "" {
+		ports, err := secgroup.ParsePorts(r.Port)
+		if err != nil {
+			return secgroup.Rule{}, fmt.Errorf("%s %w, such as 27017-27019", name("port"), err)
+		}
+		if !protocol.HasPorts() {
+			return secgroup.Rule{}, fmt.Errorf("%s: protocol %s has no ports", name("port"), protocol)
+		}
+		a, b := int(ports.From), int(ports.To)
+		from, to = &a, &b
+	}
+	permission, err := secgroup.NewPermission(direction, protocol, from, to, peer)
+	if err != nil {
+		return secgroup.Rule{}, fmt.Errorf("%s: %w", name("port"), err)
+	}
+	return secgroup.Rule{GroupID: in.Group, OwnerID: in.Account, Permission: permission}, nil
+}
+
+// Peers reads ranges and groups that name peers under fields of their own.
+func Peers(name Naming, cidrField string, cidrs []string, groupField string, groups []string) ([]secgroup.Peer, error) {
+	var out []secgroup.Peer
+	for _, text := range cidrs {
+		peer, err := secgroup.ParseCIDRPeer(text)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name(cidrField), err)
+		}
+		out = append(out, peer)
+	}
+	for _, text := range groups {
+		if !isPeerGroup(text) {
+			return nil, fmt.Errorf("%s %q: want a security group such as sg-0123456789abcdef0, or ACCOUNT/sg-... of another account", name(groupField), text)
+		}
+		out = append(out, peerGroup(text, ""))
+	}
+	return out, nil
+}
+
+// isPeerGroup reports whether s names a group, of another account if it says so.
+func isPeerGroup(s string) bool {
+	owner, id, ok := strings.Cut(s, "/")
+	if !ok {
+		return awsid.IsGroup(s)
+	}
+	return awsid.IsAccount(owner) && awsid.IsGroup(id)
+}
+
+// peerGroup reads a group that isPeerGroup has checked. account owns it where it says
+// no other.
+func peerGroup(s, account string) secgroup.Peer {
+	owner, id, ok := strings.Cut(s, "/")
+	if !ok {
+		owner, id = account, s
+	}
+	return secgroup.GroupPeer(id, owner)
+}
+
+// Tags reads tags that are written as KEY=VALUE in a field.
+func Tags(texts []string, field string, name Naming) ([]secgroup.Tag, error) {
+	var out []secgroup.Tag
+	for _, text := range texts {
+		key, value, ok := strings.Cut(text, "=")
+		if !ok || key == "" {
+			return nil, fmt.Errorf("%s %q: want KEY=VALUE", name(field), text)
+		}
+		out = append(out, secgroup.Tag{Key: key, Value: value})
+	}
+	return out, nil
+}

@@ -1,0 +1,64 @@
+package policytest_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policytest"
+)
+
+const policyText = `version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [3306/tcp]}}
+`
+
+func run(t *testing.T, tests string) ([]policytest.Outcome, error) {
+	t.Helper()
+	folder := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "policy.yaml"), []byte(policyText), 0o600))
+	file := filepath.Join(folder, "policy_test.yaml")
+	require.NoError(t, os.WriteFile(file, []byte(tests), 0o600))
+	return policytest.Run(t.Context(), file, "")
+}
+
+func TestAnExpectationPassesOrSaysWhatDiffers(t *testing.T) {
+	got, err := run(t, `tests:
+  - {name: forbidden, rule: {port: 3306, cidr: 0.0.0.0/0}, decision: revoke, statement: database}
+  - {name: wrong, rule: {port: 3306, cidr: 0.0.0.0/0}, decision: alert, statement: other}
+  - {name: allowed, rule: {port: 443, cidr: 0.0.0.0/0}, decision: none}
+`)
+	require.NoError(t, err)
+	require.Len(t, got, 3)
+	assert.Equal(t, []bool{true, false, true}, []bool{got[0].Passed, got[1].Passed, got[2].Passed})
+	assert.Equal(t, []int{2, 3, 4}, []int{got[0].Line, got[1].Line, got[2].Line})
+	assert.Equal(t, []policytest.Difference{{Field: "decision", Want: "alert", Got: "revoke"}, {Field: "statement", Want: "other", Got: "database"}}, got[1].Differences)
+	assert.Empty(t, got[0].Text())
+	assert.Contains(t, got[1].Text(), ":3 wrong\n    - decision: alert\n    + decision: revoke\n    - statement: other\n    + statement: database\n")
+	assert.Contains(t, got[1].Text(), "policy.yaml:4 database: ", "the reasons cite the policy")
+}
+
+func TestATestThatCannotRunIsAnErrorWithItsLine(t *testing.T) {
+	got, err := run(t, `tests:
+  - {name: sound, rule: {port: 3306, cidr: 0.0.0.0/0}, decision: revoke}
+  - {name: no such decision, rule: {port: 22, cidr: 0.0.0.0/0}, decision: close}
+  - {name: nothing judged, decision: none}
+  - {name: no peer, rule: {port: 22}, decision: none}
+`)
+	assert.Len(t, got, 1, "the others run")
+	for _, want := range []string{":3: no such decision: decision ", ":4: nothing judged: want one of rule, rules and event", ":5: no peer: the peer is missing"} {
+		assert.ErrorContains(t, err, want)
+	}
+	for tests, want := range map[string]string{
+		"": "the file is empty", "tests: []": "no tests", "tests: {}": "want a list, found fields",
+		"tests: [{nmae: x}]": "field nmae is not known here", "tests: []\n---\n": "a second YAML document",
+	} {
+		got, err := run(t, tests)
+		assert.Empty(t, got)
+		assert.ErrorContains(t, err, want, tests)
+	}
+}
