@@ -90,6 +90,13 @@ func TestOneEventIsOneCall(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, c.Rules, 1)
 	}
+	closing, err := os.ReadFile("../cli/testdata/files/bare-revoke.json")
+	require.NoError(t, err)
+	for _, bom := range []string{"", "\ufeff"} {
+		c, err := input.Call(t.Context(), append([]byte(bom), closing...))
+		require.NoError(t, err)
+		assert.NotEmpty(t, c.Skipped, "it can open nothing")
+	}
 	_, err = input.Call(t.Context(), append(append([]byte{}, data...), data...))
 	assert.ErrorContains(t, err, "several records")
 	_, err = input.Call(t.Context(), []byte("not JSON"))

@@ -68,6 +68,7 @@ type Outcome struct {
 	Reasons     []string     `json:"reasons,omitempty"`
 }
 
+// Difference is a field that came otherwise than expected.
 type Difference struct {
 	Field string `json:"field"`
 	Want  string `json:"want"`

@@ -282,6 +282,10 @@ func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
 	assert.NotContains(t, text+page, "not read")
 	assert.NotContains(t, text+page, "not known")
 
+	mixed := audited()
+	mixed.groups[1].entries = append(mixed.groups[1].entries, mixed.groups[0].entries...)
+	assert.Contains(t, written(t, Text, mixed, Options{}), "of 1 group with findings (the exempt aside)", "a group with other findings too is not exempt")
+
 	unread := s.groups[1]
 	unread.AttachedKnown, unread.Attached = false, nil
 	s.groups = append(s.groups, unread)

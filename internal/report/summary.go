@@ -115,7 +115,7 @@ func (c *collector) summary(read Coverage) *Summary {
 		Command: c.run.Command, Title: "What is open now", Judged: policyText(c.run.Policy), Read: readText(c.run, read),
 		Policies: []string{digestText(c.run.Policy)}, Version: text.Shown(c.run.Version, mostName), Now: c.run.Now,
 		Heading: text.Plural(c.all(), "finding"), Groups: c.groupViews(), Findings: c.findingViews(), Noted: c.notedViews(),
-		Problems: first(read.Problems, c.limits.problems),
+		Problems: first(read.Problems, c.problems),
 	}
 	s.Problems.Items = slices.Clone(s.Problems.Items)
 	for i, p := range s.Problems.Items {
