@@ -120,8 +120,7 @@ func findingViewOf(e *Entry) FindingView {
 		v.Exception = text.Shown(x.ID, mostName) + ", owner " + text.Shown(x.Owner, mostName) + ", until " + text.Shown(x.Expires, mostName)
 	}
 	if c := e.Compared; c != nil {
-		change := changeOf(e)
-		v.Change = Change{From: markOf(change.from, policy.NoSeverity, change.fromDetail), To: markOf(change.to, policy.NoSeverity, change.toDetail), Meaning: change.meaning()}
+		v.Change = changeOf(e).view()
 		for _, r := range c.deciding() {
 			v.Others = append(v.Others, text.Shown(r.String(), mostText))
 		}

@@ -300,12 +300,15 @@ func (c *collector) comparedTiles(from, to string) []Tile {
 func (c *collector) changeList() []Change {
 	var out []Change
 	for _, change := range slices.SortedFunc(maps.Keys(c.changes), compareChanges) {
-		out = append(out, Change{
-			markOf(change.from, policy.NoSeverity, change.fromDetail), markOf(change.to, policy.NoSeverity, change.toDetail),
-			change.meaning(), c.changes[change],
-		})
+		v := change.view()
+		v.N = c.changes[change]
+		out = append(out, v)
 	}
 	return out
+}
+
+func (c change) view() Change {
+	return Change{From: markOf(c.from, policy.NoSeverity, c.fromDetail), To: markOf(c.to, policy.NoSeverity, c.toDetail), Meaning: c.meaning()}
 }
 
 // breakdowns are left out where they would say nothing new: those of one row, but for
