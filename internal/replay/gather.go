@@ -95,9 +95,11 @@ func gather(ctx context.Context, sources []logfile.Source, o *Options) (*gathere
 		telling sync.Mutex
 		workers = make([]*worker, min(runtime.GOMAXPROCS(0), max(len(sources), 1)))
 		errs    = make([]error, len(workers))
+		room    atomic.Int64
 	)
+	room.Store(maxKept)
 	for i := range workers {
-		w := newWorker(o, &telling)
+		w := newWorker(o, &telling, &room)
 		workers[i] = w
 		wait.Go(func() {
 			defer crash.Exit()

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/logfile"
@@ -15,11 +16,24 @@ import (
 	"sgward/internal/secgroup"
 )
 
+// What a crafted file could make endless is bounded.
+const (
+	// maxKept is the memory for what all workers keep: some four million rules.
+	maxKept = 4 << 30
+	// callCost and tallyCost are about what a call takes for each rule of it, and a tally.
+	callCost  = 1024
+	tallyCost = 80
+)
+
+// errTooMuch is of a history that would take more memory than maxKept.
+var errTooMuch = fmt.Errorf("holds, with the files read before it, more than can be judged in %d GB of memory: replay fewer files at a time, or choose some with --accounts and --regions", maxKept>>30)
+
 // worker reads sources, one after the other, in one goroutine.
 type worker struct {
 	gathered
 	*Options
 	telling *sync.Mutex
+	room    *atomic.Int64 // bytes of memory that may still be taken, of all workers
 	scanner *logfile.Scanner
 	met     []placed // problems
 	texts   map[string]string
@@ -33,8 +47,8 @@ type placed struct {
 	report.Problem
 }
 
-func newWorker(o *Options, telling *sync.Mutex) *worker {
-	w := &worker{Options: o, telling: telling, texts: map[string]string{}}
+func newWorker(o *Options, telling *sync.Mutex, room *atomic.Int64) *worker {
+	w := &worker{Options: o, telling: telling, room: room, texts: map[string]string{}}
 	w.scanner = logfile.NewScanner(logfile.Config{
 		Calls: cloudtrail.Names(cloudtrail.GroupCalls()...),
 		Found: w.found, Bad: w.problem,
@@ -95,6 +109,9 @@ func nameOf(source string) string {
 func (w *worker) found(s logfile.Source, r logfile.Record) error {
 	if err := w.read(r); err != nil {
 		w.problem(logfile.Problem{Source: s.Name, Place: r.Place(), Text: err.Error()})
+	}
+	if w.room.Load() < 0 {
+		return fmt.Errorf("%s %w", nameOf(s.Name), errTooMuch)
 	}
 	return nil
 }
@@ -163,6 +180,7 @@ func (w *worker) closing(r logfile.Record, c *cloudtrail.Call) {
 // keep keeps a call with so many fates and returns where.
 func (w *worker) keep(r logfile.Record, c *cloudtrail.Call, fates int) int32 {
 	w.own(c)
+	w.room.Add(-int64(callCost * max(1, fates, len(c.Rules))))
 	w.calls = append(w.calls, &call{Call: *c, source: w.source, index: r.Index, line: r.Line, fates: make([]fate, fates)})
 	return int32(len(w.calls) - 1)
 }
@@ -179,6 +197,7 @@ func (w *worker) tally(r logfile.Record, c *cloudtrail.Call, t tally) {
 		fmt.Fprintf(h, "%d %s", len(part), part)
 	}
 	copy(t.key[:], h.Sum(nil))
+	w.room.Add(-tallyCost)
 	w.tallies = append(w.tallies, t)
 }
 
