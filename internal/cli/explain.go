@@ -221,7 +221,7 @@ func noteOf(c cloudtrail.Call) string {
 	if c.Skipped != "" {
 		note := "Nothing to judge: " + c.Skipped + "."
 		if c.EventName != "" {
-			note = fmt.Sprintf("%s %s: nothing to judge: %s", c.EventName, c.EventID, c.Skipped)
+			note = strings.TrimSpace(c.EventName+" "+c.EventID) + ": nothing to judge: " + c.Skipped
 		}
 		if !c.Kind.Opens() {
 			note += "\nJudged are the calls that can open a group: " + strings.Join(cloudtrail.Names(cloudtrail.Openings()...), ", ") + "."

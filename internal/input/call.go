@@ -2,9 +2,12 @@ package input
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"encoding/json/jsontext"
 	"errors"
 	"fmt"
+	"strings"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/logfile"
@@ -16,11 +19,13 @@ var errSeveral = errors.New("several records can open a group: want one (sgward 
 
 // Call returns the one call of data that can open a group: data is an EventBridge
 // event, a bare CloudTrail record, or the output of lookup-events or a log file. Where
-// there is none it returns a Call that says why it is Skipped.
+// there is none it returns a Call that says why it is Skipped. What cannot be read of
+// data may hold another call, so it is an error.
 func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 	var (
 		call      cloudtrail.Call
 		malformed error
+		unread    error // the first problem
 		found     int
 		records   int64
 	)
@@ -34,6 +39,11 @@ func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 			call, malformed = cloudtrail.Parse(r.JSON)
 			return nil
 		},
+		Bad: func(p logfile.Problem) {
+			if unread == nil {
+				unread = errors.New(strings.TrimPrefix(p.Place+": "+p.Text, ": "))
+			}
+		},
 	})
 	for _, source := range logfile.Find([]string{"-"}, bytes.NewReader(data)).Sources {
 		counts, err := scanner.Scan(ctx, source)
@@ -42,12 +52,19 @@ func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 		}
 		records += counts.Records
 	}
-	if found == 0 {
-		// Why one event or record is nothing to judge, or what is wrong with it, the
-		// parser says best. It reads no list of records.
-		call, malformed = cloudtrail.Parse(data)
-		var fault *cloudtrail.MalformedError
-		if records > 0 && errors.As(malformed, &fault) && fault.Field == "detail" {
+	if found > 0 {
+		return call, cmp.Or(unread, malformed)
+	}
+	// Why one event or record is nothing to judge, or what is wrong with it, the parser
+	// says best. It reads no list of records.
+	call, malformed = cloudtrail.Parse(data)
+	var fault *cloudtrail.MalformedError
+	if errors.As(malformed, &fault) && (fault.Field == "detail" || fault.Field == "event") {
+		isJSON := jsontext.Value(data).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+		switch {
+		case unread != nil && isJSON:
+			malformed = unread
+		case unread == nil && fault.Field == "detail":
 			return cloudtrail.Call{Skipped: fmt.Sprintf("of its %s none is of a call that can open a group", text.Plural(records, "record"))}, nil
 		}
 	}
