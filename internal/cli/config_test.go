@@ -4,6 +4,7 @@ import (
 	"encoding/pem"
 	"io"
 	"log"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"testing"
@@ -47,4 +48,16 @@ func TestConfigurationThatCannotBeReadIsNamed(t *testing.T) {
 			assert.Contains(t, said.errs, "nobody-has-this")
 		})
 	}
+}
+
+func TestMissingCredentialsAreNamed(t *testing.T) {
+	d := newDesk(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	metadata := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(metadata.Close)
+	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.URL)
+	said := d.run("audit --quiet")
+	assert.Equal(t, cli.StatusError, said.status)
+	assert.Contains(t, said.errs, "no usable AWS credentials: name a profile with --profile or AWS_PROFILE")
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
 
 	"sgward/internal/input"
@@ -88,7 +89,10 @@ var errNoRegion = errors.New("no AWS region: name one with --region, AWS_REGION 
 // config resolves credentials and region through the SDK's default chain. It reads
 // the process's own environment and files: the SDK offers no other way.
 func (f *awsFlags) config(ctx context.Context) (aws.Config, error) {
-	options := []func(*config.LoadOptions) error{config.WithAppID("sgward")}
+	options := []func(*config.LoadOptions) error{
+		config.WithAppID("sgward"),
+		config.WithLogger(logging.Nop{}), // errors say what its warnings do
+	}
 	if f.profile != "" {
 		options = append(options, config.WithSharedConfigProfile(f.profile))
 	}
@@ -105,6 +109,9 @@ func (f *awsFlags) config(ctx context.Context) (aws.Config, error) {
 	}
 	if c.Region == "" {
 		return aws.Config{}, &statusError{StatusUsage, errNoRegion}
+	}
+	if _, err := c.Credentials.Retrieve(ctx); err != nil {
+		return aws.Config{}, fmt.Errorf("no usable AWS credentials: name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
 	}
 	return c, nil
 }
