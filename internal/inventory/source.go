@@ -28,7 +28,7 @@ var errUTF16 = errors.New("is text of 16 bits a character: want UTF-8 (PowerShel
 // openText returns the text in a stream, inflated where that is gzipped.
 func openText(in io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(in, 1<<16)
-	// A shorter stream is neither, and an error comes again with the first read.
+	// A shorter stream is neither, and the next read returns the error again.
 	if start, _ := b.Peek(2); string(start) == "\x1f\x8b" {
 		z, err := gzip.NewReader(b)
 		if err != nil {

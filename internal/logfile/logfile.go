@@ -61,7 +61,7 @@ type Problem struct {
 	Text string
 }
 
-// String is one line. It may hold text of strangers.
+// String is one line. It may hold untrusted text.
 func (p Problem) String() string {
 	if p.Place == "" {
 		return p.Source + ": " + p.Text
