@@ -255,7 +255,11 @@ func (f explainFlags) readCall(ctx context.Context, in Invocation) (cloudtrail.C
 	}
 	c, err := input.Call(ctx, data)
 	if err != nil {
-		return cloudtrail.Call{}, fmt.Errorf("%s: %w", f.event, err)
+		name := f.event
+		if name == "-" {
+			name = "standard input"
+		}
+		return cloudtrail.Call{}, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil
 }
