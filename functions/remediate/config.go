@@ -29,7 +29,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		return nil, err
 	}
 	clients := env.Clients(patience)
-	remediator, err := remediation.New(remediation.Config{
+	engine, err := remediation.New(remediation.Config{
 		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: maxRevokes, Logger: logger,
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
@@ -38,5 +38,5 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &handler{remediate: remediator.Remediate, logger: logger}, nil
+	return &handler{remediate: engine.Run, logger: logger}, nil
 }

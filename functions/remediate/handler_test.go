@@ -84,7 +84,7 @@ func edited(t *testing.T, path []string, value any) string {
 
 const missing = "\x00missing"
 
-// bench is a handler whose remediator only takes note.
+// bench is a handler whose engine only takes note.
 type bench struct {
 	handler
 	log      bytes.Buffer
@@ -128,7 +128,7 @@ func failed(r events.SQSEventResponse) []string {
 	return ids
 }
 
-func TestDetectionsReachTheRemediatorWithWhatTheQueueSays(t *testing.T) {
+func TestDetectionsReachTheEngineWithWhatTheQueueSays(t *testing.T) {
 	b := newBench()
 	out, err := b.handle(t.Context(), sqs(record(t, detection())))
 	require.NoError(t, err)
@@ -209,7 +209,7 @@ func ofEdit() finding.Detection {
 	return d
 }
 
-func TestWhatSweepHasChosenReachesTheRemediator(t *testing.T) {
+func TestWhatSweepHasChosenReachesTheEngine(t *testing.T) {
 	ofSweep := detection()
 	ofSweep.Source = finding.SourceSweep
 	b := newBench()

@@ -1,7 +1,7 @@
 // Package remediation closes the openings that a policy forbids, and says what
 // became of them. It has two parts. NewPlan is pure: it turns openings into as few
 // revoke calls as the EC2 API allows. Closer executes a plan and believes nothing
-// but EC2's answers. Remediator stands above both: it takes what detect found,
+// but EC2's answers. Engine stands above both: it takes what detect or sweep found,
 // judges it again with its own policy, reads the group where the event does not
 // carry the whole truth, has the Closer act, and publishes one alert per event.
 //

@@ -12,282 +12,271 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// groupWork brings the changes of one group to an end, those whose verdict needs
-// the group itself. One goroutine works on it.
-type groupWork struct {
-	*batch
-	changes  []*change      // of run, in the order of their events
+// changedGroup is the source of cases in one group that calls changed, those whose
+// verdict needs the group itself. One goroutine works on it.
+type changedGroup struct {
+	*invocation
+	batches  []*batch       // in the order of their events
 	group    secgroup.Group // TagsKnown is set once it has been read
 	held     []secgroup.Rule
 	absent   bool // the group is not there
 	patience []time.Duration
-	// closed holds the items whose rules are closed, or would be, by identity. They
+	// closed holds the cases whose rules are closed, or would be, by identity. They
 	// are no part of what the group holds, even where a read still shows them.
-	closed map[secgroup.Permission]*item
+	closed map[secgroup.Permission]*Case
 }
 
-func (w *groupWork) run(ctx context.Context) {
-	w.slots <- struct{}{}
-	defer func() { <-w.slots }()
-	slices.SortStableFunc(w.changes, func(a, b *change) int {
+func (g *changedGroup) work(ctx context.Context) {
+	slices.SortStableFunc(g.batches, func(a, b *batch) int {
 		return a.Detection.Event.EventTime.Compare(b.Detection.Event.EventTime)
 	})
 	for {
-		if err := w.read(ctx); err != nil {
-			w.unreadable(ctx, err)
+		if err := g.read(ctx); err != nil {
+			g.unreadable(ctx, err)
 			return
 		}
 		// What is forbidden on its own does not wait for a read that shows the rest.
-		w.closeOwn(ctx)
-		if !w.tooEarly() || !w.wait(ctx) {
+		g.closeOwn(ctx)
+		if !g.tooEarly() || !g.wait(ctx) {
 			break
 		}
 	}
-	for _, c := range w.changes {
-		c.expand(w.held)
-		c.takePresent(w.Now())
+	for _, b := range g.batches {
+		b.expand(g.held)
+		b.takePresent(g.Now())
 	}
-	w.closeOwn(ctx)
+	g.closeOwn(ctx)
 	// The rest depends on what the group holds together: call by call as they were
 	// made, so that each is judged with what was left of those before it.
-	for _, c := range w.changes {
-		w.finish(ctx, c)
+	for _, b := range g.batches {
+		g.finish(ctx, b)
 	}
 }
 
 // unreadable closes what can be judged without the group, and fails the rest.
-func (w *groupWork) unreadable(ctx context.Context, err error) {
-	if w.group.ID != "" {
-		w.closeOwn(ctx)
+func (g *changedGroup) unreadable(ctx context.Context, err error) {
+	if g.group.ID != "" {
+		g.closeOwn(ctx)
 	}
-	for _, c := range w.changes {
-		w.failUnread(ctx, c, err)
-	}
-}
-
-func (c *change) failOpen(err error, at time.Time) {
-	for _, it := range c.items {
-		if !it.settled {
-			it.fail(err, at)
-		}
+	for _, b := range g.batches {
+		g.failUnread(ctx, b, err)
 	}
 }
 
-// read reads the group and notes what it shows of every change.
-func (w *groupWork) read(ctx context.Context) error {
-	w.absent = false
-	if w.group.ID == "" {
-		group, err := w.describe(ctx)
+// read reads the group and notes what it shows of every batch.
+func (g *changedGroup) read(ctx context.Context) error {
+	g.absent = false
+	if g.group.ID == "" {
+		group, err := g.describe(ctx)
 		if errors.Is(err, ec2rules.ErrNoGroup) {
-			w.absent = true
+			g.absent = true
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		w.group = group
-		for _, c := range w.changes {
-			c.resolve(group.ID)
+		g.group = group
+		for _, b := range g.batches {
+			b.resolve(group.ID)
 		}
 	}
-	held, err := ec2rules.Rules(ctx, w.EC2, ec2rules.WithIDs(w.group.ID))
+	held, err := ec2rules.Rules(ctx, g.EC2, ec2rules.WithIDs(g.group.ID))
 	if err != nil {
 		return err
 	}
-	w.held = held
-	for _, c := range w.changes {
-		c.lookFor(held)
+	g.held = held
+	for _, b := range g.batches {
+		b.lookFor(held)
 	}
 	return nil
 }
 
 // describe reads the group's name, VPC and tags, by id or, in the default VPC, by
 // name.
-func (w *groupWork) describe(ctx context.Context) (secgroup.Group, error) {
-	if w.group.ID == "" {
-		return ec2rules.DescribeGroupNamed(ctx, w.EC2, w.group.Name)
+func (g *changedGroup) describe(ctx context.Context) (secgroup.Group, error) {
+	if g.group.ID == "" {
+		return ec2rules.DescribeGroupNamed(ctx, g.EC2, g.group.Name)
 	}
-	return ec2rules.DescribeGroup(ctx, w.EC2, w.group.ID)
+	return ec2rules.DescribeGroup(ctx, g.EC2, g.group.ID)
 }
 
 // resolve writes the group's id where an event had only its name.
-func (c *change) resolve(groupID string) {
-	c.group.ID = groupID
-	for _, it := range c.items {
-		it.found.GroupID, it.rule.GroupID = groupID, groupID
+func (b *batch) resolve(groupID string) {
+	b.group.ID = groupID
+	for _, c := range b.cases {
+		c.finding.GroupID, c.rule.GroupID = groupID, groupID
 	}
 }
 
-// remember notes the items whose rules are closed, or would be.
-func (w *groupWork) remember(items []*item) {
-	for _, it := range items {
-		switch it.outcome {
+// remember notes the cases whose rules are closed, or would be.
+func (g *changedGroup) remember(cases []*Case) {
+	for _, c := range cases {
+		switch c.outcome {
 		case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed, finding.OutcomeWouldRevoke:
-			if _, known := w.closed[it.identity()]; !known {
-				w.closed[it.identity()] = it
+			if _, known := g.closed[c.identity()]; !known {
+				g.closed[c.identity()] = c
 			}
 		}
 	}
 }
 
-// closeOwn judges what is open in every change and closes, in one call for each
+// closeOwn judges what is open in every batch and closes, in one call for each
 // direction, what is forbidden whatever else the group holds. Nothing else is
 // settled yet: closing these changes what the group holds.
-func (w *groupWork) closeOwn(ctx context.Context) {
-	if w.absent {
+func (g *changedGroup) closeOwn(ctx context.Context) {
+	if g.absent {
 		return
 	}
-	var own []*item
-	for _, c := range w.changes {
-		shown, loose := c.parts(w.Now())
-		c.unread = errors.Join(w.judge(ctx, c, shown, alone), w.judge(ctx, c, loose, alone))
-		if errors.Is(c.unread, ec2rules.ErrNoGroup) {
-			w.absent, c.unread = true, nil
+	var own []*Case
+	for _, b := range g.batches {
+		shown, loose := b.parts(g.Now())
+		b.unread = errors.Join(g.judge(ctx, b, shown, alone), g.judge(ctx, b, loose, alone))
+		if errors.Is(b.unread, ec2rules.ErrNoGroup) {
+			g.absent, b.unread = true, nil
 		}
-		for _, it := range slices.Concat(shown, loose) {
-			if it.ownRevoke() { // whatever else could not be read
-				own = append(own, it)
+		for _, c := range slices.Concat(shown, loose) {
+			if c.ownRevoke() { // whatever else could not be read
+				own = append(own, c)
 			}
 		}
 	}
-	w.close(ctx, own)
-	for _, c := range w.changes {
-		if c.unread != nil {
-			w.failUnread(ctx, c, c.unread)
+	g.close(ctx, own)
+	for _, b := range g.batches {
+		if b.unread != nil {
+			g.failUnread(ctx, b, b.unread)
 		}
 	}
-	for _, it := range own {
-		if it.isEdit() && it.sight == edited && it.outcome == finding.OutcomeAlreadyClosed {
-			it.takePresent() // EC2's own word that the edit's values are gone
+	for _, c := range own {
+		if c.isEdit() && c.shownAs == edited && c.outcome == finding.OutcomeAlreadyClosed {
+			c.takePresent() // EC2's own word that the edit's values are gone
 		}
 	}
 }
 
-// parts returns the open items that the group is seen to hold, and those that can
+// parts returns the open cases that the group is seen to hold, and those that can
 // be judged and closed without: compare-and-revoke removes nothing but what was
 // judged. The rest waits for finish.
-func (c *change) parts(now time.Time) (shown, loose []*item) {
-	young := c.age(now) < lagWindow
-	for _, it := range c.items {
+func (b *batch) parts(now time.Time) (shown, loose []*Case) {
+	young := b.age(now) < lagWindow
+	for _, c := range b.cases {
 		switch {
-		case it.settled:
-		case it.sight == seen:
-			shown = append(shown, it)
-		case it.sight == unseen && !it.fromGroup:
-			loose = append(loose, it)
-		case it.sight == edited && it.rule.Permission.Direction != 0 && (young || !it.fromGroup):
+		case c.settled:
+		case c.shownAs == seen:
+			shown = append(shown, c)
+		case c.shownAs == unseen && !c.fromGroup:
+			loose = append(loose, c)
+		case c.shownAs == edited && c.rule.Permission.Direction != 0 && (young || !c.fromGroup):
 			// Either the read lags behind the edit, or there was another one since.
-			loose = append(loose, it)
+			loose = append(loose, c)
 		}
 	}
 	return shown, loose
 }
 
-// close closes items' rules and settles them.
-func (w *groupWork) close(ctx context.Context, items []*item) {
-	w.closeItems(ctx, items)
-	w.remember(items)
+// close closes cases' rules and settles them.
+func (g *changedGroup) close(ctx context.Context, cases []*Case) {
+	g.invocation.close(ctx, cases)
+	g.remember(cases)
 }
 
-// finish settles what is left of a change.
-func (w *groupWork) finish(ctx context.Context, c *change) {
-	for _, it := range c.items {
+// finish settles what is left of a batch.
+func (g *changedGroup) finish(ctx context.Context, b *batch) {
+	for _, c := range b.cases {
 		// Another message had the same rule closed.
-		if twin := w.closed[it.identity()]; !it.settled && it.sight == seen && twin != nil {
-			it.judgement = twin.judgement
-			it.conclude(twin.outcome, twin.at)
+		if other := g.closed[c.identity()]; !c.settled && c.shownAs == seen && other != nil {
+			c.judge(other.judgement)
+			c.conclude(other.outcome, other.at)
 		}
 	}
-	shown, loose := c.parts(w.Now())
-	if !w.absent {
-		switch err := w.judge(ctx, c, shown, inCompany); {
+	shown, loose := b.parts(g.Now())
+	if !g.absent {
+		switch err := g.judge(ctx, b, shown, withOthers); {
 		case errors.Is(err, ec2rules.ErrNoGroup):
-			w.absent = true
+			g.absent = true
 		case err != nil:
-			w.failUnread(ctx, c, err)
+			g.failUnread(ctx, b, err)
 			return
 		}
 	}
-	if w.absent {
-		w.finishAbsent(c)
+	if g.absent {
+		g.finishAbsent(b)
 		return
 	}
-	w.judgeCrowd(c, shown)
-	var crossing []*item
-	for _, it := range shown {
-		switch v := it.judgement.Verdict; {
-		case it.left != "":
-			it.conclude(finding.OutcomeAlerted, w.now)
-		case v == policy.Revoke && (!it.judgement.Union || !c.whole):
-			crossing = append(crossing, it)
+	g.judgeAtThreshold(b, shown)
+	var crossing []*Case
+	for _, c := range shown {
+		switch v := c.judgement.Verdict; {
+		case c.left != "":
+			c.conclude(finding.OutcomeAlerted, g.now)
+		case v == policy.Revoke && (!c.judgement.Union || !b.whole):
+			crossing = append(crossing, c)
 		case v == policy.Revoke:
 			// Which call crossed the line is not known: people decide what stays.
-			it.conclude(finding.OutcomeAlerted, w.now)
+			c.conclude(finding.OutcomeAlerted, g.now)
 		default:
-			it.settleBy(v, w.now)
+			c.settleBy(v, g.now)
 		}
 	}
-	w.close(ctx, crossing)
-	for _, it := range loose {
-		if it.judgement.Union || it.judgement.Needs&policy.NeedStanding != 0 {
-			it.fromGroup = true // as it turned out
+	g.close(ctx, crossing)
+	for _, c := range loose {
+		if c.judgement.Union || c.judgement.Needs&policy.NeedStanding != 0 {
+			c.fromGroup = true // as it turned out
 		}
-		if !it.fromGroup {
-			it.settleBy(it.judgement.Verdict, w.now)
+		if !c.fromGroup {
+			c.settleBy(c.judgement.Verdict, g.now)
 		}
 	}
-	w.finishUnseen(ctx, c, shown)
+	g.finishUnseen(ctx, b, shown)
 }
 
-// finishUnseen settles the items whose rules the group would have to show and
-// does not. While reads may lag behind, the message has to come again. After that
+// finishUnseen settles the cases whose rules the group would have to show and
+// does not. While reads may lag behind, the message must be retried. After that
 // the rule is gone; people hear of it if the policy would have minded, together
-// with the change's rules that the group showed.
-func (w *groupWork) finishUnseen(ctx context.Context, c *change, shown []*item) {
-	var gone []*item
-	for _, it := range c.items {
-		switch {
-		case it.settled:
-		case it.lagging(c.age(w.Now())):
-			it.fail(errLagging, w.Now())
-		default:
-			gone = append(gone, it)
+// with the batch's rules that the group showed.
+func (g *changedGroup) finishUnseen(ctx context.Context, b *batch, shown []*Case) {
+	var gone []*Case
+	for _, c := range b.cases {
+		switch now := g.Now(); c.state(now) {
+		case Waiting:
+			c.fail(errLagging, now)
+		case Open:
+			gone = append(gone, c)
 		}
 	}
 	if len(gone) == 0 {
 		return
 	}
-	judgements, err := w.evaluate(ctx, c, slices.Concat(gone, shown), inCompany)
+	judgements, err := g.evaluate(ctx, b, slices.Concat(gone, shown), withOthers)
 	if errors.Is(err, ec2rules.ErrNoGroup) {
-		w.absent = true
-		w.finishAbsent(c)
+		g.absent = true
+		g.finishAbsent(b)
 		return
 	}
 	if err != nil {
-		c.failOpen(err, w.Now())
+		b.failOpen(err, g.Now())
 		return
 	}
-	for i, it := range gone {
-		it.judgement = judgements[i]
-		switch it.judgement.Verdict {
+	for i, c := range gone {
+		c.judge(judgements[i])
+		switch c.judgement.Verdict {
 		case policy.Compliant, policy.Exempt:
-			it.settleBy(it.judgement.Verdict, w.now)
+			c.settleBy(c.judgement.Verdict, g.now)
 		default:
-			it.conclude(finding.OutcomeAlreadyClosed, w.Now())
+			c.conclude(finding.OutcomeAlreadyClosed, g.Now())
 		}
 	}
 }
 
 // finishAbsent settles what is open of a group that is not there: nothing of it is
 // reachable. A group just made may not be listed yet.
-func (w *groupWork) finishAbsent(c *change) {
-	for _, it := range c.items {
+func (g *changedGroup) finishAbsent(b *batch) {
+	for _, c := range b.cases {
 		switch {
-		case it.settled:
-		case c.age(w.Now()) < lagWindow:
-			it.fail(ec2rules.ErrNoGroup, w.Now())
+		case c.settled:
+		case b.age(g.Now()) < lagWindow:
+			c.fail(ec2rules.ErrNoGroup, g.Now())
 		default:
-			it.conclude(finding.OutcomeAlreadyClosed, w.Now())
+			c.conclude(finding.OutcomeAlreadyClosed, g.Now())
 		}
 	}
 }

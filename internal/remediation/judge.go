@@ -10,160 +10,161 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// judge gives items of one change the verdict on them together, beside standing
+// judge gives cases of one batch the verdict on them together, beside standing
 // rules or alone. An error says what could not be read; the verdicts are then those
 // without it: undetermined where it matters.
-func (w *groupWork) judge(ctx context.Context, c *change, items []*item, with company) error {
-	judgements, err := w.evaluate(ctx, c, items, with)
+func (g *changedGroup) judge(ctx context.Context, b *batch, cases []*Case, with counting) error {
+	judgements, err := g.evaluate(ctx, b, cases, with)
 	for i, j := range judgements {
-		items[i].judgement = j
+		cases[i].judge(j)
 	}
 	return err
 }
 
-// failUnread fails what is open of a change for which something could not be read.
-func (w *groupWork) failUnread(ctx context.Context, c *change, err error) {
-	w.Logger.ErrorContext(ctx, "group not read", "groupId", w.group.ID, "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
-	c.failOpen(err, w.Now())
+// failUnread fails what is open of a batch for which something could not be read.
+func (g *changedGroup) failUnread(ctx context.Context, b *batch, err error) {
+	g.Logger.ErrorContext(ctx, "group not read", "groupId", g.group.ID, "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
+	b.failOpen(err, g.Now())
 }
 
-// company says beside which rules items are judged. The zero value is none.
-type company uint8
+// counting says beside which rules cases are judged. The zero value is none.
+type counting uint8
 
 const (
-	alone     company = iota // what they add up to with the group's others is not asked
-	inCompany                // of the group's other rules
+	alone      counting = iota // what they add up to with the group's others is not asked
+	withOthers                 // of the group's other rules
 )
 
-// evaluate judges items of one change together and reads what the policy asks for
+// evaluate judges cases of one batch together and reads what the policy asks for
 // beyond rules. With an error it returns what can be said without that.
-func (w *groupWork) evaluate(ctx context.Context, c *change, items []*item, with company) ([]policy.Judgement, error) {
-	if len(items) == 0 {
+func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, with counting) ([]policy.Judgement, error) {
+	if len(cases) == 0 {
 		return nil, nil
 	}
 	var lists map[string][]netip.Prefix
 	for {
-		req := w.request(c, items, lists)
-		if with == inCompany {
-			req.StandingKnown, req.Standing = true, w.standing(c)
+		req := g.request(b, cases, lists)
+		if with == withOthers {
+			req.StandingKnown, req.Standing = true, g.standing(b)
 		}
-		judgements := w.Policy.Evaluate(req)
-		w.judgeStrangers(req, items, judgements)
+		judgements := g.Policy.Evaluate(req)
+		g.judgeWithoutActor(req, cases, judgements)
 		var needs policy.Needs
 		for _, j := range judgements {
 			needs |= j.Needs
 		}
 		switch {
-		case needs&(policy.NeedVPC|policy.NeedGroupTags) != 0 && !w.group.TagsKnown:
-			group, err := w.describe(ctx)
+		case needs&(policy.NeedVPC|policy.NeedGroupTags) != 0 && !g.group.TagsKnown:
+			group, err := g.describe(ctx)
 			if err != nil {
 				return judgements, err
 			}
-			w.group = group
+			g.group = group
 		case needs&policy.NeedPrefixList != 0 && lists == nil:
 			ids := secgroup.PrefixLists(req.Rules, req.Standing)
-			read, err := w.lists.Read(ctx, ids)
+			read, err := g.lists.Read(ctx, ids)
 			if err != nil {
 				return judgements, err
 			}
-			lists, c.lists, c.notes = read.Entries, read.Entries, read.Why(ids)
+			lists, b.lists, b.notes = read.Entries, read.Entries, read.Why(ids)
 		default:
 			return judgements, nil
 		}
 	}
 }
 
-// request asks for the verdict on items of one change.
-func (w *groupWork) request(c *change, items []*item, lists map[string][]netip.Prefix) policy.Request {
-	req := c.request(w.now, rulesOf(items))
-	req.Group, req.PrefixLists = w.known(c), lists
+// request asks for the verdict on cases of one batch.
+func (g *changedGroup) request(b *batch, cases []*Case, lists map[string][]netip.Prefix) policy.Request {
+	req := b.request(g.now, rulesOf(cases))
+	req.Group, req.PrefixLists = g.known(b), lists
 	return req
 }
 
-// judgeStrangers judges items again whose present values another call than the
+// judgeWithoutActor judges cases again whose present values another call than the
 // event's has made: a clause on the actor says nothing of them.
-func (w *groupWork) judgeStrangers(req policy.Request, items []*item, judgements []policy.Judgement) {
-	if !slices.ContainsFunc(items, func(it *item) bool { return it.stranger }) {
+func (g *changedGroup) judgeWithoutActor(req policy.Request, cases []*Case, judgements []policy.Judgement) {
+	if !slices.ContainsFunc(cases, func(c *Case) bool { return c.actorUnknown }) {
 		return
 	}
 	req.Actor = policy.Actor{}
-	for i, j := range w.Policy.Evaluate(req) {
-		if items[i].stranger {
+	for i, j := range g.Policy.Evaluate(req) {
+		if cases[i].actorUnknown {
 			judgements[i] = j
 		}
 	}
 }
 
 // known is the group as far as it is known: as read, else as the event names it.
-func (w *groupWork) known(c *change) secgroup.Group {
-	if w.group.TagsKnown {
-		return w.group
+func (g *changedGroup) known(b *batch) secgroup.Group {
+	if g.group.TagsKnown {
+		return g.group
 	}
-	return c.group
+	return b.group
 }
 
-// standing returns the rules that the group held without the change's: the read
+// standing returns the rules that the group held without the batch's: the read
 // ones less those, less what later calls of the batch made, less what has been
 // closed.
-func (w *groupWork) standing(c *change) []secgroup.Rule {
+func (g *changedGroup) standing(b *batch) []secgroup.Rule {
 	others := map[string]bool{} // by id, as an edited rule has other values now
-	for _, it := range c.items {
-		others[it.rule.ID] = true
+	for _, c := range b.cases {
+		others[c.rule.ID] = true
 	}
-	for _, later := range w.changes[slices.Index(w.changes, c)+1:] {
-		for _, it := range later.items {
+	for _, later := range g.batches[slices.Index(g.batches, b)+1:] {
+		for _, c := range later.cases {
 			if !later.whole {
-				others[it.rule.ID] = true
+				others[c.rule.ID] = true
 			}
 		}
 	}
 	var out []secgroup.Rule
-	for _, r := range w.held {
-		if w.closed[r.Permission.Identity()] == nil && !others[r.ID] {
+	for _, r := range g.held {
+		if g.closed[r.Permission.Identity()] == nil && !others[r.ID] {
 			out = append(out, r)
 		}
 	}
 	return out
 }
 
-// leftInCrowd is why a rule stays open that judgeCrowd found.
-const leftInCrowd = "the group's other rules were at the line without it too, so it is not known which call crossed the line. " +
+// leftAtThreshold is why a rule stays open that judgeAtThreshold found.
+const leftAtThreshold = "the group's other rules were at the line without it too, so it is not known which call crossed the line. " +
 	"Close those that nobody needs"
 
-// judgeCrowd finds the items that crossed nothing only because the rest of the group
+// judgeAtThreshold finds the cases that crossed nothing only because the rest of the group
 // is at the line already. Calls made in quick succession look so, each to itself,
 // when the group is read after the last of them: which of them crossed the line
 // cannot be told from here, so people decide.
-func (w *groupWork) judgeCrowd(c *change, items []*item) {
-	if c.whole || len(items) == 0 {
+func (g *changedGroup) judgeAtThreshold(b *batch, cases []*Case) {
+	if b.whole || len(cases) == 0 {
 		return
 	}
-	req := w.request(c, items, c.lists)
-	others := w.standing(c)
+	req := g.request(b, cases, b.lists)
+	others := g.standing(b)
 	req.StandingKnown, req.Rules = true, slices.Concat(req.Rules, others)
-	judgements := w.Policy.Evaluate(req)
-	for i, it := range items {
+	judgements := g.Policy.Evaluate(req)
+	for i, c := range cases {
 		j := judgements[i]
 		// An undetermined verdict alerts anyhow, and says what is not known.
-		if !j.Union || it.judgement.Verdict == policy.Undetermined || j.Verdict <= it.judgement.Verdict {
+		if !j.Union || c.judgement.Verdict == policy.Undetermined || j.Verdict <= c.judgement.Verdict {
 			continue
 		}
 		for k, r := range others {
-			if judgements[len(items)+k].Union && sharesTraffic(r.Permission, it.rule.Permission) {
+			if judgements[len(cases)+k].Union && sharesTraffic(r.Permission, c.rule.Permission) {
 				j.With = append(j.With, r)
 			}
 		}
-		it.judgement, it.left = j, leftInCrowd
+		c.judge(j)
+		c.left = leftAtThreshold
 	}
 }
 
 // sharesTraffic reports whether two rules let through some of the same traffic.
-func sharesTraffic(a, b secgroup.Permission) bool {
-	if a.Direction != b.Direction {
+func sharesTraffic(a, r secgroup.Permission) bool {
+	if a.Direction != r.Direction {
 		return false
 	}
-	if a.Protocol != b.Protocol {
-		return a.Protocol == secgroup.AllProtocols || b.Protocol == secgroup.AllProtocols
+	if a.Protocol != r.Protocol {
+		return a.Protocol == secgroup.AllProtocols || r.Protocol == secgroup.AllProtocols
 	}
-	return !a.Protocol.HasPorts() || a.Ports.Overlaps(b.Ports)
+	return !a.Protocol.HasPorts() || a.Ports.Overlaps(r.Ports)
 }

@@ -42,7 +42,7 @@ exceptions:
   - {id: demo, reason: a demo, owner: demo@example.com, expires: 2099-12-31, match: {ports: [6379/tcp], peers: [0.0.0.0/0]}}
 `
 
-// stage is a region with a remediator at work and people to tell.
+// stage is a region with an engine at work and people to tell.
 type stage struct {
 	t      *testing.T
 	cloud  *cloud
@@ -73,7 +73,7 @@ func newStage(t *testing.T, document string) *stage {
 	return s
 }
 
-// deliver hands messages to a new remediator, as to a function that has just
+// deliver hands messages to a new engine, as to a function that has just
 // started, with a function's 30 seconds.
 func (s *stage) deliver(messages ...remediation.Message) []error {
 	s.t.Helper()
@@ -89,7 +89,7 @@ func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Messag
 	require.NoError(s.t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	errs := r.Remediate(ctx, account, messages)
+	errs := r.Run(ctx, account, messages)
 	require.Len(s.t, errs, len(messages))
 	return errs
 }

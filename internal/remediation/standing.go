@@ -47,29 +47,29 @@ func Entries(held []ec2rules.ListEntry, added []netip.Prefix) []finding.PrefixLi
 // and that sweep chose to close. The choice is no order: the groups are read and
 // judged again, and nobody knows who made the rules.
 type standing struct {
-	*batch
+	*invocation
 	*delivery
 }
 
-// run closes of the named rules those that are still forbidden. What the message does
+// work closes of the named rules those that are still forbidden. What the message does
 // not name stays untouched: sweep's own alert tells of it.
-func (s *standing) run(ctx context.Context) {
+func (s *standing) work(ctx context.Context) {
 	if err := s.judgeGroups(ctx); err != nil {
 		s.Logger.ErrorContext(ctx, "groups not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
-		for _, c := range s.changes {
-			c.failOpen(err, s.Now())
+		for _, b := range s.batches {
+			b.failOpen(err, s.Now())
 		}
 		return
 	}
-	s.closeItems(ctx, s.settle())
+	s.close(ctx, s.settle())
 }
 
 // judgeGroups reads the named groups and judges each by its own policy.
 func (s *standing) judgeGroups(ctx context.Context) error {
 	var ids []string
-	for _, c := range s.changes {
-		if c.open() && !slices.Contains(ids, c.group.ID) {
-			ids = append(ids, c.group.ID)
+	for _, b := range s.batches {
+		if b.isOpen() && !slices.Contains(ids, b.group.ID) {
+			ids = append(ids, b.group.ID)
 		}
 	}
 	groups, err := s.readGroups(ctx, ids)
@@ -77,8 +77,8 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 		return err
 	}
 	var rules [][]secgroup.Rule
-	for _, c := range s.changes {
-		rules = append(rules, rulesOf(c.items))
+	for _, b := range s.batches {
+		rules = append(rules, rulesOf(b.cases))
 	}
 	for i := range groups {
 		rules = append(rules, groups[i].Rules)
@@ -87,10 +87,10 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, c := range s.changes {
+	for _, b := range s.batches {
 		// Of a group that is gone there is nothing to judge.
-		if at := slices.IndexFunc(groups, func(g secgroup.Group) bool { return g.ID == c.group.ID }); at >= 0 {
-			s.judge(c, groups[at], lists)
+		if at := slices.IndexFunc(groups, func(g secgroup.Group) bool { return g.ID == b.group.ID }); at >= 0 {
+			s.judge(b, groups[at], lists)
 		}
 	}
 	return nil
@@ -122,39 +122,40 @@ func (s *standing) readGroups(ctx context.Context, ids []string) ([]secgroup.Gro
 
 // judge judges a group as it is and notes the verdicts on the rules that the message
 // names. Those that the group no longer shows are judged as if they were added to it.
-func (s *standing) judge(c *change, g secgroup.Group, lists ec2rules.PrefixLists) {
-	g.OwnerID = cmp.Or(g.OwnerID, c.account)
+func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists) {
+	g.OwnerID = cmp.Or(g.OwnerID, b.account)
 	if s.isElsewhere(g.OwnerID, s.Region) {
-		s.leaveElsewhere(c)
+		s.leaveElsewhere(b)
 		return
 	}
-	c.notes = lists.Why(secgroup.PrefixLists(g.Rules, rulesOf(c.items)))
-	c.group = g
+	b.notes = lists.Why(secgroup.PrefixLists(g.Rules, rulesOf(b.cases)))
+	b.group = g
 	req := finding.RequestOfGroup(g, lists.Entries, s.now)
 	if s.Detection.Source == finding.SourcePrefixListEdit {
 		// The edit adds to what the group's other rules let through.
 		req.Rules, req.Standing = splitBy(g.Rules, s.Detection.PrefixListID)
 	}
 	judgements := s.Policy.Evaluate(req)
-	var gone []*item
-	for _, it := range c.items {
-		if it.settled {
+	var gone []*Case
+	for _, c := range b.cases {
+		if c.settled {
 			continue
 		}
-		it.found.GroupName, it.found.VPCID = cmp.Or(g.Name, it.found.GroupName), cmp.Or(g.VPCID, it.found.VPCID)
-		at := slices.IndexFunc(req.Rules, func(r secgroup.Rule) bool { return r.Permission.Identity() == it.identity() })
+		c.finding.GroupName, c.finding.VPCID = cmp.Or(g.Name, c.finding.GroupName), cmp.Or(g.VPCID, c.finding.VPCID)
+		at := slices.IndexFunc(req.Rules, func(r secgroup.Rule) bool { return r.Permission.Identity() == c.identity() })
 		if at < 0 {
-			gone = append(gone, it)
+			gone = append(gone, c)
 			continue
 		}
-		it.sight, it.rule, it.judgement, it.asFound = seen, req.Rules[at], judgements[at], false
+		c.shownAs, c.rule = seen, req.Rules[at]
+		c.judge(judgements[at])
 	}
 	if len(gone) == 0 {
 		return
 	}
 	req.Rules, req.Standing = rulesOf(gone), g.Rules
 	for i, j := range s.Policy.Evaluate(req) {
-		gone[i].judgement, gone[i].asFound = j, false
+		gone[i].judge(j)
 	}
 }
 
@@ -170,34 +171,34 @@ func splitBy(rules []secgroup.Rule, listID string) (using, others []secgroup.Rul
 	return using, others
 }
 
-// settle settles every item that is not to be closed and returns the others, the most
+// settle settles every case that is not to be closed and returns the others, the most
 // urgent first and no more than one message may close. A rule that the group no longer
 // shows takes none of these: a read may lag, and EC2's answer to a revoke says that it
 // is gone.
-func (s *standing) settle() []*item {
-	var toClose, gone []*item
-	for _, c := range s.changes {
-		for _, it := range c.items {
-			forbidden := s.closes(it.judgement)
+func (s *standing) settle() []*Case {
+	var toClose, gone []*Case
+	for _, b := range s.batches {
+		for _, c := range b.cases {
+			forbidden := s.closes(c.judgement)
 			switch {
-			case it.settled:
-			case it.sight == unseen && forbidden && s.Mode == finding.Enforce:
-				gone = append(gone, it)
-			case it.sight == unseen:
-				s.settleGone(it)
+			case c.settled:
+			case c.shownAs == unseen && forbidden && s.Mode == finding.Enforce:
+				gone = append(gone, c)
+			case c.shownAs == unseen:
+				s.settleGone(c)
 			case forbidden:
-				toClose = append(toClose, it)
+				toClose = append(toClose, c)
 			default:
-				s.settleHeld(c, it)
+				s.settleHeld(b, c)
 			}
 		}
 	}
-	slices.SortStableFunc(toClose, func(a, b *item) int {
+	slices.SortStableFunc(toClose, func(a, b *Case) int {
 		return cmp.Or(cmp.Compare(b.judgement.Severity, a.judgement.Severity), cmp.Compare(a.rule.GroupID, b.rule.GroupID), cmp.Compare(a.rule.ID, b.rule.ID))
 	})
 	n := min(s.MaxRevokes, len(toClose))
-	for _, it := range toClose[n:] {
-		it.leave(finding.OutcomeAlerted, LeftAtLimit(s.MaxRevokes, len(toClose)-n), s.now)
+	for _, c := range toClose[n:] {
+		c.leave(finding.OutcomeAlerted, LeftAtLimit(s.MaxRevokes, len(toClose)-n), s.now)
 	}
 	return append(toClose[:n:n], gone...)
 }
@@ -212,29 +213,29 @@ func (s *standing) closes(j policy.Judgement) bool {
 // settleGone settles a rule that is gone and that nothing is sent for: nobody minds,
 // unless an earlier try may have closed it. That has to be told, in the words of the
 // message.
-func (s *standing) settleGone(it *item) {
+func (s *standing) settleGone(c *Case) {
 	if !EarlierTry(s.Try, s.now.Sub(s.Sent)) {
-		it.comply()
+		c.comply()
 		return
 	}
-	it.asFound = true
-	it.conclude(finding.OutcomeAlreadyClosed, s.now)
+	c.judged = false
+	c.conclude(finding.OutcomeAlreadyClosed, s.now)
 }
 
 // settleHeld settles a rule that the group holds and that is not to be closed. If it
 // has become compliant or exempt nobody minds.
-func (s *standing) settleHeld(c *change, it *item) {
-	switch j := it.judgement; {
+func (s *standing) settleHeld(b *batch, c *Case) {
+	switch j := c.judgement; {
 	case j.Verdict == policy.Exempt:
-		it.comply()
-	case j.Verdict == policy.Compliant && s.Detection.Source == finding.SourcePrefixListEdit && c.age(s.now) < lagWindow:
-		it.fail(errListLagging, s.now)
+		c.comply()
+	case j.Verdict == policy.Compliant && s.Detection.Source == finding.SourcePrefixListEdit && b.age(s.now) < lagWindow:
+		c.fail(errListLagging, s.now)
 	case j.Verdict != policy.Revoke:
-		it.settleBy(j.Verdict, s.now)
+		c.settleBy(j.Verdict, s.now)
 	case j.Existing != policy.ExistingRevoke:
-		it.judgement.Verdict = policy.Alert
-		it.leave(finding.OutcomeAlerted, LeftStanding, s.now)
+		c.judgement.Verdict = policy.Alert
+		c.leave(finding.OutcomeAlerted, LeftStanding, s.now)
 	default:
-		it.leave(finding.OutcomeAlerted, LeftTogether, s.now)
+		c.leave(finding.OutcomeAlerted, LeftTogether, s.now)
 	}
 }

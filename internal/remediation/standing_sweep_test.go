@@ -151,7 +151,7 @@ func TestAForgedSweptOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 	for name, rule := range map[string]*secgroup.Rule{"no rule": nil, "no peer": {Permission: secgroup.Permission{Direction: secgroup.Ingress, Protocol: secgroup.TCP}}} {
 		forged.Rule = rule
 		order.Findings = []finding.Finding{forged}
-		errs := b.Remediator().Remediate(t.Context(), b.Account, []remediation.Message{{Detection: order, Try: 1, Tries: 5}})
+		errs := b.Engine().Run(t.Context(), b.Account, []remediation.Message{{Detection: order, Try: 1, Tries: 5}})
 		require.ErrorContains(t, errs[0], "findings[0]", name)
 	}
 }

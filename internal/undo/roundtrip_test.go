@@ -49,7 +49,7 @@ statements:
   - {id: out, severity: low, effect: revoke, egress: {to: any, protocols: [all]}}
 `
 
-// country is an EC2 whose records reach a remediator, and its alerts.
+// country is an EC2 whose records reach an engine, and its alerts.
 type country struct {
 	*testing.T
 	ec2    *ec2api.Server
@@ -95,7 +95,7 @@ func (c *country) newGroup(name string) string {
 	return *out.GroupId
 }
 
-// alerts has the remediator deal with everything since the last call, and returns
+// alerts has the engine deal with everything since the last call, and returns
 // the JSON of its alerts as SNS carries it.
 func (c *country) alerts() []string {
 	c.Helper()
@@ -104,7 +104,7 @@ func (c *country) alerts() []string {
 	c.records = nil
 	c.mu.Unlock()
 	var out []string
-	remediator, err := remediation.New(remediation.Config{
+	engine, err := remediation.New(remediation.Config{
 		EC2: c.client, Region: region, Policy: c.policy, Mode: finding.Enforce, Logger: slog.New(slog.DiscardHandler),
 		Publish: func(_ context.Context, a finding.Alert) error {
 			m, err := alert.NewMessage(alert.Complete(a))
@@ -125,7 +125,7 @@ func (c *country) alerts() []string {
 			messages = append(messages, remediation.Message{Detection: d, Try: 1, Tries: 5})
 		}
 	}
-	for _, err := range remediator.Remediate(c.Context(), account, messages) {
+	for _, err := range engine.Run(c.Context(), account, messages) {
 		require.NoError(c, err)
 	}
 	return out

@@ -65,7 +65,7 @@ type EC2 interface {
 	remediation.EC2
 }
 
-// Bench is a region with a sweeper and a remediator at work and people to tell.
+// Bench is a region with a sweeper and an engine at work and people to tell.
 type Bench struct {
 	t       *testing.T
 	Server  *ec2api.Server
@@ -186,8 +186,8 @@ func (b *Bench) Sweeper() *sweep.Sweeper {
 	return s
 }
 
-// Remediator makes a new one, as in a function that has just started.
-func (b *Bench) Remediator() *remediation.Remediator {
+// Engine makes a new one, as in a function that has just started.
+func (b *Bench) Engine() *remediation.Engine {
 	b.t.Helper()
 	r, err := remediation.New(remediation.Config{
 		EC2: b.Client, Region: Region, Policy: b.policy(), Mode: b.Mode, MaxRevokes: b.Most, Publish: b.publish,
@@ -333,14 +333,14 @@ func (b *Bench) Changed(c cloudtrail.Call) (finding.Detection, error) {
 	return b.Sweeper().Changed(b.t.Context(), b.Account, c)
 }
 
-// Deliver hands a message to a new remediator, as the queue does.
+// Deliver hands a message to a new engine, as the queue does.
 func (b *Bench) Deliver(m remediation.Message) error {
 	b.t.Helper()
 	encoded, err := json.Marshal(m.Detection)
 	require.NoError(b.t, err)
 	m.Detection = finding.Detection{}
 	require.NoError(b.t, json.Unmarshal(encoded, &m.Detection))
-	errs := b.Remediator().Remediate(b.t.Context(), b.Account, []remediation.Message{m})
+	errs := b.Engine().Run(b.t.Context(), b.Account, []remediation.Message{m})
 	require.Len(b.t, errs, 1)
 	return errs[0]
 }

@@ -321,7 +321,7 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 	return silent, nil
 }
 
-// ruleAttrs names rules in a log line: ids and permissions, no text of strangers.
+// ruleAttrs names rules in a log line: ids and permissions, no untrusted text.
 func ruleAttrs(rules []secgroup.Rule) slog.Attr {
 	const most = 20
 	var ids, permissions []string

@@ -292,7 +292,7 @@ func TestTheLogHoldsOneLineBeforeAndOneAfterARevoke(t *testing.T) {
 	})
 }
 
-func TestARemediatorWithoutAModeDoesNotStart(t *testing.T) {
+func TestAnEngineWithoutAModeDoesNotStart(t *testing.T) {
 	s := newStage(t, closing)
 	_, err := remediation.New(remediation.Config{EC2: s.cloud, Region: region, Policy: s.policy, Publish: s.publish, Logger: discard()})
 	assert.ErrorContains(t, err, "want observe or enforce")

@@ -23,7 +23,7 @@ const (
 // expose adds to an alert what its openings led to: the network interfaces in
 // their groups. It is context for people, read after the revoke; where it cannot be
 // had the alert says why and goes out without.
-func (b *batch) expose(ctx context.Context, a *finding.Alert) {
+func (r *invocation) expose(ctx context.Context, a *finding.Alert) {
 	var groups []string
 	for _, r := range a.Findings {
 		switch r.Outcome {
@@ -48,11 +48,11 @@ func (b *batch) expose(ctx context.Context, a *finding.Alert) {
 	ctx, cancel := context.WithTimeout(ctx, exposureTime)
 	defer cancel()
 	for _, id := range groups {
-		found := b.interfaces.of(id)
+		found := r.interfaces.of(id)
 		found.once.Do(func() {
-			found.list, found.err = ec2rules.Interfaces(ctx, b.EC2, id, maxInterfaces+1)
+			found.list, found.err = ec2rules.Interfaces(ctx, r.EC2, id, maxInterfaces+1)
 			if found.err != nil {
-				b.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", ec2rules.ErrorCode(found.err), "error", found.err.Error())
+				r.Logger.WarnContext(ctx, "interfaces not read", "groupId", id, "errorCode", ec2rules.ErrorCode(found.err), "error", found.err.Error())
 			}
 		})
 		if found.err != nil {

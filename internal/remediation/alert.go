@@ -1,0 +1,155 @@
+package remediation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+)
+
+// conclude brings a delivery to its end: it publishes an alert where people should hear
+// of something, and returns why the message must be retried.
+//
+// A failure that another try may mend is told when TellFailure says so; one that
+// needs people is told on every try, under the same id.
+func (r *invocation) conclude(ctx context.Context, d *delivery) error {
+	results, errs, urgent := d.results()
+	err := errors.Join(errs...)
+	log := r.Logger.With("eventId", d.Detection.Event.EventID, "try", d.Try)
+	if !IsNews(results) || err != nil && !urgent && !TellFailure(d.Try, d.Tries) {
+		log.InfoContext(ctx, "no alert", "findings", len(results), "outcomes", outcomes(results))
+		return err
+	}
+	a := r.alert(ctx, d, results)
+	if publishErr := r.Publish(ctx, a); publishErr != nil {
+		log.ErrorContext(ctx, "alert not published", "error", publishErr.Error())
+		return errors.Join(err, fmt.Errorf("publishing the alert of event %s: %w", d.Detection.Event.EventID, publishErr))
+	}
+	log.InfoContext(ctx, "alert published", "decision", a.Verdict, "findings", len(results), "outcomes", outcomes(results))
+	return err
+}
+
+// alert makes the alert of a delivery's results.
+func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.Result) finding.Alert {
+	a := finding.Alert{
+		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(),
+		Event: d.Detection.Event, Try: d.Try, Tries: d.Tries, Findings: results,
+	}
+	var findings []finding.Finding
+	for i := range results {
+		findings = append(findings, results[i].Finding)
+	}
+	a.Verdict = finding.Strongest(findings)
+	switch d.Detection.Source {
+	case finding.SourceCall:
+		r.expose(ctx, &a)
+	case finding.SourcePrefixListEdit:
+		a.PrefixListID = d.Detection.PrefixListID
+		a.PrefixListEntries = Entries(r.lists.Held(a.PrefixListID), d.Detection.PrefixListAdded)
+	case finding.SourceSweep:
+		a.Sweep = &finding.Sweep{Closing: true}
+	}
+	return a
+}
+
+// results gathers what an alert would tell, why the message must be retried, and
+// whether that needs people at once.
+func (d *delivery) results() (results []finding.Result, errs []error, urgent bool) {
+	for _, b := range d.batches {
+		for _, c := range b.cases {
+			if c.err != nil {
+				errs = append(errs, fmt.Errorf("finding %s: %w", c.finding.ID, c.err))
+			}
+			urgent = urgent || c.needsPeople()
+			if c.outcome != "" {
+				results = append(results, c.result())
+			}
+		}
+	}
+	// A denied revoke is told on every try. What was done beside it was told on the
+	// first; the last try tells all once more, in case that one was lost. Beside a
+	// revoke that failed otherwise the first try told nothing.
+	if urgent && len(errs) > 0 && d.repeats() {
+		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
+	}
+	return results, errs, urgent
+}
+
+// IsNews reports whether there is anything that people should hear of. An exception
+// is agreed on in review, and quiet; one that rests on tags is as good as whoever
+// may set them.
+func IsNews(results []finding.Result) bool {
+	return slices.ContainsFunc(results, func(r finding.Result) bool {
+		return r.Outcome != finding.OutcomeExempt || r.Exception != nil && r.Exception.ByTag
+	})
+}
+
+func outcomes(results []finding.Result) map[string]int {
+	out := map[string]int{}
+	for _, r := range results {
+		out[string(r.Outcome)]++
+	}
+	return out
+}
+
+// maybeEarlier reports that an earlier try may have closed what a case found gone. Of
+// what a sweep has chosen nobody can tell: a person may have closed it, another message,
+// or the same one, delivered twice.
+func (c *Case) maybeEarlier() bool {
+	switch b := c.batch; b.Detection.Source {
+	case finding.SourceSweep:
+		return true
+	case finding.SourcePrefixListEdit:
+		return EarlierTry(b.Try, c.at.Sub(b.Sent))
+	default:
+		return EarlierTry(b.Try, b.age(c.at))
+	}
+}
+
+// result is what a case came to, as an alert tells it.
+func (c *Case) result() finding.Result {
+	b := c.batch
+	r := finding.Result{
+		Finding: c.finding, Outcome: c.outcome, Left: c.left,
+		Edited:       b.Detection.Event.EventName == "ModifySecurityGroupRules" && !b.whole,
+		MaybeEarlier: c.outcome == finding.OutcomeAlreadyClosed && c.maybeEarlier(),
+	}
+	r.AccountID, r.Region, r.GroupID = b.account, b.region, cmp.Or(b.group.ID, c.rule.GroupID)
+	if c.judged { // else the message's word stands
+		detected := r.Severity
+		r.Judge(c.judgement)
+		if r.Severity == policy.NoSeverity {
+			r.Severity = detected
+		}
+		rule := c.rule
+		r.Rule = &rule
+		if c.judgement.Needs&policy.NeedPrefixList != 0 {
+			r.Reasons = append(r.Reasons, policy.Remarks(b.notes)...)
+		}
+		if c.shownAs == seen || c.outcome == finding.OutcomeRevoked {
+			r.FromRequest = false // EC2 itself has shown the rule
+		}
+	}
+	if c.outcome == finding.OutcomeFailed {
+		r.Severity = policy.Critical
+	}
+	if c.err != nil {
+		r.ErrorCode, r.ErrorMessage = ec2rules.ErrorCode(c.err), ec2rules.ErrorMessage(c.err)
+	}
+	if c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed {
+		at := c.at.UTC()
+		r.ClosedAt = &at
+	}
+	// A rule that a whole group held may be older than the event.
+	if made := b.Detection.Event.EventTime; !b.whole && !b.isStanding() && !made.IsZero() && c.outcome != finding.OutcomeExempt {
+		// Both clocks are AWS's, but not the same one, and the event's has whole seconds.
+		seconds := max(0, c.at.Sub(made)).Seconds()
+		r.ExposureSeconds = &seconds
+	}
+	return r
+}

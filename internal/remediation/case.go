@@ -1,0 +1,191 @@
+package remediation
+
+import (
+	"net/netip"
+	"time"
+
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+// batch holds the cases of one message in one group: the rules that one call made are
+// judged together.
+type batch struct {
+	*delivery
+	account, region string
+	group           secgroup.Group
+	actor           policy.Actor
+	cases           []*Case
+	// whole is set where the event does not tell the rules: everything that the
+	// group holds is judged, and nobody knows who made which rule.
+	whole bool
+	// sibling is, for a whole group, the batch with the rules that the event tells.
+	sibling *batch
+	// lists are the prefix lists that were read for it, and notes say what could not
+	// be read, for the reasons of what stays unknown.
+	lists map[string][]netip.Prefix
+	notes []string
+	// unread is why not all that its verdicts need could be read.
+	unread error
+}
+
+func (b *batch) isOpen() bool {
+	for _, c := range b.cases {
+		if !c.settled {
+			return true
+		}
+	}
+	return false
+}
+
+// age is how long ago the event happened.
+func (b *batch) age(now time.Time) time.Duration { return now.Sub(b.Detection.Event.EventTime) }
+
+func (b *batch) failOpen(err error, at time.Time) {
+	for _, c := range b.cases {
+		if !c.settled {
+			c.fail(err, at)
+		}
+	}
+}
+
+// Case is one finding on its way from a message to an outcome.
+type Case struct {
+	batch   *batch
+	finding finding.Finding // as the message tells it
+	// rule is what is judged and closed; zero for the finding of a whole group.
+	rule      secgroup.Rule
+	judgement policy.Judgement
+	// judged is set where judgement is this side's. Without it an alert tells of the
+	// case in the words of the message.
+	judged bool
+	// fromGroup is set where the verdict needs the group's word that it holds the
+	// rule: its direction or its peer is not wholly known, or other rules have a part.
+	fromGroup bool
+	// byID is set where only the rule with the event's id is meant, and not another
+	// that has its values now.
+	byID    bool
+	shownAs shownAs
+	present secgroup.Rule // as the group shows it, unless unseen
+	// actorUnknown is set where rule is not what the event tells but what the group
+	// shows since, or may be: who made it so is not known.
+	actorUnknown bool
+
+	settled bool
+	outcome finding.Outcome // "" for a rule that is compliant: nobody hears of it
+	at      time.Time
+	// err is why the message must be retried.
+	err error
+	// left says why people have to close what the policy forbids, as an alert says it.
+	left string
+}
+
+// shownAs is how a read of the group shows a case's rule.
+type shownAs uint8
+
+const (
+	unseen shownAs = iota // neither its id nor its values
+	seen                  // a rule with exactly its values
+	edited                // its id with other values
+)
+
+// State is how far a case has come. The zero value is open.
+type State uint8
+
+// The states.
+const (
+	Open    State = iota
+	Waiting       // its verdict needs the group to hold its rule, which a read may not show yet
+	Settled
+)
+
+// state returns the state at a time: what waits now is open later.
+func (c *Case) state(now time.Time) State {
+	switch {
+	case c.settled:
+		return Settled
+	case c.fromGroup && c.batch.age(now) < lagWindow && (c.shownAs == unseen || c.shownAs == edited && c.isEdit()):
+		return Waiting
+	default:
+		return Open
+	}
+}
+
+// judge notes this side's judgement.
+func (c *Case) judge(j policy.Judgement) { c.judgement, c.judged = j, true }
+
+// comply settles a case that needs nothing.
+func (c *Case) comply() { c.settled = true }
+
+// conclude settles a case with an outcome that is no failure.
+func (c *Case) conclude(outcome finding.Outcome, at time.Time) {
+	c.settled, c.outcome, c.at = true, outcome, at
+}
+
+// close settles a case with what became of its opening. Of a group that a call made
+// rules in a moment ago EC2 may not know yet.
+func (c *Case) close(done Closing) {
+	c.rule = done.Rule
+	switch {
+	case done.Outcome == finding.OutcomeFailed:
+		c.fail(done.Err, done.At)
+	case done.GroupGone && !c.batch.isStanding() && c.batch.age(done.At) < lagWindow:
+		c.fail(ec2rules.ErrNoGroup, done.At)
+	default:
+		c.conclude(done.Outcome, done.At)
+	}
+}
+
+// fail settles a case that could not be brought to an end. The message is retried.
+func (c *Case) fail(err error, at time.Time) {
+	c.conclude(finding.OutcomeFailed, at)
+	c.err = err
+}
+
+// leave settles a case that no try of this function can close, and for which EC2 is
+// not asked. why is for people.
+func (c *Case) leave(outcome finding.Outcome, why string, at time.Time) {
+	c.conclude(outcome, at)
+	c.left = why
+}
+
+// settleBy gives a case the outcome of its verdict, where that is not to revoke.
+func (c *Case) settleBy(v policy.Verdict, at time.Time) {
+	switch v {
+	case policy.Compliant:
+		c.comply()
+	case policy.Exempt:
+		c.conclude(finding.OutcomeExempt, at)
+	default: // alert; undetermined alerts as well, and nothing else does anything
+		c.conclude(finding.OutcomeAlerted, at)
+	}
+}
+
+// needsPeople reports a failure that another try is not likely to mend: people hear of
+// it on every try.
+func (c *Case) needsPeople() bool {
+	return c.outcome == finding.OutcomeFailed && (c.err == nil || !ec2rules.IsTransient(c.err))
+}
+
+// identity is what makes the case's rule unique within its group.
+func (c *Case) identity() secgroup.Permission { return c.rule.Permission.Identity() }
+
+// ownRevoke reports that the rule is to be closed whatever else the group holds.
+func (c *Case) ownRevoke() bool {
+	return c.judgement.Verdict == policy.Revoke && !c.judgement.Union
+}
+
+// isEdit reports that the case tells of an edit, whose record has no direction.
+func (c *Case) isEdit() bool {
+	return c.finding.Rule != nil && c.finding.Rule.Permission.Direction == 0
+}
+
+func rulesOf(cases []*Case) []secgroup.Rule {
+	out := make([]secgroup.Rule, len(cases))
+	for i, c := range cases {
+		out[i] = c.rule
+	}
+	return out
+}

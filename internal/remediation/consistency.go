@@ -1,0 +1,149 @@
+package remediation
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/secgroup"
+)
+
+const (
+	// lagWindow is how long after an event a read may still miss what the event
+	// made: EC2's reads are eventually consistent. Later, what a read does not show
+	// is not there.
+	lagWindow = time.Minute
+	// settleAge is how old an event has to be for a first look at a group of which
+	// nothing tells whether the look came too early.
+	settleAge = 5 * time.Second
+)
+
+// patience lists how long to wait between reads that may lag behind, for all of a
+// group's changes together: under 8 seconds, after which the message is retried.
+func patience() []time.Duration {
+	return []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
+}
+
+// errLagging says that the group did not show a rule that it should hold.
+var errLagging = errors.New("the group does not show the rule yet: EC2's reads lag behind its writes")
+
+// lookFor notes what the group shows of each open case.
+func (b *batch) lookFor(held []secgroup.Rule) {
+	for _, c := range b.cases {
+		if c.settled || b.whole {
+			continue
+		}
+		c.shownAs = unseen
+		for _, r := range held {
+			// The id decides where both sides know it: with other values the rule has
+			// been edited, even if another one has the values now.
+			if sameID := c.rule.ID != "" && r.ID == c.rule.ID; sameID {
+				c.see(r)
+				break
+			}
+			if r.Permission.Identity() == c.identity() && !c.byID {
+				c.shownAs, c.present = seen, r
+			}
+		}
+		if c.shownAs == seen && c.present.Permission.Direction == c.rule.Permission.Direction {
+			// The same values; what else the group says of the rule is newer.
+			c.rule = c.present
+		}
+	}
+}
+
+// see notes what a rule with the case's id looks like. An edit's record tells no
+// direction, which no edit changes.
+func (c *Case) see(r secgroup.Rule) {
+	c.present = r
+	if c.rule.Permission.Direction == 0 {
+		c.rule.Permission.Direction = r.Permission.Direction
+	}
+	c.shownAs = edited
+	if r.Permission.Identity() == c.identity() {
+		c.shownAs = seen
+	}
+}
+
+// tooEarly reports that the last read may have missed something that matters.
+func (g *changedGroup) tooEarly() bool {
+	for _, b := range g.batches {
+		now := g.Now()
+		if b.whole || g.absent {
+			if b.isOpen() && b.age(now) < settleAge {
+				return true
+			}
+			continue
+		}
+		for _, c := range b.cases {
+			if c.state(now) == Waiting {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// wait waits for the next read and reports whether there is one.
+func (g *changedGroup) wait(ctx context.Context) bool {
+	if len(g.patience) == 0 {
+		return false
+	}
+	pause := g.patience[0]
+	g.patience = g.patience[1:]
+	<-g.slots // for a group that has something to do
+	defer func() { g.slots <- struct{}{} }()
+	return sleep(ctx, pause)
+}
+
+// sleep waits, and reports whether it did so to the end.
+func sleep(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// expand replaces the finding of a whole group by one for each rule it holds.
+func (b *batch) expand(held []secgroup.Rule) {
+	if !b.whole || !b.isOpen() || b.group.ID == "" {
+		return
+	}
+	told := map[secgroup.Permission]bool{} // by the event itself: judged as the call's
+	if b.sibling != nil {
+		for _, c := range b.sibling.cases {
+			told[c.identity()] = true
+		}
+	}
+	of := b.cases[0]
+	b.cases = nil
+	for _, r := range held {
+		if told[r.Permission.Identity()] {
+			continue
+		}
+		f := of.finding
+		f.ID = finding.NewID(b.account, b.region, b.group.ID, cmp.Or(r.ID, r.Permission.String()), b.Detection.Event.EventID)
+		b.cases = append(b.cases, &Case{batch: b, finding: f, rule: r, shownAs: seen, present: r, fromGroup: true})
+	}
+}
+
+// takePresent has the values judged that the group shows, where those of an edit
+// are too old to be what a read may have missed.
+func (b *batch) takePresent(now time.Time) {
+	for _, c := range b.cases {
+		if c.state(now) == Open && c.isEdit() && c.shownAs == edited {
+			c.takePresent()
+		}
+	}
+}
+
+func (c *Case) takePresent() {
+	c.settled, c.outcome, c.at = false, "", time.Time{}
+	c.rule, c.shownAs, c.actorUnknown = c.present, seen, true
+}

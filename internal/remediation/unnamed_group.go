@@ -1,0 +1,112 @@
+package remediation
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
+)
+
+const (
+	// maxRegionPages bounds a look at a region: 20,000 rules.
+	maxRegionPages = 20
+	// maxSuspects bounds how many rules an alert names for an event that names no
+	// group.
+	maxSuspects = 50
+)
+
+// leftSuspect is why a rule stays open that searchRegion found.
+const leftSuspect = "the record does not say which rules the call made: this may be one of them, or older"
+
+// searchRegion looks for what calls opened whose records name not even their group: who
+// pads a call with tags and descriptions has CloudTrail leave out all of it. Nothing
+// tells the call's rules from older ones, so none is touched: people get those that
+// the policy has closed, to find theirs among them. The events are told in any case.
+func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
+	var batches []*batch
+	for _, d := range deliveries {
+		if d == nil {
+			continue
+		}
+		for _, b := range d.batches {
+			if b.isOpen() && !b.isNamed() {
+				batches = append(batches, b)
+			}
+		}
+	}
+	if len(batches) == 0 {
+		return
+	}
+	pause := time.Duration(0)
+	for _, b := range batches {
+		pause = max(pause, settleAge-b.age(r.Now()))
+	}
+	var rules []secgroup.Rule
+	all, err := false, ctx.Err()
+	if err == nil {
+		sleep(ctx, pause)
+		rules, all, err = ec2rules.SomeRules(ctx, r.EC2, maxRegionPages) // nothing is called safe here
+	}
+	if err != nil {
+		r.Logger.WarnContext(ctx, "region not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
+	}
+	for _, b := range batches {
+		var suspects []*Case
+		note := ""
+		switch {
+		case err != nil:
+			note = "the region's rules could not be read: " + ec2rules.ErrorMessage(err)
+		case all:
+			suspects = r.suspects(b, rules)
+			note = fmt.Sprintf("of the region's %d rules, %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
+		default:
+			suspects = r.suspects(b, rules)
+			note = fmt.Sprintf("of the first %d rules of the region (it has more), %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
+		}
+		for _, c := range b.cases {
+			c.finding.Reasons = append(slices.Clip(c.finding.Reasons), policy.Remark(note))
+			c.conclude(finding.OutcomeAlerted, r.now)
+		}
+		b.cases = append(b.cases, suspects[:min(len(suspects), maxSuspects)]...)
+	}
+}
+
+// suspects judges rules group by group, as if the event's actor had made them, and
+// returns a case, already settled, for each that the policy has closed.
+func (r *invocation) suspects(b *batch, rules []secgroup.Rule) []*Case {
+	byGroup := map[string][]secgroup.Rule{}
+	var order []string
+	for _, rule := range rules {
+		if rule.OwnerID != "" && rule.OwnerID != b.account {
+			continue // shared with this account: its owner's to close
+		}
+		if byGroup[rule.GroupID] == nil {
+			order = append(order, rule.GroupID)
+		}
+		byGroup[rule.GroupID] = append(byGroup[rule.GroupID], rule)
+	}
+	slices.Sort(order)
+	var out []*Case
+	for _, id := range order {
+		req := b.request(r.now, byGroup[id])
+		req.Group, req.Actor, req.StandingKnown = secgroup.Group{ID: id}, b.Detection.Event.Actor.Subject(), true
+		for i, j := range r.Policy.Evaluate(req) {
+			if j.Verdict != policy.Revoke {
+				continue
+			}
+			rule := byGroup[id][i]
+			c := &Case{
+				batch: b, finding: finding.Of(req, i, j, b.Detection.Event.EventID), rule: rule, judgement: j, judged: true,
+				shownAs: seen, present: rule,
+			}
+			c.leave(finding.OutcomeAlerted, leftSuspect, r.now)
+			out = append(out, c)
+		}
+	}
+	return out
+}
