@@ -4,7 +4,7 @@
 // SQS invokes it with batches of invocation records, each with the finding.Detection of
 // detect or sweep as responsePayload. A Detection is a hint and no order: it is
 // judged again by this function's own copy of the policy. What could not be brought
-// to an end is named in batchItemFailures and comes again.
+// to an end is named in batchItemFailures and retried.
 //
 // Environment: MODE (observe or enforce), ALERT_TOPIC_ARN (the SNS topic of the
 // alerts), POLICY_FILE (default: policy.yaml beside the binary) and MAX_REVOKES (how many

@@ -128,7 +128,7 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 }
 
 // day is a scheduled run: exceptions that end, and all groups. Where one of them fails
-// the other is tried all the same, and both come again; the memory keeps what was told
+// the other is tried all the same, and both are retried; the memory keeps what was told
 // from being told twice.
 func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error) {
 	switch {

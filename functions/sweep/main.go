@@ -5,7 +5,7 @@
 // {"sgward":"sweep"}. It judges the rules that use the list; on schedule it judges all
 // groups of the region and warns of exceptions that run out. What has to be closed it
 // returns as a finding.Detection with decision revoke, which Lambda puts on the queue
-// that remediate works on. What failed comes again, from Lambda's own retries.
+// that remediate works on. Lambda retries a run that failed.
 //
 // Environment: MODE (observe or enforce), ALERT_TOPIC_ARN (the SNS topic of the
 // alerts), POLICY_FILE (default: policy.yaml beside the binary), MAX_REVOKES (how

@@ -1,6 +1,7 @@
 package ec2rules
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,15 +112,30 @@ func Groups(ctx context.Context, client GroupReader, region string, f Filter) ([
 	return out, nil
 }
 
-// DescribeGroups reads groups without their rules, in EC2's order.
-func DescribeGroups(ctx context.Context, client GroupDescriber, f Filter) ([]secgroup.Group, error) {
-	var out []secgroup.Group
-	for filters := range f.requests() {
-		if err := describeEach(ctx, client, filters, func(g types.SecurityGroup) { out = append(out, GroupOf(g)) }); err != nil {
-			return nil, err
-		}
+// GroupsByID reads groups as Groups does. Where EC2 refuses to describe them, which
+// undescribed then says, they have an id, an owner and rules only; an id that is of no
+// group is among them too.
+func GroupsByID(ctx context.Context, client GroupReader, region string, ids []string) (groups []secgroup.Group, undescribed, err error) {
+	groups, err = Groups(ctx, client, region, WithIDs(ids...))
+	if err == nil || IsTransient(err) {
+		return groups, nil, err
 	}
-	return out, nil
+	undescribed = err
+	rules, err := Rules(ctx, client, WithIDs(ids...))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, id := range ids {
+		g := secgroup.Group{ID: id, Region: region}
+		for _, r := range rules {
+			if r.GroupID == id {
+				g.OwnerID, g.Rules = cmp.Or(g.OwnerID, r.OwnerID), append(g.Rules, r)
+			}
+		}
+		g.Arrange()
+		groups = append(groups, g)
+	}
+	return groups, undescribed, nil
 }
 
 func describeEach(ctx context.Context, client GroupDescriber, filters []types.Filter, take func(types.SecurityGroup)) error {

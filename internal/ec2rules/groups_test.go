@@ -259,3 +259,32 @@ func TestNothingIsSentForAnUnknownDirection(t *testing.T) {
 	require.ErrorContains(t, err, "the direction is not known")
 	assert.Empty(t, c.server.Calls())
 }
+
+func TestGroupsThatMayNotBeDescribedHaveTheirRulesOnly(t *testing.T) {
+	c := newCloud(t)
+	api := c.client(ownKey, "us-east-1")
+	id := c.group(api, "web", 22)
+	groups, undescribed, err := ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
+	require.NoError(t, err)
+	require.NoError(t, undescribed)
+	require.Len(t, groups, 1)
+	assert.Equal(t, "web", groups[0].Name)
+
+	c.server.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
+	groups, undescribed, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
+	require.NoError(t, err)
+	assert.True(t, ec2rules.IsDenied(undescribed))
+	require.Len(t, groups, 1)
+	assert.Equal(t, []any{id, "", "123456789012", "us-east-1", false}, []any{groups[0].ID, groups[0].Name, groups[0].OwnerID, groups[0].Region, groups[0].TagsKnown})
+	assert.Equal(t, []string{"ingress tcp 22 from 0.0.0.0/0", "egress all traffic to 0.0.0.0/0"}, permissions(groups[0]))
+
+	c.server.FailNext("DescribeSecurityGroupRules", 1, "UnauthorizedOperation")
+	_, _, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
+	require.NoError(t, err, "the second read of the rules succeeds")
+	c.server.FailNext("DescribeSecurityGroupRules", 2, "UnauthorizedOperation")
+	_, _, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
+	assert.True(t, ec2rules.IsDenied(err))
+	c.server.FailNext("DescribeSecurityGroups", 10, "RequestLimitExceeded")
+	_, _, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
+	require.ErrorContains(t, err, "DescribeSecurityGroups", "what is throttled is not taken for refused")
+}

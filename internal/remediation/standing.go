@@ -3,9 +3,7 @@ package remediation
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"sgward/internal/ec2rules"
@@ -23,24 +21,6 @@ const (
 // LeftAtLimit says why rules stay open that MAX_REVOKES keeps from being closed.
 func LeftAtLimit(maxRevokes, left int) string {
 	return fmt.Sprintf("a run closes no more than MAX_REVOKES=%d, which leaves %d open", maxRevokes, left)
-}
-
-// errListLagging says that a prefix list does not hold what its edit may have put in.
-var errListLagging = errors.New("nothing forbids the rule by the entries that the prefix list shows: EC2's reads lag behind its writes")
-
-// Entries returns the entries of a prefix list for an alert. What the event added
-// comes first: people look for it.
-func Entries(held []ec2rules.ListEntry, added []netip.Prefix) []finding.PrefixListEntry {
-	var first, then []finding.PrefixListEntry
-	for _, e := range held {
-		entry := finding.PrefixListEntry{Cidr: e.CIDR.String(), Description: e.Description, Added: slices.Contains(added, e.CIDR)}
-		if entry.Added {
-			first = append(first, entry)
-		} else {
-			then = append(then, entry)
-		}
-	}
-	return append(first, then...)
 }
 
 // standing is a message of sweep being worked on: it names rules that exist already,
@@ -72,9 +52,12 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 			ids = append(ids, b.group.ID)
 		}
 	}
-	groups, err := s.readGroups(ctx, ids)
+	groups, undescribed, err := ec2rules.GroupsByID(ctx, s.EC2, s.Region, ids)
 	if err != nil {
 		return err
+	}
+	if undescribed != nil { // name, VPC and tags stay unknown
+		s.Logger.WarnContext(ctx, "groups not described", "errorCode", ec2rules.ErrorCode(undescribed), "error", undescribed.Error())
 	}
 	var rules [][]secgroup.Rule
 	for _, b := range s.batches {
@@ -96,30 +79,6 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 	return nil
 }
 
-// readGroups reads groups with their rules. Where EC2 does not let this account
-// describe them, name, VPC and tags stay unknown.
-func (s *standing) readGroups(ctx context.Context, ids []string) ([]secgroup.Group, error) {
-	groups, err := ec2rules.Groups(ctx, s.EC2, s.Region, ec2rules.WithIDs(ids...))
-	if err == nil || ec2rules.IsTransient(err) {
-		return groups, err
-	}
-	s.Logger.WarnContext(ctx, "groups not described", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
-	rules, err := ec2rules.Rules(ctx, s.EC2, ec2rules.WithIDs(ids...))
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range ids {
-		g := secgroup.Group{ID: id, Region: s.Region}
-		for _, r := range rules {
-			if r.GroupID == id {
-				g.OwnerID, g.Rules = cmp.Or(g.OwnerID, r.OwnerID), append(g.Rules, r)
-			}
-		}
-		groups = append(groups, g)
-	}
-	return groups, nil
-}
-
 // judge judges a group as it is and notes the verdicts on the rules that the message
 // names. Those that the group no longer shows are judged as if they were added to it.
 func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists) {
@@ -133,7 +92,7 @@ func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists)
 	req := finding.RequestOfGroup(g, lists.Entries, s.now)
 	if s.Detection.Source == finding.SourcePrefixListEdit {
 		// The edit adds to what the group's other rules let through.
-		req.Rules, req.Standing = splitBy(g.Rules, s.Detection.PrefixListID)
+		req.Rules, req.Standing = SplitByList(g.Rules, s.Detection.PrefixListID)
 	}
 	judgements := s.Policy.Evaluate(req)
 	var gone []*Case
@@ -157,18 +116,6 @@ func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists)
 	for i, j := range s.Policy.Evaluate(req) {
 		gone[i].judge(j)
 	}
-}
-
-// splitBy splits rules into those that use a prefix list and the others.
-func splitBy(rules []secgroup.Rule, listID string) (using, others []secgroup.Rule) {
-	for _, r := range rules {
-		if r.Permission.Peer.PrefixList() == listID {
-			using = append(using, r)
-		} else {
-			others = append(others, r)
-		}
-	}
-	return using, others
 }
 
 // settle settles every case that is not to be closed and returns the others, the most

@@ -18,14 +18,14 @@ import (
 
 // digest tells people what they have not been told before, and remembers it. chosen
 // are told by another alert; that they were chosen is remembered too.
-func (s *sweep) digest(ctx context.Context, chosen []*swept) error {
+func (s *sweep) digest(ctx context.Context, chosen []*standing) error {
 	s.tally.Ordered = len(chosen)
 	news, memos, forget := s.compare(chosen)
 	s.Logger.InfoContext(ctx, "swept", "eventId", s.event.EventID, "groups", s.tally.Groups, "rules", s.tally.Rules, "findings", len(s.found),
 		"new", len(news), "known", s.tally.Known, "gone", s.tally.Gone, "ordered", s.tally.Ordered)
 	if len(news) > 0 {
 		s.nameEnded(news)
-		if err := s.publish(ctx, s.alert(news)); err != nil {
+		if err := s.publish(ctx, s.alertOf(news)); err != nil {
 			return err
 		}
 	}
@@ -36,7 +36,7 @@ func (s *sweep) digest(ctx context.Context, chosen []*swept) error {
 
 // compare sets what was found against what is known: what has to be told, what to
 // remember once it has been, and what to forget. chosen keep what was said of them.
-func (s *sweep) compare(chosen []*swept) (news []*swept, memos []memo, forget []string) {
+func (s *sweep) compare(chosen []*standing) (news []*standing, memos []memo, forget []string) {
 	still := map[string]bool{}
 	for _, f := range s.found {
 		switch {
@@ -84,7 +84,7 @@ func (s *sweep) compare(chosen []*swept) (news []*swept, memos []memo, forget []
 // said is what people are told of a finding: while it stays the same there is no
 // news. Of rules that could not be understood the reasons name each; strangers may
 // have a part in these, so only their sum is kept.
-func said(f *swept) string {
+func said(f *standing) string {
 	words := []string{f.Verdict.String(), f.Severity.String(), f.StatementID}
 	if f.Exception != nil {
 		words = append(words, f.Exception.ID)
@@ -148,7 +148,7 @@ const endedWithin = 14
 
 // nameEnded notes of findings which exception that has ended lately would cover
 // them. Each group is judged once more as of the last moment of such an exception.
-func (s *sweep) nameEnded(findings []*swept) {
+func (s *sweep) nameEnded(findings []*standing) {
 	var ends []time.Time
 	for days := range endedWithin {
 		for _, x := range s.Policy.Expiring(s.now.AddDate(0, 0, -days), s.event.AccountID, s.Region) {
@@ -179,22 +179,10 @@ func (s *sweep) nameEnded(findings []*swept) {
 	}
 }
 
-// alert makes the alert of findings.
-func (s *sweep) alert(findings []*swept) finding.Alert {
+// alertOf makes the digest of findings.
+func (s *sweep) alertOf(findings []*standing) finding.Alert {
+	a := s.Sweeper.alert(s.event, resultsOf(findings))
 	tally := s.tally
-	told := finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: s.Mode, PolicyDigest: s.Policy.Digest(), Event: s.event, Sweep: &tally,
-	}
-	var plain []finding.Finding
-	for _, f := range findings {
-		r := finding.Result{Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left}
-		if !f.firstSeen.IsZero() {
-			first := f.firstSeen.UTC()
-			r.FirstSeen = &first
-		}
-		told.Findings = append(told.Findings, r)
-		plain = append(plain, f.Finding.Finding)
-	}
-	told.Verdict = finding.Strongest(plain)
-	return told
+	a.Sweep = &tally
+	return a
 }

@@ -22,7 +22,7 @@ type Day struct {
 // WarnOfExpiry tells people in one alert which exceptions of the policy end within
 // 14 days, or have ended since the day before: once in a day of UTC, as far as the
 // memory goes. Nobody hears of a day without any. An error means that nobody has been
-// told, and that the run has to come again; then it tells the same.
+// told, and that the run must be retried; then it tells the same.
 func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 	told := finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: policy.Alert,

@@ -3,7 +3,6 @@ package sweep
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -27,13 +26,7 @@ const (
 	// memoryTime is what the memory may take at a time. It is a convenience, and keeps
 	// nobody waiting.
 	memoryTime = 2 * time.Minute
-	// maxHandOverBytes bounds what a run hands over. Lambda drops what does not fit into a
-	// message of 1 MiB together with the run's event.
-	maxHandOverBytes = 700_000
 )
-
-// leftNoRoom says why a rule stays open that maxHandOverBytes leaves out.
-const leftNoRoom = "there was no room for it in the message of this run, and the next sweep chooses again"
 
 // sweep is what one run finds out about all groups of the region.
 type sweep struct {
@@ -41,19 +34,10 @@ type sweep struct {
 	event cloudtrail.Event // the run itself
 	now   time.Time        // the moment of judging
 	lists ec2rules.PrefixLists
-	found []*swept
+	found []*standing
 	tally finding.Sweep
 	// known is what the memory holds, by finding; nil where it cannot be read.
 	known map[string]memo
-}
-
-// swept is one finding of a run on its way to an outcome.
-type swept struct {
-	inventory.Finding
-	group     *secgroup.Group
-	outcome   finding.Outcome
-	left      string
-	firstSeen time.Time
 }
 
 // Sweep judges every group that the account has in the region, as a whole, and tells
@@ -67,7 +51,7 @@ type swept struct {
 // names them, at most MaxRevokes, for remediate to take up; the digest leaves those
 // out. Otherwise the Detection's decision is none.
 //
-// An error means that the run has to come again. People may have been told then,
+// An error means that the run must be retried. People may have been told then,
 // with the same id.
 func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
 	event.Region = cmp.Or(event.Region, a.Region)
@@ -93,16 +77,9 @@ func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	}
 	s.recall(acting)
 	chosen := s.choose()
-	if a.Mode == finding.Enforce {
-		out.Findings = s.handOver(chosen)
-		chosen = chosen[:len(out.Findings)]
-	} else {
-		for _, f := range chosen {
-			f.outcome = finding.OutcomeWouldRevoke
-		}
-		chosen = nil
-	}
-	if err := s.digest(ctx, chosen); err != nil {
+	s.nameEnded(chosen)
+	out.Findings = a.handOver(chosen)
+	if err := s.digest(ctx, chosen[:len(out.Findings)]); err != nil {
 		return out, err
 	}
 	if len(out.Findings) > 0 {
@@ -133,7 +110,7 @@ func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 		s.tally.Groups++
 		s.tally.Rules += len(g.Rules) + len(g.Unread)
 		for _, f := range inventory.Judge(s.Policy, *g, s.lists, s.now) {
-			s.found = append(s.found, &swept{Finding: f, group: g})
+			s.found = append(s.found, &standing{Finding: f, group: g})
 		}
 		if len(g.Unread) > 0 {
 			s.found = append(s.found, unread(g))
@@ -144,8 +121,8 @@ func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 
 // unread is the finding of a group with rules that could not be understood: what they
 // open is not known.
-func unread(g *secgroup.Group) *swept {
-	return &swept{group: g, Finding: inventory.Finding{Finding: finding.Finding{
+func unread(g *secgroup.Group) *standing {
+	return &standing{group: g, Finding: inventory.Finding{Finding: finding.Finding{
 		ID:      finding.NewID(g.OwnerID, g.Region, g.ID, "unread", ""),
 		Verdict: policy.Alert, Severity: policy.High,
 		AccountID: g.OwnerID, Region: g.Region, GroupID: g.ID, GroupName: g.Name, VPCID: g.VPCID, Reasons: policy.Remarks(g.Unread),
@@ -156,73 +133,28 @@ func unread(g *secgroup.Group) *swept {
 // be closed, no more than one run may close: what no run has tried comes first, then
 // what was tried longest ago, and of these the most urgent first. Revokes that are
 // denied for ever would else keep all others from their turn.
-func (s *sweep) choose() []*swept {
-	var forbidden []*swept
-	for _, f := range s.found {
-		f.outcome = finding.OutcomeAlerted
-		switch {
-		case f.Verdict == policy.Exempt:
-			f.outcome = finding.OutcomeExempt
-		case f.Undetermined: // as in all alerts: what is not known is not the policy's wish
-			f.Verdict = policy.Undetermined
-		case f.Verdict != policy.Revoke:
-		case f.Existing != policy.ExistingRevoke:
-			f.Verdict, f.left = policy.Alert, remediation.LeftStanding
-		case f.Union:
-			f.left = remediation.LeftTogether
-		default:
-			forbidden = append(forbidden, f)
+func (s *sweep) choose() []*standing {
+	forbidden := settle(s.found, func(f *standing) string {
+		if f.Union {
+			return remediation.LeftTogether
 		}
-	}
-	slices.SortStableFunc(forbidden, func(a, b *swept) int {
-		return cmp.Or(s.tried(a).Compare(s.tried(b)), cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
+		return ""
 	})
-	return s.limit(forbidden, s.MaxRevokes)
-}
-
-// tried is when an earlier run chose a finding to be closed, zero where none did. What
-// this very run chose does not count: if it comes again it chooses the same.
-func (s *sweep) tried(f *swept) time.Time {
-	if at := s.known[f.ID].tried; at.Before(s.event.EventTime) {
-		return at
-	}
-	return time.Time{}
-}
-
-// limit keeps the first n and says of the rest why they are left open.
-func (s *sweep) limit(forbidden []*swept, n int) []*swept {
-	n = min(n, len(forbidden))
-	for _, f := range forbidden[n:] {
-		f.left = remediation.LeftAtLimit(s.MaxRevokes, len(forbidden)-n)
+	slices.SortStableFunc(forbidden, func(a, b *standing) int { return s.tried(a).Compare(s.tried(b)) })
+	chosen := s.Sweeper.limit(forbidden)
+	for _, f := range forbidden[len(chosen):] {
 		if !s.tried(f).IsZero() {
 			f.left += "; an earlier run tried to close this one, so that others came first"
 		}
 	}
-	return forbidden[:n]
+	return chosen
 }
 
-// handOver writes down what remediate is to close, as much of it as one message takes.
-func (s *sweep) handOver(chosen []*swept) []finding.Finding {
-	s.nameEnded(chosen)
-	findings := make([]finding.Finding, len(chosen))
-	for i, f := range chosen {
-		findings[i] = f.Finding.Finding
+// tried is when an earlier run chose a finding to be closed, zero where none did. What
+// this very run chose does not count: a retry chooses the same.
+func (s *sweep) tried(f *standing) time.Time {
+	if at := s.known[f.ID].tried; at.Before(s.event.EventTime) {
+		return at
 	}
-	findings = fit(findings)
-	for _, f := range chosen[len(findings):] {
-		f.left = leftNoRoom
-	}
-	return findings
-}
-
-// fit returns the first findings, as many as one message takes.
-func fit(findings []finding.Finding) []finding.Finding {
-	used := 0
-	for i := range findings {
-		encoded, err := json.Marshal(&findings[i])
-		if used += len(encoded); err != nil || used > maxHandOverBytes {
-			return findings[:i]
-		}
-	}
-	return findings
+	return time.Time{}
 }

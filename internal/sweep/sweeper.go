@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 )
@@ -33,7 +34,7 @@ type Config struct {
 	// Memory holds what digests have told; nil remembers nothing, so that every sweep
 	// tells everything.
 	Memory *Memory
-	// Publish sends one alert. An error has the event come again.
+	// Publish sends one alert. An error has the event retried.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger
 	// Now tells the time; nil is time.Now.
@@ -77,4 +78,24 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// alert makes the alert of an event or a run.
+func (a *Sweeper) alert(event cloudtrail.Event, results []finding.Result) finding.Alert {
+	var findings []finding.Finding
+	for i := range results {
+		findings = append(findings, results[i].Finding)
+	}
+	return finding.Alert{
+		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: finding.Strongest(findings),
+		Event: event, Findings: results,
+	}
+}
+
+func (a *Sweeper) publish(ctx context.Context, told finding.Alert) error {
+	if err := a.Publish(ctx, told); err != nil {
+		return fmt.Errorf("publishing the alert of event %s: %w", told.Event.EventID, err)
+	}
+	a.Logger.InfoContext(ctx, "alert published", "eventId", told.Event.EventID, "decision", told.Verdict, "findings", len(told.Findings))
+	return nil
 }

@@ -1,0 +1,214 @@
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/inventory"
+	"sgward/internal/policy"
+	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
+)
+
+// Why an event must be retried, or nothing can be made of it.
+var (
+	errUnsettled = errors.New("EC2 has not finished the edit, so that what is safe now may not be then")
+	errElsewhere = errors.New("the prefix list is of another region than this function")
+)
+
+// Changed judges every rule of the account that uses the list which a change has
+// edited, and tells people what is now forbidden. account is the account whose
+// credentials EC2 works with, "" where it is not known.
+//
+// Where rules have to be closed it returns a Detection with decision revoke that
+// names them, at most MaxRevokes, for remediate to take up; the alert leaves those
+// out. Otherwise the Detection's decision is none.
+//
+// An error means that the change must be retried. People may have been told
+// then, with the same id.
+func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
+	out := finding.Detection{
+		SchemaVersion: finding.SchemaVersion, Source: finding.SourcePrefixListEdit, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
+		Event: change.Event, Findings: []finding.Finding{},
+	}
+	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName)
+	if change = change.Only(cloudtrail.KindEditList); change.List == nil {
+		log.InfoContext(ctx, "nothing to judge", "reason", change.Skipped)
+		return out, nil
+	}
+	log = log.With("prefixListId", change.List.ID)
+	switch {
+	case change.Region != a.Region:
+		return out, fmt.Errorf("judging %s: %w", change.List.ID, errElsewhere)
+	case change.List.ID == "":
+		return out, a.publish(ctx, a.alert(change.Event, []finding.Result{unnamed(change)}))
+	}
+	out.PrefixListID = change.List.ID
+	out.PrefixListAdded = change.List.Added[:min(len(change.List.Added), finding.MaxPrefixListAdded)]
+	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
+	defer cancel()
+	e, err := a.readEdit(acting, account, change)
+	if err != nil {
+		return out, err
+	}
+	chosen := a.limit(settle(e.found, e.unsure))
+	log.InfoContext(ctx, "judged", "rules", e.rules, "toClose", len(chosen), "settled", e.list.settled)
+	out.Findings = a.handOver(chosen)
+	if err := e.alert(ctx); err != nil {
+		return out, err
+	}
+	if len(out.Findings) > 0 {
+		out.Verdict = policy.Revoke
+	}
+	return out, nil
+}
+
+// edit is what one run finds out about the rules that use an edited list.
+type edit struct {
+	*Sweeper
+	change cloudtrail.Call
+	list   list
+	now    time.Time
+	rules  int // that use the list
+	found  []*standing
+	others *ec2rules.Lists // than the edited one
+}
+
+// readEdit reads and judges all that uses the edited list.
+func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrail.Call) (*edit, error) {
+	e := &edit{Sweeper: a, change: change, others: ec2rules.NewLists(a.EC2)}
+	var err error
+	if e.list, err = a.readList(ctx, change); err != nil {
+		return nil, err
+	}
+	if early := settleAge - a.Now().Sub(change.EventTime); early > 0 {
+		if err := a.Wait(ctx, min(early, settleAge)); err != nil {
+			return nil, fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
+		}
+	}
+	ids, err := ec2rules.GroupsUsing(ctx, a.EC2, account, change.List.ID)
+	if err != nil {
+		return nil, err
+	}
+	groups, undescribed, err := ec2rules.GroupsByID(ctx, a.EC2, a.Region, ids)
+	if err != nil {
+		return nil, err
+	}
+	if undescribed != nil { // name, VPC and tags stay unknown
+		a.Logger.WarnContext(ctx, "groups not described", "errorCode", ec2rules.ErrorCode(undescribed), "error", undescribed.Error())
+	}
+	e.now = a.Now()
+	for _, g := range groups {
+		if len(g.Unread) > 0 {
+			return nil, fmt.Errorf("reading the rules of %s: %s", g.ID, g.Unread[0])
+		}
+		g.OwnerID = cmp.Or(g.OwnerID, account, change.AccountID)
+		if err := e.judge(ctx, g); err != nil {
+			return nil, err
+		}
+	}
+	return e, nil
+}
+
+// judge judges the rules of a group that use the list together, with what else the
+// group holds. Who made them is not known: the event tells who edited the list.
+func (e *edit) judge(ctx context.Context, g secgroup.Group) error {
+	req := finding.RequestOfGroup(g, map[string][]netip.Prefix{}, e.now)
+	req.Rules, req.Standing = remediation.SplitByList(g.Rules, e.change.List.ID)
+	if len(req.Rules) == 0 {
+		return nil
+	}
+	e.rules += len(req.Rules)
+	var notes []string
+	if e.list.known {
+		req.PrefixLists[e.change.List.ID] = ec2rules.Ranges(e.list.entries)
+	}
+	if e.list.problem != "" {
+		notes = append(notes, e.list.problem)
+	}
+	judgements := e.Policy.Evaluate(req)
+	if slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Needs&policy.NeedPrefixList != 0 }) {
+		more, err := e.readOthers(ctx, req)
+		if err != nil {
+			return err
+		}
+		notes = append(notes, more...)
+		judgements = e.Policy.Evaluate(req)
+	}
+	for i, j := range judgements {
+		if j.Verdict == policy.Compliant {
+			continue
+		}
+		f := finding.Of(req, i, j, e.change.EventID)
+		if !e.list.settled || j.Needs&policy.NeedPrefixList != 0 {
+			f.Reasons = append(f.Reasons, policy.Remarks(notes)...)
+		}
+		e.found = append(e.found, &standing{Finding: inventory.Finding{
+			Finding: f, Held: req.Rules[i], Existing: j.Existing, Undetermined: j.Verdict == policy.Undetermined,
+		}})
+	}
+	return nil
+}
+
+// readOthers adds to a request the other lists that its rules name. It says of those
+// that cannot be read why.
+func (e *edit) readOthers(ctx context.Context, req policy.Request) (notes []string, err error) {
+	ids := slices.DeleteFunc(secgroup.PrefixLists(req.Rules, req.Standing), func(id string) bool { return id == e.change.List.ID })
+	others, err := e.others.Read(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(req.PrefixLists, others.Entries)
+	return others.Why(ids), nil
+}
+
+// unsure says why a rule stays open that would be closed if the list were known, "" where
+// it is.
+func (e *edit) unsure(*standing) string {
+	switch {
+	case e.list.unfinished:
+		return "what the prefix list holds is not certain yet, and sgward will look again"
+	case !e.list.settled:
+		return "what the prefix list holds could not be read"
+	default:
+		return ""
+	}
+}
+
+// alert tells people what there is to tell, and returns why the change must be retried.
+func (e *edit) alert(ctx context.Context) error {
+	var err error
+	if e.list.unfinished && e.rules > 0 {
+		err = fmt.Errorf("judging %s: %w", e.change.List.ID, errUnsettled)
+	}
+	results := resultsOf(e.found)
+	if !remediation.IsNews(results) {
+		e.Logger.InfoContext(ctx, "no alert", "eventId", e.change.EventID, "rules", len(results))
+		return err
+	}
+	a := e.Sweeper.alert(e.change.Event, results)
+	a.PrefixListID = e.change.List.ID
+	a.PrefixListEntries = remediation.Entries(e.list.entries, e.change.List.Added)
+	return errors.Join(err, e.publish(ctx, a))
+}
+
+// unnamed is the result for a change whose record does not name the list.
+func unnamed(change cloudtrail.Call) finding.Result {
+	return finding.Result{
+		Outcome: finding.OutcomeAlerted,
+		Finding: finding.Finding{
+			ID:      finding.NewID(change.AccountID, change.Region, "", "", change.EventID),
+			Verdict: policy.Alert, Severity: policy.High, AccountID: change.AccountID, Region: change.Region,
+			Reasons: policy.Remarks([]string{fmt.Sprintf("the record of %s leaves out its parameters, the prefix list too: look at what uses the list that this call edited", change.EventName)}),
+		},
+	}
+}
