@@ -67,7 +67,7 @@ func (m Message) read() (*delivery, error) {
 				// Not the VPC: no event tells it, and it could be what spares the rule.
 				group: secgroup.Group{ID: f.GroupID, Name: f.GroupName},
 			}
-			if !b.whole && !m.isStanding() {
+			if !b.whole {
 				b.actor = event.Actor.Subject()
 			}
 			byKey[k] = b

@@ -273,3 +273,18 @@ func TestAnEditsAlertsTellOfTheListWhateverIsLeft(t *testing.T) {
 	only(t, b.Alerts[0])
 	only(t, b.Alerts[1])
 }
+
+func TestWhatIsGoneIsJudgedBesideWhatTheGroupHolds(t *testing.T) {
+	b := sweeptest.New(t, sweeptest.Closing, finding.Enforce)
+	list, group := b.List("10.0.0.0/8"), b.Group("a")
+	b.Open(group, 5432, "52.0.0.0/10")
+	b.Open(group, 5432, list)
+	order, err := b.Changed(b.Edit(list, "52.64.0.0/10", "52.128.0.0/11"))
+	require.NoError(t, err)
+	require.Len(t, order.Findings, 1)
+	b.Shut(group, 5432, list)
+	require.NoError(t, b.Close(order, 1))
+	f := only(t, b.Alert())
+	assert.Equal(t, finding.OutcomeAlreadyClosed, f.Outcome, "the list is forbidden beside the other rule only")
+	assert.True(t, f.Union)
+}

@@ -1,6 +1,7 @@
 package remediation_test
 
 import (
+	"context"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -341,4 +343,68 @@ func TestARepeatOfASweptOrderDoesNotAnnounceAgainWhatWasDone(t *testing.T) {
 		1: {finding.OutcomeFailed, finding.OutcomeRevoked}, 2: failed, 3: failed, 4: failed,
 		5: {finding.OutcomeFailed, finding.OutcomeAlreadyClosed}, // in case the first alert was lost
 	}, outcomes)
+}
+
+func TestWhichRulesOfASumShouldGoIsLeftToPeople(t *testing.T) {
+	b := sweeptest.NewSweep(t, sweeptest.Closing, finding.Enforce)
+	group := b.Group("data")
+	order := finding.Detection{SchemaVersion: "1", Source: finding.SourceSweep, Verdict: policy.Revoke,
+		Event: cloudtrail.Event{EventID: "run", EventTime: b.Time(), AccountID: sweeptest.Account, Region: sweeptest.Region}}
+	for _, cidr := range []string{"52.0.0.0/10", "52.64.0.0/10"} {
+		b.Open(group, 5432, cidr)
+		rule := secgrouptest.TCP(5432, cidr)
+		rule.GroupID = group
+		order.Findings = append(order.Findings, finding.Finding{GroupID: group, Verdict: policy.Revoke, Rule: rule})
+	}
+	require.NoError(t, b.Close(order, 1))
+	assert.Zero(t, b.Revokes())
+	require.Len(t, b.Alert().Findings, 2)
+	for _, f := range b.Alert().Findings {
+		assert.Contains(t, f.Left, "only people can tell")
+		assert.Nil(t, f.ExposureSeconds)
+	}
+}
+
+func TestAGroupThatTurnsOutToBeOfAnotherAccountIsLeft(t *testing.T) {
+	b, groups, order := sweptOrder(t)
+	b.Client = sweeptest.Altered{EC2: b.Client, Group: func(g *types.SecurityGroup) {
+		if *g.GroupId == groups[0] {
+			g.OwnerId = aws.String("111122223333")
+		}
+	}}
+	require.NoError(t, b.Close(order, 1))
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeRevoked}, sweeptest.Told(b.Alert()))
+	assert.Equal(t, []int{5432, 443}, b.Ports(groups[0]))
+}
+
+func TestTheMostUrgentRulesAreClosedWhereNotAllMayBe(t *testing.T) {
+	b := sweeptest.NewSweep(t, strings.Replace(sweeptest.Closing, "5432/tcp, ", "5432/tcp]}}\n  - {id: admin, severity: critical, effect: revoke, existing: revoke, ingress: {from: world, ports: [22/tcp, ", 1), finding.Enforce)
+	for name, port := range map[string]int32{"a": 5432, "b": 22, "c": 5432} {
+		b.Open(b.Group(name), port, "0.0.0.0/0")
+	}
+	order, err := b.Sweep()
+	require.NoError(t, err)
+	require.Len(t, order.Findings, 3)
+	b.Most = 1
+	require.NoError(t, b.Close(order, 1))
+	assert.Equal(t, map[string]finding.Outcome{
+		"a 5432": finding.OutcomeAlerted, "b 22": finding.OutcomeRevoked, "c 5432": finding.OutcomeAlerted,
+	}, sweeptest.Told(b.Alert()))
+}
+
+// groupless is EC2 once a group has gone that was read a moment ago.
+type groupless struct{ sweeptest.EC2 }
+
+func (groupless) RevokeSecurityGroupIngress(context.Context, *ec2.RevokeSecurityGroupIngressInput, ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupIngressOutput, error) {
+	return nil, &smithy.GenericAPIError{Code: "InvalidGroup.NotFound", Message: "gone"}
+}
+
+func TestAGroupThatGoesBeforeTheRevokeIsNotOneThatWasJustMade(t *testing.T) {
+	b, _, order := sweptOrder(t)
+	b.Client = groupless{b.Client}
+	require.NoError(t, b.Close(order, 1), "another try would find the same")
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlreadyClosed, "b 5432": finding.OutcomeAlreadyClosed}, sweeptest.Told(b.Alert()))
+	for _, f := range b.Alert().Findings {
+		assert.Nil(t, f.ExposureSeconds, "how long it was open is not known")
+	}
 }
