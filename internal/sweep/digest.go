@@ -181,7 +181,7 @@ func (s *sweep) nameEnded(findings []*standing) {
 
 // alertOf makes the digest of findings.
 func (s *sweep) alertOf(findings []*standing) finding.Alert {
-	a := s.Sweeper.alert(s.event, resultsOf(findings))
+	a := s.alert(s.event, resultsOf(findings))
 	tally := s.tally
 	a.Sweep = &tally
 	return a

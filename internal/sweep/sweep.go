@@ -141,7 +141,7 @@ func (s *sweep) choose() []*standing {
 		return ""
 	})
 	slices.SortStableFunc(forbidden, func(a, b *standing) int { return s.tried(a).Compare(s.tried(b)) })
-	chosen := s.Sweeper.limit(forbidden)
+	chosen := s.limit(forbidden)
 	for _, f := range forbidden[len(chosen):] {
 		if !s.tried(f).IsZero() {
 			f.left += "; an earlier run tried to close this one, so that others came first"

@@ -34,15 +34,16 @@ import (
 )
 
 const (
-	// Account and Region are those of the bench.
+	// Account is the account of the bench.
 	Account = "123456789012"
+	// Region is the region of the bench.
 	Region  = "us-east-1"
 	userKey = "AKIAIOSFODNN7EXAMPLE"
 	// SgwardKey is the access key that sgward calls with.
 	SgwardKey = "AKIAI44QH8DHBEXAMPLE"
 	// MemoryTable is the table of what has been told.
 	MemoryTable = "memory"
-	// Telling is a policy that leaves what exists to people; Closing has it closed.
+	// Telling is a policy that leaves what exists to people.
 	Telling = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -51,6 +52,7 @@ statements:
 exceptions:
   - {id: demo, reason: a demo, owner: demo@example.com, expires: 2099-12-31, match: {ports: [6379/tcp]}}
 `
+	// Closing is a policy that has what exists closed.
 	Closing = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -146,7 +148,7 @@ func (WholeBody) Do(r *http.Request) (*http.Response, error) {
 		}
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
-	return http.DefaultClient.Do(r)
+	return http.DefaultClient.Do(r) //nolint:gosec // to the test's own server
 }
 
 // Time is the moment at the bench.
