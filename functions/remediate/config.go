@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -19,9 +18,8 @@ var patience = lambdaenv.Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff
 
 // newHandler wires the function. It makes no call to AWS.
 func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
-	env, envErr := lambdaenv.Read(lookup)
-	maxRevokes, err := lambdaenv.MaxRevokes(lookup)
-	if err := errors.Join(envErr, err); err != nil {
+	env, err := lambdaenv.Read(lookup)
+	if err != nil {
 		return nil, err
 	}
 	p, err := policyfile.Load(lookup)
@@ -30,7 +28,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	}
 	clients := env.Clients(patience)
 	engine, err := remediation.New(remediation.Config{
-		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: maxRevokes, Logger: logger,
+		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
 		},

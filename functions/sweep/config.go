@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"time"
 
@@ -33,9 +32,8 @@ func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *sweep.Memor
 
 // newHandler wires the function. It makes no call to AWS.
 func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
-	env, envErr := lambdaenv.Read(lookup)
-	maxRevokes, err := lambdaenv.MaxRevokes(lookup)
-	if err := errors.Join(envErr, err); err != nil {
+	env, err := lambdaenv.Read(lookup)
+	if err != nil {
 		return nil, err
 	}
 	p, err := policyfile.Load(lookup)
@@ -44,7 +42,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	}
 	clients := env.Clients(patience)
 	a, err := sweep.New(sweep.Config{
-		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: maxRevokes, Logger: logger,
+		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Memory: readMemory(lookup, env),
 		Publish: func(ctx context.Context, told finding.Alert) error {
 			return alert.Publish(ctx, clients.SNS, env.TopicARN, told)

@@ -215,11 +215,9 @@ func TestTheTemplateAgrees(t *testing.T) {
 	for name, value := range function.Environment {
 		env[name] = value
 	}
-	_, err := lambdaenv.Read(lookup(env))
+	read, err := lambdaenv.Read(lookup(env))
 	require.NoError(t, err)
-	n, err := lambdaenv.MaxRevokes(lookup(env))
-	require.NoError(t, err)
-	assert.Equal(t, 20, n)
+	assert.Equal(t, 20, read.MaxRevokes)
 	table := template.Tables["MemoryTable"]
 	assert.Equal(t, table.Name, function.Environment["MEMORY_TABLE"])
 	assert.Equal(t, [2]string{"id", "expiresAt"}, [2]string{table.Key, table.TTL})

@@ -19,8 +19,11 @@ type Lookup func(name string) (value string, set bool)
 type Environment struct {
 	Mode     finding.Mode // MODE
 	TopicARN string       // ALERT_TOPIC_ARN: the standard SNS topic of the alerts
-	Region   string       // AWS_REGION, as Lambda sets it
-	lookup   Lookup
+	// MaxRevokes is MAX_REVOKES: how many rules that exist already one run closes at
+	// most.
+	MaxRevokes int
+	Region     string // AWS_REGION, as Lambda sets it
+	lookup     Lookup
 }
 
 // Read reads the environment. The error names every variable that is missing or
@@ -41,25 +44,18 @@ func Read(lookup Lookup) (Environment, error) {
 	if e.Region, _ = lookup("AWS_REGION"); e.Region == "" {
 		problems = append(problems, errors.New("reading AWS_REGION: it is not set: want the region of this function, as Lambda sets it"))
 	}
+	e.MaxRevokes = DefaultMaxRevokes
+	if text, set := lookup("MAX_REVOKES"); set {
+		var err error
+		if e.MaxRevokes, err = strconv.Atoi(text); err != nil || e.MaxRevokes < 0 {
+			problems = append(problems, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text))
+		}
+	}
 	return e, errors.Join(problems...)
 }
 
-// DefaultMaxRevokes is how many rules that exist already one run closes at most.
+// DefaultMaxRevokes is MaxRevokes where MAX_REVOKES is not set.
 const DefaultMaxRevokes = 20
-
-// MaxRevokes reads MAX_REVOKES, how many rules that exist already one run closes at
-// most.
-func MaxRevokes(lookup Lookup) (int, error) {
-	text, set := lookup("MAX_REVOKES")
-	if !set {
-		return DefaultMaxRevokes, nil
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 0 {
-		return 0, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text)
-	}
-	return n, nil
-}
 
 // isTopicARN reports whether s has the form of a standard topic's ARN. FIFO topics
 // reach neither mail nor chat.

@@ -1,6 +1,7 @@
 package lambdaenv
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -17,8 +18,15 @@ func lookup(env map[string]string) Lookup {
 	return func(name string) (string, bool) { v, ok := env[name]; return v, ok }
 }
 
+// sound is an environment with more variables.
+func sound(more map[string]string) map[string]string {
+	env := map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "eu-central-1"}
+	maps.Copy(env, more)
+	return env
+}
+
 func TestASoundEnvironmentIsRead(t *testing.T) {
-	e, err := Read(lookup(map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "eu-central-1"}))
+	e, err := Read(lookup(sound(nil)))
 	require.NoError(t, err)
 	assert.Equal(t, finding.Enforce, e.Mode)
 	assert.Equal(t, topicARN, e.TopicARN)
@@ -75,12 +83,12 @@ func TestMaxRevokesHasADefaultAndMayBeNone(t *testing.T) {
 		env  map[string]string
 		want int
 	}{"not set": {nil, 20}, "none": {map[string]string{"MAX_REVOKES": "0"}, 0}, "some": {map[string]string{"MAX_REVOKES": "7"}, 7}} {
-		n, err := MaxRevokes(func(name string) (string, bool) { v, set := c.env[name]; return v, set })
+		e, err := Read(lookup(sound(c.env)))
 		require.NoError(t, err, name)
-		assert.Equal(t, c.want, n, name)
+		assert.Equal(t, c.want, e.MaxRevokes, name)
 	}
 	for _, text := range []string{"", "many", "-1", "1.5"} {
-		_, err := MaxRevokes(func(string) (string, bool) { return text, true })
+		_, err := Read(lookup(sound(map[string]string{"MAX_REVOKES": text})))
 		assert.ErrorContains(t, err, "MAX_REVOKES", text)
 	}
 }
