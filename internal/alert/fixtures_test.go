@@ -55,7 +55,7 @@ func reason(statement string, rule *secgroup.Rule, effect string) string {
 	if protocol, ports, ok := strings.Cut(points, " "); ok && (rule.Permission.Protocol.HasPorts() || rule.Permission.Protocol.IsICMP()) {
 		points = ports + "/" + protocol
 	}
-	return fmt.Sprintf("%s: %s opens %s to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): %s",
+	return fmt.Sprintf("%s: %s opens %s to the world (3,702,258,434 public IPv4 addresses; the threshold is 8,388,608): %s",
 		statement, strings.TrimPrefix(strings.TrimPrefix(rule.Permission.String(), "ingress "), "egress "), points, effect)
 }
 

@@ -15,7 +15,7 @@ import (
 // credentials of the account; sgward's own role cannot.
 //
 // It is "" where no command can restore the rule: the group's id, the region or
-// the direction is not known, or the rule is not one that EC2 could hold. Tags that
+// the direction is unknown, or the rule is not one that EC2 could hold. Tags that
 // only AWS can set are left out. Text that is not UTF-8 comes back with replacement
 // characters.
 func Undo(accountID, region, groupID string, rule secgroup.Rule) string {

@@ -52,7 +52,7 @@ func TestRulesAreJudgedWithWhatTheGroupHolds(t *testing.T) {
 	assert.Equal(t, []policy.Verdict{policy.Revoke, policy.Compliant}, []policy.Verdict{out[0].Verdict, out[1].Verdict})
 	assert.Equal(t, "database", out[0].StatementID)
 	assert.Contains(t, out[0].Reasons[0].String(), "policy.yaml:5 database: ")
-	assert.Equal(t, policy.Compliant, judge(p, policy.Actor{}, narrow)[0].Verdict, "alone it is below the line")
+	assert.Equal(t, policy.Compliant, judge(p, policy.Actor{}, narrow)[0].Verdict, "alone it is below the threshold")
 
 	beside := tcp(secgroup.Ingress, 3306, "64.64.0.0/10", "")
 	authorize.Put(t.Context(), p.client, p.read(), []secgroup.Rule{beside}, false)

@@ -1,18 +1,17 @@
-// Package awsid knows the forms of what AWS names: accounts, regions and the ids of
-// EC2. It compares forms only, not what exists. These are functions and not regular
-// expressions because a Lambda function compiles the latter at every cold start.
+// Package awsid checks the form of AWS identifiers: accounts, regions and EC2 ids. It does
+// not check that they exist. These are functions rather than regular expressions because a
+// Lambda function would compile the latter at every cold start.
 package awsid
 
 import "strings"
 
-// Digits and LowerLetters are the sets that ids are made of, for OnlyOf.
+// Digits and LowerLetters are character sets for OnlyOf.
 const (
 	Digits       = "0123456789"
 	LowerLetters = "abcdefghijklmnopqrstuvwxyz"
 )
 
-// OnlyOf reports whether s is not empty and holds no character that is not in set,
-// which is of ASCII.
+// OnlyOf reports whether s is not empty and consists of characters of set, which is ASCII.
 func OnlyOf(s, set string) bool {
 	for i := range len(s) {
 		if strings.IndexByte(set, s[i]) < 0 {
@@ -50,8 +49,8 @@ func IsGroup(s string) bool { return isHex(s, "sg-") }
 // IsPrefixList reports whether s has the form of a prefix list's id: "pl-01234567".
 func IsPrefixList(s string) bool { return isHex(s, "pl-") }
 
-// isHex reports whether s is the prefix and 8 to 17 hexadecimal digits: EC2's ids had
-// 8 once, and some still have.
+// isHex reports whether s is the prefix and 8 to 17 hexadecimal digits. Old EC2 ids have
+// 8.
 func isHex(s, prefix string) bool {
 	rest, ok := strings.CutPrefix(s, prefix)
 	return ok && len(rest) >= 8 && len(rest) <= 17 && OnlyOf(rest, Digits+"abcdef")

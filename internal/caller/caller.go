@@ -1,4 +1,4 @@
-// Package caller tells whose AWS credentials there are.
+// Package caller identifies the owner of the AWS credentials in use.
 package caller
 
 import (
@@ -12,18 +12,19 @@ import (
 	"sgward/internal/policy"
 )
 
-// Identifier tells whose credentials a client has. *sts.Client is one.
+// Identifier returns the identity behind a client's credentials. *sts.Client implements
+// it.
 type Identifier interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
-// Of returns the account of a client's credentials, and who they are as policies see
-// it: users and root by their ARN. Of a role STS tells the name and not the
-// path, without which its ARN is another's: it is not known.
+// Of returns the account of a client's credentials, and their actor as policies see it:
+// users and root by ARN. A role stays unknown: STS returns its name without the path, and
+// without the path the ARN is another role's.
 func Of(ctx context.Context, client Identifier) (accountID string, actor policy.Actor, err error) {
 	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", policy.Actor{}, fmt.Errorf("asking whose credentials these are: %w", err)
+		return "", policy.Actor{}, fmt.Errorf("identifying the credentials: %w", err)
 	}
 	arn := aws.ToString(out.Arn)
 	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[2] == "iam" {

@@ -212,7 +212,7 @@ func (f explainFlags) standingRules() ([]secgroup.Rule, error) {
 func askOf(c cloudtrail.Call) question {
 	return question{
 		req:  finding.RequestOf(c, time.Time{}),
-		call: c, note: text.VisibleLines(noteOf(c)), untold: c.Untold(),
+		call: c, note: text.VisibleLines(noteOf(c)), untold: c.RulesMissing(),
 	}
 }
 

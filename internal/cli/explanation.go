@@ -24,7 +24,7 @@ func (f explainFlags) write(out *strings.Builder, q question, judgements []polic
 	asJSON := f.format == string(report.JSON)
 	switch {
 	case asJSON && q.untold:
-		if err := writeJSON(out, explanation{Finding: finding.Untold(q.call), Statements: []explanationStep{}}); err != nil {
+		if err := writeJSON(out, explanation{Finding: finding.OfMissing(q.call), Statements: []explanationStep{}}); err != nil {
 			return err
 		}
 	case !asJSON && q.note != "":

@@ -10,8 +10,8 @@ import (
 // findSources looks for files in what was typed, and says what it passes over.
 func findSources(in Invocation, quiet bool, paths []string) logfile.Found {
 	found := logfile.Find(paths, in.Stdin)
-	if n := len(found.PassedOver); n > 0 && !quiet {
-		one, more := found.PassedOver[0], ""
+	if n := len(found.Ignored); n > 0 && !quiet {
+		one, more := found.Ignored[0], ""
 		if n > 1 {
 			more = fmt.Sprintf("%d files and folders, such as ", n)
 		}

@@ -6,8 +6,8 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// authorize reads an Authorize call. What EC2 answers is canonical and comes first;
-// records made before mid-2021, and those that were too large, do not hold it.
+// authorize reads an Authorize call. EC2's response is canonical and takes precedence;
+// records made before mid-2021, and those that were too large, lack it.
 func (d *decoder) authorize(c *Call, direction secgroup.Direction) (skipped string) {
 	var answer response
 	d.value(d.record.response, "responseElements", func(r *reader) { answer.read(r, direction) })
@@ -30,29 +30,28 @@ func (d *decoder) authorize(c *Call, direction secgroup.Direction) (skipped stri
 
 const answeredFalse = "the call failed: EC2 answered false"
 
-// mustName fails where the request names no group.
+// mustName fails if the request names no group.
 func (d *decoder) mustName(g secgroup.Group) {
 	if g.String() == "" {
 		d.fail("requestParameters.groupId", "is missing, and so is groupName")
 	}
 }
 
-// request is the requestParameters of an Authorize or Revoke call: what the caller
-// typed.
+// request is the requestParameters of an Authorize or Revoke call, as the caller typed
+// them.
 type request struct {
-	// namesOnly leaves the rules unread: they are known from elsewhere. count is then
-	// how many are asked for, as far as that can be read.
+	// namesOnly skips the rules, which the response has. count is then the number of
+	// requested rules, as far as it can be read.
 	namesOnly bool
 	count     int
 
 	group secgroup.Group
 	rules []secgroup.Rule
-	ids   []string // of rules that a Revoke call names so
+	ids   []string // rules that a Revoke call names by id
 }
 
-// read reads the request in its nested form (ipPermissions), its flat form (the
-// members of one permission beside an ipPermissions that is there and empty), and
-// both together.
+// read reads the request in its nested form (ipPermissions), its flat form (the members of
+// one permission, beside an empty ipPermissions), and both together.
 func (q *request) read(r *reader, direction secgroup.Direction) {
 	var (
 		nested, flat            grant
@@ -112,15 +111,15 @@ func (q *request) read(r *reader, direction secgroup.Direction) {
 	}
 	q.rules = flat.appendRules(r, q.rules, direction)
 	if omitted {
-		*q = request{group: q.group} // what is left of a request that was too large is not all of it
+		*q = request{group: q.group} // a request that was too large is incomplete
 	}
 	for i := range q.rules {
 		q.rules[i].GroupID = q.group.ID
 	}
 }
 
-// countMember adds the rules that a member of the request asks for to q.count. What has
-// a spelling that is not known counts nothing: EC2's answer says what it made of it.
+// countMember adds the number of rules that a member of the request asks for to q.count.
+// Unknown spellings count nothing: EC2's response has the result.
 func (q *request) countMember(r *reader, key string) bool {
 	switch key {
 	case "cidrIp", "sourceSecurityGroupName":
@@ -154,8 +153,8 @@ func (q *request) countSources(r *reader) {
 	})
 }
 
-// appendWholeGroup appends the rules of the flat form that names a source group
-// and nothing else: full ICMP, UDP and TCP access
+// appendWholeGroup appends the rules of a flat form that names a source group alone: full
+// ICMP, UDP and TCP access
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AuthorizeSecurityGroupIngress.html).
 func appendWholeGroup(r *reader, rules []secgroup.Rule, direction secgroup.Direction, peer secgroup.Peer) []secgroup.Rule {
 	for _, p := range []secgroup.Protocol{secgroup.ICMPv4, secgroup.UDP, secgroup.TCP} {
@@ -165,20 +164,20 @@ func appendWholeGroup(r *reader, rules []secgroup.Rule, direction secgroup.Direc
 	return rules
 }
 
-// grant is a permission as requests hold it: one protocol and its ports for any
-// number of sources.
+// grant is a permission as requests hold it: one protocol and its ports for any number of
+// sources.
 type grant struct {
-	protocol       secgroup.Protocol // "" where absent
+	protocol       secgroup.Protocol // "" if absent
 	from, to       int
 	hasFrom, hasTo bool
 	sources        []source
 	wrapped        bool // of a wrapped call: in a wrappedRule, with names in PascalCase
 }
 
-// silent reports whether the grant says nothing of protocol and ports.
+// silent reports whether the grant names neither protocol nor ports.
 func (g *grant) silent() bool { return g.protocol == "" && !g.hasFrom && !g.hasTo }
 
-// source is one far side of a grant.
+// source is one peer of a grant.
 type source struct {
 	peer        secgroup.Peer
 	description string
@@ -211,8 +210,7 @@ func (g *grant) read(r *reader) {
 	})
 }
 
-// appendRules appends one rule for each source. A grant without sources opens
-// nothing, whatever else it says.
+// appendRules appends one rule for each source. A grant without sources opens nothing.
 func (g *grant) appendRules(r *reader, rules []secgroup.Rule, direction secgroup.Direction) []secgroup.Rule {
 	for _, s := range g.sources {
 		rules = append(rules, secgroup.Rule{
@@ -226,8 +224,8 @@ func (g *grant) appendRules(r *reader, rules []secgroup.Rule, direction secgroup
 	return rules
 }
 
-// permission builds the permission of a grant for one peer, and fails at the
-// member that is wrong.
+// permission builds the permission of a grant for one peer, and fails at the member that
+// is wrong.
 func (r *reader) permission(direction secgroup.Direction, g *grant, peer secgroup.Peer) secgroup.Permission {
 	if g.protocol == "" {
 		r.failAt(g.member("ipProtocol"), "is missing")
@@ -246,7 +244,7 @@ func (r *reader) permission(direction secgroup.Direction, g *grant, peer secgrou
 	if err == nil {
 		return p
 	}
-	switch { // say it at the member where one is to blame
+	switch { // blame the member at fault, if there is one
 	case from == nil && to != nil:
 		r.failAt(g.member("fromPort"), err.Error())
 	case from != nil && to == nil:
@@ -257,7 +255,7 @@ func (r *reader) permission(direction secgroup.Direction, g *grant, peer secgrou
 	return secgroup.Permission{}
 }
 
-// member returns where a member of the grant is, below the value that was read last.
+// member returns the path of a member of the grant, below the last value read.
 func (g *grant) member(name string) string {
 	if !g.wrapped {
 		return name
@@ -268,9 +266,9 @@ func (g *grant) member(name string) string {
 	return join(wrappedRule, name)
 }
 
-// groupSource reads an item of groups. A group that is known by its name only (a
-// default VPC, long ago) gives a GroupPeer with that name: it has no address, so it
-// is never the world, and a name can not begin with "sg-".
+// groupSource reads an item of groups. A group named by name only (default VPCs, long ago)
+// gives a GroupPeer with that name: it has no address, so it is never the world, and no
+// name can begin with "sg-".
 func (r *reader) groupSource() source {
 	var id, name, owner, description string
 	r.object(func(key []byte) bool {
@@ -335,8 +333,8 @@ func (r *reader) prefixListSource() (s source) {
 	return s
 }
 
-// rangePeer reads an address range of IP version 4 or 6; null gives no peer. Host
-// bits are cleared, as EC2 does.
+// rangePeer reads an address range of IP version 4 or 6; null gives no peer. Host bits are
+// cleared, as EC2 does.
 func (r *reader) rangePeer(family int) secgroup.Peer {
 	if r.null() {
 		return secgroup.Peer{}

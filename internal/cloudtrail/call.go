@@ -1,6 +1,6 @@
-// Package cloudtrail reads CloudTrail records: who called EC2, and what the call did
-// to a security group or a managed prefix list. It judges nothing. A record it does not
-// understand is a *MalformedError that names the field, never an empty result.
+// Package cloudtrail reads CloudTrail records: the caller of EC2, and the change to a
+// security group or managed prefix list. It judges nothing. A record that it cannot parse
+// is a *MalformedError that names the field, never an empty result.
 package cloudtrail
 
 import (
@@ -12,92 +12,90 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Call is one call as its record tells it.
+// Call is one call as its record describes it.
 //
-// The fields below Failed are zero where the call is Skipped or of the zero Kind.
+// The fields below Failed are zero if the call is Skipped or of the zero Kind.
 type Call struct {
 	Event
 	Kind Kind
-	// Skipped says why the record changed nothing: the call failed, only tried (dry
-	// run), changed nothing, or is none that is read. Of a skipped record the Event holds
-	// what could be read, and nothing else of it is malformed.
+	// Skipped says why the record changed nothing: the call failed, was a dry run, changed
+	// nothing, or is not a call that sgward reads. A skipped record is never malformed;
+	// its Event holds the fields that could be read.
 	Skipped string
-	// Failed is set beside Skipped where the record has an errorCode: EC2 refused the
-	// call, or only tried it.
+	// Failed is set beside Skipped if the record has an errorCode: EC2 refused the call,
+	// or it was a dry run.
 	Failed bool
 
-	// Group is the group that the call changed. Its ID is empty where the record names
-	// the group by its Name only, or not at all. VPCID is known of KindCreate alone.
+	// Group is the group that the call changed. Its ID is empty if the record names the
+	// group only by Name, or not at all. VPCID is known for KindCreate only.
 	Group secgroup.Group
-	// Rules are those that the call made or closed; none where From is RulesUnknown.
+	// Rules are the rules that the call made or closed; none if From is RulesUnknown.
 	//
-	// Of KindModify they have the zero Direction: the record does not tell it. A rule
-	// that a Revoke call names by its id alone has that and the Direction. The peer of a
-	// rule whose request names its source group by name is a GroupPeer with that name for
-	// an id: it has no address, so it is never the world, and EC2 lets no name begin with
-	// "sg-".
+	//  - For KindModify they have the zero Direction, which the record leaves out.
+	//  - A rule that a Revoke call names by id has only that and the Direction.
+	//  - A source group that a request names by name is a GroupPeer with that name as id:
+	//    it has no address, so it is never the world, and no name can begin with "sg-".
 	Rules []secgroup.Rule
 	From  RulesFrom
-	// Incomplete is set where the request asks for more rules than EC2's answer
-	// lists: Rules are then not all that the call made, and the group tells the rest.
+	// Incomplete is set if the request asks for more rules than EC2's response lists.
+	// Rules is then not complete: read the group.
 	Incomplete bool
-	// Fault says what of the record cannot be read, and where. It is set beside an error
-	// of Parse only, where the record names all the same what the call opened: From is
-	// then RulesUnknown.
+	// Fault says which part of the record cannot be read. It is set only beside an error
+	// of Parse, if the record still names the group that the call opened. From is then
+	// RulesUnknown.
 	Fault string
 	// List is set for KindEditList, and for no other.
 	List *ListEdit
 }
 
-// Kind is what a call does. The zero value is a call that is not read, or that is not
-// known to be one to EC2.
+// Kind is the kind of a call. The zero value is a call that is not read, or not known to
+// be one to EC2.
 type Kind uint8
 
 // The kinds of calls.
 const (
 	KindAuthorize Kind = iota + 1 // makes rules
-	KindModify                    // gives rules other values, which the record does not tell all of
+	KindModify                    // edits rules; the record leaves out some of the new values
 	KindRevoke                    // closes rules
 	KindCreate                    // makes a group
-	KindDelete                    // deletes a group, and so every rule of it
-	KindEditList                  // changes what a managed prefix list holds, and so what the rules that use it let through
+	KindDelete                    // deletes a group and all its rules
+	KindEditList                  // changes the entries of a managed prefix list, and so the rules that use it
 )
 
-// RulesFrom says where the rules of a Call come from. The zero value means that the
-// record does not tell them.
+// RulesFrom is the source of a Call's rules. The zero value means that the record leaves
+// the rules out.
 type RulesFrom uint8
 
 // The sources of rules.
 const (
 	// RulesUnknown: the record leaves out the rules; read the group.
 	RulesUnknown RulesFrom = iota
-	// RulesFromRequest: what the caller typed. EC2 may have stored it otherwise; of a
-	// Revoke call EC2 named none of them as unknown.
+	// RulesFromRequest: the rules that the caller typed, which EC2 may have stored
+	// differently; for a Revoke call, without those that EC2 reports as unknown.
 	RulesFromRequest
-	// RulesFromResponse: what EC2 stored or closed, with rule ids.
+	// RulesFromResponse: the rules that EC2 stored or closed, with rule ids.
 	RulesFromResponse
 )
 
-// ListEdit is what a call did to the entries of a managed prefix list.
+// ListEdit is a change of a managed prefix list's entries.
 type ListEdit struct {
-	// ID is pl-..., empty where the record leaves the parameters out and its answer does
-	// not tell either.
+	// ID is pl-..., empty if the record leaves out the parameters and the response lacks
+	// it too.
 	ID string
 	// Added and Removed are the entries as asked for, masked, in the order of the
 	// request. A call that only gives an entry another description adds it. Both are
 	// empty for RestoreManagedPrefixListVersion, and may lack entries where Omitted is
 	// set.
 	Added, Removed []netip.Prefix
-	// FromVersion is the version that the call started from; it makes the next one.
-	// 0 where the record does not tell.
+	// FromVersion is the version that the call started from; the call makes the next one.
+	// 0 if the record lacks it.
 	FromVersion int64
-	// RestoredVersion is the version whose entries the call put back, 0 for
-	// ModifyManagedPrefixList or where the record does not tell.
+	// RestoredVersion is the version that the call restored, 0 for ModifyManagedPrefixList
+	// or if the record lacks it.
 	RestoredVersion int64
-	// Omitted is set where only EC2 knows all that was changed: the record leaves the
-	// parameters out (they had more than 100 KB), or has members that are not known,
-	// which may be entries in another spelling or what has them come from elsewhere
-	// (IpamPrefixListResolverSyncEnabled).
+	// Omitted is set if only EC2 knows the whole change: the record leaves the parameters
+	// out (they had more than 100 KB), or it has unknown members, which may be entries in
+	// another spelling or from another source (IpamPrefixListResolverSyncEnabled).
 	Omitted bool
 }
 
@@ -112,13 +110,12 @@ func GroupCalls() []Kind {
 	return []Kind{KindAuthorize, KindModify, KindRevoke, KindCreate, KindDelete}
 }
 
-// Untold reports that the call opened something that Rules does not hold.
-func (c Call) Untold() bool {
+// RulesMissing reports whether the call opened something that Rules does not hold.
+func (c Call) RulesMissing() bool {
 	return c.Skipped == "" && c.Kind.Opens() && (c.Incomplete || c.From == RulesUnknown)
 }
 
-// Only returns c where it is of one of the kinds. Else it returns c as a call that is
-// skipped.
+// Only returns c if it is of one of the kinds, else c as a skipped call.
 func (c Call) Only(kinds ...Kind) Call {
 	if slices.Contains(kinds, c.Kind) {
 		return c
@@ -131,12 +128,12 @@ func (c Call) Only(kinds ...Kind) Call {
 
 func notRead(name string) string { return "the call is " + clip(name) + ", which is not judged" }
 
-// family is how the records of one call are read.
+// family is the way to read the records of one call.
 type family struct {
 	name      string // eventName
 	kind      Kind
 	direction secgroup.Direction
-	// read fills in a successful Call, or says why it changed nothing.
+	// read fills in a successful Call, or returns why it changed nothing.
 	read func(*decoder, *Call, secgroup.Direction) (skipped string)
 }
 
@@ -165,18 +162,18 @@ func Names(kinds ...Kind) []string {
 }
 
 // Parse reads a CloudTrail record: bare, as log files hold it, or as the detail of an
-// EventBridge event. A record of a call that is not read or that failed, and an event
-// of another detail-type or of none, gives a Call that is Skipped.
+// EventBridge event. A record of a failed call or one that sgward does not read, and an
+// event of another detail-type, give a Call that is Skipped.
 //
 // The error is always a *MalformedError. The Call beside it is zero, unless it has a
-// Fault: what cannot be read is still somebody's opening, in a group that can be.
+// Fault: an opening that cannot be read is still an opening, in a group that is known.
 func Parse(data []byte) (Call, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	skipped := d.open(data)
 	c := Call{Event: Event{AccountID: cut(d.account, mostName), Region: cut(d.region, mostName)}, Skipped: skipped}
 	switch {
-	case d.err != nil: // the text is not JSON, or is no event
+	case d.err != nil: // not JSON, or not an event
 		c = Call{}
 	case skipped == "":
 		if c = d.call(); d.err != nil {
@@ -212,8 +209,8 @@ func (d *decoder) call() Call {
 	return c
 }
 
-// named returns the call of a record with a fault, as far as it can be told: the zero
-// Call where it opened nothing or where event, account, region or group cannot be read.
+// named returns the call of a record with a fault, as far as it is known: the zero Call if
+// it opened nothing, or if event, account, region or group cannot be read.
 func (d *decoder) named(fault *MalformedError) Call {
 	d.err, d.lenient = nil, true
 	defer func() { d.err, d.lenient = fault, false }()
@@ -249,13 +246,13 @@ func (d *decoder) named(fault *MalformedError) Call {
 	return c
 }
 
-// family returns how the call is read, or why it is not: it is none to EC2, is not
-// known, or failed.
+// family returns the way to read the call, or why it is skipped: it is not a call to EC2,
+// is unknown, or failed.
 func (d *decoder) family() (f family, skipped string) {
 	switch source := d.text(d.record.eventSource, "eventSource"); source {
 	case ec2Source:
 	case "":
-		return f, "the record has no eventSource, so it is not known to be a call to EC2"
+		return f, "the record has no eventSource, so it may not be a call to EC2"
 	default:
 		return f, "the call was to " + quote(source) + ", not to EC2"
 	}
@@ -277,8 +274,8 @@ func (d *decoder) family() (f family, skipped string) {
 	return f, "the call failed"
 }
 
-// skip returns a Call that is not read, with what can be read of its Event: it is
-// nothing to fail on.
+// skip returns a skipped Call, with the fields of its Event that can be read. It never
+// fails.
 func (d *decoder) skip(kind Kind, why string) Call {
 	c := Call{Kind: kind, Skipped: why, Failed: d.record.errorCode != nil}
 	d.prefix, d.lenient = "", true
@@ -286,15 +283,15 @@ func (d *decoder) skip(kind Kind, why string) Call {
 	return c
 }
 
-// MalformedError says that a record cannot be understood.
+// MalformedError is the error of a record that cannot be parsed.
 type MalformedError struct {
 	// Field is the path of the offending field, such as
 	// "detail.requestParameters.ipPermissions.items[0].ipRanges".
 	Field string
-	// Problem says what is there and what would be right. Untrusted text in it is
-	// quoted and cut.
+	// Problem says what was found and what is expected. Untrusted text in it is quoted and
+	// cut.
 	Problem string
-	// EventID is the record's id where it could be read.
+	// EventID is the record's id, if it could be read.
 	EventID string
 }
 

@@ -76,19 +76,19 @@ func TestACallIsUntoldWhereItOpenedWhatRulesDoNotHold(t *testing.T) {
 	for name, rec := range calls() {
 		c, err := cloudtrail.Parse(rec.JSON(t))
 		require.NoError(t, err)
-		assert.False(t, c.Untold(), name)
+		assert.False(t, c.RulesMissing(), name)
 		c, err = cloudtrail.Parse(rec.with("requestParameters", `{"omitted":true}`).with("responseElements", `{"omitted":true}`).JSON(t))
 		if name == "DeleteSecurityGroup" {
 			require.Error(t, err)
 			continue
 		}
 		require.NoError(t, err, name)
-		assert.Equal(t, c.Kind.Opens(), c.Untold(), name)
+		assert.Equal(t, c.Kind.Opens(), c.RulesMissing(), name)
 	}
 	c := parse(t, successful("AuthorizeSecurityGroupIngress", asked(mysqlWorld, mysqlWorld), answered(stored("false", mysql, `"cidrIpv4":"0.0.0.0/0"`))))
-	assert.True(t, c.Untold())
+	assert.True(t, c.RulesMissing())
 	c.Skipped = "the call failed"
-	assert.False(t, c.Untold())
+	assert.False(t, c.RulesMissing())
 }
 
 func TestABareRecordAndAnEventAreToldApart(t *testing.T) {

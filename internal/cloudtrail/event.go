@@ -9,18 +9,17 @@ import (
 	"sgward/internal/text"
 )
 
-// Event says which call a record is of, when it was made, where and by whom. Its texts
-// are bounded: CloudTrail keeps to their limits, a forged record need not.
+// Event identifies a record's call: its name, time, place and caller. Its texts are
+// bounded: CloudTrail keeps to its limits, a forged record need not.
 type Event struct {
 	EventID   string    `json:"eventId"`
 	EventName string    `json:"eventName"`
 	EventTime time.Time `json:"eventTime"` // whole seconds, UTC
-	// AccountID is the account that received the record, 12 digits: where to act.
-	// Calls on security groups and prefix lists reach those of the caller's own
-	// account only, so what was changed lives there; accounts with which it is shared
-	// get no record. It is recipientAccountId; where that is absent (EventBridge
-	// copies up to 2021) the envelope's account, else the owner that EC2's answer
-	// states, else the caller's.
+	// AccountID is the account that received the record, 12 digits: where to act. Calls on
+	// security groups and prefix lists change those of the caller's own account only;
+	// accounts that they are shared with get no record. It is recipientAccountId, or if
+	// that is absent (EventBridge copies up to 2021) the envelope's account, else the
+	// owner in EC2's response, else the caller's account.
 	AccountID       string `json:"accountId"`
 	Region          string `json:"region"` // awsRegion, else the envelope's region
 	Actor           Actor  `json:"actor"`
@@ -28,25 +27,25 @@ type Event struct {
 	UserAgent       string `json:"userAgent,omitempty"`
 }
 
-// Actor is the caller as CloudTrail names it. Every field may be empty: some calls that
-// AWS makes itself name the service and nothing else.
+// Actor is the caller as CloudTrail names it. Every field may be empty: for some calls
+// that AWS makes itself, the record names the service and nothing else.
 type Actor struct {
 	Type string `json:"type,omitempty"` // IAMUser, AssumedRole, Root, AWSService, ...
 	ARN  string `json:"arn,omitempty"`
-	// SessionIssuerARN is the role behind an assumed-role session; the session name at
-	// the end of ARN is the caller's choice.
+	// SessionIssuerARN is the role behind an assumed-role session. The caller chooses the
+	// session name at the end of ARN.
 	SessionIssuerARN string `json:"sessionIssuerArn,omitempty"`
 	// InvokedBy is the AWS service that made the call for the actor, if any.
 	InvokedBy string `json:"invokedBy,omitempty"`
 }
 
-// Principal returns the ARN that policies compare: the session issuer's where
-// there is one, else the caller's own; "" for AWS services.
+// Principal returns the ARN that policies compare: the session issuer's if there is one,
+// else the caller's own; "" for AWS services.
 func (a Actor) Principal() string { return cmp.Or(a.SessionIssuerARN, a.ARN) }
 
-// Subject returns the actor as policies see it. It is known where the record names a
-// role, a user, root or an AWS service. A session whose role it does not tell could be
-// of any: its own ARN, of STS, holds the role without its path.
+// Subject returns the actor as policies see it. It is known if the record names a role, a
+// user, root or an AWS service. A session without an issuer stays unknown: its own STS ARN
+// has the role without its path.
 func (a Actor) Subject() policy.Actor {
 	arn := a.Principal()
 	if arn == "" {
@@ -64,7 +63,7 @@ const (
 	mostName      = 2048 // an ARN's limit
 )
 
-// cut shortens s to at most n bytes at a rune boundary and marks that it did.
+// cut shortens s to at most n bytes at a rune boundary and marks the cut.
 func cut(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -72,8 +71,7 @@ func cut(s string, n int) string {
 	return text.CutBytes(s, n-len("…")) + "…"
 }
 
-// event reads what does not depend on the call, and returns the account of who made
-// it.
+// event reads the fields that do not depend on the call, and returns the caller's account.
 func (d *decoder) event(e *Event) (caller string) {
 	rec := &d.record
 	e.EventID = cut(d.must(rec.eventID, "eventID"), mostName)
@@ -103,7 +101,7 @@ func (d *decoder) time(raw []byte) time.Time {
 		return time.Time{}
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	// A zone may move the year out of what RFC 3339, and so JSON, can write.
+	// A time zone may move the year out of the range of RFC 3339, and so of JSON.
 	if t = t.UTC(); err != nil || t.Year() < 0 || t.Year() > 9999 {
 		d.fail("eventTime", "want a time such as 2026-11-03T09:15:42Z, found "+quote(s))
 		return time.Time{}
@@ -111,9 +109,9 @@ func (d *decoder) time(raw []byte) time.Time {
 	return t.Truncate(time.Second)
 }
 
-// identity reads userIdentity. Nothing of it has to be there: calls that AWS makes
-// itself have neither ARN nor account, some not even a type, and sessionIssuer may
-// be an empty object.
+// identity reads userIdentity. Every member may be missing: calls that AWS makes itself
+// have neither ARN nor account, some not even a type, and sessionIssuer may be an empty
+// object.
 func (r *reader) identity() (a Actor, accountID string) {
 	r.object(func(key []byte) bool {
 		switch string(key) {

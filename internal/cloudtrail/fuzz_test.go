@@ -57,7 +57,7 @@ func check(t *testing.T, c cloudtrail.Call, err error) {
 			t.Fatalf("the error is %#v", err)
 		}
 		named := cloudtrail.Call{Event: c.Event, Kind: c.Kind, Group: secgroup.Group{ID: c.Group.ID, Name: c.Group.Name}, Fault: malformed.Field + ": " + malformed.Problem}
-		if !reflect.DeepEqual(c, cloudtrail.Call{}) && (!reflect.DeepEqual(c, named) || !c.Untold() || c.Group.String() == "" || c.EventID == "" || c.AccountID == "") {
+		if !reflect.DeepEqual(c, cloudtrail.Call{}) && (!reflect.DeepEqual(c, named) || !c.RulesMissing() || c.Group.String() == "" || c.EventID == "" || c.AccountID == "") {
 			t.Fatalf("an error came with %+v", c)
 		}
 		return

@@ -2,9 +2,9 @@ package cloudtrail
 
 import "sgward/internal/secgroup"
 
-// createGroup reads a call that made a group, whose id is empty where the answer was
-// too large to record. A group of a VPC comes with an egress rule for all traffic to
-// 0.0.0.0/0, and to ::/0 where the VPC has IPv6; no Authorize call makes those
+// createGroup reads a call that made a group. Its id is empty if the response was too
+// large to record. A group of a VPC comes with an egress rule for all traffic to
+// 0.0.0.0/0, and to ::/0 if the VPC has IPv6; no Authorize call makes those
 // (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html).
 func (d *decoder) createGroup(c *Call, _ secgroup.Direction) (skipped string) {
 	d.value(d.record.request, "requestParameters", func(r *reader) {

@@ -13,26 +13,25 @@ import (
 	"sgward/internal/text"
 )
 
-// Limits on what a record may hold. CloudTrail stays far below them.
+// Limits on a record's content. CloudTrail stays far below them.
 const (
 	mostKnown = 20 // keys of one object that a reading function knows
 	mostPath  = 32 // steps of a path that an error shows
 	mostQuote = 64 // bytes of untrusted text that an error repeats
 )
 
-// reader walks through one JSON text, token by token, and stops at the first thing
-// that is not as expected. Keys match exactly, and one that is known may be given once.
-// Bytes that are not UTF-8, and halves of surrogate pairs, are read as U+FFFD.
+// reader walks through one JSON text, token by token, and stops at the first fault. Keys
+// match exactly, and a known one may occur once. Bytes that are not UTF-8, and halves of
+// surrogate pairs, are read as U+FFFD.
 //
-// Its methods may be called after a failure and then do nothing, so that only
-// those who need to know ask for failed.
+// After a failure its methods do nothing, so callers need not check for one.
 type reader struct {
 	data   []byte
 	source bytes.Buffer // of data
 	tokens jsontext.Decoder
 
 	failed         bool
-	field, problem string // where the fault is, and what it is
+	field, problem string // the place of the fault, and its description
 }
 
 // reset makes the reader read data from the start.
@@ -43,27 +42,27 @@ func (r *reader) reset(data []byte) *reader {
 	return r
 }
 
-// fail records a fault at the value that was read last.
+// fail records a fault at the last value read.
 func (r *reader) fail(problem string) { r.failAt("", problem) }
 
-// failAt records a fault at a member of the value that was read last.
+// failAt records a fault at a member of the last value read.
 func (r *reader) failAt(member, problem string) {
 	if !r.failed {
 		r.failed, r.field, r.problem = true, join(pathOf(r.tokens.StackPointer()), member), problem
 	}
 }
 
-// mismatch records that something else than want is there.
+// mismatch records that the next value is not of the kind wanted.
 func (r *reader) mismatch(want string) {
 	if v := r.value(); !r.failed {
 		r.found(v, want)
 	}
 }
 
-// found records that a value is something else than want.
+// found records that a value is not the one wanted.
 func (r *reader) found(v []byte, want string) { r.fail("want " + want + ", found " + nameOf(v)) }
 
-// notJSON records that the text is none, at the place that err names.
+// notJSON records that the text is not JSON, at the place that err names.
 func (r *reader) notJSON(err error) {
 	at, problem := r.tokens.InputOffset(), "ends too early"
 	var fault *jsontext.SyntacticError
@@ -94,7 +93,7 @@ func (r *reader) value() []byte {
 		r.notJSON(err)
 		return nil
 	}
-	end := int(r.tokens.InputOffset()) // v is valid until the next value is read, data is longer
+	end := int(r.tokens.InputOffset()) // v is valid until the next value is read, data for longer
 	return r.data[end-len(v) : end]
 }
 
@@ -127,7 +126,7 @@ func (r *reader) open(kind jsontext.Kind, want string) bool {
 	return !r.failed
 }
 
-// more reports whether there is more in the object or list, and leaves it where not.
+// more reports whether the object or list has more members, and leaves it if not.
 func (r *reader) more(closing jsontext.Kind) bool {
 	switch r.kind() {
 	case closing:
@@ -135,16 +134,16 @@ func (r *reader) more(closing jsontext.Kind) bool {
 		return false
 	case jsontext.KindInvalid:
 		if !r.failed {
-			r.token() // says what is wrong
+			r.token() // records the fault
 		}
 		return false
 	}
 	return true
 }
 
-// object reads an object. known is called for each key; it reads the value and
-// returns true, or returns false to have it passed over. A known key given twice
-// is a fault: which one counts would be a guess.
+// object reads an object. known is called for each key; it reads the value and returns
+// true, or returns false to skip it. A known key that occurs twice is a fault, because
+// either value could be meant.
 func (r *reader) object(known func(key []byte) bool) {
 	if !r.open('{', "an object") {
 		return
@@ -181,7 +180,7 @@ func (r *reader) key() []byte {
 	if inner := quoted[1 : len(quoted)-1]; bytes.IndexByte(inner, '\\') < 0 {
 		return inner
 	}
-	key, _ := jsontext.AppendUnquote(nil, quoted) // an error of bytes that are not UTF-8
+	key, _ := jsontext.AppendUnquote(nil, quoted) // the error would be about bytes that are not UTF-8
 	return key
 }
 
@@ -195,8 +194,8 @@ func (r *reader) array(element func()) {
 	}
 }
 
-// list reads a list in CloudTrail's spelling: {"items": [...]}, {} where it is
-// empty. element is called for each item and has to read it.
+// list reads a list in CloudTrail's spelling: {"items": [...]}, or {} if it is empty.
+// element is called for each item and has to read it.
 func (r *reader) list(element func()) {
 	switch r.kind() {
 	case 'n':
@@ -229,7 +228,7 @@ func (r *reader) list(element func()) {
 	}
 }
 
-// items reads a list like list, and passes over a value that is none.
+// items reads a list like list, and skips a value that is not a list.
 func (r *reader) items(element func()) {
 	if r.kind() != '{' {
 		r.value()
@@ -291,8 +290,8 @@ func (r *reader) boolean() (b, ok bool) {
 // text reads a string, "" for null.
 func (r *reader) text() string { return r.textAs("") }
 
-// textAs reads a string like text. If it is the likely one, that is returned and
-// no memory is taken: the items of a list repeat their group and account.
+// textAs reads a string like text. If it equals likely, likely is returned and nothing is
+// allocated: the items of a list repeat their group and account.
 func (r *reader) textAs(likely string) string {
 	switch v := r.raw(); {
 	case v == nil:
@@ -315,9 +314,9 @@ func (r *reader) textOrNumber() string {
 	return r.text()
 }
 
-// port reads a port, or an ICMP type or code: a whole number from -1 to 65535. ok
-// is false for null. In the wrapped calls, whose records are made from XML, the
-// number may be a string; elsewhere it may not.
+// port reads a port, or an ICMP type or code: a whole number from -1 to 65535. ok is false
+// for null. In the wrapped calls, whose records are made from XML, the number may be a
+// string; elsewhere it may not.
 func (r *reader) port(wrapped bool) (port int, ok bool) {
 	const want = "a whole number from -1 to 65535"
 	digits := r.raw()
@@ -338,9 +337,9 @@ func (r *reader) port(wrapped bool) (port int, ok bool) {
 	return port, true
 }
 
-// refused reads the return of a call and reports whether it is false. Copies and
-// wrapped calls write it as a string: whatever does not say false is success, as
-// a change that is taken for none stays open.
+// refused reads the return value of a call and reports whether it is false. Copies and
+// wrapped calls write it as a string. Anything but false counts as success, because a
+// change mistaken for a failed one would stay open.
 func (r *reader) refused() bool {
 	if r.kind() == '"' {
 		return strings.EqualFold(r.text(), "false")
@@ -349,16 +348,16 @@ func (r *reader) refused() bool {
 	return given && !ok
 }
 
-// unquote returns what a string means.
+// unquote decodes a JSON string.
 func unquote(quoted []byte) string {
 	if bytes.IndexByte(quoted, '\\') < 0 && utf8.Valid(quoted) {
 		return string(quoted[1 : len(quoted)-1])
 	}
-	out, _ := jsontext.AppendUnquote(nil, quoted) // an error of bytes that are not UTF-8
+	out, _ := jsontext.AppendUnquote(nil, quoted) // the error would be about bytes that are not UTF-8
 	return string(out)
 }
 
-// nameOf says in words what a value is.
+// nameOf describes a value in words.
 func nameOf(value jsontext.Value) string {
 	switch value.Kind() {
 	case '{':
@@ -388,8 +387,8 @@ func pathOf(pointer jsontext.Pointer) string {
 	return path
 }
 
-// step writes a token of a pointer as a step of a path. One of digits alone is taken
-// for an index: no key that is read is such a one.
+// step writes a token of a pointer as a step of a path. A token of digits is an index: no
+// key that is read is all digits.
 func step(token string) string {
 	if token != "" && strings.Trim(token, "0123456789") == "" {
 		return "[" + token + "]"
@@ -408,7 +407,7 @@ func join(path, member string) string {
 	return path + "." + member
 }
 
-// clip returns s as it is if it is a short plain word, else quoted and cut.
+// clip returns s unchanged if it is a short plain word, else quoted and cut.
 func clip(s string) string {
 	if len(s) > mostQuote {
 		return quote(s)
@@ -421,7 +420,7 @@ func clip(s string) string {
 	return s
 }
 
-// quote returns s as a Go string literal, cut to a length fit for an error.
+// quote returns s as a Go string literal, cut to a length that fits an error.
 func quote(s string) string {
 	if len(s) <= mostQuote {
 		return strconv.Quote(s)

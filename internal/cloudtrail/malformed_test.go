@@ -166,7 +166,7 @@ func TestARecordWithAFaultNamesItsGroupWhereItCan(t *testing.T) {
 			assert.Equal(t, malformed.Field+": "+malformed.Problem, c.Fault)
 			assert.Equal(t, eventID, c.EventID)
 			assert.Equal(t, account, c.AccountID)
-			assert.True(t, c.Untold())
+			assert.True(t, c.RulesMissing())
 		})
 	}
 	for _, member := range []string{"eventID", "eventTime", "awsRegion", "eventName"} {

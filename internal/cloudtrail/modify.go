@@ -2,12 +2,12 @@ package cloudtrail
 
 import "sgward/internal/secgroup"
 
-// wrappedRule is the member of an edit that holds what its rule is to be.
+// wrappedRule is the member of an edit that holds the rule's new values.
 const wrappedRule = "SecurityGroupRule"
 
 // modify reads ModifySecurityGroupRules. The record is made from the XML of the call:
-// names are PascalCase, a list of one is the one, and numbers may be strings. Nothing in
-// it tells a rule's direction or what the rule was before.
+// names are PascalCase, a list of one is the element itself, and numbers may be strings.
+// It holds neither a rule's direction nor its old values.
 func (d *decoder) modify(c *Call, _ secgroup.Direction) (skipped string) {
 	refused := false
 	d.value(d.record.response, "responseElements", func(r *reader) {
@@ -34,9 +34,9 @@ func (d *decoder) modify(c *Call, _ secgroup.Direction) (skipped string) {
 	return ""
 }
 
-// wrapped reads the parameters of a call whose record has the name of the request
-// around them, and reports whether the record leaves them out. Where it must hold them,
-// an object that is empty is malformed.
+// wrapped reads the parameters of a call whose record wraps them in the name of the
+// request, and reports whether the record leaves them out. If must is set, an empty object
+// is malformed.
 func (d *decoder) wrapped(name string, must bool, read func(*reader)) (omitted bool) {
 	found, empty := false, !must
 	d.value(d.record.request, "requestParameters", func(r *reader) {
@@ -99,8 +99,8 @@ func (e *edit) list(r *reader) {
 	}
 }
 
-// item reads one edited rule. Where it may stand for a list, an object with items
-// is that list and an empty one is none.
+// item reads one edited rule. If it may stand for a list, an object with items is that
+// list and an empty one is an empty list.
 func (e *edit) item(r *reader, mayBeList bool) {
 	var (
 		id      string
@@ -158,7 +158,7 @@ func (e *edit) add(r *reader, id string, inner *editedRule) {
 	e.rules = append(e.rules, secgroup.Rule{ID: id, Permission: permission, Description: inner.description})
 }
 
-// editedRule is what a rule is to be.
+// editedRule holds the new values of a rule.
 type editedRule struct {
 	grant       grant
 	peer        secgroup.Peer

@@ -12,15 +12,15 @@ const modifyPrefixList = "ModifyManagedPrefixList"
 // editList reads a call that changed the entries of a managed prefix list.
 //
 // No sample of RestoreManagedPrefixListVersion was found: it is read by analogy to
-// ModifyManagedPrefixList and the members that EC2's API gives it.
+// ModifyManagedPrefixList, with the members that EC2's API documents.
 func (d *decoder) editList(c *Call, _ secgroup.Direction) (skipped string) {
 	var list ListEdit
 	wrapper := c.EventName + "Request"
-	leftOut := d.wrapped(wrapper, true, list.read) || d.record.request == nil // as left out as can be
+	leftOut := d.wrapped(wrapper, true, list.read) || d.record.request == nil // left out altogether
 	list.Omitted = list.Omitted || leftOut
 	switch {
 	case list.ID != "":
-	case leftOut: // the answer names the list too
+	case leftOut: // the response names the list too
 		d.value(d.record.response, "responseElements", func(r *reader) {
 			r.member(c.EventName+"Response", func() {
 				r.member("prefixList", func() {
@@ -52,7 +52,7 @@ func (l *ListEdit) read(r *reader) {
 		case "PreviousVersion":
 			l.RestoredVersion = r.version()
 		case "PrefixListName", "MaxEntries", "DryRun", "xmlns":
-			return false // says nothing of entries
+			return false // not about entries
 		default:
 			l.Omitted = true
 			return false
@@ -91,8 +91,8 @@ func (r *reader) listEntries() (out []netip.Prefix) {
 	return out
 }
 
-// listEntry reads one entry. Where it may stand for a list, an object with items
-// is that list and an empty one is none.
+// listEntry reads one entry. If it may stand for a list, an object with items is that list
+// and an empty one is an empty list.
 func (r *reader) listEntry(out []netip.Prefix, mayBeList bool) []netip.Prefix {
 	cidr, isList, nothing := "", false, true
 	r.object(func(key []byte) bool {

@@ -2,16 +2,15 @@ package cloudtrail
 
 import "sync"
 
-// What marks a record of a call to EC2, and the envelope around it.
+// The marks of a record of a call to EC2, and of the envelope around it.
 const (
 	apiCallDetailType = "AWS API Call via CloudTrail"
 	ec2Source         = "ec2.amazonaws.com"
 	apiCallType       = "AwsApiCall"
 )
 
-// record is a CloudTrail record taken apart into its members, each still JSON, nil
-// where absent or null. They are read only once it is known that the record is of
-// a call that matters: what others hold is none of our business.
+// record is a CloudTrail record split into its members, each still JSON, nil if absent or
+// null. They are parsed only once the record is known to matter.
 type record struct {
 	eventSource, eventType, eventName, errorCode []byte
 	eventID, eventTime, awsRegion                []byte
@@ -20,7 +19,7 @@ type record struct {
 	request, response                            []byte
 }
 
-// member returns where the member of a key belongs, nil for one that is not read.
+// member returns the place for the member of a key, nil for one that is not read.
 func (rec *record) member(key []byte) *[]byte {
 	switch string(key) {
 	case "eventSource":
@@ -54,7 +53,7 @@ func (rec *record) member(key []byte) *[]byte {
 	}
 }
 
-// read reads the member of a key. It returns false where that is not one to read.
+// read reads the member of a key. It returns false for a key that is not read.
 func (rec *record) read(r *reader, key []byte) bool {
 	member := rec.member(key)
 	if member == nil {
@@ -64,7 +63,7 @@ func (rec *record) read(r *reader, key []byte) bool {
 	return true
 }
 
-// isRecord reports whether there is anything that marks a record.
+// isRecord reports whether the members mark a record.
 func (rec *record) isRecord() bool {
 	return rec.eventSource != nil || rec.eventType != nil || rec.eventName != nil || rec.eventID != nil || rec.eventTime != nil
 }
@@ -76,11 +75,11 @@ type envelope struct {
 	detailType, account, region []byte
 	detail                      record
 	found                       bool   // detail is an object
-	notRecord                   []byte // a detail that is none
+	notRecord                   []byte // a detail that is not an object
 }
 
-// open takes a text apart into the members of its record, or says why there is none
-// to read.
+// open splits a text into the members of its record, or returns why there is nothing to
+// read.
 func (d *decoder) open(data []byte) (skipped string) {
 	var e envelope
 	r := d.reader.reset(data)
@@ -134,10 +133,10 @@ func (d *decoder) unwrap(e *envelope) (skipped string) {
 	case !other && !e.found:
 		d.fail("detail", "is missing: want an EventBridge event around the CloudTrail record")
 		return ""
-	case kind != apiCallDetailType: // nothing of such an event is malformed
+	case kind != apiCallDetailType: // such an event is never malformed
 		d.account, d.region = bestEffort(e.account), bestEffort(e.region)
 		if kind == "" {
-			return "the event has no detail-type, so it is not known to be a CloudTrail record"
+			return "the event has no detail-type, so it may not be a CloudTrail record"
 		}
 		return "the event is of detail-type " + quote(kind) + ", not " + quote(apiCallDetailType)
 	}
@@ -153,16 +152,15 @@ type decoder struct {
 	reader          reader
 	record          record
 	prefix          string // of paths: "detail" or ""
-	account, region string // the envelope's, "" where there is none
-	lenient         bool   // takes what is malformed for absent
+	account, region string // of the envelope, "" if there is none
+	lenient         bool   // treats malformed values as absent
 	err             *MalformedError
 }
 
-// decoders keeps decoders for the next record, as most of the memory that one takes is
-// its JSON decoder's.
+// decoders keeps decoders for reuse: most of a decoder's memory is its JSON decoder's.
 var decoders = sync.Pool{New: func() any { return new(decoder) }}
 
-// release gives the decoder back. It keeps nothing of its record.
+// release returns the decoder for reuse, without anything of its record.
 func (d *decoder) release() {
 	d.reader.reset(nil)
 	d.record, d.prefix, d.account, d.region, d.lenient, d.err = record{}, "", "", "", false, nil
@@ -175,7 +173,7 @@ func (d *decoder) fail(member, problem string) {
 	}
 }
 
-// value calls read with a reader of the member, unless that is absent.
+// value calls read with a reader of the member, unless it is absent.
 func (d *decoder) value(raw []byte, member string, read func(*reader)) {
 	if raw == nil || d.err != nil {
 		return
@@ -187,7 +185,7 @@ func (d *decoder) value(raw []byte, member string, read func(*reader)) {
 	}
 }
 
-// text returns the string of the member, "" where that is absent.
+// text returns the string of the member, "" if it is absent.
 func (d *decoder) text(raw []byte, member string) string {
 	switch {
 	case raw == nil || d.err != nil:
@@ -199,7 +197,7 @@ func (d *decoder) text(raw []byte, member string) string {
 	return unquote(raw)
 }
 
-// must reads a member that has to be there.
+// must reads a member that is required.
 func (d *decoder) must(raw []byte, member string) string {
 	s := d.text(raw, member)
 	if s == "" {

@@ -152,8 +152,8 @@ func TestRecordThatOpensNothingIsSkipped(t *testing.T) {
 		{"read", opening().with("eventName", `"DescribeSecurityGroups"`), "the call is DescribeSecurityGroups, which is not judged"},
 		{"other case", opening().with("eventName", `"authorizeSecurityGroupIngress"`), "the call is authorizeSecurityGroupIngress, which is not judged"},
 		{"other service", opening().with("eventSource", `"rds.amazonaws.com"`), `the call was to "rds.amazonaws.com", not to EC2`},
-		{"no service", opening().without("eventSource"), "the record has no eventSource, so it is not known to be a call to EC2"},
-		{"null service", opening().with("eventSource", `null`), "the record has no eventSource, so it is not known to be a call to EC2"},
+		{"no service", opening().without("eventSource"), "the record has no eventSource, so it may not be a call to EC2"},
+		{"null service", opening().with("eventSource", `null`), "the record has no eventSource, so it may not be a call to EC2"},
 		{"no call", opening().with("eventType", `"AwsServiceEvent"`), `the record is of eventType "AwsServiceEvent", not of an API call`},
 		{"only text", successful("ModifySecurityGroupRules", edited(editsOnlyText), editAnswer), "only descriptions were edited"},
 	} {
@@ -215,7 +215,7 @@ func TestEventOfAnotherDetailTypeIsSkipped(t *testing.T) {
 		{"schedule", `"Scheduled Event"`, `{}`, `the event is of detail-type "Scheduled Event", not "AWS API Call via CloudTrail"`},
 		{"detail of another kind", `"Other"`, `"text"`, `the event is of detail-type "Other", not "AWS API Call via CloudTrail"`},
 		{"a record inside", `"AWS Service Event via CloudTrail"`, string(opening().JSON(t)), `the event is of detail-type "AWS Service Event via CloudTrail", not "AWS API Call via CloudTrail"`},
-		{"none", `null`, string(opening().JSON(t)), "the event has no detail-type, so it is not known to be a CloudTrail record"},
+		{"none", `null`, string(opening().JSON(t)), "the event has no detail-type, so it may not be a CloudTrail record"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c, err := cloudtrail.Parse(envelope([]byte(test.detail)).with("detail-type", test.detailType).JSON(t))

@@ -2,15 +2,15 @@ package cloudtrail
 
 import "sgward/internal/secgroup"
 
-// response is the responseElements of an Authorize call: what EC2 stored.
+// response is the responseElements of an Authorize call: the rules that EC2 stored.
 type response struct {
 	refused bool   // _return is false
-	groupID string // of items that name none
+	groupID string // for items that name none
 	rules   []secgroup.Rule
 }
 
-// read reads the response. Its rules are empty for records made before mid-2021,
-// which have no securityGroupRuleSet, and where the response was too large.
+// read reads the response. Its rules are empty for records made before mid-2021, which
+// have no securityGroupRuleSet, and for a response that was too large.
 func (a *response) read(r *reader, direction secgroup.Direction) {
 	var omitted bool
 	r.object(func(key []byte) bool {
@@ -27,12 +27,12 @@ func (a *response) read(r *reader, direction secgroup.Direction) {
 		return true
 	})
 	if omitted {
-		a.rules = nil // what is left of a response that was too large is not all of it
+		a.rules = nil // a response that was too large is incomplete
 	}
 }
 
-// item reads one item of securityGroupRuleSet, or of the revokedSecurityGroupRuleSet
-// of a Revoke call, which names a referenced group more shortly.
+// item reads one item of securityGroupRuleSet, or of the revokedSecurityGroupRuleSet of a
+// Revoke call, which has a shorter form for a referenced group.
 func (a *response) item(r *reader, direction secgroup.Direction) {
 	var (
 		rule, first secgroup.Rule
@@ -128,8 +128,8 @@ func (r *reader) referencedGroup() secgroup.Peer {
 	return secgroup.GroupPeer(id, owner)
 }
 
-// tags reads tags, which records hold as a plain list ("tags") and as one with
-// items ("tagSet"), and appends them.
+// tags reads tags, which records hold as a plain list ("tags") and as one with items
+// ("tagSet"), and appends them.
 func (r *reader) tags(tags []secgroup.Tag) []secgroup.Tag {
 	tag := func() {
 		var t secgroup.Tag

@@ -38,8 +38,8 @@ func (d *decoder) revoke(c *Call, direction secgroup.Direction) (skipped string)
 // revoked is the responseElements of a Revoke call.
 type revoked struct {
 	response
-	// unknown are rules that were asked for and that the group did not hold. A default
-	// VPC's groups answer so; others refuse the call.
+	// unknown are requested rules that the group did not hold. Groups of a default VPC
+	// answer with this list; others refuse the call.
 	unknown []secgroup.Permission
 }
 
@@ -67,12 +67,12 @@ func (a *revoked) read(r *reader, direction secgroup.Direction) {
 		}
 		return true
 	})
-	if omitted { // what is left of a response that was too large is not all of it
+	if omitted { // a response that was too large is incomplete
 		a.rules, a.unknown = nil, nil
 	}
 }
 
-// known returns what was asked for without what EC2 names as unknown.
+// known returns the requested rules without those that EC2 reports as unknown.
 func (a *revoked) known(asked request, direction secgroup.Direction) []secgroup.Rule {
 	rules := slices.DeleteFunc(asked.rules, func(r secgroup.Rule) bool { return slices.Contains(a.unknown, r.Permission.Identity()) })
 	for _, id := range asked.ids {

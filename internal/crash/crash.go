@@ -17,18 +17,18 @@ import (
 // Status is the exit status of a crash.
 const Status = 1
 
-// Exit reports a panic of the goroutine that defers it on standard error and ends the process. The rest of the
-// program cannot go on: it may wait for this goroutine.
+// Exit reports a panic of the goroutine that defers it on standard error and ends the
+// process, since the rest of the program may wait for this goroutine.
 func Exit() {
 	if reason := recover(); reason != nil {
 		Report(os.Stderr, reason)
-		os.Exit(Status) //nolint:forbidigo // no caller could end it: the panic is of another goroutine than main's
+		os.Exit(Status) //nolint:forbidigo // no caller could end it: the panic is not in main's goroutine
 	}
 }
 
 // Report describes a panic that the calling deferred function has recovered.
 func Report(w io.Writer, reason any) {
-	// A report that cannot be written leaves the exit status.
+	// An error of this write must not change the exit status.
 	_, _ = fmt.Fprintf(w, `sgward: crashed: %v
 This is a bug in sgward. What the command was doing may be done in part.
 Please report it with the command that you typed, what "sgward version" prints and everything from here on:

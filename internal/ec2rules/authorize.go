@@ -12,20 +12,19 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// errAuthorizeFalse is an answer that makes nothing without being an error, which is
-// not documented.
+// errAuthorizeFalse is an undocumented response: it makes no rules and is not an error.
 var errAuthorizeFalse = errors.New("EC2 answered the authorize with return=false")
 
-// Authorizer authorizes rules. *ec2.Client is one.
+// Authorizer authorizes rules. *ec2.Client implements it.
 type Authorizer interface {
 	AuthorizeSecurityGroupIngress(context.Context, *ec2.AuthorizeSecurityGroupIngressInput, ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupIngressOutput, error)
 	AuthorizeSecurityGroupEgress(context.Context, *ec2.AuthorizeSecurityGroupEgressInput, ...func(*ec2.Options)) (*ec2.AuthorizeSecurityGroupEgressOutput, error)
 }
 
-// Authorize makes one call that authorizes rules of one group in one direction, with
-// their descriptions. EC2 gives all of them the same tags. It returns the rules that
-// the answer names, which is not all of them on every implementation of the API. A
-// dry run makes nothing, and its success is an error: see IsDryRun.
+// Authorize makes one call that authorizes rules of one group in one direction, with their
+// descriptions. EC2 gives all of them the same tags. It returns the rules that the
+// response names; some implementations of the API do not name all. A dry run makes
+// nothing, and its success is an error: see IsDryRun.
 func Authorize(ctx context.Context, client Authorizer, groupID string, d secgroup.Direction, rules []secgroup.Rule, tags []secgroup.Tag, dryRun bool) ([]secgroup.Rule, error) {
 	var accepted *bool
 	var made []types.SecurityGroupRule
@@ -56,15 +55,15 @@ func Authorize(ctx context.Context, client Authorizer, groupID string, d secgrou
 	}
 	var out []secgroup.Rule
 	for _, m := range made {
-		if r, err := RuleOf(m); err == nil { // it is for the id only
+		if r, err := RuleOf(m); err == nil { // only the id is needed
 			out = append(out, r)
 		}
 	}
 	return out, nil
 }
 
-// TagSpecification gives tags to what a call makes; nil for no tags. Those that only
-// AWS can set are left out.
+// TagSpecification returns the tags for a new resource; nil if there are none. Tags that
+// only AWS can set are left out.
 func TagSpecification(resource types.ResourceType, tags []secgroup.Tag) []types.TagSpecification {
 	spec := types.TagSpecification{ResourceType: resource}
 	for _, t := range tags {

@@ -12,8 +12,8 @@ import (
 // The EC2 error codes that decide the next step
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
 
-// ErrorCode returns EC2's code for an error, or "" for one that is not EC2's
-// answer: a broken connection, a deadline.
+// ErrorCode returns EC2's code for an error, or "" if the error is not a response of EC2:
+// a broken connection, a deadline.
 func ErrorCode(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) {
@@ -22,7 +22,7 @@ func ErrorCode(err error) string {
 	return ""
 }
 
-// ErrorMessage returns EC2's own words where there are any, else the error's.
+// ErrorMessage returns EC2's message if there is one, else the error's.
 func ErrorMessage(err error) string {
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorMessage() != "" {
@@ -31,8 +31,8 @@ func ErrorMessage(err error) string {
 	return err.Error()
 }
 
-// ErrorText names the call, which is also the permission that may be missing, EC2's
-// code and its words.
+// ErrorText returns the call, which is also the name of the permission that may be
+// missing, with EC2's code and message.
 func ErrorText(err error) string {
 	var call *smithy.OperationError
 	if code := ErrorCode(err); code != "" && errors.As(err, &call) {
@@ -41,9 +41,9 @@ func ErrorText(err error) string {
 	return err.Error()
 }
 
-// IsPermissionNotFound reports that a group does not hold a permission of the
-// call. Which one, where the call had several, EC2 does not say. The second code
-// is what some implementations of the API answer.
+// IsPermissionNotFound reports that a group does not hold a permission of the call. If the
+// call had several, EC2 does not say which. Some implementations of the API answer with
+// the second code.
 func IsPermissionNotFound(err error) bool {
 	switch ErrorCode(err) {
 	case "InvalidPermission.NotFound", "InvalidSecurityGroupRuleId.NotFound":
@@ -63,8 +63,8 @@ func IsGroupNotFound(err error) bool {
 	}
 }
 
-// IsDuplicate reports that what a call would make is there already: a rule that lets
-// the same through, or a group of the name.
+// IsDuplicate reports that the resource exists already: a rule with the same permission,
+// or a group with the name.
 func IsDuplicate(err error) bool {
 	switch ErrorCode(err) {
 	case "InvalidPermission.Duplicate", "InvalidGroup.Duplicate":
@@ -74,27 +74,26 @@ func IsDuplicate(err error) bool {
 	}
 }
 
-// IsVPCNotFound reports that there is no such VPC.
+// IsVPCNotFound reports that the VPC does not exist.
 func IsVPCNotFound(err error) bool { return ErrorCode(err) == "InvalidVpcID.NotFound" }
 
-// IsListVersionNotFound reports that EC2 does not know a version of a prefix list. Of
-// one that it has shown, the read lags behind.
+// IsListVersionNotFound reports that EC2 does not know a version of a prefix list. If EC2
+// has shown that version before, the read lags behind.
 func IsListVersionNotFound(err error) bool {
 	return ErrorCode(err) == "InvalidPrefixListVersion.NotFound"
 }
 
-// IsDryRun reports that EC2 would have taken a call that asked for a dry run.
+// IsDryRun reports that EC2 would have accepted a dry-run call.
 func IsDryRun(err error) bool { return ErrorCode(err) == "DryRunOperation" }
 
 // IsDenied reports that the caller may not make the call.
 func IsDenied(err error) bool { return ErrorCode(err) == "UnauthorizedOperation" }
 
-// IsTransient reports that the same call may well succeed later: throttling,
-// faults of the service, and everything that is no answer at all. The SDK has
-// retried these already by the time they are seen here. Everything else is final:
-// a denial (the role's own policy, or one of the organisation's) first of all.
+// IsTransient reports that the same call may succeed later: throttling, service faults,
+// and calls without a response. The SDK has already retried them. All other errors are
+// final, first of all a denial by a policy of the role or the organisation.
 func IsTransient(err error) bool {
-	if errors.Is(err, errBadEntry) { // an answer that another call gives again
+	if errors.Is(err, errBadEntry) { // another call would get the same answer
 		return false
 	}
 	code := ErrorCode(err)

@@ -17,27 +17,27 @@ import (
 )
 
 const (
-	// perPage is the most that EC2 gives in one answer.
+	// perPage is the most results that EC2 returns in one response.
 	perPage = 1000
-	// filterValues is the most that EC2 takes for one filter.
+	// filterValues is the most values that EC2 accepts in one filter.
 	filterValues = 200
 )
 
-// ErrNoGroup says that EC2 shows no such group. One that was made a moment ago may
-// not be listed yet.
+// ErrNoGroup says that EC2 does not list the group. A new group may be missing for a
+// moment.
 var ErrNoGroup = errors.New("there is no such security group in this account and region")
 
-// RuleReader reads rules. *ec2.Client is one.
+// RuleReader reads rules. *ec2.Client implements it.
 type RuleReader interface {
 	DescribeSecurityGroupRules(context.Context, *ec2.DescribeSecurityGroupRulesInput, ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupRulesOutput, error)
 }
 
-// GroupDescriber reads groups without their rules. *ec2.Client is one.
+// GroupDescriber reads groups without their rules. *ec2.Client implements it.
 type GroupDescriber interface {
 	DescribeSecurityGroups(context.Context, *ec2.DescribeSecurityGroupsInput, ...func(*ec2.Options)) (*ec2.DescribeSecurityGroupsOutput, error)
 }
 
-// GroupReader reads groups with their rules. *ec2.Client is one.
+// GroupReader reads groups with their rules. *ec2.Client implements it.
 type GroupReader interface {
 	GroupDescriber
 	RuleReader
@@ -49,14 +49,14 @@ type Filter struct {
 	ids []string
 }
 
-// All selects every group of the region, those too that other accounts share.
+// All selects every group of the region, including those that other accounts share.
 func All() Filter { return Filter{all: true} }
 
-// WithIDs selects groups by their ids. One that does not exist is no error.
+// WithIDs selects groups by id. Ids that do not exist are not errors.
 func WithIDs(ids ...string) Filter { return Filter{ids: ids} }
 
-// requests are the filters to send, of one request each: all pages of one come before
-// the next.
+// requests yields the filters of each request to send. All pages of one request come
+// before the next.
 func (f Filter) requests() iter.Seq[[]types.Filter] {
 	return func(yield func([]types.Filter) bool) {
 		if f.all {
@@ -71,10 +71,9 @@ func (f Filter) requests() iter.Seq[[]types.Filter] {
 	}
 }
 
-// Groups reads groups with all their rules, in the order of Group.Compare. region is
-// the client's. It reads all or fails: an error is never beside groups. The two reads
-// are not of one moment: a group that was made between them has an id, an owner and
-// rules only.
+// Groups reads groups with all their rules, in the order of Group.Compare. region is the
+// client's. It reads all or fails: groups are nil beside an error. It makes two reads, so
+// a group that was made between them has only an id, an owner and rules.
 func Groups(ctx context.Context, client GroupReader, region string, f Filter) ([]secgroup.Group, error) {
 	byID := map[string]*secgroup.Group{}
 	for filters := range f.requests() {
@@ -152,15 +151,14 @@ func describeEach(ctx context.Context, client GroupDescriber, filters []types.Fi
 	return nil
 }
 
-// Group reads one group with its rules. region is the client's. The error wraps
-// ErrNoGroup where EC2 does not show the group; a rule that cannot be understood is
-// one too.
+// Group reads one group with its rules. region is the client's. The error wraps ErrNoGroup
+// if EC2 does not list the group; a rule that cannot be parsed is an error too.
 func Group(ctx context.Context, client GroupReader, region, id string) (secgroup.Group, error) {
 	g, err := DescribeGroup(ctx, client, id)
 	return withRules(ctx, client, region, g, err)
 }
 
-// GroupNamed reads the group of a name in a VPC, as Group does.
+// GroupNamed reads the group with a name in a VPC, as Group does.
 func GroupNamed(ctx context.Context, client GroupReader, region, vpcID, name string) (secgroup.Group, error) {
 	g, err := describeOne(ctx, client, name, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{
 		{Name: aws.String("vpc-id"), Values: []string{vpcID}},
@@ -178,13 +176,13 @@ func withRules(ctx context.Context, client RuleReader, region string, g secgroup
 	return g, err
 }
 
-// DescribeGroup reads one group without its rules. The error wraps ErrNoGroup where
-// EC2 does not show it.
+// DescribeGroup reads one group without its rules. The error wraps ErrNoGroup if EC2 does
+// not list it.
 func DescribeGroup(ctx context.Context, client GroupDescriber, id string) (secgroup.Group, error) {
 	return describeOne(ctx, client, id, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
 }
 
-// DescribeGroupNamed reads the group of a name in the default VPC, as DescribeGroup
+// DescribeGroupNamed reads the group with a name in the default VPC, as DescribeGroup
 // does.
 func DescribeGroupNamed(ctx context.Context, client GroupDescriber, name string) (secgroup.Group, error) {
 	return describeOne(ctx, client, name, &ec2.DescribeSecurityGroupsInput{GroupNames: []string{name}})
@@ -206,8 +204,8 @@ func describeOne(ctx context.Context, client GroupDescriber, called string, in *
 	return GroupOf(out.SecurityGroups[0]), nil
 }
 
-// GroupOf reads a group of DescribeSecurityGroups without its rules, which
-// DescribeSecurityGroupRules tells in full.
+// GroupOf converts a group of DescribeSecurityGroups without its rules, which
+// DescribeSecurityGroupRules returns in full.
 func GroupOf(g types.SecurityGroup) secgroup.Group {
 	return secgroup.Group{
 		ID: aws.ToString(g.GroupId), Name: aws.ToString(g.GroupName), VPCID: aws.ToString(g.VpcId),

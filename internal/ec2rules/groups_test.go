@@ -254,9 +254,9 @@ func TestNothingIsSentForAnUnknownDirection(t *testing.T) {
 	require.NoError(t, err)
 	c.server.ResetCalls()
 	_, err = ec2rules.Revoke(t.Context(), api, id, 0, g.Rules)
-	require.ErrorContains(t, err, "the direction is not known")
+	require.ErrorContains(t, err, "the direction is unknown")
 	_, err = ec2rules.Authorize(t.Context(), api, id, 0, g.Rules, nil, false)
-	require.ErrorContains(t, err, "the direction is not known")
+	require.ErrorContains(t, err, "the direction is unknown")
 	assert.Empty(t, c.server.Calls())
 }
 

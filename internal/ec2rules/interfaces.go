@@ -14,15 +14,15 @@ import (
 	"sgward/internal/finding"
 )
 
-// smallestPage is the least that DescribeNetworkInterfaces takes for MaxResults.
+// smallestPage is the least value that DescribeNetworkInterfaces accepts for MaxResults.
 const smallestPage = 5
 
-// InterfaceReader reads network interfaces. *ec2.Client is one.
+// InterfaceReader reads network interfaces. *ec2.Client implements it.
 type InterfaceReader interface {
 	DescribeNetworkInterfaces(context.Context, *ec2.DescribeNetworkInterfacesInput, ...func(*ec2.Options)) (*ec2.DescribeNetworkInterfacesOutput, error)
 }
 
-// Interfaces reads network interfaces that use a group, at most limit.
+// Interfaces reads at most limit network interfaces that use a group.
 func Interfaces(ctx context.Context, client InterfaceReader, groupID string, limit int) ([]finding.Interface, error) {
 	pages := ec2.NewDescribeNetworkInterfacesPaginator(client, &ec2.DescribeNetworkInterfacesInput{
 		Filters:    []types.Filter{{Name: aws.String("group-id"), Values: []string{groupID}}},
@@ -43,8 +43,8 @@ func Interfaces(ctx context.Context, client InterfaceReader, groupID string, lim
 	return out, nil
 }
 
-// AllInterfaces reads all network interfaces of the client's region and returns them
-// by the id of each group that they use, in the order of their ids.
+// AllInterfaces reads all network interfaces of the client's region and returns them by
+// the id of each group that they use, sorted by id.
 func AllInterfaces(ctx context.Context, client InterfaceReader) (map[string][]finding.Interface, error) {
 	out := map[string][]finding.Interface{}
 	pages := ec2.NewDescribeNetworkInterfacesPaginator(client, &ec2.DescribeNetworkInterfacesInput{MaxResults: aws.Int32(perPage)})
@@ -61,7 +61,7 @@ func AllInterfaces(ctx context.Context, client InterfaceReader) (map[string][]fi
 	return out, nil
 }
 
-// AddInterface notes an interface under each group that it uses.
+// AddInterface adds an interface to each group that it uses.
 func AddInterface(byGroup map[string][]finding.Interface, n types.NetworkInterface) {
 	for _, g := range n.Groups {
 		id := aws.ToString(g.GroupId)
@@ -69,7 +69,7 @@ func AddInterface(byGroup map[string][]finding.Interface, n types.NetworkInterfa
 	}
 }
 
-// SortInterfaces orders those of each group by id and drops repeats, which
+// SortInterfaces sorts the interfaces of each group by id and drops duplicates, which
 // overlapping sources have.
 func SortInterfaces(byGroup map[string][]finding.Interface) {
 	for id, list := range byGroup {
@@ -78,7 +78,7 @@ func SortInterfaces(byGroup map[string][]finding.Interface) {
 	}
 }
 
-// InterfaceOf reads a network interface of DescribeNetworkInterfaces as one that uses
+// InterfaceOf converts a network interface of DescribeNetworkInterfaces to one that uses
 // the group.
 func InterfaceOf(n types.NetworkInterface, groupID string) finding.Interface {
 	out := finding.Interface{
@@ -110,11 +110,10 @@ func InterfaceOf(n types.NetworkInterface, groupID string) finding.Interface {
 	return out
 }
 
-// serviceBehind says in words what a service has made an interface for. EC2 has a
-// field for some of them; of the others only the description tells, in a form of the
-// service's own, which is not documented for most: what it does not fit is left
-// unsaid. Anybody may describe an interface of his own like that, so no verdict rests
-// on it.
+// serviceBehind names the service that made an interface. For some services EC2 has a
+// field; for others only the description shows it, in mostly undocumented forms, and a
+// description of another form is ignored. Anyone may describe an interface like that, so
+// no verdict depends on it.
 func serviceBehind(n types.NetworkInterface) string {
 	description := aws.ToString(n.Description)
 	for _, s := range describedServices() {
@@ -131,7 +130,7 @@ func serviceBehind(n types.NetworkInterface) string {
 }
 
 type describedService struct {
-	prefix string // what stands before the resource's name, or the whole description
+	prefix string // the text before the resource's name, or the whole description
 	named  bool
 	words  string
 }
@@ -158,7 +157,7 @@ func describedServices() []describedService {
 	}
 }
 
-// serviceOfType names the service of an interface type that tells it.
+// serviceOfType names the service of an interface type, if the type identifies one.
 func serviceOfType(t types.NetworkInterfaceType) string {
 	switch t {
 	case types.NetworkInterfaceTypeNatGateway, "nat_gateway": // the latter in answers, the former in the SDK's model
@@ -186,8 +185,7 @@ func serviceOfType(t types.NetworkInterfaceType) string {
 	}
 }
 
-// isResourceName reports whether s can be the name or id of a resource. What cannot
-// is somebody's sentence.
+// isResourceName reports whether s can be the name or id of a resource, and not free text.
 func isResourceName(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
 		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:+", r)

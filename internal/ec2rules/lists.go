@@ -16,29 +16,29 @@ import (
 )
 
 const (
-	// entriesPerPage is the most of GetManagedPrefixListEntries.
+	// entriesPerPage is the limit of GetManagedPrefixListEntries.
 	entriesPerPage = 100
 	// listsAtOnce bounds how many prefix lists are read at the same time.
 	listsAtOnce = 4
 )
 
-// errBadEntry is an answer that another call would give again.
-var errBadEntry = errors.New("an entry is no CIDR")
+// errBadEntry is not transient: another call would get the same answer.
+var errBadEntry = errors.New("an entry is not a CIDR")
 
-// EntryReader reads the entries of managed prefix lists. *ec2.Client is one.
+// EntryReader reads the entries of managed prefix lists. *ec2.Client implements it.
 type EntryReader interface {
 	GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPrefixListEntriesInput, ...func(*ec2.Options)) (*ec2.GetManagedPrefixListEntriesOutput, error)
 }
 
-// ListEntry is a range that a prefix list holds.
+// ListEntry is an address range in a prefix list.
 type ListEntry struct {
 	CIDR        netip.Prefix // masked
 	Description string
 }
 
-// Entries reads all entries of a managed prefix list, of the version that it shows
-// now where version is 0. An entry that is no CIDR is an error, which is not
-// transient: half of a list could make what is open look safe.
+// Entries reads all entries of a version of a managed prefix list, or of the current one
+// if version is 0. An entry that is not a CIDR is an error that is not transient: half of
+// a list could make an open rule look safe.
 func Entries(ctx context.Context, client EntryReader, listID string, version int64) ([]ListEntry, error) {
 	in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: aws.String(listID), MaxResults: aws.Int32(entriesPerPage)}
 	if version > 0 {
@@ -62,8 +62,8 @@ func Entries(ctx context.Context, client EntryReader, listID string, version int
 	return out, nil
 }
 
-// Ranges are the ranges of entries, as a policy takes them: never nil, as an empty
-// list is known to hold nothing.
+// Ranges returns the ranges of entries as a policy takes them: never nil, because an empty
+// list is known to be empty.
 func Ranges(entries []ListEntry) []netip.Prefix {
 	out := make([]netip.Prefix, len(entries))
 	for i := range entries {
@@ -72,15 +72,15 @@ func Ranges(entries []ListEntry) []netip.Prefix {
 	return out
 }
 
-// PrefixLists is what is known of prefix lists.
+// PrefixLists holds the prefix lists that were read.
 type PrefixLists struct {
-	// Entries are the ranges of each list that could be read, none in an empty list.
+	// Entries are the ranges of each list that could be read, none for an empty list.
 	Entries map[string][]netip.Prefix
-	// Unreadable says of every other list why.
+	// Unreadable gives the reason for every other list.
 	Unreadable map[string]string
 }
 
-// Why says of those of the lists that could not be read why, in their order.
+// Why returns the reasons for those lists that could not be read, in order.
 func (p PrefixLists) Why(ids []string) []string {
 	var out []string
 	for _, id := range ids {
@@ -91,7 +91,7 @@ func (p PrefixLists) Why(ids []string) []string {
 	return out
 }
 
-// Lists reads prefix lists, each once. It is safe for concurrent use.
+// Lists reads prefix lists and caches them. It is safe for concurrent use.
 type Lists struct {
 	client EntryReader
 	mu     sync.Mutex
@@ -103,15 +103,14 @@ type listRead struct {
 	err     error
 }
 
-// NewLists makes Lists that have read none.
+// NewLists returns Lists with an empty cache.
 func NewLists(client EntryReader) *Lists {
 	return &Lists{client: client, read: map[string]listRead{}}
 }
 
-// Read returns the entries of lists as they are now or were when they were read
-// first. A list that may not be read (a shared one, often) is unknown and Unreadable
-// says why. The error is of a call that may well succeed later, or of ctx: which
-// lists those are is not known then.
+// Read returns the entries of lists, as of the first read of each. A list that may not be
+// read (often a shared one) is unknown, and Unreadable gives the reason. An error is ctx's
+// or transient; which lists failed is then unknown.
 func (l *Lists) Read(ctx context.Context, ids []string) (PrefixLists, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -138,7 +137,7 @@ func (l *Lists) Read(ctx context.Context, ids []string) (PrefixLists, error) {
 	return out, nil
 }
 
-// Held returns the entries of a list as Read has read them; none where it could not.
+// Held returns the cached entries of a list; none if it was not read.
 func (l *Lists) Held(id string) []ListEntry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,19 +170,19 @@ func (l *Lists) readMissing(ctx context.Context, ids []string) error {
 	return transient
 }
 
-// ListDescriber reads the state of managed prefix lists. *ec2.Client is one.
+// ListDescriber reads the state of managed prefix lists. *ec2.Client implements it.
 type ListDescriber interface {
 	DescribeManagedPrefixLists(context.Context, *ec2.DescribeManagedPrefixListsInput, ...func(*ec2.Options)) (*ec2.DescribeManagedPrefixListsOutput, error)
 }
 
-// ListState is how far EC2 is with the last edit of a prefix list. The zero value is
-// of a list that EC2 does not show.
+// ListState is the progress of the last edit of a prefix list. The zero value means that
+// EC2 does not list it.
 type ListState struct {
-	State   string // EC2's word, such as modify-in-progress
+	State   string // EC2's state, such as modify-in-progress
 	Version int64
 }
 
-// Complete reports that no edit is under way.
+// Complete reports that no edit is in progress.
 func (s ListState) Complete() bool { return strings.HasSuffix(s.State, "-complete") }
 
 func (s ListState) String() string {

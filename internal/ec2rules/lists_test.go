@@ -36,7 +36,7 @@ func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
 	assert.ErrorContains(t, err, "reading prefix list "+short, "asked again it may be readable")
 }
 
-// badEntry has every list hold what is no CIDR.
+// badEntry has every list hold what is not a CIDR.
 type badEntry struct{ *ec2.Client }
 
 func (badEntry) GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPrefixListEntriesInput, ...func(*ec2.Options)) (*ec2.GetManagedPrefixListEntriesOutput, error) {
@@ -46,7 +46,7 @@ func (badEntry) GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPref
 func TestAnEntryThatIsNoneMakesItsListUnreadable(t *testing.T) {
 	lists, err := ec2rules.NewLists(badEntry{newCloud(t).client(ownKey, "us-east-1")}).Read(t.Context(), []string{listID})
 	require.NoError(t, err)
-	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is no CIDR`}, lists.Unreadable)
+	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is not a CIDR`}, lists.Unreadable)
 	assert.Empty(t, lists.Entries)
 }
 

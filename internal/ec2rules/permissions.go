@@ -10,7 +10,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// ipPermissions writes permissions the way EC2 takes them, one peer each.
+// ipPermissions converts permissions to EC2's form, one peer each.
 func ipPermissions(rules []secgroup.Rule, describe bool) []types.IpPermission {
 	out := make([]types.IpPermission, len(rules))
 	for i, r := range rules {
@@ -23,9 +23,8 @@ func ipPermissions(rules []secgroup.Rule, describe bool) []types.IpPermission {
 	return out
 }
 
-// ipPermission writes one permission the way EC2 takes it. Ports are left out where
-// the protocol has none, so that they can contradict nothing. A description is for
-// calls that open; "" is none.
+// ipPermission converts one permission to EC2's form. Ports are left out if the protocol
+// has none. A description is for calls that authorize; "" means none.
 func ipPermission(p secgroup.Permission, description string) types.IpPermission {
 	out := types.IpPermission{IpProtocol: aws.String(string(p.Protocol))}
 	if p.Protocol.HasPorts() || p.Protocol.IsICMP() {
@@ -108,8 +107,8 @@ func port(p *int32) *int {
 	return &n
 }
 
-// RuleOf reads a rule of DescribeSecurityGroupRules. One that cannot be
-// understood is an error: left out, it could make a group look safe.
+// RuleOf converts a rule of DescribeSecurityGroupRules. A rule that cannot be parsed is an
+// error: without it a group could look safe.
 func RuleOf(r types.SecurityGroupRule) (secgroup.Rule, error) {
 	f := ruleFields{
 		id: r.SecurityGroupRuleId, groupID: r.GroupId, protocol: r.IpProtocol, egress: r.IsEgress,

@@ -9,16 +9,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// RegionReader lists regions. *ec2.Client is one.
+// RegionReader lists regions. *ec2.Client implements it.
 type RegionReader interface {
 	DescribeRegions(context.Context, *ec2.DescribeRegionsInput, ...func(*ec2.Options)) (*ec2.DescribeRegionsOutput, error)
 }
 
 // Regions returns the regions that the account of the client has enabled, sorted.
 func Regions(ctx context.Context, client RegionReader) ([]string, error) {
-	out, err := client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{}) // without AllRegions it lists the enabled ones only
+	out, err := client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{}) // without AllRegions EC2 lists only the enabled ones
 	if err != nil {
-		return nil, fmt.Errorf("asking which regions there are: %w", err)
+		return nil, fmt.Errorf("listing the regions: %w", err)
 	}
 	var names []string
 	for _, r := range out.Regions {

@@ -12,26 +12,25 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// MaxRulesPerCall bounds one call that authorizes or revokes rules. EC2 states no
-// limit for it; a group holds at most 1,000 rules by quota, and a request of 500
-// stays under 100 KB but for what descriptions add.
+// MaxRulesPerCall limits one call that authorizes or revokes rules. EC2 documents no
+// limit; by quota a group holds at most 1,000 rules, and a request of 500 stays under 100
+// KB without descriptions.
 const MaxRulesPerCall = 500
 
-// errDirection keeps a call of an unknown direction from being made.
-var errDirection = errors.New("the direction is not known")
+// errDirection prevents a call of an unknown direction.
+var errDirection = errors.New("the direction is unknown")
 
-// errRevokeFalse is an answer that is not documented: EC2 means errors to be errors.
-// It closes nothing.
+// errRevokeFalse is an undocumented response: it closes nothing and is not an error.
 var errRevokeFalse = errors.New("EC2 answered the revoke with return=false")
 
-// Revoker revokes rules. *ec2.Client is one.
+// Revoker revokes rules. *ec2.Client implements it.
 type Revoker interface {
 	RevokeSecurityGroupIngress(context.Context, *ec2.RevokeSecurityGroupIngressInput, ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupIngressOutput, error)
 	RevokeSecurityGroupEgress(context.Context, *ec2.RevokeSecurityGroupEgressInput, ...func(*ec2.Options)) (*ec2.RevokeSecurityGroupEgressOutput, error)
 }
 
-// RevokeAnswer is what an accepted revoke says. It may say nothing of some
-// permissions, and what of it cannot be understood is left out.
+// RevokeAnswer is the response of an accepted revoke. It may leave out permissions, and
+// its parts that cannot be parsed are dropped.
 type RevokeAnswer struct {
 	// Revoked are the rules that EC2 removed.
 	Revoked []secgroup.Rule
@@ -40,7 +39,7 @@ type RevokeAnswer struct {
 }
 
 // Revoke makes one call that revokes rules of one group in one direction by their
-// permissions: a rule that was edited since is left alone by EC2 itself.
+// permissions, so that EC2 itself leaves alone a rule that was edited since.
 func Revoke(ctx context.Context, client Revoker, groupID string, d secgroup.Direction, rules []secgroup.Rule) (RevokeAnswer, error) {
 	var accepted *bool
 	var revoked []types.RevokedSecurityGroupRule
@@ -90,9 +89,9 @@ func revokedRule(r types.RevokedSecurityGroupRule) (secgroup.Rule, error) {
 	}.rule()
 }
 
-// unknownPermissions reads the permissions that an answer lists as not held by the
-// group. EC2 warns that the format may differ from the request's: what cannot be
-// understood is left out, and so counts as not answered.
+// unknownPermissions reads the permissions that a response lists as not held by the group.
+// EC2 warns that the format may differ from the request's: permissions that cannot be
+// parsed are dropped, and so count as not answered.
 func unknownPermissions(p types.IpPermission, d secgroup.Direction) []secgroup.Permission {
 	f := ruleFields{protocol: p.IpProtocol, egress: aws.Bool(d == secgroup.Egress), from: p.FromPort, to: p.ToPort}
 	var peers []ruleFields

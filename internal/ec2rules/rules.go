@@ -13,8 +13,8 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Rules reads all rules of groups. A rule that cannot be understood is an error:
-// left out, it could make a group look safe.
+// Rules reads all rules of groups. A rule that cannot be parsed is an error: without it a
+// group could look safe.
 func Rules(ctx context.Context, client RuleReader, f Filter) ([]secgroup.Rule, error) {
 	var out []secgroup.Rule
 	for filters := range f.requests() {
@@ -29,9 +29,9 @@ func Rules(ctx context.Context, client RuleReader, f Filter) ([]secgroup.Rule, e
 	return out, nil
 }
 
-// SomeRules reads rules of the whole region, at most pages answers of 1,000, and
-// reports whether these are all. Rules that cannot be understood are left out: call
-// nothing safe for what it returns.
+// SomeRules reads rules of the whole region, at most pages responses of 1,000, and reports
+// whether these are all. Rules that cannot be parsed are dropped, so the result never
+// proves a group safe.
 func SomeRules(ctx context.Context, client RuleReader, pages int) (rules []secgroup.Rule, all bool, err error) {
 	p := newRulePages(client, nil)
 	for ; p.HasMorePages(); pages-- {
@@ -51,10 +51,10 @@ func SomeRules(ctx context.Context, client RuleReader, pages int) (rules []secgr
 	return rules, true, nil
 }
 
-// GroupsUsing returns the ids of the account's groups that have a rule whose peer is
-// the prefix list, sorted; those of any account where accountID is "". Only ids are
-// kept of a region's rules: there may be half a million, and EC2 has no filter for
-// it. A rule need not be understood for that.
+// GroupsUsing returns the sorted ids of the account's groups that have a rule with the
+// prefix list as peer; of any account's if accountID is "". EC2 has no filter for this,
+// and a region may have half a million rules, so only ids are kept and rules are not
+// parsed.
 func GroupsUsing(ctx context.Context, client RuleReader, accountID, listID string) ([]string, error) {
 	found := map[string]bool{}
 	err := eachRule(ctx, client, nil, func(r types.SecurityGroupRule) error {
@@ -67,7 +67,7 @@ func GroupsUsing(ctx context.Context, client RuleReader, accountID, listID strin
 	return slices.Sorted(maps.Keys(found)), err
 }
 
-// eachRule reads the rules that filters select, all of the region without any, page
+// eachRule reads the rules that filters select, or all of the region without filters, page
 // by page.
 func eachRule(ctx context.Context, client RuleReader, filters []types.Filter, take func(types.SecurityGroupRule) error) error {
 	for pages := newRulePages(client, filters); pages.HasMorePages(); {
@@ -90,7 +90,7 @@ func newRulePages(client RuleReader, filters []types.Filter) *ec2.DescribeSecuri
 	})
 }
 
-// rulesError names the group where one was asked for.
+// rulesError names the group if the call was for one.
 func rulesError(filters []types.Filter, err error) error {
 	if len(filters) == 1 && len(filters[0].Values) == 1 {
 		return fmt.Errorf("reading the rules of %s: %w", filters[0].Values[0], err)

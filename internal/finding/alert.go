@@ -8,21 +8,21 @@ import (
 	"sgward/internal/policy"
 )
 
-// Mode says whether remediate acts. The zero value is invalid.
+// Mode says whether remediate revokes. The zero value is invalid.
 type Mode string
 
-// The modes. Observe takes the real path up to the last call and says what it
-// would have done.
+// The modes. Observe does everything but the revoke, and reports the rules that it would
+// have revoked.
 const (
 	Observe Mode = "observe"
 	Enforce Mode = "enforce"
 )
 
-// Outcome is what became of a finding.
+// Outcome is the result of handling a finding.
 type Outcome string
 
-// The outcomes, from worst to best: what an alert's attribute "outcome" carries
-// is the first of these that occurs in it.
+// The outcomes, from worst to best. An alert's attribute "outcome" is the worst of its
+// findings'.
 const (
 	OutcomeFailed        Outcome = "failed"         // should be closed and may still be open
 	OutcomeWouldRevoke   Outcome = "would_revoke"   // observe mode: still open
@@ -37,40 +37,39 @@ func OutcomesWorstFirst() []Outcome {
 	return []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeExempt}
 }
 
-// Result is a finding and what became of it.
+// Result is a finding and its outcome.
 type Result struct {
 	Finding
 	Outcome Outcome `json:"outcome"`
-	// ExposureSeconds is the time from the event (whole seconds) to the moment at
-	// which the rule was known to be closed, or for rules that are still open to the
-	// moment of judging. Absent where it is not known.
+	// ExposureSeconds is the time in whole seconds from the event to the moment when the
+	// rule was known to be closed or, if it is still open, was judged. Absent if unknown.
 	ExposureSeconds *float64 `json:"exposureSeconds,omitempty"`
-	// ClosedAt is when the answer came that the rule is gone; zero otherwise.
+	// ClosedAt is the time of the response that the rule is gone; zero if it is not.
 	ClosedAt *time.Time `json:"closedAt,omitempty"`
-	// Undo is the AWS CLI command that puts the rule back exactly as it was, for
-	// outcomes revoked, already_closed and would_revoke.
+	// Undo is the AWS CLI command that restores the rule exactly, for outcomes revoked,
+	// already_closed and would_revoke.
 	Undo string `json:"undo,omitempty"`
-	// Edited is set where ModifySecurityGroupRules made the rule: what it was
-	// before is not known, so undo restores the edited rule.
+	// Edited is set if ModifySecurityGroupRules made the rule. Its old values are unknown,
+	// so undo restores the edited rule.
 	Edited bool `json:"edited,omitempty"`
-	// Left says why sgward left a rule open that the policy forbids, in words that
-	// end a sentence. Empty where Verdict and Reasons say it. A failed outcome with it
-	// means that EC2 was not asked and that no other try is made.
+	// Left says why sgward left open a rule that the policy forbids, in words that end a
+	// sentence. Empty if Verdict and Reasons say why. With a failed outcome it means that
+	// EC2 was not called and that there is no further try.
 	Left string `json:"left,omitempty"`
-	// MaybeEarlier is set on already_closed where an earlier try of this message
-	// may have been the one that closed it.
+	// MaybeEarlier is set on already_closed if an earlier try of this message may have
+	// closed the rule.
 	MaybeEarlier bool `json:"maybeEarlier,omitempty"`
 	// ErrorCode and ErrorMessage are EC2's, for outcome failed.
 	ErrorCode    string `json:"errorCode,omitempty"`
 	ErrorMessage string `json:"errorMessage,omitempty"`
-	// FirstSeen is when a sweep first saw the finding: earlier than the sweep of this
-	// alert where it was told before and what the policy says of it has changed.
-	// Absent in alerts of other events.
+	// FirstSeen is when a sweep first saw the finding: before the sweep of this alert if
+	// an earlier digest had reported it and its verdict has changed. Absent in alerts of
+	// other events.
 	FirstSeen *time.Time `json:"firstSeen,omitempty"`
 }
 
-// Alert is the machine-readable body of the SNS message: one for each CloudTrail
-// event that has something to tell.
+// Alert is the machine-readable body of the SNS message: at most one for each CloudTrail
+// event.
 type Alert struct {
 	SchemaVersion string           `json:"schemaVersion"`
 	ID            string           `json:"id"` // deterministic: repeats of one event share it
@@ -78,26 +77,25 @@ type Alert struct {
 	Verdict       policy.Verdict   `json:"decision"` // the strongest of Findings
 	PolicyDigest  string           `json:"policyDigest"`
 	Event         cloudtrail.Event `json:"event"`
-	// Try and Tries say which delivery of the message this is, and after how many
-	// it goes to the dead letters; both zero where the queue did not say.
+	// Try and Tries say which delivery of the message this is, and after how many it goes
+	// to the dead-letter queue; both zero if the queue did not say.
 	Try   int `json:"try,omitempty"`
 	Tries int `json:"tries,omitempty"`
-	// Findings are what the alert tells. FindingsOmitted counts those left out to
+	// Findings are the findings of the alert. FindingsOmitted counts those left out to
 	// keep the message within SNS's limit.
 	Findings        []Result `json:"findings"`
 	FindingsOmitted int      `json:"findingsOmitted,omitempty"`
-	// PrefixListID is the managed prefix list that the event edited, and
-	// PrefixListEntries what it holds since: whoever is in it loses access where a
-	// rule goes. Empty for events that are no such edit.
+	// PrefixListID is the managed prefix list that the event edited, and PrefixListEntries
+	// its current entries, which lose access if a rule is closed. Empty for other events.
 	PrefixListID             string            `json:"prefixListId,omitempty"`
 	PrefixListEntries        []PrefixListEntry `json:"prefixListEntries,omitempty"`
 	PrefixListEntriesOmitted int               `json:"prefixListEntriesOmitted,omitempty"`
-	// Sweep is set in the alerts of a run over all groups. Event is then that run:
-	// who made the rules is not known.
+	// Sweep is set in the alerts of a sweep. Event is then the sweep itself: EC2 does not
+	// record who made a rule.
 	Sweep *Sweep `json:"sweep,omitempty"`
-	// Exposed are the network interfaces that use the open groups, read after the
-	// revoke: empty where none does, nil where they were not read. ExposedError says
-	// why they were not, or why these are not all.
+	// Exposed are the network interfaces that use the open groups, read after the revoke:
+	// empty if none does, nil if they were not read. ExposedError says why they were not
+	// read, or not completely.
 	Exposed      []Interface `json:"exposed,omitempty"`
 	ExposedError string      `json:"exposedError,omitempty"`
 }
@@ -106,7 +104,7 @@ type Alert struct {
 type PrefixListEntry struct {
 	Cidr        string `json:"cidr"`
 	Description string `json:"description,omitempty"`
-	// Added is set for what the event put in, or gave another description.
+	// Added is set for entries that the event added, or gave another description.
 	Added bool `json:"added,omitempty"`
 }
 
@@ -118,18 +116,18 @@ type Interface struct {
 	PublicIP    string `json:"publicIp,omitempty"`
 	InstanceID  string `json:"instanceId,omitempty"`
 	Description string `json:"description,omitempty"`
-	// Service says in words what is behind the interface, with its name where EC2 tells
-	// that: "load balancer app/web/50dc6c495c0c9188", "RDS database". Empty for an
-	// instance, which InstanceID names, and where it is not known.
+	// Service names the service behind the interface, with its own name if EC2 has that:
+	// "load balancer app/web/50dc6c495c0c9188", "RDS database". Empty for an instance,
+	// which InstanceID names, and if unknown.
 	Service string `json:"service,omitempty"`
 	// MorePublicIPs are its public IPv4 addresses beside PublicIP.
 	MorePublicIPs []string `json:"morePublicIps,omitempty"`
 	IPv6Addresses []string `json:"ipv6Addresses,omitempty"`
 }
 
-// PublicAddresses are the addresses at which the internet may reach the interface:
-// the public IPv4 ones and those of its IPv6 ones that are routed (2000::/3). Whether
-// a route leads there is not known.
+// PublicAddresses are the addresses at which the internet may reach the interface: the
+// public IPv4 ones, and those of its IPv6 ones that are routed (2000::/3). Route tables
+// are not read.
 func (i *Interface) PublicAddresses() []string {
 	var out []string
 	if i.PublicIP != "" {

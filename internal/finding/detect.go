@@ -12,10 +12,9 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Detect judges one call by a policy at the time now. It knows only what the
-// event says: where reading the group could change a verdict, or the event does
-// not carry the whole truth, the finding's verdict is undetermined. Findings is empty,
-// not nil, where there is nothing to find.
+// Detect judges one call by a policy at the time now, by its event alone. If reading the
+// group could change a verdict, or the event is incomplete, the finding's verdict is
+// undetermined. Findings is empty, not nil, if nothing is found.
 func Detect(p *policy.Policy, c cloudtrail.Call, now time.Time) Detection {
 	d := Detection{
 		SchemaVersion: SchemaVersion,
@@ -25,8 +24,8 @@ func Detect(p *policy.Policy, c cloudtrail.Call, now time.Time) Detection {
 	}
 	if c.Skipped == "" && c.Kind.Opens() {
 		d.Findings = judge(p, c, now)
-		if c.Untold() {
-			d.Findings = append(d.Findings, Untold(c))
+		if c.RulesMissing() {
+			d.Findings = append(d.Findings, OfMissing(c))
 		}
 	}
 	d.Verdict = Strongest(d.Findings)
@@ -43,8 +42,9 @@ func judge(p *policy.Policy, c cloudtrail.Call, now time.Time) []Finding {
 		}
 		f := Of(req, i, j, c.EventID)
 		f.FromRequest = c.From == cloudtrail.RulesFromRequest
-		// Acting without a read takes EC2's own account of the rule: what the caller
-		// typed may be stored otherwise, and a group's name is not yet a group.
+		// Revoking without a read takes EC2's own description of the rule: EC2 may have
+		// stored other values than the caller typed, and a group's name does not identify
+		// a group yet.
 		if f.Verdict == policy.Revoke && (f.FromRequest || c.Group.ID == "") {
 			f.Verdict = policy.Undetermined
 		}
@@ -53,8 +53,7 @@ func judge(p *policy.Policy, c cloudtrail.Call, now time.Time) []Finding {
 	return findings
 }
 
-// RequestOf asks for the verdict on a call by what its event tells, at the time
-// now.
+// RequestOf builds the policy request for a call as its event describes it.
 func RequestOf(c cloudtrail.Call, now time.Time) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: c.AccountID, Region: c.Region,
@@ -64,9 +63,9 @@ func RequestOf(c cloudtrail.Call, now time.Time) policy.Request {
 	}
 }
 
-// Of returns the finding of a request's i-th rule by its judgement. eventID is the
-// call that made the rule. It is empty for a rule that no event tells of: the id then
-// depends on the account, region, group and permission alone.
+// Of returns the finding for a request's i-th rule and its judgement. eventID is the call
+// that made the rule. It is empty for a rule without a known event: the finding's id then
+// depends on account, region, group and permission alone.
 func Of(req policy.Request, i int, j policy.Judgement, eventID string) Finding {
 	rule := req.Rules[i]
 	f := Finding{
@@ -79,8 +78,8 @@ func Of(req policy.Request, i int, j policy.Judgement, eventID string) Finding {
 	return f
 }
 
-// RequestOfGroup asks for the verdict on all rules that a group holds, at the time
-// now. Nobody knows who made them.
+// RequestOfGroup builds the policy request for all rules of a group. Their makers are
+// unknown.
 func RequestOfGroup(g secgroup.Group, lists map[string][]netip.Prefix, now time.Time) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g,
@@ -88,16 +87,15 @@ func RequestOfGroup(g secgroup.Group, lists map[string][]netip.Prefix, now time.
 	}
 }
 
-// OfStanding is Of for a rule that stands. Its id names the permission, not the
-// rule's id, which dumps need not tell.
+// OfStanding is Of for an existing rule. The finding's id depends on the permission and
+// not on the rule's id, which dumps may lack.
 func OfStanding(req policy.Request, i int, j policy.Judgement) Finding {
 	f := Of(req, i, j, "")
 	f.ID = NewID(req.AccountID, req.Region, req.Group.ID, req.Rules[i].Permission.Identity().String(), "")
 	return f
 }
 
-// Judge writes a judgement into the finding. What the finding names stays: its id,
-// group and rule.
+// Judge writes a judgement into the finding. The finding's id, group and rule stay.
 func (f *Finding) Judge(j policy.Judgement) {
 	f.Verdict, f.Severity, f.StatementID = j.Verdict, j.Severity, j.StatementID
 	f.Union, f.With = j.Union, j.With
@@ -108,10 +106,10 @@ func (f *Finding) Judge(j policy.Judgement) {
 	}
 }
 
-// Untold returns the finding for a change whose record does not tell all rules that it
-// made.
-// The group tells them, where the record names it; else people have to look.
-func Untold(c cloudtrail.Call) Finding {
+// OfMissing returns the finding for a change whose record does not hold all rules that it
+// made. Reading the group finds them; if the record does not name the group, the finding
+// is an alert.
+func OfMissing(c cloudtrail.Call) Finding {
 	f := Finding{
 		Verdict: policy.Undetermined, Severity: policy.High,
 		ID:        NewID(c.AccountID, c.Region, c.Group.String(), "", c.EventID),
@@ -131,10 +129,9 @@ func Untold(c cloudtrail.Call) Finding {
 	return f
 }
 
-// Encode returns the Detection as JSON of at most budget bytes. Findings that
-// would not fit collapse into one inspect for each group: the reader then judges
-// the group as a whole, so nothing is lost but the event's own account of it. fits
-// is false where even that is larger than the budget; it is returned all the same.
+// Encode returns the Detection as JSON of at most budget bytes. Findings that do not fit
+// collapse into one inspect per group: the group is then judged as a whole. fits is false
+// if even that exceeds the budget; the JSON is returned all the same.
 func (d Detection) Encode(budget int) (encoded []byte, fits bool, err error) {
 	encoded, err = json.Marshal(d)
 	if err != nil {
@@ -152,8 +149,8 @@ func (d Detection) Encode(budget int) (encoded []byte, fits bool, err error) {
 	return encoded, len(encoded) <= budget, nil
 }
 
-// collapse replaces findings by one inspect for each group, in order of first
-// appearance and with the worst severity. Exempt findings ask for nothing and go.
+// collapse replaces findings by one inspect per group, in order of first appearance and
+// with the worst severity. Exempt findings need no work and are dropped.
 func collapse(findings []Finding) []Finding {
 	type group struct{ account, region, id, name string }
 	at := map[group]int{}

@@ -111,11 +111,11 @@ func TestWhatTheEventCannotSettleIsInspected(t *testing.T) {
 	edited.Kind, edited.Rules[0].Permission.Direction = cloudtrail.KindModify, 0
 	list.Rules = []secgroup.Rule{{Permission: permission(t, secgroup.Ingress, "tcp", number(22), number(22), secgroup.PrefixListPeer("pl-0123456789abcdef0"))}}
 	for name, c := range map[string]cloudtrail.Call{
-		"a group by name":              byName,
-		"what the caller typed":        typed,
-		"an edit":                      edited,
-		"a prefix list":                list,
-		"a public peer below the line": change(t, "22 52.94.76.0/24"),
+		"a group by name":                   byName,
+		"what the caller typed":             typed,
+		"an edit":                           edited,
+		"a prefix list":                     list,
+		"a public peer below the threshold": change(t, "22 52.94.76.0/24"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := Detect(p, c, now)

@@ -1,6 +1,5 @@
-// Package finding is the contract between detect and remediate, and between an
-// alert and whoever reads it: versioned JSON in the words of EC2 and CloudTrail.
-// It decides nothing.
+// Package finding is the contract between detect and remediate, and between an alert and
+// its readers: versioned JSON in the words of EC2 and CloudTrail. It decides nothing.
 package finding
 
 import (
@@ -15,12 +14,12 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// SchemaVersion is the version of every JSON shape in this package. Fields may be
-// added within a version; none changes its meaning.
+// SchemaVersion is the version of every JSON shape in this package. Within a version
+// fields may be added, but no meaning changes.
 const SchemaVersion = "1"
 
-// Strongest returns the verdict of a Detection or Alert with these findings: the
-// strongest of theirs, Compliant where all are exempt.
+// Strongest returns the verdict of a Detection or Alert with these findings: the strongest
+// of theirs, Compliant if all are exempt.
 func Strongest(findings []Finding) policy.Verdict {
 	out := policy.Compliant
 	for i := range findings {
@@ -31,8 +30,8 @@ func Strongest(findings []Finding) policy.Verdict {
 	return out
 }
 
-// Detection is what detect returns for one CloudTrail event, and sweep for one run:
-// the findings that remediate deals with.
+// Detection is the result of detect for one CloudTrail event, and of sweep for one run:
+// the findings that remediate handles.
 type Detection struct {
 	SchemaVersion string           `json:"schemaVersion"`
 	Source        Source           `json:"source,omitempty"`
@@ -41,26 +40,26 @@ type Detection struct {
 	Event         cloudtrail.Event `json:"event"`        // of a sweep: the run
 	Findings      []Finding        `json:"findings"`
 	// PrefixListID is the list that the event of SourcePrefixListEdit edited, and
-	// PrefixListAdded holds the first ranges that it put in, MaxPrefixListAdded at most.
+	// PrefixListAdded holds the first ranges that it added, MaxPrefixListAdded at most.
 	PrefixListID    string         `json:"prefixListId,omitempty"`
 	PrefixListAdded []netip.Prefix `json:"prefixListAdded,omitempty"`
 }
 
-// MaxPrefixListAdded is the most ranges that EC2 takes in one edit of a prefix list.
+// MaxPrefixListAdded is the most ranges that EC2 accepts in one edit of a prefix list.
 const MaxPrefixListAdded = 100
 
-// Source says what brought up the findings of a Detection.
+// Source is the origin of a Detection's findings.
 type Source string
 
-// The sources. Of a call the findings are rules that it made. A prefix list edit and a
-// sweep find rules that exist already: nobody knows who made them.
+// The sources. The findings of a call are rules that it made. A prefix list edit and a
+// sweep find existing rules, whose makers are unknown.
 const (
 	SourceCall           Source = ""
 	SourcePrefixListEdit Source = "prefixListEdit"
 	SourceSweep          Source = "sweep"
 )
 
-// UnmarshalText reads a source; one of another name is an error.
+// UnmarshalText reads a source. Unknown names are errors.
 func (s *Source) UnmarshalText(text []byte) error {
 	switch read := Source(text); read {
 	case SourceCall, SourcePrefixListEdit, SourceSweep:
@@ -71,8 +70,8 @@ func (s *Source) UnmarshalText(text []byte) error {
 	}
 }
 
-// Finding is one judged rule that is not compliant, or a group whose rules the
-// event does not tell (Rule is then nil and Verdict Undetermined or Alert).
+// Finding is one judged rule that is not compliant, or a group whose rules the event
+// leaves out (Rule is then nil and Verdict Undetermined or Alert).
 type Finding struct {
 	ID          string          `json:"id"` // deterministic: the same event gives the same id
 	Verdict     policy.Verdict  `json:"decision"`
@@ -86,20 +85,19 @@ type Finding struct {
 	VPCID       string          `json:"vpcId,omitempty"`
 	Rule        *secgroup.Rule  `json:"rule,omitempty"`
 	Exception   *Exception      `json:"exception,omitempty"`
-	// Union is set where the rule is forbidden only together with others; With
-	// are those of them that the group held before the call.
+	// Union is set if the rule is forbidden only together with others. With lists those of
+	// them that the group held before the call.
 	Union bool            `json:"union,omitempty"`
 	With  []secgroup.Rule `json:"with,omitempty"`
-	// FromRequest is set where the record had no answer from EC2: the rule is what
-	// the caller typed, and EC2 may have stored it otherwise.
+	// FromRequest is set if the record lacks EC2's response: the rule is as the caller
+	// typed it, and EC2 may have stored other values.
 	FromRequest bool `json:"fromRequest,omitempty"`
-	// Ended is the last exception to end of those that would cover the rule. Absent
-	// where none would, and in findings of other sources than sweeps.
+	// Ended is the exception that ended last of those that would cover the rule. Absent if
+	// there is none, and in findings of other sources than sweeps.
 	Ended *Exception `json:"endedException,omitempty"`
 }
 
-// Deciding returns the reasons of the statement that decided, all of them if none
-// did.
+// Deciding returns the reasons of the deciding statement, or all of them if none decided.
 func (f *Finding) Deciding() []policy.Reason { return policy.Deciding(f.Reasons, f.StatementID) }
 
 // Exception names the policy entry that covers an exempt rule.
@@ -107,13 +105,13 @@ type Exception struct {
 	ID      string `json:"id"`
 	Owner   string `json:"owner"`
 	Expires string `json:"expires"` // the last day it applies, YYYY-MM-DD
-	// ByTag is set where tags of the group decide: whoever may tag it could have
-	// exempted it, so people hear of such openings.
+	// ByTag is set if tags of the group decide: anyone who may tag the group could have
+	// exempted it, so such openings are reported.
 	ByTag bool `json:"byTag,omitempty"`
 }
 
-// NewID returns the id of a finding: equal for equal parts, so that a reader can
-// drop repeats. key is the rule's id, or its permission where no id is known.
+// NewID returns the id of a finding: equal for equal parts, so that readers can drop
+// repeats. key is the rule's id, or its permission if the id is unknown.
 func NewID(accountID, region, groupID, key, eventID string) string {
 	h := sha256.New()
 	for _, part := range []string{accountID, region, groupID, key, eventID} {

@@ -8,9 +8,8 @@ import (
 	"sgward/internal/cloudtrail"
 )
 
-// UnmarshalJSONFrom reads a Detection. A rule's JSON does not repeat its group and
-// the group's owner: they are the finding's, or the event's account where that names
-// none.
+// UnmarshalJSONFrom reads a Detection. A rule's JSON does not repeat its group and the
+// group's owner: it takes them from the finding, or the event's account.
 func (d *Detection) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Detection
 	if err := jsonv2.UnmarshalDecode(dec, (*plain)(d)); err != nil {

@@ -53,7 +53,7 @@ func vpcRanges(ctx context.Context, client maker, vpcID string) ([]netip.Prefix,
 	for _, text := range texts {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: its range %q is no CIDR", vpcID, text)
+			return nil, fmt.Errorf("reading %s: its range %q is not a CIDR", vpcID, text)
 		}
 		ranges = append(ranges, p.Masked())
 	}

@@ -15,7 +15,7 @@ import (
 	"sgward/internal/text"
 )
 
-// The lists that answers of the AWS CLI have, by which a dump is recognised.
+// The lists in answers of the AWS CLI, which identify a dump.
 const (
 	groupsKey     = "SecurityGroups"
 	rulesKey      = "SecurityGroupRules"
@@ -24,14 +24,14 @@ const (
 	entriesKey    = "Entries"
 )
 
-// The lists of rules that a group has.
+// The lists of rules in a group.
 const (
 	ingressKey = "IpPermissions"
 	egressKey  = "IpPermissionsEgress"
 )
 
-// errForeign is of a source that is something else than answers of the AWS CLI.
-var errForeign = errors.New("is no answer of the AWS CLI")
+// errForeign is the error of a source that is not an answer of the AWS CLI.
+var errForeign = errors.New("is not an answer of the AWS CLI")
 
 // answers reads the answers that a source holds, one after the other.
 func (r *dump) answers() error {
@@ -46,7 +46,7 @@ func (r *dump) answers() error {
 			return err
 		case first.Kind() == '{':
 			err = r.answer(line)
-		case first.Kind() == '[' && r.in.dec.PeekKind() == ']': // it holds as much as no answer
+		case first.Kind() == '[' && r.in.dec.PeekKind() == ']': // an empty list counts as an empty answer
 			_, err = r.in.dec.ReadToken()
 		case first.Kind() == '[':
 			err = r.foreign(line, "is a list, perhaps of --query")
@@ -64,7 +64,7 @@ func (r *dump) foreign(line int64, what string) error {
 	return errForeign
 }
 
-// answer reads what follows the opening brace of an object at the top, which is in line.
+// answer reads the rest of a top-level object that begins in line.
 func (r *dump) answer(line int64) error {
 	var others []string
 	known := false
@@ -113,7 +113,7 @@ func isDumpList(key string) bool {
 	return false
 }
 
-// describe says what an object with these members is, which has no list of a dump.
+// describe describes an object with these members, none of which is a list of a dump.
 func describe(members []string) string {
 	if len(members) == 0 {
 		return "is an object without members"
@@ -149,7 +149,7 @@ func (r *dump) list(key string) error {
 			r.problem("does not say which prefix list the entries are of: name the file after it, such as pl-0123456789abcdef0.json")
 			r.unnamed = true
 		}
-		if err := r.keepEntries(r.listID, nil); err != nil { // there may be none
+		if err := r.keepEntries(r.listID, nil); err != nil { // it may be empty
 			return err
 		}
 	}
@@ -167,8 +167,8 @@ func (r *dump) list(key string) error {
 	return err
 }
 
-// element reads an element of a list. One that is JSON and still not usable is a
-// problem and no error.
+// element reads an element of a list. An element that is JSON but not usable is a problem
+// and not an error.
 func (r *dump) element(key string) error {
 	err := r.keep(key)
 	if err == nil {
@@ -193,7 +193,7 @@ func (r *dump) element(key string) error {
 	return nil
 }
 
-// wrongValue says which member of an element holds what it may not.
+// wrongValue names the member of an element that has a wrong value.
 func wrongValue(key string, err *json.SemanticError) error {
 	place, depth := "", 0
 	for token := range err.JSONPointer.Tokens() {
@@ -209,7 +209,7 @@ func wrongValue(key string, err *json.SemanticError) error {
 		place = key
 	}
 	if err.JSONKind == '0' && len(err.JSONValue) > 0 {
-		return fmt.Errorf("%s: %s is no number of it", place, err.JSONValue)
+		return fmt.Errorf("%s: %s is out of range", place, err.JSONValue)
 	}
 	kind := err.JSONKind.String()
 	switch err.JSONKind {
@@ -223,7 +223,7 @@ func wrongValue(key string, err *json.SemanticError) error {
 	return fmt.Errorf("%s holds the wrong kind of value, a JSON %s", place, kind)
 }
 
-// keep decodes an element and keeps it.
+// keep decodes an element and stores it.
 func (r *dump) keep(key string) error {
 	switch key {
 	case groupsKey:
@@ -277,7 +277,7 @@ func (r *dump) keep(key string) error {
 	}
 }
 
-// take takes memory for the element that was decoded last.
+// take accounts for the memory of the last decoded element.
 func (r *dump) take(cost int) error {
 	if r.room -= int64(cost) + r.in.offset() - r.in.from; r.room < 0 {
 		return errTooMuch
@@ -285,7 +285,7 @@ func (r *dump) take(cost int) error {
 	return nil
 }
 
-// keepGroup has a group made and added while reading goes on.
+// keepGroup queues a group to be built and added while reading goes on.
 func (r *dump) keepGroup(group func() secgroup.Group, cost int) error {
 	if err := r.take(cost); err != nil {
 		return err
@@ -294,7 +294,7 @@ func (r *dump) keepGroup(group func() secgroup.Group, cost int) error {
 	return nil
 }
 
-// keepEntries adds to the entries of a prefix list, which may have none.
+// keepEntries adds to the entries of a prefix list, which may be empty.
 func (r *dump) keepEntries(id string, entries []netip.Prefix) error {
 	if r.pending[id] == nil {
 		r.pending[id] = []netip.Prefix{}

@@ -71,7 +71,7 @@ func TestSourcesThatTellOfNoGroupsAreAProblem(t *testing.T) {
 	s := read(t, interfaces)
 	require.Len(t, s.Problems, 1)
 	assert.Equal(t, "interfaces.json", s.Problems[0].Place)
-	assert.Contains(t, s.Problems[0].Text, "no security groups are told of; want the whole answer of aws ec2 describe-security-groups")
+	assert.Contains(t, s.Problems[0].Text, "no security groups found; want the whole answer of aws ec2 describe-security-groups")
 
 	s = read(t, interfaces, list)
 	require.Len(t, s.Problems, 1)
@@ -217,9 +217,9 @@ func TestOnlyWhatIsNewOrWorseIsNotInTheBaseline(t *testing.T) {
 func TestABaselineThatIsNoneNamesTheLine(t *testing.T) {
 	sound := `{"id":"f-0000000000000001","decision":"alert","severity":"medium"}` + "\n"
 	for name, c := range map[string]struct{ line, want string }{
-		"no JSON":      {`alert`, "it is no finding in JSON"},
-		"a list":       {`[]`, "it is no finding in JSON"},
-		"cut off":      {`{"id":"f-0000000000000002","decision":"al`, "it is no finding in JSON"},
+		"no JSON":      {`alert`, "it is not a finding in JSON"},
+		"a list":       {`[]`, "it is not a finding in JSON"},
+		"cut off":      {`{"id":"f-0000000000000002","decision":"al`, "it is not a finding in JSON"},
 		"another tool": {`{"SecurityGroups": []}`, `id is ""`},
 		"no decision":  {`{"id":"f-0000000000000002"}`, `decision is ""`},
 		"no severity":  {`{"id":"f-0000000000000002","decision":"alert","severity":"dire"}`, `severity is "dire"`},

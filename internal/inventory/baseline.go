@@ -13,11 +13,11 @@ import (
 	"sgward/internal/policy"
 )
 
-// Baseline is what an earlier audit has found, by the ids of its findings.
+// Baseline holds the findings of an earlier audit by id.
 type Baseline map[string]finding.Finding
 
-// ReadBaseline reads the findings of an earlier audit, one JSON object a line. name is
-// that of the file, for the error, which names the line that is none.
+// ReadBaseline reads the findings of an earlier audit, one JSON object per line. Errors
+// name the file by name and the malformed line.
 func ReadBaseline(name string, in io.Reader) (Baseline, error) {
 	out := Baseline{}
 	lines := bufio.NewReader(in)
@@ -45,7 +45,7 @@ func knownFinding(line []byte) (finding.Finding, error) {
 		ID, Decision, Severity string
 	}
 	if err := json.Unmarshal(line, &f); err != nil {
-		return finding.Finding{}, errors.New("it is no finding in JSON")
+		return finding.Finding{}, errors.New("it is not a finding in JSON")
 	}
 	if !strings.HasPrefix(f.ID, "f-") {
 		return finding.Finding{}, fmt.Errorf("id is %q, and that of a finding begins with f-", f.ID)
@@ -60,8 +60,8 @@ func knownFinding(line []byte) (finding.Finding, error) {
 	return known, nil
 }
 
-// Holds tells whether a finding was known, and no less: of one that has become more
-// severe, or is decided more strongly, people want to hear.
+// Holds reports whether a finding was known with at least this severity and verdict: if
+// either has become stronger, the finding is reported again.
 func (b Baseline) Holds(f *finding.Finding) bool {
 	known, ok := b[f.ID]
 	if !ok {

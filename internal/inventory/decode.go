@@ -18,20 +18,20 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// errIncomplete is the reason why an element of a dump is not usable as a whole.
+// errIncomplete says why an element of a dump cannot be used.
 var errIncomplete = errors.New("is not complete")
 
-// errNoCIDR is of an entry of a prefix list.
-var errNoCIDR = errors.New("is no CIDR: want one such as 203.0.113.0/24")
+// errNoCIDR is for entries of a prefix list.
+var errNoCIDR = errors.New("is not a CIDR: want one such as 203.0.113.0/24")
 
-// errTooLong is of a name or id.
+// errTooLong is for names and ids.
 var errTooLong = fmt.Errorf("is longer than %d bytes", maxName)
 
 // groupElement is an element of SecurityGroups.
 type groupElement struct {
 	GroupId, GroupName, Description, VpcId, OwnerId, SecurityGroupArn string
 	Tags                                                              tagList
-	// Nil where they are missing: an empty list says that there are no rules.
+	// Nil if missing: an empty list means that there are no rules.
 	IpPermissions, IpPermissionsEgress []permissionElement
 }
 
@@ -43,7 +43,7 @@ type permissionElement struct {
 	Ipv6Ranges       []struct{ CidrIpv6, Description string }
 	PrefixListIds    []struct{ PrefixListId, Description string }
 	UserIdGroupPairs []struct{ GroupId, UserId, Description string }
-	Others           jsontext.Value `json:",embed"` // members that are unknown here
+	Others           jsontext.Value `json:",embed"` // unknown members
 }
 
 // ruleElement is an element of SecurityGroupRules.
@@ -67,8 +67,8 @@ func (l tagList) tags() []secgroup.Tag {
 	return out
 }
 
-// checkLength refuses a text that is no name or id of EC2. One of megabytes, in the
-// message for each of a group's rules, would take all the memory there is.
+// checkLength refuses a text too long for a name or id of EC2. A name of megabytes,
+// repeated in messages for each of a group's rules, would exhaust memory.
 func checkLength(member, name string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("%s %w", member, errTooLong)
@@ -76,8 +76,7 @@ func checkLength(member, name string) error {
 	return nil
 }
 
-// check refuses a group that cannot be told at all, and returns the names of the lists
-// that are missing.
+// check refuses a group that cannot be identified, and returns the names of missing lists.
 func (e *groupElement) check() (missing []string, err error) {
 	if e.GroupId == "" {
 		return nil, fmt.Errorf("%w: GroupId is missing", errIncomplete)
@@ -103,8 +102,7 @@ func (e *groupElement) check() (missing []string, err error) {
 	return missing, nil
 }
 
-// group returns the group with its rules. A permission that cannot be understood is in
-// Unread.
+// group returns the group with its rules. Permissions that cannot be parsed are in Unread.
 func (e *groupElement) group() secgroup.Group {
 	g := secgroup.Group{
 		ID: e.GroupId, Name: e.GroupName, VPCID: e.VpcId, OwnerID: e.OwnerId, Region: regionOf(e.SecurityGroupArn),
@@ -133,15 +131,15 @@ func (e *permissionElement) peers() int {
 	return len(e.IpRanges) + len(e.Ipv6Ranges) + len(e.PrefixListIds) + len(e.UserIdGroupPairs)
 }
 
-// unknownLists returns the names of lists that may hold a new kind of peer, or a known
-// one under a misspelt name: either lets somebody in.
+// unknownLists returns the names of lists that may hold a new kind of peer, or a known one
+// under a misspelt name. Either may open the group.
 func (e *permissionElement) unknownLists() []string {
 	if len(e.Others) == 0 {
 		return nil
 	}
 	var members map[string]jsontext.Value
 	if err := json.Unmarshal(e.Others, &members, jsontext.AllowInvalidUTF8(true)); err != nil {
-		return []string{"?"} // cannot be: the decoder has read it already
+		return []string{"?"} // cannot happen: the decoder has parsed it already
 	}
 	var out []string
 	for name, value := range members {
@@ -154,14 +152,14 @@ func (e *permissionElement) unknownLists() []string {
 	return out
 }
 
-// addPermission takes a permission, the i-th of a list, apart into rules of one peer each.
+// addPermission splits a permission, the i-th of a list, into rules of one peer each.
 func addPermission(g *secgroup.Group, key string, i int, p *permissionElement, egress bool) {
 	unread := func(format string, args ...any) {
 		g.Unread = append(g.Unread, fmt.Sprintf("%s[%d]", key, i)+fmt.Sprintf(format, args...))
 	}
 	unknown := p.unknownLists()
 	for _, list := range unknown {
-		unread(" has a list %q, which is not known here: whom it lets in was not judged", list)
+		unread(" has a list %q, which is unknown: its peers were not judged", list)
 	}
 	if p.peers()+len(unknown) == 0 {
 		unread(" has no peer: want IpRanges, Ipv6Ranges, PrefixListIds or UserIdGroupPairs")
@@ -194,7 +192,7 @@ func addPermission(g *secgroup.Group, key string, i int, p *permissionElement, e
 	}
 }
 
-// check refuses a rule of nobody knows which group.
+// check refuses a rule without a group.
 func (e *ruleElement) check() error {
 	if e.GroupId == "" {
 		return fmt.Errorf("%w: GroupId of rule %q is missing", errIncomplete, e.SecurityGroupRuleId)
@@ -202,7 +200,7 @@ func (e *ruleElement) check() error {
 	return cmp.Or(checkLength("GroupId", e.GroupId), checkLength("GroupOwnerId", e.GroupOwnerId), checkLength("SecurityGroupRuleArn", e.SecurityGroupRuleArn))
 }
 
-// group returns a group of this rule, or with it in Unread.
+// group returns a group with this rule, or with the rule in Unread.
 func (e *ruleElement) group() secgroup.Group {
 	g := secgroup.Group{ID: e.GroupId, OwnerID: e.GroupOwnerId, Region: regionOf(e.SecurityGroupRuleArn)}
 	rule, err := ec2rules.RuleOf(types.SecurityGroupRule{
@@ -223,7 +221,7 @@ func (e *ruleElement) group() secgroup.Group {
 // decodeInterface reads an element of NetworkInterfaces.
 func decodeInterface(dec *jsontext.Decoder) (types.NetworkInterface, error) {
 	var n types.NetworkInterface
-	// The CLI writes times as it is configured, and nothing here asks for one.
+	// The CLI's time format is configurable, and no time is used here.
 	ignoreTimes := json.WithUnmarshalers(json.UnmarshalFunc(func([]byte, *time.Time) error { return nil }))
 	if err := json.UnmarshalDecode(dec, &n, ignoreTimes); err != nil {
 		return n, err
@@ -244,8 +242,7 @@ func decodeEntry(dec *jsontext.Decoder) ([]netip.Prefix, error) {
 	return ranges([]string{e.Cidr})
 }
 
-// decodePrefixList reads an element of PrefixLists, the answer of
-// describe-prefix-lists.
+// decodePrefixList reads an element of PrefixLists, the answer of describe-prefix-lists.
 func decodePrefixList(dec *jsontext.Decoder) (id string, entries []netip.Prefix, err error) {
 	var l struct {
 		PrefixListId string
@@ -274,7 +271,7 @@ func ranges(cidrs []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// regionOf returns the region in an ARN, or "" without one.
+// regionOf returns the region in an ARN, or "" if it has none.
 func regionOf(arn string) string {
 	parts := strings.SplitN(arn, ":", 6)
 	if len(parts) != 6 {

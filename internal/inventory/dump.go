@@ -25,42 +25,45 @@ import (
 
 const wantDump = "want the whole answer of aws ec2 describe-security-groups or describe-security-group-rules in JSON: an object with SecurityGroups or SecurityGroupRules"
 
-// What a crafted file could make endless is bounded.
+// Limits against crafted files.
 const (
-	// maxElement is the length of an element, many times that of a group with the 1,000
-	// rules that EC2 may allow.
+	// maxElement is the longest element, many times that of a group with the 1,000 rules
+	// that EC2 may allow.
 	maxElement = 4 << 20
-	// maxOther is the length of a member that is skipped.
+	// maxOther is the longest member that is skipped.
 	maxOther = 64 << 20
-	// maxName is the length of a name or id. EC2 allows 255 characters.
+	// maxName is the longest name or id. EC2 allows 255 characters.
 	maxName = 1024
-	// maxProblem is the length of a problem, which may repeat text of the source.
+	// maxProblem is the longest problem, which may repeat text of the source.
 	maxProblem = 1024
-	// maxUnusable is how many elements of a source may be unusable before it is given up.
+	// maxUnusable is the number of unusable elements after which a source is abandoned.
 	maxUnusable = 1000
-	// maxMembers is how many members an answer may have that are unknown here.
+	// maxMembers is the most unknown members of an answer.
 	maxMembers = 100
-	// maxKept is the memory for all that is kept of all sources: about two million rules.
+	// maxKept is the memory for all sources together: about two million rules.
 	maxKept = 1 << 30
-	// groupCost and itemCost are about what a group without its rules takes, and a rule, an
-	// interface or an entry, beside the bytes of their JSON.
+	// groupCost and itemCost are the approximate memory of a group without rules, and of a
+	// rule, an interface or an entry, beside the bytes of their JSON.
 	groupCost = 512
 	itemCost  = 256
-	// tagCost and addressCost are that of a tag, and of an address of an interface.
+	// tagCost and addressCost are the same for a tag, and for an address of an interface.
 	tagCost     = 64
 	addressCost = 16
 )
 
-// errTooMuch is of sources that together would take more memory than maxKept.
-var errTooMuch = fmt.Errorf("holds more groups and rules than can be judged at once, in %d MB of memory: audit the files of fewer accounts or regions at a time", maxKept>>20)
+// errTooMuch is for sources that together would exceed maxKept.
+var errTooMuch = fmt.Errorf("exceeds, with the files read before it, %d MB of memory: audit the files of fewer accounts or regions at a time", maxKept>>20)
 
-// ReadDumps reads answers of the AWS CLI, of any version: of describe-security-groups,
-// describe-security-group-rules, describe-network-interfaces, describe-prefix-lists and
-// get-managed-prefix-list-entries, in any number and order. region is that of dumps
-// that do not tell it ("" for none). A source that cannot be read or understood whole
-// is a Problem, and what can be is judged. progress, where it is not nil, takes the
-// number of bytes read since it was called last, from one goroutine. The error is
-// ctx's, or names the source at which all together became too much to hold.
+// ReadDumps reads answers of the AWS CLI, in any number and order:
+//
+//   - describe-security-groups, describe-security-group-rules,
+//   - describe-network-interfaces,
+//   - describe-prefix-lists and get-managed-prefix-list-entries.
+//
+// region is for dumps that do not name theirs ("" for none). A source that cannot be read
+// completely is a Problem; the readable part is judged. progress, if not nil, gets the
+// number of bytes read since its last call, from one goroutine. The error is ctx's, or
+// names the source that exceeds the memory limit.
 func ReadDumps(ctx context.Context, sources []Source, region string, progress func(int)) (*Snapshot, error) {
 	d := newDumps(maxKept)
 	if err := d.readAll(ctx, sources, progress); err != nil {
@@ -74,49 +77,49 @@ func ReadDumps(ctx context.Context, sources []Source, region string, progress fu
 		for _, s := range sources {
 			names = append(names, s.Name)
 		}
-		d.problems = []Problem{{text.First(names, 1, " "), "no security groups are told of; " + wantDump}}
+		d.problems = []Problem{{text.First(names, 1, " "), "no security groups found; " + wantDump}}
 	}
 	s := d.snapshot(region)
 	s.RulesMissing = d.rulesMissing
 	for _, id := range PrefixLists(s.Groups) {
 		if s.Lists.Entries[id] == nil {
-			s.Lists.Unreadable[id] = fmt.Sprintf("no dump tells the entries of %s (aws ec2 get-managed-prefix-list-entries --prefix-list-id %s > %s.json makes one)", id, id, id)
+			s.Lists.Unreadable[id] = fmt.Sprintf("no dump holds the entries of %s (aws ec2 get-managed-prefix-list-entries --prefix-list-id %s > %s.json makes one)", id, id, id)
 		}
 	}
 	return s, nil
 }
 
-// dumps puts together what dumps tell.
+// dumps merges the content of dumps.
 type dumps struct {
 	joint
-	made              chan func() secgroup.Group // that are to be added; joint's groups belong to whoever takes them
-	room              int64                      // bytes of memory that may still be taken
-	interfacesMissing bool                       // some, of nobody knows which groups
-	rulesMissing      bool                       // a list of rules of some group
-	ofGroups          bool                       // a list of groups or rules was there, if only an empty one
+	made              chan func() secgroup.Group // to be added; joint's groups belong to its goroutine
+	room              int64                      // bytes of memory left
+	interfacesMissing bool                       // some interfaces do not name their groups
+	rulesMissing      bool                       // some group lacks a list of rules
+	ofGroups          bool                       // some source has a list of groups or rules, even an empty one
 }
 
-// dump is a source that is being read.
+// dump is a source while it is read.
 type dump struct {
 	*dumps
 	in           *input
 	name         string
-	listID       string                    // of Entries, by the source's name
-	pending      map[string][]netip.Prefix // prefix lists, of which the rest may be missing
-	missing      map[string][]string       // groups, by the list of rules that they do not have
-	ofLists      bool                      // it has a list that is known here
+	listID       string                    // of Entries, from the source's name
+	pending      map[string][]netip.Prefix // prefix lists whose other entries may be missing
+	missing      map[string][]string       // groups, by the list of rules that they lack
+	ofLists      bool                      // it has a known list
 	ofInterfaces bool
-	unnamed      bool // it has entries of nobody knows which prefix list
+	unnamed      bool // it has entries of an unnamed prefix list
 	incomplete   bool // more pages follow
-	index        int  // of the element that is being read, from 1; 0 outside of a list
-	unusable     int  // elements
+	index        int  // of the current element, from 1; 0 outside a list
+	unusable     int  // unusable elements
 	faults       int  // problems of this source
 }
 
 func newDumps(room int64) *dumps { return &dumps{joint: newJoint(), room: room} }
 
-// readAll reads sources, one after the other. Groups are made and added in a goroutine of
-// their own, in the order in which they were read.
+// readAll reads sources one after the other. One goroutine builds and adds the groups, in
+// the order in which they were read.
 func (d *dumps) readAll(ctx context.Context, sources []Source, progress func(int)) error {
 	d.made = make(chan func() secgroup.Group, 64)
 	var adding sync.WaitGroup
@@ -144,11 +147,11 @@ func (d *dumps) readAll(ctx context.Context, sources []Source, progress func(int
 	return nil
 }
 
-// listName is the id of a prefix list in the name of a file.
+// listName matches the id of a prefix list in a file name.
 var listName = regexp.MustCompile(`\bpl-[0-9a-f]{8,17}\b`)
 
-// read reads a source to its end, or to where it is damaged. The error ends the reading
-// of all sources.
+// read reads a source to its end, or to the damage. An error ends the reading of all
+// sources.
 func (d *dumps) read(ctx context.Context, s Source, progress func(int)) error {
 	r := &dump{dumps: d, name: s.Name, listID: listName.FindString(filepath.Base(s.Name)), pending: map[string][]netip.Prefix{}, missing: map[string][]string{}}
 	in, err := s.Open()
@@ -169,7 +172,7 @@ func (d *dumps) read(ctx context.Context, s Source, progress func(int)) error {
 		return ctx.Err()
 	case errors.Is(err, errTooMuch):
 		return fmt.Errorf("%s %w", s.Name, errTooMuch)
-	case errors.Is(err, errForeign): // told
+	case errors.Is(err, errForeign): // already reported
 	case err != nil:
 		r.damaged(err)
 	case r.ofLists:
@@ -182,8 +185,8 @@ func (d *dumps) read(ctx context.Context, s Source, progress func(int)) error {
 	return nil
 }
 
-// withoutPath returns the error of an operation on a file without the file's name,
-// which stands beside it.
+// withoutPath returns the error of a file operation without the file's name, which
+// messages have already.
 func withoutPath(err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -192,7 +195,7 @@ func withoutPath(err error) error {
 	return err
 }
 
-// problem notes something about the source.
+// problem records a problem of the source.
 func (r *dump) problem(format string, args ...any) {
 	r.faults++
 	what := fmt.Sprintf(format, args...)
@@ -202,9 +205,9 @@ func (r *dump) problem(format string, args ...any) {
 	r.problems = append(r.problems, Problem{r.name, what})
 }
 
-// damaged notes what keeps the rest of the source from being read.
+// damaged records the damage that ends the reading of the source.
 func (r *dump) damaged(err error) {
-	rest := "what follows was not judged"
+	rest := "the rest was not judged"
 	if !r.ofLists && r.in.err == nil {
 		rest = wantDump
 	}
@@ -228,8 +231,8 @@ func (r *dump) damaged(err error) {
 	r.problem("%s: %v; %s", place, err, rest)
 }
 
-// end decides on what only a whole source can tell: half of a list's entries could make
-// what is open look safe, and half of the interfaces a group unused.
+// end handles the parts that need the complete source: half of a list's entries could make
+// an open rule look safe, and half of the interfaces a group unused.
 func (r *dump) end() {
 	for _, side := range []struct {
 		list      string
@@ -255,11 +258,11 @@ func (r *dump) end() {
 	}
 }
 
-// zoneRegion is the region in the name of an availability zone or local zone, such as
+// zoneRegion matches the region in the name of an availability zone or local zone, such as
 // us-west-2 in us-west-2-lax-1a.
 var zoneRegion = regexp.MustCompile(`^[a-z]+(-[a-z]+)+-[0-9]+`)
 
-// cover notes of which account's VPC and region an interface's dump tells.
+// cover records the account, VPC and region that an interface's dump covers.
 func (d *dumps) cover(n types.NetworkInterface) {
 	owner := aws.ToString(n.OwnerId)
 	for _, where := range []string{aws.ToString(n.VpcId), zoneRegion.FindString(aws.ToString(n.AvailabilityZone))} {

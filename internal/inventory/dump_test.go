@@ -217,21 +217,21 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"more pages":           {group(`"SecurityGroups": [`, `"NextToken": "eyJ0", "SecurityGroups": [`), "is incomplete: it ends with a NextToken"},
 		"more pages, earlier":  {`{"SecurityGroups": [], "NextToken": "eyJ0"}` + text, "is incomplete: it ends with a NextToken"},
-		"cut off":              {text[:len(text)/2], "is cut off: it ends too early; what follows was not judged"},
+		"cut off":              {text[:len(text)/2], "is cut off: it ends too early; the rest was not judged"},
 		"cut off at the end":   {strings.TrimRight(text, "\n}"), "is cut off: it ends too early"},
-		"without a comma":      {strings.Replace(text, "},\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", "}\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", 1), "line 89, element 1: is not JSON: invalid character '{' after array element (expecting ',' or ']'); what follows was not judged"},
+		"without a comma":      {strings.Replace(text, "},\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", "}\n        {\n            \"GroupId\": \"sg-0123456789abcdef1", 1), "line 89, element 1: is not JSON: invalid character '{' after array element (expecting ',' or ']'); the rest was not judged"},
 		"without a quote":      {group(`"web servers"`, `"web servers`), "is not JSON"},
 		"empty":                {"", "is empty; want the whole answer of aws ec2 describe-security-groups"},
 		"blank":                {" \n", "holds nothing; want the whole answer"},
 		"a list":               {`[{"GroupId": "sg-0123456789abcdef0"}]`, "line 1: is a list, perhaps of --query; want the whole answer"},
 		"an empty list":        {`[]`, "holds nothing; want the whole answer"},
-		"a number":             {`17`, "is no answer of the AWS CLI"},
+		"a number":             {`17`, "is not an answer of the AWS CLI"},
 		"an empty object":      {`{}`, "is an object without members"},
 		"another answer":       {`{"Reservations": [], "Foo": 1, "Bar": 2, "Baz": 3}`, "is an object with Bar, Baz, Foo, ...; want"},
 		"no list":              {`{"SecurityGroups": null}`, "is an object whose SecurityGroups is no list; want"},
 		"a history":            {`{"Records": [{"eventName": "AuthorizeSecurityGroupIngress"}]}`, "is an object with Records, perhaps a history for sgward replay"},
 		"text":                 {"An error occurred (ExpiredToken)", "is not JSON: invalid character 'A' at start of value; want the whole answer of aws ec2"},
-		"UTF-16":               {"\xff\xfe{\x00", "is text of 16 bits a character: want UTF-8"},
+		"UTF-16":               {"\xff\xfe{\x00", "is UTF-16: want UTF-8"},
 		"half of a gzip":       {packed(t, text)[:400], "is cut off: the gzip data ends too early"},
 		"no gzip":              {"\x1f\x8bx" + text, "cannot be inflated: gzip: invalid header"},
 		"no group":             {group(`"GroupId": "sg-0123456789abcdef0",`, ``), "line 3, SecurityGroups element 1: is not complete: GroupId is missing; it was not judged"},
@@ -243,7 +243,7 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 		"a rule of no group":   {`{"SecurityGroupRules": [{"SecurityGroupRuleId": "sgr-0123456789abcdef0"}]}`, `GroupId of rule "sgr-0123456789abcdef0" is missing`},
 		"entries of no list":   {`{"Entries": [{"Cidr": "203.0.113.0/24"}, {"Cidr": "198.51.100.0/24"}]}`, "name the file after it, such as pl-0123456789abcdef0.json"},
 		"lists, no entries":    {`{"PrefixLists": [{"PrefixListId": "pl-0123456789abcdef0", "State": "create-complete"}]}`, "Cidrs of pl-0123456789abcdef0 is missing: describe-managed-prefix-lists does not tell the entries"},
-		"an entry of no use":   {`{"PrefixLists": [{"PrefixListId": "pl-0123456789abcdef0", "Cidrs": ["203.0.113.7"]}]}`, `"203.0.113.7" is no CIDR`},
+		"an entry of no use":   {`{"PrefixLists": [{"PrefixListId": "pl-0123456789abcdef0", "Cidrs": ["203.0.113.7"]}]}`, `"203.0.113.7" is not a CIDR`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.NotEqual(t, text, c.text, "it was spoiled")
@@ -285,7 +285,7 @@ func TestARuleThatCannotBeUnderstoodIsNamedInItsGroup(t *testing.T) {
 		"no protocol":      {`{"FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}`, "parsing protocol"},
 		"one port":         {`{"IpProtocol": "tcp", "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}`, "IpPermissions[1].IpRanges[0]"},
 		"no peer":          {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": []}`, "IpPermissions[1] has no peer: want IpRanges"},
-		"a slip":           {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/8"}], "Ipv6Range": [{"CidrIpv6": "::/0"}]}`, `IpPermissions[1] has a list "Ipv6Range", which is not known here`},
+		"a slip":           {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "10.0.0.0/8"}], "Ipv6Range": [{"CidrIpv6": "::/0"}]}`, `IpPermissions[1] has a list "Ipv6Range", which is unknown`},
 		"a peer of no use": {`{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "UserIdGroupPairs": [{"GroupName": "amazon-elb-sg"}]}`, "IpPermissions[1].UserIdGroupPairs[0]"},
 	} {
 		s := read(t, source("groups.json", head+c.permission+`]}]}`))
@@ -473,10 +473,10 @@ func TestADumpThatIsMadeToBeTooMuchIsGivenUp(t *testing.T) {
 	blanks := strings.Repeat(" ", maxElement+100_000)
 	long := strings.Repeat("a", maxName+1)
 	for name, c := range map[string]struct{ text, want string }{
-		"blanks":           {blanks + `{"SecurityGroups":[]}`, "line 1: is longer than 4 MB; what follows was not judged"},
-		"a long string":    {`{"SecurityGroups":[` + group + "\n,{\"GroupId\":\"" + blanks + `"}]}`, "line 2, element 2: is longer than 4 MB; what follows was not judged"},
+		"blanks":           {blanks + `{"SecurityGroups":[]}`, "line 1: is longer than 4 MB; the rest was not judged"},
+		"a long string":    {`{"SecurityGroups":[` + group + "\n,{\"GroupId\":\"" + blanks + `"}]}`, "line 2, element 2: is longer than 4 MB; the rest was not judged"},
 		"a long member":    {`{"x":"` + strings.Repeat(blanks, maxOther/maxElement) + `"}`, "line 1: is longer than 64 MB"},
-		"nothing but junk": {list("1", 3000), "line 1, element 1000: is the last of 1000 elements that are unusable; what follows was not judged"},
+		"nothing but junk": {list("1", 3000), "line 1, element 1000: is the last of 1000 elements that are unusable; the rest was not judged"},
 		"many members":     {`{` + manyMembers(200) + `}`, "is an object with more than 100 members"},
 		"a long name":      {`{"` + blanks + `":1}`, "line 1: is longer than 4 MB"},
 		"a long id":        {`{"SecurityGroups":[{"GroupId":"` + long + `","IpPermissions":[{}]}]}`, "element 1: GroupId is longer than 1024 bytes; it was not judged"},
@@ -507,7 +507,7 @@ func TestADumpThatIsMadeToBeTooMuchIsGivenUp(t *testing.T) {
 		require.NoError(t, d.readAll(t.Context(), []Source{source("small.json", fixture(t, "groups.json"))}, nil), name)
 		err := d.readAll(t.Context(), []Source{dump}, nil)
 		require.ErrorIs(t, err, errTooMuch, name)
-		assert.EqualError(t, err, "pl-0123456789abcdef0.json holds more groups and rules than can be judged at once, in 1024 MB of memory: audit the files of fewer accounts or regions at a time")
+		assert.EqualError(t, err, "pl-0123456789abcdef0.json exceeds, with the files read before it, 1024 MB of memory: audit the files of fewer accounts or regions at a time")
 		assert.NoError(t, newDumps(4<<20).readAll(t.Context(), []Source{dump}, nil), name)
 	}
 }

@@ -1,5 +1,4 @@
-// Package inventory reads security groups as they are now: live, from EC2, or from
-// the JSON of "aws ec2 describe-security-groups" and "describe-security-group-rules".
-// Judge says what a policy makes of one, and Notes what else deserves attention. It
-// changes nothing.
+// Package inventory reads the current security groups: live, from EC2, or from the JSON of
+// "aws ec2 describe-security-groups" and "describe-security-group-rules". Judge applies a
+// policy to a group, and Notes lists other points that need attention. It changes nothing.
 package inventory

@@ -12,24 +12,23 @@ import (
 // Finding is a rule of a group that is not compliant.
 type Finding struct {
 	finding.Finding
-	// Held is the rule as the group holds it, for whoever would revoke it.
+	// Held is the rule as the group holds it, for a revoke.
 	Held secgroup.Rule
-	// Existing is what the deciding statement wants done about a rule that was there
-	// before. It means something only beside the verdict Revoke.
+	// Existing is the deciding statement's setting for existing rules. It is used only
+	// with the verdict Revoke.
 	Existing policy.Existing
-	// Undetermined is set where something that the policy asks for is not known: the
-	// verdict is then Alert because nobody may guess, and not by a statement.
+	// Undetermined is set if a fact that the policy asks for is unknown. The verdict is
+	// then Alert because sgward never guesses, and not because of a statement.
 	Undetermined bool
 }
 
-// Judge judges a group as a whole: all its rules, together. Nobody knows who made
-// them, so a clause on the actor leaves a verdict undetermined. It returns the
-// findings in the order of the rules; one rule is one finding, whatever number of
-// statements it meets. Their ids depend on the account, region, group and permission
-// alone, so that a later run gives the same.
+// Judge judges all rules of a group together. Their makers are unknown, so a clause on the
+// actor leaves a verdict undetermined. It returns the findings in the order of the rules,
+// one for each rule. Their ids depend on account, region, group and permission alone, so a
+// later run gives the same ids.
 //
-// What is undetermined here stays so: there is nothing more to read. Its verdict is
-// Alert, and its reasons say what is not known and why.
+// There is nothing more to read, so an undetermined verdict becomes Alert, and its reasons
+// name the unknown facts.
 func Judge(p *policy.Policy, g secgroup.Group, lists ec2rules.PrefixLists, now time.Time) []Finding {
 	req := finding.RequestOfGroup(g, lists.Entries, now)
 	var out []Finding
@@ -49,7 +48,7 @@ func Judge(p *policy.Policy, g secgroup.Group, lists ec2rules.PrefixLists, now t
 	return out
 }
 
-// PrefixLists returns the ids of the prefix lists that groups' rules name, sorted.
+// PrefixLists returns the sorted ids of the prefix lists that groups' rules reference.
 func PrefixLists(groups []secgroup.Group) []string {
 	rules := make([][]secgroup.Rule, len(groups))
 	for i := range groups {

@@ -84,7 +84,7 @@ func TestAGroupIsJudgedAsAWhole(t *testing.T) {
 	found := Judge(p, half, ec2rules.PrefixLists{}, now)
 	require.Len(t, found, 1, "a half is more than the line of /9")
 	var many []string
-	for i := range 256 { // /16 each: none reaches the line, together they do
+	for i := range 256 { // /16 each: none reaches the threshold, together they do
 		many = append(many, fmt.Sprintf("ingress tcp 5432 3.%d.0.0/16", i))
 	}
 	found = Judge(p, group(t, many...), ec2rules.PrefixLists{}, now)

@@ -15,11 +15,11 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// placesAtOnce bounds how many regions are read at the same time, of all accounts.
-// EC2 counts calls by account and region, so they do not slow down each other.
+// placesAtOnce limits how many regions are read at the same time, over all accounts. EC2
+// throttles by account and region, so they do not slow each other down.
 const placesAtOnce = 8
 
-// EC2 is what reading a region asks of EC2. *ec2.Client is one.
+// EC2 is the part of EC2's API that reading a region needs. *ec2.Client implements it.
 type EC2 interface {
 	ec2rules.GroupReader
 	ec2rules.EntryReader
@@ -32,15 +32,15 @@ var _ EC2 = (*ec2.Client)(nil)
 type Place struct {
 	AccountID string
 	Region    string
-	API       EC2 // that of the region, with credentials of the account
+	API       EC2 // the client of the region, with credentials of the account
 }
 
 func (p *Place) String() string { return fmt.Sprintf("account %s, %s", p.AccountID, p.Region) }
 
 // ReadLive reads the groups of all places, the interfaces that use them and the prefix
-// lists that they name. What cannot be read is a Problem and keeps nothing else from
-// being read. done, where it is not nil, is called after each place, from any
-// goroutine, with the number of its groups. The error is ctx's.
+// lists that they reference. A place that cannot be read is a Problem and does not stop
+// the others. done, if not nil, is called after each place, from any goroutine, with the
+// number of its groups. The error is ctx's.
 func ReadLive(ctx context.Context, places []Place, done func(groups int)) (*Snapshot, error) {
 	found := make([]placeRead, len(places))
 	var next atomic.Int64
@@ -72,10 +72,10 @@ func ReadLive(ctx context.Context, places []Place, done func(groups int)) (*Snap
 	return s, nil
 }
 
-// placeRead is what was read of a place.
+// placeRead is the result for one place.
 type placeRead struct {
 	groups     []secgroup.Group
-	interfaces map[string][]finding.Interface // nil where they could not be read
+	interfaces map[string][]finding.Interface // nil if they could not be read
 	lists      ec2rules.PrefixLists
 	problems   []Problem
 }
@@ -109,7 +109,7 @@ func (j *joint) addPlace(p *Place, found *placeRead) {
 	for id, list := range found.interfaces {
 		j.interfaces[id] = append(j.interfaces[id], list...)
 	}
-	for id, entries := range found.lists.Entries { // whoever may read it reads the same
+	for id, entries := range found.lists.Entries { // every account that may read a list reads the same entries
 		j.lists.Entries[id] = entries
 		delete(j.lists.Unreadable, id)
 	}

@@ -8,39 +8,38 @@ import (
 	"sgward/internal/text"
 )
 
-// rulesQuota is how many rules EC2 allows a group for each direction and address
-// family, unless the account was given more
+// rulesQuota is EC2's default quota of rules per group, direction and address family
 // (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
 const rulesQuota = 60
 
-// nearQuota is from how many rules on people hear of it.
+// nearQuota is the number of rules from which a group is noted.
 const nearQuota = rulesQuota * 9 / 10
 
-// Usage is what is known of who uses a group.
+// Usage describes the use of a group.
 type Usage struct {
-	// Attached is how many network interfaces use it; it means something only where
-	// Known is set. Those of functions, endpoints and load balancers are interfaces.
+	// Attached is the number of network interfaces that use it, including those of
+	// functions, endpoints and load balancers. It is valid only if Known is set.
 	Attached int
 	Known    bool
-	// Referenced is set where a rule of another group names it.
+	// Referenced is set if a rule of another group references it.
 	Referenced bool
 }
 
-// Notes says what of a group deserves attention whatever the policy says, and in
-// details what is worth a word only where the group is spoken of anyway.
+// Notes returns points that need attention whatever the policy says, and details that are
+// worth mentioning only where the group is listed anyway.
 func Notes(g *secgroup.Group, u Usage) (notes, details []string) {
 	isDefault := g.Name == "default"
 	switch {
 	case isDefault && len(g.Rules) > 0:
 		notes = append(notes, fmt.Sprintf("the default group of its VPC has %s: whatever is started without a group gets them", text.Plural(len(g.Rules), "rule")))
-	case isDefault: // as it should be, and nobody can delete it
+	case isDefault: // as it should be, and it cannot be deleted
 	case u.Known && u.Attached == 0 && !u.Referenced:
 		notes = append(notes, "nothing uses it: no network interface, and no rule of another group (launch templates and the like are not seen)")
 	}
 	if strings.HasPrefix(g.Name, "launch-wizard-") {
 		notes = append(notes, "the console's launch wizard made it")
 	}
-	notes = append(notes, crowded(g)...)
+	notes = append(notes, overQuota(g)...)
 	bare := 0
 	for i := range g.Rules {
 		if g.Rules[i].Description == "" {
@@ -53,10 +52,11 @@ func Notes(g *secgroup.Group, u Usage) (notes, details []string) {
 	return notes, details
 }
 
-// crowded says where a group is about to hold, or holds, more rules than EC2 allows by
-// default. A rule for a group or prefix list counts in both address families, and one
-// for a prefix list as many as that may have entries, which is not known here.
-func crowded(g *secgroup.Group) []string {
+// overQuota notes the directions and families in which a group holds nearly as many rules
+// as EC2 allows by default, or more. A rule for a group or prefix list counts in both
+// address families. A rule for a prefix list counts as its maximum number of entries,
+// which is unknown here.
+func overQuota(g *secgroup.Group) []string {
 	var out []string
 	for _, direction := range []secgroup.Direction{secgroup.Ingress, secgroup.Egress} {
 		four, six := 0, 0
@@ -89,7 +89,7 @@ func crowded(g *secgroup.Group) []string {
 	return out
 }
 
-// References returns the ids of the groups that rules of other groups name.
+// References returns the ids of the groups that rules of other groups reference.
 func References(groups []secgroup.Group) map[string]bool {
 	out := map[string]bool{}
 	for _, g := range groups {

@@ -11,49 +11,49 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Problem is a part of the sources that could not be read or understood.
+// Problem is a part of the sources that could not be read.
 type Problem struct {
 	Place string // the source, or the account and region
 	Text  string
 }
 
-// Snapshot is what any number of sources tell, all of them together.
+// Snapshot is the merged content of all sources.
 type Snapshot struct {
-	// Groups are in the order of account, region and id. Sources may tell of the same
-	// ones: each is there once, and so is each rule.
+	// Groups are sorted by account, region and id. Sources may overlap: each group and
+	// each rule occurs once.
 	Groups []secgroup.Group
-	// Lists are the prefix lists that the groups' rules name.
+	// Lists are the prefix lists that the groups' rules reference.
 	Lists ec2rules.PrefixLists
-	// Own are the accounts that were read, sorted; nil where the sources do not say
-	// which they are of. Groups of others are shared with these.
+	// Own are the accounts that were read, sorted; nil if the sources do not name theirs.
+	// Groups of other accounts are shared with these.
 	Own []string
 	// Problems are in the order of the sources.
 	Problems []Problem
-	// RulesMissing is set where a source leaves out rules of some group, so that they may
-	// name any other group.
+	// RulesMissing is set if a source lacks rules of some group, so that those may
+	// reference any other group.
 	RulesMissing bool
 
 	interfaces map[string][]finding.Interface // by group id
 	covered    map[string]bool
 }
 
-// Attached returns the network interfaces that use a group. known is set where the
-// sources tell of all the interfaces that its account has in its VPC or region.
+// Attached returns the network interfaces that use a group. known is set if the sources
+// hold all interfaces that its account has in its VPC or region.
 func (s *Snapshot) Attached(g *secgroup.Group) (attached []finding.Interface, known bool) {
 	return s.interfaces[g.ID], s.covered[place(g.OwnerID, g.VPCID)] || s.covered[place(g.OwnerID, g.Region)]
 }
 
-// IsShared tells whether a group is another account's.
+// IsShared reports whether a group belongs to another account.
 func (s *Snapshot) IsShared(g *secgroup.Group) bool {
 	return s.Own != nil && g.OwnerID != "" && !slices.Contains(s.Own, g.OwnerID)
 }
 
-// joint puts together what sources tell.
+// joint merges the content of sources.
 type joint struct {
 	groups     map[string][]*secgroup.Group // by id; ids of two accounts or regions may be equal
 	interfaces map[string][]finding.Interface
-	// covered are the places of whose interfaces all is known, each of one account: in a
-	// VPC that several share, each is told of its own.
+	// covered are the places whose interfaces are completely known, each for one account:
+	// in a shared VPC, each account sees only its own.
 	covered  map[string]bool
 	lists    ec2rules.PrefixLists
 	problems []Problem
@@ -66,15 +66,15 @@ func newJoint() joint {
 	}
 }
 
-// place is how covered names a region or VPC of an account.
+// place is the key in covered of a region or VPC of an account.
 func place(account, where string) string { return account + " " + where }
 
-// maxSameID is how many groups of one id may be in different accounts or regions. EC2's
-// ids hardly ever meet; each further group is compared with all of them.
+// maxSameID is how many groups of one id may be in different accounts or regions. Ids
+// hardly ever collide, and each further group is compared with all others.
 const maxSameID = 1000
 
-// addGroup joins what a source tells of a group with what others do. It returns false
-// where there are too many of its id, and leaves the group out.
+// addGroup merges a group with what other sources say about it. It returns false if too
+// many groups have its id, and leaves the group out.
 func (j *joint) addGroup(g *secgroup.Group) bool {
 	for _, known := range j.groups[g.ID] {
 		if differ(known.OwnerID, g.OwnerID) || differ(known.Region, g.Region) {
@@ -95,11 +95,11 @@ func (j *joint) addGroup(g *secgroup.Group) bool {
 	return true
 }
 
-// differ tells whether two values are known and not the same.
+// differ reports whether two values are known and different.
 func differ(a, b string) bool { return a != "" && b != "" && a != b }
 
-// snapshot returns what was put together, in its order. region is that of groups
-// whose sources do not tell it.
+// snapshot returns the merged content, sorted. region is for groups whose sources do not
+// name theirs.
 func (j *joint) snapshot(region string) *Snapshot {
 	s := &Snapshot{Lists: j.lists, Problems: j.problems, interfaces: j.interfaces, covered: j.covered}
 	ofVPC := j.regionsOfVPCs()
@@ -115,8 +115,8 @@ func (j *joint) snapshot(region string) *Snapshot {
 	return s
 }
 
-// regionsOfVPCs are known by the groups whose sources tell their regions. Sources that
-// contradict each other tell nothing.
+// regionsOfVPCs returns the regions of VPCs, as known from groups. Contradicting sources
+// leave a VPC out.
 func (j *joint) regionsOfVPCs() map[string]string {
 	out := map[string]string{}
 	contradicted := map[string]bool{}

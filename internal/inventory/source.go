@@ -13,22 +13,22 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// Source is a dump to read: one answer of the AWS CLI or several, one after the
-// other, plain or gzipped.
+// Source is a dump to read: one answer of the AWS CLI or several, one after the other,
+// plain or gzipped.
 type Source struct {
-	// Name is how problems call it. Where a dump is of the entries of a prefix list,
-	// which it does not name, the name has to: pl-0123456789abcdef0.json.
+	// Name is its name in problems. A dump of a prefix list's entries does not name the
+	// list, so its Name must: pl-0123456789abcdef0.json.
 	Name string
 	Open func() (io.ReadCloser, error)
 }
 
-// errUTF16 is what "aws ... > file" gives in Windows PowerShell.
-var errUTF16 = errors.New("is text of 16 bits a character: want UTF-8 (PowerShell: | Out-File -Encoding utf8)")
+// errUTF16 is for files that "aws ... > file" writes in Windows PowerShell.
+var errUTF16 = errors.New("is UTF-16: want UTF-8 (PowerShell: | Out-File -Encoding utf8)")
 
-// openText returns the text in a stream, inflated where that is gzipped.
+// openText returns the text of a stream, inflated if it is gzipped.
 func openText(in io.Reader) (io.Reader, error) {
 	b := bufio.NewReaderSize(in, 1<<16)
-	// A shorter stream is neither, and the next read returns the error again.
+	// A shorter stream is neither, and the first read repeats an error.
 	if start, _ := b.Peek(2); string(start) == "\x1f\x8b" {
 		z, err := gzip.NewReader(b)
 		if err != nil {
@@ -45,7 +45,7 @@ func openText(in io.Reader) (io.Reader, error) {
 	return b, nil
 }
 
-// inflater says of errors that they are of the gzip data, not of the JSON in it.
+// inflater marks errors as faults of the gzip data, not of the JSON in it.
 type inflater struct{ in io.Reader }
 
 func (z inflater) Read(p []byte) (int, error) {
@@ -63,19 +63,19 @@ func gzipError(err error) error {
 	return fmt.Errorf("cannot be inflated: %w", err)
 }
 
-// input is the text of a source on its way to the decoder. It holds the value that is
-// being decoded, and bounds how long that may be.
+// input feeds a source's text to the decoder. It holds the value that is being decoded,
+// and limits its length.
 type input struct {
 	ctx   context.Context //nolint:containedctx // of one source
 	in    io.Reader
 	dec   *jsontext.Decoder
 	base  int64        // the offset at which the decoder began
 	bytes int64        // read so far
-	lines int64        // in them
-	from  int64        // offset of the value that is being decoded, and of the space in front of it
-	held  bytes.Buffer // what was read since from
+	lines int64        // in those bytes
+	from  int64        // offset of the current value, with the space in front of it
+	held  bytes.Buffer // the bytes read since from
 	limit int64        // of the value's length
-	err   error        // that reading ended with, io.EOF apart
+	err   error        // the error that ended reading, except io.EOF
 }
 
 func newInput(ctx context.Context, in io.Reader) *input {
@@ -85,14 +85,14 @@ func newInput(ctx context.Context, in io.Reader) *input {
 }
 
 func (*input) decoder(in io.Reader) *jsontext.Decoder {
-	// A name or description in another encoding is no reason to drop the file.
+	// A name or description in another encoding is not a reason to drop the file.
 	return jsontext.NewDecoder(in, jsontext.AllowInvalidUTF8(true))
 }
 
-// offset is where the decoder is.
+// offset is the decoder's position.
 func (t *input) offset() int64 { return t.base + t.dec.InputOffset() }
 
-// begin says that another value follows, of a bounded length.
+// begin starts another value, of a limited length.
 func (t *input) begin(limit int64) {
 	at := t.offset()
 	t.held.Next(int(at - t.from))
@@ -120,20 +120,20 @@ func (t *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// start is where the value begins that is being decoded.
+// start is where the current value begins.
 func (t *input) start() int64 {
 	return t.bytes - int64(len(bytes.TrimLeft(t.held.Bytes(), ", \t\r\n")))
 }
 
-// line returns the line, from 1, of an offset that is not before from.
+// line returns the line, from 1, of an offset at or after from.
 func (t *input) line(offset int64) int64 {
 	rest := t.held.Bytes()
 	rest = rest[min(max(0, offset-t.from), int64(len(rest))):]
 	return t.lines - int64(bytes.Count(rest, []byte{'\n'})) + 1
 }
 
-// skip passes over an element of a list that is of no use. A decoder that has met a value
-// of the wrong kind cannot go on, so that another one takes its place.
+// skip skips an unusable element of a list. A decoder that met a value of the wrong kind
+// cannot continue, so another one replaces it.
 func (t *input) skip(list string) error {
 	opening := `{"` + list + `":[`
 	t.base = t.start() - int64(len(opening))
@@ -147,10 +147,10 @@ func (t *input) skip(list string) error {
 	return t.dec.SkipValue()
 }
 
-// meter passes a stream on and tells how much of it was read.
+// meter passes a stream on and reports how many bytes were read.
 type meter struct {
 	in       io.Reader
-	progress func(int) // nil for nobody
+	progress func(int) // may be nil
 	bytes    int64
 }
 

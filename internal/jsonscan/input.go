@@ -11,8 +11,8 @@ import (
 // wantNothing is what a step wants where the input may end.
 const wantNothing = "nothing"
 
-// failed deals with a step that stopped at i for want of something. It returns nil if
-// the step is to be done once more, as more of the input was read.
+// failed handles a step that stopped at i because something was missing. It returns nil if
+// more input was read and the step must be repeated.
 func (s *Splitter) failed(i int, want string) error {
 	if i == s.end && s.err == nil {
 		if s.fill() {
@@ -30,7 +30,7 @@ func (s *Splitter) failed(i int, want string) error {
 		f.Problem = "ends too early: want " + want
 	case i == s.end:
 		f.Problem = s.err.Error()
-		s.err = io.EOF // told once
+		s.err = io.EOF // reported once
 	case want == tooDeep:
 		f.Problem = fmt.Sprintf("is nested more than %d deep", MostDepth)
 	case f.Offset == 0 && (bytes.HasPrefix(s.buf, []byte("\xff\xfe")) || bytes.HasPrefix(s.buf, []byte("\xfe\xff"))):
@@ -42,7 +42,7 @@ func (s *Splitter) failed(i int, want string) error {
 	return f
 }
 
-// fault returns one that was noticed at i. It leaves pos where reading may go on.
+// fault returns a fault noticed at i. It leaves pos where reading may continue.
 func (s *Splitter) fault(i int) *Fault {
 	between := s.state == atTop && s.pos == s.end
 	switch s.state {
@@ -79,8 +79,8 @@ func (s *Splitter) line(i int) int64 {
 	return s.lines + 1
 }
 
-// fill drops what is before pos and reads until the buffer is full or the input
-// ended. It returns false if there is no room left for a longer element.
+// fill drops the bytes before pos and reads until the buffer is full or the input ends. It
+// returns false if there is no room left for a longer element.
 func (s *Splitter) fill() bool {
 	if s.pos == 0 && s.end == len(s.buf)-padding {
 		if s.end > s.config.MaxElement {
@@ -91,7 +91,7 @@ func (s *Splitter) fill() bool {
 		s.buf = longer
 	}
 	if s.pos > 0 {
-		s.line(s.pos) // counts what is dropped
+		s.line(s.pos) // counts the dropped lines
 		copy(s.buf, s.buf[s.pos:s.end])
 		s.base += int64(s.pos)
 		s.end -= s.pos
@@ -114,7 +114,7 @@ func (s *Splitter) fill() bool {
 	return true
 }
 
-// tooLong deals with an element at pos that does not fit.
+// tooLong handles an element at pos that does not fit.
 func (s *Splitter) tooLong() error {
 	at, before := s.pos, s.state
 	if before == behindDamage { // it was a guess
@@ -134,7 +134,7 @@ func (s *Splitter) tooLong() error {
 	return f
 }
 
-// refuse returns the fault of an element that did fit, but is too long.
+// refuse returns the fault of an element that fits, but is too long.
 func (s *Splitter) refuse(e Element) error {
 	return &Fault{Index: e.Index, Offset: e.Offset, Line: e.Line, Problem: s.longer()}
 }

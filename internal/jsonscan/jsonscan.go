@@ -1,9 +1,10 @@
-// Package jsonscan splits JSON that is too long to hold into its elements: those of
-// the lists that an object at the top has under given keys ({"Records":[...]}), those
-// of a list at the top, and values one after the other (NDJSON). Package jsontext does
-// this at a third of the speed, and ends at the first damage: this one reads each byte
-// about once, checks the grammar on its way, holds one buffer, and goes on behind damage.
-// It decodes nothing.
+// Package jsonscan splits JSON that is too long to hold into its elements: those of the
+// lists under given keys of a top-level object ({"Records":[...]}), those of a top-level
+// list, and values one after the other (NDJSON). It decodes nothing.
+//
+// Package jsontext does this at a third of the speed, and stops at the first damage. This
+// package reads each byte about once, checks the grammar, holds one buffer, and continues
+// after damage.
 package jsonscan
 
 import (
@@ -13,57 +14,55 @@ import (
 
 // Limits.
 const (
-	// MostDepth is how many objects and lists may be within each other in an element.
+	// MostDepth is the deepest nesting of objects and lists in an element.
 	MostDepth = 1000
-	// leastBuffer holds what a step has to see at once of what is no element.
+	// leastBuffer holds the most that a step must see at once outside elements.
 	leastBuffer = 2 * padding
 
 	defaultBuffer = 128 << 10
 )
 
-// Config says what a Splitter looks for. All but Buffer is required.
+// Config configures a Splitter. All fields but Buffer are required.
 type Config struct {
-	// Lists are the keys of an object at the top whose lists are split. An object with
-	// none of them is an element itself, and so is one where they hold no list.
+	// Lists are the keys of a top-level object whose lists are split. An object without
+	// such a list is itself an element.
 	Lists []string
-	// Resume tells, of an object that was found behind damage, whether it is an element:
-	// it may also be one that belongs into an element that was damaged.
+	// Resume reports whether an object found after damage is an element: it may also be a
+	// part of the damaged element.
 	Resume func(object []byte) bool
-	// MaxElement is the length in bytes above which an element is a fault and is skipped.
-	// The Splitter's buffer holds Buffer bytes as long as elements are shorter than that; it
-	// doubles for longer ones, so that at worst 2*(MaxElement+Buffer) bytes are in use while
-	// it grows.
+	// MaxElement is the longest element in bytes: a longer one is a fault and is skipped.
+	// The buffer holds Buffer bytes as long as elements are shorter, and doubles for
+	// longer ones, so at most 2*(MaxElement+Buffer) bytes are in use while it grows.
 	MaxElement int
-	// Buffer is how many bytes are read at once; 0 stands for 128 KiB.
+	// Buffer is the number of bytes read at once; 0 means 128 KiB.
 	Buffer int
 }
 
 // Element is one element of a list, or a value of its own.
 type Element struct {
 	InList bool
-	// Index counts elements from 1, over all lists of the input. One that is damaged is
-	// counted, as one.
+	// Index counts elements from 1, over all lists of the input, including damaged ones.
 	Index int64
 	// Offset is where the element begins in the input, in bytes from 0; Line the same in
 	// lines from 1.
 	Offset int64
 	Line   int64
-	// JSON is the element. What is within its strings was not checked: there may be
-	// control characters, unknown escapes and bytes that are not UTF-8. It is valid until
-	// the next call of Next or Reset.
+	// JSON is the element. The content of its strings is not checked: there may be control
+	// characters, unknown escapes and bytes that are not UTF-8. It is valid until the next
+	// call of Next or Reset.
 	JSON []byte
 }
 
-// Fault is what keeps a part of the input from being read.
+// Fault is a part of the input that cannot be read.
 type Fault struct { //nolint:errname // it is read field by field, as Element is
-	// Index is that of the damaged element, or of the last one in front if Between is set:
-	// then the fault is not in an element. 0 stands for none.
+	// Index is that of the damaged element or, if Between is set, of the last element
+	// before the fault. 0 means none.
 	Index   int64
 	Between bool
-	// Offset and Line are where it was noticed, in bytes from 0 and lines from 1.
+	// Offset and Line are where the fault was noticed, in bytes from 0 and lines from 1.
 	Offset int64
 	Line   int64
-	// Problem says what was found and what is right there, such as `want , or }, found 'x'`.
+	// Problem says what was found and what is expected, such as `want , or }, found 'x'`.
 	Problem string
 }
 
@@ -71,7 +70,7 @@ func (f *Fault) Error() string {
 	return fmt.Sprintf("%s (at byte %d, line %d)", f.Problem, f.Offset, f.Line)
 }
 
-// state is what is read next.
+// state is the kind of the next part.
 type state uint8
 
 const (
@@ -81,40 +80,40 @@ const (
 	afterElement              // a comma, or the end of a list
 	afterMember               // a comma, or the end of an object that has a list
 	withinLong                // the rest of an element that is too long to hold
-	behindDamage              // the next thing that can be understood
+	behindDamage              // the next part that can be read
 	atEnd
 )
 
-// Splitter splits one input after the other. Its methods are for one goroutine.
+// Splitter splits one input after the other. It must be used by one goroutine at a time.
 type Splitter struct {
 	config Config
 
 	in   io.Reader
-	err  error // that reading ended with, io.EOF at the end
+	err  error // the error that ended reading, io.EOF at the end
 	buf  []byte
-	end  int   // of what was read into buf; padding follows
+	end  int   // of the bytes read into buf; padding follows
 	base int64 // offset of buf[0] in the input
 
 	state   state
-	pos     int // of what is read next; nothing before it is needed any more
+	pos     int // of the next part; nothing before it is needed any more
 	index   int64
 	counted int   // up to where in buf newlines were counted
 	lines   int64 // newlines before it
 	damaged bool  // there was a fault
 
-	behindList state // that the present list is left for
+	behindList state // the state after the present list
 	listed     bool  // a list was entered
 
-	sought    int             // from where in buf a backslash was looked for
-	backslash int             // where the first one is, or the end; -1 if nobody has looked
-	closing   [MostDepth]byte // what ends each object and list that is being read
+	sought    int             // from where in buf a backslash was searched for
+	backslash int             // where the first one is, or the end; -1 before a search
+	closing   [MostDepth]byte // the closing bytes of the open objects and lists
 
-	rest    outline // of what is read withinLong
+	rest    outline // the rest of the element withinLong
 	follows state   // withinLong
-	effort  int64   // bytes that were read in vain, because of damage
+	effort  int64   // bytes read in vain, because of damage
 }
 
-// New returns a Splitter that is at the end of an empty input: Reset gives it one.
+// New returns a Splitter at the end of an empty input; Reset gives it one.
 func New(c Config) *Splitter {
 	if c.Buffer == 0 {
 		c.Buffer = defaultBuffer
@@ -123,27 +122,27 @@ func New(c Config) *Splitter {
 	return &Splitter{config: c, state: atEnd}
 }
 
-// Reset begins another input, and forgets everything about the one before.
+// Reset starts another input, and forgets the one before.
 func (s *Splitter) Reset(in io.Reader) {
 	buf := s.buf
-	if len(buf) != s.config.Buffer+padding { // one long element is no reason to hold much for ever
+	if len(buf) != s.config.Buffer+padding { // one long element is not a reason to keep a large buffer
 		buf = make([]byte, s.config.Buffer+padding)
 	}
 	clear(buf[:padding])
 	*s = Splitter{config: s.config, in: in, buf: buf, backslash: -1}
 }
 
-// HasList tells whether there was a list so far, be it empty.
+// HasList reports whether there was a list so far, even an empty one.
 func (s *Splitter) HasList() bool { return s.listed }
 
-// Offset returns where the next step begins in the input: behind the last element.
+// Offset returns the start of the next step in the input: after the last element.
 func (s *Splitter) Offset() int64 { return s.base + int64(s.pos) }
 
 // Read returns how many bytes of the input were read.
 func (s *Splitter) Read() int64 { return s.base + int64(s.end) }
 
-// Next returns the next element. The error is io.EOF at the end of the input, or a
-// *Fault; after that, Next goes on with the next element that it can tell.
+// Next returns the next element. The error is io.EOF at the end of the input, or a *Fault,
+// after which Next continues with the next element that it can identify.
 func (s *Splitter) Next() (Element, error) {
 	for {
 		var e Element

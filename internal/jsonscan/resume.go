@@ -5,13 +5,13 @@ import (
 	"errors"
 )
 
-// errGivenUp is told of an input that was made to be hard to read.
-var errGivenUp = errors.New("is damaged in a way that what follows cannot be told apart")
+// errGivenUp is for an input that was crafted to be hard to read.
+var errGivenUp = errors.New("is damaged so that the rest cannot be split into elements")
 
 // wantRest is what skip wants.
 const wantRest = "the end of what is too long"
 
-// outline follows a value that is too long to hold, just as far as to find its end.
+// outline finds the end of a value that is too long to hold.
 type outline struct {
 	depth             int
 	inString, escaped bool
@@ -48,7 +48,7 @@ func (o *outline) skip(b []byte) (n int, ended bool) {
 	return len(b), false
 }
 
-// skip passes over the rest of an element that is too long.
+// skip skips the rest of an element that is too long.
 func (s *Splitter) skip() (int, string) {
 	n, ended := s.rest.skip(s.buf[s.pos:s.end])
 	if s.pos += n; !ended {
@@ -58,10 +58,9 @@ func (s *Splitter) skip() (int, string) {
 	return 0, ""
 }
 
-// resume looks behind damage for where reading can go on: a list that is looked for, or
-// a sound object that Config.Resume takes for an element, as long as what follows that
-// object may follow an element. What belongs into the damaged element is thus not
-// mistaken for one.
+// resume looks after damage for a place to continue: a wanted list, or a valid object that
+// Config.Resume takes for an element and whose successor may follow an element. A part of
+// the damaged element is thus not mistaken for an element.
 func (s *Splitter) resume() (int, string) {
 	for ; ; s.pos++ {
 		i := bytes.IndexByte(s.buf[s.pos:s.end], '{')
@@ -70,8 +69,8 @@ func (s *Splitter) resume() (int, string) {
 			return s.end, wantNothing
 		}
 		s.pos += i
-		// What is tried may be read once more for each object in it. Damage that happened
-		// takes little of that; what was made to take long is given up.
+		// Each object in the damaged part may cost another read. Accidental damage costs
+		// little; input crafted to cost much is abandoned.
 		if s.effort > 4*int64(s.config.MaxElement)+8*(s.base+int64(s.pos)) {
 			s.pos, s.err = s.end, errGivenUp
 			return s.end, wantNothing
@@ -91,7 +90,7 @@ func (s *Splitter) resume() (int, string) {
 			after = space(s.buf, next+1)
 		}
 		if after == s.end && s.err == nil {
-			return s.end, wantNothing // it may be sound, as far as was read
+			return s.end, wantNothing // it may be valid, as far as it was read
 		}
 		if want != "" {
 			continue
@@ -107,8 +106,8 @@ func (s *Splitter) resume() (int, string) {
 	}
 }
 
-// startsList tells whether a list that is looked for is the first thing in the object
-// at i, and holds objects or nothing.
+// startsList reports whether the object at i begins with a wanted list that holds objects
+// or nothing.
 func (s *Splitter) startsList(i int) bool {
 	key := space(s.buf, i+1)
 	for _, list := range s.config.Lists {

@@ -7,15 +7,14 @@ import (
 )
 
 // The steps below read from pos on. Each either succeeds, moves pos and sets the next
-// state, or returns where it stopped and what it wanted there, and is then done once
-// more from the same pos when more of the input was read. None keeps anything of a
-// failed attempt.
+// state, or returns where it stopped and what it wanted there; it is then repeated from
+// the same pos once more input was read. No step keeps anything of a failed attempt.
 
 // byteOrderMark begins files of some editors and shells. RFC 8259, section 8.1 lets
-// readers pass over it.
+// readers ignore it.
 const byteOrderMark = "\ufeff"
 
-// top reads a value of its own, or the beginning of what has a list in it.
+// top reads a value of its own, or the beginning of an object or list to split.
 func (s *Splitter) top() (Element, int, string) {
 	if s.base+int64(s.pos) == 0 && bytes.HasPrefix(s.buf[:s.end], []byte(byteOrderMark)) {
 		s.pos = len(byteOrderMark)
@@ -30,7 +29,7 @@ func (s *Splitter) top() (Element, int, string) {
 		return Element{}, i, wantNothing
 	case c == '{':
 		return s.topObject(i)
-	case s.damaged: // whatever it is, it belongs to what was damaged
+	case s.damaged: // whatever it is, it belongs to the damaged element
 		s.state = behindDamage
 		return Element{}, 0, ""
 	case c == '[':
@@ -47,8 +46,8 @@ func (s *Splitter) top() (Element, int, string) {
 	return s.deliver(end, false, atTop), 0, ""
 }
 
-// topObject reads the object at i up to the first of the lists looked for, or to its
-// end: then it is an element.
+// topObject reads the object at i up to the first wanted list, or to its end: then it is
+// an element.
 func (s *Splitter) topObject(i int) (Element, int, string) {
 	if j := space(s.buf, i+1); s.buf[j] == '}' {
 		return s.deliver(j+1, false, atTop), 0, ""
@@ -73,8 +72,8 @@ func (s *Splitter) topObject(i int) (Element, int, string) {
 	}
 }
 
-// memberOf reads a member of an object at the top. If that is one of the lists looked
-// for, it enters it.
+// memberOf reads a member of a top-level object. If the member is a wanted list, it enters
+// it.
 func (s *Splitter) memberOf(i int, want string) (end int, list bool, missing string) {
 	s.lookForBackslash(i)
 	i = space(s.buf, i)
@@ -92,13 +91,13 @@ func (s *Splitter) memberOf(i int, want string) (end int, list bool, missing str
 	return end, false, missing
 }
 
-// isList tells whether a list under a key, which is in quotes, is one to split.
+// isList reports whether a list under a key, which is in quotes, is to be split.
 func (s *Splitter) isList(key []byte) bool {
 	text, err := jsontext.AppendUnquote(nil, key)
 	return err == nil && slices.Contains(s.config.Lists, string(text))
 }
 
-// enter begins a list whose first element is read at pos. behind is the state behind it.
+// enter begins a list whose first element is at pos. behind is the state after the list.
 func (s *Splitter) enter(pos int, behind state) {
 	s.pos, s.state, s.behindList, s.listed = pos, firstElement, behind, true
 }
@@ -126,7 +125,7 @@ func (s *Splitter) deliver(end int, inList bool, next state) Element {
 	return e
 }
 
-// separator reads what is behind an element of a list.
+// separator reads the separator after an element of a list.
 func (s *Splitter) separator() (int, string) {
 	i := space(s.buf, s.pos)
 	s.pos = i
@@ -142,8 +141,8 @@ func (s *Splitter) separator() (int, string) {
 	}
 }
 
-// member reads what is behind a member of an object whose list was split: the next
-// one, or the end of the object.
+// member reads the next member of an object whose list was split, or the end of the
+// object.
 func (s *Splitter) member() (int, string) {
 	i := space(s.buf, s.pos)
 	s.pos = i

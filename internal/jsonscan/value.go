@@ -5,11 +5,11 @@ import (
 	"strings"
 )
 
-// padding follows what was read in a buffer: zero bytes, which nothing in JSON is, so
-// that the end needs no check at every byte. It holds the longest literal.
+// padding follows the input in a buffer: zero bytes, which are invalid in JSON, so that
+// the end needs no check at every byte. It holds the longest literal.
 const padding = 8
 
-// What a value may lack, as it is told.
+// The parts that a value may lack, in the words of messages.
 const (
 	wantValue    = "a value"
 	wantKey      = "a key"
@@ -20,15 +20,15 @@ const (
 	wantDigit    = "a digit"
 	wantSpace    = "white space"
 	wantEnd      = "the end of a string"
-	tooDeep      = "no more depth" // is told in other words
+	tooDeep      = "no more depth" // has a message of its own
 )
 
-// value reads the value at i, or behind the space there, and returns where it ends.
-// If it cannot, it returns where what was missing, or "" for what.
+// value reads the value at i, after white space, and returns its end. If it cannot, it
+// returns where it stopped and what was missing, "" if nothing was.
 //
-// It is where the time goes. Strings take most bytes of JSON, so the search for their
-// ends is left to bytes.IndexByte, which looks at 32 bytes at once; a backslash before
-// the quote is looked for in advance, once for many strings.
+// This is the hot loop. Strings are most bytes of JSON, so bytes.IndexByte finds their
+// ends, 32 bytes at once; a backslash before the quote is searched for in advance, once
+// for many strings.
 func (s *Splitter) value(i int) (int, string) {
 	b, n, depth := s.buf, s.end, 0
 	s.lookForBackslash(i)
@@ -118,8 +118,8 @@ values:
 	}
 }
 
-// unlike returns where the literal at i goes wrong: at its beginning, or where the
-// input ends.
+// unlike returns where the literal at i goes wrong: at its beginning, or where the input
+// ends.
 func (s *Splitter) unlike(i int, literal string) int {
 	if strings.HasPrefix(literal, string(s.buf[i:min(i+len(literal), s.end)])) {
 		return s.end
@@ -127,7 +127,7 @@ func (s *Splitter) unlike(i int, literal string) int {
 	return i
 }
 
-// memberKey reads a key and the colon behind it, and returns where that ends.
+// memberKey reads a key and the colon after it, and returns the end.
 func (s *Splitter) memberKey(i int, want string) (int, string) {
 	b := s.buf
 	if b[i] <= ' ' {
@@ -148,7 +148,7 @@ func (s *Splitter) memberKey(i int, want string) (int, string) {
 	return i + 1, ""
 }
 
-// stringFrom returns where the string whose text begins at i ends, or -1 if it does not.
+// stringFrom returns the end of the string whose text begins at i, or -1 if it has none.
 func (s *Splitter) stringFrom(i int) int {
 	b := s.buf[:s.end]
 	for end := i; ; end++ {
@@ -171,7 +171,7 @@ func (s *Splitter) stringFrom(i int) int {
 	}
 }
 
-// lookForBackslash makes backslash the index of the first one from i on, or the end.
+// lookForBackslash sets backslash to the index of the first one from i on, or the end.
 func (s *Splitter) lookForBackslash(i int) {
 	if s.sought <= i && i <= s.backslash {
 		return

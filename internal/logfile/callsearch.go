@@ -9,14 +9,14 @@ import (
 // callSearch finds the names of calls in JSON that was not decoded.
 type callSearch struct {
 	names []callName
-	// common is a part of all names, so that one search finds all. With none every text
-	// is taken for one that may hold a name.
+	// common is a part of all names, so that one search finds all. If it is empty, every
+	// text may hold a name.
 	common []byte
-	// overlap is how much of a text to search again with the text behind it.
+	// overlap is how much of a text to search again together with the next text.
 	overlap int
 }
 
-// callName is a name, and where in it the common part begins.
+// callName is a name with the position of the common part in it.
 type callName struct {
 	name   string
 	common int
@@ -28,7 +28,7 @@ const escapeLength = len(`\u0041`)
 func newCallSearch(names []string) callSearch {
 	common := longestCommon(names)
 	if i := strings.LastIndexAny(common, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"); i > 0 {
-		common = common[i:] // capitals are rare in JSON: what begins with one is found fast
+		common = common[i:] // capitals are rare in JSON, so a text that begins with one is found fast
 	}
 	c := callSearch{common: []byte(common), overlap: escapeLength - 1}
 	for _, name := range names {
@@ -65,13 +65,13 @@ func longestCommon(texts []string) string {
 	return ""
 }
 
-// mayName tells whether a string in JSON may be one of the names, or a string of JSON
-// that is in a string. If it returns false none is, however the text is escaped.
+// mayName reports whether a string in JSON may be one of the names, or a string of JSON
+// inside a string. False is certain, however the text is escaped.
 //
 // A string that is a name is written in one of two ways:
-//   - as it is, between quotes; a backslash precedes each where it is in another string;
-//   - with an escape like \u0041 (\\u0041 in another string) for a character of it or for
-//     a quote, where any character of the escape may be escaped in turn.
+//   - as it is, between quotes; inside another string, a backslash precedes each quote;
+//   - with an escape like \u0041 (\\u0041 in another string) for one of its characters or
+//     for a quote, where any character of the escape may be escaped in turn.
 //
 // So a text has no such string if it has no name between quotes, and no escape of a
 // letter, a digit, a backslash or a quote. CloudTrail escapes other characters only.
@@ -90,7 +90,7 @@ func (c *callSearch) mayName(text []byte) bool {
 	}
 }
 
-// namedAround tells whether the common part at an index belongs to a name in quotes.
+// namedAround reports whether the common part at an index belongs to a name in quotes.
 func (c *callSearch) namedAround(text []byte, at int) bool {
 	for _, n := range c.names {
 		begin := at - n.common
@@ -102,7 +102,7 @@ func (c *callSearch) namedAround(text []byte, at int) bool {
 	return false
 }
 
-// hides tells whether an escape stands for a character that mayName looks for.
+// hides reports whether an escape stands for a character that mayName looks for.
 func hides(text []byte) bool {
 	begin := []byte(`\u`)
 	const digits = escapeLength - len(`\u`)

@@ -10,28 +10,27 @@ import (
 	"strings"
 )
 
-// stdinName is how standard input is typed, and named.
+// stdinName is standard input on the command line and in messages.
 const stdinName = "-"
 
-// Found is what Find makes of the paths that were typed.
+// Found is the result of Find.
 type Found struct {
-	// Sources are what can be read, in the order of their names.
+	// Sources are the readable sources, sorted by name.
 	Sources []Source
-	// PassedOver are the files and folders that are no histories by their names, in the
-	// order of their names.
-	PassedOver []PassedOver
-	// Problems are the paths that could not be looked into, in their order.
+	// Ignored are the files and folders that are not histories by their names, sorted.
+	Ignored []Ignored
+	// Problems are the paths that could not be opened, sorted.
 	Problems []Problem
 }
 
-// Find looks for sources in paths: files, folders with all that is below them, and "-"
-// for stdin. A file that was named itself is a source whatever it is called; in
-// folders those are that end in .json, .jsonl or .ndjson, with or without .gz, and are
-// no digests of CloudTrail's. It follows symbolic links, into each folder once, and
-// takes what was named twice once. Find reads folders but no file. What cannot be
-// looked into is a Problem, and so is a folder with nothing to read; neither keeps
-// anything else from being found. The order of paths
-// makes no difference.
+// Find looks for sources in paths: files, folders with all below them, and "-" for stdin.
+//
+//   - A file named itself is a source. In folders, sources end in .json, .jsonl or .ndjson,
+//     with or without .gz, and are not CloudTrail digests.
+//   - It follows symbolic links, into each folder once; each file is a source once.
+//   - It reads folders but no files.
+//   - A path that cannot be opened is a Problem, and so is a folder without sources;
+//     the others are still found. The order of paths does not matter.
 func Find(paths []string, stdin io.Reader) Found {
 	f := finder{folders: map[string]string{}, named: map[string]bool{}}
 	var folders []string
@@ -56,19 +55,19 @@ func Find(paths []string, stdin io.Reader) Found {
 		}
 	}
 	slices.SortFunc(f.Sources, func(a, b Source) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(f.PassedOver, func(a, b PassedOver) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(f.Ignored, func(a, b Ignored) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(f.Problems, func(a, b Problem) int { return cmp.Compare(a.Source, b.Source) })
 	return f.Found
 }
 
 type finder struct {
 	Found
-	folders map[string]string // that were walked, by their real paths, with their names
-	named   map[string]bool   // files that were named themselves, by their real paths
-	held    int               // what may be histories, or cannot be looked into, in folders
+	folders map[string]string // folders walked, by real path, with their names
+	named   map[string]bool   // files named themselves, by real path
+	held    int               // possible histories, and paths that cannot be opened, in folders
 }
 
-// real returns one path for all the ways to name a file.
+// real returns one path for all spellings of a file's path.
 func real(path string) string {
 	if resolved, err := filepath.EvalSymlinks(path); err == nil {
 		path = resolved
@@ -94,14 +93,14 @@ func (f *finder) add(name string, info fs.FileInfo) {
 }
 
 func (f *finder) problem(name string, err error) {
-	f.Problems = append(f.Problems, Problem{Source: name, Text: "cannot be looked into: " + reasonOf(err).Error()})
+	f.Problems = append(f.Problems, Problem{Source: name, Text: "cannot be opened: " + reasonOf(err).Error()})
 }
 
 func (f *finder) pass(name, reason string) {
-	f.PassedOver = append(f.PassedOver, PassedOver{Name: name, Reason: reason})
+	f.Ignored = append(f.Ignored, Ignored{Name: name, Reason: reason})
 }
 
-// walk takes what is in a folder and below. It returns false for one that it has
+// walk adds the sources in a folder and below. It returns false for a folder that it has
 // walked before.
 func (f *finder) walk(folder string) bool {
 	path := real(folder)
@@ -110,7 +109,7 @@ func (f *finder) walk(folder string) bool {
 		return false
 	}
 	f.folders[path] = folder
-	entries, err := os.ReadDir(folder) // sorted, and what could be read in spite of an error
+	entries, err := os.ReadDir(folder) // sorted; on an error, the entries that could be read
 	if err != nil {
 		f.held++
 		f.problem(folder, err)
@@ -123,13 +122,13 @@ func (f *finder) walk(folder string) bool {
 			f.held++
 			f.problem(name, err)
 		case strings.Contains(entry.Name(), "CloudTrail-Digest"):
-			f.pass(name, "is a digest of CloudTrail's, which holds no records")
+			f.pass(name, "is a CloudTrail digest file, which holds no records")
 		case info.IsDir():
 			f.walk(name)
 		case !info.Mode().IsRegular():
-			f.pass(name, "is no regular file")
+			f.pass(name, "is not a regular file")
 		case !holdsJSON(entry.Name()):
-			f.pass(name, "ends neither in .json, .jsonl nor .ndjson, with or without .gz")
+			f.pass(name, "does not end in .json, .jsonl or .ndjson, with or without .gz")
 		default:
 			f.held++
 			if !f.named[filepath.Join(path, entry.Name())] {
@@ -140,7 +139,7 @@ func (f *finder) walk(folder string) bool {
 	return true
 }
 
-// holdsJSON tells whether a file may be a source by its name.
+// holdsJSON reports whether a file may be a source by its name.
 func holdsJSON(name string) bool {
 	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
 	return slices.Contains([]string{".json", ".jsonl", ".ndjson"}, filepath.Ext(name))

@@ -39,8 +39,8 @@ func TestFoldersAreLookedThroughInOrder(t *testing.T) {
 	found := logfile.Find([]string{"logs/"}, nil)
 	assert.Equal(t, []string{"logs/" + day + "a.JSON", "logs/" + day + "b.json.gz", "logs/c.ndjson", "logs/d.jsonl.gz"}, names(found.Sources))
 	assert.Equal(t, int64(1), found.Sources[0].Size)
-	require.Len(t, found.PassedOver, 3)
-	assert.Equal(t, logfile.PassedOver{Name: filepath.Join("logs", "README.md"), Reason: "ends neither in .json, .jsonl nor .ndjson, with or without .gz"}, found.PassedOver[0])
+	require.Len(t, found.Ignored, 3)
+	assert.Equal(t, logfile.Ignored{Name: filepath.Join("logs", "README.md"), Reason: "does not end in .json, .jsonl or .ndjson, with or without .gz"}, found.Ignored[0])
 	assert.Empty(t, found.Problems)
 }
 
@@ -48,9 +48,9 @@ func TestDigestsArePassedOver(t *testing.T) {
 	tree(t, "AWSLogs/123456789012/CloudTrail-Digest/eu-central-1/2026/11/03/d.json.gz", day+"123456789012_CloudTrail-Digest_eu-central-1_x.json.gz", day+"a.json.gz")
 	found := logfile.Find([]string{"AWSLogs"}, nil)
 	assert.Equal(t, []string{day + "a.json.gz"}, names(found.Sources))
-	require.Len(t, found.PassedOver, 2)
-	assert.Contains(t, found.PassedOver[0].Reason, "digest")
-	assert.Contains(t, found.PassedOver[1].Reason, "digest")
+	require.Len(t, found.Ignored, 2)
+	assert.Contains(t, found.Ignored[0].Reason, "digest")
+	assert.Contains(t, found.Ignored[1].Reason, "digest")
 }
 
 func TestWhatWasNamedItselfIsASource(t *testing.T) {
@@ -58,7 +58,7 @@ func TestWhatWasNamedItselfIsASource(t *testing.T) {
 	found := logfile.Find([]string{"./history.txt", "-"}, strings.NewReader(""))
 	assert.Equal(t, []string{"-", "history.txt"}, names(found.Sources))
 	assert.Equal(t, int64(-1), found.Sources[0].Size)
-	assert.Empty(t, found.PassedOver)
+	assert.Empty(t, found.Ignored)
 }
 
 func TestWhatIsNamedTwiceIsTakenOnceWhateverTheOrder(t *testing.T) {
@@ -74,7 +74,7 @@ func TestMissingPathIsAProblem(t *testing.T) {
 	tree(t, "a.json")
 	found := logfile.Find([]string{"b.json", "a.json"}, nil)
 	assert.Equal(t, []string{"a.json"}, names(found.Sources))
-	assert.Equal(t, []logfile.Problem{{Source: "b.json", Text: "cannot be looked into: no such file or directory"}}, found.Problems)
+	assert.Equal(t, []logfile.Problem{{Source: "b.json", Text: "cannot be opened: no such file or directory"}}, found.Problems)
 }
 
 func TestSymbolicLinksAreFollowedOnce(t *testing.T) {
@@ -84,7 +84,7 @@ func TestSymbolicLinksAreFollowedOnce(t *testing.T) {
 	}
 	found := logfile.Find([]string{"logs"}, nil)
 	assert.Equal(t, []string{"logs/a.json", "logs/c.json", "logs/other/b.json"}, names(found.Sources))
-	assert.Contains(t, found.PassedOver, logfile.PassedOver{Name: filepath.Join("logs", "loop"), Reason: "is the same folder as logs"})
+	assert.Contains(t, found.Ignored, logfile.Ignored{Name: filepath.Join("logs", "loop"), Reason: "is the same folder as logs"})
 	require.Len(t, found.Problems, 2)
 	assert.Equal(t, filepath.Join("logs", "gone.json"), found.Problems[0].Source)
 	assert.Equal(t, filepath.Join("logs", "self.json"), found.Problems[1].Source)
@@ -99,7 +99,7 @@ func TestUnreadableFolderIsAProblemAndNotTheEnd(t *testing.T) {
 	}
 	found := logfile.Find([]string{"logs"}, nil)
 	assert.Equal(t, []string{"logs/open/b.json"}, names(found.Sources))
-	assert.Equal(t, []logfile.Problem{{Source: filepath.Join("logs", "closed"), Text: "cannot be looked into: permission denied"}}, found.Problems)
+	assert.Equal(t, []logfile.Problem{{Source: filepath.Join("logs", "closed"), Text: "cannot be opened: permission denied"}}, found.Problems)
 }
 
 func TestAFolderWithNothingToReadIsAProblem(t *testing.T) {

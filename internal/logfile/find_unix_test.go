@@ -21,7 +21,7 @@ func TestPipesInFoldersAreNotOpened(t *testing.T) {
 	require.NoError(t, syscall.Mkfifo("logs/b.json", 0o600))
 	found := logfile.Find([]string{"logs"}, nil)
 	assert.Equal(t, []string{"logs/a.json"}, names(found.Sources))
-	assert.Equal(t, []logfile.PassedOver{{Name: filepath.Join("logs", "b.json"), Reason: "is no regular file"}}, found.PassedOver)
+	assert.Equal(t, []logfile.Ignored{{Name: filepath.Join("logs", "b.json"), Reason: "is not a regular file"}}, found.Ignored)
 	assert.Equal(t, []string{"logs/b.json"}, names(logfile.Find([]string{"logs/b.json"}, nil).Sources), "it was named itself")
 }
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// The keys that tell forms apart.
+// The keys that distinguish forms.
 const (
 	recordsKey = "Records"         // of a log file: the list of records
 	eventsKey  = "Events"          // of lookup-events: the list of events
@@ -18,14 +18,14 @@ const (
 	detailKey  = "detail"          // of an EventBridge event: the record
 	versionKey = "eventVersion"    // of a record, nearly always the first
 	nameKey    = "eventName"       // of a record
-	insightKey = "insightDetails"  // of a record of unusual activity, which is of no call
+	insightKey = "insightDetails"  // of a record of unusual activity, which is not about one call
 	digestKey  = "digestStartTime" // of a digest file
 )
 
-// wanted says what a source should hold.
+// wanted describes the content of a source.
 const wanted = `{"Records":[...]} as in CloudTrail's log files, EventBridge events, CloudTrail records, or the output of lookup-events`
 
-// form is what an element is.
+// form is the form of an element.
 type form uint8
 
 const (
@@ -34,7 +34,7 @@ const (
 	event           // an EventBridge event around one
 	lookup          // an event of lookup-events around one
 	otherEvent      // an EventBridge event of something else
-	digest          // of CloudTrail's
+	digest          // of CloudTrail
 )
 
 func (f form) holdsRecord() bool { return f == bare || f == event || f == lookup }
@@ -42,10 +42,10 @@ func (f form) holdsRecord() bool { return f == bare || f == event || f == lookup
 // usual begins nearly every record that CloudTrail writes.
 var usual = []byte(`{"` + versionKey + `":`)
 
-// members calls visit with the members of an object up to the one for which that returns
-// false. The error is told of text that is not JSON, as far as it was read.
+// members calls visit with the members of an object until it returns false. The error is
+// for text that is not JSON, as far as it was read.
 //
-// As other readers of logs do, it lets keys repeat and takes bytes that are not UTF-8.
+// As other log readers do, it accepts repeated keys and bytes that are not UTF-8.
 func members(object []byte, visit func(key string, value jsontext.Value) bool) error {
 	in := jsontext.NewDecoder(bytes.NewBuffer(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if begin, err := in.ReadToken(); err != nil || begin.Kind() != jsontext.KindBeginObject {
@@ -69,7 +69,7 @@ func members(object []byte, visit func(key string, value jsontext.Value) bool) e
 	return notJSON(err)
 }
 
-// notJSON says what is wrong with JSON, for people, and where.
+// notJSON describes a JSON error and its place, for people.
 func notJSON(err error) error {
 	var syntax *jsontext.SyntacticError
 	switch {
@@ -84,8 +84,8 @@ func notJSON(err error) error {
 	}
 }
 
-// formOf tells forms apart by the first key of an object that only one of them has. The
-// error is told of an object that is not JSON, and in which no such key came before.
+// formOf identifies the form by the first key that only one form has. The error is for an
+// object that is not JSON before any such key.
 func formOf(object []byte) (f form, err error) {
 	if bytes.HasPrefix(object, usual) {
 		return bare, nil
@@ -113,9 +113,8 @@ func formOf(object []byte) (f form, err error) {
 	return f, err
 }
 
-// isOf tells whether a record is of one of the calls. The error is told of a record that
-// is not JSON, and of one that does not say which call it is of, as CloudTrail's do:
-// another tool has altered it.
+// isOf reports whether a record is of one of the calls. The error is for a record that is
+// not JSON, and for one without a call's name: another tool has altered it.
 func isOf(record []byte, calls []string) (of bool, err error) {
 	said, altered := false, false
 	err = members(record, func(key string, value jsontext.Value) bool {
@@ -136,7 +135,7 @@ func isOf(record []byte, calls []string) (of bool, err error) {
 
 var errUnnamed = errors.New(nameKey + ": want a string, the name of the call")
 
-// text returns the text of a string.
+// text returns the text of a JSON string.
 func text(value jsontext.Value) (string, bool) {
 	if value.Kind() != jsontext.KindString {
 		return "", false
@@ -145,8 +144,7 @@ func text(value jsontext.Value) (string, bool) {
 	return string(s), err == nil
 }
 
-// errLookup is told of an event of lookup-events that has something else where its
-// record should be.
+// errLookup is for an event of lookup-events that does not hold a record.
 var errLookup = errors.New(lookupKey + ": want a string that holds a CloudTrail record as JSON")
 
 // recordIn returns the record in an element and whether it is of one of the calls.
@@ -177,7 +175,7 @@ func recordIn(element []byte, f form, calls []string) (record []byte, of bool, e
 	return []byte(s), of, err
 }
 
-// describe says what an element is, for people.
+// describe describes an element, for people.
 func describe(value []byte) string {
 	switch value[0] {
 	case '{':
@@ -211,7 +209,7 @@ func describe(value []byte) string {
 	return "an object with " + strings.Join(keys, ", ")
 }
 
-// How much is repeated of an element that is no record.
+// Limits on the text repeated from an element that is not a record.
 const (
 	mostKeys  = 5
 	mostShown = 40

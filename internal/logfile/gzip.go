@@ -17,12 +17,12 @@ var (
 	errHeader    = errors.New("is damaged: something else is where gzip data should begin")
 )
 
-// inflater reads all members of a gzip file (RFC 1952) one after the other. As gzip
-// does, it passes over zero bytes behind a member, which some tools pad with.
+// inflater reads all members of a gzip file (RFC 1952) one after the other. As gzip does,
+// it skips zero bytes after a member, with which some tools pad.
 type inflater struct {
 	in     *bufio.Reader
 	member gzip.Reader
-	err    error // that reading ended with
+	err    error // the error that ended reading
 }
 
 // reset begins another file, which starts with gzip's magic number.
@@ -64,7 +64,7 @@ func (z *inflater) next() error {
 	}
 }
 
-// problemOfGzip says what is wrong with gzip data, for people.
+// problemOfGzip describes damage to gzip data, for people.
 func problemOfGzip(err error) error {
 	var corrupt flate.CorruptInputError
 	switch {

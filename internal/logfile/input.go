@@ -15,16 +15,16 @@ import (
 
 const inputBuffer = 64 << 10
 
-// input opens sources and inflates them. It keeps its buffers from one to the next.
+// input opens sources and inflates them. It reuses its buffers.
 type input struct {
 	raw      counted
-	file     *os.File // nil if there is none to close
+	file     *os.File // nil if there is nothing to close
 	buffered *bufio.Reader
 	inflated inflater
 }
 
-// open returns the text of a source, and whether it was gzipped: the first bytes tell,
-// not the name.
+// open returns the text of a source, and whether it is gzipped, by its first bytes and not
+// its name.
 func (in *input) open(ctx context.Context, s Source, progress func(int64)) (text io.Reader, packed bool, err error) {
 	in.raw = counted{in: s.stdin, ctx: ctx, progress: progress}
 	if s.stdin == nil {
@@ -41,7 +41,7 @@ func (in *input) open(ctx context.Context, s Source, progress func(int64)) (text
 		in.buffered = bufio.NewReaderSize(nil, inputBuffer)
 	}
 	in.buffered.Reset(&in.raw)
-	// An error will be met again by whoever reads.
+	// A later read repeats the error.
 	start, _ := in.buffered.Peek(longestMagic)
 	for _, k := range kinds() {
 		if !bytes.HasPrefix(start, []byte(k.magic)) {
@@ -64,8 +64,9 @@ func (in *input) close() {
 	}
 }
 
-// waited returns what do returns, but waits no longer than ctx: a terminal or a pipe may
-// have nobody at its other end. do then goes on by itself, and what it comes to is lost.
+// waited returns the result of do, but waits no longer than ctx: a terminal or a pipe may
+// have nobody at its other end. do then continues in its goroutine, and its result is
+// dropped.
 func waited[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -86,11 +87,11 @@ func waited[T any](ctx context.Context, do func() (T, error)) (T, error) {
 	}
 }
 
-// slow reads a source of no known size for no longer than its context.
+// slow reads a source of unknown size until its context ends.
 type slow struct {
 	in  io.Reader
 	ctx context.Context
-	buf []byte // belongs to in where it was not waited for
+	buf []byte // belongs to in after an abandoned read
 }
 
 func (s *slow) Read(p []byte) (int, error) {
@@ -110,7 +111,7 @@ func reasonOf(err error) error {
 	return err
 }
 
-// kind is what a file is by its first bytes.
+// kind is the kind of a file by its first bytes.
 type kind struct{ magic, name string }
 
 const (
@@ -130,7 +131,7 @@ func kinds() []kind {
 	}
 }
 
-// counted counts what is read, and ends when its context does.
+// counted counts the bytes read, and ends with its context.
 type counted struct {
 	in       io.Reader
 	ctx      context.Context

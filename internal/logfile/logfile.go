@@ -1,8 +1,8 @@
-// Package logfile finds histories of CloudTrail records and reads them in pieces:
-// log files as CloudTrail writes them, EventBridge events, the output of "aws
-// cloudtrail lookup-events", and bare records; each alone, in a list or one after the
-// other, plain or gzipped, in files, folders or on standard input. It looks for the
-// records of some calls and hands on those only. It judges nothing.
+// Package logfile finds histories of CloudTrail records and reads them in pieces: log
+// files as CloudTrail writes them, EventBridge events, the output of "aws cloudtrail
+// lookup-events", and bare records; alone, in a list or one after the other, plain or
+// gzipped, in files, folders or on standard input. It passes on only the records of some
+// calls. It judges nothing.
 package logfile
 
 import (
@@ -11,31 +11,29 @@ import (
 )
 
 // Source is a file or a stream that may hold records. The zero value is invalid; Find
-// makes them.
+// returns valid ones.
 type Source struct {
-	// Name is the path as it was typed, with what was found below it; "-" is standard
-	// input.
+	// Name is the path as given, with the part found below it; "-" is standard input.
 	Name string
-	// Size is how many bytes there are to read, compressed where the file is; -1 if that
-	// is not known.
+	// Size is the number of bytes to read, compressed if the file is; -1 if unknown.
 	Size int64
 
 	stdin io.Reader // of "-"
 }
 
-// Record is one CloudTrail record of one of the calls looked for.
+// Record is one CloudTrail record of one of the wanted calls.
 type Record struct {
-	// Index counts the records of the source from 1, whatever calls they are of, and
-	// damaged ones as well.
+	// Index counts the records of the source from 1, of all calls, and damaged ones as
+	// well.
 	Index int64
-	// Line is where it begins, from 1, if it is a JSON value of its own, as in NDJSON. It
+	// Line is its first line, from 1, if it is a JSON value of its own, as in NDJSON. It
 	// is 0 for an element of a list.
 	Line int64
-	// Offset is where it begins in the (inflated) text of the source, from 0. In the
-	// output of lookup-events it is that of the event around it.
+	// Offset is its position in the (inflated) text of the source, from 0. In the output
+	// of lookup-events it is that of the event around it.
 	Offset int64
 	// JSON is the bare record, or the EventBridge event around it if Enveloped is set. It
-	// is one valid JSON object, and valid until found returns.
+	// is one valid JSON object, valid until Found returns.
 	JSON      []byte
 	Enveloped bool
 }
@@ -50,18 +48,18 @@ func place(index, line int64) string {
 	return fmt.Sprintf("record %d", index)
 }
 
-// Problem is something that could not be read or understood.
+// Problem is something that could not be read.
 type Problem struct {
 	// Source is the name of a Source, or of a folder or file that could not be one.
 	Source string
-	// Place is where in the source, such as "record 17 (byte 20480)"; "" stands for all
-	// of it.
+	// Place is the place in the source, such as "record 17 (byte 20480)"; "" means all of
+	// it.
 	Place string
-	// Text says what was found and, where that is not plain, what would be right.
+	// Text says what was found and, unless that is obvious, what is expected.
 	Text string
 }
 
-// String is one line. It may hold untrusted text.
+// String returns one line. It may hold untrusted text.
 func (p Problem) String() string {
 	if p.Place == "" {
 		return p.Source + ": " + p.Text
@@ -69,19 +67,19 @@ func (p Problem) String() string {
 	return p.Source + " " + p.Place + ": " + p.Text
 }
 
-// PassedOver is a file that was found and is not read, which is no problem: a digest
-// file, or one whose name ends like no history's.
-type PassedOver struct {
+// Ignored is a file that was found and is not read, without being a problem: a digest
+// file, or one whose name does not end like a history's.
+type Ignored struct {
 	Name   string
 	Reason string
 }
 
-// Counts are what the reading of one source came to.
+// Counts is the result of reading one source.
 type Counts struct {
-	Records int64 // CloudTrail records, of whatever calls
-	Others  int64 // EventBridge events of something else than CloudTrail
-	Bytes   int64 // read, compressed where the source is
+	Records int64 // CloudTrail records, of all calls
+	Others  int64 // EventBridge events of other kinds
+	Bytes   int64 // read, compressed if the source is
 	Text    int64 // bytes of JSON: the same, inflated
-	// Digest is set if the source is a digest of CloudTrail's, which holds no records.
+	// Digest is set if the source is a CloudTrail digest, which holds no records.
 	Digest bool
 }

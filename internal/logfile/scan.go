@@ -8,35 +8,34 @@ import (
 	"sgward/internal/jsonscan"
 )
 
-// Config says what a Scanner looks for and whom it tells. Calls and Found are
-// required. The functions are called from the goroutine that calls Scan, one at a
-// time.
+// Config configures a Scanner. Calls and Found are required. The functions are called from
+// the goroutine that calls Scan, one at a time.
 type Config struct {
-	// Calls are the eventNames looked for.
+	// Calls are the eventNames to look for.
 	Calls []string
-	// Found takes each record of one of the calls, in the order of the source, and none
-	// of another call. An error ends the scan.
+	// Found gets each record of one of the calls, in the order of the source. An error
+	// ends the scan.
 	Found func(Source, Record) error
-	// Bad takes what could not be read or understood, as it is met. Nil drops it.
+	// Bad gets the parts that could not be read, in order. It may be nil.
 	Bad func(Problem)
-	// Progress takes the number of bytes that were read since it was called last,
-	// compressed where the source is. Nil is not called.
+	// Progress gets the number of bytes read since its last call, compressed if the source
+	// is. It may be nil.
 	Progress func(bytes int64)
 }
 
-// MostRecord is how long a record, with what is around it, may be in bytes: a longer
-// one is a Problem, and is skipped. CloudTrail's own limit is 256 KB
+// MostRecord is the longest record, with the JSON around it, in bytes: a longer one is a
+// Problem, and is skipped. CloudTrail's own limit is 256 KB
 // (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html),
 // EventBridge's 1 MB.
 const MostRecord = 16 << 20
 
-// Scanner reads sources, one after the other. It keeps its buffers from one source to
-// the next: use one for each goroutine. They take:
+// Scanner reads sources, one after the other. It reuses its buffers: use one per
+// goroutine. They take:
 //   - half a megabyte whatever the size of the sources;
-//   - as much as the longest gzipped file holds that was skimmed, 8 MB at most
-//     (mostSkimmed), and once more while that grows;
-//   - for as long as a source is read that has a record of more than 128 KB, up to
-//     4*MostRecord + 1 MB: a buffer that grows is there twice, and a record of
+//   - the text of the longest gzipped file that was skimmed, 8 MB at most (mostSkimmed),
+//     and once more while that grows;
+//   - while a source is read that has a record of more than 128 KB, up to
+//     4*MostRecord + 1 MB: a growing buffer exists twice, and a record of
 //     lookup-events is decoded from another text.
 type Scanner struct {
 	config   Config
@@ -59,14 +58,13 @@ func newScanner(c Config, buffer int) *Scanner {
 	})}
 }
 
-// Scan reads a source once, from front to back. What is malformed goes to Bad with its
-// place, and the rest is still read as far as it can be told apart: from the next
-// object on that is a record or has one in it. The error is ctx's or Found's; a source
-// that cannot be read is a Problem.
+// Scan reads a source once, from front to back. Malformed parts go to Bad with their
+// place, and reading continues with the next object that is a record or has one in it. The
+// error is ctx's or Found's; a source that cannot be read is a Problem.
 //
-// Not all text is checked. Of records in which no string names a call looked for, no
-// more is than JSON's grammar outside of strings; behind the last such string in a
-// gzipped file of CloudTrail's (see skimmer), no more than gzip's checksum.
+// Not all text is checked:
+//   - records in which no string names a wanted call: only JSON's grammar outside strings;
+//   - a gzipped CloudTrail file after the last such string (see skimmer): only the checksum.
 func (sc *Scanner) Scan(ctx context.Context, s Source) (Counts, error) {
 	text, packed, err := sc.input.open(ctx, s, sc.config.Progress)
 	if ctx.Err() != nil {
@@ -91,8 +89,7 @@ func (sc *Scanner) Scan(ctx context.Context, s Source) (Counts, error) {
 	return counts, err
 }
 
-// read reads the elements of a source, unless it was skimmed and none of those to come
-// matters.
+// read reads the elements of a source, unless it was skimmed and none of the rest matters.
 func (sc *Scanner) read(ctx context.Context, s Source, ahead skimmed) (Counts, error) {
 	var counts Counts
 	faults := 0
@@ -159,7 +156,7 @@ func (sc *Scanner) bad(p Problem) {
 	}
 }
 
-// problemOf says where in a source a fault is.
+// problemOf gives the place of a fault in a source.
 func problemOf(s Source, f *jsonscan.Fault) Problem {
 	if f.Index == 0 {
 		return Problem{Source: s.Name, Text: f.Problem}
@@ -171,7 +168,7 @@ func problemOf(s Source, f *jsonscan.Fault) Problem {
 	return Problem{Source: s.Name, Place: fmt.Sprintf("%s (byte %d, line %d)", where, f.Offset, f.Line), Text: f.Problem}
 }
 
-// placeOf says where in a source an element is.
+// placeOf gives the place of an element in a source.
 func placeOf(e jsonscan.Element) string {
 	if e.InList {
 		return place(e.Index, 0)

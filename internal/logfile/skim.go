@@ -7,23 +7,22 @@ import (
 	"slices"
 )
 
-// How much of a file is skimmed at most, and how much room that takes at first.
+// The most text of a file that is skimmed, and the initial size of its buffer.
 const (
 	mostSkimmed  = 8 << 20
 	firstSkimmed = 512 << 10
 )
 
-// skimmer reads log files as CloudTrail writes them and tells which of them need no
-// scan, or up to where they do. Nearly every file of a history needs none, and skimming
-// takes a tenth of the time that inflating does.
+// skimmer reads log files as CloudTrail writes them and finds those that need no scan, or
+// only up to some point. Nearly every file of a history needs none, and skimming takes a
+// tenth of the time of inflating.
 //
-// Only gzipped files are skimmed: the checksum tells that the text is the one that was
-// written, so its grammar need not be checked. Records are counted by the key that
-// CloudTrail writes first in each. A file where that key stands anywhere else is
-// scanned.
+// Only gzipped files are skimmed: the checksum proves that the text is as it was written,
+// so its grammar need not be checked. Records are counted by the key that CloudTrail
+// writes first in each. A file with that key anywhere else is scanned.
 type skimmer struct {
 	calls callSearch
-	text  []byte // that was read; its room is kept for the next file
+	text  []byte // its buffer is reused for the next file
 }
 
 // Every record that CloudTrail writes begins with its eventVersion.
@@ -34,15 +33,15 @@ var (
 	fileEnd    = []byte(`}]}`)
 )
 
-// skimmed is what skimming a file came to. The zero value says that all of it is to be
+// skimmed is the result of skimming a file. The zero value means that all of it must be
 // scanned.
 type skimmed struct {
 	whole   bool  // the file is CloudTrail's, and was read to its end
 	records int64 // of a whole one
-	upTo    int64 // nothing behind this offset of a whole one names a call looked for
+	upTo    int64 // of a whole one: no wanted call is named after this offset
 }
 
-// skim reads a file as far as it is like CloudTrail's. It returns the text to scan too.
+// skim reads a file as long as it is like CloudTrail's. It also returns the text to scan.
 func (k *skimmer) skim(in io.Reader) (skimmed, io.Reader) {
 	k.text = k.text[:0]
 	var s skimmed
@@ -71,15 +70,15 @@ func (k *skimmer) skim(in io.Reader) (skimmed, io.Reader) {
 	return skimmed{}, io.MultiReader(bytes.NewReader(k.text), in)
 }
 
-// startsAsUsual tells whether the file, as far as it was read, begins like CloudTrail's.
+// startsAsUsual reports whether the file begins like CloudTrail's, as far as it was read.
 func (k *skimmer) startsAsUsual() bool {
 	n := min(len(k.text), len(fileHead))
 	return bytes.Equal(k.text[:n], fileHead[:n])
 }
 
-// heads counts the records that begin in the text from counted on. It returns false if
-// a key eventVersion is anywhere else than at the head of an object of a list: then
-// this is no file of CloudTrail's.
+// heads counts the records that begin in the text after counted. It returns false if a key
+// eventVersion is anywhere but at the head of an object of a list: then this is not a file
+// of CloudTrail's.
 func (k *skimmer) heads(counted *int) (n int64, sound bool) {
 	for {
 		i := bytes.Index(k.text[*counted:], versionEnd)

@@ -85,7 +85,7 @@ func BenchmarkEvaluateMany(b *testing.B) {
 	}
 }
 
-// BenchmarkEvaluateUnion is the worst a group can hold: every rule below the line,
+// BenchmarkEvaluateUnion is the worst a group can hold: every rule below the threshold,
 // all of them public, on overlapping ranges of ports; and the same behind a world
 // that is revoked on its own, which has each point looked at twice.
 func BenchmarkEvaluateUnion(b *testing.B) {

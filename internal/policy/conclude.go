@@ -7,10 +7,10 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// conclude turns the statements' parts into one verdict.
+// conclude merges the statements' parts into one verdict.
 func (e *evaluation) conclude(r *subject) Judgement {
 	var j Judgement
-	var applies, mayApply, spared *part
+	var applies, mayApply, exempted *part
 	for i := range r.parts {
 		pt := &r.parts[i]
 		if pt.statement.effect == effectIgnore {
@@ -18,7 +18,7 @@ func (e *evaluation) conclude(r *subject) Judgement {
 		}
 		switch pt.answer {
 		case yes:
-			// A rule that is forbidden on its own needs no union to be closed.
+			// A rule that is forbidden on its own is closed without a union.
 			if applies == nil || pt.outranks(applies) {
 				applies = pt
 			}
@@ -27,8 +27,8 @@ func (e *evaluation) conclude(r *subject) Judgement {
 				mayApply = pt
 			}
 		case no:
-			if spared == nil || pt.sparesBefore(spared) {
-				spared = pt
+			if exempted == nil || pt.exemptsBefore(exempted) {
+				exempted = pt
 			}
 		}
 	}
@@ -45,10 +45,10 @@ func (e *evaluation) conclude(r *subject) Judgement {
 				j.Needs |= r.parts[i].needs
 			}
 		}
-	case applies == nil && spared != nil:
-		decides = spared
+	case applies == nil && exempted != nil:
+		decides = exempted
 		j.Verdict = Exempt
-		j.Exception = spared.exception.ref()
+		j.Exception = exempted.exception.ref()
 	case applies == nil:
 		j.Verdict = Compliant
 	case applies.statement.effect == effectRevoke:
@@ -78,9 +78,9 @@ func (p *part) outranks(o *part) bool {
 	return o.union && !p.union
 }
 
-// sparesBefore orders parts that an exception keeps from applying: one that rests on
-// tags, since people are to hear of it, then the stronger effect, then file order.
-func (p *part) sparesBefore(o *part) bool {
+// exemptsBefore orders parts that an exception keeps from applying: exemptions by tag
+// first, because people must be told of them, then the stronger effect, then file order.
+func (p *part) exemptsBefore(o *part) bool {
 	if byTag := p.exception.byTag(); byTag != o.exception.byTag() {
 		return byTag
 	}
@@ -93,7 +93,7 @@ func (x *exception) ref() *ExceptionRef {
 	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line, ByTag: x.byTag()}
 }
 
-// reasons says what each part had to say, in file order.
+// reasons lists the reason of each part, in file order.
 func (e *evaluation) reasons(r *subject) []Reason {
 	var out []Reason
 	for i := range r.parts {
@@ -111,8 +111,8 @@ func (e *evaluation) reasons(r *subject) []Reason {
 	return out
 }
 
-// text is the reason in words, such as "tcp 3306 from 0.0.0.0/0 opens 3306/tcp to
-// the world (3702258432 public IPv4 addresses; the line is 8388608): revoke".
+// text returns the part's reason, such as "tcp 3306 from 0.0.0.0/0 opens 3306/tcp to the
+// world (3,702,258,432 public IPv4 addresses; the threshold is 8,388,608): revoke".
 func (p *part) text(r *subject) string {
 	var b strings.Builder
 	b.Grow(200)

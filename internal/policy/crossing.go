@@ -8,32 +8,31 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// company is the standing rules that the call's are counted with.
-type company uint8
+// others selects which of the group's other rules are counted with the new ones.
+type others uint8
 
 const (
-	all     company = iota // as the group is
-	staying                // as it will be without what the policy revokes on its own
-	nobody                 // the call's rules alone
+	allOthers others = iota // the group as it is
+	remaining               // the group after the policy has revoked the rules that it forbids on their own
+	noOthers                // the new rules alone
 )
 
-// crossAt says whether the rules that are active at one point of traffic cross the
-// line there, and with which standing ones. The answer is yes or no only if it is the
-// same however what is not known turns out.
-func (e *evaluation) crossAt(active []*member, f family, line count) (crossing, company) {
+// crossAt reports whether the rules that are active at one point of traffic cross the
+// threshold there, and with which other rules. It answers yes or no only if unknown facts
+// cannot change the answer.
+func (e *evaluation) crossAt(active []*member, f family, threshold count) (crossing, others) {
 	fresh := slices.ContainsFunc(active, func(m *member) bool { return m.fresh })
-	if !fresh || !mayReach(active, f, line) {
-		return crossing{}, nobody
+	if !fresh || !mayReach(active, f, threshold) {
+		return crossing{}, noOthers
 	}
-	u := point{e, active, f, line}
-	if u.reached(true, nobody, false) {
-		return crossing{answer: yes}, nobody
+	u := point{e, active, f, threshold}
+	if u.reached(true, noOthers, false) {
+		return crossing{answer: yes}, noOthers
 	}
-	mayCross := u.reached(true, nobody, true)
-	for _, with := range []company{all, staying} {
-		// Without what is revoked on its own less is reached: it matters only where the
-		// group is at the line already.
-		if with == staying && !u.reached(false, all, true) {
+	mayCross := u.reached(true, noOthers, true)
+	for _, with := range []others{allOthers, remaining} {
+		// Leaving rules out matters only if the group is at the threshold already.
+		if with == remaining && !u.reached(false, allOthers, true) {
 			break
 		}
 		if !u.reached(false, with, true) && u.reached(true, with, false) {
@@ -42,46 +41,47 @@ func (e *evaluation) crossAt(active []*member, f family, line count) (crossing, 
 		mayCross = mayCross || !u.reached(false, with, false) && u.reached(true, with, true)
 	}
 	if !mayCross {
-		return crossing{}, nobody
+		return crossing{}, noOthers
 	}
 	c := crossing{answer: unknown}
 	for _, m := range active {
-		c.lacks |= m.lacks | m.doomedLacks
+		c.needs |= m.needs | m.revokedAloneNeeds
 	}
-	return c, nobody
+	return c, noOthers
 }
 
-// point is the rules that are active at one point of traffic, for one family's line.
+// point holds the rules that are active at one point of traffic, and the threshold of one
+// family.
 type point struct {
 	*evaluation
-	active []*member
-	family family
-	line   count
+	active    []*member
+	family    family
+	threshold count
 }
 
-// reached reports whether rules reach the line: the call's, if fresh, with some of the
-// others. Of rules that may count or not, most takes all; else none is taken.
-func (p *point) reached(fresh bool, with company, most bool) bool {
+// reached reports whether the rules reach the threshold: the new ones, if fresh, with the
+// selected others. Rules that may or may not count are counted if most is set.
+func (p *point) reached(fresh bool, with others, most bool) bool {
 	for _, m := range p.active {
 		m.counted = false
-		if m.fresh && !fresh || !m.fresh && with == nobody {
+		if m.fresh && !fresh || !m.fresh && with == noOthers {
 			continue
 		}
 		unsure := m.unsure
-		if !m.fresh && with == staying {
-			doomed := p.isDoomed(m.subject)
-			if doomed == yes {
+		if !m.fresh && with == remaining {
+			revoked := p.isRevokedAlone(m.subject)
+			if revoked == yes {
 				continue
 			}
-			unsure = unsure || doomed == unknown
+			unsure = unsure || revoked == unknown
 		}
 		switch {
 		case unsure && !most:
 		case !m.reachKnown:
 			return true
-		case !m.fresh && fresh && !m.reach[p.family].less(p.line):
-			// If it counts the group was at the line without the call, if not it adds
-			// nothing: either way the call crosses nothing with it.
+		case !m.fresh && fresh && !m.reach[p.family].less(p.threshold):
+			// If it counts, the group was at the threshold before the call; if not, it
+			// adds nothing. Either way the call crosses nothing with it.
 		default:
 			m.counted = true
 		}
@@ -93,7 +93,7 @@ func (p *point) reached(fresh bool, with company, most bool) bool {
 		case !b.of.active || !b.of.counted:
 		case n.isZero() || end.less(b.lo): // else it lies in the one before
 			n, end = n.plus(b.public), b.hi
-			if !n.less(p.line) {
+			if !n.less(p.threshold) {
 				return true
 			}
 		}
@@ -101,15 +101,15 @@ func (p *point) reached(fresh bool, with company, most bool) bool {
 	return false
 }
 
-// placed is a run of addresses that a member names, and how many of them are public.
-// Runs of one family are prefixes: of two, one lies in the other or they share nothing.
+// placed is a block of addresses that a member names, with the number of public ones.
+// Blocks of one family are prefixes: of two, one contains the other or they are disjoint.
 type placed struct {
 	block
 	public count
 	of     *member
 }
 
-// place lists what the members name of a family by where it begins, the longest first.
+// place lists the blocks of one family that the members name, by start, the longest first.
 func (e *evaluation) place(f family) {
 	e.placed = e.placed[:0]
 	add := func(m *member, p netip.Prefix) {
@@ -131,9 +131,9 @@ func (e *evaluation) place(f family) {
 	slices.SortFunc(e.placed, func(a, b placed) int { return cmp.Or(a.lo.cmp(b.lo), b.hi.cmp(a.hi)) })
 }
 
-// mayReach reports whether what members reach, added up, is at or above the line.
-// What several of them reach counts several times.
-func mayReach(members []*member, f family, line count) bool {
+// mayReach reports whether the sum of the members' reaches is at or above the threshold.
+// Addresses that several members reach are counted several times.
+func mayReach(members []*member, f family, threshold count) bool {
 	var n count
 	for _, m := range members {
 		if !m.reachKnown {
@@ -141,10 +141,10 @@ func mayReach(members []*member, f family, line count) bool {
 		}
 		n = n.plus(m.reach[f])
 	}
-	return !n.less(line)
+	return !n.less(threshold)
 }
 
-// ofStanding is what is lacking of a standing rule, for a verdict on one of the call's.
+// ofStanding turns the needs of an existing rule into needs of the verdict on a new one.
 func (n Needs) ofStanding() Needs {
 	if n&NeedActor != 0 {
 		n = n&^NeedActor | NeedStandingActor
@@ -152,20 +152,20 @@ func (n Needs) ofStanding() Needs {
 	return n
 }
 
-// isDoomed answers whether the policy revokes a standing rule on its own, and keeps the
-// answer: each statement with a union may ask for it.
-func (e *evaluation) isDoomed(r *subject) answer {
-	if !r.doomedAsked {
-		r.doomed, r.doomedLacks = e.revokedAlone(r)
-		r.doomedLacks = r.doomedLacks.ofStanding()
-		r.doomedAsked = true
+// isRevokedAlone answers whether the policy revokes an existing rule on its own. It keeps
+// the answer, because each statement with a union may ask for it.
+func (e *evaluation) isRevokedAlone(r *subject) answer {
+	if !r.revokedAloneKnown {
+		r.revokedAlone, r.revokedAloneNeeds = e.evaluateAlone(r)
+		r.revokedAloneNeeds = r.revokedAloneNeeds.ofStanding()
+		r.revokedAloneKnown = true
 	}
-	return r.doomed
+	return r.revokedAlone
 }
 
-// revokedAlone answers whether a statement revokes the rule whatever others there are,
-// and what is lacking to tell.
-func (e *evaluation) revokedAlone(r *subject) (answer, Needs) {
+// evaluateAlone answers whether a statement revokes the rule whatever the group's other
+// rules are, and which facts are missing for the answer.
+func (e *evaluation) evaluateAlone(r *subject) (answer, Needs) {
 	out, lacks := no, Needs(0)
 	for i := range e.policy.statements {
 		s := &e.policy.statements[i]

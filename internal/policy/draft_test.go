@@ -338,7 +338,7 @@ func drawRequest(r *rand.Rand) Request {
 }
 
 // crowd moves rules onto the same ports and into each other's neighbourhood, so that
-// many cross a line together only.
+// many cross a threshold together only.
 func crowd(r *rand.Rand, req *Request) {
 	base := pick(r, "52.0.0.0/8", "52.0.0.0/8", "2600::/31")
 	for _, rules := range [][]secgroup.Rule{req.Rules, req.Standing} {

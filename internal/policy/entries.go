@@ -13,7 +13,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// id reads the id of a statement or exception and holds that no other has it.
+// id reads the id of a statement or exception, which must be unique.
 func (c *compiler) id(f map[string]field, n *yaml.Node, where string) (string, bool) {
 	v, ok := f["id"]
 	if !ok {
@@ -55,7 +55,7 @@ func (c *compiler) statement(n *yaml.Node, index int) {
 	}
 	if v, ok := f["severity"]; ok {
 		if word, ok := c.oneOf(v.value, where+": severity", "critical", "high", "medium", "low"); ok {
-			_ = s.severity.UnmarshalText([]byte(word)) // one of its words
+			_ = s.severity.UnmarshalText([]byte(word)) // checked above
 		}
 	} else if s.effect > effectIgnore {
 		c.problem(n, "%s: severity is missing: want critical, high, medium or low", where)
@@ -79,7 +79,7 @@ func (c *compiler) statement(n *yaml.Node, index int) {
 	c.policy.statements = append(c.policy.statements, s)
 }
 
-// opening reads ingress or egress: the direction, the peer and the traffic.
+// opening reads ingress or egress: direction, peer and traffic.
 func (c *compiler) opening(f map[string]field, n *yaml.Node, where string, s *statement) {
 	in, isIngress := f["ingress"]
 	out, isEgress := f["egress"]
@@ -112,7 +112,7 @@ func (c *compiler) opening(f map[string]field, n *yaml.Node, where string, s *st
 	s.traffic, s.covering = t, covering
 }
 
-// peer reads what stands behind from or to.
+// peer reads the value of from or to.
 func (c *compiler) peer(n *yaml.Node, where string) peerMatcher {
 	const want = "world, public, any, or one of the fields public, in, not-in, prefix-lists, referenced-groups"
 	if n.Kind == yaml.ScalarNode {
@@ -227,7 +227,7 @@ func (c *compiler) exceptionMatch(n *yaml.Node, where string, x *exception) {
 	}
 }
 
-// checkStatementNames reports exceptions from statements that do not exist.
+// checkStatementNames reports exceptions that name statements that do not exist.
 func (c *compiler) checkStatementNames() {
 	ids := map[string]bool{}
 	for _, s := range c.policy.statements {

@@ -7,9 +7,10 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Evaluate judges req.Rules, one Judgement each in the same order. Every statement
-// is evaluated, in file order; the strongest effect decides. The verdict depends on
-// the arguments alone, and two spellings of one set of addresses get the same.
+// Evaluate judges req.Rules and returns one Judgement each, in the same order. It
+// evaluates every statement in file order; the strongest effect decides. The verdict
+// depends on the arguments alone, and two spellings of one set of addresses get the same
+// verdict.
 func (p *Policy) Evaluate(req Request) []Judgement {
 	e := p.evaluate(&req)
 	out := make([]Judgement, len(e.rules))
@@ -19,7 +20,7 @@ func (p *Policy) Evaluate(req Request) []Judgement {
 	return out
 }
 
-// evaluate lets every statement have its say.
+// evaluate evaluates every statement.
 func (p *Policy) evaluate(req *Request) evaluation {
 	e := evaluation{policy: p, req: req, rules: make([]subject, len(req.Rules))}
 	for i := range req.Rules {
@@ -36,41 +37,41 @@ type evaluation struct {
 	policy *Policy
 	req    *Request
 	rules  []subject
-	// standing is made on first use: most calls are settled without.
+	// standing is built on first use: most calls are decided without it.
 	standing      []subject
 	standingReady bool
-	// Scratch for one statement: the call's rules that it finds public but below its
-	// line, those whose addresses are not known, and who takes part in their union.
+	// Scratch space for one statement: the new rules that are public but below its
+	// threshold, those whose addresses are unknown, and the members of their union.
 	narrow, hidden []*subject
 	members        []member
 	taking         []*member // all of members
 	placed         []placed
 }
 
-// subject is a rule with what every statement asks of it.
+// subject is a rule with the properties that every statement asks for.
 type subject struct {
 	rule       *secgroup.Rule
-	req        *Request // what is known of how the rule was made
-	unsound    bool     // no permission that EC2 could hold: nothing can be said of it
+	req        *Request // how the rule was made, as far as known
+	unsound    bool     // not a permission that EC2 could hold: no statement can judge it
 	span       span
 	reach      reach
 	reachKnown bool
-	entries    []netip.Prefix // of a prefix list
-	parts      []part         // statements that have something to say, in file order
-	// Whether the policy revokes the rule on its own, once that has been asked.
-	doomed      answer
-	doomedLacks Needs
-	doomedAsked bool
+	entries    []netip.Prefix // entries of its prefix list
+	parts      []part         // parts of the statements that may apply, in file order
+	// Whether the policy revokes the rule on its own, if already evaluated.
+	revokedAlone      answer
+	revokedAloneNeeds Needs
+	revokedAloneKnown bool
 }
 
-// part is one statement's say in the verdict on one rule.
+// part is one statement's contribution to the verdict on one rule.
 type part struct {
 	statement *statement
 	answer    answer // yes: it applies; unknown: it may; no: an exception keeps it from applying
 	needs     Needs
 	exception *exception
-	narrow    bool // public but below the line, alone
-	union     bool // below the line alone and at it together with others
+	narrow    bool // public but below the threshold on its own
+	union     bool // below the threshold on its own and at it together with others
 	with      []secgroup.Rule
 }
 
@@ -83,14 +84,14 @@ func (e *evaluation) subject(r *secgroup.Rule, req *Request) subject {
 		if s.entries, s.reachKnown = e.req.PrefixLists[peer.PrefixList()]; s.reachKnown {
 			s.reach = reachOf(s.entries...)
 		}
-	default: // a referenced group is no set of addresses: it reaches none
+	default: // a referenced group is not a set of addresses: it reaches none
 		s.reachKnown = true
 	}
 	return s
 }
 
-// statement lets one statement judge every rule, first each on its own, then
-// those below its line together.
+// statement evaluates one statement: on every rule alone, then on the rules below its
+// threshold together.
 func (e *evaluation) statement(s *statement) {
 	var scoped answer
 	var scopeNeeds Needs
@@ -130,8 +131,7 @@ func (e *evaluation) statement(s *statement) {
 	}
 }
 
-// add notes what a statement says of a rule, after exceptions and the direction
-// had their say.
+// add records a statement's part on a rule, after exceptions and direction are applied.
 func (e *evaluation) add(r *subject, pt part) {
 	covered, x, needs := e.excepted(r, pt.statement)
 	switch covered {
@@ -148,7 +148,7 @@ func (e *evaluation) add(r *subject, pt part) {
 	r.parts = append(r.parts, pt)
 }
 
-// inScope answers whether the statement speaks of this account, group and actor.
+// inScope answers whether the statement applies to this account, group and actor.
 func (s *statement) inScope(req *Request) (answer, Needs) {
 	in, needs := s.when.match(req)
 	if in == no || s.unless.isEmpty() {
@@ -165,7 +165,7 @@ func (s *statement) inScope(req *Request) (answer, Needs) {
 	}
 }
 
-// meets reports whether the statement speaks of the rule's direction and traffic.
+// meets reports whether the statement is about the rule's direction and traffic.
 func (s *statement) meets(r *subject) bool {
 	if d := r.rule.Permission.Direction; d != s.direction && d != 0 {
 		return false
@@ -176,13 +176,13 @@ func (s *statement) meets(r *subject) bool {
 	return s.traffic.overlaps(r.span)
 }
 
-// peerAnswer is what a statement finds in a peer.
+// peerAnswer is the result of matching a peer against a statement.
 type peerAnswer uint8
 
 const (
 	peerNo peerAnswer = iota
 	peerUnknown
-	peerNarrow // public, but below the line: with others it may reach it
+	peerNarrow // public, but below the threshold: with others it may reach it
 	peerYes
 )
 
@@ -205,7 +205,7 @@ func (m *peerMatcher) match(r *subject, account string) (peerAnswer, Needs) {
 		switch {
 		case kind == secgroup.PrefixListPeerKind && !r.reachKnown:
 			return peerUnknown, NeedPrefixList
-		case r.hasNoAddresses(): // neither inside of a list nor outside
+		case r.hasNoAddresses(): // neither inside a list nor outside
 		case r.insideOf(m.list) == (m.kind == insidePeer):
 			return peerYes, 0
 		}

@@ -178,12 +178,12 @@ func TestExistingRulesGoIfAnyStatementThatAppliesSaysSo(t *testing.T) {
 statements:
   - {id: made, effect: revoke, severity: high, ingress: {from: world, ports: [ssh, rdp, vnc]}}
   - {id: standing, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [ssh]}}
-  - {id: spared, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [rdp]}}
+  - {id: exempted, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [rdp]}}
   - {id: scoped, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [vnc]}, when: {vpcs: [vpc-0123456789abcdef0]}}
   - {id: wide, effect: revoke, severity: low, ingress: {from: {public: {ipv4: 10, ipv6: 33}}, ports: [smb]}}
   - {id: crossed, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [smb, nfs]}}
 exceptions:
-  - {id: desks, reason: desks, owner: o@example.com, expires: 2027-06-30, match: {statements: [spared], ports: [rdp]}}
+  - {id: desks, reason: desks, owner: o@example.com, expires: 2027-06-30, match: {statements: [exempted], ports: [rdp]}}
 `)
 	for name, c := range map[string]struct{ rule, want string }{
 		"a later one says so":            {"tcp 22 from 0.0.0.0/0", "revoke made existing"},
@@ -216,7 +216,7 @@ exceptions:
 		}
 		return out
 	}
-	const size = "(3,702,258,434 public IPv4 addresses; the line is 8,388,608)"
+	const size = "(3,702,258,434 public IPv4 addresses; the threshold is 8,388,608)"
 	assert.Equal(t, []string{
 		"policy.yaml:5 closed: tcp 22-25 from 0.0.0.0/0 opens 22/tcp to the world " + size + ": revoke",
 		"policy.yaml:6 elsewhere: tcp 22-25 from 0.0.0.0/0 opens 22/tcp to addresses outside the listed networks: alert",
@@ -230,10 +230,10 @@ exceptions:
 		"policy.yaml:10 tagged: may exempt from closed until the end of 2027-06-30 UTC: a bastion (ops@example.com)",
 	}, reasons(nil, "tcp 3306 from 0.0.0.0/0"))
 	assert.Equal(t, []string{
-		"policy.yaml:5 closed: tcp 33060 from 52.0.0.0/10 opens 33060/tcp to less than the world (4,194,304 public IPv4 addresses; the line is 8,388,608) unless other rules add to it: would revoke if they do",
+		"policy.yaml:5 closed: tcp 33060 from 52.0.0.0/10 opens 33060/tcp to less than the world (4,194,304 public IPv4 addresses; the threshold is 8,388,608) unless other rules add to it: would revoke if they do",
 		"policy.yaml:9 honeypot: exempts from closed until the end of 2027-06-30 UTC: research (security@example.com)",
 	}, reasons(nil, "tcp 33060 from 52.0.0.0/10"))
-	assert.Equal(t, "policy.yaml:5 closed: tcp 22 from 2600::/33 opens 22/tcp to the world together with other rules (of its own 2^95 public IPv6 addresses; the line is 2^96): revoke",
+	assert.Equal(t, "policy.yaml:5 closed: tcp 22 from 2600::/33 opens 22/tcp to the world together with other rules (of its own 2^95 public IPv6 addresses; the threshold is 2^96): revoke",
 		reasons([]string{"tcp 22 from 2600:0:8000::/33"}, "tcp 22 from 2600::/33")[0])
 	assert.Equal(t, []string{"policy.yaml:7 out: tcp 22 to sg-0aaaaaaaaaaaaaaa1 opens 22/tcp to any peer: alert"}, reasons(nil, "tcp 22 to sg-0aaaaaaaaaaaaaaa1"))
 	assert.Equal(t, "policy.yaml:7 out: tcp 22 from or to 10.0.0.0/8 opens 22/tcp to any peer; not known: the rule's direction: may alert", reasons(nil, "tcp 22 edited 10.0.0.0/8")[0])

@@ -11,26 +11,24 @@ import (
 	"sgward/internal/text"
 )
 
-// Expiry is an exception that is about to end, or has just ended.
+// Expiry is an exception that ends soon or has just ended.
 type Expiry struct {
 	ExceptionRef
-	// File is the name under which the policy was parsed; ExceptionRef.Line is the
-	// line in it.
+	// File is the policy file; ExceptionRef.Line is the line in it.
 	File string
-	// Covers says in words what the exception covers, such as "5432/tcp, peers
-	// 203.0.113.0/24, groups sg-0123456789abcdef0".
+	// Covers lists the exception's scope, such as "5432/tcp, peers 203.0.113.0/24, groups
+	// sg-0123456789abcdef0".
 	Covers string
 	// Ends is 24:00 UTC of the last day.
 	Ends time.Time
-	// Ended is set where that has passed.
+	// Ended is set if that moment has passed.
 	Ended bool
 }
 
-// Expiring returns the exceptions that end within 14 days of now, or ended less
-// than 24 hours before: whoever asks once a day hears of each end once. An exception
-// that is limited to other accounts or regions than these is left out; an empty
-// accountID or region stands for any. The first to end comes first, and those of one
-// day are in file order.
+// Expiring returns the exceptions that end within 14 days after now or ended less than 24
+// hours before: a daily caller gets each end once. Exceptions limited to other accounts or
+// regions are left out; an empty accountID or region means any. They are sorted by end,
+// then file order.
 func (p *Policy) Expiring(now time.Time, accountID, region string) []Expiry {
 	var out []Expiry
 	for i := range p.exceptions {
@@ -52,10 +50,10 @@ func (p *Policy) Expiring(now time.Time, accountID, region string) []Expiry {
 	return out
 }
 
-// mostValues bounds what Covers lists of a kind.
+// mostValues limits how many values of a kind Covers lists.
 const mostValues = 5
 
-// words lists what the exception covers. Parts that it does not limit are left out.
+// words lists the exception's scope, without the parts that are not limited.
 func (x *exception) words() string {
 	var parts []string
 	list := func(name string, values []string) {

@@ -6,20 +6,20 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Step is one statement's part, or lack of one, in the verdict on a rule.
+// Step is one statement's part in the verdict on a rule, or the reason why it has none.
 type Step struct {
 	ID     string
 	File   string
 	Line   int
 	Effect string // revoke, alert or ignore
-	// Part is "applies", "may apply" (something is not known), "excepted" (an
-	// exception keeps it from applying) or "does not apply".
+	// Part is "applies", "may apply" (a fact is unknown), "excepted" (an exception keeps
+	// it from applying) or "does not apply".
 	Part string
 	Why  string
 }
 
-// Explain judges as Evaluate does and tells for every rule what each statement
-// had to do with its verdict, in file order.
+// Explain judges as Evaluate does and also returns, for every rule, one Step per statement
+// in file order.
 func (p *Policy) Explain(req Request) ([]Judgement, [][]Step) {
 	e := p.evaluate(&req)
 	judgements := make([]Judgement, len(e.rules))
@@ -55,7 +55,7 @@ func (e *evaluation) step(s *statement, r *subject) Step {
 	return step
 }
 
-// whyNot says the first thing that keeps a statement from speaking of a rule.
+// whyNot returns the first reason why a statement is not about a rule.
 func (e *evaluation) whyNot(s *statement, r *subject) string {
 	if d := r.rule.Permission.Direction; d != 0 && d != s.direction {
 		return "it is about " + s.direction.String()
@@ -64,7 +64,7 @@ func (e *evaluation) whyNot(s *statement, r *subject) string {
 		if s.covering {
 			return r.rule.Permission.Traffic() + " does not cover " + s.traffic.String()
 		}
-		return r.rule.Permission.Traffic() + " has nothing of " + s.traffic.String()
+		return r.rule.Permission.Traffic() + " does not include " + s.traffic.String()
 	}
 	found, _ := s.peer.match(r, e.req.AccountID)
 	switch {
@@ -73,10 +73,10 @@ func (e *evaluation) whyNot(s *statement, r *subject) string {
 	case found == peerNo:
 		return r.rule.Permission.Peer.String() + " is not " + s.peer.words
 	case found == peerNarrow && e.req.StandingKnown:
-		return r.reach.describe() + " are below the line, with the group's other rules too"
+		return r.reach.describe() + " are below the threshold, with the group's other rules too"
 	}
 	if in, _ := s.inScope(e.req); in == no {
 		return "its when or unless keeps it from this account, region, group or actor"
 	}
-	return strings.TrimSpace(r.reach.describe() + " are below the line")
+	return strings.TrimSpace(r.reach.describe() + " are below the threshold")
 }

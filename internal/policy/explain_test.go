@@ -42,15 +42,15 @@ statements:
 `)
 	for rule, want := range map[string][]string{
 		"tcp 22 from 0.0.0.0/0": {
-			"its when or unless keeps it from this account, region, group or actor", "tcp 22 has nothing of 3389/tcp, 3389/udp",
+			"its when or unless keeps it from this account, region, group or actor", "tcp 22 does not include 3389/tcp, 3389/udp",
 			"it is about egress", "0.0.0.0/0 is not a listed network"},
 		"tcp 3389 from 10.0.0.0/8": {
-			"tcp 3389 has nothing of 22/tcp", "10.0.0.0/8 reaches no public address", "it is about egress", "10.0.0.0/8 is not a listed network"},
+			"tcp 3389 does not include 22/tcp", "10.0.0.0/8 reaches no public address", "it is about egress", "10.0.0.0/8 is not a listed network"},
 		"tcp 3389 from 52.94.76.0/24": {
-			"tcp 3389 has nothing of 22/tcp", "256 public IPv4 addresses are below the line, with the group's other rules too",
+			"tcp 3389 does not include 22/tcp", "256 public IPv4 addresses are below the threshold, with the group's other rules too",
 			"it is about egress", "52.94.76.0/24 is not a listed network"},
 		"tcp 3389 from 2600:1f18::/48": {
-			"tcp 3389 has nothing of 22/tcp", "2^80 public IPv6 addresses are below the line, with the group's other rules too",
+			"tcp 3389 does not include 22/tcp", "2^80 public IPv6 addresses are below the threshold, with the group's other rules too",
 			"it is about egress", "2600:1f18::/48 is not a listed network"},
 		"tcp 443 to 0.0.0.0/0": {
 			"it is about ingress", "it is about ingress", "tcp 443 does not cover 0-65535/tcp", "it is about ingress"},

@@ -6,8 +6,8 @@ import (
 	"sgward/internal/awsid"
 )
 
-// isID reports whether s is made of lower-case letters, digits and hyphens, begins
-// with none of the latter and has 64 characters at most.
+// isID reports whether s is made of at most 64 lower-case letters, digits and hyphens, and
+// does not begin with a hyphen.
 func isID(s string) bool {
 	return len(s) > 0 && len(s) <= 64 && s[0] != '-' && awsid.OnlyOf(s, awsid.LowerLetters+awsid.Digits+"-")
 }
@@ -16,8 +16,8 @@ func isID(s string) bool {
 // be taken for a port.
 func isName(s string) bool { return isID(s) && s[0] >= 'a' }
 
-// isActor reports whether s is the ARN of a role, a user or root, with * in the
-// partition, for the account, or behind the kind.
+// isActor reports whether s is the ARN of a role, a user or root, with * as the partition,
+// as the account, or after the kind.
 func isActor(s string) bool {
 	parts := strings.SplitN(s, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || parts[3] != "" ||
@@ -26,7 +26,7 @@ func isActor(s string) bool {
 	}
 	for _, kind := range []string{"role/", "user/"} {
 		if name, ok := strings.CutPrefix(parts[5], kind); ok {
-			return name != "" && !strings.Contains(name, ":") // which IAM allows in no name
+			return name != "" && !strings.Contains(name, ":") // IAM allows no colon in names
 		}
 	}
 	return parts[5] == "root"

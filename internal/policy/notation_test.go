@@ -27,7 +27,7 @@ import (
 //
 //	compliant
 //	VERDICT STATEMENT                    alert or revoke
-//	VERDICT STATEMENT together           the rule takes others to cross the line
+//	VERDICT STATEMENT together           the rule takes others to cross the threshold
 //	revoke STATEMENT [together] existing rules that are there already go too
 //	exempt STATEMENT by EXCEPTION
 //	undetermined [STATEMENT] needs WHAT  WHAT is a list of Needs, or nothing

@@ -9,12 +9,12 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Names begin with a letter, so that none can pass for a port or an address.
+// Names begin with a letter, so that none can be taken for a port or an address.
 const nameWanted = "want a name of lower-case letters, digits and hyphens that begins with a letter, 64 characters at most"
 
-// Parse compiles a policy file. file is how reasons and problems cite it, for
-// example "policy.yaml". Where the policy is not sound the error is a Problems
-// that holds every problem of the file and the policy is nil.
+// Parse compiles a policy file. file is the name that reasons and problems cite, such as
+// "policy.yaml". On errors the policy is nil and the error is a Problems that holds every
+// problem of the file.
 func Parse(file string, data []byte) (*Policy, error) {
 	r := &reader{file: file}
 	c := &compiler{reader: r, policy: &Policy{file: file, digest: digestOf(data)}, ids: map[string]int{}}
@@ -35,7 +35,7 @@ type compiler struct {
 	world      width
 	ports      map[string]traffic // names defined under ports
 	networks   map[string][]netip.Prefix
-	ids        map[string]int // line of each statement and exception
+	ids        map[string]int // the line of each statement and exception
 	tagsExempt bool
 }
 
@@ -50,7 +50,7 @@ func (c *compiler) document(root *yaml.Node) {
 	if v, ok := f["world"]; ok {
 		c.world = c.width(v.value, "world")
 	} else {
-		c.problem(root, "world is missing: want the line above which a peer is the world, such as world: {ipv4: 9, ipv6: 32}")
+		c.problem(root, "world is missing: want the threshold from which a peer is the world, such as world: {ipv4: 9, ipv6: 32}")
 	}
 	if v, ok := f["allow-tag-exemptions"]; ok {
 		c.tagsExempt = c.boolean(v.value, "allow-tag-exemptions")
@@ -78,13 +78,13 @@ func (c *compiler) document(root *yaml.Node) {
 	c.checkStatementNames()
 }
 
-// isEmptyList reports whether a list holds nothing, written as [] or not at all.
+// isEmptyList reports whether a list is [] or null.
 func isEmptyList(n *yaml.Node) bool {
 	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" || n.Kind == yaml.SequenceNode && len(n.Content) == 0
 }
 
-// width reads prefix lengths such as {ipv4: 9, ipv6: 32}. Lengths that no peer
-// could reach, as more addresses than are public would be wanted, are problems.
+// width reads prefix lengths such as {ipv4: 9, ipv6: 32}. Lengths that ask for more
+// addresses than are public are problems.
 func (c *compiler) width(n *yaml.Node, where string) width {
 	lengths := map[string]int{"ipv4": 9, "ipv6": 32}
 	f := c.fields(n, where, "ipv4", "ipv6")
@@ -134,9 +134,9 @@ func (c *compiler) prefixes(n *yaml.Node, where string) []netip.Prefix {
 		p, err := netip.ParsePrefix(s)
 		switch {
 		case err != nil:
-			c.problem(item, "%s: %q is no CIDR: want an address and a prefix length such as 203.0.113.0/24, or a name defined under networks", where, s)
+			c.problem(item, "%s: %q is not a CIDR: want an address and a prefix length such as 203.0.113.0/24, or a name defined under networks", where, s)
 		case p != p.Masked():
-			c.problem(item, "%s: %s has bits behind its prefix length: write %s, or a longer prefix", where, s, p.Masked())
+			c.problem(item, "%s: %s has host bits set: write %s, or a longer prefix", where, s, p.Masked())
 		default:
 			out = append(out, p)
 		}
@@ -202,8 +202,8 @@ func (c *compiler) portList(n *yaml.Node, where string) traffic {
 	return trafficOf(spans)
 }
 
-// traffic reads what a statement or exception says of ports and protocols. ok is
-// false where it says nothing.
+// traffic reads the ports and protocols of a statement or exception. ok is false if it
+// names none.
 func (c *compiler) traffic(f map[string]field, where string) (t traffic, covering, ok bool) {
 	var spans []span
 	given := 0

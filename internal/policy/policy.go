@@ -1,10 +1,9 @@
-// Package policy is the policy language and its judge: Parse compiles a policy
-// file, Evaluate says what the policy makes of the rules of one call, with
-// reasons. docs/POLICY.md specifies both.
+// Package policy is the policy language and its judge: Parse compiles a policy file, and
+// Evaluate judges the rules of one call, with reasons. docs/POLICY.md specifies both.
 //
-// It is a pure function of its arguments: it reads no clock, network,
-// environment or log, does not act, and refuses to guess. What is not known makes
-// a verdict undetermined, never compliant and never revoke.
+// Evaluate is a pure function of its arguments: it reads no clock, network, environment or
+// log, and it never guesses. An unknown fact makes a verdict undetermined, never compliant
+// and never revoke.
 package policy
 
 import (
@@ -19,9 +18,8 @@ import (
 	"sgward/internal/text"
 )
 
-// Policy is a compiled policy: immutable and safe for concurrent use. The zero
-// value holds no statement and leaves everything undetermined; Parse makes one that
-// says something.
+// Policy is a compiled policy: immutable and safe for concurrent use. The zero value holds
+// no statements and leaves every rule undetermined.
 type Policy struct {
 	file       string
 	digest     string
@@ -29,7 +27,7 @@ type Policy struct {
 	exceptions []exception
 }
 
-// effect is what a statement asks for, from weakest to strongest.
+// effect is the effect of a statement, from weakest to strongest.
 type effect uint8
 
 const (
@@ -51,13 +49,13 @@ type statement struct {
 	existing  Existing
 	direction secgroup.Direction
 	traffic   traffic
-	covering  bool // the rule must cover all of traffic, not only touch it
+	covering  bool // the rule must cover all of traffic, not only overlap it
 	peer      peerMatcher
 	when      scope
 	unless    scope
 }
 
-// peerKind is what a statement says of the peer.
+// peerKind is the kind of peer that a statement is about.
 type peerKind uint8
 
 const (
@@ -75,11 +73,11 @@ type peerMatcher struct {
 	width width         // widePeer
 	list  *netipx.IPSet // insidePeer, outsidePeer
 	ids   []string      // prefixListPeer, groupPeer
-	words string        // how reasons name it, such as "the world"
+	words string        // its name in reasons, such as "the world"
 }
 
-// exception is one compiled exception. It covers a rule if every part that is set
-// covers it.
+// exception is one compiled exception. It covers a rule if every part that is set covers
+// it.
 type exception struct {
 	id, reason, owner string
 	line              int
@@ -98,18 +96,17 @@ func (x *exception) namesPeers() bool {
 	return x.peers != nil || len(x.prefixLists)+len(x.groups) > 0
 }
 
-// Digest returns "sha256:" and the hex digest of the file that was parsed.
+// Digest returns "sha256:" and the hex digest of the parsed file.
 func (p *Policy) Digest() string { return p.digest }
 
-// File returns the name under which the policy was parsed.
+// File returns the name of the parsed file.
 func (p *Policy) File() string { return p.file }
 
-// expiryNotice is how long before its end an exception is warned of.
+// expiryNotice is how long before its end an exception is warned about.
 const expiryNotice = 14 * 24 * time.Hour
 
-// Warnings returns what is sound but needs attention at the given time:
-// exceptions that have expired or will within 14 days. None keeps a policy from
-// loading.
+// Warnings returns problems that need attention at the given time: exceptions that have
+// expired or will within 14 days. They do not keep a policy from loading.
 func (p *Policy) Warnings(now time.Time) Problems {
 	var out Problems
 	for _, x := range p.exceptions {
@@ -128,7 +125,7 @@ func digestOf(data []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// Summary says in one line what the policy holds.
+// Summary describes the policy's content in one line.
 func (p *Policy) Summary() string {
 	return fmt.Sprintf("%s, %s", text.Plural(len(p.statements), "statement"), text.Plural(len(p.exceptions), "exception"))
 }

@@ -8,8 +8,8 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// parsePort reads one entry of a port list that is no name: "22/tcp",
-// "27017-27019/tcp" or "161/udp".
+// parsePort reads an entry of a port list that is not a name: "22/tcp", "27017-27019/tcp"
+// or "161/udp".
 func parsePort(s string) (span, error) {
 	ports, proto, ok := strings.Cut(s, "/")
 	if !ok {
@@ -29,7 +29,8 @@ func parsePort(s string) (span, error) {
 	return portSpan(p, r), nil
 }
 
-// nearest names the services that look like s, so that a slip is seen at once.
+// nearest lists the services whose names look like s, so that a typing error is seen at
+// once.
 func nearest(s string) string {
 	var close []string
 	for _, name := range secgroup.ServiceNames() {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is one thing wrong with a policy file, or in need of attention.
+// Problem is one error or warning about a policy file.
 type Problem struct {
 	File string
 	Line int // from 1
@@ -17,9 +17,8 @@ type Problem struct {
 // String prints "policy.yaml:14: text".
 func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text) }
 
-// Problems is every problem of a policy file, in the order of their lines. Parse
-// returns it as its error.
-type Problems []Problem //nolint:errname // a list of problems is what it is, as a warning too
+// Problems lists every problem of a policy file by line. Parse returns it as its error.
+type Problems []Problem //nolint:errname // also used for warnings
 
 // Error prints one problem a line.
 func (ps Problems) Error() string {

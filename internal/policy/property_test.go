@@ -234,7 +234,7 @@ func TestAnExceptionMakesNoVerdictStricter(t *testing.T) {
 		d := drawDraft(r)
 		req := drawRequest(r)
 		// A standing rule that an exception covers counts as absent, and then a call may
-		// be the one that crosses the line: that is meant, and not tried here.
+		// be the one that crosses the threshold: that is meant, and not tried here.
 		req.Standing = nil
 		with := mustParse(t, d.String()).Evaluate(req)
 		bare := d

@@ -9,8 +9,8 @@ import (
 	"sgward/internal/awsid"
 )
 
-// answer is the three-valued truth of a clause: what it asks for may be unknown.
-// The zero value is no.
+// answer is the three-valued truth of a clause, which may depend on an unknown fact. The
+// zero value is no.
 type answer uint8
 
 const (
@@ -19,8 +19,8 @@ const (
 	yes
 )
 
-// scope limits a statement or exception to where and by whom a rule was made. The
-// zero value is everywhere and everyone.
+// scope limits a statement or exception to places and actors. The zero value is everywhere
+// and everyone.
 type scope struct {
 	accounts, regions, vpcs, groups []string
 	tags                            []tagClause
@@ -38,8 +38,8 @@ func (s *scope) isEmpty() bool {
 	return len(s.accounts)+len(s.regions)+len(s.vpcs)+len(s.groups)+len(s.tags)+len(s.actors) == 0
 }
 
-// match answers whether every clause holds, and what is not known where it cannot
-// tell. One clause that does not hold settles it, whatever is unknown beside it.
+// match answers whether every clause holds, and which unknown facts it depends on. One
+// clause that does not hold decides, whatever else is unknown.
 func (s *scope) match(req *Request) (answer, Needs) {
 	if s.isEmpty() {
 		return yes, 0
@@ -91,8 +91,8 @@ func actorsHold(patterns []actorPattern, arn string) bool {
 	return slices.ContainsFunc(patterns, func(p actorPattern) bool { return p.match(arn) })
 }
 
-// actorPattern is an ARN in which * stands for any characters but a colon, so that
-// no wildcard can slip past the account.
+// actorPattern is an ARN in which * stands for any characters but a colon, so that no
+// wildcard reaches past the account.
 type actorPattern struct{ segments [][]string } // by colon, then by star
 
 func newActorPattern(s string) actorPattern {
@@ -135,7 +135,7 @@ func globMatch(parts []string, s string) bool {
 	return strings.HasSuffix(s, parts[len(parts)-1])
 }
 
-// readScope reads the scope's fields out of a mapping's.
+// readScope reads the scope's fields from a mapping.
 func (r *reader) readScope(f map[string]field, where string, tagsAllowed bool) scope {
 	var s scope
 	read := func(name string, form func(string) bool, want string) []string {

@@ -10,41 +10,42 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// member is a rule that takes part in a union: one of the call that is public but
-// below the line, or any public one that the group held before.
+// member is a rule that takes part in a union: a new one that is public but below the
+// threshold, or any public one that the group held before.
 type member struct {
 	*subject
-	fresh bool // of the call
-	// unsure is set where it is not known whether the rule counts, and lacks what
-	// would tell. A rule that is unsure and whose reach is not known may reach
-	// anything.
+	fresh bool // made by the call
+	// unsure is set if it is unknown whether the rule counts; needs says which fact is
+	// missing. A rule that is unsure and whose reach is unknown may reach anything.
 	unsure bool
-	lacks  Needs
-	// At the point of traffic that is looked at: active where the rule lets that
-	// through, counted where the question that is asked takes it in.
+	needs  Needs
+	// At the current point of traffic: active if the rule allows that point, counted if
+	// the current question includes the rule.
 	active, counted bool
 }
 
-// crossing is what a union says of one rule of the call.
+// crossing is the result of a union for one new rule.
 type crossing struct {
 	answer answer
-	lacks  Needs           // for unknown
-	with   []secgroup.Rule // for yes: the standing rules it takes
+	needs  Needs           // if unknown
+	with   []secgroup.Rule // if yes: the existing rules that the union needs
 }
 
-// union lets a statement judge together the rules that are public but below its
-// line. They cross the line at a point of traffic if they reach it among
-// themselves, or if the group is below it without them and at or above it with
-// them: as it is, or as it will be without those standing rules that the policy revokes
-// on their own. Until they are gone one of them must not make the others look as if they
-// had crossed nothing, and one that stays must not be passed over. Rules that an
-// exception covers count on neither side, and rules of the call that are above the line
-// on their own are judged already: a partner's /32 beside 0.0.0.0/0 crosses nothing.
+// union judges the rules that are public but below the statement's threshold together.
+// They cross the threshold at a point of traffic in two cases:
+//
+//   - they reach it among themselves;
+//   - the group is below it without them and at or above it with them.
+//
+// The second case is tried with the group as it is, and as it will be without the rules
+// that the policy revokes on their own: such a rule must not hide a crossing while it
+// stands, nor complete one. Exempt rules never count. Rules above the threshold on their
+// own are judged already: a partner's /32 beside 0.0.0.0/0 crosses nothing.
 func (e *evaluation) union(s *statement, scoped answer, scopeNeeds Needs) {
 	e.members = e.members[:0]
 	for _, r := range e.narrow {
 		if !e.join(s, r, true) {
-			e.add(r, part{statement: s, answer: yes, narrow: true}) // noted as exempt
+			e.add(r, part{statement: s, answer: yes, narrow: true}) // recorded as exempt
 		}
 	}
 	fresh := len(e.members)
@@ -55,7 +56,7 @@ func (e *evaluation) union(s *statement, scoped answer, scopeNeeds Needs) {
 		e.join(s, r, true)
 	}
 	if e.req.StandingKnown {
-		e.others(s)
+		e.addOthers(s)
 	}
 	found := e.cross(s, fresh)
 	for i, m := range e.members[:fresh] {
@@ -67,37 +68,37 @@ func (e *evaluation) union(s *statement, scoped answer, scopeNeeds Needs) {
 			}
 			e.add(m.subject, pt)
 		case c.answer == unknown:
-			e.add(m.subject, part{statement: s, answer: unknown, needs: scopeNeeds | c.lacks, narrow: true})
+			e.add(m.subject, part{statement: s, answer: unknown, needs: scopeNeeds | c.needs, narrow: true})
 		}
 	}
 }
 
-// join makes a rule a member of the statement's union, or returns false where an
-// exception covers it.
+// join adds a rule to the statement's union. It returns false if an exception covers the
+// rule.
 func (e *evaluation) join(s *statement, r *subject, fresh bool) bool {
 	covered, _, lacks := e.excepted(r, s)
 	if covered == yes {
 		return false
 	}
-	m := member{subject: r, fresh: fresh, unsure: covered == unknown, lacks: lacks}
+	m := member{subject: r, fresh: fresh, unsure: covered == unknown, needs: lacks}
 	if r.rule.Permission.Direction == 0 {
-		m.unsure, m.lacks = true, m.lacks|NeedDirection
+		m.unsure, m.needs = true, m.needs|NeedDirection
 	}
 	if !r.reachKnown {
-		m.unsure, m.lacks = true, m.lacks|NeedPrefixList
+		m.unsure, m.needs = true, m.needs|NeedPrefixList
 	}
 	if !fresh {
-		m.lacks = m.lacks.ofStanding()
+		m.needs = m.needs.ofStanding()
 	}
 	e.members = append(e.members, m)
 	return true
 }
 
-// others makes members of the standing rules that could complete a union under s.
-func (e *evaluation) others(s *statement) {
+// addOthers adds to the union the existing rules that could complete it.
+func (e *evaluation) addOthers(s *statement) {
 	if !e.standingReady {
 		old := *e.req
-		old.Actor = Actor{} // who made the call need not have made these
+		old.Actor = Actor{} // the caller need not have made these
 		e.standing = make([]subject, len(e.req.Standing))
 		for i := range e.req.Standing {
 			e.standing[i] = e.subject(&e.req.Standing[i], &old)
@@ -111,13 +112,13 @@ func (e *evaluation) others(s *statement) {
 	}
 }
 
-// cross says of the first n members, the call's narrow rules, whether they cross
-// the statement's line in either family.
+// cross reports for each of the first n members, the new narrow rules, whether they cross
+// the statement's threshold in either family.
 func (e *evaluation) cross(s *statement, n int) []crossing {
 	found := make([]crossing, n)
 	if !e.req.StandingKnown {
 		for i := range found {
-			found[i] = crossing{answer: unknown, lacks: NeedStanding}
+			found[i] = crossing{answer: unknown, needs: NeedStanding}
 		}
 	}
 	for f := range s.peer.width {
@@ -126,22 +127,22 @@ func (e *evaluation) cross(s *statement, n int) []crossing {
 	return found
 }
 
-// crossIn does the work of cross for one family.
+// crossIn is cross for one family.
 func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
-	line := s.peer.width[f]
+	threshold := s.peer.width[f]
 	e.taking = e.taking[:0]
 	for i := range e.members {
 		e.taking = append(e.taking, &e.members[i])
 	}
-	// What all of them reach added up is no less than their union: below the line, as
-	// nearly always, there is nothing to sweep.
-	if !mayReach(e.taking, f, line) {
+	// The sum of the reaches is at least their union. If it is below the threshold, as it
+	// nearly always is, no sweep is needed.
+	if !mayReach(e.taking, f, threshold) {
 		return
 	}
 	e.place(f)
-	var taken [2][]span // where the line is crossed with the help of standing rules
+	var taken [2][]span // where the threshold is crossed with the help of existing rules
 	sweep(s, e.taking, func(at span, active []*member) {
-		c, by := e.crossAt(active, f, line)
+		c, by := e.crossAt(active, f, threshold)
 		if c.answer == no {
 			return
 		}
@@ -150,27 +151,27 @@ func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
 				found[i].note(c)
 			}
 		}
-		if by != nobody {
+		if by != noOthers {
 			taken[by] = append(taken[by], at)
 		}
 	})
 	e.nameOthers(f, taken, found)
 }
 
-// note keeps the stronger of two findings on one rule.
+// note keeps the stronger of two results for one rule.
 func (c *crossing) note(o crossing) {
 	switch {
 	case o.answer > c.answer:
-		c.answer, c.lacks = o.answer, o.lacks
+		c.answer, c.needs = o.answer, o.needs
 	case o.answer == c.answer:
-		c.lacks |= o.lacks
+		c.needs |= o.needs
 	}
 }
 
-// nameOthers lists for each rule that crosses the line with the help of standing
-// ones which these are. Rules with the same span share a list.
+// nameOthers lists, for each rule that crosses the threshold with the help of existing
+// ones, which they are. Rules with the same span share a list.
 func (e *evaluation) nameOthers(f family, taken [2][]span, found []crossing) {
-	if len(taken[all])+len(taken[staying]) == 0 {
+	if len(taken[allOthers])+len(taken[remaining]) == 0 {
 		return
 	}
 	lists := map[span][]secgroup.Rule{}
@@ -186,7 +187,7 @@ func (e *evaluation) nameOthers(f family, taken [2][]span, found []crossing) {
 					continue
 				}
 				lo, hi := max(m.span.lo, o.span.lo), min(m.span.hi, o.span.hi)
-				if anyIn(taken[all], lo, hi) || o.doomed != yes && anyIn(taken[staying], lo, hi) {
+				if anyIn(taken[allOthers], lo, hi) || o.revokedAlone != yes && anyIn(taken[remaining], lo, hi) {
 					list = append(list, *o.rule)
 				}
 			}
@@ -196,15 +197,14 @@ func (e *evaluation) nameOthers(f family, taken [2][]span, found []crossing) {
 	}
 }
 
-// anyIn reports whether one of the sorted spans lies in lo to hi. Spans that a sweep
-// gives are cut at the borders of every rule, so they lie in a rule whole or not at
-// all.
+// anyIn reports whether one of the sorted spans lies in lo to hi. Spans from sweep are cut
+// at the borders of every rule, so each lies wholly inside or wholly outside a rule.
 func anyIn(spans []span, lo, hi uint32) bool {
 	i, _ := slices.BinarySearchFunc(spans, lo, func(s span, at uint32) int { return cmp.Compare(s.lo, at) })
 	return i < len(spans) && spans[i].hi <= hi
 }
 
-// appendNew appends the rules that are not in list yet.
+// appendNew appends the rules that list does not hold yet.
 func appendNew(list, rules []secgroup.Rule) []secgroup.Rule {
 	if len(list) == 0 {
 		return rules
@@ -218,9 +218,9 @@ func appendNew(list, rules []secgroup.Rule) []secgroup.Rule {
 	return out
 }
 
-// sweep visits the statement's traffic in order, cut at every border of the
-// members, so that within one span the same of them are active at every point. For
-// a statement that a rule has to cover whole, all of its traffic is one span.
+// sweep visits the statement's traffic in order, cut at every border of the members, so
+// that the same members are active at every point of a span. If the statement requires a
+// rule to cover all of its traffic, the traffic is one span.
 func sweep(s *statement, members []*member, visit func(at span, active []*member)) {
 	if s.covering {
 		for _, m := range members {
@@ -264,8 +264,8 @@ func sweep(s *statement, members []*member, visit func(at span, active []*member
 	}
 }
 
-// hasNoAddresses reports whether the peer is known to name none: a referenced group
-// or an empty prefix list.
+// hasNoAddresses reports whether the peer is known to name no addresses: a referenced
+// group or an empty prefix list.
 func (r *subject) hasNoAddresses() bool {
 	switch r.rule.Permission.Peer.Kind() {
 	case secgroup.GroupPeerKind:
@@ -277,9 +277,9 @@ func (r *subject) hasNoAddresses() bool {
 	}
 }
 
-// insideOf reports whether set holds every address that the rule's peer names. A
-// peer without addresses is inside of nothing. IPv4 embedded in IPv6 is inside
-// where its IPv4 addresses are.
+// insideOf reports whether set holds every address that the rule's peer names. A peer
+// without addresses is inside nothing. IPv4 embedded in IPv6 is inside if its IPv4
+// addresses are.
 func (r *subject) insideOf(set *netipx.IPSet) bool {
 	if set == nil || r.hasNoAddresses() {
 		return false

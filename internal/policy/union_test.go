@@ -11,7 +11,7 @@ func TestAStandingWorldIsPassedOverOnlyIfItIsSurelyRevoked(t *testing.T) {
 	for name, c := range map[string]struct{ clause, exceptions, want string }{
 		"revoked":                   {"", "", "alert any together"},
 		"out of the clause's reach": {", when: {regions: [us-east-1]}", "", "compliant"},
-		"spared":                    {", unless: {groups: [" + defaultGroupID + "]}", "", "compliant"},
+		"exempted":                  {", unless: {groups: [" + defaultGroupID + "]}", "", "compliant"},
 		"excepted":                  {"", "{statements: [ssh], ports: [22-80/tcp]}", "compliant"},
 		"perhaps in reach":          {", when: {vpcs: [vpc-0123456789abcdef0]}", "", "undetermined any needs the group's VPC"},
 		"perhaps excepted":          {"", "{statements: [ssh], vpcs: [vpc-0123456789abcdef0]}", "undetermined any needs the group's VPC"},

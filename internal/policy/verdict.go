@@ -10,12 +10,12 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Verdict is what a policy says of one rule. The zero value is Undetermined,
-// which alerts and never revokes.
+// Verdict is the policy's verdict on one rule. The zero value is Undetermined, which
+// alerts and never revokes.
 type Verdict uint8
 
-// The verdicts. Undetermined means that something the policy asks for is not
-// known: EC2 is read, and what stays unknown alerts. Judgement.Needs says what.
+// The verdicts. Undetermined means that a fact that the policy asks for is unknown
+// (Judgement.Needs): EC2 is read, and if the fact stays unknown the verdict alerts.
 const (
 	Undetermined Verdict = iota
 	Compliant
@@ -75,8 +75,8 @@ func (v Verdict) strength() int {
 	}
 }
 
-// Severity ranks findings for people. The zero value ranks below low and is used
-// only where no statement speaks.
+// Severity ranks findings for people. The zero value ranks below low and is used only if
+// no statement decided.
 type Severity uint8
 
 // The severities, from least to most.
@@ -118,16 +118,16 @@ func (s *Severity) UnmarshalText(text []byte) error {
 	return fmt.Errorf("%.20q: want critical, high, medium or low", text)
 }
 
-// Needs is a set of facts that were not known and that could change the verdict.
+// Needs is a set of unknown facts that could change the verdict.
 type Needs uint16
 
-// What a verdict can lack.
+// The facts that a verdict can need.
 const (
-	// NeedDirection: whether the rule is ingress or egress, which
-	// ModifySecurityGroupRules does not record.
+	// NeedDirection: whether the rule is ingress or egress. Records of
+	// ModifySecurityGroupRules leave it out.
 	NeedDirection Needs = 1 << iota
-	// NeedStanding: the other rules of the group, with which a public but narrow
-	// peer may together reach the world.
+	// NeedStanding: the group's other rules, with which a public but narrow peer may reach
+	// the world.
 	NeedStanding
 	// NeedVPC: the group's VPC.
 	NeedVPC
@@ -135,19 +135,19 @@ const (
 	NeedGroupTags
 	// NeedPrefixList: the entries of a prefix list.
 	NeedPrefixList
-	// NeedActor: who made the rule. No reading of EC2 supplies it.
+	// NeedActor: the identity that made the rule. EC2 does not store it.
 	NeedActor
-	// NeedGroupID: which group it is.
+	// NeedGroupID: the group's id.
 	NeedGroupID
-	// NeedPeerOwner: which account owns the referenced group. EC2's own account of
-	// the rule tells it.
+	// NeedPeerOwner: the account that owns the referenced group. EC2's description of the
+	// rule has it.
 	NeedPeerOwner
-	// NeedStandingActor: who made the group's other rules. No reading of EC2 supplies
-	// it.
+	// NeedStandingActor: the identities that made the group's other rules. EC2 does not
+	// store them.
 	NeedStandingActor
 )
 
-// String lists what is needed in words, or "" for nothing.
+// String lists the facts, or returns "" for none.
 func (n Needs) String() string {
 	out := ""
 	for i, word := range []string{
@@ -166,94 +166,90 @@ func (n Needs) String() string {
 	return out
 }
 
-// Request is what Evaluate judges: the rules that one call made in one group, and
-// what is known of their surroundings. Evaluate reads nothing else.
+// Request is the input of Evaluate: the rules that one call made in one group, and the
+// known facts around them. Evaluate reads nothing else.
 type Request struct {
-	// Time is the moment of judging. Exceptions end by it; of the zero Time no
-	// exception can tell whether it applies.
+	// Time is the moment of judging, by which exceptions end. With the zero Time, whether
+	// an exception applies is unknown.
 	Time      time.Time
 	AccountID string // 12 digits
 	Region    string
 	Actor     Actor
-	// Group is the group that holds the rules, as far as it is known. Its own Rules
-	// take no part: those of the request do.
+	// Group is the group that holds the rules, as far as known. Group.Rules is not read:
+	// Rules and Standing are.
 	Group secgroup.Group
-	// Rules are judged, one Judgement each in the same order. They are taken as
-	// made together: their peers count as one set.
+	// Rules are judged, one Judgement each in the same order. One call made them, so their
+	// peers count as one set.
 	Rules []secgroup.Rule
-	// Standing are the group's other rules, without Rules. They mean something
-	// only where StandingKnown is set.
+	// Standing holds the group's other rules. It is read only if StandingKnown is set.
 	Standing      []secgroup.Rule
 	StandingKnown bool
-	// PrefixLists holds the entries of prefix lists by id (pl-...). A list that
-	// is not here is unknown.
+	// PrefixLists holds the entries of prefix lists by id (pl-...). A list that is missing
+	// is unknown.
 	PrefixLists map[string][]netip.Prefix
 }
 
-// Actor is who made the rules. The zero value is an unknown actor: a clause on
-// actors is then undetermined.
+// Actor is the identity that made the rules. The zero value is an unknown actor, which
+// leaves clauses on actors undetermined.
 type Actor struct {
-	// Known is set where the source names the caller, even if it has no ARN
-	// (AWS services).
+	// Known is set if the source names the caller, even one without an ARN (AWS services).
 	Known bool
-	// ARN is the role of an assumed-role session (the session issuer), or the
-	// user's or root's own ARN. Session names are chosen by callers and take no
-	// part.
+	// ARN is the role of an assumed-role session (the session issuer), or the user's or
+	// root's own ARN. Session names are chosen by callers and are not read.
 	ARN string
 }
 
-// Judgement is the verdict on one rule and everything that led to it.
+// Judgement is the verdict on one rule with everything that led to it.
 type Judgement struct {
 	Verdict Verdict
-	// Severity and StatementID are those of the statement that decided: the first
-	// with the strongest effect. For an undetermined verdict they are those of the
-	// strongest statement that may yet apply, for Exempt of one that Exception keeps
-	// from applying. Empty for Compliant.
+	// Severity and StatementID are those of the deciding statement: the first with the
+	// strongest effect. For an undetermined verdict they are those of the strongest
+	// statement that may apply, for Exempt of the one that Exception overrides. Empty for
+	// Compliant.
 	Severity    Severity
 	StatementID string
-	// Existing is ExistingRevoke for Revoke where a statement that applies says so: the
-	// one that decided or another, on its own like that one, or together with others
-	// where that takes them too.
+	// Existing is ExistingRevoke if the verdict is Revoke and a statement that applies
+	// says "existing: revoke". Only statements count that apply as the deciding one does:
+	// alone, or in union.
 	Existing Existing
-	// Reasons are in file order, one for each statement and exception that had a
-	// part.
+	// Reasons are in file order, one for each statement and exception with a part in the
+	// verdict.
 	Reasons []Reason
-	// Exception is set for Exempt: the one that keeps the statement of StatementID from
-	// applying, and one that asks for tags where the rule is exempt by such a one too.
+	// Exception is set for Exempt: the exception that overrides the statement of
+	// StatementID. If an exception by tag covers the rule as well, it is that one.
 	Exception *ExceptionRef
-	// Needs says what an undetermined verdict lacks. It is zero for every other, and
-	// for a rule that is none (without a peer, or of an unknown protocol) or a Request
-	// without a Time, of which no reading tells more.
+	// Needs holds the missing facts of an undetermined verdict. It is zero for other
+	// verdicts, and where no read of EC2 can help: an invalid rule, or a Request without a
+	// Time.
 	Needs Needs
-	// Union is set where the rule is below the line on its own and only together
-	// with others of its call or group reaches it. With names the others of the
-	// group that were there before the call and without which it would not; it is
-	// empty where the rules of the call are enough.
+	// Union is set if the rule is below the threshold on its own and reaches it only
+	// together with other rules. With lists the existing rules that the union needs; it is
+	// empty if the rules of the call are enough.
 	Union bool
 	With  []secgroup.Rule
 }
 
-// Existing is what a statement wants done about rules that were there before the
-// policy looked. The zero value alerts.
+// Existing is what a statement asks for when the rule existed before the policy judged it.
+// The zero value alerts.
 type Existing uint8
 
-// What can be done about existing rules.
+// The values of Existing.
 const (
 	ExistingAlert Existing = iota
 	ExistingRevoke
 )
 
-// Reason is one statement's or exception's part in a verdict, or a remark of which
-// only Text is set: the record leaves something out, or a read failed.
+// Reason is the part of one statement or exception in a verdict. A reason of which only
+// Text is set is a remark: the record is incomplete, or a read failed.
 type Reason struct {
-	// ID is the statement's or exception's id and Line where it starts in File.
+	// ID is the id of the statement or exception, and Line is where it starts in File.
 	ID   string
 	File string
 	Line int
 	Text string
 }
 
-// Remark returns a reason that no statement gave.
+// Remark returns a reason that cites no statement.
 func Remark(text string) Reason { return Reason{Text: text} }
 
 // Remarks returns a Remark for each text.
@@ -277,8 +273,8 @@ func (r Reason) String() string {
 // MarshalText writes what String returns.
 func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
 
-// UnmarshalText reads what MarshalText writes. A text that does not cite a line of a
-// file is a remark, so that every text comes back as it was written.
+// UnmarshalText reads what MarshalText writes. A text that does not cite a line of a file
+// is a remark, so every text survives a round trip.
 func (r *Reason) UnmarshalText(text []byte) error {
 	s := string(text)
 	*r = Remark(s)
@@ -287,7 +283,7 @@ func (r *Reason) UnmarshalText(text []byte) error {
 	cited, rest, found := strings.Cut(s, ": ")
 	place, id, named := cutLast(cited, ' ')
 	file, digits, numbered := cutLast(place, ':')
-	line, _ := strconv.Atoi(digits) // 0 for what is no number
+	line, _ := strconv.Atoi(digits) // 0 if it is not a number
 	if found && named && numbered && line > 0 && file != "" && isID(id) && digits == strconv.Itoa(line) {
 		*r = Reason{ID: id, File: file, Line: line, Text: rest}
 	}
@@ -302,8 +298,8 @@ func cutLast(s string, separator byte) (before, after string, found bool) {
 	return s[:i], s[i+1:], true
 }
 
-// Deciding returns of reasons those of the statement that decided, or all of them if
-// none did. The others may say "alert" beside something that was revoked.
+// Deciding returns the reasons of the deciding statement, or all reasons if none decided.
+// The others may say "alert" beside a rule that was revoked.
 func Deciding(reasons []Reason, statementID string) []Reason {
 	var own []Reason
 	for _, r := range reasons {
@@ -317,7 +313,7 @@ func Deciding(reasons []Reason, statementID string) []Reason {
 	return own
 }
 
-// Texts returns reasons as they are printed.
+// Texts returns the reasons as text.
 func Texts(reasons []Reason) []string {
 	var out []string
 	for _, r := range reasons {
@@ -333,7 +329,7 @@ type ExceptionRef struct {
 	Reason  string
 	Expires string // the last day it applies, YYYY-MM-DD, until 24:00 UTC
 	Line    int
-	// ByTag is set where the exception asks for tags of the group: whoever may tag
-	// it could have exempted it.
+	// ByTag is set if the exception asks for tags of the group: anyone who may tag it
+	// could have exempted it.
 	ByTag bool
 }

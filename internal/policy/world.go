@@ -11,14 +11,12 @@ import (
 	"go4.org/netipx"
 )
 
-// The public address space, as the IANA special-purpose address registries stood
-// on 2026-11-01:
-// https://www.iana.org/assignments/iana-ipv4-special-registry and
-// https://www.iana.org/assignments/iana-ipv6-special-registry.
-// An address counts as public if no entry covers it or if the most specific one
-// says "Globally Reachable: True"; "False" and "N/A" (6to4, Teredo, the 6to4 relay)
-// do not. Multicast is no peer of a rule (RFC 5771, RFC 4291), and of IPv6 only
-// 2000::/3 is assigned to hosts (RFC 4291, IANA IPv6 address space).
+// The public address space, as of the IANA special-purpose address registries of
+// 2026-11-01 (https://www.iana.org/assignments/iana-ipv4-special-registry,
+// https://www.iana.org/assignments/iana-ipv6-special-registry). An address is public if no
+// entry covers it or if the most specific one says "Globally Reachable: True". "False" and
+// "N/A" (6to4, Teredo, the 6to4 relay) are not public, nor are multicast (RFC 5771, RFC
+// 4291) and IPv6 outside 2000::/3, which is not assigned to hosts (RFC 4291).
 var (
 	specialIPv4 = []special{
 		{"0.0.0.0/8", false},       // "this network", RFC 791
@@ -63,8 +61,8 @@ type special struct {
 	reachable bool
 }
 
-// The IPv6 ranges that carry an IPv4 address, and at which bit it stands. Whoever
-// opens them opens the IPv4 addresses.
+// The IPv6 ranges that embed an IPv4 address, with its bit offset. Opening such a range
+// opens the IPv4 addresses.
 var embeddings = []struct {
 	prefix netip.Prefix
 	at     int
@@ -118,8 +116,8 @@ func powerOfTwo(n int) count {
 	return count{lo: 1 << n}
 }
 
-// String prints small numbers in full ("8,388,608") and large ones as a power of
-// two, which says more of an IPv6 range than 37 digits.
+// String prints small numbers in full ("8,388,608") and large ones as a power of two,
+// which is easier to read than 37 digits.
 func (c count) String() string {
 	if c.hi == 0 && c.lo < 1<<33 {
 		digits := strconv.FormatUint(c.lo, 10)
@@ -141,14 +139,14 @@ func (c count) String() string {
 // block is a run of addresses, both ends included, as numbers.
 type block struct{ lo, hi count }
 
-// space is a fixed set of addresses that answers how many of a block are in it.
+// space is a fixed set of addresses that can count its members in a block.
 type space struct {
 	blocks []block // sorted, disjoint
 	before []count // before[i] addresses lie in blocks[:i]
 }
 
 func newSpace(whole string, entries []special) space {
-	// More specific entries come later, so that they overrule.
+	// More specific entries come later and override.
 	type parsed struct {
 		prefix    netip.Prefix
 		reachable bool
@@ -218,8 +216,8 @@ func numberOf(a netip.Addr) count {
 	return count{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
 }
 
-// family is an IP version. Each has a line of its own, and a set crosses the world's
-// line by reaching either.
+// family is an IP version. Each has its own threshold; a set that reaches either is at the
+// threshold.
 type family uint8
 
 const (
@@ -235,11 +233,11 @@ func (f family) public() space {
 	return publicIPv6
 }
 
-// reach counts the public addresses that a set of prefixes names, by family: those
-// of IPv4 with what IPv6 embeds. The zero value reaches nothing.
+// reach counts the public addresses in a set of prefixes, by family. IPv4 includes the
+// addresses embedded in IPv6. The zero value reaches nothing.
 type reach [2]count
 
-// reachOf returns what a list of prefixes reaches together.
+// reachOf returns the reach of a list of prefixes together.
 func reachOf(prefixes ...netip.Prefix) reach {
 	var r reach
 	for f := range r {
@@ -265,9 +263,9 @@ func reachOfOne(p netip.Prefix) reach {
 	return r
 }
 
-// blockIn returns the addresses of one family that a prefix names. For IPv4 and an
-// IPv6 prefix they are the embedded ones: a prefix that covers several embeddings
-// whole names all of IPv4 by each, and it lies in no more than one.
+// blockIn returns the addresses of one family that a prefix names. An IPv6 prefix names
+// the IPv4 addresses embedded in it: all of IPv4 if it covers an embedding, part of it if
+// it lies in one.
 func blockIn(p netip.Prefix, f family) (block, bool) {
 	if !p.IsValid() {
 		return block{}, false
@@ -292,8 +290,8 @@ func blockIn(p netip.Prefix, f family) (block, bool) {
 	return block{}, false
 }
 
-// embeddedIPv4 returns the IPv4 range that stands for an IPv6 prefix which lies
-// wholly in an embedding: 64:ff9b::a00:0/104 is 10.0.0.0/8.
+// embeddedIPv4 returns the IPv4 range that an IPv6 prefix inside an embedding stands for:
+// 64:ff9b::a00:0/104 is 10.0.0.0/8.
 func embeddedIPv4(p netip.Prefix) (netip.Prefix, bool) {
 	if p.Addr().Is4() {
 		return netip.Prefix{}, false
@@ -304,7 +302,7 @@ func embeddedIPv4(p netip.Prefix) (netip.Prefix, bool) {
 		}
 		b := p.Addr().As16()
 		a := netip.AddrFrom4([4]byte(b[e.at/8 : e.at/8+4]))
-		// A 6to4 site has more bits behind its IPv4 address.
+		// A 6to4 prefix may be longer than its IPv4 address.
 		return netip.PrefixFrom(a, min(p.Bits()-e.at, 32)), true
 	}
 	return netip.Prefix{}, false
@@ -345,23 +343,23 @@ func publicIn(blocks []block, f family) count {
 // isPublic reports whether the set holds a public address.
 func (r reach) isPublic() bool { return !r[ipv4].isZero() || !r[ipv6].isZero() }
 
-// width is the least number of public addresses, by family, that a peer has to
-// reach for a statement to mean it.
+// width is a statement's threshold: the number of public addresses, by family, that a peer
+// has to reach.
 type width [2]count
 
-// widthOf returns the width of a prefix of these lengths in each family.
+// widthOf returns the number of addresses in a prefix of these lengths.
 func widthOf(bits4, bits6 int) width {
 	return width{ipv4: powerOfTwo(32 - bits4), ipv6: powerOfTwo(128 - bits6)}
 }
 
-// reached reports whether a set is at or above the line. One family is enough.
+// reached reports whether a set is at or above the threshold in one family.
 func (w width) reached(r reach) bool {
 	return !r[ipv4].less(w[ipv4]) || !r[ipv6].less(w[ipv6])
 }
 
-// describe says how much of the public space a peer reaches, in the family that
-// reaches the line, or where none does in the one that reaches something. Where an
-// IPv6 peer does both, its own family is told, and IPv4 named as what it embeds.
+// describe says how much of the public space a peer reaches: in the family that reaches
+// the threshold, or else in the one that reaches anything. If an IPv6 peer reaches both
+// thresholds, IPv6 is reported; IPv4 alone is reported as embedded.
 func (w width) describe(r reach, fromIPv6 bool) string {
 	f, name := ipv4, " public IPv4 addresses"
 	if fromIPv6 {
@@ -370,10 +368,10 @@ func (w width) describe(r reach, fromIPv6 bool) string {
 	if !r[ipv6].less(w[ipv6]) && (fromIPv6 || r[ipv4].less(w[ipv4])) || r[ipv4].isZero() {
 		f, name = ipv6, " public IPv6 addresses"
 	}
-	return r[f].String() + name + "; the line is " + w[f].String()
+	return r[f].String() + name + "; the threshold is " + w[f].String()
 }
 
-// describe says how many public addresses of each family are reached.
+// describe counts the public addresses of each family.
 func (r reach) describe() string {
 	switch {
 	case r[ipv6].isZero():

@@ -135,12 +135,12 @@ func TestAWidthIsReachedInEitherFamily(t *testing.T) {
 	assert.True(t, w.reached(reach{at4, count{}}))
 	assert.True(t, w.reached(reach{count{}, at6}))
 	assert.False(t, w.reached(reach{below4, below6}))
-	assert.Equal(t, "8,388,608 public IPv4 addresses; the line is 8,388,608", w.describe(reach{at4, below6}, false))
-	assert.Equal(t, "2^96 public IPv6 addresses; the line is 2^96", w.describe(reach{below4, at6}, false))
-	assert.Equal(t, "8,388,607 public IPv4 addresses; the line is 8,388,608", w.describe(reach{below4, below6}, false))
-	assert.Equal(t, "over 2^95 public IPv6 addresses; the line is 2^96", w.describe(reach{count{}, below6}, false))
-	assert.Equal(t, "2^96 public IPv6 addresses; the line is 2^96", w.describe(reach{at4, at6}, true))
-	assert.Equal(t, "8,388,608 public IPv4 addresses inside IPv6; the line is 8,388,608", w.describe(reach{at4, below6}, true))
+	assert.Equal(t, "8,388,608 public IPv4 addresses; the threshold is 8,388,608", w.describe(reach{at4, below6}, false))
+	assert.Equal(t, "2^96 public IPv6 addresses; the threshold is 2^96", w.describe(reach{below4, at6}, false))
+	assert.Equal(t, "8,388,607 public IPv4 addresses; the threshold is 8,388,608", w.describe(reach{below4, below6}, false))
+	assert.Equal(t, "over 2^95 public IPv6 addresses; the threshold is 2^96", w.describe(reach{count{}, below6}, false))
+	assert.Equal(t, "2^96 public IPv6 addresses; the threshold is 2^96", w.describe(reach{at4, at6}, true))
+	assert.Equal(t, "8,388,608 public IPv4 addresses inside IPv6; the threshold is 8,388,608", w.describe(reach{at4, below6}, true))
 }
 
 func TestIPv4InsideIPv6IsFoundInEveryEmbedding(t *testing.T) {
@@ -169,7 +169,7 @@ func TestIPv4InsideIPv6IsFoundInEveryEmbedding(t *testing.T) {
 	}
 }
 
-// A peer's verdict at the line, one address more or less, for every length of line.
+// A peer's verdict at the threshold, one address more or less, for every prefix length.
 func TestTheLineIsExact(t *testing.T) {
 	for bits := 8; bits <= 32; bits++ {
 		p := mustParse(t, fmt.Sprintf(`

@@ -63,7 +63,7 @@ func (r *reader) root(data []byte) *yaml.Node {
 	return n
 }
 
-// syntaxProblem reports what the YAML parser says at the line it names.
+// syntaxProblem reports the YAML parser's error at its threshold.
 func (r *reader) syntaxProblem(err error) {
 	text, line := strings.TrimPrefix(err.Error(), "yaml: "), 1
 	if m := regexp.MustCompile(`line (\d+): `).FindStringSubmatchIndex(text); m != nil {
@@ -78,9 +78,9 @@ func (r *reader) syntaxProblem(err error) {
 // field is a key of a mapping with its value.
 type field struct{ key, value *yaml.Node }
 
-// fields returns the values of a mapping by key. Unknown and repeated keys are
-// problems. The result is nil where n is no mapping, so that callers need not ask for
-// what it lacks. where names the mapping in messages.
+// fields returns the values of a mapping by key. Unknown and repeated keys are problems.
+// The result is nil if n is not a mapping, so that callers do not report missing fields
+// too. where names the mapping in messages.
 func (r *reader) fields(n *yaml.Node, where string, known ...string) map[string]field {
 	if n.Kind != yaml.MappingNode {
 		r.problem(n, "%s: want fields (%s), found %s", where, strings.Join(known, ", "), kindOf(n))
@@ -103,8 +103,7 @@ func (r *reader) fields(n *yaml.Node, where string, known ...string) map[string]
 	return out
 }
 
-// names returns the values of a mapping whose keys the file chooses, in file
-// order.
+// names returns the values of a mapping with keys of the file's own choice, in file order.
 func (r *reader) names(n *yaml.Node, where string) []field {
 	if n.Kind != yaml.MappingNode {
 		r.problem(n, "%s: want names with values, found %s", where, kindOf(n))
@@ -127,8 +126,8 @@ func (r *reader) names(n *yaml.Node, where string) []field {
 	return out
 }
 
-// text reads a string. Numbers and dates count as what was typed; a null, an empty
-// string or an alias does not.
+// text reads a string. Numbers and dates are read as typed; null, an empty string and an
+// alias are problems.
 func (r *reader) text(n *yaml.Node, where string) (string, bool) {
 	if n.Kind != yaml.ScalarNode || n.Tag == "!!null" || strings.TrimSpace(n.Value) == "" {
 		r.problem(n, "%s: want text, found %s", where, kindOf(n))
@@ -137,8 +136,8 @@ func (r *reader) text(n *yaml.Node, where string) (string, bool) {
 	return n.Value, true
 }
 
-// list reads a list, or one entry in its place. An empty list is a problem: it
-// would mean "nothing" or "everything", and no reader should have to guess which.
+// list reads a list, or a single entry in its place. An empty list is a problem: it could
+// mean "nothing" or "everything".
 func (r *reader) list(n *yaml.Node, where string) []*yaml.Node {
 	switch {
 	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":

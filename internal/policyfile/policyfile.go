@@ -13,9 +13,9 @@ import (
 // Variable is the environment variable that names the policy file.
 const Variable = "POLICY_FILE"
 
-// Load reads and compiles the policy that POLICY_FILE names, or policy.yaml beside
-// the executable where it is not set. lookup is os.LookupEnv or its like. The error
-// says which file, and what would be right.
+// Load reads and compiles the policy that POLICY_FILE names, or policy.yaml beside the
+// executable if it is not set. lookup is usually os.LookupEnv. The error names the file
+// and the remedy.
 func Load(lookup func(string) (string, bool)) (*policy.Policy, error) {
 	path, set := lookup(Variable)
 	if set && path == "" {

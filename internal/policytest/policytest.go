@@ -295,7 +295,7 @@ func (c test) prefixLists() (map[string][]netip.Prefix, error) {
 		for _, s := range c.PrefixLists[id] {
 			p, err := netip.ParsePrefix(s)
 			if err != nil {
-				return nil, fmt.Errorf("prefix-lists.%s: %q is no CIDR", id, s)
+				return nil, fmt.Errorf("prefix-lists.%s: %q is not a CIDR", id, s)
 			}
 			out[id] = append(out[id], p)
 		}

@@ -51,7 +51,7 @@ func TestCallsInQuickSuccessionThatComeOneByOneAreToldOf(t *testing.T) {
 			assert.Len(t, r.With, 3)
 			assert.Contains(t, r.Left, "not known which call")
 		}
-		assert.Len(t, s.cloud.rules(groupA), 4, "which of them crossed the line is not known")
+		assert.Len(t, s.cloud.rules(groupA), 4, "which of them crossed the threshold is not known")
 	})
 }
 

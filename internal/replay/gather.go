@@ -15,33 +15,32 @@ import (
 	"sgward/internal/report"
 )
 
-// mostProblems is how many problems of one source are told one by one. A file that is
-// broken all over says no more after that.
+// mostProblems is the number of problems of one source that are reported one by one.
 const mostProblems = 100
 
-// gathered is what the sources hold of calls on security groups, in no order.
+// gathered is the content of the sources about calls on security groups, unordered.
 type gathered struct {
 	counts   report.History // files, bytes and records only
 	tallies  []tally
 	calls    []*call
 	problems []report.Problem // in the order of the sources
-	// ids are those of the rules that calls of a known direction have named, shortened.
+	// The ids of rules of calls with a known direction, shortened.
 	ingress, egress []uint64
 }
 
-// tally is what is kept of every call on a security group, so that each counts once.
+// tally is the record kept of every call on a security group, so that each counts once.
 type tally struct {
-	key    [16]byte // of the event, account and region; of nothing else without an id
+	key    [16]byte // of event, account and region; of other fields if the event has no id
 	at     int64    // seconds
 	index  int64    // of the record in its source
 	source int32
-	call   int32 // in calls, -1 where nothing of the call is kept
+	call   int32 // in calls, -1 if nothing of the call is kept
 	rules  int32 // that the call made
-	clean  int32 // of them, those that no statement speaks of
+	clean  int32 // of them, those that no statement is about
 	kind   kind
 }
 
-// kind is what a call did.
+// kind is the kind of a call.
 type kind uint8
 
 const (
@@ -51,43 +50,43 @@ const (
 	created
 )
 
-// call is a call that the time line needs.
+// call is a call on the time line.
 type call struct {
 	cloudtrail.Call
 
 	source int32
 	index  int64
 	line   int64
-	// fates are those of the rules that the call made, in their order. A call that
-	// leaves rules untold has one more, for them, at the end, and one that made a group
-	// has one for the rule with which it came.
+	// fates are those of the rules that the call made, in their order. A call whose record
+	// leaves rules out has one more, for them, at the end; a call that made a group has
+	// one, for its default rule.
 	fates []fate
 }
 
-// fate is what became of a rule.
+// fate is the end of a rule.
 type fate struct {
-	// gone is the position of the call since which the group is known not to hold the
-	// rule. 0 if there is none: the first call ends nothing.
+	// gone is the position of the first call that shows the rule gone; 0 if none does (the
+	// first call ends nothing).
 	gone int32
-	// shown is set where that call closed it; else it only shows that an earlier one
-	// must have, which the history lacks.
+	// shown is set if that call closed the rule; else an earlier call, missing in the
+	// history, must have.
 	shown bool
-	// harmless is set where an edit made the rule one of which no statement speaks.
+	// harmless is set if an edit gave the rule values that no statement is about.
 	harmless bool
 	// revoked has a bit for each policy that would have closed the rule.
 	revoked uint8
 }
 
-// untold returns the fate of the rules that the record of a call leaves out, nil where
-// it leaves out none.
-func (c *call) untold() *fate {
-	if !c.Untold() {
+// missing returns the fate of the rules that the record leaves out, nil if it leaves out
+// none.
+func (c *call) missing() *fate {
+	if !c.RulesMissing() {
 		return nil
 	}
 	return &c.fates[len(c.Rules)]
 }
 
-// gather reads the sources with all cores.
+// gather reads the sources with one worker per core.
 func gather(ctx context.Context, sources []logfile.Source, o *Options) (*gathered, error) {
 	var (
 		next    atomic.Int64
@@ -119,7 +118,7 @@ func gather(ctx context.Context, sources []logfile.Source, o *Options) (*gathere
 	return merge(workers), nil
 }
 
-// merge puts together what the workers have found.
+// merge merges the workers' results.
 func merge(workers []*worker) *gathered {
 	out := &gathered{}
 	var problems []placed

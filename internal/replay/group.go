@@ -7,7 +7,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// group is what a history shows a group to hold, from one call to the next.
+// group is a group's content as the history shows it, call by call.
 type group struct {
 	byPermission map[secgroup.Permission]*held
 	byID         map[string]*held
@@ -17,10 +17,10 @@ type group struct {
 
 // held is a rule that the group holds.
 type held struct {
-	id         string // "" where no record told it
+	id         string // "" if no record had it
 	permission secgroup.Permission
-	// fates are those of the calls that made it so: one, and one more for each edit
-	// that left it as it was.
+	// fates are those of the calls that made the rule: one, and one more for each edit
+	// that left its values.
 	fates []*fate
 }
 
@@ -28,7 +28,8 @@ func newGroup() *group {
 	return &group{byPermission: map[secgroup.Permission]*held{}, byID: map[string]*held{}}
 }
 
-// apply lets a call at a position end what it ended, and hold what it made.
+// apply applies a call at a position: it ends the rules that the call ended, and adds
+// those that it made.
 func (g *group) apply(c *call, at int32) {
 	switch c.Kind {
 	case cloudtrail.KindCreate:
@@ -38,7 +39,7 @@ func (g *group) apply(c *call, at int32) {
 	case cloudtrail.KindDelete:
 		g.delete(at)
 	default:
-		if f := c.untold(); f != nil {
+		if f := c.missing(); f != nil {
 			g.unknown = append(g.unknown, f)
 		}
 		for i, r := range c.Rules {
@@ -50,7 +51,7 @@ func (g *group) apply(c *call, at int32) {
 	}
 }
 
-// defaultEgress is the rule with which a new group of a VPC comes.
+// defaultEgress is the egress rule of a new group in a VPC.
 func defaultEgress() secgroup.Rule {
 	everywhere := secgroup.CIDRPeer(netip.PrefixFrom(netip.IPv4Unspecified(), 0))
 	return secgroup.Rule{Permission: secgroup.Permission{
@@ -58,7 +59,7 @@ func defaultEgress() secgroup.Rule {
 	}}
 }
 
-// find returns the held rule that r is about: by its id, else by its values.
+// find returns the held rule that r means: by id, else by values.
 func (g *group) find(r secgroup.Rule) *held {
 	if h := g.byID[r.ID]; h != nil {
 		return h
@@ -67,7 +68,7 @@ func (g *group) find(r secgroup.Rule) *held {
 	if h := g.byPermission[p]; h != nil {
 		return h
 	}
-	// Of an edited rule the direction may not be known.
+	// The direction of an edited rule may be unknown.
 	p.Direction = 0
 	if h := g.byPermission[p]; h != nil && (h.id == "" || r.ID == "") {
 		return h
@@ -75,8 +76,8 @@ func (g *group) find(r secgroup.Rule) *held {
 	return nil
 }
 
-// is reports whether r is the held rule with its values unchanged. Neither need tell
-// its id, and a closing by id need not tell the values.
+// is reports whether r is the held rule with its values unchanged. Either may lack the id,
+// and a closing by id may lack the values.
 func (h *held) is(r secgroup.Rule) bool {
 	if h.id != "" && r.ID != "" && h.id != r.ID {
 		return false
@@ -88,7 +89,7 @@ func (h *held) is(r secgroup.Rule) bool {
 	return p.Peer.Kind() == secgroup.NoPeer || p == h.permission
 }
 
-// hold adds a rule. A rule with its values must have gone before: EC2 holds no two.
+// hold adds a rule. An earlier rule with its values must be gone: EC2 holds no two.
 func (g *group) hold(r secgroup.Rule, f *fate, at int32) {
 	p := r.Permission.Identity()
 	if h := g.byPermission[p]; h != nil {
@@ -101,8 +102,7 @@ func (g *group) hold(r secgroup.Rule, f *fate, at int32) {
 	}
 }
 
-// edit ends what an edited rule was, and reports whether it is the same after as
-// before.
+// edit replaces an edited rule, and reports whether its values stayed the same.
 func (g *group) edit(r secgroup.Rule, f *fate, at int32) (same bool) {
 	h := g.byID[r.ID]
 	if h == nil {
@@ -125,7 +125,7 @@ func (g *group) close(rules []secgroup.Rule, at int32) {
 	}
 }
 
-// delete ends all that the group held.
+// delete ends all rules of the group.
 func (g *group) delete(at int32) {
 	for _, h := range g.byPermission {
 		h.end(at, true)
@@ -138,8 +138,8 @@ func (g *group) delete(at int32) {
 	g.unknown = nil
 }
 
-// drop ends a rule. shown tells whether the call at the position did it, or only lets
-// conclude that another one has.
+// drop ends a rule. shown says whether the call at the position closed it, or only shows
+// that an earlier call has.
 func (g *group) drop(h *held, at int32, shown bool) {
 	h.end(at, shown)
 	delete(g.byPermission, h.permission)

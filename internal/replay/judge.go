@@ -15,8 +15,8 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// judging walks a history that has been followed, so that the end of everything is
-// known, and judges each call beside what its group held then.
+// judging walks the followed history and judges each call beside the rules that its group
+// held then.
 type judging struct {
 	*Options
 	*history
@@ -24,26 +24,26 @@ type judging struct {
 	emit    func(report.Entry) error
 
 	groups map[place]*known
-	// blind are the accounts and regions in which a call changed a group that its
-	// record does not identify: after it no group there is known whole.
+	// blind are the accounts and regions where a call changed a group that its record does
+	// not identify: after it, no group there is known completely.
 	blind map[place]bool
-	// second holds the entries of one second until they can be put in order.
+	// second holds the entries of one second until they are sorted.
 	second []report.Entry
 }
 
-// known is what the history shows of a group so far.
+// known is a group's content as the history shows it so far.
 type known struct {
 	held  []standing
 	vpcID string
-	// whole is set where the group was made in this history, so that it holds no
-	// ingress rule but those shown. Of egress it may hold one for all of IPv6.
+	// whole is set if the group was made in this history, so that its ingress rules are
+	// all known. It may hold one unknown egress rule, for all of IPv6.
 	whole bool
-	// lost is set where rules of the group were closed and the history does not tell
-	// which: what is left of those shown is not known, and held is of no use.
+	// lost is set if the history does not show which rules were closed: the remaining ones
+	// are then unknown, and held is unused.
 	lost bool
 }
 
-// standing is a rule and what becomes of it.
+// standing is a rule with its fate.
 type standing struct {
 	rule *secgroup.Rule
 	fate *fate
@@ -67,7 +67,7 @@ func (j *judging) run(ctx context.Context) error {
 	return j.flush()
 }
 
-// flush hands on the entries of one second.
+// flush emits the entries of one second.
 func (j *judging) flush() error {
 	slices.SortStableFunc(j.second, func(a, b report.Entry) int {
 		return cmp.Or(cmp.Compare(a.Event.EventID, b.Event.EventID),
@@ -83,7 +83,7 @@ func (j *judging) flush() error {
 	return nil
 }
 
-// take judges a call and notes what it means for its group.
+// take judges a call and applies it to its group.
 func (j *judging) take(at int32, c *call) {
 	p := placeOf(c)
 	g := j.groups[p]
@@ -103,22 +103,22 @@ func (j *judging) take(at int32, c *call) {
 		if len(c.Rules) > 0 {
 			j.takeChange(at, c, g)
 		}
-		if end := c.untold(); end != nil {
-			j.takeUntold(c, g, end)
+		if end := c.missing(); end != nil {
+			j.takeMissing(c, g, end)
 		}
 	}
 }
 
-// takeUntold judges a call whose record leaves out rules.
-func (j *judging) takeUntold(c *call, g *known, end *fate) {
+// takeMissing judges a call whose record leaves out rules.
+func (j *judging) takeMissing(c *call, g *known, end *fate) {
 	g.whole = false
 	if c.Group.ID == "" {
 		j.blind[place{account: c.AccountID, region: c.Region}] = true
 	}
-	if !j.judged(c.EventTime) || j.Other != nil { // no policy knows more of it
+	if !j.judged(c.EventTime) || j.Other != nil { // no policy knows more about it
 		return
 	}
-	j.second = append(j.second, j.entry(c, finding.Untold(c.Call), end))
+	j.second = append(j.second, j.entry(c, finding.OfMissing(c.Call), end))
 }
 
 // takeChange judges a call by every policy.
@@ -165,10 +165,9 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 	}
 }
 
-// judge returns a finding for each rule of a change, with decision none for those that
-// the policy, the k-th, has nothing against. It decides as detect would have, and
-// where that asks for a look at the group, as remediate would have after a look at
-// what the history shows of it.
+// judge returns a finding for each rule of a change, with decision none if the k-th policy
+// does not forbid it. It decides as detect would have and, where detect would have the
+// group read, as remediate would have with the rules that the history shows.
 func (j *judging) judge(p *policy.Policy, k int, at int32, c *cloudtrail.Call, g *known) []finding.Finding {
 	req := finding.RequestOf(*c, c.EventTime)
 	req.Group.VPCID = g.vpcID
@@ -187,16 +186,16 @@ func (j *judging) judge(p *policy.Policy, k int, at int32, c *cloudtrail.Call, g
 		f := finding.Of(req, i, judgements[i], c.EventID)
 		f.FromRequest = c.From == cloudtrail.RulesFromRequest
 		if f.Verdict == policy.Revoke && c.Group.ID == "" {
-			f.Verdict = policy.Undetermined // a name is not yet a group
+			f.Verdict = policy.Undetermined // a name does not identify a group
 		}
 		out[i] = f
 	}
 	return out
 }
 
-// settled returns what can be said of a rule that was judged alone and beside those
-// that its group is known to hold. Where that may not be all of them only what these
-// are enough for is certain.
+// settled returns the verdict on a rule that was judged alone and beside the known rules
+// of its group. If these may not be all rules, only a verdict that they are sufficient for
+// is certain.
 func settled(alone, beside policy.Judgement, whole bool) policy.Judgement {
 	enough := beside.Verdict == policy.Revoke ||
 		beside.Verdict == policy.Alert && beside.StatementID == alone.StatementID
@@ -206,14 +205,14 @@ func settled(alone, beside policy.Judgement, whole bool) policy.Judgement {
 	return beside
 }
 
-// mostRules is how many rules of one direction a group can hold: 1,000 of each address
-// family, where the quota is raised to the last
+// mostRules is the most rules of one direction in a group: 1,000 of each address family
+// with the highest quota
 // (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html).
 const mostRules = 2000
 
-// refresh forgets what the group no longer holds at a position in the time line. It
-// reports whether what is left can be relied on: a history that lacks the calls that
-// close rules shows more than any group can hold.
+// refresh drops the rules that the group no longer holds at a position in the time line.
+// It reports whether the others are reliable: a history that lacks the calls that close
+// rules shows more than a group can hold.
 func (g *known) refresh(at int32) bool {
 	g.held = slices.DeleteFunc(g.held, func(s standing) bool { return s.fate.gone > 0 && s.fate.gone <= at })
 	ingress := 0
@@ -228,8 +227,7 @@ func (g *known) refresh(at int32) bool {
 	return !g.lost
 }
 
-// standing returns the rules that the group holds, but for those that the k-th policy
-// would have had closed.
+// standing returns the group's rules without those that the k-th policy would have closed.
 func (g *known) standing(k int) []secgroup.Rule {
 	var out []secgroup.Rule
 	for _, s := range g.held {
@@ -240,7 +238,7 @@ func (g *known) standing(k int) []secgroup.Rule {
 	return out
 }
 
-// entry writes a finding down with what the history tells of its end.
+// entry returns the report entry of a finding, with its end if the history shows it.
 func (j *judging) entry(c *call, f finding.Finding, end *fate) report.Entry {
 	r := logfile.Record{Index: c.index, Line: c.line}
 	e := report.Entry{Finding: f, Event: &c.Event, Place: nameOf(j.sources[c.source].Name) + " " + r.Place()}

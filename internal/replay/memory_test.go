@@ -63,7 +63,7 @@ func TestAHistoryThatIsMadeToBeTooMuchIsGivenUp(t *testing.T) {
 			require.NoError(t, scan(3*n*c.cost))
 		})
 	}
-	require.EqualError(t, errTooMuch, "holds, with the files read before it, more than can be judged in 4 GB of memory: replay fewer files at a time, or choose some with --accounts and --regions")
+	require.EqualError(t, errTooMuch, "exceeds, with the files read before it, 4 GB of memory: replay fewer files at a time, or choose some with --accounts and --regions")
 }
 
 // BenchmarkMemory measures what stays in memory of a history that has been read: of

@@ -1,12 +1,12 @@
-// Package replay says what a policy would have done to a history of CloudTrail
-// records: it judges each call as detect and remediate would have judged it then, with
-// what the history itself tells of the group, and finds out when what was opened was
-// closed again. It changes nothing and calls nothing.
+// Package replay reports what a policy would have done to a history of CloudTrail records.
+// It judges each call as detect and remediate would have judged it then, with the group's
+// rules as the history shows them, and finds out when each opening was closed. It changes
+// nothing and calls nothing.
 //
-// Memory grows with what is found, never with what is read: beside the buffers of
-// package logfile, Run keeps some 80 bytes for each call on a security group that made
-// one rule, and about a kilobyte for each rule that some statement of the policy
-// speaks of (BenchmarkMemory measures it).
+// Memory grows with the findings, not with the input: beside the buffers of package
+// logfile, Run keeps some 80 bytes for each call on a security group that made one rule,
+// and about a kilobyte for each rule that some statement of the policy is about
+// (BenchmarkMemory measures it).
 package replay
 
 import (
@@ -22,28 +22,28 @@ import (
 	"sgward/internal/report"
 )
 
-// Options say what is replayed, and by what it is judged. Policy is required.
+// Options are the options of Run. Policy is required.
 type Options struct {
 	Policy *policy.Policy
-	// Other is the policy to compare with. Only what it judges otherwise is then an
-	// entry.
+	// Other is the policy to compare with. Only rules that it judges differently are then
+	// entries.
 	Other *policy.Policy
-	// Since and Until bound the calls that are judged: from Since on, and before Until.
-	// A zero one is no bound. What happened outside still tells of the groups.
+	// Since and Until limit the calls that are judged: from Since, and before Until. Zero
+	// means no limit. Calls outside still count for what a group held.
 	Since, Until time.Time
-	// Accounts and Regions are the only ones that are looked at; empty: all.
+	// Accounts and Regions limit the records that are read; empty means all.
 	Accounts, Regions []string
-	// Bad is told of each problem as it is met, one at a time. Nil is not told.
+	// Bad gets each problem in order, one at a time. It may be nil.
 	Bad func(report.Problem)
-	// Progress counts what has been read. Nil does not.
+	// Progress counts the input read so far. It may be nil.
 	Progress *Progress
 }
 
-// Progress counts while a history is read. The zero value is ready.
+// Progress is updated while a history is read. The zero value is ready.
 type Progress struct {
 	Files    atomic.Int64 // read to their end
-	Bytes    atomic.Int64 // read, compressed where files are
-	Openings atomic.Int64 // rules found that the policy may have something against
+	Bytes    atomic.Int64 // read, compressed if files are
+	Openings atomic.Int64 // rules found that a statement may forbid
 }
 
 // policies returns the policies that judge.
@@ -54,24 +54,24 @@ func (o *Options) policies() []*policy.Policy {
 	return []*policy.Policy{o.Policy, o.Other}
 }
 
-// judged reports whether a call of that time is to be judged.
+// judged reports whether calls of that time are judged.
 func (o *Options) judged(at time.Time) bool {
 	return !at.Before(o.Since) && (o.Until.IsZero() || at.Before(o.Until))
 }
 
-// wanted reports whether a place is one to look at.
+// wanted reports whether records of a place are read.
 func (o *Options) wanted(account, region string) bool {
 	return (len(o.Accounts) == 0 || slices.Contains(o.Accounts, account)) &&
 		(len(o.Regions) == 0 || slices.Contains(o.Regions, region))
 }
 
-// Run reads sources with all cores, and then hands emit each finding, exempt ones too:
-// in the order of the events' times, then of their ids, accounts and regions, then of
-// the rules within the call. The same sources in any order give the same entries. An
-// exception counts if it applied when the call was made.
+// Run reads sources with one worker per core, and then passes each finding to emit, exempt
+// ones too: sorted by the event's time, then its id, account and region, then in the order
+// of the rules in the call. The order of the sources does not matter. An exception counts
+// if it applied when the call was made.
 //
-// What cannot be read or understood is a problem of the Summary and keeps nothing else
-// from being judged. The error is ctx's or emit's.
+// Input that cannot be read is a problem of the Coverage; the rest is still judged. The
+// error is ctx's or emit's.
 func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(report.Entry) error) (report.Coverage, error) {
 	if o.Progress == nil {
 		o.Progress = &Progress{}
@@ -84,7 +84,7 @@ func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(rep
 	}
 	h := newHistory(g, &o)
 	problems := g.problems
-	g = nil // most of it is of no more use
+	g = nil // most of it is not needed any more
 	h.follow()
 	j := judging{Options: &o, history: h, sources: sources, emit: emit}
 	if err := j.run(ctx); err != nil {
@@ -93,7 +93,7 @@ func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(rep
 	return report.Coverage{History: &h.counts, Problems: problems}, nil
 }
 
-// differ reports whether two policies judge a rule otherwise.
+// differ reports whether two policies judge a rule differently.
 func differ(a, b finding.Finding) bool {
 	return a.Verdict != b.Verdict || a.StatementID != b.StatementID || a.Severity != b.Severity
 }

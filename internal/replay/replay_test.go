@@ -229,7 +229,7 @@ func TestAFileThatIsBrokenAllOverDoesNotFloodTheReport(t *testing.T) {
 	}
 	r := replayOf(t, records...)
 	require.Len(t, r.Problems, 101)
-	assert.Equal(t, "400 more problems are not told one by one", r.Problems[100].Text)
+	assert.Equal(t, "400 more problems are not listed", r.Problems[100].Text)
 }
 
 func TestNoHistoryIsAnEmptyReport(t *testing.T) {

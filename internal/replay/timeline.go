@@ -11,17 +11,17 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// history is what was gathered, each call once.
+// history is the gathered input, with each call once.
 type history struct {
 	counts report.History
-	calls  []*call // in the order of their times, ids and places
+	calls  []*call // by time, id and place
 }
 
-// newHistory counts each call once, however often it was delivered, and tells which
-// way edited rules go, where any record of the history does.
+// newHistory keeps each call once, however often it was delivered, and gives edited rules
+// their direction if any record of the history has it.
 func newHistory(g *gathered, o *Options) *history {
 	h := &history{counts: g.counts}
-	// Of the copies of a call the first one counts, so that the order of reading does
+	// Of several copies of a call the first one counts, so that the order of reading does
 	// not matter.
 	slices.SortFunc(g.tallies, func(a, b tally) int {
 		return cmp.Or(slices.Compare(a.key[:], b.key[:]), cmp.Compare(a.source, b.source), cmp.Compare(a.index, b.index))
@@ -70,7 +70,7 @@ func (h *history) count(t tally, repeated bool) {
 	}
 }
 
-// direct gives edited rules the direction that another record tells of their ids.
+// direct gives edited rules the direction that another record has for their ids.
 func (h *history) direct(g *gathered) {
 	slices.Sort(g.ingress)
 	slices.Sort(g.egress)
@@ -96,8 +96,8 @@ func (h *history) direct(g *gathered) {
 	}
 }
 
-// place is a group in all the world. Of a group that a record only names it holds the
-// name: whether that is a group with an id is not known.
+// place identifies a group. If a record only names the group, it holds the name: the id of
+// that group is unknown.
 type place struct{ account, region, group string }
 
 func placeOf(c *call) place {
@@ -108,9 +108,9 @@ func (p place) compare(o place) int {
 	return cmp.Or(cmp.Compare(p.account, o.account), cmp.Compare(p.region, o.region), cmp.Compare(p.group, o.group))
 }
 
-// follow finds out which call ended what another one had opened. It puts the calls in
-// the order in which they are taken to have happened: by their times and, as calls on
-// one group within a second have no known order, by what they did.
+// follow finds the call that ended each opening. It sorts the calls into their presumable
+// order: by time, and calls on one group within a second, whose order is unknown, by their
+// effects.
 func (h *history) follow() {
 	slices.SortStableFunc(h.calls, func(a, b *call) int {
 		return cmp.Or(a.EventTime.Compare(b.EventTime), placeOf(a).compare(placeOf(b)))
@@ -132,7 +132,7 @@ func (h *history) follow() {
 // stretch is the calls of one second on one group, as positions.
 type stretch struct{ from, to int }
 
-// byGroup returns the stretches of each group, one group after the other.
+// byGroup yields the stretches of each group, one group after the other.
 func (h *history) byGroup() iter.Seq[[]stretch] {
 	var all []stretch
 	for from := 0; from < len(h.calls); {

@@ -167,7 +167,7 @@ func nameless(o object) object {
 func TestAUnionNamesTheRulesThatStoodAndSparesThemOnceClosedByThePolicy(t *testing.T) {
 	r := replayOf(t, created("0", at(-9)),
 		authorize("a", at(0), "1 tcp 22 8.0.0.0/10"),
-		authorize("b", at(10), "2 tcp 22 8.64.0.0/10"), // crosses the line, and would be closed
+		authorize("b", at(10), "2 tcp 22 8.64.0.0/10"), // crosses the threshold, and would be closed
 		authorize("c", at(20), "3 tcp 22 9.0.0.0/10"))  // crosses it again beside the first
 	assertTold(t, r, "revoke tcp 22 8.64.0.0/10", "revoke tcp 22 9.0.0.0/10")
 	for _, e := range r.entries {

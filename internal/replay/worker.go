@@ -16,32 +16,33 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// What a crafted file could make endless is bounded.
+// Limits against crafted files.
 const (
-	// maxKept is the memory for what all workers keep: some four million rules.
+	// maxKept is the memory of all workers: some four million rules.
 	maxKept = 4 << 30
-	// callCost and tallyCost are about what a call takes for each rule of it, and a tally.
+	// callCost and tallyCost are the approximate memory of a call per rule, and of a
+	// tally.
 	callCost  = 1024
 	tallyCost = 80
 )
 
-// errTooMuch is of a history that would take more memory than maxKept.
-var errTooMuch = fmt.Errorf("holds, with the files read before it, more than can be judged in %d GB of memory: replay fewer files at a time, or choose some with --accounts and --regions", maxKept>>30)
+// errTooMuch is for a history that would exceed maxKept.
+var errTooMuch = fmt.Errorf("exceeds, with the files read before it, %d GB of memory: replay fewer files at a time, or choose some with --accounts and --regions", maxKept>>30)
 
 // worker reads sources, one after the other, in one goroutine.
 type worker struct {
 	gathered
 	*Options
 	telling *sync.Mutex
-	room    *atomic.Int64 // bytes of memory that may still be taken, of all workers
+	room    *atomic.Int64 // bytes of memory left for all workers
 	scanner *logfile.Scanner
 	met     []placed // problems
 	texts   map[string]string
-	source  int32 // that is being read
-	bad     int   // problems of it
+	source  int32 // index of the current source
+	bad     int   // its problems
 }
 
-// placed is a problem and its source.
+// placed is a problem with the index of its source.
 type placed struct {
 	source int32
 	report.Problem
@@ -65,7 +66,7 @@ func (w *worker) scan(ctx context.Context, at int32, s logfile.Source) error {
 		return err
 	}
 	if more := w.bad - mostProblems; more > 0 {
-		w.tell(logfile.Problem{Source: s.Name, Text: fmt.Sprintf("%d more problems are not told one by one", more)})
+		w.tell(logfile.Problem{Source: s.Name, Text: fmt.Sprintf("%d more problems are not listed", more)})
 	}
 	w.counts.Bytes += counts.Bytes
 	w.counts.Records += counts.Records
@@ -76,7 +77,7 @@ func (w *worker) scan(ctx context.Context, at int32, s logfile.Source) error {
 	return nil
 }
 
-// problem keeps and tells a problem of the present source.
+// problem records and reports a problem of the current source.
 func (w *worker) problem(p logfile.Problem) {
 	if w.bad++; w.bad <= mostProblems {
 		w.tell(p)
@@ -97,7 +98,7 @@ func (w *worker) tell(p logfile.Problem) {
 	}
 }
 
-// nameOf names a source for people.
+// nameOf returns the name of a source for people.
 func nameOf(source string) string {
 	if source == "-" {
 		return "standard input"
@@ -105,7 +106,7 @@ func nameOf(source string) string {
 	return source
 }
 
-// found takes a record that may be of a call looked for.
+// found handles a record that may be of a wanted call.
 func (w *worker) found(s logfile.Source, r logfile.Record) error {
 	if err := w.read(r); err != nil {
 		w.problem(logfile.Problem{Source: s.Name, Place: r.Place(), Text: err.Error()})
@@ -116,7 +117,7 @@ func (w *worker) found(s logfile.Source, r logfile.Record) error {
 	return nil
 }
 
-// read keeps what the time line needs of a record.
+// read keeps the part of a record that the time line needs.
 func (w *worker) read(r logfile.Record) error {
 	c, err := cloudtrail.Parse(r.JSON)
 	if err != nil || !w.wanted(c.AccountID, c.Region) {
@@ -137,18 +138,18 @@ func (w *worker) read(r logfile.Record) error {
 	return nil
 }
 
-// opening takes a call that can open a group.
+// opening handles a call that can open a group.
 func (w *worker) opening(r logfile.Record, c *cloudtrail.Call) {
 	t := tally{kind: opened, call: -1, rules: int32(len(c.Rules))}
 	w.noteIDs(c.Rules)
 	concern := w.concern(c.Rules)
 	edited := c.Kind == cloudtrail.KindModify
-	if !edited { // an edit may have closed something, whatever it made of the rule
+	if !edited { // an edit may have closed something, whatever values it gave the rule
 		c.Rules = chosen(c.Rules, concern)
 	}
 	t.clean = t.rules - int32(len(c.Rules))
 	fates := len(c.Rules)
-	if c.Untold() {
+	if c.RulesMissing() {
 		fates++
 	}
 	if fates > 0 {
@@ -161,11 +162,11 @@ func (w *worker) opening(r logfile.Record, c *cloudtrail.Call) {
 	w.tally(r, c, t)
 }
 
-// closing takes a call that closed rules.
+// closing handles a call that closed rules.
 func (w *worker) closing(r logfile.Record, c *cloudtrail.Call) {
 	t := tally{kind: closed, call: -1}
 	w.noteIDs(c.Rules)
-	// It may tell of an edited rule whose own direction is not known.
+	// It may be about an edited rule whose own direction is unknown.
 	either := slices.Clone(c.Rules)
 	for i := range either {
 		either[i].Permission.Direction = 0
@@ -177,7 +178,7 @@ func (w *worker) closing(r logfile.Record, c *cloudtrail.Call) {
 	w.tally(r, c, t)
 }
 
-// keep keeps a call with so many fates and returns where.
+// keep keeps a call with so many fates and returns its index.
 func (w *worker) keep(r logfile.Record, c *cloudtrail.Call, fates int) int32 {
 	w.own(c)
 	w.room.Add(-int64(callCost * max(1, fates, len(c.Rules))))
@@ -185,12 +186,12 @@ func (w *worker) keep(r logfile.Record, c *cloudtrail.Call, fates int) int32 {
 	return int32(len(w.calls) - 1)
 }
 
-// tally keeps what counts of a call.
+// tally records a call.
 func (w *worker) tally(r logfile.Record, c *cloudtrail.Call, t tally) {
 	t.source, t.index, t.at = w.source, r.Index, c.EventTime.Unix()
 	h := sha256.New()
 	parts := []string{c.EventID, c.AccountID, c.Region}
-	if c.EventID == "" { // a failed call need not tell its id, and repeats no other
+	if c.EventID == "" { // a failed call may lack its id, and repeats no other
 		parts = append(parts, strconv.Itoa(int(t.source)), strconv.FormatInt(t.index, 10))
 	}
 	for _, part := range parts {
@@ -201,12 +202,13 @@ func (w *worker) tally(r logfile.Record, c *cloudtrail.Call, t tally) {
 	w.tallies = append(w.tallies, t)
 }
 
-// concern reports of which rules some statement may speak, whoever made them and in
-// whatever group: no other can become a finding, nor add to one.
+// concern reports which rules some statement may be about, whoever made them and in
+// whatever group: no other rule can become a finding or complete one.
 func (w *worker) concern(rules []secgroup.Rule) []bool {
 	out := make([]bool, len(rules))
 	for _, p := range w.policies() {
-		// A Request without a time and a place: what depends on them is undetermined.
+		// A Request without a time and a place: verdicts that depend on them are
+		// undetermined.
 		for i, j := range p.Evaluate(policy.Request{Rules: rules}) {
 			out[i] = out[i] || j.Verdict != policy.Compliant
 		}
@@ -214,7 +216,7 @@ func (w *worker) concern(rules []secgroup.Rule) []bool {
 	return out
 }
 
-// chosen returns those of the rules that are marked.
+// chosen returns the marked rules.
 func chosen(rules []secgroup.Rule, marked []bool) []secgroup.Rule {
 	n := 0
 	for _, m := range marked {
@@ -223,7 +225,7 @@ func chosen(rules []secgroup.Rule, marked []bool) []secgroup.Rule {
 		}
 	}
 	if n == 0 {
-		return nil // and nothing is kept of the call
+		return nil // and nothing of the call is kept
 	}
 	out := make([]secgroup.Rule, 0, n)
 	for i, r := range rules {
@@ -234,7 +236,7 @@ func chosen(rules []secgroup.Rule, marked []bool) []secgroup.Rule {
 	return out
 }
 
-// own makes the texts that records repeat one in memory.
+// own stores texts that records repeat only once.
 func (w *worker) own(c *cloudtrail.Call) {
 	for _, s := range []*string{
 		&c.EventName, &c.AccountID, &c.Region, &c.SourceIPAddress, &c.UserAgent,
@@ -257,7 +259,8 @@ func (w *worker) text(s string) string {
 	return s
 }
 
-// noteIDs keeps which way rules of a known direction go: an edit does not tell.
+// noteIDs keeps the directions of rules where they are known: the record of an edit leaves
+// them out.
 func (w *worker) noteIDs(rules []secgroup.Rule) {
 	for _, r := range rules {
 		id, ok := shortID(r.ID)

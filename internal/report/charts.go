@@ -9,8 +9,8 @@ import (
 	"sgward/internal/text"
 )
 
-// chart is columns of stacked parts, drawn here so that the page needs no script for
-// it. Heights are in pixels, widths in per cent: text keeps its size on every screen.
+// chart is columns of stacked parts, drawn without a script. Heights are in pixels, widths
+// in per cent: text keeps its size on every screen.
 type chart struct {
 	Describe       string
 	Height, LabelY int
@@ -24,9 +24,9 @@ type gridLine struct{ Y, TextY, Label string }
 type chartColumn struct {
 	X, W, LabelX string // in per cent
 	Parts        []part
-	Label        string // under the axis; most columns of a long line have none
+	Label        string // under the axis; most columns of a long time line have none
 	Behind       bool   // the label stands at the column's end, not under its middle
-	Minor        bool   // the label goes where there is little room
+	Minor        bool   // the label is left out on narrow screens
 	Name         string
 	Describe     string
 	Figures      []string
@@ -84,8 +84,7 @@ func sumOf(numbers []int) int {
 	return n
 }
 
-// scale gives round numbers for an axis from 0 to at least most, in at most five
-// steps.
+// scale returns round numbers for an axis from 0 to at least most, in at most five steps.
 func scale(most int) (step, top int) {
 	most = max(most, 1)
 	step = 1

@@ -11,7 +11,7 @@ import (
 	"sgward/internal/policy"
 )
 
-// collector is the Writer of the formats for people. A summary comes first, so nothing
+// collector is the Writer of the formats for people. The summary comes first, so nothing
 // is written before Close: it holds the totals and the worst findings and groups, up to
 // its limits.
 type collector struct {
@@ -21,16 +21,16 @@ type collector struct {
 
 	limits
 	totals
-	findings top[Entry]  // that came without their group
+	findings top[Entry]  // reported without their group
 	groups   top[judged] // with findings
 	noted    top[Group]  // with notes only
 
-	// Of the groups with findings beside the exempt: how many a public address uses, of
-	// how many it is known whether one does, and of how many it is not.
+	// The groups with findings that are not exempt: those that a public address uses,
+	// those for which it is known whether one does, and the others.
 	public, known, unknown int
 }
 
-// limits are how much a report for people lists of each.
+// limits are the numbers of items that a report for people lists.
 type limits struct {
 	findings, groups int
 	groupFindings    int // of one group
@@ -41,7 +41,7 @@ type limits struct {
 	problems         int
 }
 
-// judged is a group and what the policy says of it.
+// judged is a group with its verdicts.
 type judged struct {
 	Group
 	entries []Entry
@@ -54,14 +54,14 @@ func newCollector(w io.Writer, run Run, l limits, print func(io.Writer, *Summary
 	}
 }
 
-// Entry takes a finding.
+// Entry adds a finding.
 func (c *collector) Entry(e Entry) error {
 	c.add(&e)
 	c.findings.add(rankOfEntry(&e), e)
 	return nil
 }
 
-// Group takes a group. Its findings are put in order; its place is that of the worst.
+// Group adds a group. Its findings are sorted; the worst one decides the group's place.
 func (c *collector) Group(g Group, entries []Entry) error {
 	if len(entries) == 0 {
 		if len(g.Notes) > 0 {
@@ -93,11 +93,11 @@ func (c *collector) Group(g Group, entries []Entry) error {
 // Close prints the report.
 func (c *collector) Close(read Coverage) error { return wrote(c.print(c.to, c.summary(read))) }
 
-// rankOf is the place of a verdict in policy.Verdicts.
+// rankOf is the index of a verdict in policy.Verdicts.
 func rankOf(v policy.Verdict) int { return slices.Index(policy.Verdicts(), v) }
 
-// urgency orders severities from most (0) to least. One that nobody stated ranks
-// with the first: nobody has said that it may wait.
+// urgency orders severities from most urgent (0) to least. Findings without a severity
+// rank first, because they may be urgent.
 func urgency(s policy.Severity) int {
 	if s == policy.NoSeverity {
 		return 0
@@ -118,7 +118,7 @@ func (c counts) all() int {
 	return n
 }
 
-// used lists the verdicts that occur.
+// used returns the verdicts that occur.
 func (c counts) used() []policy.Verdict {
 	return slices.DeleteFunc(policy.Verdicts(), func(d policy.Verdict) bool { return c.of(d) == 0 })
 }
@@ -130,7 +130,7 @@ type row struct {
 	counts
 }
 
-// breakdown counts entries by something they have, such as the account.
+// breakdown counts entries by a property, such as the account.
 type breakdown map[string]*row
 
 func (b breakdown) add(key, label, note string, e *Entry) {
@@ -139,7 +139,7 @@ func (b breakdown) add(key, label, note string, e *Entry) {
 		r = &row{key: key, label: label, note: note, severity: e.Severity}
 		b[key] = r
 	}
-	// A later entry may name the group where an earlier one has its id only.
+	// A later entry may name a group for which an earlier one has the id only.
 	if strings.HasPrefix(label, r.label) {
 		r.label = label
 	}
@@ -149,17 +149,16 @@ func (b breakdown) add(key, label, note string, e *Entry) {
 	r.counts[rankOf(e.Verdict)]++
 }
 
-// rows returns the lines: those with the most of the strongest verdict first, of
-// equal ones by the next verdict, then by key.
+// rows returns the lines, sorted by the number of the strongest verdict, then of the next
+// one, then by key.
 func (b breakdown) rows() []*row {
 	return slices.SortedFunc(maps.Values(b), func(x, y *row) int {
 		return cmp.Or(slices.Compare(y.counts[:], x.counts[:]), cmp.Compare(x.key, y.key))
 	})
 }
 
-// totals count all entries. They grow by eight bytes for each finding whose end is
-// known, and by a line for each different statement, account, actor, group, exception,
-// change and day.
+// totals count all entries. They take eight bytes for each finding with a known end, and a
+// line for each different statement, account, actor, group, exception, change and day.
 type totals struct {
 	counts
 	statements breakdown
@@ -169,7 +168,7 @@ type totals struct {
 	exceptions breakdown
 	changes    map[change]int
 	days       map[int64]*counts // by days since 1970, in UTC
-	exposures  []float64         // seconds, of findings whose closing is known
+	exposures  []float64         // seconds, of findings with a known end
 	open       int               // findings that the history does not show closed
 	oldestOpen time.Time         // when the first of these was made
 }
@@ -190,7 +189,7 @@ func (t *totals) add(e *Entry) {
 		t.accounts.add(e.AccountID, e.AccountID, "", e)
 	}
 	key := e.AccountID + "/" + e.Region + "/" + e.GroupID + "/"
-	if e.GroupID == "" { // the record names the group only
+	if e.GroupID == "" { // the record only names the group
 		key += e.GroupName
 	}
 	t.byGroup.add(key, groupText(e.GroupID, e.GroupName), place(e.AccountID, e.Region), e)
@@ -205,7 +204,7 @@ func (t *totals) add(e *Entry) {
 	}
 }
 
-// addEvent counts what only a history tells.
+// addEvent counts the properties that only a history has.
 func (t *totals) addEvent(e *Entry) {
 	who := actorText(e.Event.Actor)
 	label, account := shortARN(who)
@@ -216,7 +215,7 @@ func (t *totals) addEvent(e *Entry) {
 	}
 	t.days[dayOf(at)][rankOf(e.Verdict)]++
 	switch {
-	case e.Verdict == policy.Exempt: // it may stay open
+	case e.Verdict == policy.Exempt: // may stay open
 	case e.ExposureSeconds != nil:
 		t.exposures = append(t.exposures, *e.ExposureSeconds)
 	case e.ClosedAt == nil:
@@ -227,8 +226,8 @@ func (t *totals) addEvent(e *Entry) {
 	}
 }
 
-// exposure returns the median of the exposures in seconds, and the longest. Both are
-// 0 without any.
+// exposure returns the median of the exposures in seconds, and the longest. Both are 0 if
+// there are none.
 func (t *totals) exposure() (median, longest float64) {
 	n := len(t.exposures)
 	if n == 0 {
@@ -241,12 +240,12 @@ func (t *totals) exposure() (median, longest float64) {
 // change is the difference between the verdicts of two policies.
 type change struct {
 	from, to policy.Verdict
-	// The details are the severities where the verdict is the same, and the statements
-	// where the severity is the same too.
+	// The details are the severities if the verdicts are equal, and the statements if the
+	// severities are equal too.
 	fromDetail, toDetail string
 }
 
-// changeOf is the zero change where nothing is compared.
+// changeOf is the zero change if nothing is compared.
 func changeOf(e *Entry) change {
 	if e.Compared == nil {
 		return change{}
@@ -262,8 +261,8 @@ func changeOf(e *Entry) change {
 	return c
 }
 
-// compareChanges puts first what one of the policies revokes, and last where both do
-// the same for another reason.
+// compareChanges sorts changes to or from revoke first, and those of the reason alone
+// last.
 func compareChanges(a, b change) int {
 	strongest := func(c change) int { return min(rankOf(c.from), rankOf(c.to)) }
 	same := func(c change) int {
@@ -282,7 +281,7 @@ func compareChanges(a, b change) int {
 	)
 }
 
-// meaning says the effect of a change.
+// meaning returns the effect of a change.
 func (c change) meaning() string {
 	switch {
 	case c.from == c.to && c.fromDetail != c.toDetail:

@@ -15,22 +15,22 @@ import (
 	"sgward/internal/text"
 )
 
-// csvWriter writes RFC 4180: a header, then one line for each finding, always with
-// the same columns. It holds one finding.
+// csvWriter writes RFC 4180: a header, then one line for each finding, always with the
+// same columns. It holds one finding.
 //
-// A spreadsheet takes a cell that starts with =, +, -, @, a tab or a line break for a
-// formula (https://owasp.org/www-community/attacks/CSV_Injection). Such cells, and
-// those that start with an apostrophe, get an apostrophe in front, so taking one away
-// where there is one gives the text back. Whole numbers stay as they are. Characters
-// that cannot be seen, line breaks too, are written out as [U+000A]: one finding is
-// one line, and a terminal may show it.
+//   - Spreadsheets take cells that start with =, +, -, @, a tab or a line break for formulas
+//     (https://owasp.org/www-community/attacks/CSV_Injection). Such cells, and those that
+//     start with an apostrophe, get an apostrophe in front; removing it restores the text.
+//   - Whole numbers stay as they are.
+//   - Invisible characters and line breaks are written as [U+000A], so that one finding is
+//     one line and terminals can show it.
 type csvWriter struct {
 	out     *csv.Writer
 	columns []column
 	failed  error // of the header
 }
 
-// column is one of the file: its name, and what it says of an entry.
+// column is a column of the file: its name, and its value for an entry.
 type column struct {
 	name string
 	of   func(*Entry) string
@@ -72,8 +72,8 @@ func (w *csvWriter) Close(Coverage) error {
 	return wrote(w.out.Error())
 }
 
-// defused keeps a spreadsheet from reading a cell as a formula. Some take the
-// full-width forms for the same.
+// defused keeps a spreadsheet from reading a cell as a formula. Some also accept the
+// full-width forms.
 func defused(cell string) string {
 	first, _ := utf8.DecodeRuneInString(cell)
 	if !strings.ContainsRune("=+-@'\t\r\n＝＋－＠", first) {
@@ -85,7 +85,7 @@ func defused(cell string) string {
 	return "'" + cell
 }
 
-// columnsOfCSV lists the columns. New ones go to the end.
+// columnsOfCSV lists the columns. New ones go at the end.
 func columnsOfCSV() []column {
 	rule := partOf(func(e *Entry) *secgroup.Rule { return e.Rule })
 	event := partOf(func(e *Entry) *cloudtrail.Event { return e.Event })
@@ -144,7 +144,7 @@ func columnsOfCSV() []column {
 	}
 }
 
-// partOf makes columns of a part of the entry; they are empty where the part is nil.
+// partOf returns columns of a part of the entry, which are empty if the part is nil.
 func partOf[T any](part func(*Entry) *T) func(func(*T) string) func(*Entry) string {
 	return func(text func(*T) string) func(*Entry) string {
 		return func(e *Entry) string {
@@ -177,8 +177,8 @@ func yes(b bool) string {
 	return ""
 }
 
-// portsText returns fromPort and toPort, empty where the protocol has neither ports
-// nor types.
+// portsText returns fromPort and toPort, empty if the protocol has neither ports nor
+// types.
 func portsText(r *secgroup.Rule) (from, to string) {
 	if p := r.Permission; p.Protocol.HasPorts() || p.Protocol.IsICMP() {
 		a, b := p.FromTo()
@@ -195,7 +195,7 @@ func tagsText(r *secgroup.Rule) string {
 	return strings.Join(out, " | ")
 }
 
-// attachedList joins what the interfaces have of something by blanks.
+// attachedList joins a property of the interfaces with blanks.
 func attachedList(of func(*finding.Interface) []string) func(*Entry) string {
 	return func(e *Entry) string {
 		var out []string

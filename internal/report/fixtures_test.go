@@ -84,7 +84,7 @@ func opening(n int, d policy.Verdict, severity policy.Severity, statement string
 	if r != nil && r.Permission.Protocol.HasPorts() {
 		traffic := ruleText(r)[len("ingress "):]
 		e.Reasons = []policy.Reason{cite(map[string]int{"world-open-database": 19, "world-open-admin": 24, "world-open-other": 34}[statement], statement,
-			fmt.Sprintf("%s opens %d/tcp to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): %s", traffic, r.Permission.Ports.From, d))}
+			fmt.Sprintf("%s opens %d/tcp to the world (3,702,258,434 public IPv4 addresses; the threshold is 8,388,608): %s", traffic, r.Permission.Ports.From, d))}
 	}
 	if statement == "world-open-database" && r != nil {
 		e.Reasons = append(e.Reasons, cite(34, "world-open-other", ruleText(r)[len("ingress "):]+" opens it to the world: alert"))
@@ -191,7 +191,7 @@ func audited() scenario {
 		},
 		read: Coverage{Inventory: &Inventory{Groups: 57, Rules: 431, Accounts: []string{"111122223333", "123456789012"}, Regions: []string{"eu-central-1", "us-east-1"}, Baseline: -1}},
 	}
-	s.groups[1].entries[1].Reasons = []policy.Reason{cite(44, "world-open-egress", "all traffic to 0.0.0.0/0 opens 1-65535/tcp to the world (3,702,258,434 public IPv4 addresses; the line is 8,388,608): alert")}
+	s.groups[1].entries[1].Reasons = []policy.Reason{cite(44, "world-open-egress", "all traffic to 0.0.0.0/0 opens 1-65535/tcp to the world (3,702,258,434 public IPv4 addresses; the threshold is 8,388,608): alert")}
 	return s
 }
 

@@ -278,18 +278,18 @@ func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
 func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
 	s := audited()
 	text, page := written(t, Text, s, Options{}), written(t, HTML, s, Options{})
-	assert.Contains(t, text, "        1  in use at a public address  of 1 group with findings (the exempt aside)")
+	assert.Contains(t, text, "        1  in use at a public address  of 1 group with findings (without exempt ones)")
 	assert.NotContains(t, text+page, "not read")
 	assert.NotContains(t, text+page, "not known")
 
 	mixed := audited()
 	mixed.groups[1].entries = append(mixed.groups[1].entries, mixed.groups[0].entries...)
-	assert.Contains(t, written(t, Text, mixed, Options{}), "of 1 group with findings (the exempt aside)", "a group with other findings too is not exempt")
+	assert.Contains(t, written(t, Text, mixed, Options{}), "of 1 group with findings (without exempt ones)", "a group with other findings too is not exempt")
 
 	unread := s.groups[1]
 	unread.AttachedKnown, unread.Attached = false, nil
 	s.groups = append(s.groups, unread)
-	const known = "of 1 group with findings (the exempt aside); of 1 more not known"
+	const known = "of 1 group with findings (without exempt ones); of 1 more unknown"
 	assert.Contains(t, written(t, Text, s, Options{Width: 160}), "        1  in use at a public address  "+known+"\n")
 	assert.Contains(t, written(t, HTML, s, Options{}), "<b>1</b><span>in use at a public address</span><small>"+known+"<")
 
@@ -321,7 +321,7 @@ func TestAttachedInterfacesAreNamedByWhatIsBehindThem(t *testing.T) {
 }
 
 func TestARuleIsShownAsFarAsItIsKnown(t *testing.T) {
-	assert.Equal(t, "rules that the record does not tell", ruleText(nil))
+	assert.Equal(t, "rules that the record leaves out", ruleText(nil))
 	assert.Equal(t, "unknown tcp 9 from 0.0.0.0/0", ruleText(secgrouptest.Rule("unknown tcp 9 from 0.0.0.0/0")))
 }
 

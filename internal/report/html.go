@@ -13,7 +13,7 @@ import (
 	"sgward/internal/text"
 )
 
-// The page, its looks and its behaviour.
+// The page's template, style and script.
 var (
 	//go:embed page/page.html.tmpl
 	pageTemplate string
@@ -23,10 +23,9 @@ var (
 	pageScript string
 )
 
-// newHTML writes one self-contained page: nothing in it is fetched from anywhere,
-// and a content security policy says so to the browser. All text passes html/template,
-// which escapes it for where it stands. It works without its script, which sorts and
-// filters.
+// newHTML writes one self-contained page: it fetches nothing, and its content security
+// policy forbids it. All text passes html/template, which escapes it for its context.
+// Without its script, the page lacks only sorting and filters.
 func newHTML(w io.Writer, run Run, o Options) Writer {
 	return newCollector(w, run, limits{
 		findings: cmp.Or(o.Limit, 5000), groups: cmp.Or(o.Limit, 500),
@@ -50,16 +49,16 @@ func printHTML(w io.Writer, s *Summary) error {
 	return out.Flush()
 }
 
-// page is a summary with what only a browser needs.
+// page is a summary with the parts that only a browser needs.
 type page struct {
 	*Summary
-	Policy string // of content security
+	Policy string // content security policy
 	Style  template.CSS
 	Script template.JS
 }
 
-// contentPolicy allows the page's own style and script, by their digests, and
-// nothing else: no request leaves it.
+// contentPolicy allows the page's own style and script, by their digests, and nothing
+// else: the page makes no request.
 func contentPolicy(style, script string) string {
 	digest := func(s string) string {
 		sum := sha256.Sum256([]byte(s))

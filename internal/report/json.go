@@ -12,8 +12,8 @@ import (
 	"sgward/internal/policy"
 )
 
-// jsonWriter writes one Entry a line and nothing else, for audits too: groups, notes
-// and problems are for people. It holds one entry.
+// jsonWriter writes one Entry a line and nothing else: groups, notes and problems are for
+// people. It holds one entry.
 type jsonWriter struct {
 	out  *bufio.Writer
 	line bytes.Buffer
@@ -24,7 +24,7 @@ func newJSON(w io.Writer) *jsonWriter { return &jsonWriter{out: bufio.NewWriter(
 func (w *jsonWriter) Entry(e Entry) error {
 	w.line.Reset()
 	encoder := json.NewEncoder(&w.line)
-	encoder.SetEscapeHTML(false) // CIDRs and ARNs are read by people too
+	encoder.SetEscapeHTML(false) // people read CIDRs and ARNs too
 	if err := encoder.Encode(withReasons(e)); err != nil {
 		return fmt.Errorf("encoding finding %q: %w", e.ID, err)
 	}
@@ -43,7 +43,7 @@ func (w *jsonWriter) Group(_ Group, entries []Entry) error {
 
 func (w *jsonWriter) Close(Coverage) error { return wrote(w.out.Flush()) }
 
-// withReasons has a list of reasons that is never null in JSON.
+// withReasons returns e with reasons that are never null in JSON.
 func withReasons(e Entry) Entry {
 	if e.Reasons == nil {
 		e.Reasons = []policy.Reason{}
@@ -51,7 +51,7 @@ func withReasons(e Entry) Entry {
 	return e
 }
 
-// wrote says what failed where a report could not be written.
+// wrote adds context to an error of writing a report.
 func wrote(err error) error {
 	if err != nil {
 		return fmt.Errorf("writing the report: %w", err)
@@ -59,10 +59,9 @@ func wrote(err error) error {
 	return nil
 }
 
-// escapeUnprintable writes out what encoding/json leaves as it is and a terminal
-// acts on or an eye cannot see: DEL, C1 controls, bidirectional overrides,
-// zero-width characters. In JSON such characters stand in strings only, where
-// \uXXXX means the same.
+// escapeUnprintable escapes the characters that encoding/json leaves alone and a terminal
+// acts on or an eye cannot see: DEL, C1 controls, bidirectional overrides, zero-width
+// characters. In JSON they occur in strings only, where \uXXXX means the same.
 func escapeUnprintable(data []byte) []byte {
 	plain := true
 	for _, c := range data {

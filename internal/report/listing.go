@@ -12,7 +12,7 @@ import (
 	"sgward/internal/text"
 )
 
-// FindingView is a finding as people read it. Its texts are visible, and cut.
+// FindingView is a finding for people. Its texts are visible, and cut.
 type FindingView struct {
 	Verdict   Mark
 	Other     *Mark  // the verdict of the other policy in a comparison
@@ -35,15 +35,15 @@ type FindingView struct {
 	ID        string
 }
 
-// CallView is the call that made a rule, and the end of what it opened.
+// CallView is the call that made a rule, and the end of the opening.
 type CallView struct {
 	Name, ID, Made, Caller, Who, Address, UserAgent string
 	MadeUnix                                        int64
 	OpenFor, OpenSort, ClosedAt, Closing            string
 }
 
-// ReasonView is a reason, and the place of its statement. Decides is false for the
-// statements that had a part in the verdict and did not decide it.
+// ReasonView is a reason, and the place of its statement. Decides is false for statements
+// that apply but did not decide the verdict.
 type ReasonView struct {
 	Text, Where string
 	Decides     bool
@@ -57,7 +57,7 @@ func (f FindingView) Kinds() string {
 	return f.Verdict.Word
 }
 
-// Kinds are the verdicts that the listed findings have.
+// Kinds are the verdicts of the listed findings.
 func (s *Summary) Kinds() []string {
 	var out []string
 	for _, d := range policy.Verdicts() {
@@ -70,13 +70,13 @@ func (s *Summary) Kinds() []string {
 	return out
 }
 
-// History reports whether the findings tell the calls that made the rules.
+// History reports whether the findings have the calls that made the rules.
 func (s *Summary) History() bool {
 	return slices.ContainsFunc(s.Findings.Items, func(f FindingView) bool { return f.Call != nil })
 }
 
-// findingViews are the worst findings that came without their group. Those of a
-// comparison stand together by their change.
+// findingViews are the worst findings reported without their group. In a comparison they
+// are grouped by change.
 func (c *collector) findingViews() List[FindingView] {
 	entries := c.findings.list()
 	if c.run.Other != nil {
@@ -147,7 +147,7 @@ func callViewOf(e *Entry) *CallView {
 	return v
 }
 
-// GroupView is a group as people read it. Its texts are visible, and cut.
+// GroupView is a group for people. Its texts are visible, and cut.
 type GroupView struct {
 	Anchor, ID, Name, Group, VPC, Account, Region, Place, Description string
 
@@ -155,19 +155,19 @@ type GroupView struct {
 	Findings   List[FindingView]
 	Rules      int
 	Attached   string // in few words
-	Public     int    // interfaces with a public address; -1 where it is not known
+	Public     int    // interfaces with a public address; -1 if unknown
 	Interfaces List[string]
 	Directions []DirectionView
 	Notes      []string
 }
 
-// DirectionView is what a group holds of one direction.
+// DirectionView is the rules of one direction in a group.
 type DirectionView struct {
 	Name  string
 	Rules List[RuleView]
 }
 
-// RuleView is a rule of a group. Found is the verdict where it is a finding.
+// RuleView is a rule of a group. Found is the verdict if it is a finding.
 type RuleView struct{ Text, Found, ID, Description string }
 
 // groupViews are the worst groups that have findings.

@@ -10,8 +10,7 @@ import (
 	"sgward/internal/text"
 )
 
-// mostName is how much of a name or ARN is shown; mostText of a reason or
-// description.
+// mostName limits names and ARNs; mostText limits reasons and descriptions.
 const (
 	mostName = 120
 	mostText = 600
@@ -20,11 +19,10 @@ const (
 // date prints the day of a time in UTC.
 func date(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
-// ruleText says what a finding's rule lets through: "ingress tcp 3306 from
-// 0.0.0.0/0".
+// ruleText returns a finding's rule in words: "ingress tcp 3306 from 0.0.0.0/0".
 func ruleText(r *secgroup.Rule) string {
 	if r == nil {
-		return "rules that the record does not tell"
+		return "rules that the record leaves out"
 	}
 	return r.Permission.String()
 }
@@ -55,7 +53,7 @@ func actorText(a cloudtrail.Actor) string {
 }
 
 // shortARN splits "arn:aws:iam::123456789012:role/deploy" into "role/deploy" and
-// "123456789012". What is no such ARN comes back whole.
+// "123456789012". Other texts are returned unchanged.
 func shortARN(s string) (label, accountID string) {
 	parts := strings.SplitN(s, ":", 6)
 	if len(parts) != 6 || parts[0] != "arn" || parts[5] == "" {
@@ -64,8 +62,8 @@ func shortARN(s string) (label, accountID string) {
 	return parts[5], parts[4]
 }
 
-// callerText is actorText with what a reader needs to find the person: the session's
-// name, the service in between, and the address.
+// callerText is actorText with the details needed to find the person: the session's name,
+// the service in between, and the address.
 func callerText(e *cloudtrail.Event) string {
 	out := actorText(e.Actor)
 	if e.Actor.SessionIssuerARN != "" {
@@ -95,7 +93,7 @@ func (g *Group) public() int {
 	return n
 }
 
-// interfaceText names a network interface and what is behind it.
+// interfaceText names a network interface and its service.
 func interfaceText(a *finding.Interface) string {
 	out := a.ID
 	behind := []string{a.Service, a.InstanceID}
@@ -113,10 +111,10 @@ func interfaceText(a *finding.Interface) string {
 	return out
 }
 
-// place says "123456789012 us-east-1", as far as it is known.
+// place returns "123456789012 us-east-1", as far as known.
 func place(accountID, region string) string { return strings.TrimSpace(accountID + " " + region) }
 
-// listed names the first of a list and says how many more there are.
+// listed names the first items of a list and the number of the others.
 func listed(names []string, most int) string {
 	var safe []string
 	for _, name := range names {

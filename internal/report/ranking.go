@@ -9,8 +9,8 @@ import (
 	"sgward/internal/policy"
 )
 
-// rank orders findings for people: the strongest decision first, then the severity,
-// then the newest, then as they came.
+// rank orders findings for people: the strongest decision first, then the severity, then
+// the newest, then the order of arrival.
 type rank struct {
 	decision, severity int
 	at                 time.Time
@@ -25,7 +25,7 @@ func rankOfEntry(e *Entry) rank {
 			r.decision, r.severity = other.decision, other.severity
 		}
 		if e.Verdict == e.Compared.Verdict {
-			r.decision += len(policy.Verdicts()) // the same is done: behind all that changes
+			r.decision += len(policy.Verdicts()) // same effect: after all that changes
 		}
 	}
 	if e.Event != nil {
@@ -34,7 +34,7 @@ func rankOfEntry(e *Entry) rank {
 	return r
 }
 
-// compareRanks is negative where a comes first.
+// compareRanks is negative if a comes first.
 func compareRanks(a, b rank) int {
 	return cmp.Or(
 		cmp.Compare(a.decision, b.decision),
@@ -44,8 +44,7 @@ func compareRanks(a, b rank) int {
 	)
 }
 
-// top keeps the first of the values that it is given, in the order of their ranks, and
-// counts all. Its memory is that of limit values.
+// top keeps the highest-ranking values, up to limit, and counts all.
 type top[T any] struct {
 	limit int
 	seen  int
@@ -57,7 +56,7 @@ type rankedValue[T any] struct {
 	value T
 }
 
-// ranked is a heap with the value on top that has to go next.
+// ranked is a heap with the lowest-ranking value on top.
 type ranked[T any] []rankedValue[T]
 
 func (h ranked[T]) Len() int           { return len(h) }
@@ -70,7 +69,7 @@ func (h *ranked[T]) Pop() any {
 	return last
 }
 
-// add keeps v if it is among the first. r.sequence is set here.
+// add keeps v if it is among the first. It sets r.sequence.
 func (w *top[T]) add(r rank, v T) {
 	r.sequence = w.seen
 	w.seen++
@@ -84,7 +83,7 @@ func (w *top[T]) add(r rank, v T) {
 	}
 }
 
-// list returns what was kept, in order.
+// list returns the kept values in order.
 func (w *top[T]) list() []T {
 	slices.SortFunc(w.kept, func(a, b rankedValue[T]) int { return compareRanks(a.rank, b.rank) })
 	out := make([]T, 0, len(w.kept))

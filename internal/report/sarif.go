@@ -16,12 +16,12 @@ import (
 
 // sarifWriter writes SARIF 2.1.0
 // (https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html) in one run. The
-// results are streamed; the tool, whose rules are the statements that were met,
-// follows them, which JSON allows. It holds one group and a line for each statement.
+// results are streamed; the tool, whose rules are the statements that occurred, follows
+// them, which JSON allows. It holds one group and a line for each statement.
 //
-// A result is located at the line of the policy that decided, since code scanning
-// shows results beside files of a repository, and logically at the rule's or group's
-// ARN. GitHub refuses runs of more than 25,000 results, and shows 5,000 of them
+// A result is located at the deciding line of the policy, since code scanning shows
+// results beside files of a repository, and logically at the rule's or group's ARN. GitHub
+// refuses runs of more than 25,000 results, and shows 5,000 of them
 // (https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-uploads/results-exceed-limit).
 type sarifWriter struct {
 	out   *bufio.Writer
@@ -33,7 +33,7 @@ type sarifWriter struct {
 	err   error
 }
 
-// Rules of ours, beside the statements. No statement's id has a slash.
+// Rules of sgward's own, beside the statements. No statement's id has a slash.
 const (
 	unsettledRule = "sgward/unsettled" // a finding that no statement decided
 	noteRule      = "sgward/note"      // Group.Notes
@@ -71,7 +71,7 @@ type sarifResult struct {
 	Message      sarifText          `json:"message"`
 	Locations    []sarifLocation    `json:"locations"`
 	Fingerprints sarifFingerprints  `json:"partialFingerprints"`
-	Suppressions []sarifSuppression `json:"suppressions"` // never null: all results have it or none
+	Suppressions []sarifSuppression `json:"suppressions"` // never null: all results have the member or none
 	Properties   any                `json:"properties,omitempty"`
 }
 
@@ -100,8 +100,8 @@ type sarifLogical struct {
 
 type sarifFingerprints struct {
 	Finding string `json:"sgwardFinding/v1"`
-	// GitHub tells results apart by this one alone; without it, it would take it from
-	// the policy's line, which many results share.
+	// GitHub distinguishes results by this value alone. Without it, GitHub would hash the
+	// policy's line, which many results share.
 	Line string `json:"primaryLocationLineHash"`
 }
 
@@ -114,7 +114,7 @@ type sarifSuppression struct {
 func newSARIF(w io.Writer, run Run) *sarifWriter {
 	s := &sarifWriter{
 		out: bufio.NewWriter(w), run: run, index: map[string]int{},
-		// In a message brackets make links and braces placeholders (sections 3.11.5 and
+		// In a message, brackets make links and braces placeholders (sections 3.11.5 and
 		// 3.11.6).
 		plain: strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "{", "{{", "}", "}}"),
 	}
@@ -169,8 +169,7 @@ func (s *sarifWriter) Group(g Group, entries []Entry) error {
 	return nil
 }
 
-// Close writes the rules, and the problems as notifications of an invocation that did
-// not succeed.
+// Close writes the rules, and the problems as notifications of a failed invocation.
 func (s *sarifWriter) Close(read Coverage) error {
 	type driver struct {
 		Name    string      `json:"name"`
@@ -242,17 +241,17 @@ func (s *sarifWriter) marshal(v any) {
 	s.write(string(escapeUnprintable(data)))
 }
 
-// rule returns the index of a statement among the rules. Its level is that of the
-// worst severity with which it was met.
+// rule returns the index of a statement among the rules. Its level is that of the worst
+// severity with which it occurred.
 func (s *sarifWriter) rule(id string, severity policy.Severity) int {
 	title := id + ": a security group rule that the policy forbids or warns of"
 	help := "The statement " + id + " of " + s.run.Policy.File + " says what it covers. Close the rule, or agree on an exception with an owner and a last day."
 	switch id {
 	case "":
-		id, title = unsettledRule, "What was opened is not known"
-		help = "The source does not tell what was opened: look at the group."
+		id, title = unsettledRule, "The opened rules are unknown"
+		help = "The source does not hold the opened rules: look at the group."
 	case noteRule:
-		title, help = "A security group that deserves a look", "The policy has nothing against it."
+		title, help = "A security group that needs attention", "The policy does not forbid it."
 	}
 	at, known := s.index[id]
 	if !known {
@@ -272,16 +271,15 @@ func (s *sarifWriter) rule(id string, severity policy.Severity) int {
 	return at
 }
 
-// levels translates severities, by urgency: SARIF's level, and a number in the range
-// that GitHub shows as that severity (over 9.0 critical, over 7.0 high, over 4.0
-// medium).
+// levels maps severities, by urgency, to SARIF's level and a number in the range that
+// GitHub shows as that severity (over 9.0 critical, over 7.0 high, over 4.0 medium).
 func levels() []struct{ level, number string } {
 	return []struct{ level, number string }{{"error", "9.5"}, {"error", "8.0"}, {"warning", "5.5"}, {"note", "2.0"}}
 }
 
 func level(severity policy.Severity) string { return levels()[urgency(severity)].level }
 
-// messageOf says the finding in one line.
+// messageOf describes the finding in one line.
 func messageOf(e *Entry) string {
 	verdict, other := marks(e)
 	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + ruleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
@@ -297,12 +295,12 @@ func messageOf(e *Entry) string {
 	return out
 }
 
-// text is a message that says s and nothing else.
+// text returns a plain message.
 func (s *sarifWriter) text(message string) sarifText {
 	return sarifText{s.plain.Replace(text.Visible(message))}
 }
 
-// location is the policy's line that decided, and the rule.
+// location is the deciding line of the policy, and the rule.
 func (s *sarifWriter) location(e *Entry) sarifLocation {
 	name, arn := groupText(e.GroupID, e.GroupName), arnOf("security-group", e.AccountID, e.Region, e.GroupID)
 	if e.Rule != nil && e.Rule.ID != "" {
@@ -337,7 +335,7 @@ func artifact(file string) sarifArtifact {
 	return sarifArtifact{URI: (&url.URL{Path: strings.TrimPrefix(file, "./")}).String(), URIBaseID: "%SRCROOT%"}
 }
 
-// arnOf is the ARN of a group or rule
+// arnOf returns the ARN of a group or rule
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html),
 // as far as its parts are known.
 func arnOf(kind, accountID, region, id string) string {

@@ -12,12 +12,12 @@ import (
 	"sgward/internal/text"
 )
 
-// Summary is a report for people, computed once and printed as text and as HTML. Its
-// texts are visible, and cut.
+// Summary is a report for people, computed once and printed as text and as HTML. Its texts
+// are visible, and cut.
 type Summary struct {
 	Command  Command
 	Title    string
-	Judged   string    // by which policy, or policies
+	Judged   string    // the policy, or policies
 	From, To string    // the files of a comparison; "" without one
 	Read     []string  // sentences
 	Policies []string  // their digests
@@ -25,11 +25,11 @@ type Summary struct {
 	Now      time.Time // the moment of judging
 
 	Heading    string // the number of all findings
-	Empty      string // why there is none; "" where there are some
+	Empty      string // why there is none; "" if there are some
 	Tiles      []Tile
 	Changes    []Change
 	Breakdowns []Breakdown
-	TimeLine   *TimeLine  // nil where all openings are in one bucket
+	TimeLine   *TimeLine  // nil if all openings are in one bucket
 	Exposures  *Exposures // nil of an audit
 
 	Groups   List[GroupView]
@@ -38,11 +38,11 @@ type Summary struct {
 	Problems List[Problem]
 }
 
-// List is the first of something, and the number of all.
+// List is the first items of a list, and the number of all.
 type List[T any] struct {
 	Items []T
 	All   int
-	rest  string // where the others are to be found
+	rest  string // the place of the others
 }
 
 // first cuts a list.
@@ -50,7 +50,7 @@ func first[T any](items []T, most int) List[T] {
 	return List[T]{Items: items[:min(most, len(items))], All: len(items)}
 }
 
-// More says how many are not listed; "" where all are.
+// More gives the number of items not listed; "" if all are.
 func (l List[T]) More() string {
 	if len(l.Items) == l.All {
 		return ""
@@ -58,7 +58,8 @@ func (l List[T]) More() string {
 	return "and " + text.Thousands(l.All-len(l.Items)) + " more"
 }
 
-// Limited says how many are listed and where the others are; "" where all are listed.
+// Limited gives the number of items listed and the place of the others; "" if all are
+// listed.
 func (l List[T]) Limited() string {
 	if len(l.Items) == l.All {
 		return ""
@@ -66,11 +67,11 @@ func (l List[T]) Limited() string {
 	return text.Thousands(len(l.Items)) + " of " + text.Thousands(l.All) + "; --format " + l.rest + " lists all"
 }
 
-// Tile is one of the figures that a report begins with.
+// Tile is one of the figures at the top of a report.
 type Tile struct {
 	Value, Label, Note string
-	Class              string // the verdict that it counts; "" of none
-	Words              bool   // Value is no number
+	Class              string // the verdict that it counts; "" for none
+	Words              bool   // Value is not a number
 }
 
 // Change is a line of a comparison.
@@ -80,7 +81,7 @@ type Change struct {
 	N        int
 }
 
-// Breakdown counts findings by something they have, such as the account.
+// Breakdown counts findings by a property, such as the account.
 type Breakdown struct {
 	Anchor, Title, Head, Text string
 	Verdicts                  []policy.Verdict // the columns
@@ -94,15 +95,15 @@ type Row struct {
 	Numbers     []int
 }
 
-// Exposures say how long openings stayed open, without the exempt.
+// Exposures describe how long openings stayed open, without exempt ones.
 type Exposures struct {
 	Text  string
 	Steps []ExposureStep
 	Open  int // never seen closed
 }
 
-// ExposureStep is a class of the histogram: the exposures below its end, and not below
-// that of the step before.
+// ExposureStep is a class of the histogram: exposures below its end and not below that of
+// the step before.
 type ExposureStep struct {
 	end        float64 // seconds
 	Name, Tick string
@@ -157,7 +158,7 @@ func digestText(p Policy) string {
 	return text.Shown(p.File, mostName) + " is " + text.Shown(p.Digest, mostName)
 }
 
-// readText says in sentences what was read.
+// readText describes the input in sentences.
 func readText(run Run, read Coverage) []string {
 	var out []string
 	if h := read.History; h != nil {
@@ -171,7 +172,7 @@ func readText(run Run, read Coverage) []string {
 			line += " " + text.Plural(h.Failed, "call") + " failed and opened nothing."
 		}
 		if h.Repeated > 0 {
-			line += " " + text.Plural(h.Repeated, "record") + " came more than once."
+			line += " " + text.Plural(h.Repeated, "record") + " arrived more than once."
 		}
 		out = append(out, line)
 		if run.Chosen != "" {
@@ -196,7 +197,7 @@ func readText(run Run, read Coverage) []string {
 		}
 		out = append(out, line+".")
 		if i.Baseline >= 0 {
-			out = append(out, "The baseline holds back "+text.Plural(i.Baseline, "finding")+"; what follows is new.")
+			out = append(out, "The baseline hides "+text.Plural(i.Baseline, "finding")+"; the others are new.")
 		}
 	}
 	if len(run.Sources) > 0 {
@@ -205,7 +206,7 @@ func readText(run Run, read Coverage) []string {
 	return out
 }
 
-// emptyText says that there is nothing to report, and why.
+// emptyText says that there are no findings, and why.
 func emptyText(run Run, read Coverage) string {
 	out := "No findings: nothing read violates the policy."
 	if read.History != nil && read.History.Changes == 0 {
@@ -229,7 +230,7 @@ func emptyText(run Run, read Coverage) string {
 	return out
 }
 
-// tiles count the findings by verdict, and say the worst of their exposure.
+// tiles count the findings by verdict, and summarise their exposure.
 func (c *collector) tiles() []Tile {
 	var out []Tile
 	for _, d := range policy.Verdicts() {
@@ -239,7 +240,7 @@ func (c *collector) tiles() []Tile {
 	}
 	aside := ""
 	if c.of(policy.Exempt) > 0 {
-		aside = " (the exempt aside)"
+		aside = " (without exempt ones)"
 	}
 	if n := len(c.exposures); n > 0 {
 		median, longest := c.exposure()
@@ -255,12 +256,12 @@ func (c *collector) tiles() []Tile {
 	case c.known == 0:
 		public.Value, public.Words, public.Note = "?", true, "the interfaces that use the groups were not read"
 	case c.unknown > 0:
-		public.Note += "; of " + text.Thousands(c.unknown) + " more not known"
+		public.Note += "; of " + text.Thousands(c.unknown) + " more unknown"
 	}
 	return append(out, public)
 }
 
-// outcomeText says the effect of a verdict.
+// outcomeText describes the effect of a verdict.
 func outcomeText(c Command, d policy.Verdict) string {
 	if c == Audit {
 		return map[policy.Verdict]string{
@@ -311,8 +312,8 @@ func (c change) view() Change {
 	return Change{From: markOf(c.from, policy.NoSeverity, c.fromDetail), To: markOf(c.to, policy.NoSeverity, c.toDetail), Meaning: c.meaning()}
 }
 
-// breakdowns are left out where they would say nothing new: those of one row, but for
-// statements, which tell their severity, and that of groups where the groups are listed.
+// breakdowns are left out if they would add nothing: those of one row, except statements,
+// which show their severity, and that of groups if the groups are listed.
 func (c *collector) breakdowns() []Breakdown {
 	var out []Breakdown
 	for _, b := range []struct {
@@ -320,11 +321,11 @@ func (c *collector) breakdowns() []Breakdown {
 		of     breakdown
 		always bool
 	}{
-		{Breakdown{Anchor: "by-statement", Title: "By statement", Head: "Statement", Text: "The lines of the policy that decided."}, c.statements, true},
-		{Breakdown{Anchor: "by-exception", Title: "Covered by exceptions", Head: "Exception", Text: "These would have been findings without them."}, c.exceptions, true},
+		{Breakdown{Anchor: "by-statement", Title: "By statement", Head: "Statement", Text: "The deciding statements of the policy."}, c.statements, true},
+		{Breakdown{Anchor: "by-exception", Title: "Covered by exceptions", Head: "Exception", Text: "Findings without the exceptions."}, c.exceptions, true},
 		{Breakdown{Anchor: "by-account", Title: "By account", Head: "Account", Text: "The accounts of the groups."}, c.accounts, false},
 		{Breakdown{Anchor: "by-actor", Title: "By actor", Head: "Role, user or service", Text: "The callers: the role behind a session."}, c.actors, false},
-		{Breakdown{Anchor: "by-group", Title: "By group", Head: "Security group", Text: "The groups that were opened most."}, c.byGroup, false},
+		{Breakdown{Anchor: "by-group", Title: "By group", Head: "Security group", Text: "The most opened groups."}, c.byGroup, false},
 	} {
 		rows := b.of.rows()
 		if len(rows) == 0 || len(rows) == 1 && !b.always || b.Anchor == "by-group" && c.groups.seen > 0 {
@@ -354,21 +355,20 @@ func (c *collector) breakdowns() []Breakdown {
 	return out
 }
 
-// exposureSteps sort the exposures into steps that grow by several times each: a
-// logarithmic scale with ends that people think in. It is nil where nothing is known
-// of them.
+// exposureSteps groups the exposures into steps with familiar limits on a logarithmic
+// scale. It is nil if none is known.
 func (t *totals) exposureSteps() *Exposures {
 	if len(t.exposures)+t.open == 0 {
 		return nil
 	}
 	const hour, day = 3600, 86400
-	out := &Exposures{Text: "Without the exempt.", Open: t.open, Steps: []ExposureStep{
+	out := &Exposures{Text: "Without exempt ones.", Open: t.open, Steps: []ExposureStep{
 		{60, "less than 1 min", "1 min", 0}, {600, "1 to 10 min", "", 0}, {hour, "10 min to 1 h", "1 h", 0}, {6 * hour, "1 to 6 h", "6 h", 0},
 		{day, "6 h to 1 d", "1 d", 0}, {7 * day, "1 to 7 d", "7 d", 0}, {30 * day, "7 to 30 d", "30 d", 0}, {365 * day, "30 d to 1 y", "1 y", 0},
 		{0, "1 y and more", "", 0}, // without an end
 	}}
 	if median, longest := t.exposure(); len(t.exposures) > 1 {
-		out.Text = "Half were closed within " + text.Span(median) + ", the last after " + text.Span(longest) + "; without the exempt."
+		out.Text = "Half were closed within " + text.Span(median) + ", the last after " + text.Span(longest) + "; without exempt ones."
 	}
 	for _, s := range t.exposures {
 		at := 0
@@ -380,7 +380,7 @@ func (t *totals) exposureSteps() *Exposures {
 	return out
 }
 
-// Mark is a verdict as it is shown: a colour, and the word that says the same.
+// Mark is a verdict with its colour and word.
 type Mark struct {
 	Word, Severity, Detail string
 	Rank                   int // for sorting: verdict, then severity
@@ -390,5 +390,5 @@ func markOf(d policy.Verdict, severity policy.Severity, detail string) Mark {
 	return Mark{Word: d.String(), Severity: severity.String(), Detail: text.Shown(detail, mostName), Rank: rankOf(d)*10 + urgency(severity)}
 }
 
-// Below is what stands below the word.
+// Below is the text below the word.
 func (m Mark) Below() string { return strings.TrimSpace(m.Severity + " " + m.Detail) }

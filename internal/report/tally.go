@@ -4,8 +4,7 @@ import (
 	"sgward/internal/policy"
 )
 
-// Tally passes a report on to a Writer and counts what it is told, for the exit
-// status.
+// Tally passes a report on to a Writer and counts its findings, for the exit status.
 type Tally struct {
 	to       Writer
 	entries  int
@@ -15,11 +14,11 @@ type Tally struct {
 // Count returns a Tally in front of w.
 func Count(w Writer) *Tally { return &Tally{to: w} }
 
-// Entries is how many findings were written, exempt ones too.
+// Entries is the number of findings written, exempt ones too.
 func (t *Tally) Entries() int { return t.entries }
 
-// Findings is how many of them call for exit status 3: all but the exempt ones. In a
-// comparison that is every entry, since each is a difference.
+// Findings is the number of entries that make the exit status 3: all but exempt ones, and
+// in a comparison all.
 func (t *Tally) Findings() int { return t.findings }
 
 // Entry counts and passes on.

@@ -30,11 +30,11 @@ type textPrinter struct {
 	quiet bool // findings and problems only
 }
 
-// put writes a line as it is.
+// put writes a line unchanged.
 func (p *textPrinter) put(line string) { p.out.WriteString(line + "\n") }
 
-// line writes one line, broken at blanks where it is wider than the screen. Further
-// lines start with two more blanks than the first.
+// line writes one line, broken at blanks if it is wider than the screen. Further lines are
+// indented by two more blanks.
 func (p *textPrinter) line(line string) {
 	begin := len(line) - len(strings.TrimLeft(line, " "))
 	p.put(text.Wrap(line, strings.Repeat(" ", begin+2), p.width, 0))
@@ -48,7 +48,7 @@ func (p *textPrinter) heading(line string) {
 
 func (p *textPrinter) bold(s string) string { return p.ink.Paint(text.Bold, s) }
 
-// paint colours s as a verdict: red is closed, yellow is told.
+// paint colours s as a verdict: red means closed, yellow reported.
 func (p *textPrinter) paint(verdict, s string) string {
 	return p.ink.Paint(map[string]text.Style{
 		policy.Revoke.String(): text.BoldRed, policy.Undetermined.String(): text.Magenta, policy.Alert.String(): text.Yellow,
@@ -56,7 +56,7 @@ func (p *textPrinter) paint(verdict, s string) string {
 	}[verdict], s)
 }
 
-// limited is a heading's addition where a list is not whole.
+// limited is a heading's addition if a list is cut.
 func limited[T any](l List[T]) string {
 	if l.Limited() == "" {
 		return ""
@@ -79,7 +79,7 @@ func (p *textPrinter) summary(s *Summary) {
 		p.findings(s)
 	}
 	if len(s.Noted.Items) > 0 && !p.quiet {
-		p.heading("Groups without findings that deserve a look" + limited(s.Noted))
+		p.heading("Groups without findings that need attention" + limited(s.Noted))
 		for i := range s.Noted.Items {
 			g := &s.Noted.Items[i]
 			p.line("  " + joined(g.Group, g.VPC, g.Place))
@@ -97,7 +97,7 @@ func (p *textPrinter) summary(s *Summary) {
 	}
 }
 
-// more says that a list goes on, where it does.
+// more says that a list goes on, if it does.
 func (p *textPrinter) more(indent, more string) {
 	if more != "" {
 		p.line(indent + more)
@@ -116,7 +116,7 @@ func joined(parts ...string) string {
 	return out
 }
 
-// overview says what was read, and the totals.
+// overview prints the input and the totals.
 func (p *textPrinter) overview(s *Summary) {
 	p.line(p.bold("sgward "+string(s.Command)) + " by " + s.Judged)
 	for _, line := range s.Read {
@@ -153,7 +153,7 @@ func (p *textPrinter) overview(s *Summary) {
 	}
 }
 
-// change says "alert → revoke", or what else differs where the verdict does not.
+// change returns "alert → revoke", or the other difference if the verdicts are equal.
 func (p *textPrinter) change(c Change) string {
 	out := p.paint(c.From.Word, c.From.Word)
 	switch {
@@ -210,8 +210,8 @@ func (p *textPrinter) timeLine(l *TimeLine) {
 	for _, b := range l.Buckets {
 		bar, drawn, sum := "", 0, 0
 		for _, d := range l.Verdicts {
-			// Ends are rounded, not lengths, so that the parts add up to the whole; no part
-			// that is there vanishes.
+			// Ends are rounded, not lengths, so that the parts add up to the whole and no
+			// part vanishes.
 			sum += b.of(d)
 			end := (sum*room + most - 1) / most
 			bar += p.paint(d.String(), strings.Repeat(marks[d], max(end-drawn, 0)))
@@ -226,8 +226,7 @@ func (p *textPrinter) timeLine(l *TimeLine) {
 	p.line("  " + strings.Repeat(" ", 21) + strings.Join(legend, "  "))
 }
 
-// findings lists those that came without their group, in a comparison under their
-// changes.
+// findings lists the findings reported without their group, in a comparison by change.
 func (p *textPrinter) findings(s *Summary) {
 	title := "Findings, worst first"
 	if s.To != "" {
@@ -272,7 +271,7 @@ func verdictText(verdict Mark, other *Mark, paint func(verdict, s string) string
 	return out
 }
 
-// rule writes what the finding lets through, behind lead.
+// rule writes the finding's rule, after lead.
 func (p *textPrinter) rule(f *FindingView, lead, indent string) {
 	comment, typed := "", ""
 	if f.Comment != "" {
@@ -287,8 +286,8 @@ func (p *textPrinter) rule(f *FindingView, lead, indent string) {
 	}
 }
 
-// reasons says why: the reasons that decided, the places of the other statements that
-// had a part, and the exception.
+// reasons writes the deciding reasons, the places of other statements that apply, and the
+// exception.
 func (p *textPrinter) reasons(f *FindingView, indent string) {
 	var also []string
 	known := map[string]bool{}
@@ -296,7 +295,7 @@ func (p *textPrinter) reasons(f *FindingView, indent string) {
 		switch {
 		case r.Decides:
 			p.line(indent + r.Text)
-		case !known[r.Where]: // an exception stands behind each statement that it keeps from acting
+		case !known[r.Where]: // an exception follows each statement that it overrides
 			known[r.Where] = true
 			also = append(also, r.Where)
 		}

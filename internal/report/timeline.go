@@ -8,8 +8,8 @@ import (
 	"sgward/internal/policy"
 )
 
-// TimeLine counts openings in buckets of equal length, without gaps: from the first to
-// the last, those without an opening too.
+// TimeLine counts openings in buckets of equal length, from the first to the last,
+// including empty ones.
 type TimeLine struct {
 	Unit     string // length of a bucket
 	Verdicts []policy.Verdict
@@ -23,7 +23,7 @@ type Bucket struct {
 	counts
 }
 
-// unit is a length of buckets: how one begins, and the next, and how it is named.
+// unit is a length of buckets: the start of one, the next one, and its name.
 type unit struct {
 	name  string
 	begin func(time.Time) time.Time
@@ -31,8 +31,8 @@ type unit struct {
 	label func(time.Time) string
 }
 
-// units lists the lengths from the shortest. The last has at most ten buckets,
-// whatever years a forged record names: JSON knows none beyond 9999.
+// units lists the lengths from the shortest. The last has at most ten buckets, whatever
+// years a forged record names: JSON knows none beyond 9999.
 func units() []unit {
 	in := func(layout string) func(time.Time) string {
 		return func(t time.Time) string { return t.Format(layout) }
@@ -59,8 +59,8 @@ func units() []unit {
 	}
 }
 
-// timeLine sorts the days into at most so many buckets (ten or more), of the shortest
-// unit with which that goes. Without a day there is no bucket.
+// timeLine groups the days into at most so many buckets (ten or more), of the shortest
+// unit that fits. Without days there are no buckets.
 func (t *totals) timeLine(most int) TimeLine {
 	if len(t.days) == 0 {
 		return TimeLine{}
@@ -101,5 +101,5 @@ func dayOf(t time.Time) int64 {
 	return day
 }
 
-// startOf is the beginning of a day that dayOf numbered.
+// startOf is the beginning of a day numbered by dayOf.
 func startOf(day int64) time.Time { return time.Unix(day*daySeconds, 0).UTC() }

@@ -1,5 +1,5 @@
-// Package sdkhttp keeps the AWS SDK's requests whole against endpoints that answer
-// at once, such as stand-ins on this machine.
+// Package sdkhttp keeps the AWS SDK's requests intact against endpoints that answer at
+// once, such as local stand-ins.
 package sdkhttp
 
 import (
@@ -10,16 +10,19 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// Client wraps an HTTP client of the SDK. nil stands for the SDK's own, as it does in
-// aws.Config, where it is nil unless something (such as AWS_CA_BUNDLE) asks for another.
+// Client wraps an HTTP client of the SDK. nil stands for the SDK's default, as in
+// aws.Config.
 //
-// The SDK closes a request's body as soon as the answer begins. Where the request is
-// longer than net/http's write buffer of 4 KB, its transport may then still be about to
-// look whether the body has more than its length: smithy-go's body (v1.28.9,
-// safeWriteToReadCloser.WriteTo) says io.EOF to that, net/http takes it for a failed
-// write and closes the connection, and the rest of a long answer is lost. The call has
-// worked and looks as if it had not. A body without WriteTo is read instead, where
-// io.EOF is no error.
+// It works around a race between the SDK and net/http:
+//
+//   - The SDK closes a request's body as soon as the response begins.
+//   - If the request exceeds net/http's write buffer of 4 KB, the transport may then still
+//     be checking that the body has no more bytes.
+//   - smithy-go's body (v1.28.9, safeWriteToReadCloser.WriteTo) returns io.EOF to that
+//     check; net/http takes it for a failed write and closes the connection, and the rest
+//     of a long response is lost, although the call has worked.
+//
+// A body without WriteTo is read instead, and there io.EOF is not an error.
 func Client(c aws.HTTPClient) aws.HTTPClient {
 	if c == nil {
 		c = awshttp.NewBuildableClient()

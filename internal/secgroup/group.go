@@ -5,32 +5,31 @@ import (
 	"slices"
 )
 
-// Group is a security group as a source tells it. Empty fields are not known, but
-// for Tags, which are known where TagsKnown is set.
+// Group is a security group as its source describes it. Empty fields are unknown; Tags are
+// known if TagsKnown is set.
 type Group struct {
 	ID    string
 	Name  string
 	VPCID string
-	// OwnerID is the account that owns the group. A group that another account shares
-	// is listed beside one's own, and only its owner can edit it.
+	// OwnerID is the account that owns the group. Groups that another account shares are
+	// listed beside one's own, but only the owner can edit them.
 	OwnerID     string
 	Region      string
 	Description string
 	Tags        []Tag
 	TagsKnown   bool
-	// Rules are what the group holds, as far as the source was asked for them.
+	// Rules are the group's rules, as far as the source was asked for them.
 	Rules []Rule
-	// Unread says of each rule that could not be understood why, and names it. It is
-	// in no judgement: a group with any is not to be called safe.
+	// Unread names each rule that could not be parsed, with the reason. Such rules are not
+	// judged, so a group that has any must not be called safe.
 	Unread []string
 }
 
 // String returns the group's id, else its name, else "".
 func (g *Group) String() string { return cmp.Or(g.ID, g.Name) }
 
-// Arrange brings the rules into their order (ingress first, then by protocol, ports
-// and peer) and makes one of those that are the same. Sources tell different things
-// of a rule: what only one of them knows is kept.
+// Arrange sorts the rules (ingress first, then by protocol, ports and peer) and merges
+// equal ones, keeping what only one source knows of a rule.
 func (g *Group) Arrange() {
 	slices.SortStableFunc(g.Rules, func(a, b Rule) int { return compareRules(&a, &b) })
 	kept := g.Rules[:0]
@@ -52,7 +51,7 @@ func (g *Group) Compare(o *Group) int {
 	return cmp.Or(cmp.Compare(g.OwnerID, o.OwnerID), cmp.Compare(g.Region, o.Region), cmp.Compare(g.ID, o.ID))
 }
 
-// complete adds to a rule what another source of the same rule knows.
+// complete adds to a rule the fields that only another source of the same rule has.
 func complete(r, other *Rule) {
 	r.ID = cmp.Or(r.ID, other.ID)
 	r.OwnerID = cmp.Or(r.OwnerID, other.OwnerID)
@@ -65,8 +64,7 @@ func complete(r, other *Rule) {
 	}
 }
 
-// compareRules orders rules by the traffic that they let through, and those that let
-// through the same by id.
+// compareRules orders rules by traffic, and rules of equal traffic by id.
 func compareRules(a, b *Rule) int {
 	p, q := &a.Permission, &b.Permission
 	if c := cmp.Or(cmp.Compare(p.Direction, q.Direction), cmp.Compare(p.Protocol, q.Protocol)); c != 0 {
@@ -85,7 +83,7 @@ func compareRules(a, b *Rule) int {
 		cmp.Compare(p.Peer.PrefixList(), q.Peer.PrefixList()), cmp.Compare(idA, idB), cmp.Compare(a.ID, b.ID))
 }
 
-// FindRule finds the rule that lets the same through as a permission.
+// FindRule finds the rule with the permission.
 func FindRule(rules []Rule, p Permission) (Rule, bool) {
 	i := slices.IndexFunc(rules, func(r Rule) bool { return r.Permission.Identity() == p.Identity() })
 	if i < 0 {
@@ -94,7 +92,7 @@ func FindRule(rules []Rule, p Permission) (Rule, bool) {
 	return rules[i], true
 }
 
-// PrefixLists returns the ids of the prefix lists that rules name, sorted.
+// PrefixLists returns the ids of the prefix lists that rules reference, sorted.
 func PrefixLists(rules ...[]Rule) []string {
 	var out []string
 	for _, some := range rules {

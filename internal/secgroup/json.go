@@ -27,9 +27,9 @@ type ruleJSON struct {
 	Tags                  []Tag  `json:"tags,omitempty"`
 }
 
-// MarshalJSON writes the rule in EC2's words, as DescribeSecurityGroupRules does,
-// with the direction instead of isEgress. It leaves out the group and its owner:
-// whoever writes a rule down names them beside it.
+// MarshalJSON writes the rule with the field names of DescribeSecurityGroupRules, and
+// direction in place of isEgress. It leaves out the group and its owner, which the JSON
+// around a rule names.
 func (r Rule) MarshalJSON() ([]byte, error) {
 	p := r.Permission
 	out := ruleJSON{
@@ -46,7 +46,7 @@ func (r Rule) MarshalJSON() ([]byte, error) {
 	}
 	out.CidrIPv4, out.CidrIPv6 = p.Peer.CIDRByFamily()
 	out.ReferencedGroupID, out.ReferencedGroupUserID = p.Peer.Group()
-	// The outer encoder escapes for HTML where its caller asks for that.
+	// The outer encoder escapes for HTML if its caller asks for that.
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
@@ -56,10 +56,10 @@ func (r Rule) MarshalJSON() ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// UnmarshalJSONFrom reads what MarshalJSON writes; the group and its owner stay
-// empty. A protocol that EC2 does not know, ports that are missing or out of range,
-// and anything but exactly one peer are errors: no field that is missing ever
-// makes a wider rule. encoding/json calls it too, and tells the place of the error.
+// UnmarshalJSONFrom reads what MarshalJSON writes; the group and its owner stay empty. An
+// unknown protocol, ports that are missing or out of range, and anything but exactly one
+// peer are errors: a missing field never widens a rule. encoding/json calls this method
+// too, and adds the place to its errors.
 func (r *Rule) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	var in ruleJSON
 	if err := jsonv2.UnmarshalDecode(dec, &in); err != nil {
@@ -93,7 +93,7 @@ func (in *ruleJSON) rule() (Rule, error) {
 	case !protocol.HasPorts() && !protocol.IsICMP():
 	case in.FromPort == nil || in.ToPort == nil:
 		return Rule{}, errors.New("its ports are missing: want fromPort and toPort")
-	case protocol.HasPorts() && *in.FromPort < 0: // -1 would be every port
+	case protocol.HasPorts() && *in.FromPort < 0: // -1 would mean every port
 		return Rule{}, fmt.Errorf("fromPort is %d: want 0 to 65535", *in.FromPort)
 	}
 	permission, err := NewPermission(direction, protocol, in.FromPort, in.ToPort, peer)

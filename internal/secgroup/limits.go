@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// The limits of EC2's texts, in characters
+// EC2's limits on texts, in characters
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html,
 // https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html).
 const (
@@ -17,10 +17,11 @@ const (
 	mostTags     = 50
 )
 
-// textMarks are what EC2 lets into names and descriptions beside letters and digits.
+// textMarks are the characters that EC2 allows in names and descriptions beside letters
+// and digits.
 const textMarks = " ._-:/()#,@[]+=&;{}!$*"
 
-// CheckName says what keeps a text from being a group's name in EC2.
+// CheckName reports why EC2 would refuse a text as the name of a group.
 func CheckName(name string) error {
 	switch {
 	case name == "":
@@ -36,8 +37,8 @@ func CheckName(name string) error {
 	}
 }
 
-// CheckDescription says what keeps a text from being the description of a rule, or
-// of a group, in EC2. A rule needs none; a group does.
+// CheckDescription reports why EC2 would refuse a text as the description of a rule or
+// group. A rule needs none; a group does.
 func CheckDescription(text string) error { return checkText(text) }
 
 func checkText(text string) error {
@@ -53,8 +54,8 @@ func checkText(text string) error {
 	return nil
 }
 
-// CheckTags says what keeps tags from being set in EC2. Those that only AWS can set
-// are passed over: see SettableTags.
+// CheckTags reports why EC2 would refuse tags. It ignores those that only AWS can set: see
+// SettableTags.
 func CheckTags(tags []Tag) error {
 	settable := SettableTags(tags)
 	if len(settable) > mostTags {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// PeerKind tells what a Peer is.
+// PeerKind is the kind of a Peer.
 type PeerKind uint8
 
 // The kinds of peer. NoPeer is the zero value and invalid.
@@ -55,9 +55,8 @@ func PrefixListPeer(id string) Peer {
 	return Peer{kind: PrefixListPeerKind, id: id}
 }
 
-// GroupPeer returns the peer for a referenced security group. owner is the
-// account that owns it, empty where the source did not say. An empty id gives
-// the zero Peer.
+// GroupPeer returns the peer for a referenced security group. owner is the account that
+// owns it, empty if the source leaves it out. An empty id gives the zero Peer.
 func GroupPeer(id, owner string) Peer {
 	if id == "" {
 		return Peer{}
@@ -65,7 +64,7 @@ func GroupPeer(id, owner string) Peer {
 	return Peer{kind: GroupPeerKind, id: id, owner: owner}
 }
 
-// Kind tells what the peer is.
+// Kind returns the kind of the peer.
 func (p Peer) Kind() PeerKind { return p.kind }
 
 // CIDR returns the address range, or the invalid Prefix for other kinds.

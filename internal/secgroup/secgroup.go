@@ -16,9 +16,8 @@ import (
 	"strings"
 )
 
-// Direction says which way the traffic of a rule flows. The zero value is
-// invalid and means that the direction is not known (the CloudTrail record of
-// ModifySecurityGroupRules does not tell it).
+// Direction is the direction of a rule's traffic. The zero value is invalid and means that
+// the direction is unknown: CloudTrail records of ModifySecurityGroupRules leave it out.
 type Direction uint8
 
 // The two directions of a rule.
@@ -146,8 +145,8 @@ func (p Permission) FromTo() (from, to int) {
 	}
 }
 
-// String prints the permission the way people say it, for example
-// "ingress tcp 3306 from 0.0.0.0/0".
+// String prints the permission as people say it, such as "ingress tcp 3306 from
+// 0.0.0.0/0".
 func (p Permission) String() string {
 	word := "from"
 	if p.Direction == Egress {
@@ -173,9 +172,8 @@ func (p Permission) Traffic() string {
 	}
 }
 
-// Rule is one security group rule as EC2 knows it. ID is empty where the source
-// did not tell it (records made before mid-2021); its identity is then GroupID
-// and Permission.
+// Rule is one security group rule as EC2 knows it. ID is empty if the source leaves it out
+// (records made before mid-2021); GroupID and Permission then identify the rule.
 type Rule struct {
 	ID          string // sgr-...
 	GroupID     string // sg-...

@@ -8,15 +8,15 @@ import (
 	"strings"
 )
 
-// Service is a program that listens on well-known ports. The ports are IANA's where it
-// assigns them (https://www.iana.org/assignments/service-names-port-numbers), else
-// the program's own documentation's.
+// Service is a program that listens on well-known ports: those that IANA assigns
+// (https://www.iana.org/assignments/service-names-port-numbers), else those of the
+// program's own documentation.
 type Service struct {
-	// Name is what policies call it: "mysql".
+	// Name is its name in policies: "mysql".
 	Name string
-	// Title is what people call it: "MySQL".
+	// Title is its name for people: "MySQL".
 	Title string
-	// Client is the port on which a database takes its clients; 0 for what is none.
+	// Client is the port that a database's clients connect to; 0 if it is not a database.
 	Client uint16
 	Ports  []ServicePorts
 }
@@ -25,7 +25,7 @@ type Service struct {
 type ServicePorts struct {
 	Protocol Protocol // TCP or UDP
 	PortRange
-	// Title is what people call this listener, where it is not the service itself.
+	// Title is this listener's name for people, if it differs from the service's.
 	Title string
 }
 
@@ -41,8 +41,8 @@ func (s Service) PortList() string {
 	return strings.Join(out, ", ")
 }
 
-// services is the one list of services: their names in policies, the titles that alerts
-// show, and the databases that patterns know, the most used first.
+// services is the one list of services: their names in policies, the titles in alerts, and
+// the databases of `sgward group` patterns, the most used first.
 var services = []Service{
 	// Data stores.
 	{"mysql", "MySQL", 3306, []ServicePorts{{TCP, PortRange{3306, 3306}, ""}, {TCP, PortRange{33060, 33060}, "MySQL X Protocol"}}},
@@ -72,7 +72,7 @@ var services = []Service{
 	{"riak", "Riak", 0, []ServicePorts{{TCP, PortRange{8087, 8087}, ""}, {TCP, PortRange{8098, 8098}, ""}}},
 	{"rethinkdb", "RethinkDB", 0, []ServicePorts{{TCP, PortRange{28015, 28015}, ""}, {TCP, PortRange{29015, 29015}, "RethinkDB nodes"}}},
 	{"dax", "DynamoDB Accelerator", 0, []ServicePorts{{TCP, PortRange{8111, 8111}, ""}, {TCP, PortRange{9111, 9111}, ""}}},
-	// Ways in to administer a machine.
+	// Remote administration.
 	{"ssh", "SSH", 0, []ServicePorts{{TCP, PortRange{22, 22}, ""}}},
 	{"telnet", "Telnet", 0, []ServicePorts{{TCP, PortRange{23, 23}, ""}}},
 	{"rdp", "RDP", 0, []ServicePorts{{TCP, PortRange{3389, 3389}, ""}, {UDP, PortRange{3389, 3389}, ""}}},
@@ -116,7 +116,7 @@ var services = []Service{
 	{"quic", "QUIC", 0, []ServicePorts{{UDP, PortRange{443, 443}, ""}}},
 }
 
-// ServiceNamed returns the service that policies call name.
+// ServiceNamed returns the service with a name in policies.
 func ServiceNamed(name string) (s Service, ok bool) {
 	i := slices.IndexFunc(services, func(s Service) bool { return s.Name == name })
 	if i < 0 {
@@ -135,14 +135,14 @@ func ServiceNames() []string {
 	return out
 }
 
-// Databases returns the services that a database's clients connect to, MySQL first.
+// Databases returns the services with a client port, MySQL first.
 func Databases() []Service {
 	return slices.DeleteFunc(slices.Clone(services), func(s Service) bool { return s.Client == 0 })
 }
 
-// ServicesOn returns the services that listen on any of the ports, the most used
-// first: of each the first ports that are among them, with their title. Where services
-// share ports, the title names all: "ClickHouse or HTTPS".
+// ServicesOn returns the services that listen on any of the ports, the most used first,
+// each with its first matching ports and its title. If services share ports, the title
+// names all: "ClickHouse or HTTPS".
 func ServicesOn(protocol Protocol, ports PortRange) []ServicePorts {
 	var out []ServicePorts
 	for _, s := range services {
@@ -163,9 +163,9 @@ func ServicesOn(protocol Protocol, ports PortRange) []ServicePorts {
 	return out
 }
 
-// protocols are those that EC2 knows by number only
-// (https://www.iana.org/assignments/protocol-numbers): their names in policies, and the
-// titles that alerts show.
+// protocols are the protocols that EC2 knows by number only
+// (https://www.iana.org/assignments/protocol-numbers), with their names in policies and
+// their titles in alerts.
 var protocols = []struct {
 	number      Protocol
 	name, title string
@@ -174,7 +174,7 @@ var protocols = []struct {
 	{"50", "esp", "ESP"}, {"51", "ah", "AH"}, {"132", "sctp", "SCTP"},
 }
 
-// ProtocolNamed returns the protocol that policies call name, of those that EC2 knows by
+// ProtocolNamed returns the protocol with a name in policies, of those that EC2 knows by
 // number only.
 func ProtocolNamed(name string) (p Protocol, ok bool) {
 	for _, known := range protocols {
@@ -185,8 +185,8 @@ func ProtocolNamed(name string) (p Protocol, ok bool) {
 	return "", false
 }
 
-// Title is what people call a protocol that EC2 knows by number only; empty for those
-// that few know.
+// Title is the protocol's name for people; empty for lesser-known ones and those that EC2
+// knows by name.
 func (p Protocol) Title() string {
 	for _, known := range protocols {
 		if known.number == p {

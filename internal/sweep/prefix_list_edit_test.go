@@ -131,7 +131,7 @@ func TestAListAndTheGroupsOtherRulesCountTogether(t *testing.T) {
 	b.Run(b.Edit(list, "52.64.0.0/10", "52.128.0.0/11"))
 
 	a := b.Alert()
-	require.Len(t, a.Findings, 1, "the same list alone is below the line")
+	require.Len(t, a.Findings, 1, "the same list alone is below the threshold")
 	assert.Equal(t, finding.OutcomeRevoked, a.Findings[0].Outcome)
 	assert.True(t, a.Findings[0].Union)
 	require.Len(t, a.Findings[0].With, 1)

@@ -2,7 +2,7 @@ package text
 
 import "unicode/utf8"
 
-// CutMark ends a text that was shortened, so that nobody takes it for the whole.
+// CutMark ends a shortened text, so that nobody takes it for complete.
 const CutMark = "… [cut]"
 
 // Units counts a text the way chat programs do, in UTF-16 code units. It is never
@@ -22,8 +22,8 @@ func unitsOf(r rune) int {
 	return 1
 }
 
-// Cut shortens s to at most limit units, between two characters, and ends it with
-// CutMark. A limit too small for the mark gives the beginning of s alone.
+// Cut shortens s to at most limit units, between two characters, and ends it with CutMark.
+// If the limit is too small for the mark, the mark is left out.
 func Cut(s string, limit int) string {
 	if len(s) <= limit || Units(s) <= limit {
 		return s
@@ -43,8 +43,8 @@ func Cut(s string, limit int) string {
 
 // Shown is Cut of Visible.
 func Shown(s string, limit int) string {
-	// Visible need not see the far end of a long text: a character has at most four
-	// bytes. One that is split here is beyond the limit, and cut off.
+	// Visible need not process the end of a long text: a character has at most four bytes.
+	// One that is split here is beyond the limit, and cut off.
 	if most := utf8.UTFMax * (limit + 1); len(s) > most {
 		s = CutBytes(s, most)
 	}

@@ -1,4 +1,4 @@
-// Package text holds what every output of sgward needs to say something to people:
+// Package text holds the parts that all output of sgward for people shares:
 //
 //   - untrusted text (descriptions, session names, user agents) made visible and cut;
 //   - numbers, durations and lists in words;

@@ -2,18 +2,17 @@ package text
 
 import "strings"
 
-// Partition is a part of AWS with ARNs and a console of its own.
+// Partition is an AWS partition, which has its own ARNs and console.
 type Partition struct {
 	// Name is the second part of its ARNs.
 	Name string
-	// console is the host of its console; empty where that is not public.
+	// console is the host of its console; empty if that is not public.
 	console string
-	// regional is set where the host begins with the region.
+	// regional is set if the host begins with the region.
 	regional bool
 }
 
-// partitions are AWS's, by the beginnings of their regions' names. The first that
-// fits is the region's
+// partitions are AWS's, by the prefixes of their regions' names; the first match wins
 // (https://github.com/aws/aws-sdk-go-v2/blob/main/internal/endpoints/awsrulesfn/partitions.json).
 var partitions = []struct {
 	prefix string
@@ -29,8 +28,8 @@ var partitions = []struct {
 	{"", Partition{Name: "aws", console: "console.aws.amazon.com"}},
 }
 
-// PartitionOf returns the partition of a region; ok is false for anything that has
-// not the form of a region, which nobody may put into a link or a command.
+// PartitionOf returns the partition of a region. ok is false for a text that does not have
+// the form of a region and must not get into a link or a command.
 func PartitionOf(region string) (p Partition, ok bool) {
 	if strings.Count(region, "-") < 2 || strings.Trim(region, "-") != region || len(region) > 64 {
 		return Partition{}, false
@@ -48,8 +47,8 @@ func PartitionOf(region string) (p Partition, ok bool) {
 	return Partition{}, false
 }
 
-// ConsoleHost returns the host of the console's pages for a region of the partition;
-// empty where that is not public.
+// ConsoleHost returns the host of the console's pages for a region of the partition; empty
+// if that is not public.
 func (p Partition) ConsoleHost(region string) string {
 	if p.regional {
 		return region + "." + p.console

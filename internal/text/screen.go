@@ -20,7 +20,7 @@ const (
 	BoldRed Style = "1;31"
 )
 
-// Ink styles text where it is on. Colour never says what the words do not.
+// Ink styles text if it is on. Colour never carries information of its own.
 type Ink bool
 
 // Paint puts s into a style.
@@ -31,7 +31,7 @@ func (on Ink) Paint(how Style, s string) string {
 	return "\x1b[" + string(how) + "m" + s + "\x1b[0m"
 }
 
-// Columns counts the characters of s without those of styles.
+// Columns counts the characters of s, without ANSI sequences.
 func Columns(s string) int {
 	n := utf8.RuneCountInString(s)
 	for {
@@ -48,15 +48,15 @@ func Columns(s string) int {
 	}
 }
 
-// PadRight fills s with blanks on the right up to n columns.
+// PadRight pads s with blanks on the right to n columns.
 func PadRight(s string, n int) string { return s + strings.Repeat(" ", max(n-Columns(s), 0)) }
 
-// PadLeft is PadRight on the left, for numbers.
+// PadLeft pads s with blanks on the left, for numbers.
 func PadLeft(s string, n int) string { return strings.Repeat(" ", max(n-Columns(s), 0)) + s }
 
-// Wrap breaks s at blanks into lines of at most width columns; all but the first
-// start with indent. Runs of blanks within a line stay. A word of more than longest
-// characters is broken as well, if longest is over 0; such a word may hold no styles.
+// Wrap breaks s at blanks into lines of at most width columns; all but the first start
+// with indent. Runs of blanks within a line stay. If longest is over 0, words of more than
+// longest characters are broken too; such words may hold no styles.
 func Wrap(s, indent string, width, longest int) string {
 	var b strings.Builder
 	column, first := 0, true

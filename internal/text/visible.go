@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// Visible writes out every character that people cannot see or that rearranges
-// the others (control characters, line breaks, bidirectional overrides, zero-width
-// characters, odd spaces) as [U+202E]. Bytes that are not UTF-8 become the
-// replacement character.
+// Visible replaces every character that people cannot see or that rearranges others
+// (control characters, line breaks, bidirectional overrides, zero-width characters, odd
+// spaces) by its code, such as [U+202E]. Bytes that are not UTF-8 become the replacement
+// character.
 func Visible(s string) string {
 	plain := utf8.ValidString(s)
 	for i := 0; plain && i < len(s); i++ {
@@ -30,8 +30,8 @@ func Visible(s string) string {
 	return b.String()
 }
 
-// VisibleLines is Visible for each line of a text of ours that quotes untrusted
-// words; its line breaks stay.
+// VisibleLines is Visible for each line of a text that quotes untrusted words; its own
+// line breaks stay.
 func VisibleLines(s string) string {
 	lines := strings.Split(s, "\n")
 	for i := range lines {

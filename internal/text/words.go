@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Integer is any type that counts.
+// Integer is any integer type.
 type Integer interface {
 	~int | ~int32 | ~int64 | ~uint64
 }
@@ -35,7 +35,7 @@ func Thousands[N Integer](n N) string {
 	return s
 }
 
-// Bytes says "1.2 GB": powers of 1000.
+// Bytes prints "1.2 GB", in powers of 1000.
 func Bytes(n int64) string {
 	const units = "kMGTPE"
 	value, unit := float64(n), -1
@@ -53,8 +53,8 @@ func Bytes(n int64) string {
 	}
 }
 
-// Duration says how long something took, with tenths where these matter: "less than
-// 0.1 s", "2.4 s", "4 min 10 s".
+// Duration prints the length of a time, with tenths where they matter: "less than 0.1 s",
+// "2.4 s", "4 min 10 s".
 func Duration(seconds float64) string {
 	switch {
 	case seconds < 0.1:
@@ -66,8 +66,8 @@ func Duration(seconds float64) string {
 	}
 }
 
-// Span is Duration in whole seconds, for times that are no more exact than that:
-// "42 s", "4 min 10 s", "3 h 5 min", "12 d 4 h".
+// Span is Duration in whole seconds, for times of that precision: "42 s", "4 min 10 s", "3
+// h 5 min", "12 d 4 h".
 func Span(seconds float64) string {
 	s := int64(math.Round(min(max(seconds, 0), 1e12)))
 	for _, u := range []struct {
@@ -98,7 +98,7 @@ func Or(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// First joins the first most of a list and counts the others: "a; b; and 3 more".
+// First joins the first most items of a list and counts the others: "a; b; and 3 more".
 func First(items []string, most int, separator string) string {
 	more := len(items) - most
 	if more <= 0 {

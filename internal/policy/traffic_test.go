@@ -80,7 +80,7 @@ func TestTrafficIsPrintedInThePolicysWords(t *testing.T) {
 		"icmpv6":                             {{protocolBase + 58, protocolBase + 58}},
 		"protocol 47":                        {{protocolBase + 47, protocolBase + 47}},
 		"protocols 59-255":                   {{protocolBase + 59, lineEnd}},
-		"all traffic":                        {wholeLine},
+		"all traffic":                        {wholeAxis},
 		"":                                   {},
 		"22/tcp, 80/tcp, 443/tcp and 2 more": {{22, 22}, {80, 80}, {443, 443}, {8080, 8080}, {9000, 9001}},
 		"0-65535/udp, protocols 0-255":       {{udpBase, lineEnd}},

@@ -8,23 +8,22 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// All traffic lies on one line of points, so that ports and protocols are matched,
-// covered and swept by one piece of interval arithmetic:
+// All traffic lies on one axis of points, so that one set of interval operations matches,
+// covers and sweeps ports and protocols:
 //
 //	0 ........ 65535   TCP ports
 //	65536 ... 131071   UDP ports
 //	131072 .. 131327   the IP protocols themselves, by number
 //
-// The points of TCP (6) and UDP (17) in the last part are unused, and a rule for
-// all protocols covers the whole line. ICMP is one point: its types and codes are
-// never ports.
+// The points of TCP (6) and UDP (17) in the last part are unused, and a rule for all
+// protocols covers the whole axis. ICMP is one point: its types and codes are never ports.
 const (
 	udpBase      = 1 << 16
 	protocolBase = 2 << 16
 	lineEnd      = protocolBase + 255
 )
 
-// span is a run of points on the line, both ends included.
+// span is a run of points on the axis, both ends included.
 type span struct{ lo, hi uint32 }
 
 func (s span) overlaps(o span) bool { return s.lo <= o.hi && o.lo <= s.hi }
@@ -34,17 +33,17 @@ func (s span) overlaps(o span) bool { return s.lo <= o.hi && o.lo <= s.hi }
 type traffic []span
 
 var (
-	wholeLine = span{0, lineEnd}
+	wholeAxis = span{0, lineEnd}
 	withPorts = span{0, protocolBase - 1}
 )
 
-// spanOf returns the points that a permission covers: always one run.
+// spanOf returns the points that a permission covers, which are always one run.
 func spanOf(p secgroup.Permission) span {
 	switch p.Protocol {
 	case secgroup.TCP, secgroup.UDP:
 		return portSpan(p.Protocol, p.Ports)
 	case secgroup.AllProtocols:
-		return wholeLine
+		return wholeAxis
 	default:
 		return protocolSpan(p.Protocol)
 	}
@@ -67,7 +66,7 @@ func protocolSpan(p secgroup.Protocol) span {
 	case secgroup.UDP:
 		return portSpan(secgroup.UDP, secgroup.AllPorts)
 	case secgroup.AllProtocols:
-		return wholeLine
+		return wholeAxis
 	}
 	at := protocolBase + protocolNumber(p)
 	return span{at, at}
@@ -82,8 +81,8 @@ func protocolNumber(p secgroup.Protocol) uint32 {
 	}
 	n, err := strconv.ParseUint(string(p), 10, 8)
 	if err != nil {
-		// Protocols are made by secgroup.ParseProtocol, which admits nothing else. 255
-		// is reserved: a value from elsewhere meets no statement but those on all.
+		// secgroup.ParseProtocol admits no other protocols. 255 is reserved: a value from
+		// elsewhere meets only the statements about all protocols.
 		return 255
 	}
 	return uint32(n)
@@ -137,8 +136,8 @@ func (t traffic) coveredBy(s span) bool {
 	return len(t) > 0 && s.lo <= t[0].lo && t[len(t)-1].hi <= s.hi
 }
 
-// covers reports whether every point of s lies in t. The spans of t do not touch,
-// so one of them has to hold all of s.
+// covers reports whether every point of s lies in t. The spans of t do not touch, so one
+// of them must contain all of s.
 func (t traffic) covers(s span) bool {
 	i := t.search(s.lo)
 	return i < len(t) && t[i].lo <= s.lo && s.hi <= t[i].hi
@@ -153,20 +152,20 @@ func (t traffic) search(point uint32) int {
 	return i
 }
 
-// String lists the traffic in the policy language's words, three entries at most:
-// "3306/tcp, 5432/tcp, 27017-27019/tcp and 4 more".
-func (t traffic) String() string { return string(t.appendWithin(nil, wholeLine)) }
+// String lists the traffic in the policy language, three entries at most: "3306/tcp,
+// 5432/tcp, 27017-27019/tcp and 4 more".
+func (t traffic) String() string { return string(t.appendWithin(nil, wholeAxis)) }
 
-// appendWithin appends in words the part of t that lies in s.
+// appendWithin appends the text of the part of t that lies in s.
 func (t traffic) appendWithin(to []byte, s span) []byte {
 	const most = 3
 	n := 0
 	for i := t.search(s.lo); i < len(t) && t[i].lo <= s.hi; i++ {
 		shared := span{max(t[i].lo, s.lo), min(t[i].hi, s.hi)}
-		if shared == wholeLine {
+		if shared == wholeAxis {
 			return append(to, "all traffic"...)
 		}
-		// A span that crosses the borders between protocols is several entries.
+		// A span that crosses borders between protocols is written as several entries.
 		for _, part := range [...]span{portSpan(secgroup.TCP, secgroup.AllPorts), portSpan(secgroup.UDP, secgroup.AllPorts), {protocolBase, lineEnd}} {
 			if !part.overlaps(shared) {
 				continue

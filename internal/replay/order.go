@@ -9,11 +9,13 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// order returns the calls of one second on a group in an order in which each of them
-// was possible, if there is one: the group is made before all else and deleted after
-// it; a rule is made, edited and closed in this order; and of the rules with the same
-// values, of which a group holds one at a time, each comes after another's end. Where
-// that leaves a choice, the ids of the events decide.
+// order sorts the calls of one second on a group into a possible order, if there is one.
+// The ids of the events decide between several.
+//
+//   - The group is made before everything else and deleted after it.
+//   - A rule is made, edited and closed in this order.
+//   - A group holds one rule of equal values at a time, so each is made after the end of
+//     the one before.
 func order(g *group, calls []*call) []*call {
 	slices.SortStableFunc(calls, func(a, b *call) int { return cmp.Compare(a.stage(), b.stage()) })
 	from := slices.IndexFunc(calls, func(c *call) bool { return c.stage() > 0 })
@@ -32,7 +34,8 @@ func order(g *group, calls []*call) []*call {
 	return slices.Concat(calls[:from], s.sorted(), calls[to:])
 }
 
-// stage is 0 for what makes a group, 2 for what deletes it, and 1 for all else.
+// stage is 0 for the call that makes a group, 2 for the one that deletes it, and 1 for all
+// others.
 func (c *call) stage() int {
 	switch c.Kind {
 	case cloudtrail.KindCreate:
@@ -44,19 +47,19 @@ func (c *call) stage() int {
 	}
 }
 
-// none stands for a call that is not of the second.
+// none stands for a call outside the second.
 const none = -1
 
-// spell is the part of a second, from one call to another, for which a rule has its
+// spell is the part of a second, from one call to another, during which a rule has its
 // values.
 type spell struct {
 	id         string
 	permission secgroup.Permission
 	start, end int   // calls
-	during     []int // edits that left the rule as it was
+	during     []int // edits that left the rule's values
 }
 
-// second is what the calls of one second do, by the places of the calls.
+// second holds the effects of the calls of one second, by the calls' indexes.
 type second struct {
 	group   *group
 	calls   []*call
@@ -76,7 +79,7 @@ func (s *second) makings() {
 	}
 }
 
-// begin begins a spell, behind that of the rule which the group held with these values.
+// begin begins a spell after that of the rule with these values that the group held.
 func (s *second) begin(r secgroup.Rule, start int) {
 	p := r.Permission.Identity()
 	s.standing(p)
@@ -87,8 +90,8 @@ func (s *second) begin(r secgroup.Rule, start int) {
 	}
 }
 
-// standing returns the spells of rules with some values, that of the rule which the
-// group held before this second among them.
+// standing returns the spells of rules with some values, including that of the rule that
+// the group held before this second.
 func (s *second) standing(p secgroup.Permission) []*spell {
 	if _, asked := s.spells[p]; !asked {
 		s.spells[p] = nil
@@ -103,7 +106,7 @@ func (s *second) standing(p secgroup.Permission) []*spell {
 	return s.spells[p]
 }
 
-// of returns the present spell of the rule with an id, nil where none is known.
+// of returns the current spell of the rule with an id, nil if unknown.
 func (s *second) of(id string) *spell {
 	if h := s.group.byID[id]; h != nil {
 		s.standing(h.permission)
@@ -111,7 +114,8 @@ func (s *second) of(id string) *spell {
 	return s.current[id]
 }
 
-// edits ends the spells of what was edited away, and begins those of what it became.
+// edits ends the spells of the old values of edited rules, and begins those of the new
+// ones.
 func (s *second) edits() {
 	for i, c := range s.calls {
 		if c.Kind != cloudtrail.KindModify {
@@ -126,7 +130,7 @@ func (s *second) edits() {
 			case was != nil:
 				was.end = i
 			}
-			if c.fates[k].harmless { // others may have its values, for what is known here
+			if c.fates[k].harmless { // others may have its values, as far as is known
 				s.current[r.ID] = &spell{id: r.ID, permission: r.Permission.Identity(), start: i, end: none}
 				continue
 			}
@@ -135,8 +139,8 @@ func (s *second) edits() {
 	}
 }
 
-// closings ends spells: those whose rules are named by their ids, and then, with what
-// is left, those of rules with the values that were closed.
+// closings ends spells: with named, those of rules closed by id; else, of the remaining
+// ones, those with the closed values.
 func (s *second) closings(named bool) {
 	for i, c := range s.calls {
 		if c.Kind != cloudtrail.KindRevoke {
@@ -159,8 +163,8 @@ func (s *second) closings(named bool) {
 	}
 }
 
-// sorted returns the calls in an order that agrees with the spells. What contradicts
-// itself is in the order of ids.
+// sorted returns the calls in an order that agrees with the spells. Contradicting calls
+// are sorted by id.
 func (s *second) sorted() []*call {
 	after, before := s.links()
 	var ready places
@@ -194,7 +198,8 @@ func (s *second) sorted() []*call {
 	return out
 }
 
-// links says which calls come after each, and for each how many come before it.
+// links returns for each call the calls that come after it, and the number that come
+// before it.
 func (s *second) links() (after [][]int, before []int) {
 	after, before = make([][]int, len(s.calls)), make([]int, len(s.calls))
 	link := func(a, b int) {
@@ -216,7 +221,7 @@ func (s *second) links() (after [][]int, before []int) {
 		}
 	}
 	for _, spells := range s.spells {
-		// That of before the second is the first; one that outlasts the second is last.
+		// A spell from before the second is first, one that outlasts it last.
 		slices.SortStableFunc(spells, func(a, b *spell) int {
 			lasts := func(s *spell) int {
 				switch {
@@ -240,7 +245,7 @@ func (s *second) links() (after [][]int, before []int) {
 	return after, before
 }
 
-// places is a heap of calls by their places.
+// places is a heap of calls by index.
 type places []int
 
 func (p places) Len() int           { return len(p) }
@@ -250,7 +255,6 @@ func (p places) Swap(i, j int)      { p[i], p[j] = p[j], p[i] }
 // Push and Pop are heap.Interface's.
 func (p *places) Push(x any) { *p = append(*p, x.(int)) }
 
-// Pop takes the last one off.
 func (p *places) Pop() any {
 	last := len(*p) - 1
 	i := (*p)[last]
