@@ -1,12 +1,12 @@
-// Package alert tells people and programs of openings and their outcomes: one SNS
-// message for each CloudTrail event or sweep, with a body for machines (JSON), for mail
-// (plain text) and for chat (a custom notification of Amazon Q Developer).
+// Package alert writes alerts for people and programs: one SNS message for each CloudTrail
+// event or sweep, with a body for machines (JSON), for mail (plain text) and for chat (a
+// custom notification of Amazon Q Developer).
 //
 // A view (view.go) holds every text, computed once; mail and chat print sections of it.
 // The package decides nothing and reads nothing: the same finding.Alert gives the same
 // bytes. Untrusted text (descriptions, tags, names of groups and sessions, user agents,
-// EC2's error messages) is quoted for its medium. No alert is too large to be sent: a
-// text counts the parts that have no room in it.
+// EC2's error messages) is quoted for its medium. Every alert fits its limits: a text
+// counts the parts that it leaves out.
 package alert
 
 import (
@@ -30,9 +30,9 @@ type Publisher interface {
 	Publish(ctx context.Context, in *sns.PublishInput, optFns ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
-// Publish completes an alert and sends it to a topic, once. The error wraps the
-// client's; the alert may then have been sent or not, and sending it again does no
-// harm, since it carries the same id.
+// Publish completes an alert and sends it to a topic, once. The error wraps the client's;
+// the alert may have been sent all the same. Sending it again is harmless, because it has
+// the same id.
 func Publish(ctx context.Context, client Publisher, topicARN string, a finding.Alert) error {
 	a = Complete(a)
 	m, err := NewMessage(a)
@@ -49,11 +49,11 @@ func Publish(ctx context.Context, client Publisher, topicARN string, a finding.A
 	return nil
 }
 
-// Complete derives the missing fields of an alert and leaves its argument as it is:
-//   - the schema version, and the id where there is none;
+// Complete returns the alert with its derived fields:
+//   - the schema version, and the id if it is missing;
 //   - the undo command of each finding that is, was or would be closed, and of no other;
-//   - the order of the findings, the most urgent first;
-//   - no duration that is not a number, which JSON cannot carry.
+//   - the findings sorted, the most urgent first;
+//   - no duration that is not a number, which JSON cannot represent.
 //
 // Completing twice changes nothing.
 func Complete(a finding.Alert) finding.Alert {
@@ -80,14 +80,14 @@ func Complete(a finding.Alert) finding.Alert {
 	return a
 }
 
-// placeOf returns account and region of a finding, the event's where it has none.
+// placeOf returns account and region of a finding, or the event's.
 func placeOf(a *finding.Alert, r *finding.Result) (accountID, region string) {
 	return cmp.Or(r.AccountID, a.Event.AccountID), cmp.Or(r.Region, a.Event.Region)
 }
 
-// sorted returns an alert's results in the order in which people and machines get
-// them: first the failures, then by severity, then by outcome, and otherwise as they
-// came; the exempt last. A bounded message thus leaves out the least important ones.
+// sorted returns an alert's results by urgency: first the failures, then by severity,
+// outcome and original order; exempt ones last. A bounded message thus leaves out the
+// least important ones.
 func sorted(a *finding.Alert) []finding.Result {
 	out := slices.Clone(a.Findings)
 	class := func(r finding.Result) int {
@@ -113,10 +113,10 @@ func sorted(a *finding.Alert) []finding.Result {
 	return out
 }
 
-// idOf is the id of an alert that has none. A sweep has up to three: its schedule's
-// expiry notice, its digest, and the alert of the rules that came by the queue to be
-// closed. The edit of a prefix list has two: of the rules that stay open, and of those
-// that came by the queue.
+// idOf returns the id of an alert that has none. A sweep has up to three alerts: the
+// expiry notice of its schedule, its digest, and the alert of the rules that the queue
+// brought to be closed. The edit of a prefix list has two: of the rules that stay open,
+// and of those that the queue brought.
 func idOf(a *finding.Alert) string {
 	e := a.Event
 	switch {
@@ -131,10 +131,9 @@ func idOf(a *finding.Alert) string {
 	return ID(e)
 }
 
-// ID returns the id of an event's alert, for example "a-0123456789abcdef": equal
-// for every repeat of the event, so that readers can drop repeats and chat can
-// keep them in one thread. An event without an id of its own is known by its
-// name, time and caller.
+// ID returns the id of an event's alert, such as "a-0123456789abcdef": equal for every
+// repeat of the event, so that readers can drop repeats and chat can keep them in one
+// thread. An event without an id is identified by its name, time and caller.
 func ID(e cloudtrail.Event) string {
 	parts := []string{e.AccountID, e.Region, e.EventID}
 	if e.EventID == "" {
@@ -142,7 +141,7 @@ func ID(e cloudtrail.Event) string {
 	}
 	h := sha256.New()
 	for _, part := range parts {
-		// The length keeps apart parts that joined alike.
+		// The length separates parts that would join alike.
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	return "a-" + hex.EncodeToString(h.Sum(nil)[:8])

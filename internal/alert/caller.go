@@ -6,8 +6,8 @@ import (
 	"sgward/internal/text"
 )
 
-// caller says who made the call, from where and with which program. What the caller
-// could choose is marked so.
+// caller names the caller, its address and its program. Texts that the caller chose are
+// marked.
 func (v *view) caller(limits) section {
 	s := section{title: "Who did it"}
 	if v.isSweep || v.isExpiry {
@@ -32,7 +32,7 @@ func (v *view) caller(limits) section {
 	case e.Actor.Type == "AWSService" && e.Actor.InvokedBy != "":
 		who = "The AWS service " + quote(e.Actor.InvokedBy)
 	case e.Actor.Type != "":
-		who = "A caller of type " + name(e.Actor.Type) + " whom the record does not name"
+		who = "A caller of type " + name(e.Actor.Type) + " that the record does not name"
 	}
 	if e.Actor.InvokedBy != "" && e.Actor.Type != "AWSService" {
 		who += ", through " + quote(e.Actor.InvokedBy)

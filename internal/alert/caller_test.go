@@ -23,7 +23,7 @@ func TestActorsAreNamedByWhatTheyCannotChoose(t *testing.T) {
 		`The AWS service "autoscaling.amazonaws.com".`:                             {Type: "AWSService", InvokedBy: "autoscaling.amazonaws.com"},
 		`The role "` + role + `", through "cloudformation.amazonaws.com".`:         {SessionIssuerARN: role, InvokedBy: "cloudformation.amazonaws.com"},
 		`The record does not say who made the call.`:                               {},
-		`A caller of type WebIdentityUser whom the record does not name.`:          {Type: "WebIdentityUser"},
+		`A caller of type WebIdentityUser that the record does not name.`:          {Type: "WebIdentityUser"},
 	} {
 		assert.Equal(t, want, say(a))
 	}

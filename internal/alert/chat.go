@@ -7,9 +7,9 @@ import (
 	"sgward/internal/text"
 )
 
-// notification is the custom notification of Amazon Q Developer in chat
-// applications (https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html).
-// A message of any other shape is dropped there without a word.
+// notification is the custom notification of Amazon Q Developer in chat applications
+// (https://docs.aws.amazon.com/chatbot/latest/adminguide/custom-notifs.html). It silently
+// drops messages of any other shape.
 type notification struct {
 	Version  string               `json:"version"`
 	Source   string               `json:"source"`
@@ -36,7 +36,7 @@ type notificationMetadata struct {
 	EnableCustomActions bool              `json:"enableCustomActions"`
 }
 
-// chat is the description of a notification, in Slack's markup.
+// chat is the medium of a notification's description, in Slack's markup.
 func chat() medium {
 	return medium{
 		sections: append(everything(), (*view).elsewhere),
@@ -91,14 +91,14 @@ func notificationOf(v *view) (string, error) {
 	return out, nil
 }
 
-// nextSteps are a reader's first step and the links.
+// nextSteps are the first step and the links.
 func nextSteps(v *view) []string {
 	var steps []string
 	if v.nextStep != "" {
 		steps = append(steps, v.nextStep)
 	}
 	for _, it := range v.links {
-		// A link that is cut leads nowhere.
+		// A truncated link leads nowhere.
 		if step := "<" + it.url + "|" + it.text + ">"; it.kind == link && text.Units(step) <= maxStep {
 			steps = append(steps, step)
 		}

@@ -9,7 +9,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// toClose shows the commands that close the open rules.
+// toClose lists the commands that close the open rules.
 func (v *view) toClose(lim limits) section {
 	s := section{title: "To close it by hand"}
 	for i, o := range v.detailed(lim) {
@@ -20,8 +20,8 @@ func (v *view) toClose(lim limits) section {
 	return s
 }
 
-// toUndo shows the commands that restore the closed rules, and those that a person
-// closes in observe mode.
+// toUndo lists the commands that restore the closed rules and, in observe mode, those that
+// a person may close.
 func (v *view) toUndo(lim limits) section {
 	s := section{title: "Undo"}
 	isClosed := false
@@ -29,12 +29,12 @@ func (v *view) toUndo(lim limits) section {
 		if o.Rule == nil || o.isOpen() && o.Outcome != finding.OutcomeWouldRevoke {
 			continue
 		}
-		intro := "To put " + v.numbered(i) + " back exactly as it was, description and tags included"
+		intro := "To restore " + v.numbered(i) + " exactly, with description and tags"
 		switch {
 		case o.Outcome == finding.OutcomeWouldRevoke:
-			intro = "If you close " + v.numbered(i) + " and regret it, this puts it back"
+			intro = "If you close " + v.numbered(i) + " and regret it, this restores it"
 		case o.Edited:
-			intro = "To put " + v.numbered(i) + " back as the edit left it, description and tags included"
+			intro = "To restore " + v.numbered(i) + " as the edit left it, with description and tags"
 		}
 		isClosed = isClosed || !o.isOpen()
 		s.command(intro, o.undoCommand, lim)
@@ -42,7 +42,7 @@ func (v *view) toUndo(lim limits) section {
 			s.say("Tags that begin with aws: are missing from it: only AWS can set them.")
 		}
 		if o.Edited {
-			s.say("This is not what the rule was before the edit: see below.")
+			s.say("The rule's values before the edit are not restored: see below.")
 		}
 	}
 	if isClosed {
@@ -56,11 +56,11 @@ func (v *view) toUndo(lim limits) section {
 	return s
 }
 
-// command shows a command to copy, or says why it is missing.
+// command adds a command to copy, or the reason why it is missing.
 func (s *section) command(intro, command string, lim limits) {
 	switch {
 	case command == "":
-		s.say(intro + ", there is no command: the record does not tell enough of the rule.")
+		s.say(intro + ", there is no command: the record lacks parts of the rule.")
 	case hasLongLine(command, lim):
 		s.say(intro + ", the command is too long for this text; it is in the JSON form of this alert, as \"undo\".")
 	default:
@@ -73,11 +73,11 @@ func hasLongLine(s string, lim limits) bool {
 	return slices.ContainsFunc(strings.Split(s, "\n"), func(line string) bool { return len(line) > lim.line })
 }
 
-// beforeEdit says how to find the old values of an edited rule: a record of
-// ModifySecurityGroupRules holds the new ones only. One example serves: the
-// commands differ by the ids only.
+// beforeEdit describes how to find the old values of an edited rule: a record of
+// ModifySecurityGroupRules holds only the new ones. One example is enough, because the
+// commands differ only by ids.
 func (v *view) beforeEdit(lim limits) section {
-	s := section{title: "What the rule was before the edit"}
+	s := section{title: "Before the edit"}
 	listed := v.listed(lim)
 	i := slices.IndexFunc(listed, func(o opening) bool { return o.Edited && o.Rule != nil })
 	if i < 0 {
@@ -100,12 +100,12 @@ func (v *view) beforeEdit(lim limits) section {
 	return s
 }
 
-// toAllow shows the exceptions to paste.
+// toAllow lists the exceptions to paste.
 func (v *view) toAllow(lim limits) section {
 	s := section{title: "If this is meant to be open"}
 	detailed := v.detailed(lim)
 	for i, o := range first(detailed, lim.excepted) {
-		if o.exception == "" || hasLongLine(o.exception, lim) { // only a forged id is so long
+		if o.exception == "" || hasLongLine(o.exception, lim) { // only a forged id is that long
 			continue
 		}
 		if len(s.items) == 0 {
@@ -120,25 +120,25 @@ func (v *view) toAllow(lim limits) section {
 	return s
 }
 
-// elsewhere says that commands and exceptions are missing from a text.
+// elsewhere says where the commands and exceptions are that a text leaves out.
 func (v *view) elsewhere(lim limits) section {
 	s := section{}
 	n := len(v.openings)
 	if !v.isExpiry && (lim.commands < n || n > 0 && lim.excepted == 0) {
-		s.say("More commands and exceptions to paste are in the e-mail of this alert; its JSON form has what there was no room for.")
+		s.say("More commands and exceptions are in the e-mail of this alert, and all of them in its JSON form.")
 	}
 	return s
 }
 
-// lookupEvent returns the command that prints one CloudTrail event, like the next two
-// folded for pasting and "" where an id is not known.
+// lookupEvent returns the command that prints one CloudTrail event. Like the next two, it
+// is folded for pasting, and "" if an id is unknown.
 func lookupEvent(region, eventID string) string {
 	return awsCommand("cloudtrail lookup-events", region, eventID, "--lookup-attributes AttributeKey=EventId,AttributeValue="+eventID)
 }
 
-// lookupRule returns the command that prints the events of one name that mention a
-// rule. CloudTrail files events under the group's id, not under the rule's, so the
-// rule's id is looked for in the records themselves.
+// lookupRule returns the command that prints the events of one name that mention a rule.
+// CloudTrail indexes events by the group's id and not the rule's, so the command searches
+// the records for it.
 func lookupRule(region, eventName, ruleID string) string {
 	return awsCommand("cloudtrail lookup-events", region, ruleID, "--lookup-attributes AttributeKey=EventName,AttributeValue="+eventName,
 		`--query "Events[?contains(CloudTrailEvent,'`+ruleID+`')].CloudTrailEvent"`)
@@ -150,8 +150,8 @@ func groupHistory(region, groupID string) string {
 		"--resource-type AWS::EC2::SecurityGroup --resource-id "+groupID)
 }
 
-// awsCommand writes a command over several lines, one option each; "" where an id
-// that it holds could mean anything to a shell.
+// awsCommand writes a command over several lines, one option each; "" if an id in it could
+// mean something to a shell.
 func awsCommand(operation, region, id string, options ...string) string {
 	if !isIdentifier(region) || !isIdentifier(id) {
 		return ""

@@ -14,18 +14,17 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// exceptionDays is how long a pasted exception lasts, from the day of the event.
+// exceptionDays is the length of a suggested exception, from the day of the event.
 const exceptionDays = 30
 
-// Exception returns the entry for the list "exceptions" of policy.yaml that would
-// allow a finding's rule, and no more, for 30 days from the event: this account,
-// region, group, direction, protocol, ports and peer (types of ICMP have no place
-// in policies, so it allows all of them). Reason and owner are for a
-// person to fill in. It is "" where group or rule are not known, since an
-// exception must not be wider than the rule.
+// Exception returns the entry for the list "exceptions" of policy.yaml that would allow a
+// finding's rule, and no more, for 30 days from the event: this account, region, group,
+// direction, protocol, ports and peer (policies have no ICMP types, so it allows all of
+// them). A person fills in reason and owner. It is "" if group or rule are unknown, since
+// an exception must not be wider than the rule.
 //
-// It is a YAML list of one, indented by two to be pasted under "exceptions:",
-// and holds no untrusted text.
+// It is a YAML list of one, indented by two to be pasted under "exceptions:", and holds no
+// untrusted text.
 func Exception(e cloudtrail.Event, f finding.Finding) string {
 	if f.Rule == nil || !f.Rule.Permission.IsValid() || !isIdentifier(f.GroupID) {
 		return ""
@@ -70,8 +69,8 @@ func Exception(e cloudtrail.Event, f finding.Finding) string {
 }
 
 // exceptionID names an exception after its traffic and its place:
-// "allow-tcp-3306-0123abcd". The digits tell apart exceptions for several peers or
-// groups, as two with one id are an error.
+// "allow-tcp-3306-0123abcd". The digits distinguish exceptions for several peers or
+// groups, because duplicate ids are errors.
 func exceptionID(p secgroup.Permission, accountID, region, groupID string) string {
 	what := "protocol-" + string(p.Protocol)
 	switch {
@@ -87,11 +86,11 @@ func exceptionID(p secgroup.Permission, accountID, region, groupID string) strin
 }
 
 // plainYAML matches ids such as sg-..., 3306/tcp and IPv4 ranges, and nothing that YAML
-// could take for a number, a date or a word of its own: none of these has a slash, or
-// two letters before a dash.
+// could take for a number, a date or a keyword: none of these has a slash, or two letters
+// before a dash.
 var plainYAML = regexp.MustCompile(`^(all|icmp|icmpv6|[0-9A-Za-z][0-9A-Za-z.-]*/[0-9A-Za-z]+|[A-Za-z]{2}[0-9A-Za-z]*-[0-9A-Za-z-]*)$`)
 
-// yamlString writes a scalar that YAML reads as this very string.
+// yamlString returns a scalar that YAML reads as s.
 func yamlString(s string) string {
 	if plainYAML.MatchString(s) {
 		return s

@@ -8,23 +8,22 @@ import (
 	"sgward/internal/text"
 )
 
-// expiryStep is a reader's first step after an expiry notice.
-const expiryStep = "Close what the exception covers, or agree on a new last day with its owner and change the policy; take out of it what has ended."
+// expiryStep is the first step in an expiry notice.
+const expiryStep = "Close what the exception covers, or agree on a new last day with its owner and change the policy; remove exceptions that have ended."
 
-// isExpiryNotice reports that an alert tells of exceptions that run out, and of no
-// rule.
+// isExpiryNotice reports that an alert is about exceptions that end, and not about rules.
 func isExpiryNotice(a *finding.Alert) bool {
 	isOther := func(r finding.Result) bool { return r.Rule != nil || r.Exception == nil }
 	return a.Sweep == nil && len(a.Findings) > 0 && !slices.ContainsFunc(a.Findings, isOther)
 }
 
-// hasEnded reports that an exception's last day was over at the time of the event.
-// Days are of UTC and have the form 2027-03-31, which sorts by date.
+// hasEnded reports that an exception's last day was over at the time of the event. Days
+// are in UTC and of the form 2027-03-31, which sorts by date.
 func hasEnded(a *finding.Alert, x *finding.Exception) bool {
 	return x.Expires < a.Event.EventTime.UTC().Format(time.DateOnly)
 }
 
-// ending says which exception ends when, and whose it is.
+// ending names an exception with its end and its owner.
 func (o *opening) ending(a *finding.Alert) string {
 	x := o.Exception
 	out := name(x.ID) + ", which " + quote(x.Owner) + " answers for, "

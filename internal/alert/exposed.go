@@ -34,12 +34,12 @@ func (v *view) exposed(lim limits) section {
 	case a.ExposedError != "" && a.Exposed != nil:
 		s.say("This is not all: " + quoteLong(a.ExposedError) + ".")
 	case a.ExposedError != "":
-		s.say("Reading the interfaces that use the group did not work: " + quoteLong(a.ExposedError) + ".")
+		s.say("The interfaces that use the group could not be read: " + quoteLong(a.ExposedError) + ".")
 	}
 	return s
 }
 
-// groupCount counts the groups that the openings are in.
+// groupCount counts the groups of the openings.
 func (v *view) groupCount() int {
 	groups := map[string]bool{}
 	for i := range v.openings {
@@ -74,8 +74,8 @@ func networkInterface(n *finding.Interface, namesGroup bool) string {
 	return out
 }
 
-// prefixListEntries lists the entries of the edited prefix list, who lose access where
-// a rule that uses it goes; "" for other events.
+// prefixListEntries lists the entries of the edited prefix list, which lose access if a
+// rule with it is closed; "" for other events.
 func prefixListEntries(a *finding.Alert, lim limits) string {
 	if a.PrefixListID == "" {
 		return ""
@@ -83,7 +83,7 @@ func prefixListEntries(a *finding.Alert, lim limits) string {
 	out := "The call edited the prefix list " + id(a.PrefixListID)
 	total := len(a.PrefixListEntries) + a.PrefixListEntriesOmitted
 	if total == 0 {
-		return out + ". What that holds is not known."
+		return out + ". Its entries are unknown."
 	}
 	var list []string
 	for _, e := range first(a.PrefixListEntries, lim.listed) {

@@ -34,7 +34,7 @@ func TestExposureSaysWhatWasReadAndFound(t *testing.T) {
 	assert.Equal(t, []string{"Not looked up."}, said(nil, ""))
 	assert.Equal(t, []string{"No network interface uses the group at present."}, said([]finding.Interface{}, ""))
 	assert.Equal(t, []string{"No network interface was found that uses the group.", `This is not all: "x".`}, said([]finding.Interface{}, "x"))
-	assert.Equal(t, []string{`Reading the interfaces that use the group did not work: "x".`}, said(nil, "x"))
+	assert.Equal(t, []string{`The interfaces that use the group could not be read: "x".`}, said(nil, "x"))
 	many := said(make([]finding.Interface, 12), "")
 	assert.Equal(t, "And 2 more.", many[len(many)-1])
 }

@@ -12,23 +12,23 @@ import (
 	"sgward/internal/text"
 )
 
-// The longest texts that an alert carries. EC2 and CloudTrail keep theirs shorter;
-// only a forged message has longer ones.
+// The longest texts in an alert. EC2 and CloudTrail keep theirs shorter; only forged
+// messages have longer ones.
 const (
 	maxID       = 256  // ids, regions, event names, addresses
 	maxText     = 2048 // ARNs, user agents, reasons, error messages
 	maxEC2Text  = 512  // descriptions, tag keys and values: EC2 has 255 characters, of two units at most
 	maxEC2Tags  = 50   // of one rule, EC2's own limit
 	maxReasons  = 40   // of one finding
-	maxWith     = 40   // rules that a finding adds up with
+	maxWith     = 40   // rules that complete a finding's union
 	maxExposed  = 50   // network interfaces
 	maxEntries  = 100  // of a prefix list
 	maxSent     = 10   // addresses of one kind of a network interface
 	maxOneBytes = 24_000
-	maxSlimmed  = 5 // reasons, and rules that it adds up with, of a finding of more bytes
+	maxSlimmed  = 5 // the same two for a finding that is too large
 )
 
-// bounded returns the alert with every text and list within bounds, so that its size
+// bounded returns the alert with every text and list within its limit, so that the size
 // depends on the number of findings alone.
 func bounded(a finding.Alert) finding.Alert {
 	e := &a.Event
@@ -36,7 +36,7 @@ func bounded(a finding.Alert) finding.Alert {
 		&e.EventID, &e.EventName, &e.AccountID, &e.Region, &e.Actor.Type, &e.Actor.InvokedBy, &e.SourceIPAddress)
 	cutAll(maxText, &a.ExposedError, &e.Actor.ARN, &e.Actor.SessionIssuerARN, &e.UserAgent)
 	if n := len(a.Exposed); n > maxExposed {
-		note := fmt.Sprintf("only the first %d of %d network interfaces are told", maxExposed, n)
+		note := fmt.Sprintf("only the first %d of %d network interfaces are listed", maxExposed, n)
 		if a.ExposedError != "" {
 			note += ": " + a.ExposedError
 		}
@@ -66,11 +66,10 @@ func boundResult(r *finding.Result) {
 
 func boundException(x *finding.Exception) { cutAll(maxID, &x.ID, &x.Owner, &x.Expires) }
 
-// boundReason bounds the text that is printed. The citation goes with it where even
-// that has no room.
+// boundReason limits the printed text. If even the citation is too long, it is cut too.
 func boundReason(r *policy.Reason) {
 	if printed := r.String(); len(printed) > maxText {
-		_ = r.UnmarshalText([]byte(text.Cut(printed, maxText))) // takes every text
+		_ = r.UnmarshalText([]byte(text.Cut(printed, maxText))) // accepts every text
 	}
 }
 
@@ -87,12 +86,12 @@ func boundRule(r *secgroup.Rule) {
 	r.Tags = boundList(r.Tags, maxEC2Tags, func(t *secgroup.Tag) { cutAll(maxEC2Text, &t.Key, &t.Value) })
 }
 
-// addresses returns the first of a list that are IP addresses.
+// addresses returns the IP addresses among the first of a list.
 func addresses(list []string) []string {
 	return first(slices.DeleteFunc(slices.Clone(list), func(s string) bool { return !isAddress(s) }), maxSent)
 }
 
-// boundList returns a copy of the first of a list, each of them bounded.
+// boundList returns a copy of the first items of a list, each of them bounded.
 func boundList[T any](list []T, most int, bound func(*T)) []T {
 	list = slices.Clone(first(list, most))
 	for i := range list {
@@ -101,7 +100,7 @@ func boundList[T any](list []T, most int, bound func(*T)) []T {
 	return list
 }
 
-// boundCopy returns a bounded copy, nil of nil.
+// boundCopy returns a bounded copy; nil for nil.
 func boundCopy[T any](p *T, bound func(*T)) *T {
 	if p == nil {
 		return nil
@@ -117,8 +116,8 @@ func cutAll(limit int, texts ...*string) {
 	}
 }
 
-// encoded encodes the alert with as many of its findings, from the first, as room
-// allows for the text as a JSON string, and says how many were left out.
+// encoded encodes the alert with as many of its findings, from the first, as fit room as a
+// JSON string, and returns the number of the others.
 func encoded(a finding.Alert, room int) (out string, omitted int, err error) {
 	encode := func(findings []finding.Result) (string, error) {
 		part := a
@@ -152,15 +151,15 @@ func encoded(a finding.Alert, room int) (out string, omitted int, err error) {
 	return out, len(a.Findings) - len(kept), err
 }
 
-// sizeOf is the size of a finding in the list, comma included.
+// sizeOf is the size of a finding in the list, with its comma.
 func sizeOf(r finding.Result) (int, error) {
 	out, err := marshal(r)
 	return encodedSize(out) + len(","), err
 }
 
-// slimmed cuts an oversized finding's reasons and the rules that it adds up with to the
-// first few. If it is the only one and still has no room, it loses tags and undo,
-// together: an undo that forgets tags would be a lie.
+// slimmed cuts an oversized finding's reasons and other rules to the first few. If it is
+// the only finding and still too large, it also drops tags and undo, together: an undo
+// without the tags would not restore the rule.
 func slimmed(r finding.Result, room int, only bool) (finding.Result, int, error) {
 	r.With = first(r.With, maxSlimmed)
 	for i := range r.With {
@@ -178,8 +177,8 @@ func slimmed(r finding.Result, room int, only bool) (finding.Result, int, error)
 	return r, size, err
 }
 
-// marshal encodes without escaping <, > and &, which SNS carries as they are.
-// Maps are written in the order of their keys.
+// marshal encodes without escaping <, > and &, which SNS transports unchanged. Maps are
+// sorted by key.
 func marshal(v any) (string, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -190,8 +189,8 @@ func marshal(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), nil
 }
 
-// encodedSize is the length of s as a JSON string, quotes and all.
+// encodedSize is the length of s as a JSON string, with quotes.
 func encodedSize(s string) int {
-	out, _ := marshal(s) // takes every string
+	out, _ := marshal(s) // accepts every string
 	return len(out)
 }

@@ -2,28 +2,28 @@ package alert
 
 import "sgward/internal/text"
 
-// The sizes of a message and of its forms, in bytes unless said otherwise.
+// The sizes of a message and its forms, in bytes unless stated otherwise.
 const (
 	// maxSNS is SNS's limit for a message with all its variants and attributes
 	// (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html).
 	maxSNS = 262_144
-	// maxMessage leaves some room for whatever else SNS may count.
+	// maxMessage leaves some room for other bytes that SNS may count.
 	maxMessage = 256_000
-	// maxSubject is SNS's limit for a subject, which must stay under 100 characters.
+	// maxSubject is SNS's limit for a subject: under 100 characters.
 	maxSubject = 99
 	// maxMail bounds the mail, as encoded in the SNS message.
 	maxMail = 40_000
-	// maxChat bounds the chat notification, as encoded in the SNS message: a
-	// description and steps of 4,300 characters, each of which takes four bytes at
-	// most after two encodings, and some ids.
+	// maxChat bounds the chat notification, as encoded in the SNS message: a description
+	// and steps of 4,300 characters, each of at most four bytes after two encodings, and
+	// some ids.
 	maxChat = 24_000
 	// maxStatements and maxStatementBytes bound the attribute statementId.
 	maxStatements     = 200
 	maxStatementBytes = 8_000
 )
 
-// The limits of a chat notification, in characters. AWS publishes none; these
-// are Slack's for the blocks that Amazon Q Developer makes of it, with room.
+// The limits of a chat notification, in characters. AWS publishes none; these are Slack's
+// for the blocks that Amazon Q Developer makes of it, with some room left.
 const (
 	maxTitle       = 150
 	maxDescription = 2800
@@ -35,17 +35,17 @@ const (
 const (
 	maxListed    = 25 // openings
 	maxTags      = 3  // of one rule
-	maxOthers    = 5  // rules that an opening adds up with
+	maxOthers    = 5  // rules that complete an opening's union
 	maxAddresses = 3  // public ones of one interface
-	maxServices  = 3  // that a range of ports holds
+	maxServices  = 3  // in a range of ports
 	maxLinks     = 3  // to groups: one call changes one
-	maxResources = 5  // groups that chat's metadata names
+	maxResources = 5  // groups in chat's metadata
 )
 
-// minQuoted is the length at which untrusted text is not shortened further.
+// minQuoted is the length below which untrusted text is not shortened.
 const minQuoted = 30
 
-// limits is how much of a view a text tells.
+// limits is the amount of a view that a text shows.
 type limits struct {
 	listed    int // openings and exempt rules, each
 	commands  int // openings with their commands
@@ -56,7 +56,7 @@ type limits struct {
 	line      int // bytes of a line to be copied
 }
 
-// tightened returns two thirds of the limits; one of each list stays.
+// tightened returns two thirds of the limits, but at least one item of each list.
 func (l limits) tightened() limits {
 	for _, n := range []*int{&l.listed, &l.exposed, &l.reasons, &l.commands, &l.excepted} {
 		if *n > 1 {
@@ -67,8 +67,8 @@ func (l limits) tightened() limits {
 	return l
 }
 
-// fitting renders with limits that tighten until the size of the text is within most.
-// Exceptions go before commands, since a person needs a command sooner.
+// fitting renders with ever tighter limits until the size of the text is at most most.
+// Exceptions are dropped before commands, because a person needs a command sooner.
 func fitting(lim limits, render func(limits) string, size func(string) int, most int) string {
 	for step := 0; ; step++ {
 		out := render(lim)
@@ -85,12 +85,12 @@ func fitting(lim limits, render func(limits) string, size func(string) int, most
 			tighter = lim.tightened()
 		}
 		if step > 3 && tighter == lim {
-			// One character counts for eight at most.
+			// One character takes eight at most.
 			return text.Cut(out, most/8)
 		}
 		lim = tighter
 	}
 }
 
-// first returns the first n of a list, or all of fewer.
+// first returns the first n items of a list.
 func first[T any](list []T, n int) []T { return list[:min(len(list), n)] }

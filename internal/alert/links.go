@@ -6,7 +6,7 @@ import (
 	"sgward/internal/text"
 )
 
-// linksOf lists console pages, and a command where there is no page of a group.
+// linksOf lists console pages, or a command if a group has no page.
 func (v *view) linksOf() []item {
 	if v.isExpiry {
 		return nil
@@ -64,7 +64,7 @@ func eventURL(region, eventID string) string {
 	return consoleURL(region, "cloudtrailv2", "#/events/", eventID)
 }
 
-// consoleURL returns "" where the region's console is not public.
+// consoleURL returns "" if the region's console is not public.
 func consoleURL(region, page, fragment, id string) string {
 	p, ok := text.PartitionOf(region)
 	if !ok || p.ConsoleHost(region) == "" || !isIdentifier(id) {

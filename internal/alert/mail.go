@@ -7,10 +7,10 @@ import (
 )
 
 const (
-	// mailWidth is where lines of prose break.
+	// mailWidth is the width of prose lines.
 	mailWidth = 76
-	// maxWord is the longest word that a line keeps whole; an ARN is shorter. Lines
-	// thus stay within the 998 bytes that mail allows
+	// maxWord is the longest word that is not broken; ARNs are shorter. So lines stay
+	// within the 998 bytes that mail allows
 	// (https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1).
 	maxWord = 160
 )
@@ -35,7 +35,7 @@ func printMail(v *view, sections []section) string {
 			isAfterBlock := i > 0 && s.items[i-1].kind == block
 			switch {
 			case it.kind == block:
-				// Blank lines set it apart; no indent, so that it can be copied.
+				// Blank lines set it off, without an indent, so that it can be copied.
 				b.WriteString("\n" + it.text + "\n")
 				continue
 			case isAfterBlock:
@@ -52,7 +52,7 @@ func printMail(v *view, sections []section) string {
 	return b.String()
 }
 
-// hanging is the indent of the further lines of a list's item.
+// hanging is the indent of the further lines of a list item.
 func hanging(text string) string {
 	if head, _, ok := strings.Cut(text, " "); ok && (head == "-" || strings.HasSuffix(head, ".") && head[0] >= '0' && head[0] <= '9') {
 		return strings.Repeat(" ", len(head)+1)

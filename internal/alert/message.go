@@ -29,10 +29,10 @@ type Attribute struct {
 	Value string
 }
 
-// NewMessage renders an alert that Complete has completed. Findings that have no
-// room in the JSON are left out, the least urgent ones, and counted in
-// FindingsOmitted; the texts say so. It is an error only where JSON cannot carry a
-// value, such as a time in the year 10000.
+// NewMessage renders an alert that Complete has completed. If the JSON is too long, it
+// leaves out the least urgent findings and counts them in FindingsOmitted; the texts say
+// so. The only error is a value that JSON cannot represent, such as a time in the year
+// 10000.
 func NewMessage(a finding.Alert) (Message, error) {
 	a = bounded(a)
 	v := newView(&a)
@@ -84,8 +84,8 @@ func (m Message) body() (string, error) {
 	return out, nil
 }
 
-// attributes are computed over all findings, also those that a bounded message
-// leaves out, so that no filter misses an alert.
+// attributes are computed over all findings, including those that a bounded message leaves
+// out, so that no filter misses an alert.
 func (v *view) attributes() []Attribute {
 	all := []Attribute{
 		{"accountId", "String", attributeText(v.alert.Event.AccountID)},
@@ -97,10 +97,10 @@ func (v *view) attributes() []Attribute {
 	return slices.DeleteFunc(all, func(at Attribute) bool { return at.Value == "" })
 }
 
-// attributeText makes a text one that an attribute can carry.
+// attributeText makes a text acceptable for an attribute.
 func attributeText(s string) string { return text.Shown(s, maxID) }
 
-// statementIDs is a JSON list of the statements that decided, sorted, or "".
+// statementIDs is a JSON list of the deciding statements, sorted, or "".
 func statementIDs(a *finding.Alert) string {
 	var ids []string
 	for i := range a.Findings {

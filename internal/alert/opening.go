@@ -86,12 +86,12 @@ func (v *view) openedTitle() string {
 // opening is one finding of a view.
 type opening struct {
 	finding.Result
-	accountID, region string // the event's where the finding has none
+	accountID, region string // or the event's
 
-	sentence     string   // the traffic, the peer and the place; of an exempt rule, the exception
+	sentence     string   // traffic, peer and place; for an exempt rule, the exception
 	done         string   // the outcome
 	reasons      []string // of the policy
-	closeCommand string   // "" where there is none, like the next two
+	closeCommand string   // "" if there is none, like the next two
 	undoCommand  string
 	exception    string // to paste into the policy
 }
@@ -106,7 +106,7 @@ func (o *opening) describe(v *view) {
 	case v.isExpiry:
 		o.sentence = o.ending(a)
 	default:
-		o.sentence = joined(o.opens(v.isSweep), o.detail(), o.together(v.isSweep), o.lostException(), o.toldBefore(a))
+		o.sentence = joined(o.opens(v.isSweep), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a))
 	}
 	o.done, o.reasons = o.doneText(a), o.reasonsText()
 	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")
@@ -116,7 +116,7 @@ func (o *opening) describe(v *view) {
 	}
 }
 
-// joined puts a blank between the sentences that say something.
+// joined joins non-empty sentences with blanks.
 func joined(sentences ...string) string {
 	var out []string
 	for _, s := range sentences {
@@ -135,14 +135,14 @@ func (o *opening) isEgress() bool {
 	return o.Rule != nil && o.Rule.Permission.Direction == secgroup.Egress
 }
 
-// opens names the traffic and its peer, duration and group, in the tense that the
-// outcome asks for. A sweep names the group above, and does not know the duration.
+// opens describes the traffic and its peer, duration and group, in the tense of the
+// outcome. A sweep names the group above, and does not know the duration.
 func (o *opening) opens(isStanding bool) string {
 	switch {
 	case o.Rule == nil && isStanding:
-		return "Some of its rules could not be understood: what they open is not known."
+		return "Some of its rules could not be read: the traffic that they open is unknown."
 	case o.Rule == nil:
-		return "What the call changed in " + group(o.GroupID, o.GroupName) + " is not known."
+		return "The rules that the call changed in " + group(o.GroupID, o.GroupName) + " are unknown."
 	}
 	is, was, opened, in := " is open to ", " was open to ", " was opened to ", " in "
 	if o.isEgress() {
@@ -155,7 +155,7 @@ func (o *opening) opens(isStanding bool) string {
 	if o.ExposureSeconds != nil && !isStanding {
 		length = " " + text.Duration(*o.ExposureSeconds)
 	}
-	// since puts words around the length, or gives nothing where it is not known.
+	// since formats the duration, or returns "" if it is unknown.
 	since := func(before, after string) string {
 		if length == "" {
 			return ""
@@ -166,7 +166,8 @@ func (o *opening) opens(isStanding bool) string {
 	_, who := peer(o.Rule.Permission.Peer, o.AccountID)
 	switch {
 	case !o.isOpen():
-		// CloudTrail cuts the second of the call: it was later than it says.
+		// CloudTrail truncates the time of the call to seconds: the opening lasted at most
+		// this long.
 		return what + was + who + since(" for at most", "") + where + "."
 	case o.Outcome == finding.OutcomeFailed && !isStanding:
 		return what + opened + who + where + since("", " ago") + " and may still be open."
@@ -175,7 +176,7 @@ func (o *opening) opens(isStanding bool) string {
 	}
 }
 
-// detail names the rule, its severity, and its description and tags.
+// detail lists the rule's id, severity, description and tags.
 func (o *opening) detail() string {
 	var parts []string
 	if o.Rule != nil && o.Rule.ID != "" {
@@ -186,7 +187,7 @@ func (o *opening) detail() string {
 	}
 	if o.Rule != nil {
 		if o.Rule.Permission.Direction == 0 {
-			parts = append(parts, "direction not known (CloudTrail does not record it for edits)")
+			parts = append(parts, "direction unknown (CloudTrail does not record it for edits)")
 		}
 		if o.Rule.Description != "" {
 			parts = append(parts, "description "+quote(o.Rule.Description))
@@ -212,7 +213,7 @@ func (o *opening) together(isStanding bool) string {
 	switch {
 	case !o.Union:
 		return ""
-	case isStanding: // all rules of the group were judged together: there is none to name
+	case isStanding: // all rules of the group were judged together: none is special
 		return ofGroup
 	case len(o.With) == 0:
 		return "It is forbidden only together with the other rules of the same call: their ranges add up."
@@ -227,7 +228,7 @@ func (o *opening) together(isStanding bool) string {
 		list = append(list, out)
 	}
 	others := text.First(list, maxOthers, "; ")
-	if o.Left != "" { // which of them came first may not be known
+	if o.Left != "" { // their order may be unknown
 		return ofGroup + " These are: " + others + "."
 	}
 	return "It is forbidden only together with rules that the group held before the call: their ranges add up. " +
@@ -243,17 +244,17 @@ func (o *opening) lostException() string {
 	return "The exception " + name(x.ID) + " of " + quote(x.Owner) + ", which would cover it, ended with " + id(x.Expires) + "."
 }
 
-// toldBefore says why an earlier digest's opening is told again.
-func (o *opening) toldBefore(a *finding.Alert) string {
+// reportedBefore says why the opening of an earlier digest is reported again.
+func (o *opening) reportedBefore(a *finding.Alert) string {
 	if o.FirstSeen == nil || !o.FirstSeen.Before(a.Event.EventTime) {
 		return ""
 	}
-	return "It was told before (first seen " + o.FirstSeen.UTC().Format(time.DateOnly) + "): what the policy says of it has changed."
+	return "It was reported before (first seen " + o.FirstSeen.UTC().Format(time.DateOnly) + "); its verdict has changed since."
 }
 
-// allowed says which exception covers an exempt rule.
+// allowed names the exception that covers an exempt rule.
 func (o *opening) allowed() string {
-	out := "Allowed: a rule that the record does not tell"
+	out := "Allowed: a rule that the record leaves out"
 	if o.Rule != nil {
 		_, who := peer(o.Rule.Permission.Peer, o.AccountID)
 		out = "Allowed: " + traffic(o.Rule.Permission) + ", " + who
@@ -265,15 +266,14 @@ func (o *opening) allowed() string {
 	}
 	out += ", by exception " + name(x.ID) + " of " + quote(x.Owner) + " until " + id(x.Expires) + "."
 	if x.ByTag {
-		out += " It rests on tags of the group. Who set them this event does not show: CloudTrail's CreateTags and " +
-			"CreateSecurityGroup events of the group do (aws cloudtrail lookup-events)."
+		out += " It depends on tags of the group. To see who set them, look for CloudTrail's CreateTags and " +
+			"CreateSecurityGroup events of the group (aws cloudtrail lookup-events)."
 	}
 	return out
 }
 
-// reasonsText cites the reasons of the statement that decided. Those of others are
-// counted: they say "alert" beside something that was revoked, which reads as a
-// contradiction.
+// reasonsText cites the reasons of the deciding statement and counts the others, which say
+// "alert" beside a rule that was revoked and would look like a contradiction.
 func (o *opening) reasonsText() []string {
 	label := "Policy: "
 	if o.Rule == nil && o.Exception == nil { // nothing was judged
@@ -290,7 +290,7 @@ func (o *opening) reasonsText() []string {
 	return out
 }
 
-// deciding drops the reasons of statements that did not decide, and counts them.
+// deciding drops the reasons of other statements, and counts them.
 func (o *opening) deciding() (reasons []policy.Reason, others int) {
 	isOther := func(r policy.Reason) bool { return r.ID != "" && o.StatementID != "" && r.ID != o.StatementID }
 	reasons = slices.DeleteFunc(slices.Clone(o.Reasons), isOther)

@@ -11,7 +11,7 @@ import (
 	"sgward/internal/text"
 )
 
-// done says the outcome of each opening and the policy's reasons.
+// done lists the outcome of each opening and the policy's reasons.
 func (v *view) done(lim limits) section {
 	s := section{title: "What was done"}
 	if v.isExpiry {
@@ -24,7 +24,7 @@ func (v *view) done(lim limits) section {
 		reasons = append(reasons, listed[i].reasons)
 	}
 	for _, out := range grouped(outcomes) {
-		// A text that stands for several says so.
+		// A text about several openings says so.
 		if len(listed) > 1 && strings.HasPrefix(out, "sgward") {
 			out = "Each of them: " + out
 		}
@@ -47,9 +47,8 @@ func (v *view) done(lim limits) section {
 	return s
 }
 
-// grouped lists the texts that hold for numbered things, each text once in the
-// order of its first appearance, behind the numbers it holds for: "1-3, 7: text".
-// A text that holds for all stands alone.
+// grouped lists texts for numbered openings, each text once in the order of its first
+// appearance, after its numbers: "1-3, 7: text". A text for all openings has no numbers.
 func grouped(texts [][]string) []string {
 	numbers := map[string][]int{}
 	var order []string
@@ -105,7 +104,7 @@ func (o *opening) doneText(a *finding.Alert) string {
 		out = "Nothing was changed: sgward runs in observe mode. In enforce mode it would have closed this. It is still open."
 	case finding.OutcomeFailed:
 		if o.isFinal() {
-			out = "sgward COULD NOT CLOSE it: " + text.Visible(o.Left) + ". It did not ask EC2, and no other try will help: " +
+			out = "sgward COULD NOT CLOSE it: " + text.Visible(o.Left) + ". It did not call EC2, and there is no other try: " +
 				"find the group by the CloudTrail event, and close the rule by hand."
 			break
 		}
@@ -120,20 +119,20 @@ func (o *opening) doneText(a *finding.Alert) string {
 		out += " The call had edited an older rule: WHAT THAT RULE ALLOWED BEFORE IS CLOSED TOO (below: how to find out what it was)."
 	}
 	if o.FromRequest {
-		out += " The record had no answer from EC2: this is the rule as the caller typed it, EC2 may have stored it otherwise."
+		out += " The record lacks EC2's response: this is the rule as the caller typed it, and EC2 may have stored other values."
 	}
 	return out
 }
 
-// isFinal reports that sgward could not even try to close the opening, and that
-// nothing tries again.
+// isFinal reports that sgward could not even try to close the opening, and that there is
+// no further try.
 func (o *opening) isFinal() bool { return o.Outcome == finding.OutcomeFailed && o.Left != "" }
 
 // closedBy says who may have closed a rule that was found gone.
 func (o *opening) closedBy(a *finding.Alert) string {
 	switch {
 	case !o.MaybeEarlier:
-		return "Someone or something else had removed it before sgward got to it."
+		return "Someone else had removed it before sgward."
 	case a.Try > 1:
 		return "An earlier try of sgward may have closed it (this was " + tryOf(a) + "), or someone else."
 	default:
@@ -141,7 +140,7 @@ func (o *opening) closedBy(a *finding.Alert) string {
 	}
 }
 
-// whyLeft says why a finding was only told.
+// whyLeft says why a finding was only reported.
 func (o *opening) whyLeft() string {
 	switch {
 	case o.Left != "":
@@ -149,16 +148,16 @@ func (o *opening) whyLeft() string {
 	case o.Rule == nil && o.GroupID == "":
 		return "Nothing was closed: sgward does not know which group to look at."
 	case o.Verdict == policy.Undetermined || o.Verdict == policy.Revoke || o.Rule == nil:
-		return "sgward left it open. It could not find out all that it has to know before it closes something; the policy's reasons say what."
+		return "sgward left it open: a fact that the policy asks for is unknown, as the reasons say."
 	default:
-		return "sgward left it open. The policy has it tell people about this and close nothing."
+		return "sgward left it open: the policy says alert only."
 	}
 }
 
 // refusal cites EC2's error.
 func (o *opening) refusal() string {
 	if o.ErrorCode == "" && o.ErrorMessage == "" {
-		return "EC2 did not say why."
+		return "EC2 gave no reason."
 	}
 	out := "EC2 answered an error"
 	if o.ErrorCode != "" {
@@ -169,20 +168,20 @@ func (o *opening) refusal() string {
 	}
 	out += "."
 	if o.ErrorCode == "UnauthorizedOperation" {
-		out += " Something forbids sgward's role to revoke: often a service control policy, a permissions boundary, or a stack deployed in observe mode."
+		out += " sgward's role may not revoke: the cause is often a service control policy, a permissions boundary, or a stack deployed in observe mode."
 	}
 	return out
 }
 
-// nextTry says whether anything will try again.
+// nextTry says whether there is another try.
 func nextTry(a *finding.Alert) string {
 	switch {
 	case a.Try <= 0 || a.Tries <= 0:
 		return "Close it by hand (command below)."
 	case a.Try >= a.Tries:
-		return "This was the last try, " + tryOf(a) + ": nothing will try again until the message is sent again from the dead-letter queue. Close it by hand (command below)."
+		return "This was the last try, " + tryOf(a) + ": there is no retry until the message is sent again from the dead-letter queue. Close it by hand (command below)."
 	default:
-		return "This was " + tryOf(a) + "; sgward will try again. To be sooner, close it by hand (command below)."
+		return "This was " + tryOf(a) + "; sgward will retry. To close it sooner, use the command below."
 	}
 }
 
@@ -203,9 +202,9 @@ func (v *view) nextStepOf() string {
 	}
 	switch o := &v.openings[0]; {
 	case o.Rule == nil && v.isSweep:
-		return "Look at the group's rules: sgward could not understand all of them."
+		return "Look at the group's rules: sgward could not read all of them."
 	case o.Rule == nil:
-		return "Look at the event and at the group's rules: sgward does not know what was opened."
+		return "Look at the event and at the group's rules: the opened rules are unknown."
 	case o.isFinal():
 		return "Find the group by the CloudTrail event, and close the rule by hand."
 	case o.Outcome == finding.OutcomeFailed:
@@ -215,7 +214,7 @@ func (v *view) nextStepOf() string {
 	case o.Outcome == finding.OutcomeAlerted:
 		return "Decide whether it is meant to be open: close it, or add an exception."
 	case o.Edited:
-		return "Find out what the rule allowed before the edit: whoever relied on that is cut off now."
+		return "Find out what the rule allowed before the edit: clients that relied on it are cut off now."
 	default:
 		return "If it is meant to be open, add an exception to the policy first, then undo."
 	}
@@ -247,8 +246,8 @@ func counted(openings []opening, words []string, rank func(*opening) int) string
 	return strings.Join(parts, ", ")
 }
 
-// worst returns the severity that decides who is woken, and the first of
-// finding.OutcomesWorstFirst that occurs. The severity of exempt findings does not count.
+// worst returns the severity and outcome of the whole alert: the highest severity and the
+// first of finding.OutcomesWorstFirst. Exempt findings do not count for the severity.
 func worst(a *finding.Alert) (policy.Severity, finding.Outcome) {
 	outcomes := finding.OutcomesWorstFirst()
 	severity, outcome := severityRank(policy.Low), len(outcomes)-1
@@ -267,8 +266,8 @@ func outcomeRank(o finding.Outcome) int {
 	return max(slices.Index(finding.OutcomesWorstFirst(), o), 0)
 }
 
-// severityRank orders severities from most (0) to least. One that nobody stated
-// ranks with the first: nobody has said that it may wait.
+// severityRank orders severities from most urgent (0) to least. Findings without a
+// severity rank first, because they may be urgent.
 func severityRank(s policy.Severity) int {
 	if s == policy.NoSeverity {
 		return 0

@@ -26,10 +26,10 @@ func TestARetryDoesNotLie(t *testing.T) {
 	assert.Contains(t, text, "An earlier try of sgward may have closed it (this was try 3 of 5), or someone else.")
 	assert.NotContains(t, text, "sgward closed it")
 	text = say(finding.OutcomeAlreadyClosed, 1, 5, false)
-	assert.Contains(t, text, "Someone or something else had removed it")
+	assert.Contains(t, text, "Someone else had removed it")
 	assert.NotContains(t, text, "earlier try")
-	assert.Contains(t, say(finding.OutcomeFailed, 2, 5, false), "This was try 2 of 5; sgward will try again.")
-	assert.Contains(t, say(finding.OutcomeFailed, 5, 5, false), "the last try, try 5 of 5: nothing will try again")
+	assert.Contains(t, say(finding.OutcomeFailed, 2, 5, false), "This was try 2 of 5; sgward will retry.")
+	assert.Contains(t, say(finding.OutcomeFailed, 5, 5, false), "the last try, try 5 of 5: there is no retry")
 	assert.NotContains(t, say(finding.OutcomeFailed, 0, 0, false), "try again.")
 	for _, try := range []int{2, 5} {
 		assert.NotContains(t, say(finding.OutcomeFailed, try, 5, false), "the rule is gone")

@@ -9,14 +9,14 @@ import (
 	"sgward/internal/text"
 )
 
-// Untrusted text stands in a view between marks, since only the printer knows the
-// quotes of its medium. The text itself cannot hold a mark: text.Visible leaves no
-// control character in it.
+// Untrusted text is enclosed in marks in a view, because only the printer knows the quotes
+// of its medium. The text itself cannot hold a mark: text.Visible removes control
+// characters.
 const (
 	markText   = '\x01' // descriptions, tags, names
 	markLong   = '\x02' // ARNs, error messages, user agents: twice as long
 	markID     = '\x03' // identifiers, which are short
-	markPolicy = '\x04' // lines of the policy, which its authors wrote: twice as long
+	markPolicy = '\x04' // lines of the policy, written by its authors: twice as long
 	endMark    = "\x05"
 
 	maxShownID = 64 // no identifier of AWS is longer
@@ -28,22 +28,22 @@ func quote(s string) string     { return marked(markText, s) }
 func quoteLong(s string) string { return marked(markLong, s) }
 func cite(s string) string      { return marked(markPolicy, s) }
 
-// id shows an identifier, quoted where it does not have the form of one.
+// id shows an identifier, quoted if it does not have the form of one.
 func id(s string) string { return unless(isIdentifier(s), markID, s) }
 
 // name shows a name that a person chose.
 func name(s string) string { return unless(isPlainName(s), markText, s) }
 
-// address shows an IP address, quoted where it is none.
+// address shows an IP address, quoted if it is not one.
 func address(s string) string { return unless(isAddress(s), markID, s) }
 
-// cidr shows an address range, quoted where it is none.
+// cidr shows an address range, quoted if it is not one.
 func cidr(s string) string {
 	p, err := netip.ParsePrefix(s)
 	return unless(err == nil && p.String() == s, markID, s)
 }
 
-// unless marks a text that is not known to be harmless.
+// unless marks a text unless it is known to be harmless.
 func unless(isHarmless bool, mark rune, s string) string {
 	if isHarmless {
 		return s
@@ -51,7 +51,7 @@ func unless(isHarmless bool, mark rune, s string) string {
 	return marked(mark, s)
 }
 
-// quotes is how a medium shows untrusted text, and lines of the policy.
+// quotes is a medium's way to show untrusted text, and lines of the policy.
 type quotes struct {
 	text, policy func(s string, limit int) string
 }
@@ -80,8 +80,8 @@ func (q quotes) show(s string, limit int) string {
 	}
 }
 
-// mailQuote puts untrusted text into plain-text mail: visible, in quotation marks,
-// shortened, and with no address that a mail program would turn into a link.
+// mailQuote prepares untrusted text for plain-text mail: visible, in quotation marks,
+// shortened, and without addresses that a mail program would turn into links.
 func mailQuote(s string, limit int) string {
 	s = text.Cut(text.Visible(s), limit)
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "://", "[:]//").Replace(s) + `"`
@@ -92,15 +92,15 @@ func mailCite(s string, limit int) string {
 	return strings.ReplaceAll(text.Cut(text.Visible(s), limit), "://", "[:]//")
 }
 
-// chatQuote puts untrusted text into chat, as code: there no markdown, mention
-// or link acts. Characters that could end the code or mean something to Slack outside
-// of it are replaced as well, since a chat program may show code otherwise. The result
-// is at most limit+2 units long.
+// chatQuote prepares untrusted text for chat, as code, where no markdown, mention or link
+// works. Characters that could end the code or mean something to Slack are replaced as
+// well, since other chat programs may show code differently. The result is at most limit+2
+// units long.
 func chatQuote(s string, limit int) string {
 	var b strings.Builder
 	b.WriteByte('`')
 	room, prev := limit-text.Units(text.CutMark), ' '
-	// end is where the text has to stop if it turns out too long for limit.
+	// end is where the text must stop if it turns out too long for limit.
 	end, used := -1, 0
 	for _, r := range text.Visible(s) {
 		piece := chatRune(r, prev)
@@ -120,8 +120,8 @@ func chatQuote(s string, limit int) string {
 }
 
 // chatRune escapes one character for Slack's markup
-// (https://docs.slack.dev/messaging/formatting-message-text). Look-alikes stand in
-// where Slack has no escape.
+// (https://docs.slack.dev/messaging/formatting-message-text). Characters that Slack cannot
+// escape are replaced by look-alikes.
 func chatRune(r, prev rune) string {
 	switch r {
 	case '&':
@@ -147,12 +147,12 @@ var (
 )
 
 // isIdentifier reports whether s has the form of an AWS identifier such as
-// sg-0123456789abcdef0, us-east-1 or an event id, and so can stand anywhere
-// (a title, a link, a command) without quoting.
+// sg-0123456789abcdef0, us-east-1 or an event id, and so needs no quotes anywhere (a
+// title, a link, a command).
 func isIdentifier(s string) bool { return len(s) <= maxShownID && identifier.MatchString(s) }
 
-// isPlainName reports whether a name that a person chose can stand without
-// quotes: no spaces, no dots (chat programs make links of them), no markup.
+// isPlainName reports whether a name that a person chose needs no quotes: no spaces, no
+// dots (chat programs make links of them), no markup.
 func isPlainName(s string) bool { return len(s) <= maxShownID && plainName.MatchString(s) }
 
 // isAddress reports whether s is an IP address without a zone, which may hold any

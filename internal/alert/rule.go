@@ -9,9 +9,9 @@ import (
 	"sgward/internal/text"
 )
 
-// traffic says protocol and ports with the name people know:
-// "tcp 3306 (MySQL)", "tcp 3300-3310 (MySQL 3306 among them)",
-// "all traffic (every protocol and port)", "protocol 50 (ESP)".
+// traffic describes protocol and ports with their common name: "tcp 3306 (MySQL)", "tcp
+// 3300-3310 (MySQL 3306 among them)", "all traffic (every protocol and port)", "protocol
+// 50 (ESP)".
 func traffic(p secgroup.Permission) string {
 	note := p.Protocol.Title()
 	switch {
@@ -59,8 +59,8 @@ func shortTraffic(p secgroup.Permission) string {
 	return s
 }
 
-// peer says who could reach or be reached: "the whole internet (0.0.0.0/0)". short is
-// for titles, where nothing can be quoted.
+// peer describes the peer: "the whole internet (0.0.0.0/0)". short is for titles, which
+// cannot hold quotes.
 func peer(p secgroup.Peer, accountID string) (short, full string) {
 	switch p.Kind() {
 	case secgroup.CIDRPeerKind:

@@ -2,7 +2,7 @@ package alert
 
 import "slices"
 
-// section is a part of the text that people get, free of any medium's markup.
+// section is a part of a text for people, without a medium's markup.
 type section struct {
 	title string
 	items []item
@@ -38,9 +38,9 @@ func (s *section) leftOut(n int, counted string) {
 
 func (s *section) show(text string) { s.items = append(s.items, item{kind: block, text: text}) }
 
-// everything lists the sections of a text in their order. Each is empty in an alert
-// that it has nothing to say about: an event, a sweep and an expiry notice differ by
-// that alone.
+// everything lists the sections of a text in order. A section is empty in an alert that it
+// does not apply to; that is the only difference between an event, a sweep and an expiry
+// notice.
 func everything() []func(*view, limits) section {
 	return []func(*view, limits) section{
 		(*view).opened, (*view).done, (*view).caller, (*view).found, (*view).meaning, (*view).exposed,
@@ -48,7 +48,7 @@ func everything() []func(*view, limits) section {
 	}
 }
 
-// medium is how one kind of text is made of a view.
+// medium is a way to print a view.
 type medium struct {
 	sections []func(*view, limits) section
 	limits   limits
@@ -58,7 +58,7 @@ type medium struct {
 	most     int
 }
 
-// text prints a view with as much of it as the medium has room for.
+// text prints as much of a view as the medium has room for.
 func (m medium) text(v *view) string {
 	return fitting(m.limits, func(lim limits) string {
 		var sections []section

@@ -8,9 +8,8 @@ import (
 	"sgward/internal/text"
 )
 
-// headline is a subject or a title: the richest line that has room in limit ASCII
-// characters. It holds no untrusted text other than names
-// that can do no harm.
+// headline is a subject or title: the most detailed line of at most limit ASCII
+// characters. The only untrusted text in it are harmless names.
 func (v *view) headline(limit int) string {
 	for _, line := range v.headlines {
 		if len(line) <= limit {
@@ -37,7 +36,7 @@ func (v *view) headlinesOf() []string {
 	}
 }
 
-// endings puts each of the ends behind a beginning.
+// endings appends each of the ends to a beginning.
 func endings(begin string, ends ...string) []string {
 	for i := range ends {
 		ends[i] = begin + ends[i]
@@ -75,8 +74,7 @@ func (v *view) openingHeadlines() []string {
 		named+v.place+all+try, named+all+try, groupID+all+try, named+others+try, groupID+others+try, all+try, others+try)
 }
 
-// expiryHeadlines say how many exceptions end, and name the first if there is only
-// that one.
+// expiryHeadlines count the exceptions that end, and name a single one.
 func (v *view) expiryHeadlines() []string {
 	findings, ended := v.alert.Findings, 0
 	for i := range findings {

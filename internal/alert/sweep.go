@@ -8,7 +8,7 @@ import (
 	"sgward/internal/text"
 )
 
-// byGroup gathers the results of each group where the first of them stands.
+// byGroup gathers the results of each group at its first one.
 func byGroup(results []finding.Result) {
 	first := map[string]int{}
 	for i := range results {
@@ -31,31 +31,31 @@ func (v *view) found(limits) section {
 		place = "the account " + id(event.AccountID) + " in " + id(event.Region)
 	}
 	if sweep.Closing {
-		s.say("By a look at all security groups of " + place + ", not by an event. These are standing rules, and the policy says of such " +
-			"to close them (existing: revoke). Who made them and for how long they were open is not known.")
+		s.say("By a sweep over all security groups of " + place + ", not by an event. These are existing rules, and the policy says " +
+			"to close them (existing: revoke). Who made them and how long they were open is unknown.")
 		return s
 	}
-	s.say(fmt.Sprintf("sgward looked at all %s with %s of %s. These are standing rules: who made them and since when they are open is not known. "+
-		"One that was made since the run before may have had an alert of its own and been left open. Of any other the event was lost, "+
-		"or it is older than sgward, or an exception ended, or the policy has changed.",
+	s.say(fmt.Sprintf("sgward swept all %s with %s of %s. These are existing rules: who made them and how long they have been open is unknown. "+
+		"A rule made since the last sweep may have had an alert of its own. For any other, the event was lost, "+
+		"or the rule is older than sgward, or an exception ended, or the policy changed.",
 		text.Plural(sweep.Groups, "security group"), text.Plural(sweep.Rules, "rule"), place))
 	if first := v.firstSeen(); first != "" {
 		s.say("First seen: " + first + ".")
 	}
 	switch {
 	case sweep.Forgetful != "":
-		s.say("What was told before it does not know, since " + text.Visible(sweep.Forgetful) + ": this is all that stands.")
+		s.say("It does not know the earlier digests, since " + text.Visible(sweep.Forgetful) + ": this lists everything.")
 	case sweep.Known+sweep.Gone > 0:
-		s.say(fmt.Sprintf("Of what earlier digests told, %s %s unchanged and not repeated here, and %s %s gone.",
+		s.say(fmt.Sprintf("Of the findings in earlier digests, %s %s unchanged and not repeated here, and %s %s gone.",
 			text.Thousands(sweep.Known), text.Agree(sweep.Known, "is", "are"), text.Thousands(sweep.Gone), text.Agree(sweep.Gone, "is", "are")))
 	}
 	if n := sweep.Ordered; n > 0 {
-		s.say(text.Plural(n, "more rule") + " " + text.Agree(n, "is", "are") + " being closed: another alert tells of that.")
+		s.say(text.Plural(n, "more rule") + " " + text.Agree(n, "is", "are") + " being closed, as another alert will report.")
 	}
 	return s
 }
 
-// firstSeen is the time of the first look that saw an opening that is new here, or "".
+// firstSeen is the time at which a sweep first saw an opening that is new here, or "".
 func (v *view) firstSeen() string {
 	for i := range v.alert.Findings {
 		if at := v.alert.Findings[i].FirstSeen; at != nil && !at.Before(v.alert.Event.EventTime) {

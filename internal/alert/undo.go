@@ -10,20 +10,19 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Undo returns the AWS CLI command that puts a rule back exactly as it was, with
-// its description and tags, on one line for a POSIX shell. A person runs it with
-// credentials of the account; sgward's own role cannot.
+// Undo returns the AWS CLI command that restores a rule exactly, with its description and
+// tags, on one line for a POSIX shell. A person runs it with credentials of the account;
+// sgward's own role cannot.
 //
-// It is "" where no command can restore the rule: the group's id, the region or
-// the direction is unknown, or the rule is not one that EC2 could hold. Tags that
-// only AWS can set are left out. Text that is not UTF-8 comes back with replacement
-// characters.
+// It is "" if no command can restore the rule: the group's id, the region or the direction
+// is unknown, or EC2 could not hold the rule. Tags that only AWS can set are left out.
+// Bytes that are not UTF-8 become replacement characters.
 func Undo(accountID, region, groupID string, rule secgroup.Rule) string {
 	return strings.Join(undoArguments(accountID, region, groupID, rule, ""), " ")
 }
 
-// undoArguments returns the words of Undo's command, quoted for the shell, nil
-// where there is none. Tags are separated by tagBreak, which is white space.
+// undoArguments returns the words of Undo's command, quoted for the shell, nil if there is
+// none. Tags are separated by tagBreak, which is white space.
 func undoArguments(accountID, region, groupID string, rule secgroup.Rule, tagBreak string) []string {
 	args := ruleArguments("authorize", accountID, region, groupID, rule)
 	if args == nil {
@@ -45,8 +44,8 @@ func undoArguments(accountID, region, groupID string, rule secgroup.Rule, tagBre
 	return append(args, b.String())
 }
 
-// closeArguments returns the words of the command that closes a rule by hand, if
-// it still is as it was judged.
+// closeArguments returns the words of the command that closes a rule by hand if its values
+// are unchanged.
 func closeArguments(accountID, region, groupID string, rule secgroup.Rule) []string {
 	rule.Description = "" // EC2 does not compare it
 	return ruleArguments("revoke", accountID, region, groupID, rule)
@@ -65,8 +64,8 @@ func ruleArguments(verb, accountID, region, groupID string, rule secgroup.Rule) 
 	}
 }
 
-// ipPermission writes EC2's IpPermission for a rule, in the order of its
-// reference. No character of it means anything within single quotes.
+// ipPermission writes EC2's IpPermission for a rule, in the order of its reference. None
+// of its characters is special within single quotes.
 func ipPermission(r secgroup.Rule, accountID string) string {
 	p := r.Permission
 	var b strings.Builder
@@ -87,7 +86,7 @@ func ipPermission(r secgroup.Rule, accountID string) string {
 	case secgroup.GroupPeerKind:
 		id, owner := p.Peer.Group()
 		b.WriteString(`,"UserIdGroupPairs":[{"GroupId":` + jsonString(id))
-		// EC2 takes the caller's own account when none is named.
+		// The default owner is the caller's account.
 		if owner != "" && owner != accountID {
 			b.WriteString(`,"UserId":` + jsonString(owner))
 		}
@@ -99,16 +98,15 @@ func ipPermission(r secgroup.Rule, accountID string) string {
 	return b.String()
 }
 
-// jsonString writes s as a JSON string that survives any shell's single quotes,
-// Slack's markup and a terminal: everything that one of them could take for its
-// own is a \u escape, which JSON turns back into the same character.
+// jsonString writes s as a JSON string that survives any shell's single quotes, Slack's
+// markup and a terminal: every character special to one of them becomes a \u escape.
 func jsonString(s string) string {
 	var b strings.Builder
 	b.WriteByte('"')
 	for _, r := range s {
 		switch {
-		// Quotes and the backslash of the shells (fish reads \\ within single
-		// quotes), history expansion of csh, and Slack's &, <, >, @ and code.
+		// Quotes and the backslash of the shells (fish reads \\ within single quotes),
+		// history expansion of csh, and Slack's &, <, >, @ and code.
 		case strings.ContainsRune("\"'\\!&<>@`", r), !unicode.IsPrint(r) && r <= 0xFFFF:
 			fmt.Fprintf(&b, `\u%04x`, r)
 		case !unicode.IsPrint(r):
@@ -122,5 +120,5 @@ func jsonString(s string) string {
 	return b.String()
 }
 
-// folded writes a command over several lines, one option each, as it is pasted.
+// folded writes a command over several lines, one option each, ready to paste.
 func folded(args []string) string { return strings.Join(args, " \\\n  ") }

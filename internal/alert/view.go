@@ -9,23 +9,23 @@ import (
 	"sgward/internal/policy"
 )
 
-// view holds every fact and text that people are told, computed once for all media.
-// Untrusted text stands between marks (quote.go).
+// view holds every fact and text for people, computed once for all media. Untrusted text
+// is enclosed in marks (quote.go).
 type view struct {
 	alert     *finding.Alert
 	isSweep   bool              // a digest, or the rules that a sweep closed
-	isExpiry  bool              // exceptions that end, and no rule
-	headlines []string          // one line, from the richest to the barest
-	openings  []opening         // all but the exempt, most urgent first; the first maxListed have texts
-	exempt    []opening         // as many have texts
-	omitted   int               // findings that have no room in the JSON
+	isExpiry  bool              // exceptions that end, without rules
+	headlines []string          // one line, from the most detailed to the shortest
+	openings  []opening         // all but exempt ones, most urgent first; the first maxListed have texts
+	exempt    []opening         // likewise
+	omitted   int               // findings left out of the JSON
 	place     string            // ", account 123456789012 us-east-1", or ""
-	severity  policy.Severity   // decides who is woken
+	severity  policy.Severity   // the highest severity
 	outcome   finding.Outcome   // the worst
-	nextStep  string            // a reader's first, or ""
+	nextStep  string            // the first step, or ""
 	links     []item            // console pages
 	resources []string          // ARNs of groups
-	facts     map[string]string // ids and words without any markup
+	facts     map[string]string // ids and words without markup
 	footer    string
 }
 
@@ -61,8 +61,7 @@ func newView(a *finding.Alert) *view {
 }
 
 // factsOf returns the ids and words that chat shows as keywords and that its custom
-// actions can use as variables. No untrusted text is among them, so none reaches a
-// command.
+// actions can use as variables. They hold no untrusted text, so none reaches a command.
 func (v *view) factsOf() map[string]string {
 	e := v.alert.Event
 	facts := map[string]string{
@@ -81,7 +80,7 @@ func (v *view) factsOf() map[string]string {
 
 func (v *view) listed(lim limits) []opening { return first(v.openings, lim.listed) }
 
-// detailed are the listed openings that a text has commands for.
+// detailed are the listed openings with commands in a text.
 func (v *view) detailed(lim limits) []opening {
 	return first(v.listed(lim), lim.commands)
 }

@@ -13,7 +13,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// EC2 is what this package asks of EC2. *ec2.Client is one.
+// EC2 is the part of EC2's API that this package needs. *ec2.Client implements it.
 type EC2 interface {
 	ec2rules.Authorizer
 	ec2rules.GroupReader
@@ -22,35 +22,33 @@ type EC2 interface {
 
 var _ EC2 = (*ec2.Client)(nil)
 
-// Outcome is what became of a rule that was to be put into a group. The zero value
-// is none.
+// Outcome is the result of putting a rule into a group. The zero value is invalid.
 type Outcome string
 
 // The outcomes.
 const (
 	Made      Outcome = "made"
-	There     Outcome = "already_there" // the group holds a rule that lets the same through
+	There     Outcome = "already_there" // the group holds a rule with the same permission
 	WouldMake Outcome = "would_make"    // a dry run: EC2 would have made it
 	Failed    Outcome = "failed"
 )
 
-// Result is what became of one rule. Its ID is that of the group's rule, where EC2
-// told it.
+// Result is the result for one rule. Its ID is that of the group's rule, if EC2 returned
+// it.
 type Result struct {
 	Rule    secgroup.Rule
 	Outcome Outcome
-	// Differs says how the rule that is there differs from the one asked for, in
+	// Differs lists the differences between the existing rule and the one asked for, in
 	// words that end a sentence. It is set on already_there only.
 	Differs []string
-	// Err is why it failed; nil for every other outcome.
+	// Err is set if the outcome is failed.
 	Err error
 }
 
-// Put puts rules into a group that ec2rules.Group has read, and returns what became of each,
-// in the same order. Tags hold for a whole call, so it makes one call for each
-// direction and set of tags, and more only where EC2 refuses one: one by one then,
-// so that no rule keeps another from being made. A dry run asks EC2 whether it would
-// take each call, and makes nothing.
+// Put puts rules into a group that ec2rules.Group has read, and returns their results in
+// the same order. Tags apply to a whole call, so it makes one call for each direction and
+// set of tags. If EC2 refuses a call, the rules are sent one by one, so that no rule
+// blocks another. A dry run asks EC2 whether it would accept each call, and makes nothing.
 func Put(ctx context.Context, client EC2, g secgroup.Group, rules []secgroup.Rule, dryRun bool) []Result {
 	p := &putter{client: client, group: g, dryRun: dryRun, out: make([]Result, len(rules))}
 	for i, r := range rules {
@@ -69,8 +67,8 @@ type putter struct {
 	out    []Result
 }
 
-// plan settles the rules that are there and returns the others, by their place in
-// out, a call each.
+// plan settles the rules that exist and returns the others, by their index in out, grouped
+// by call.
 func (p *putter) plan() [][]int {
 	type kind struct {
 		direction secgroup.Direction
@@ -101,8 +99,8 @@ func (p *putter) there(i int, held secgroup.Rule) {
 	p.out[i].Rule.ID = held.ID
 }
 
-// send makes one call. EC2 takes it whole or not at all, and does not always say
-// which rule it minded.
+// send makes one call. EC2 accepts it completely or not at all, and does not always say
+// which rule was at fault.
 func (p *putter) send(ctx context.Context, call []int) {
 	rules := make([]secgroup.Rule, len(call))
 	for n, i := range call {
@@ -113,7 +111,7 @@ func (p *putter) send(ctx context.Context, call []int) {
 	case p.dryRun && ec2rules.IsDryRun(err):
 		p.settle(call, WouldMake, nil)
 	case err == nil && p.dryRun:
-		p.settle(call, Failed, errors.New("EC2 took a dry run for an order: look at what the group holds now"))
+		p.settle(call, Failed, errors.New("EC2 treated a dry run as a real call: check the group's rules"))
 	case err == nil:
 		p.settle(call, Made, nil)
 		for _, i := range call {
@@ -132,14 +130,14 @@ func (p *putter) send(ctx context.Context, call []int) {
 	}
 }
 
-// duplicate is a rule that EC2 holds although the group was read without it: it was
+// duplicate handles a rule that EC2 holds although the group was read without it: it was
 // made meanwhile, or the read lagged behind.
 func (p *putter) duplicate(ctx context.Context, i int) {
 	rules, err := ec2rules.Rules(ctx, p.client, ec2rules.WithIDs(p.group.ID))
 	held, ok := secgroup.FindRule(rules, p.out[i].Rule.Permission)
 	if err != nil || !ok {
 		p.out[i].Outcome = There
-		p.out[i].Differs = []string{"what it looks like there could not be read: compare description and tags yourself"}
+		p.out[i].Differs = []string{"the existing rule could not be read: compare description and tags yourself"}
 		return
 	}
 	p.there(i, held)
@@ -151,21 +149,21 @@ func (p *putter) settle(call []int, outcome Outcome, err error) {
 	}
 }
 
-// aboutOneRule reports that an error may be about one rule of the call, so that the
-// others are worth another call: a duplicate, a referenced group that is gone, the
-// quota. Denials, and what is no answer at all, would meet each of them.
+// aboutOneRule reports that an error may be about one rule of the call, so that the others
+// are worth another call: a duplicate, a missing referenced group, the quota. Denials, and
+// errors without a response, would hit each of them.
 func aboutOneRule(err error) bool {
 	return !ec2rules.IsTransient(err) && !ec2rules.IsDenied(err)
 }
 
-// differences says how a rule that is there differs from the one asked for.
+// differences lists the differences between the existing rule and the one asked for.
 func differences(asked, held secgroup.Rule) []string {
 	var out []string
 	if asked.Description != held.Description {
-		out = append(out, fmt.Sprintf("its description is %q there, not %q", held.Description, asked.Description))
+		out = append(out, fmt.Sprintf("its description is %q, not %q", held.Description, asked.Description))
 	}
 	if there, here := sortedTags(held.Tags), sortedTags(asked.Tags); !slices.Equal(there, here) {
-		out = append(out, fmt.Sprintf("its tags are %s there, not %s", tagWords(there), tagWords(here)))
+		out = append(out, fmt.Sprintf("its tags are %s, not %s", tagWords(there), tagWords(here)))
 	}
 	return out
 }

@@ -144,7 +144,7 @@ func TestRuleThatIsThereIsSuccessAndSaidToDiffer(t *testing.T) {
 	results := authorize.Put(t.Context(), p.client, p.read(), []secgroup.Rule{first, again}, false)
 	assert.Equal(t, []authorize.Outcome{"already_there", "already_there"}, outcomes(results))
 	assert.Empty(t, results[0].Differs)
-	assert.Equal(t, []string{`its description is "office" there, not "home"`, `its tags are "team=web" there, not none`}, results[1].Differs)
+	assert.Equal(t, []string{`its description is "office", not "home"`, `its tags are "team=web", not none`}, results[1].Differs)
 	assert.Equal(t, id, results[1].Rule.ID)
 	assert.Zero(t, p.ec2.Calls().Of("AuthorizeSecurityGroupIngress"), "nothing to send")
 }
@@ -158,7 +158,7 @@ func TestDuplicateKeepsNoOtherRuleFromBeingMade(t *testing.T) {
 	there.Description = "home"
 	results := authorize.Put(t.Context(), p.client, before, []secgroup.Rule{tcp(secgroup.Ingress, 80, "0.0.0.0/0", ""), there}, false)
 	assert.Equal(t, []authorize.Outcome{"made", "already_there"}, outcomes(results))
-	assert.Equal(t, []string{`its description is "office" there, not "home"`}, results[1].Differs)
+	assert.Equal(t, []string{`its description is "office", not "home"`}, results[1].Differs)
 
 	p.ec2.FailNext("DescribeSecurityGroupRules", 1, "UnauthorizedOperation")
 	results = authorize.Put(t.Context(), p.client, before, []secgroup.Rule{there}, false)
@@ -228,7 +228,7 @@ func TestDryRunThatWasTakenForAnOrderIsAnError(t *testing.T) {
 	p := newPlace(t)
 	got := authorize.Put(t.Context(), careless{p.client}, p.read(), []secgroup.Rule{tcp(secgroup.Ingress, 80, "10.0.0.0/8", "")}, true)
 	assert.Equal(t, authorize.Failed, got[0].Outcome)
-	assert.ErrorContains(t, got[0].Err, "look at what the group holds now")
+	assert.ErrorContains(t, got[0].Err, "check the group")
 }
 
 // Whatever a rule is, what EC2 stores of it is that rule.

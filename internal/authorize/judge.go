@@ -12,13 +12,13 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Judge says what a policy makes of rules that actor is about to put into a group,
-// together with what the group holds: one finding for each rule, in the same order.
-// An undetermined one lacks something; the last of its reasons says what. A group
-// that is yet to be made has no id; no clause of a policy can name it.
+// Judge judges rules that actor is about to put into a group, together with the group's
+// own: one finding for each rule, in the same order. The last reason of an undetermined
+// one names the missing fact. A new group has no id yet; no clause of a policy can name
+// it.
 //
-// It reads the entries of prefix lists that the rules name. The error is that of such
-// a read, where asking again may help.
+// It reads the entries of prefix lists that the rules reference. The error is that of such
+// a read, if a retry may help.
 func Judge(ctx context.Context, client ec2rules.EntryReader, p *policy.Policy, g secgroup.Group, rules []secgroup.Rule, actor policy.Actor, now time.Time) ([]finding.Finding, error) {
 	standing := slices.DeleteFunc(slices.Clone(g.Rules), func(r secgroup.Rule) bool {
 		_, asked := secgroup.FindRule(rules, r.Permission)
@@ -28,7 +28,7 @@ func Judge(ctx context.Context, client ec2rules.EntryReader, p *policy.Policy, g
 	if err != nil {
 		return nil, err
 	}
-	// The rules are about to be the group's: they are judged as those that stand.
+	// The rules will be the group's, so they are judged as existing ones.
 	req := finding.RequestOfGroup(g, lists.Entries, now)
 	req.Actor, req.Group.ID, req.Rules, req.Standing = actor, cmp.Or(g.ID, newGroup), rules, standing
 	judgements := p.Evaluate(req)
@@ -49,11 +49,11 @@ func Judge(ctx context.Context, client ec2rules.EntryReader, p *policy.Policy, g
 	return out, nil
 }
 
-// newGroup stands for the id of a group that is yet to be made: known, and not one
-// that a policy can name.
+// newGroup stands for the id of a group that does not exist yet: known, and not one that a
+// policy can name.
 const newGroup = "(new)"
 
-// Allowed reports that a policy has nothing against a judged rule, or excepts it.
+// Allowed reports that a policy does not forbid a judged rule, or excepts it.
 func Allowed(f finding.Finding) bool {
 	return f.Verdict == policy.Compliant || f.Verdict == policy.Exempt
 }

@@ -23,8 +23,7 @@ func GroupText(id, name, account, region string) string {
 	return out + ", account " + account + ", " + region
 }
 
-// RuleText says what a rule lets through, with its description and tags, which are
-// untrusted.
+// RuleText describes a rule, with its description and tags, which are untrusted.
 func RuleText(r secgroup.Rule) string {
 	out := r.Permission.String()
 	if r.Description != "" {
@@ -41,8 +40,8 @@ func ReasonsText(reasons []policy.Reason) string {
 	return text.Visible(strings.Join(policy.Texts(reasons), "; "))
 }
 
-// Exception returns the exception to paste for a rule that is about to be opened; ""
-// where there is none. Its days count from now.
+// Exception returns the exception to paste for a rule that is about to be opened; "" if
+// there is none. Its days count from now.
 func Exception(f finding.Finding, now time.Time) string {
 	return alert.Exception(cloudtrail.Event{EventTime: now}, f)
 }

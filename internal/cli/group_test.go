@@ -248,5 +248,5 @@ func TestWhatEC2DoesNotKnowIsNamed(t *testing.T) {
 	assert.Contains(t, got.errs, "no such security group in this account and region")
 	got = d.create("--pattern database --name db --app-cidr 203.0.113.0/24")
 	assert.Equal(t, cli.StatusUsage, got.status)
-	assert.Contains(t, got.errs, "203.0.113.0/24 lies neither in private space nor in the VPC")
+	assert.Contains(t, got.errs, "203.0.113.0/24 is neither in private space nor in the VPC")
 }

@@ -37,7 +37,7 @@ func undoCommand(in Invocation) *cobra.Command {
 			"that were closed, with their descriptions and tags, and no others. It runs with your own credentials, which must\n" +
 			"be of the alert's account; the region is the alert's. Before it asks, it shows what it will open, who had opened\n" +
 			"it and why it was closed, and says where the policy forbids the rule still, with the exception to paste. A rule\n" +
-			"that is there already is left as it is. The text that people get holds no alert; its JSON form does. It asks for\n" +
+			"that is there already is left as it is. E-mail and Slack messages cannot be used here. It asks for\n" +
 			readPermissions + ",\n" +
 			"AuthorizeSecurityGroupIngress or -Egress, and CreateTags where a rule had tags.\n" +
 			"Exit status: 0 all are there, 1 error, or some are not, 2 usage, 3 all are there and the policy forbids some.",

@@ -17,20 +17,20 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Account is where groups are made, as whom, and by which policy.
+// Account holds the credentials and the policy for making groups.
 type Account struct {
 	ID     string
 	Region string
 	Actor  policy.Actor
 	Policy *policy.Policy
-	// DryRun makes nothing, and says what would be made.
+	// DryRun makes nothing, and reports what would be made.
 	DryRun bool
 
 	client *ec2.Client
 }
 
-// Connect returns the account of the credentials. actor is the ARN of whoever makes the
-// rules, "" for that of the credentials.
+// Connect returns the account of the credentials. actor is the ARN of the rules' maker, ""
+// for that of the credentials.
 func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor string) (Account, error) {
 	a := Account{client: ec2.NewFromConfig(config), Region: config.Region, Policy: p}
 	var err error
@@ -41,7 +41,7 @@ func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor str
 	return a, err
 }
 
-// Allow adds a rule to a group if the policy has nothing against it.
+// Allow adds a rule to a group if the policy does not forbid it.
 func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule) (*Result, error) {
 	rule.Permission.Peer = a.owning(rule.Permission.Peer)
 	g, err := ec2rules.Group(ctx, a.client, a.Region, groupID)
@@ -62,7 +62,7 @@ func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule) (
 	return out, nil
 }
 
-// owning names this account as the owner of a referenced group that has none yet.
+// owning sets this account as the owner of a referenced group without one.
 func (a Account) owning(peer secgroup.Peer) secgroup.Peer {
 	if id, owner := peer.Group(); id != "" && owner == "" {
 		return secgroup.GroupPeer(id, a.ID)
@@ -70,8 +70,8 @@ func (a Account) owning(peer secgroup.Peer) secgroup.Peer {
 	return peer
 }
 
-// judge returns the policy's verdicts on rules in a group, and whether it has nothing
-// against any of them.
+// judge returns the policy's verdicts on rules in a group, and whether it allows all of
+// them.
 func (a Account) judge(ctx context.Context, g secgroup.Group, rules []secgroup.Rule) ([]finding.Finding, bool, error) {
 	judged, err := authorize.Judge(ctx, a.client, a.Policy, g, rules, a.Actor, time.Now())
 	if err != nil {
@@ -85,7 +85,7 @@ func (a Account) judge(ctx context.Context, g secgroup.Group, rules []secgroup.R
 	return judged, true, nil
 }
 
-// put makes rules and notes what became of each.
+// put makes rules and records their results.
 func (a Account) put(ctx context.Context, g secgroup.Group, rules []secgroup.Rule, out *Result) {
 	for _, r := range authorize.Put(ctx, a.client, g, rules, a.DryRun) {
 		out.note(State(r.Outcome), r.Rule, strings.Join(r.Differs, "; "), r.Err)

@@ -24,15 +24,15 @@ type Order struct {
 	Prune bool
 }
 
-// WishError says that a wish contradicts itself or its pattern.
+// WishError is a contradiction in a wish, or between a wish and its pattern.
 type WishError struct{ Err error }
 
 func (e *WishError) Error() string { return e.Err.Error() }
 func (e *WishError) Unwrap() error { return e.Err }
 
-// Create makes the group, or brings the one of its name in the VPC up to the pattern.
-// The owners of referenced groups and the ranges of the VPC are filled in here. The
-// error is a *WishError where the order itself is at fault.
+// Create makes the group, or brings an existing one of its name in the VPC up to the
+// pattern. It fills in the owners of referenced groups and the ranges of the VPC. The
+// error is a *WishError if the order itself is at fault.
 func Create(ctx context.Context, a Account, o Order) (*Result, error) {
 	var err error
 	if o.VPC, err = vpcRanges(ctx, a.client, o.VPCID); err != nil {
@@ -56,7 +56,7 @@ func Create(ctx context.Context, a Account, o Order) (*Result, error) {
 		return nil, err
 	}
 	if o.Pattern == WebServer && !o.NoSSH && !slices.ContainsFunc(c.out.Rules, admitsSSH) && len(o.Admin) == 0 {
-		c.out.Notes = append(c.out.Notes, "SSH is open to nobody: use Session Manager, or name one address with --admin-cidr.")
+		c.out.Notes = append(c.out.Notes, "SSH is closed: use Session Manager, or name one address with --admin-cidr.")
 	}
 	return c.out, nil
 }
@@ -69,7 +69,7 @@ func admitsSSH(r secgroup.Rule) bool {
 // creation brings one group up to a pattern.
 type creation struct {
 	Account
-	asked secgroup.Group  // as it was asked for
+	asked secgroup.Group  // as asked for
 	rules []secgroup.Rule // of the pattern
 	prune bool
 	ipv6  bool // the VPC has IPv6
@@ -117,7 +117,7 @@ func (c *creation) create(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !made { // somebody was quicker, and may want other rules in it
+		if !made { // someone else made it first, and may want other rules in it
 			return c.create(ctx)
 		}
 		state := Made
@@ -130,9 +130,9 @@ func (c *creation) create(ctx context.Context) error {
 	return nil
 }
 
-// beyond returns what a group holds and the pattern does not: what goes, and what
-// stays. The rules that let everything out go from a group that nothing uses yet;
-// whoever uses one may live by them.
+// beyond returns the rules that a group has beyond the pattern: those to remove, and those
+// to keep. The default egress rules are removed from a group that nothing uses yet; in a
+// used group something may depend on them.
 func (c *creation) beyond(ctx context.Context, g secgroup.Group, exists bool) (unwanted, kept []secgroup.Rule, err error) {
 	free := !exists
 	if exists && !c.prune {
@@ -156,11 +156,10 @@ func (c *creation) beyond(ctx context.Context, g secgroup.Group, exists bool) (u
 	return unwanted, kept, nil
 }
 
-// drift says how an existing group differs from what was asked for, beside its
-// rules.
+// drift lists how an existing group differs from the order, beside its rules.
 func (c *creation) drift(g secgroup.Group) {
 	if g.Description != c.asked.Description {
-		c.out.Notes = append(c.out.Notes, fmt.Sprintf("The group's description is %q, not %q: EC2 lets nobody change it.", g.Description, c.asked.Description))
+		c.out.Notes = append(c.out.Notes, fmt.Sprintf("The group's description is %q, not %q: EC2 cannot change it.", g.Description, c.asked.Description))
 	}
 	for _, t := range c.asked.Tags {
 		if !slices.Contains(g.Tags, t) {
@@ -169,9 +168,9 @@ func (c *creation) drift(g secgroup.Group) {
 	}
 }
 
-// fill makes what is missing and removes what is unwanted. Egress comes first: from
-// the moment that a group lets anybody in, it lets nothing out but what it should.
-// What is removed goes after what takes its place.
+// fill makes missing rules and removes unwanted ones. Egress comes first: a group that
+// admits anyone already limits what leaves. Rules are removed after their replacements are
+// made.
 func (c *creation) fill(ctx context.Context, g secgroup.Group, unwanted, kept []secgroup.Rule) {
 	of := func(rules []secgroup.Rule, d secgroup.Direction) []secgroup.Rule {
 		return slices.DeleteFunc(slices.Clone(rules), func(r secgroup.Rule) bool { return r.Permission.Direction != d })
@@ -180,7 +179,7 @@ func (c *creation) fill(ctx context.Context, g secgroup.Group, unwanted, kept []
 		c.putAll(ctx, g, of(c.rules, d))
 		if c.out.Failed() {
 			for _, r := range of(unwanted, d) {
-				c.out.note(Left, r, "it goes once the pattern's own rules are there", nil)
+				c.out.note(Left, r, "to be removed once the pattern's own rules exist", nil)
 			}
 			continue
 		}
@@ -195,7 +194,7 @@ func (c *creation) fill(ctx context.Context, g secgroup.Group, unwanted, kept []
 	}
 }
 
-// putAll makes rules. Of a group that a dry run has not made, EC2 cannot be asked.
+// putAll makes rules. If a dry run has not made the group, EC2 cannot be asked.
 func (c *creation) putAll(ctx context.Context, g secgroup.Group, rules []secgroup.Rule) {
 	if g.ID != "" {
 		c.put(ctx, g, rules, c.out)

@@ -15,7 +15,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// maker makes groups in VPCs. *ec2.Client is one.
+// maker makes groups in VPCs. *ec2.Client implements it.
 type maker interface {
 	ec2rules.GroupReader
 	DescribeVpcs(context.Context, *ec2.DescribeVpcsInput, ...func(*ec2.Options)) (*ec2.DescribeVpcsOutput, error)
@@ -24,8 +24,7 @@ type maker interface {
 
 var _ maker = (*ec2.Client)(nil)
 
-// visibleWithin bounds the wait for a new group: EC2 may not know it everywhere at
-// once.
+// visibleWithin limits the wait for a new group: EC2 may not know it everywhere at once.
 const visibleWithin = time.Minute
 
 // vpcRanges returns the address ranges of a VPC, IPv4 first.
@@ -60,10 +59,10 @@ func vpcRanges(ctx context.Context, client maker, vpcID string) ([]netip.Prefix,
 	return ranges, nil
 }
 
-// makeGroup makes a group with the name, description, VPC and tags of g and returns it as
-// EC2 makes every new one: with the rules that initialRules says. Where somebody else made
-// it a moment earlier, that one is returned and made is false. A dry run asks EC2
-// whether it would, and returns g as it would be.
+// makeGroup makes a group with the name, description, VPC and tags of g and returns it
+// with the rules of every new group (initialRules). If someone else has just made it, that
+// one is returned and made is false. A dry run asks EC2 whether it would make it, and
+// returns g as it would be.
 func makeGroup(ctx context.Context, client maker, g secgroup.Group, ipv6, dryRun bool) (_ secgroup.Group, made bool, err error) {
 	g.Rules = initialRules(ipv6)
 	out, err := client.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
@@ -89,8 +88,7 @@ func makeGroup(ctx context.Context, client maker, g secgroup.Group, ipv6, dryRun
 	return g, true, nil
 }
 
-// initialRules returns the rules of a new group: everything may leave, over IPv6 where its
-// VPC has that
+// initialRules returns the rules of a new group: all egress, over IPv6 if its VPC has that
 // (https://docs.aws.amazon.com/vpc/latest/userguide/default-security-group.html).
 func initialRules(ipv6 bool) []secgroup.Rule {
 	worlds := []string{"0.0.0.0/0", "::/0"}

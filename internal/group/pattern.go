@@ -10,7 +10,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Pattern names the needs of a kind of server. The zero value is none.
+// Pattern is a kind of server with known needs. The zero value is invalid.
 type Pattern string
 
 // The patterns.
@@ -31,7 +31,7 @@ func ParsePattern(s string) (Pattern, error) {
 	return "", fmt.Errorf("%q: want web-server, database or scanner", s)
 }
 
-// Description says in EC2's characters what a group of the pattern is for.
+// Description describes the pattern's groups, in characters that EC2 allows.
 func (n Pattern) Description() string {
 	return map[Pattern]string{
 		WebServer: "Web servers: HTTP and HTTPS from anywhere",
@@ -40,31 +40,31 @@ func (n Pattern) Description() string {
 	}[n]
 }
 
-// Wish is what a group is to be. Peers that a pattern does not know must be empty.
+// Wish describes a group to make. Peers that its pattern does not use must be empty.
 type Wish struct {
 	Pattern Pattern
-	// Admin may use SSH, of web-server and database. Where it is empty, nobody may
-	// to a web server, and the VPC to a database.
+	// Admin may use SSH (web-server, database). If empty: nobody for a web server, and the
+	// VPC for a database.
 	Admin []secgroup.Peer
-	// App are whoever uses the database.
+	// App are the database's clients.
 	App []secgroup.Peer
-	// Management may use SSH of a scanner: ManagementNetwork where it is empty.
+	// Management may use SSH to a scanner; ManagementNetwork if empty.
 	Management []secgroup.Peer
-	// Port is the database's. Zero is MySQL's.
+	// Port is the database's; MySQL's if zero.
 	Port secgroup.PortRange
-	// Updates lets a scanner out to port 80 for them.
+	// Updates opens port 80 to the internet for a scanner's updates.
 	Updates bool
-	// NoSSH leaves SSH out: Systems Manager's Session Manager needs no open port.
+	// NoSSH leaves out SSH: Systems Manager's Session Manager needs no open port.
 	NoSSH bool
 	// VPC are the ranges of the group's VPC.
 	VPC []netip.Prefix
 }
 
-// ManagementNetwork is where scanners are administered from unless told otherwise.
+// ManagementNetwork is the default network from which scanners are administered.
 const ManagementNetwork = "10.0.0.0/16"
 
-// Rules returns the rules that a group of the wish holds, ingress first, each with
-// a description and nothing else: there is no rule to let everything out.
+// Rules returns the rules of a group as wished, ingress first, each with a description.
+// There is no rule that lets everything out.
 func Rules(w Wish) ([]secgroup.Rule, error) {
 	if err := w.check(); err != nil {
 		return nil, err
@@ -116,14 +116,14 @@ func (w Wish) management() []secgroup.Peer {
 	return w.Management
 }
 
-// errNoApplication says that a database is of no use that nobody reaches.
-var errNoApplication = errors.New("a database needs whoever uses it: name their group (better) or their range")
+// errNoApplication is for a database without clients.
+var errNoApplication = errors.New("a database needs clients: name their group (better) or their range")
 
-// errSSH says that a wish contradicts itself.
-var errSSH = errors.New("SSH is to be left out, and somebody is named who may use it")
+// errSSH is for a contradicting wish.
+var errSSH = errors.New("SSH is left out, but someone is named who may use it")
 
-// check holds that the wish is of its pattern, and that nothing of it is the
-// internet but where the pattern says so.
+// check verifies that the wish suits its pattern, and that no peer is the internet unless
+// the pattern allows it.
 func (w Wish) check() error {
 	of := func(given bool, what string, patterns ...Pattern) error {
 		if given && !slices.Contains(patterns, w.Pattern) {
@@ -136,7 +136,7 @@ func (w Wish) check() error {
 		of(len(w.App) > 0, "application", Database),
 		of(w.Port != secgroup.PortRange{}, "port of its own", Database),
 		of(len(w.Management) > 0, "management network", Scanner),
-		of(w.Updates, "updates to let out for", Scanner),
+		of(w.Updates, "updates", Scanner),
 	); err != nil {
 		return err
 	}
@@ -154,24 +154,24 @@ func (w Wish) check() error {
 	case Scanner:
 		return w.inside(w.management())
 	default:
-		return fmt.Errorf("%q is no pattern", w.Pattern)
+		return fmt.Errorf("%q is not a pattern", w.Pattern)
 	}
 }
 
-// inside holds that no peer is an address of the internet.
+// inside verifies that no peer is an internet address.
 func (w Wish) inside(peers []secgroup.Peer) error {
 	for _, p := range peers {
 		cidr := p.CIDR()
 		within := func(o netip.Prefix) bool { return o.Bits() <= cidr.Bits() && o.Contains(cidr.Addr()) }
 		if p.Kind() == secgroup.CIDRPeerKind && !slices.ContainsFunc(private(), within) && !slices.ContainsFunc(w.VPC, within) {
-			return fmt.Errorf("%s lies neither in private space nor in the VPC: the pattern %s lets nobody in from the internet", cidr, w.Pattern)
+			return fmt.Errorf("%s is neither in private space nor in the VPC: the pattern %s admits nobody from the internet", cidr, w.Pattern)
 		}
 	}
 	return nil
 }
 
-// private is the address space that no route of the internet leads to and that
-// networks use within: RFC 1918, RFC 6598 and RFC 4193.
+// private is address space that is not routed on the internet: RFC 1918, RFC 6598 and RFC
+// 4193.
 func private() []netip.Prefix {
 	var out []netip.Prefix
 	for _, s := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"} {
@@ -191,7 +191,7 @@ func port(n uint16) secgroup.PortRange { return secgroup.PortRange{From: n, To: 
 
 type builder struct{ rules []secgroup.Rule }
 
-// add adds a TCP rule for each peer, and none twice.
+// add adds a TCP rule for each peer, without duplicates.
 func (b *builder) add(d secgroup.Direction, ports secgroup.PortRange, peers []secgroup.Peer, description string) {
 	for _, peer := range peers {
 		p := secgroup.Permission{Direction: d, Protocol: secgroup.TCP, Ports: ports, Peer: peer}
@@ -201,9 +201,8 @@ func (b *builder) add(d secgroup.Direction, ports secgroup.PortRange, peers []se
 	}
 }
 
-// Engines lists the names of databases that ParsePort knows, MySQL first. Where a
-// service has more ports than its clients' (between the members of a cluster, for
-// administration), those stay closed.
+// Engines lists the names of databases that ParsePort knows, MySQL first. Further ports of
+// a service (between cluster members, for administration) stay closed.
 func Engines() []string {
 	var out []string
 	for _, s := range secgroup.Databases() {
@@ -212,7 +211,7 @@ func Engines() []string {
 	return out
 }
 
-// EngineOf says which database listens on ports, or "Database".
+// EngineOf returns the database that listens on ports, or "Database".
 func EngineOf(ports secgroup.PortRange) string {
 	for _, s := range secgroup.Databases() {
 		if ports == port(s.Client) {

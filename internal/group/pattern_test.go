@@ -80,7 +80,7 @@ func TestWishesThatOpenTooMuchOrContradictThemselvesAreRefused(t *testing.T) {
 		want string
 	}{
 		"database for nobody":             {group.Wish{Pattern: group.Database}, "name their group"},
-		"database for the internet":       {group.Wish{Pattern: group.Database, App: []secgroup.Peer{cidr("0.0.0.0/0")}}, "0.0.0.0/0 lies neither in private space nor in the VPC"},
+		"database for the internet":       {group.Wish{Pattern: group.Database, App: []secgroup.Peer{cidr("0.0.0.0/0")}}, "0.0.0.0/0 is neither in private space nor in the VPC"},
 		"database for an address":         {group.Wish{Pattern: group.Database, App: []secgroup.Peer{cidr("203.0.113.7/32")}, VPC: vpc}, "203.0.113.7/32"},
 		"database for more than private":  {group.Wish{Pattern: group.Database, App: []secgroup.Peer{cidr("10.0.0.0/7")}}, "10.0.0.0/7"},
 		"database's SSH for the internet": {group.Wish{Pattern: group.Database, App: app, Admin: office}, "203.0.113.10/32"},
@@ -90,8 +90,8 @@ func TestWishesThatOpenTooMuchOrContradictThemselvesAreRefused(t *testing.T) {
 		"scanner with administrators":     {group.Wish{Pattern: group.Scanner, Admin: office}, "no administrators"},
 		"web server with a port":          {group.Wish{Pattern: group.WebServer, Port: secgroup.PortRange{From: 8080, To: 8080}}, "no port of its own"},
 		"web server with updates":         {group.Wish{Pattern: group.WebServer, Updates: true, Management: app}, "no management network"},
-		"no SSH for somebody":             {group.Wish{Pattern: group.WebServer, Admin: office, NoSSH: true}, "SSH is to be left out"},
-		"no pattern":                      {group.Wish{}, "no pattern"},
+		"no SSH for somebody":             {group.Wish{Pattern: group.WebServer, Admin: office, NoSSH: true}, "SSH is left out"},
+		"no pattern":                      {group.Wish{}, "not a pattern"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rules, err := group.Rules(tt.wish)

@@ -15,7 +15,7 @@ import (
 	"sgward/internal/text"
 )
 
-// State is what became of a rule, or of the group. The zero value is none.
+// State is the result for a rule, or for the group. The zero value is invalid.
 type State string
 
 // The states, in JSON's words: the outcomes of authorize, and others.
@@ -26,11 +26,11 @@ const (
 	Failed      = State(authorize.Failed)
 	Removed     = State("removed")
 	WouldRemove = State("would_remove")
-	Left        = State("left")    // it is none of the pattern's, and stays
+	Left        = State("left")    // not one of the pattern's, and kept
 	Refused     = State("refused") // by the policy; nothing was made
 )
 
-// Change is one rule and what became of it.
+// Change is one rule and its result.
 type Change struct {
 	Change       State            `json:"change"`
 	Rule         secgroup.Rule    `json:"rule"`
@@ -43,22 +43,22 @@ type Change struct {
 	text string // the permission, for people
 }
 
-// Result is what a command did to a group, and the group as it is then. It is
-// one line of JSON.
+// Result is the result of a command, with the group as it is afterwards. It is one line of
+// JSON.
 type Result struct {
 	AccountID string `json:"accountId"`
 	Region    string `json:"region"`
 	VPCID     string `json:"vpcId"`
-	// GroupID is empty where the group is not made.
+	// GroupID is empty if the group was not made.
 	GroupID   string          `json:"groupId,omitempty"`
 	GroupName string          `json:"groupName"`
 	Group     State           `json:"group"` // made, would_make, already_there or refused
 	Changes   []Change        `json:"changes"`
-	Rules     []secgroup.Rule `json:"rules"` // that the group holds at the end, ingress first
+	Rules     []secgroup.Rule `json:"rules"` // the group's rules at the end, ingress first
 	Notes     []string        `json:"notes,omitempty"`
 }
 
-// resultOf begins the result of a command on a group.
+// resultOf starts the result of a command on a group.
 func resultOf(g secgroup.Group, state State) *Result {
 	r := &Result{
 		AccountID: g.OwnerID, Region: g.Region, VPCID: g.VPCID, GroupID: g.ID, GroupName: g.Name,
@@ -70,7 +70,7 @@ func resultOf(g secgroup.Group, state State) *Result {
 	return r
 }
 
-// note adds what became of a rule.
+// note adds the result for a rule.
 func (r *Result) note(state State, rule secgroup.Rule, text string, err error) {
 	c := Change{Change: state, Rule: rule, Note: text, text: authorize.RuleText(rule)}
 	if err != nil {
@@ -94,7 +94,7 @@ func (r *Result) hold(rules ...secgroup.Rule) {
 	slices.SortStableFunc(r.Rules, func(a, b secgroup.Rule) int { return int(a.Permission.Direction) - int(b.Permission.Direction) })
 }
 
-// refuse adds what the policy keeps from being made.
+// refuse adds the rules that the policy forbids.
 func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule) {
 	for i, rule := range rules {
 		f := judged[i]
@@ -108,7 +108,7 @@ func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule) {
 	}
 }
 
-// Failed reports that something did not work.
+// Failed reports that something failed.
 func (r *Result) Failed() bool {
 	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Change == Failed })
 }
@@ -122,8 +122,7 @@ func (r *Result) JSON() (string, error) {
 	return string(encoded) + "\n", nil
 }
 
-// Advice says what a person may want to know beside the result; policyFile is the
-// path of the policy.
+// Advice returns hints to print beside the result; policyFile is the path of the policy.
 func (r *Result) Advice(policyFile string) string {
 	var b strings.Builder
 	for _, n := range r.Notes {
@@ -142,7 +141,7 @@ func (r *Result) Advice(policyFile string) string {
 	return b.String()
 }
 
-// Text is the result for people. A quiet one leaves out what is as it should be.
+// Text is the result for people. If quiet, it leaves out everything that is as wanted.
 func (r *Result) Text(quiet bool) string {
 	var b strings.Builder
 	id := r.GroupID
@@ -166,7 +165,7 @@ func (r *Result) Text(quiet bool) string {
 	return b.String()
 }
 
-// state says what became of the group itself, "" where its rules say it all.
+// state is the result for the group itself, "" if its rules show it.
 func (r *Result) state() string {
 	only := func(kinds ...State) bool {
 		return !slices.ContainsFunc(r.Changes, func(c Change) bool { return !slices.Contains(kinds, c.Change) })
@@ -185,7 +184,7 @@ func (r *Result) state() string {
 	}
 }
 
-// Refused reports that the policy kept a rule from being made; nothing was made then.
+// Refused reports that the policy forbade a rule; nothing was made then.
 func (r *Result) Refused() bool {
 	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Change == Refused })
 }

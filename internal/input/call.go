@@ -14,13 +14,13 @@ import (
 	"sgward/internal/text"
 )
 
-// errSeveral ends a scan that has found more than was asked for.
+// errSeveral ends a scan that found more than one call.
 var errSeveral = errors.New("several records can open a group: want one (sgward replay judges many)")
 
 // Call returns the one call of data that can open a group: data is an EventBridge
-// event, a bare CloudTrail record, or the output of lookup-events or a log file. Where
-// there is none it returns a Call that says why it is Skipped. What cannot be read of
-// data may hold another call, so it is an error.
+// event, a bare CloudTrail record, or the output of lookup-events or a log file. If
+// there is none, it returns a Call with the reason in Skipped. A part of data that cannot
+// be read may hold another call, so it is an error.
 func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 	var (
 		call      cloudtrail.Call
@@ -55,8 +55,8 @@ func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 	if found > 0 {
 		return call, cmp.Or(unread, malformed)
 	}
-	// Why one event or record is nothing to judge, or what is wrong with it, the parser
-	// says best. It reads no list of records.
+	// The parser has the best message for a single event or record that cannot be judged.
+	// It reads no lists of records.
 	call, malformed = cloudtrail.Parse(data)
 	var fault *cloudtrail.MalformedError
 	if errors.As(malformed, &fault) && (fault.Field == "detail" || fault.Field == "event") {
@@ -65,7 +65,7 @@ func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 		case unread != nil && isJSON:
 			malformed = unread
 		case unread == nil && fault.Field == "detail":
-			return cloudtrail.Call{Skipped: fmt.Sprintf("of its %s none is of a call that can open a group", text.Plural(records, "record"))}, nil
+			return cloudtrail.Call{Skipped: fmt.Sprintf("none of its %s is of a call that can open a group", text.Plural(records, "record"))}, nil
 		}
 	}
 	return call.Only(cloudtrail.Openings()...), malformed

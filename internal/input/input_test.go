@@ -110,7 +110,7 @@ func TestPoliciesAreCitedAsTheyWereNamed(t *testing.T) {
 	t.Chdir(t.TempDir())
 	_, err = input.Policy(input.DefaultPolicy)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	assert.ErrorContains(t, err, "there is none in this folder, name one")
+	assert.ErrorContains(t, err, "name one, or run this in the folder of policy.yaml")
 	_, err = input.Policy(filepath.Join("no", "own.yaml"))
 	assert.NotContains(t, err.Error(), "in this folder")
 }

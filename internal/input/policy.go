@@ -10,10 +10,10 @@ import (
 	"sgward/internal/policy"
 )
 
-// DefaultPolicy is where commands look for a policy.
+// DefaultPolicy is the default path of a policy.
 const DefaultPolicy = "policy.yaml"
 
-// Policy compiles a policy file, cited by the path that was written.
+// Policy compiles a policy file. Reasons cite it by the path given.
 func Policy(file string) (*policy.Policy, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -22,7 +22,7 @@ func Policy(file string) (*policy.Policy, error) {
 			err = path.Err
 		}
 		if file == DefaultPolicy && errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s: reading policy: %w: there is none in this folder, name one", file, err)
+			return nil, fmt.Errorf("%s: reading policy: %w: name one, or run this in the folder of policy.yaml", file, err)
 		}
 		return nil, fmt.Errorf("%s: reading policy: %w", filepath.Clean(file), err)
 	}

@@ -1,5 +1,5 @@
-// Package input reads what people write by hand: rules, groups and tags, as flags of a
-// command and as fields of a policy test; a file with one event; a policy file.
+// Package input reads hand-written input: rules, groups and tags, as flags of a command
+// and as fields of a policy test; a file with one event; a policy file.
 package input
 
 import (
@@ -14,7 +14,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Naming says how the writer knows a field, for errors.
+// Naming returns a field's name in errors.
 type Naming func(field string) string
 
 // Flag is the Naming of a command line.
@@ -23,7 +23,7 @@ func Flag(field string) string { return "--" + field }
 // Field is the Naming of a file.
 func Field(field string) string { return field }
 
-// Rule is a rule as it is written, with "" for a field that is left out.
+// Rule is a rule as written, with "" for a missing field.
 type Rule struct {
 	Direction   string `yaml:"direction"`
 	Protocol    string `yaml:"protocol"`
@@ -33,22 +33,22 @@ type Rule struct {
 	SourceGroup string `yaml:"source-group"`
 }
 
-// Place is where, and by whom, a rule is made, with "" for what is not told.
+// Place is where, and by whom, a rule is made, with "" for unknown parts.
 type Place struct{ Account, Region, Group, VPC, Actor string }
 
-// form is what a value has to look like.
+// form is the required form of a value.
 type form struct {
 	field, value string
 	is           func(string) bool
 	want         string
 }
 
-// actorForm is what the policy compares: a role, a user or root. A person names one
-// of them, not a pattern.
+// actorForm matches the ARNs that the policy compares: a role, a user or root. A person
+// names one of them, not a pattern.
 var actorForm = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:(role/.+|user/.+|root)$`)
 
-// Check refuses the first value that lacks its form. A slip in one would not be an
-// error to the policy, which compares: it would be a wrong verdict.
+// Check refuses the first value that lacks its form. The policy only compares values, so a
+// typing error would give a wrong verdict and no error.
 func (p Place) Check(name Naming) error {
 	return check(name, []form{
 		{"account", p.Account, awsid.IsAccount, "an account id of 12 digits"},
@@ -68,8 +68,8 @@ func check(name Naming, forms []form) error {
 	return nil
 }
 
-// Request asks for the verdict at a time on rules that are still to be named, made in
-// the place.
+// Request builds the policy request at a time for rules made in the place; the caller adds
+// them.
 func (p Place) Request(now time.Time) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: p.Account, Region: p.Region,
@@ -78,7 +78,7 @@ func (p Place) Request(now time.Time) policy.Request {
 	}
 }
 
-// Read returns the rule, as one of the place.
+// Read returns the rule in the place.
 func (r Rule) Read(in Place, name Naming) (secgroup.Rule, error) {
 	if err := check(name, []form{
 		{"prefix-list", r.PrefixList, awsid.IsPrefixList, "a prefix list such as pl-0123456789abcdef0"},
@@ -126,7 +126,7 @@ func (r Rule) Read(in Place, name Naming) (secgroup.Rule, error) {
 	return secgroup.Rule{GroupID: in.Group, OwnerID: in.Account, Permission: permission}, nil
 }
 
-// Peers reads ranges and groups that name peers under fields of their own.
+// Peers reads ranges and groups from fields that name peers.
 func Peers(name Naming, cidrField string, cidrs []string, groupField string, groups []string) ([]secgroup.Peer, error) {
 	var out []secgroup.Peer
 	for _, text := range cidrs {
@@ -154,8 +154,7 @@ func isPeerGroup(s string) bool {
 	return awsid.IsAccount(owner) && awsid.IsGroup(id)
 }
 
-// peerGroup reads a group that isPeerGroup has checked. account owns it where it says
-// no other.
+// peerGroup reads a group that isPeerGroup has checked. account is the default owner.
 func peerGroup(s, account string) secgroup.Peer {
 	owner, id, ok := strings.Cut(s, "/")
 	if !ok {
@@ -164,7 +163,7 @@ func peerGroup(s, account string) secgroup.Peer {
 	return secgroup.GroupPeer(id, owner)
 }
 
-// Tags reads tags that are written as KEY=VALUE in a field.
+// Tags reads tags written as KEY=VALUE in a field.
 func Tags(texts []string, field string, name Naming) ([]secgroup.Tag, error) {
 	var out []secgroup.Tag
 	for _, text := range texts {

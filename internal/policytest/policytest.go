@@ -1,5 +1,5 @@
 // Package policytest runs unit tests of policies: files that list rules or events with
-// the verdict that is expected of each.
+// their expected verdicts.
 package policytest
 
 import (
@@ -33,14 +33,14 @@ type file struct {
 	Tests  []test `yaml:"tests"`
 }
 
-// test is one expectation. One of Rule, Rules and Event says what is judged.
+// test is one expectation. One of Rule, Rules and Event is judged.
 type test struct {
 	line        int
 	Name        string              `yaml:"name"`
 	Rule        *input.Rule         `yaml:"rule"`
 	Rules       []input.Rule        `yaml:"rules"`
 	Event       string              `yaml:"event"`
-	Standing    *[]input.Rule       `yaml:"standing"` // the group's other rules; left out: not known
+	Standing    *[]input.Rule       `yaml:"standing"` // the group's other rules; unknown if missing
 	PrefixLists map[string][]string `yaml:"prefix-lists"`
 	Given       struct {
 		Account   string             `yaml:"account"`
@@ -52,30 +52,30 @@ type test struct {
 		Time      string             `yaml:"time"`
 	} `yaml:"given"`
 	Decision  string `yaml:"decision"`  // revoke, alert, inspect, exempt or none
-	Statement string `yaml:"statement"` // the statement that decides; not compared if left out
-	Exception string `yaml:"exception"` // the exception that covers; not compared if left out
+	Statement string `yaml:"statement"` // the deciding statement; not compared if missing
+	Exception string `yaml:"exception"` // the covering exception; not compared if missing
 }
 
-// Outcome is what became of one test: one line of JSON.
+// Outcome is the result of one test: one line of JSON.
 type Outcome struct {
 	File   string `json:"file"`
 	Line   int    `json:"line"`
 	Name   string `json:"name"`
 	Passed bool   `json:"passed"`
-	// Differences are the fields that came otherwise than expected, Reasons what the
-	// policy says of its verdict. Both are absent where the test passed.
+	// Differences are the fields that differ from the expectation, Reasons the policy's
+	// reasons. Both are absent if the test passed.
 	Differences []Difference `json:"differences,omitempty"`
 	Reasons     []string     `json:"reasons,omitempty"`
 }
 
-// Difference is a field that came otherwise than expected.
+// Difference is a field that differs from the expectation.
 type Difference struct {
 	Field string `json:"field"`
 	Want  string `json:"want"`
-	Got   string `json:"got"` // "none" where there is none
+	Got   string `json:"got"` // "none" if there is none
 }
 
-// Text says what differs from the expectation; "" where the test passed.
+// Text lists the differences; "" if the test passed.
 func (o Outcome) Text() string {
 	if o.Passed {
 		return ""
@@ -90,8 +90,7 @@ func (o Outcome) Text() string {
 	return fmt.Sprintf("FAIL %s:%d %s\n%s", o.File, o.Line, text.VisibleLines(o.Name), text.VisibleLines(b.String()))
 }
 
-// Run runs one file. The error is of a file, or of tests in it, that
-// cannot be run.
+// Run runs one file. The error is of a file, or of tests in it, that cannot be run.
 func Run(ctx context.Context, path, policyFile string) ([]Outcome, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -138,20 +137,20 @@ func Run(ctx context.Context, path, policyFile string) ([]Outcome, error) {
 	return outcomes, errors.Join(problems...)
 }
 
-// noteLines tells every test the line on which it starts.
+// noteLines records the line on which every test starts.
 func (f *file) noteLines(data []byte) {
 	var lines struct {
 		Tests []yaml.Node `yaml:"tests"`
 	}
 	if err := yaml.Unmarshal(data, &lines); err != nil || len(lines.Tests) != len(f.Tests) {
-		return // the strict reading before this one has reported what is wrong
+		return // the strict reading before this one has reported the problem
 	}
 	for i := range f.Tests {
 		f.Tests[i].line = lines.Tests[i].Line
 	}
 }
 
-// result is what the policy made of a test.
+// result is the policy's result for a test.
 type result struct {
 	verdict              policy.Verdict
 	statement, exception string
@@ -216,14 +215,14 @@ func (c test) run(ctx context.Context, p *policy.Policy, folder string) (result,
 	return resultOf(findings), nil
 }
 
-// nothingBesideEvent refuses what would have no effect beside an event, which is judged
-// as detect does: by what its record tells, and the time.
+// nothingBesideEvent refuses fields that have no effect beside an event, which is judged
+// as detect judges it: by its record and the time.
 func (c test) nothingBesideEvent() error {
 	given := c.Given
 	given.Time = ""
 	if c.Standing != nil || c.PrefixLists != nil || given.GroupTags != nil ||
 		given.Account+given.Region+given.Group+given.VPC+given.Actor != "" {
-		return errors.New("standing, prefix-lists and given (but for its time) do not go with event: detect judges it by what its record tells")
+		return errors.New("standing, prefix-lists and given (but for its time) do not go with event: detect judges it by its record")
 	}
 	return nil
 }
@@ -255,7 +254,7 @@ func resultOf(findings []finding.Finding) result {
 	return out
 }
 
-// differences are the fields that came otherwise than expected.
+// differences are the fields that differ from the expectation.
 func (c test) differences(got result) []Difference {
 	var out []Difference
 	for _, d := range []Difference{
@@ -271,7 +270,7 @@ func (c test) differences(got result) []Difference {
 	return out
 }
 
-// readRules reads rules that are TCP ingress unless they say otherwise.
+// readRules reads rules, which default to TCP ingress.
 func readRules(rules []input.Rule, account string) ([]secgroup.Rule, error) {
 	var out []secgroup.Rule
 	for _, r := range rules {

@@ -56,7 +56,7 @@ func TestATestThatCannotRunIsAnErrorWithItsLine(t *testing.T) {
 	}
 	for tests, want := range map[string]string{
 		"": "the file is empty", "tests: []": "no tests", "tests: {}": "want a list, found fields",
-		"tests: [{titel: x}]": "field titel is not known here", "tests: []\n---\n": "a second YAML document",
+		"tests: [{titel: x}]": "field titel is unknown", "tests: []\n---\n": "a second YAML document",
 	} {
 		got, err := run(t, tests)
 		assert.Empty(t, got)

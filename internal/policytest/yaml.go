@@ -10,16 +10,15 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// What the YAML library says around what matters: the line, the field that is not
-// known, and the kind of value that stands where another belongs.
+// The YAML library's messages: the line, the unknown field, and the wrong kind of value.
 var (
 	yamlLine  = regexp.MustCompile(`^line (\d+): `)
 	goType    = regexp.MustCompile(` not found in type \S+`)
 	wrongKind = regexp.MustCompile("^cannot unmarshal !!([a-z]+)(?: `(.*)`)? into (.*)$")
 )
 
-// kindProblem says "want text, found a list" of a value of the wrong kind, and gives
-// everything else back as it is.
+// kindProblem says "want text, found a list" about a value of the wrong kind, and returns
+// other problems unchanged.
 func kindProblem(problem string) string {
 	found := wrongKind.FindStringSubmatch(problem)
 	if found == nil {
@@ -42,8 +41,8 @@ func kindProblem(problem string) string {
 	}
 }
 
-// readingProblem puts a complaint of the YAML library into the form of our own:
-// "file:line: problem", each on a line.
+// readingProblem rewrites errors of the YAML library as "file:line: problem", one on each
+// line.
 func readingProblem(file string, err error) error {
 	if errors.Is(err, io.EOF) {
 		return fmt.Errorf("%s: the file is empty: want a list under tests", file)
@@ -59,7 +58,7 @@ func readingProblem(file string, err error) error {
 		if line := yamlLine.FindStringSubmatch(problem); line != nil {
 			place, problem = file+":"+line[1]+": ", problem[len(line[0]):]
 		}
-		out = append(out, errors.New(place+kindProblem(goType.ReplaceAllString(problem, " is not known here"))))
+		out = append(out, errors.New(place+kindProblem(goType.ReplaceAllString(problem, " is unknown"))))
 	}
 	return errors.Join(out...)
 }

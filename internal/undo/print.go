@@ -18,18 +18,18 @@ import (
 	"sgward/internal/text"
 )
 
-// Printer says what an undo will do, to people, and what it did.
+// Printer shows people the plan of an undo, and its results.
 type Printer struct {
 	People io.Writer
-	Out    io.Writer // of the results
+	Out    io.Writer // for the results
 	JSON   bool      // results are lines of JSON
-	Quiet  bool      // nothing but results and what went wrong
-	// Policy is nil where there is none to judge by; PolicyFile is its path.
+	Quiet  bool      // only results and failures
+	// Policy is nil if there is none; PolicyFile is its path.
 	Policy     *policy.Policy
 	PolicyFile string
 
 	put, missing, forbidden int
-	err                     error // of the first result that could not be written
+	err                     error // the first error of writing results
 }
 
 // note writes a line for people.
@@ -37,7 +37,7 @@ func (p *Printer) note(format string, args ...any) {
 	fmt.Fprintf(p.People, format+"\n", args...)
 }
 
-// Left tells of findings that are not put back.
+// Left lists findings that are not restored.
 func (p *Printer) Left(all []Left) {
 	for _, l := range all {
 		who := ""
@@ -53,9 +53,8 @@ func (p *Printer) Left(all []Left) {
 	}
 }
 
-// Plan shows what will be opened, made by whom, closed why, and what the policy says
-// of it now. Nothing of it is an alert's own words but what stands in quotation
-// marks or behind "policy".
+// Plan shows the rules to open, their makers, why they were closed, and the policy's
+// current verdict. The alert's own words appear only in quotation marks or after "policy".
 func (p *Printer) Plan(steps []Step) {
 	var exceptions []string
 	known := map[string]bool{}
@@ -92,15 +91,15 @@ func (p *Printer) Plan(steps []Step) {
 	p.note("%s", strings.TrimSuffix(strings.Join(exceptions, ""), "\n"))
 }
 
-// whatFollows says what sgward makes of a rule that is put back against the policy.
+// whatFollows says how sgward will treat a rule that is restored against the policy.
 func whatFollows(worst policy.Verdict, observing bool) string {
 	switch {
 	case worst == policy.Alert:
-		return "sgward will tell people of it again, and leave it open."
+		return "sgward will alert again, and leave it open."
 	case worst == policy.Undetermined:
-		return "sgward will read what is not known here, and may close it again."
+		return "sgward will read the unknown facts, and may close it again."
 	case observing:
-		return "sgward ran in observe mode when it sent the alert: in that mode it will tell people again, and under enforce\nclose it again."
+		return "sgward ran in observe mode when it sent the alert: in that mode it will alert again, and under enforce\nclose it again."
 	default:
 		return "sgward will close it again within seconds, as long as it runs in enforce mode."
 	}
@@ -110,7 +109,7 @@ func (p *Printer) item(s Step, it Item) {
 	p.note("  open %s", authorize.RuleText(it.Rule))
 	made, by := whenAndWho(it.Alert.Event)
 	if it.Alert.Sweep != nil {
-		made, by = "a sweep over all groups found it", "nobody knows whom"
+		made, by = "a sweep over all groups found it", "an unknown caller"
 	}
 	p.note("    made by %s, by %s", text.Visible(made), text.Visible(by))
 	closed := "revoked"
@@ -119,27 +118,27 @@ func (p *Printer) item(s Step, it Item) {
 	}
 	p.note("    %s; policy then: %s", closed, authorize.ReasonsText(it.Result.Deciding()))
 	if it.Result.Edited {
-		p.note("    an edit had made it so: this puts back what the edit left, as what it was before is not known")
+		p.note("    an edit made it: this restores the edited rule, as its earlier values are unknown")
 	}
 	if len(secgroup.SettableTags(it.Rule.Tags)) < len(it.Rule.Tags) {
 		p.note("    its tags that begin with aws: are left out: only AWS can set them")
 	}
 	if _, there := secgroup.FindRule(s.Group.Rules, it.Rule.Permission); there {
-		p.note("    a rule that lets the same through is there already")
+		p.note("    a rule with the same permission exists already")
 	}
 }
 
-// verdict says what the policy makes of the rule as of now.
+// verdict shows the policy's current verdict on the rule.
 func (p *Printer) verdict(it Item, f finding.Finding) {
 	switch {
 	case f.Verdict == policy.Undetermined:
-		p.note("    policy now: not known: %s", authorize.ReasonsText(f.Deciding()))
+		p.note("    policy now: unknown: %s", authorize.ReasonsText(f.Deciding()))
 	case !authorize.Allowed(f) && slices.Equal(f.Deciding(), it.Result.Deciding()):
 		p.note("    policy now: the same")
 	case !authorize.Allowed(f):
 		p.note("    policy now: %s", authorize.ReasonsText(f.Deciding()))
 	case it.Alert.PolicyDigest != p.Policy.Digest():
-		p.note("    policy now: allowed by %s, which is not the version that judged for the alert: deploy it first", p.PolicyFile)
+		p.note("    policy now: allowed by %s, which differs from the policy of the alert: deploy it first", p.PolicyFile)
 	default:
 		p.note("    policy now: allowed")
 	}
@@ -157,14 +156,14 @@ type undone struct {
 	Outcome string   `json:"outcome"`
 	Differs []string `json:"differs,omitempty"`
 	Edited  bool     `json:"edited,omitempty"`
-	// Policy is what the policy says of the rule as of now; absent without a policy.
+	// Policy is the policy's current verdict on the rule; absent without a policy.
 	Policy       *finding.Finding `json:"policy,omitempty"`
-	Exception    string           `json:"exception,omitempty"` // to paste, where the policy forbids it
+	Exception    string           `json:"exception,omitempty"` // to paste, if the policy forbids it
 	ErrorCode    string           `json:"errorCode,omitempty"`
 	ErrorMessage string           `json:"errorMessage,omitempty"`
 }
 
-// outcomeText are the outcomes of undo, for JSON and for people.
+// outcomeText returns the names of undo's outcomes, for JSON and for people.
 func outcomeText(o authorize.Outcome) (code, words string) {
 	switch o {
 	case authorize.Made:
@@ -178,7 +177,7 @@ func outcomeText(o authorize.Outcome) (code, words string) {
 	}
 }
 
-// Results writes what became of a step.
+// Results writes the results of a step.
 func (p *Printer) Results(s Step, results []authorize.Result) {
 	for i, r := range results {
 		code, words := outcomeText(r.Outcome)
@@ -222,16 +221,15 @@ func (p *Printer) json(line undone) {
 	p.print("%s\n", encoded)
 }
 
-// print writes a part of the result. A result that cannot be written must not keep
-// the rest from being done.
+// print writes a part of the result. If writing fails, the undo still goes on.
 func (p *Printer) print(format string, args ...any) {
 	if _, err := fmt.Fprintf(p.Out, format, args...); err != nil && p.err == nil {
 		p.err = fmt.Errorf("writing the results: %w", err)
 	}
 }
 
-// Err says why the undo as a whole did not succeed: a result could not be written, or
-// not all that was closed is back. left are the findings that are not put back.
+// Err says why the undo did not fully succeed: a result could not be written, or some
+// closed rules are not back. left are the findings that are not restored.
 func (p *Printer) Err(left []Left) error {
 	missing := p.missing
 	for _, l := range left {
@@ -249,13 +247,13 @@ func (p *Printer) Err(left []Left) error {
 	}
 }
 
-// Forbidden reports that the policy forbids a rule that was put back.
+// Forbidden reports that the policy forbids a restored rule.
 func (p *Printer) Forbidden() bool { return p.forbidden > 0 }
 
-// whenAndWho says of an alert's event what made the rules.
+// whenAndWho returns the event that made the rules, and its caller.
 func whenAndWho(e cloudtrail.Event) (made, by string) {
 	made = cmp.Or(e.EventName, "an event without a name") + " at " + e.EventTime.UTC().Format(time.RFC3339)
-	by = cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, "somebody whom the alert does not name")
+	by = cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, "a caller that the alert does not name")
 	if e.Actor.SessionIssuerARN != "" && e.Actor.ARN != "" {
 		by = e.Actor.ARN
 	}

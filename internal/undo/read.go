@@ -12,15 +12,14 @@ import (
 	"sgward/internal/finding"
 )
 
-// mostNested bounds how deep alerts may lie within envelopes: SQS around SNS around
-// the alert is three.
+// mostNested limits the nesting of envelopes: SQS around SNS around the alert is three.
 const mostNested = 6
 
-// errNoAlert says what is looked for.
+// errNoAlert describes the expected input.
 var errNoAlert = errors.New(`no alert of sgward: want its JSON (with "schemaVersion" and "findings"), an SNS notification, ` +
 	`or the messages that "aws sqs receive-message" prints`)
 
-// envelope is what of the known forms can hold an alert.
+// envelope holds the members of the known forms that can contain an alert.
 type envelope struct {
 	SchemaVersion *string `json:"schemaVersion"`
 	// SNS: as delivered, and as published for several protocols.
@@ -34,9 +33,9 @@ type envelope struct {
 	Sns      json.RawMessage   `json:"Sns"`
 }
 
-// Read finds the alerts in JSON: alerts as they are or in the envelopes of SNS and
-// SQS, one after another or in a list. A part that holds none is an error that names
-// its place; so is an alert of a schema that this version does not know.
+// Read finds the alerts in JSON: bare alerts or in the envelopes of SNS and SQS, one after
+// another or in a list. A part without one is an error that names its place; so is an
+// alert of an unknown schema version.
 func Read(data []byte) ([]finding.Alert, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -55,7 +54,7 @@ func Read(data []byte) ([]finding.Alert, error) {
 			place = fmt.Sprintf("reading alert %d", n)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: it is no JSON: %w: the text that people get holds no alert, its JSON form does", place, err)
+			return nil, fmt.Errorf("%s: it is not JSON: %w: use the alert's JSON (from SQS or code), not its e-mail or chat text", place, err)
 		}
 		alerts, err := read(value, place, 0)
 		if err != nil {
@@ -67,7 +66,7 @@ func Read(data []byte) ([]finding.Alert, error) {
 
 func read(value json.RawMessage, place string, depth int) ([]finding.Alert, error) {
 	if depth > mostNested {
-		return nil, fmt.Errorf("%s: it lies within more than %d envelopes", place, mostNested)
+		return nil, fmt.Errorf("%s: it is within more than %d envelopes", place, mostNested)
 	}
 	if trimmed := bytes.TrimSpace(value); len(trimmed) > 0 && trimmed[0] == '[' {
 		var list []json.RawMessage
@@ -82,7 +81,7 @@ func read(value json.RawMessage, place string, depth int) ([]finding.Alert, erro
 	}
 	within := func(text, name string) ([]finding.Alert, error) {
 		if !json.Valid([]byte(text)) {
-			return nil, fmt.Errorf("%s: %s is no JSON: the text that people get holds no alert, its JSON form does", place, name)
+			return nil, fmt.Errorf("%s: %s is not JSON: use the alert's JSON (from SQS or code), not its e-mail or chat text", place, name)
 		}
 		return read(json.RawMessage(text), place+": "+name, depth+1)
 	}
@@ -125,8 +124,8 @@ func readAll(list []json.RawMessage, place string, depth int) ([]finding.Alert, 
 	return out, nil
 }
 
-// alertOf decodes an alert. A Detection has the same schema and the same findings,
-// but nobody has closed anything yet.
+// alertOf decodes an alert. A Detection has the same schema and findings, but nothing has
+// been closed yet.
 func alertOf(value json.RawMessage) (finding.Alert, error) {
 	var a finding.Alert
 	if err := jsonv2.Unmarshal(value, &a); err != nil {
@@ -148,7 +147,7 @@ func alertOf(value json.RawMessage) (finding.Alert, error) {
 	}
 	for i := range a.Findings {
 		if a.Findings[i].Outcome == "" {
-			return a, fmt.Errorf("findings[%d] has no outcome: what detect found is no alert yet", i)
+			return a, fmt.Errorf("findings[%d] has no outcome: this is detect's result and not an alert", i)
 		}
 	}
 	return a, nil

@@ -12,29 +12,29 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Item is one rule to put back.
+// Item is one rule to restore.
 type Item struct {
-	// Alert is the alert that told of it, and Result what it told.
+	// Alert is the alert that reported it, and Result its finding.
 	Alert  *finding.Alert
 	Result *finding.Result
-	// AccountID, Region and Rule are checked: their forms are EC2's.
+	// AccountID, Region and Rule have been checked: they have EC2's forms.
 	AccountID string
 	Region    string
 	Rule      secgroup.Rule // its GroupID is the group; it has no ID
 }
 
-// Left is a finding that is not put back.
+// Left is a finding that is not restored.
 type Left struct {
 	FindingID string
 	Why       string
-	// Missing is set where something was closed and cannot be put back.
+	// Missing is set if a closed rule cannot be restored.
 	Missing bool
 }
 
-// Select finds what alerts say was closed: by sgward, or by somebody else before it
-// came. ids restricts it to those findings, where there are any. Repeats of a rule
-// are one. Every finding is either an item or left, or makes Select fail: where one
-// that was closed is not a sound rule, the error names all of those.
+// Select finds the rules that alerts report as closed, by sgward or by others. ids
+// restricts it to those findings, if there are any. Repeated rules count once. Every
+// finding is either an item or left; if some closed rules are not valid, Select fails with
+// an error that names them all.
 func Select(alerts []finding.Alert, ids []string) (items []Item, left []Left, err error) {
 	if err := knowAll(alerts, ids); err != nil {
 		return nil, nil, err
@@ -68,7 +68,7 @@ func Select(alerts []finding.Alert, ids []string) (items []Item, left []Left, er
 		}
 		if n := alerts[a].FindingsOmitted; n > 0 && len(ids) == 0 {
 			left = append(left, Left{
-				Why:     fmt.Sprintf("alert %s leaves out %d of its findings, to keep within what SNS carries: sgward's log tells of them", alerts[a].ID, n),
+				Why:     fmt.Sprintf("alert %s leaves out %d of its findings, to keep within SNS's limit: sgward's log has them", alerts[a].ID, n),
 				Missing: true,
 			})
 		}
@@ -98,31 +98,30 @@ func knowAll(alerts []finding.Alert, ids []string) error {
 	return nil
 }
 
-// notToPutBack says why a result is nothing to put back, "" for one that is.
+// notToPutBack says why a result is not to be restored, "" if it is.
 func notToPutBack(r *finding.Result) (why string, missing bool) {
 	switch r.Outcome {
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
 	case finding.OutcomeFailed:
-		return "closing it failed, so it may still be open: there is nothing to put back", false
+		return "closing it failed, so it may still be open: nothing to restore", false
 	case finding.OutcomeWouldRevoke:
-		return "observe mode left it open: there is nothing to put back", false
+		return "observe mode left it open: nothing to restore", false
 	case finding.OutcomeExempt:
-		return "an exception covers it, and it was left open: there is nothing to put back", false
+		return "an exception covers it, and it was left open: nothing to restore", false
 	default:
-		return "it was left open: there is nothing to put back", false
+		return "it was left open: nothing to restore", false
 	}
 	switch {
 	case r.Rule == nil:
-		return "the alert does not know what it let through", true
+		return "the alert lacks the rule", true
 	case r.Rule.Permission.Direction == 0:
-		return "the alert does not know whether it was ingress or egress", true
+		return "the alert lacks its direction", true
 	default:
 		return "", false
 	}
 }
 
-// itemOf checks everything that a call will be made of, and that is shown before it is
-// asked for.
+// itemOf checks every value that calls use and that the plan shows.
 func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
 	it := Item{Alert: a, Result: r, AccountID: cmp.Or(r.AccountID, a.Event.AccountID), Region: cmp.Or(r.Region, a.Event.Region)}
 	peer := r.Rule.Permission.Peer
@@ -146,20 +145,20 @@ func itemOf(a *finding.Alert, r *finding.Result) (Item, error) {
 	}
 	rule := *r.Rule
 	if !rule.Permission.IsValid() {
-		return Item{}, errors.New("its rule is none that EC2 could hold")
+		return Item{}, errors.New("EC2 could not hold its rule")
 	}
 	if err := secgroup.CheckDescription(rule.Description); err != nil {
-		return Item{}, fmt.Errorf("its description is none that EC2 stores: %w", err)
+		return Item{}, fmt.Errorf("EC2 could not store its description: %w", err)
 	}
 	if err := secgroup.CheckTags(rule.Tags); err != nil {
-		return Item{}, fmt.Errorf("its tags are none that EC2 stores: %w", err)
+		return Item{}, fmt.Errorf("EC2 could not store its tags: %w", err)
 	}
-	rule.ID = "" // that of the rule that is gone
+	rule.ID = "" // the closed rule's
 	it.Rule = rule
 	return it, nil
 }
 
-// key is what one rule is known by.
+// key identifies a rule.
 type key struct {
 	account, region, group string
 	permission             secgroup.Permission

@@ -17,19 +17,19 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Undoer puts rules back in one account. All fields but Policy and Actor must be set.
+// Undoer restores rules in one account. All fields but Policy and Actor must be set.
 type Undoer struct {
-	// Client speaks to a region.
+	// Client returns the client for a region.
 	Client func(region string) authorize.EC2
-	// Policy judges what is put back; nil judges nothing.
+	// Policy judges the restored rules; it may be nil.
 	Policy *policy.Policy
-	// Actor is who will put it back, as far as known.
+	// Actor will restore them, as far as known.
 	Actor policy.Actor
 	Now   func() time.Time
 }
 
-// Connect returns an Undoer with credentials of the items' account. actor is the ARN
-// of whoever puts the rules back, "" for that of the credentials. There must be items.
+// Connect returns an Undoer with credentials of the items' account. actor is the ARN of
+// the maker, "" for that of the credentials. There must be items.
 func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor string, items []Item) (*Undoer, error) {
 	account, who, err := caller.Of(ctx, sts.NewFromConfig(config))
 	if err != nil {
@@ -50,21 +50,21 @@ func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor str
 	return &Undoer{Client: func(region string) authorize.EC2 { return clients[region] }, Policy: p, Actor: who, Now: time.Now}, nil
 }
 
-// Step is what is to be put back into one group.
+// Step is the part of an undo in one group.
 type Step struct {
-	Group secgroup.Group // its id, account and region only, where Err is set
+	Group secgroup.Group // its id, account and region only, if Err is set
 	Items []Item
-	// Judged is what the policy says of each item as of now, under the item's finding
-	// id; nil without a policy.
+	// Judged is the policy's current verdict on each item, under the item's finding id;
+	// nil without a policy.
 	Judged []finding.Finding
-	// Err is why nothing can be put into the group; it wraps ec2rules.ErrNoGroup for
+	// Err is why nothing can be restored in the group; it wraps ec2rules.ErrNoGroup for
 	// one that is gone.
 	Err error
 }
 
-// Plan reads the groups of the items and judges what they would hold. It changes
-// nothing. Steps are in the order of their first item; a group that cannot be read
-// is a step with an error and keeps no other from being one.
+// Plan reads the groups of the items and judges their rules as restored. It changes
+// nothing. Steps are in the order of their first item; a group that cannot be read is a
+// step with an error, and does not affect others.
 func (u *Undoer) Plan(ctx context.Context, items []Item) []Step {
 	type place struct{ region, groupID string }
 	var steps []Step
@@ -110,10 +110,9 @@ func (s *Step) rules() []secgroup.Rule {
 	return out
 }
 
-// Put puts a step's rules back and returns what became of each, in the order of its
-// items. It reads the group again: since Plan somebody may have been asked, and what
-// was there then may be closed by now. Where the step has an error, or the group
-// cannot be read any more, each has failed with that.
+// Put restores a step's rules and returns their results, in the order of its items. It
+// reads the group again, because it may have changed since Plan. If the step has an error,
+// or the group cannot be read any more, all results are that failure.
 func (u *Undoer) Put(ctx context.Context, s Step, dryRun bool) []authorize.Result {
 	client := u.Client(s.Group.Region)
 	if s.Err == nil && !dryRun {

@@ -56,7 +56,7 @@ func TestOnlyWhatWasClosedIsPutBack(t *testing.T) {
 		assert.Empty(t, items, outcome)
 		require.Len(t, left, 1, outcome)
 		assert.False(t, left[0].Missing)
-		assert.Contains(t, left[0].Why, "nothing to put back")
+		assert.Contains(t, left[0].Why, "nothing to restore")
 	}
 }
 
@@ -69,7 +69,7 @@ func TestClosedAndNotToBePutBackIsMissing(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, items)
 	require.Len(t, left, 3)
-	for i, why := range []string{"what it let through", "ingress or egress", "3 of its findings"} {
+	for i, why := range []string{"lacks the rule", "lacks its direction", "3 of its findings"} {
 		assert.True(t, left[i].Missing)
 		assert.Contains(t, left[i].Why, why)
 	}
@@ -86,8 +86,8 @@ func TestForgedAlertsAreRefused(t *testing.T) {
 		"group with a line break": {func(r *finding.Result) { r.GroupID = aGroup + "\n" }, "groupId"},
 		"no account":              {func(r *finding.Result) { r.AccountID = "1234" }, `its accountId is "1234"`},
 		"region as a host":        {func(r *finding.Result) { r.Region = "us-east-1.example.com" }, "region"},
-		"no peer":                 {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.Peer{} }, "none that EC2 could hold"},
-		"no protocol":             {func(r *finding.Result) { r.Rule.Permission.Protocol = "" }, "none that EC2 could hold"},
+		"no peer":                 {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.Peer{} }, "EC2 could not hold its rule"},
+		"no protocol":             {func(r *finding.Result) { r.Rule.Permission.Protocol = "" }, "EC2 could not hold its rule"},
 		"prefix list":             {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.PrefixListPeer("list") }, "prefixListId"},
 		"referenced group":        {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.GroupPeer("group", "") }, "referencedGroupId"},
 		"its owner":               {func(r *finding.Result) { r.Rule.Permission.Peer = secgroup.GroupPeer(aGroup, "amazon-elb") }, "referencedGroupUserId"},
@@ -211,8 +211,8 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 	quoted := encode(t, sound)
 	for name, tt := range map[string]struct{ text, want string }{
 		"nothing":          {" \n", "it is empty"},
-		"plain text":       {"Closed: tcp 3306 (MySQL)\n", "its JSON form does"},
-		"cut off":          {sound[:len(sound)-2], "no JSON"},
+		"plain text":       {"Closed: tcp 3306 (MySQL)\n", "not its e-mail or chat text"},
+		"cut off":          {sound[:len(sound)-2], "not JSON"},
 		"another object":   {`{"detail":{}}`, "no alert of sgward"},
 		"a number":         {`7`, "no alert of sgward"},
 		"null":             {`null`, "no alert of sgward"},
@@ -220,10 +220,10 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 		"a Detection":      {`{"schemaVersion":"1","decision":"revoke","findings":[{"id":"f-1","decision":"revoke"}]}`, "findings[0] has no outcome"},
 		"no findings":      {`{"schemaVersion":"1"}`, "no alert of sgward"},
 		"wrong type":       {strings.Replace(sound, `"fromPort":3306`, `"fromPort":"3306"`, 1), "the alert's findings.0.rule.fromPort is a JSON string"},
-		"e-mail in SNS":    {`{"Type":"Notification","Message":"Closed: tcp 3306"}`, "Message is no JSON"},
+		"e-mail in SNS":    {`{"Type":"Notification","Message":"Closed: tcp 3306"}`, "Message is not JSON"},
 		"second of two":    {sound + "\n{}", "reading alert 2: "},
 		"place in SQS":     {`{"Messages":[{"Body":` + quoted + `},{"Body":"{}"}]}`, "reading the alert: Messages[1]: body: no alert"},
-		"place in records": {`{"Records":[{"Sns":{"Message":"x"}}]}`, "Records[0]: Sns: Message is no JSON"},
+		"place in records": {`{"Records":[{"Sns":{"Message":"x"}}]}`, "Records[0]: Sns: Message is not JSON"},
 		"confirmation":     {`{"Type":"SubscriptionConfirmation","Message":"You have chosen"}`, "no alert of sgward"},
 		"no messages":      {`{"Messages":[]}`, "no alert of sgward"},
 		"an empty list":    {`[]`, "no alert of sgward"},
