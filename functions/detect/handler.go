@@ -28,14 +28,13 @@ type handler struct {
 // read. Any other that it cannot read is a *cloudtrail.MalformedError, the only error
 // it returns: Lambda tries again and then keeps the event with the dead letters.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
-	call, err := cloudtrail.Parse(event)
+	call, err := cloudtrail.Parse(event, cloudtrail.Openings()...)
 	if err != nil {
 		h.logger.ErrorContext(ctx, "event not understood", "error", err.Error(), "bytes", len(event), "groupId", call.Group.ID)
 		if call.Fault == "" {
 			return nil, err
 		}
 	}
-	call = call.Only(cloudtrail.Openings()...)
 	detection := finding.Detect(h.policy, call, h.now())
 	encoded, fits, err := detection.Encode(handOffBudget - len(event))
 	if err != nil {

@@ -122,6 +122,14 @@ func TestEventsThatChangedNothingAreNone(t *testing.T) {
 	}
 }
 
+func TestAMalformedRecordOfACallThatIsNotJudgedIsNone(t *testing.T) {
+	h, log := newHandler(t)
+	event := bytes.Replace(recorded(t, "unmatched/revoke-ingress-mysql-world"), []byte(`"userIdentity": {`), []byte(`"userIdentity": "alice", "x": {`), 1)
+	require.Contains(t, string(event), `"userIdentity": "alice"`)
+	assert.Equal(t, policy.Compliant, detect(t, h, event).Verdict)
+	assert.Contains(t, log.String(), "nothing to judge")
+}
+
 func TestDetectionNamesTheEventAndItsActor(t *testing.T) {
 	h, _ := newHandler(t)
 	event := recorded(t, "ingress-mysql-world")

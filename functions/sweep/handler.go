@@ -118,7 +118,7 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 	case e.DetailType == "":
 		return finding.Detection{}, malformed("detail-type", "is missing: want an event of EventBridge, or {\"sgward\":\"sweep\"}")
 	default:
-		change, err := cloudtrail.Parse(event)
+		change, err := cloudtrail.Parse(event, cloudtrail.KindEditList)
 		if err != nil {
 			return finding.Detection{}, err
 		}

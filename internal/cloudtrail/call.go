@@ -115,17 +115,6 @@ func (c Call) RulesMissing() bool {
 	return c.Skipped == "" && c.Kind.Opens() && (c.Incomplete || c.From == RulesUnknown)
 }
 
-// Only returns c if it is of one of the kinds, else c as a skipped call.
-func (c Call) Only(kinds ...Kind) Call {
-	if slices.Contains(kinds, c.Kind) {
-		return c
-	}
-	if c.Kind != 0 {
-		c.Skipped = notRead(c.EventName)
-	}
-	return Call{Event: c.Event, Kind: c.Kind, Skipped: c.Skipped, Failed: c.Failed}
-}
-
 func notRead(name string) string { return "the call is " + clip(name) + ", which is not judged" }
 
 // family is the way to read the records of one call.
@@ -161,13 +150,14 @@ func Names(kinds ...Kind) []string {
 	return names
 }
 
-// Parse reads a CloudTrail record: bare, as log files hold it, or as the detail of an
-// EventBridge event. A record of a failed call or one that sgward does not read, and an
-// event of another detail-type, give a Call that is Skipped.
+// Parse reads a CloudTrail record of a call of one of the kinds, or of any kind if none
+// is given: bare, as log files hold it, or as the detail of an EventBridge event. A
+// record of another call or of a failed one, and an event of another detail-type, give
+// a Call that is Skipped.
 //
 // The error is always a *MalformedError. The Call beside it is zero, unless it has a
 // Fault: an opening that cannot be read is still an opening, in a group that is known.
-func Parse(data []byte) (Call, error) {
+func Parse(data []byte, kinds ...Kind) (Call, error) {
 	d := decoders.Get().(*decoder)
 	defer d.release()
 	skipped := d.open(data)
@@ -176,8 +166,8 @@ func Parse(data []byte) (Call, error) {
 	case d.err != nil: // not JSON, or not an event
 		c = Call{}
 	case skipped == "":
-		if c = d.call(); d.err != nil {
-			c = d.named(d.err)
+		if c = d.call(kinds); d.err != nil {
+			c = d.named(d.err, kinds)
 		}
 	}
 	if d.err != nil {
@@ -188,8 +178,8 @@ func Parse(data []byte) (Call, error) {
 }
 
 // call reads the record.
-func (d *decoder) call() Call {
-	f, skipped := d.family()
+func (d *decoder) call(kinds []Kind) Call {
+	f, skipped := d.family(kinds)
 	if skipped != "" || d.err != nil {
 		return d.skip(f.kind, skipped)
 	}
@@ -211,10 +201,10 @@ func (d *decoder) call() Call {
 
 // named returns the call of a record with a fault, as far as it is known: the zero Call if
 // it opened nothing, or if event, account, region or group cannot be read.
-func (d *decoder) named(fault *MalformedError) Call {
+func (d *decoder) named(fault *MalformedError, kinds []Kind) Call {
 	d.err, d.lenient = nil, true
 	defer func() { d.err, d.lenient = fault, false }()
-	f, skipped := d.family()
+	f, skipped := d.family(kinds)
 	if skipped != "" || !f.kind.Opens() {
 		return Call{}
 	}
@@ -247,8 +237,8 @@ func (d *decoder) named(fault *MalformedError) Call {
 }
 
 // family returns the way to read the call, or why it is skipped: it is not a call to EC2,
-// is unknown, or failed.
-func (d *decoder) family() (f family, skipped string) {
+// is unknown or not of the kinds, or failed.
+func (d *decoder) family(kinds []Kind) (f family, skipped string) {
 	switch source := d.text(d.record.eventSource, "eventSource"); source {
 	case ec2Source:
 	case "":
@@ -264,7 +254,9 @@ func (d *decoder) family() (f family, skipped string) {
 	if i < 0 {
 		return f, notRead(name)
 	}
-	f = families[i]
+	if f = families[i]; len(kinds) > 0 && !slices.Contains(kinds, f.kind) {
+		return f, notRead(name)
+	}
 	if d.record.errorCode == nil {
 		return f, ""
 	}

@@ -1,6 +1,7 @@
 package cloudtrail_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -60,16 +61,36 @@ func TestEveryCallIsOfOneKind(t *testing.T) {
 }
 
 func TestACallThatIsNotAskedForIsSkipped(t *testing.T) {
-	opening := parse(t, calls()["AuthorizeSecurityGroupIngress"])
-	assert.Equal(t, opening, opening.Only(cloudtrail.KindModify, cloudtrail.KindAuthorize))
+	record := calls()["AuthorizeSecurityGroupIngress"].JSON(t)
+	opening, err := cloudtrail.Parse(record)
+	require.NoError(t, err)
+	asked, err := cloudtrail.Parse(record, cloudtrail.KindModify, cloudtrail.KindAuthorize)
+	require.NoError(t, err)
+	assert.Equal(t, opening, asked)
+	skipped, err := cloudtrail.Parse(record, cloudtrail.KindEditList)
+	require.NoError(t, err)
 	assert.Equal(t, cloudtrail.Call{
 		Event: opening.Event, Kind: cloudtrail.KindAuthorize, Skipped: "the call is AuthorizeSecurityGroupIngress, which is not judged",
-	}, opening.Only(cloudtrail.KindEditList), "and nothing is left of what it did")
-	denied, err := cloudtrail.Parse(calls()["DeleteSecurityGroup"].with("errorCode", `"Client.UnauthorizedOperation"`).JSON(t))
+	}, skipped, "and nothing is left of what it did")
+	denied, err := cloudtrail.Parse(calls()["DeleteSecurityGroup"].with("errorCode", `"Client.UnauthorizedOperation"`).JSON(t), cloudtrail.Openings()...)
 	require.NoError(t, err)
-	denied = denied.Only(cloudtrail.Openings()...)
 	assert.Equal(t, "the call is DeleteSecurityGroup, which is not judged", denied.Skipped)
 	assert.True(t, denied.Failed)
+}
+
+// Nobody is called to a dead letter that tells of no opening.
+func TestOfACallThatIsNotAskedForNothingIsMalformed(t *testing.T) {
+	for name, rec := range calls() {
+		if slices.Contains(cloudtrail.Names(cloudtrail.Openings()...), name) {
+			continue
+		}
+		rec = rec.with("userIdentity", `"alice"`).with("eventTime", `7`).with("requestParameters", `[]`)
+		_, err := cloudtrail.Parse(rec.JSON(t))
+		require.Error(t, err, name)
+		c, err := cloudtrail.Parse(rec.JSON(t), cloudtrail.Openings()...)
+		require.NoError(t, err, name)
+		assert.Equal(t, "the call is "+name+", which is not judged", c.Skipped)
+	}
 }
 
 func TestACallIsUntoldWhereItOpenedWhatRulesDoNotHold(t *testing.T) {

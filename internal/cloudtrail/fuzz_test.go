@@ -105,8 +105,8 @@ func FuzzParameters(f *testing.F) {
 		f.Add(s.eventName, s.request, s.response)
 	}
 	f.Fuzz(func(t *testing.T, eventName, request, response string) {
-		c, err := cloudtrail.Parse(shape{eventName, request, response}.record())
-		check(t, c.Only(cloudtrail.Openings()...), err)
+		c, err := cloudtrail.Parse(shape{eventName, request, response}.record(), cloudtrail.Openings()...)
+		check(t, c, err)
 	})
 }
 
@@ -116,7 +116,8 @@ func FuzzParseRecord(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := cloudtrail.Parse(data)
-		check(t, c.Only(cloudtrail.Openings()...), err)
+		opening, openingErr := cloudtrail.Parse(data, cloudtrail.Openings()...)
+		check(t, opening, openingErr)
 		if err == nil && !json.Valid(data) {
 			t.Fatal("accepted what is not JSON")
 		}
@@ -145,7 +146,8 @@ func FuzzParseEvent(f *testing.F) {
 		if err == nil && !json.Valid(data) {
 			t.Fatal("accepted what is not JSON")
 		}
-		check(t, c.Only(cloudtrail.Openings()...), err)
+		opening, openingErr := cloudtrail.Parse(data, cloudtrail.Openings()...)
+		check(t, opening, openingErr)
 		again, errAgain := cloudtrail.Parse(data)
 		if !reflect.DeepEqual(c, again) || !reflect.DeepEqual(err, errAgain) {
 			t.Fatalf("the second reading differs: %+v (%v), %+v (%v)", c, err, again, errAgain)

@@ -26,8 +26,7 @@ func delivered(tb testing.TB, record fields) []byte {
 
 // parseEdit reads a call for what it did to a prefix list.
 func parseEdit(data []byte) (cloudtrail.Call, error) {
-	c, err := cloudtrail.Parse(data)
-	return c.Only(cloudtrail.KindEditList), err
+	return cloudtrail.Parse(data, cloudtrail.KindEditList)
 }
 
 func prefixes(texts ...string) []netip.Prefix {

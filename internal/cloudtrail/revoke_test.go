@@ -181,8 +181,7 @@ func FuzzParseClosing(f *testing.F) {
 		f.Add(s.record())
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := cloudtrail.Parse(data)
-		c = c.Only(cloudtrail.KindRevoke, cloudtrail.KindDelete)
+		c, err := cloudtrail.Parse(data, cloudtrail.KindRevoke, cloudtrail.KindDelete)
 		var malformed *cloudtrail.MalformedError
 		switch {
 		case err != nil:

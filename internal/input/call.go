@@ -57,7 +57,7 @@ func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 	}
 	// The parser has the best message for a single event or record that cannot be judged.
 	// It reads no lists of records.
-	call, malformed = cloudtrail.Parse(data)
+	call, malformed = cloudtrail.Parse(data, cloudtrail.Openings()...)
 	var fault *cloudtrail.MalformedError
 	if errors.As(malformed, &fault) && (fault.Field == "detail" || fault.Field == "event") {
 		isJSON := jsontext.Value(data).IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -68,7 +68,7 @@ func Call(ctx context.Context, data []byte) (cloudtrail.Call, error) {
 			return cloudtrail.Call{Skipped: fmt.Sprintf("none of its %s is of a call that can open a group", text.Plural(records, "record"))}, nil
 		}
 	}
-	return call.Only(cloudtrail.Openings()...), malformed
+	return call, malformed
 }
 
 // withoutBOM drops the byte order mark that some editors and shells write in front

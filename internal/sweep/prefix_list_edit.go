@@ -41,7 +41,7 @@ func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail
 		Event: change.Event, Findings: []finding.Finding{},
 	}
 	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName)
-	if change = change.Only(cloudtrail.KindEditList); change.List == nil {
+	if change.List == nil {
 		log.InfoContext(ctx, "nothing to judge", "reason", change.Skipped)
 		return out, nil
 	}
