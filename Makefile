@@ -92,7 +92,7 @@ smoke: build ## Run every command of the built CLI and of the tutorial against s
 race: ## Run the tests with the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
 
-demo: build ## Watch openings being closed, on this machine, without AWS
+demo: build ## Watch sgward close openings, on this machine, without AWS
 	build/sgward demo
 
 local: build ## Keep the pipeline running here for any AWS client (Ctrl-C ends it)

@@ -1,11 +1,10 @@
-// Command licenses writes the licence texts of all that a Go binary links into the
-// file THIRD_PARTY_LICENSES beside it. Most licences ask for that wherever the
-// binary goes.
+// Command licenses writes the licence texts of everything that a Go binary links into the
+// file THIRD_PARTY_LICENSES beside it, because most licences must accompany the binary.
 //
 //	go run ./cmd/licenses BINARY...
 //
-// It runs in the module that the binary was built from, with the Go that built it:
-// the texts are those of the module cache. A module without a text is an error.
+// It runs in the module that the binary was built from, with the Go that built it: the
+// texts are those of the module cache. A module without a text is an error.
 package main
 
 import (
@@ -25,10 +24,10 @@ import (
 	"strings"
 )
 
-// fileName is the name of the file that is written beside a binary.
+// fileName is the name of the file written beside a binary.
 const fileName = "THIRD_PARTY_LICENSES"
 
-// goLicense is Go's own, for the installations of Go that come without the file.
+// goLicense is Go's own, because some installations of Go lack the file.
 //
 //go:embed GO_LICENSE
 var goLicense []byte
@@ -62,7 +61,7 @@ func write(binary string) error {
 	return os.WriteFile(filepath.Join(filepath.Dir(binary), fileName), format(texts), 0o644) //nolint:gosec // G306: see above
 }
 
-// text is the content of a licence file, with all that it was found for.
+// text is the content of a licence file, with the modules that it covers.
 type text struct {
 	content []byte
 	of      []string // "module version: file"
@@ -121,7 +120,7 @@ func collect(info *debug.BuildInfo) ([]text, error) {
 	return texts, nil
 }
 
-// read hands the licence files of one folder to add.
+// read passes the licence files of one folder to add.
 func read(dir, top, owner string, add func(owner, name string, content []byte)) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -144,7 +143,7 @@ func read(dir, top, owner string, add func(owner, name string, content []byte)) 
 	return nil
 }
 
-// list returns the packages that were linked, and the root of the Go that did it.
+// list returns the linked packages, and the root of the Go that built the binary.
 func list(info *debug.BuildInfo) (packages []linked, root string, err error) {
 	env := os.Environ()
 	args := []string{"list", "-deps", "-json=Dir,Standard,Module"}

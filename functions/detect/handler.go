@@ -10,10 +10,9 @@ import (
 	"sgward/internal/policy"
 )
 
-// handOffBudget is what the event and its Detection may hold together, in bytes.
-// Both travel in one SQS message of at most 1 MiB; the rest is left for the
-// invocation record around them and for the escapes of one JSON text inside
-// another.
+// handOffBudget is the limit for the event and its Detection together, in bytes. Both
+// travel in one SQS message of at most 1 MiB; the rest is for the invocation record around
+// them and for the escapes of JSON text inside JSON.
 const handOffBudget = 900_000
 
 // handler judges events. It is safe for concurrent use.
@@ -23,10 +22,10 @@ type handler struct {
 	now    func() time.Time
 }
 
-// Invoke takes an EventBridge event and returns a Detection, both JSON. Of an event
-// that it cannot read but that names a group, the Detection asks for the group to be
-// read. Any other that it cannot read is a *cloudtrail.MalformedError, the only error
-// it returns: Lambda tries again and then keeps the event with the dead letters.
+// Invoke takes an EventBridge event and returns a Detection, both JSON. If an event cannot
+// be read but names a group, the Detection asks for the group to be read. Any other
+// unreadable event is a *cloudtrail.MalformedError, the only error that Invoke returns:
+// Lambda retries and then sends the event to the dead-letter queue.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	call, err := cloudtrail.Parse(event, cloudtrail.Openings()...)
 	if err != nil {
@@ -42,7 +41,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		return nil, &cloudtrail.MalformedError{Field: "detail", Problem: err.Error(), EventID: call.EventID}
 	}
 	if !fits {
-		// Retrying would not make room. The alarm on this line calls people, who look at
+		// A retry would not make room. The alarm on this line calls people, who look at
 		// the group.
 		h.logger.ErrorContext(ctx, "detection does not fit", "eventId", call.EventID, "groupId", call.Group.ID,
 			"eventBytes", len(event), "detectionBytes", len(encoded), "findings", len(detection.Findings))
@@ -51,7 +50,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return encoded, nil
 }
 
-// report logs one line an event, of rules and policy only: the record itself holds
+// report logs one line per event, about rules and policy only: the record itself holds
 // addresses and key ids that do not belong in a log.
 func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detection) {
 	attrs := make([]slog.Attr, 0, 12)

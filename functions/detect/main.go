@@ -1,11 +1,11 @@
 // Command detect is the Lambda function that judges one security group change.
 //
 // EventBridge invokes it with the CloudTrail record of the call; it returns a
-// finding.Detection, which Lambda hands on. It acts on nothing, calls nothing and
-// needs no permission beyond its log group, so its build links no AWS SDK.
+// finding.Detection, which Lambda passes on. It changes nothing, calls nothing and needs
+// no permission beyond its log group, so its build links no AWS SDK.
 //
-// Environment: POLICY_FILE, the policy's path (default: policy.yaml beside the
-// binary). A policy that is missing or not sound keeps the function from starting.
+// Environment: POLICY_FILE, the policy's path (default: policy.yaml beside the binary). A
+// missing or invalid policy keeps the function from starting.
 package main
 
 import (

@@ -20,7 +20,7 @@ import (
 	"sgward/internal/text"
 )
 
-// auditFlags say which groups are judged, and by what.
+// auditFlags select the groups and the policy.
 type auditFlags struct {
 	judgeFlags
 	awsFlags
@@ -36,17 +36,17 @@ func auditCommand(in Invocation) *cobra.Command {
 		Short: "Judge the security groups that exist now",
 		Long: "Audit judges every group as a whole, all its rules together, and changes nothing. It reads the groups from EC2,\n" +
 			"with whatever credentials the AWS CLI would use, or from files that the AWS CLI has written.\n\n" +
-			"Live it also reads which network interfaces use a group, what is behind them and their public addresses, and\n" +
-			"resolves prefix lists. It asks for ec2:DescribeSecurityGroups, DescribeSecurityGroupRules,\n" +
+			"Live it also reads the network interfaces that use a group, with their services and public addresses, and\n" +
+			"resolves prefix lists. It needs ec2:DescribeSecurityGroups, DescribeSecurityGroupRules,\n" +
 			"DescribeNetworkInterfaces and GetManagedPrefixListEntries, DescribeRegions with --all-regions, and\n" +
 			"sts:AssumeRole with --assume-role, which reads those accounts in place of your own.\n\n" +
 			"A file holds the answer of \"aws ec2 describe-security-groups\" or \"describe-security-group-rules\", or both in two\n" +
-			"files: together they tell more. Those of describe-network-interfaces, describe-prefix-lists and of\n" +
+			"files, which hold more together. Those of describe-network-interfaces, describe-prefix-lists and of\n" +
 			"get-managed-prefix-list-entries, in a file named after the list (pl-....json), add what live reading would.\n" +
-			"A file may be gzipped, a folder, or - for standard input; --region says where files are from that do not.\n\n" +
-			"Who made a rule is not known, so what hangs on that is an alert. Groups that nobody uses, default groups with\n" +
-			"rules and the like are told as notes, which are no findings: text and HTML show them, and SARIF at the level note.\n" +
-			"Exit status: 0 nothing found but what exceptions cover, 1 error or something not read, 2 usage or an unsound policy,\n" +
+			"A file may be gzipped, a folder, or - for standard input; --region is for files that do not name their region.\n\n" +
+			"EC2 does not record who made a rule, so clauses on actors can only alert. Unused groups, default groups with\n" +
+			"rules and the like are notes, which are not findings: text and HTML show them, and SARIF at the level note.\n" +
+			"Exit status: 0 nothing found, or only excepted rules, 1 error or input not read, 2 usage or an unsound policy,\n" +
 			"3 findings.",
 		Example: "  sgward audit --all-regions\n" +
 			"  sgward audit --assume-role arn:aws:iam::111122223333:role/audit,arn:aws:iam::123456789012:role/audit --regions eu-central-1,us-east-1\n" +
@@ -59,16 +59,16 @@ func auditCommand(in Invocation) *cobra.Command {
 	f.judgeFlags.add(cmd)
 	f.awsFlags.add(cmd)
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.files, "from-file", nil, "judge what these files or folders hold, and call no AWS API (- for standard input; repeats)")
+	flags.StringSliceVar(&f.files, "from-file", nil, "judge the groups in these files or folders, and call no AWS API (- for standard input; repeats)")
 	flags.StringSliceVar(&f.regions, "regions", nil, "read these regions (repeats)")
 	flags.BoolVar(&f.allRegions, "all-regions", false, "read every region that the account has enabled")
 	flags.StringSliceVar(&f.roles, "assume-role", nil, "read the accounts of these roles, by ARN (repeats)")
-	flags.StringVar(&f.externalID, "external-id", "", "external id that the roles ask for")
-	flags.StringVar(&f.baseline, "baseline", "", "JSON of an earlier audit: report only what is new or worse")
+	flags.StringVar(&f.externalID, "external-id", "", "external id that the roles require")
+	flags.StringVar(&f.baseline, "baseline", "", "JSON of an earlier audit: report only new or worse findings")
 	return cmd
 }
 
-// roleForm is the ARN of a role that can be assumed.
+// roleForm matches the ARN of a role that can be assumed.
 var roleForm = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+$`)
 
 // check refuses flags that contradict each other or lack their form.
@@ -148,8 +148,8 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 	}
 }
 
-// remark says what makes ids differ from those of another audit, and what has become of
-// those of the baseline.
+// remark prints why ids may differ from those of another audit, and which findings of the
+// baseline are gone.
 func (f *auditFlags) remark(in Invocation, a *audit, s *inventory.Snapshot) {
 	nowhere := 0
 	for i := range s.Groups {
@@ -158,15 +158,15 @@ func (f *auditFlags) remark(in Invocation, a *audit, s *inventory.Snapshot) {
 		}
 	}
 	if nowhere > 0 {
-		fmt.Fprintf(in.Stderr, "sgward: no file tells the region of %s, on which verdicts and ids of findings may depend: --region says it\n", text.Plural(nowhere, "group"))
+		fmt.Fprintf(in.Stderr, "sgward: no file names the region of %s, on which verdicts and ids of findings may depend: set it with --region\n", text.Plural(nowhere, "group"))
 	}
 	if gone := len(a.baseline) - a.known; gone > 0 {
-		fmt.Fprintf(in.Stderr, "sgward: %d of the %s in %s did not come up again: closed since, compliant now, or not in what was read\n",
+		fmt.Fprintf(in.Stderr, "sgward: %d of the %s in %s are gone: closed since, compliant now, or in groups that were not read\n",
 			gone, text.Plural(len(a.baseline), "finding"), text.Visible(f.baseline))
 	}
 }
 
-// snapshot reads the groups, and says what it read them from.
+// snapshot reads the groups, and names their sources.
 func (f *auditFlags) snapshot(ctx context.Context, in Invocation) (*inventory.Snapshot, []string, error) {
 	if len(f.files) > 0 {
 		snapshot, err := f.fromFiles(ctx, in)

@@ -21,26 +21,26 @@ import (
 )
 
 const (
-	// accountsAtOnce bounds how many accounts are asked for their regions at a time.
+	// accountsAtOnce limits how many accounts are prepared at a time.
 	accountsAtOnce = 4
-	// triesOfACall outlast EC2's throttling of an account in which others work too.
+	// triesOfACall outlasts EC2's throttling of an account that others use too.
 	triesOfACall = 10
-	// auditSession is what CloudTrail calls the session of an assumed role.
+	// auditSession is the name of the session of an assumed role in CloudTrail.
 	auditSession = "sgward-audit"
 )
 
-// auditedAccount is one whose regions are read.
+// auditedAccount is an account whose regions are read.
 type auditedAccount struct {
-	name    string // the ARN of a role, or what stands for one's own account
+	name    string // the ARN of a role, or a name for one's own account
 	id      string
 	config  aws.Config
 	regions []string
 	err     error
 }
 
-// patientEC2 is a client that outlasts throttling: it counts the throttles of its region
-// and slows down by itself. Whether there is an account to read at all is asked of STS
-// with the SDK's few tries, so that a wrong endpoint is told soon.
+// patientEC2 returns a client that outlasts throttling: it counts the throttles of its
+// region and slows down. STS, which is asked first, keeps the SDK's few tries, so that a
+// wrong endpoint is reported soon.
 func (a *auditedAccount) patientEC2(region string) *ec2.Client {
 	return ec2.NewFromConfig(a.config, func(o *ec2.Options) {
 		o.Region = region
@@ -50,10 +50,10 @@ func (a *auditedAccount) patientEC2(region string) *ec2.Client {
 	})
 }
 
-// fromAWS reads from EC2, and says which accounts and regions.
+// fromAWS reads from EC2, and names the accounts and regions.
 func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Snapshot, []string, error) {
 	if f.region == "" && len(f.regions) > 0 {
-		f.region = f.regions[0] // which region STS is asked in
+		f.region = f.regions[0] // the region in which STS is called
 	}
 	config, err := f.config(ctx)
 	if err != nil {
@@ -99,8 +99,7 @@ func (f *auditFlags) accounts(config aws.Config) []auditedAccount {
 	return out
 }
 
-// resolve finds out which account it is, that its credentials work, and which regions
-// are to be read.
+// resolve finds the account's id, checks its credentials, and lists the regions to read.
 func (f *auditFlags) resolve(ctx context.Context, a *auditedAccount) error {
 	if _, err := a.config.Credentials.Retrieve(ctx); err != nil {
 		return fmt.Errorf("asking for credentials: %w", err)
@@ -121,7 +120,7 @@ func (f *auditFlags) resolve(ctx context.Context, a *auditedAccount) error {
 	return nil
 }
 
-// readAccounts reads the regions of all accounts that can be read.
+// readAccounts reads the regions of all readable accounts.
 func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts []auditedAccount) (*inventory.Snapshot, []string, error) {
 	var places []inventory.Place
 	var sources []string

@@ -18,23 +18,23 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// groupsAtOnce is how many groups are judged before they are written: the memory of a
-// report is not that of all its findings.
+// groupsAtOnce is the number of groups that are judged before they are written, which
+// limits memory.
 const groupsAtOnce = 512
 
-// audit judges groups and reports what it finds.
+// audit judges groups and reports the findings.
 type audit struct {
 	policy   *policy.Policy
 	now      time.Time
 	baseline inventory.Baseline // nil without one
-	// lines is set for formats that show findings and nothing of their groups, which is
-	// then not put together.
+	// lines is set for formats that show findings without their groups, which are then not
+	// assembled.
 	lines bool
 	known int // findings that are in the baseline
-	held  int // those that have become no worse since, and are not reported
+	held  int // of those, the ones that have not become worse and are not reported
 }
 
-// write reports on a snapshot, in the order of its groups.
+// write reports a snapshot, in the order of its groups.
 func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Writer) (report.Coverage, error) {
 	references := inventory.References(s.Groups)
 	read := report.Coverage{Inventory: &report.Inventory{Groups: len(s.Groups), Accounts: slices.Clone(s.Own), Baseline: -1}}
@@ -62,7 +62,7 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 	}
 	delete(accounts, "")
 	delete(regions, "")
-	if read.Inventory.Accounts == nil { // of shared groups the owner was not read
+	if read.Inventory.Accounts == nil { // the owners of shared groups were not read
 		read.Inventory.Accounts = slices.Sorted(maps.Keys(accounts))
 	}
 	read.Inventory.Regions = slices.Sorted(maps.Keys(regions))
@@ -91,8 +91,8 @@ func (a *audit) judge(groups []secgroup.Group, lists ec2rules.PrefixLists) [][]i
 	return out
 }
 
-// writeGroup reports on a group that has findings or notes. Against a baseline only
-// what is new counts, and notes are of no date.
+// writeGroup reports a group that has findings or notes. With a baseline, only new
+// findings count, and notes are left out.
 func (a *audit) writeGroup(s *inventory.Snapshot, g *secgroup.Group, found []inventory.Finding, references map[string]bool, w report.Writer) error {
 	attached, known := s.Attached(g)
 	var entries []report.Entry
@@ -123,7 +123,7 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *secgroup.Group, found []inv
 	return w.Group(of, entries)
 }
 
-// nameOf names a group and where it is, as far as that is known.
+// nameOf returns the group with its place, as far as known.
 func nameOf(g *secgroup.Group) string {
 	name := g.ID
 	if g.Region != "" {

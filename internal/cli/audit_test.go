@@ -31,7 +31,7 @@ const (
 )
 
 // open makes a group that lets the world in, and returns its id.
-func (d *desk) open(key, region, name string, ports ...int32) string {
+func (d *workspace) open(key, region, name string, ports ...int32) string {
 	d.Helper()
 	client := ec2.New(ec2.Options{Region: region, BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")),
 		Credentials: credentials.NewStaticCredentialsProvider(key, "not-a-secret", "")})
@@ -68,10 +68,10 @@ func ingress(t *testing.T, lines string) []string {
 }
 
 func TestAuditJudgesTheGroupsOfARegion(t *testing.T) {
-	d := newDesk(t)
-	id := d.open(ownKey, deskRegion, "web", 22, 443)
+	d := newWorkspace(t)
+	id := d.open(ownKey, workspaceRegion, "web", 22, 443)
 	d.open(ownKey, "eu-central-1", "far", 3306)
-	_, err := d.ec2.AddNetworkInterface(ec2api.NetworkInterface{Region: deskRegion, GroupIDs: []string{id}, PublicIPv4: "198.51.100.7", Description: "ELB app/shop/50dc6c495c0c9188"})
+	_, err := d.ec2.AddNetworkInterface(ec2api.NetworkInterface{Region: workspaceRegion, GroupIDs: []string{id}, PublicIPv4: "198.51.100.7", Description: "ELB app/shop/50dc6c495c0c9188"})
 	require.NoError(t, err)
 	got := d.run("audit --format json")
 	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
@@ -85,8 +85,8 @@ func TestAuditJudgesTheGroupsOfARegion(t *testing.T) {
 }
 
 func TestAuditReadsTheRegionsThatAreNamed(t *testing.T) {
-	d := newDesk(t)
-	d.open(ownKey, deskRegion, "web", 22)
+	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "web", 22)
 	d.open(ownKey, "eu-central-1", "far", 3306)
 	far, near := "123456789012 eu-central-1 far revoke 3306 0", "123456789012 us-east-1 web revoke 22 0"
 	for words, want := range map[string][]string{
@@ -103,8 +103,8 @@ func TestAuditReadsTheRegionsThatAreNamed(t *testing.T) {
 }
 
 func TestARegionThatCannotBeReadKeepsNoOtherFromBeingJudged(t *testing.T) {
-	d := newDesk(t)
-	d.open(ownKey, deskRegion, "web", 22)
+	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "web", 22)
 	d.ec2.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
 	got := d.run("audit --format json --regions eu-central-1")
 	assert.Equal(t, cli.StatusError, got.status)
@@ -125,8 +125,8 @@ func TestARegionThatCannotBeReadKeepsNoOtherFromBeingJudged(t *testing.T) {
 }
 
 func TestAThrottleIsWaitedOut(t *testing.T) {
-	d := newDesk(t)
-	d.open(ownKey, deskRegion, "web", 22)
+	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "web", 22)
 	t.Setenv("AWS_MAX_ATTEMPTS", "")
 	d.ec2.FailNext("DescribeSecurityGroupRules", 1, "RequestLimitExceeded")
 	got := d.run("audit --format json")
@@ -135,7 +135,7 @@ func TestAThrottleIsWaitedOut(t *testing.T) {
 }
 
 func TestAuditWithoutAWorkingAccountIsAnError(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	t.Setenv("AWS_REGION", "")
 	got := d.run("audit")
 	assert.Equal(t, cli.StatusUsage, got.status)
@@ -152,9 +152,9 @@ func TestAuditWithoutAWorkingAccountIsAnError(t *testing.T) {
 	assert.Contains(t, got.errs, "ExpiredToken")
 }
 
-// assumed puts in front of a desk an STS that hands out the credentials of roles of
+// assumed puts in front of a workspace an STS that hands out the credentials of roles of
 // the account 111122223333, but for those called locked.
-func (d *desk) assumed(externalID string) *[]string {
+func (d *workspace) assumed(externalID string) *[]string {
 	d.Helper()
 	behind, err := url.Parse(os.Getenv("AWS_ENDPOINT_URL"))
 	require.NoError(d, err)
@@ -185,9 +185,9 @@ func (d *desk) assumed(externalID string) *[]string {
 }
 
 func TestAuditAssumesRolesOfOtherAccounts(t *testing.T) {
-	d := newDesk(t)
-	d.open(ownKey, deskRegion, "web", 22)
-	d.open(otherKey, deskRegion, "db", 5432)
+	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "web", 22)
+	d.open(otherKey, workspaceRegion, "db", 5432)
 	d.open(otherKey, "eu-central-1", "far", 3306)
 	sessions := d.assumed("let-me-in")
 	far, db := "111122223333 eu-central-1 far revoke 3306 0", "111122223333 us-east-1 db revoke 5432 0"
@@ -209,8 +209,8 @@ func TestAuditAssumesRolesOfOtherAccounts(t *testing.T) {
 }
 
 func TestABaselineHoldsBackWhatWasKnown(t *testing.T) {
-	d := newDesk(t)
-	d.open(ownKey, deskRegion, "web", 22)
+	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "web", 22)
 	known := filepath.Join(t.TempDir(), "known.json")
 	first := d.run("audit --format json")
 	require.Equal(t, cli.StatusFindings, first.status)
@@ -221,9 +221,9 @@ func TestABaselineHoldsBackWhatWasKnown(t *testing.T) {
 
 	assert.Empty(t, got.errs, "all have come up again")
 	got = d.run("audit --regions eu-west-1 --format json --baseline", known)
-	assert.Contains(t, got.errs, "did not come up again")
+	assert.Contains(t, got.errs, "are gone")
 
-	d.open(ownKey, deskRegion, "launch-wizard-1", 3306)
+	d.open(ownKey, workspaceRegion, "launch-wizard-1", 3306)
 	got = d.run("audit --format json --baseline", known)
 	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
 	assert.Equal(t, []string{"123456789012 us-east-1 launch-wizard-1 revoke 3306 0"}, ingress(t, got.out))
@@ -235,8 +235,8 @@ func TestABaselineHoldsBackWhatWasKnown(t *testing.T) {
 }
 
 func TestAnExemptRuleIsToldAndIsNoReasonToWorry(t *testing.T) {
-	d := newDesk(t)
-	d.open(ownKey, deskRegion, "web", 22)
+	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "web", 22)
 	p := filepath.Join(t.TempDir(), "policy.yaml")
 	writeFile(t, p, `version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -249,10 +249,10 @@ exceptions: [{id: demo, reason: a demo, owner: demo@example.com, expires: 2099-1
 }
 
 func TestAPrefixListIsResolvedLive(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	d.ec2.SetRuleQuota(1000)
-	id := d.open(ownKey, deskRegion, "web")
-	client := ec2.New(ec2.Options{Region: deskRegion, BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")), Credentials: credentials.NewStaticCredentialsProvider(ownKey, "not-a-secret", "")})
+	id := d.open(ownKey, workspaceRegion, "web")
+	client := ec2.New(ec2.Options{Region: workspaceRegion, BaseEndpoint: aws.String(os.Getenv("AWS_ENDPOINT_URL")), Credentials: credentials.NewStaticCredentialsProvider(ownKey, "not-a-secret", "")})
 	list, err := client.CreateManagedPrefixList(t.Context(), &ec2.CreateManagedPrefixListInput{
 		PrefixListName: aws.String("all"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(2),
 		Entries: []types.AddPrefixListEntry{{Cidr: aws.String("0.0.0.0/1")}, {Cidr: aws.String("128.0.0.0/1")}},
@@ -272,7 +272,7 @@ func TestAPrefixListIsResolvedLive(t *testing.T) {
 
 // The same dumps give the same bytes, however they are split and ordered.
 func TestAuditWritesTheSameBytesForTheSameDumps(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	var dump struct{ SecurityGroups []json.RawMessage }
 	data, err := os.ReadFile(dumps + "groups.json")
 	require.NoError(t, err)
@@ -301,7 +301,7 @@ func TestAuditWritesTheSameBytesForTheSameDumps(t *testing.T) {
 }
 
 func TestWhatCannotBeUnderstoodInADumpIsAProblem(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	file := filepath.Join(t.TempDir(), "groups.json")
 	writeFile(t, file, `{"SecurityGroups": [{"GroupId": "sg-0123456789abcdef0", "OwnerId": "123456789012", "IpPermissionsEgress": [], "IpPermissions": [
 		{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}, {"CidrIp": "everywhere"}]}]}]}`)
@@ -315,7 +315,7 @@ func TestWhatCannotBeUnderstoodInADumpIsAProblem(t *testing.T) {
 }
 
 func TestAProjectionIsJudgedAsFarAsItGoes(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	file := filepath.Join(t.TempDir(), "groups.json")
 	const group = `{"GroupId": "sg-0123456789abcdef0", "OwnerId": "123456789012", "VpcId": "vpc-0123456789abcdef0", "IpPermissions": [
 		{"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]`
@@ -336,7 +336,7 @@ func TestAProjectionIsJudgedAsFarAsItGoes(t *testing.T) {
 }
 
 func TestAFolderWithoutADumpIsNoAccountWithoutGroups(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	folder := t.TempDir()
 	got := d.run("audit --format json --from-file", folder)
 	assert.Equal(t, cli.StatusError, got.status)
@@ -346,22 +346,22 @@ func TestAFolderWithoutADumpIsNoAccountWithoutGroups(t *testing.T) {
 	got = d.run("audit --format json --from-file " + dumps + "groups.json --from-file " + folder)
 	assert.Equal(t, cli.StatusError, got.status)
 	assert.NotEmpty(t, ingress(t, got.out), "the other source is judged")
-	assert.Contains(t, got.errs, "passed over "+filepath.Join(folder, "groups.txt"))
+	assert.Contains(t, got.errs, "ignored "+filepath.Join(folder, "groups.txt"))
 	assert.Contains(t, got.errs, "sgward: "+folder+": holds nothing to read")
 }
 
 func TestAMissingRegionIsSaid(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	old := "audit --format json --from-file " + dumps + "groups-v1.json"
 	got := d.run(old)
 	assert.Equal(t, cli.StatusFindings, got.status)
-	assert.Equal(t, "sgward: no file tells the region of 3 groups, on which verdicts and ids of findings may depend: --region says it\n", got.errs)
+	assert.Equal(t, "sgward: no file names the region of 3 groups, on which verdicts and ids of findings may depend: set it with --region\n", got.errs)
 	assert.Empty(t, d.run(old+" --quiet").errs)
 	assert.Empty(t, d.run(old+" --region eu-central-1").errs)
 }
 
 func TestAProblemIsOneLine(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	file := filepath.Join(t.TempDir(), "groups.json")
 	writeFile(t, file, `{"SecurityGroups": [{"GroupId": "sg-0\nsgward: all is well", "IpPermissions": [{}], "IpPermissionsEgress": []}]}`)
 	got := d.run("audit --region eu-central-1 --format json --from-file", file)
@@ -371,7 +371,7 @@ func TestAProblemIsOneLine(t *testing.T) {
 }
 
 func TestAWrongEndpointIsToldSoon(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	t.Setenv("AWS_MAX_ATTEMPTS", "")
 	got := d.run("audit --endpoint-url http://127.0.0.1:1")
 	assert.Equal(t, cli.StatusError, got.status)

@@ -1,6 +1,6 @@
-// Package cli is the command line of sgward. Nothing in it exits the process,
-// reads the environment or prints on its own: Run takes all of that as arguments,
-// and returns the exit status.
+// Package cli is the command line of sgward. It never exits the process, reads the
+// environment or prints on its own: Run takes all of that as arguments, and returns the
+// exit status.
 package cli
 
 import (
@@ -18,12 +18,12 @@ import (
 // Exit statuses, the same for every command and format.
 const (
 	StatusClean    = 0 // nothing to report
-	StatusError    = 1 // it could not be done, a policy test failed, or sgward crashed
+	StatusError    = 1 // the command failed, a policy test failed, or sgward crashed
 	StatusUsage    = 2 // the command line, or the policy, is wrong
 	StatusFindings = 3 // a finding other than exempt was printed
 )
 
-// Invocation is everything a command takes from its surroundings.
+// Invocation is a command's surroundings.
 type Invocation struct {
 	Args           []string // without the program's name
 	LookupEnv      func(string) (string, bool)
@@ -48,7 +48,7 @@ func (e *statusError) Error() string {
 
 func (e *statusError) Unwrap() error { return e.err }
 
-// usageError is a mistake in what was typed or in a policy file.
+// usageError is a mistake on the command line or in a policy file.
 func usageError(format string, args ...any) error {
 	return &statusError{StatusUsage, fmt.Errorf(format, args...)}
 }
@@ -58,7 +58,7 @@ func rootCommand(in Invocation) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "sgward",
 		Short: "Close security group openings that a policy forbids",
-		Long: "sgward judges security group rules by a policy: what was opened, what is open, and what would be.\n" +
+		Long: "sgward judges security group rules by a policy: rules that were made, that exist, or that you plan.\n" +
 			"Exit status: 0 clean, 1 error, 2 usage or an unsound policy, 3 findings.",
 		Version:       in.Version,
 		SilenceErrors: true,
@@ -83,8 +83,9 @@ func rootCommand(in Invocation) *cobra.Command {
 	return root
 }
 
-// Run runs one command and returns its exit status. What went wrong is on Stderr
-// by then. A panic is reported there too: Go's own exit status of it means usage here.
+// Run runs one command and returns its exit status. Errors have been printed on Stderr by
+// then. A panic is reported there too, because Go's exit status of a panic means usage
+// here.
 func Run(ctx context.Context, in Invocation) (status int) {
 	defer func() {
 		if reason := recover(); reason != nil {
@@ -93,7 +94,7 @@ func Run(ctx context.Context, in Invocation) (status int) {
 		}
 	}()
 	root := rootCommand(in)
-	// What cobra itself refuses never reaches a command: that is a usage error.
+	// An error that cobra returns before a command runs is a usage error.
 	reached := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { reached = true }
 
@@ -120,8 +121,8 @@ func Run(ctx context.Context, in Invocation) (status int) {
 	}
 }
 
-// commandGroup makes a command that only holds others: without one of them it is a usage
-// error, not a page of help with status 0.
+// commandGroup returns a command that only holds others: alone it is a usage error, not a
+// page of help with status 0.
 func commandGroup(use, short string, children ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short}
 	needsCommand(cmd)
@@ -136,8 +137,7 @@ func needsCommand(cmd *cobra.Command) {
 	}
 }
 
-// helpCommand is cobra's, but for a topic that does not exist, which is a usage
-// error here.
+// helpCommand is cobra's, except that an unknown topic is a usage error.
 func helpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use: "help [COMMAND]", Short: "Help about any command",
@@ -153,10 +153,10 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// offer has the shell complete the values of a flag that takes one of a few.
+// offer makes the shell complete the values of a flag.
 func offer(cmd *cobra.Command, flag string, values ...string) {
-	// The error is of a flag that the command does not have or that has values
-	// already: TestShellsCompleteValues sees to that.
+	// The only errors are a missing flag or repeated values, and TestShellsCompleteValues
+	// covers both.
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
 

@@ -15,7 +15,7 @@ import (
 )
 
 func TestCertificatesOfTheBundleAreTrusted(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	web := httptest.NewUnstartedServer(d.web)
 	web.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
 	web.StartTLS()
@@ -35,7 +35,7 @@ func TestCertificatesOfTheBundleAreTrusted(t *testing.T) {
 }
 
 func TestConfigurationThatCannotBeReadIsNamed(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	for _, tt := range []struct{ variable, value, args string }{
 		{"AWS_PROFILE", "nobody-has-this", "audit"},
 		{"AWS_PROFILE", "", "audit --profile nobody-has-this"},
@@ -51,7 +51,7 @@ func TestConfigurationThatCannotBeReadIsNamed(t *testing.T) {
 }
 
 func TestMissingCredentialsAreNamed(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
 	metadata := httptest.NewServer(http.NotFoundHandler())

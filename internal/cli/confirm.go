@@ -11,7 +11,7 @@ import (
 	"sgward/internal/crash"
 )
 
-// isInteractive tells whether somebody can be asked.
+// isInteractive reports whether a person can be asked.
 func isInteractive(in Invocation) bool {
 	f, ok := in.Stdin.(*os.File)
 	return ok && isTerminal(f) && isTerminal(in.Stderr)
@@ -24,9 +24,9 @@ var errDeclined = errors.New("nothing was done")
 func confirm(ctx context.Context, in Invocation, question string) error {
 	fmt.Fprintf(in.Stderr, "%s [y/N] ", question)
 	answer := make(chan string, 1)
-	go func() { // which ends with the process, where nobody answers
+	go func() { // which ends with the process if nobody answers
 		defer crash.Exit()
-		line, _ := bufio.NewReader(in.Stdin).ReadString('\n') // the end of the input is no answer
+		line, _ := bufio.NewReader(in.Stdin).ReadString('\n') // the end of the input is not an answer
 		answer <- strings.ToLower(strings.TrimSpace(line))
 	}()
 	select {

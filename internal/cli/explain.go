@@ -22,8 +22,7 @@ import (
 	"sgward/internal/text"
 )
 
-// explainFlags is a rule that someone thinks of, and where and by whom it would be
-// made.
+// explainFlags describe a rule, its place and its maker.
 type explainFlags struct {
 	policy, event, mode string
 	rule                input.Rule
@@ -36,11 +35,11 @@ func explainCommand(in Invocation) *cobra.Command {
 	var f explainFlags
 	cmd := &cobra.Command{
 		Use:   "explain",
-		Short: "Say what the policy makes of a rule or an event, and why",
+		Short: "Explain the policy's verdict on a rule or an event",
 		Long: "Explain prints the verdict on a rule given by flags, or on each rule of a CloudTrail event given as a file,\n" +
-			"with every statement's part in it and the line it stands on. It calls no AWS API: what would have to be read\n" +
-			"from EC2 is named as not known.\n" +
-			"Exit status: 0 compliant or exempt, 1 error, 2 usage or an unsound policy, 3 forbidden, warned of or not known.",
+			"with every statement's part in it and its line. It calls no AWS API: facts that only EC2 has are listed as\n" +
+			"unknown.\n" +
+			"Exit status: 0 compliant or exempt, 1 error, 2 usage or an unsound policy, 3 revoke, alert or undetermined.",
 		Example: "  sgward explain --protocol tcp --port 3306 --cidr 0.0.0.0/0\n" +
 			"  sgward explain --port 5432 --cidr 52.64.0.0/10 --standing 'tcp 5432 52.0.0.0/10'\n" +
 			"  sgward explain --event events/ingress-two-half-worlds.json",
@@ -72,7 +71,7 @@ func explainCommand(in Invocation) *cobra.Command {
 	flags.StringVar(&f.place.VPC, "vpc-id", "", "VPC of the group")
 	flags.StringArrayVar(&f.tags, "group-tag", nil, "tag of the group, KEY=VALUE (repeats)")
 	flags.StringArrayVar(&f.standing, "standing", nil,
-		"rule that the group holds already, as 'PROTOCOL [PORTS] PEER' such as 'tcp 22 52.0.0.0/10' (repeats), or none; left out, nothing is known of them")
+		"existing rule of the group, as 'PROTOCOL [PORTS] PEER' such as 'tcp 22 52.0.0.0/10' (repeats), or none; if left out, they are unknown")
 	flags.StringVar(&f.place.Actor, "actor", "", "ARN of the role, user or root that makes the rule")
 	flags.StringVar(&f.mode, "mode", string(finding.Enforce), "observe or enforce: how the outcome is worded")
 	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
@@ -81,8 +80,8 @@ func explainCommand(in Invocation) *cobra.Command {
 	return cmd
 }
 
-// nothingBeside refuses flags that describe a rule beside an event, where they would
-// have no effect.
+// nothingBeside refuses flags that describe a rule beside an event, where they have no
+// effect.
 func nothingBeside(cmd *cobra.Command) error {
 	var idle []string
 	for _, flag := range []string{"direction", "protocol", "port", "account", "region", "group-id", "vpc-id", "group-tag", "standing", "actor"} {
@@ -91,12 +90,12 @@ func nothingBeside(cmd *cobra.Command) error {
 		}
 	}
 	if len(idle) > 0 {
-		return usageError("%s: not with --event, which tells the rule, its group and its maker", strings.Join(idle, ", "))
+		return usageError("%s: not with --event, which has the rule, its group and its maker", strings.Join(idle, ", "))
 	}
 	return nil
 }
 
-// known says which lists of the flags are meant to be whole, the empty one too.
+// known says which lists of the flags are complete, even if empty.
 type known struct{ tags, standing bool }
 
 func explain(ctx context.Context, in Invocation, f explainFlags, told known) error {
@@ -135,18 +134,17 @@ func explain(ctx context.Context, in Invocation, f explainFlags, told known) err
 	return nil
 }
 
-// question is what explain is asked about.
+// question is the input of explain.
 type question struct {
 	req policy.Request
-	// call is that of an event; the zero Call for a rule given by flags. note
-	// says in words what it was, and untold is set where it opened what its record does
-	// not tell.
+	// call is the event's call; zero for a rule given by flags. note describes it, and
+	// untold is set if it opened rules that its record leaves out.
 	call   cloudtrail.Call
 	note   string
 	untold bool
 }
 
-// question builds what is to be judged from an event file or from the flags.
+// question builds the input from an event file or from the flags.
 func (f explainFlags) question(ctx context.Context, in Invocation, told known) (question, error) {
 	if f.event != "" {
 		c, err := f.readCall(ctx, in)
@@ -170,8 +168,8 @@ func (f explainFlags) question(ctx context.Context, in Invocation, told known) (
 	return q, nil
 }
 
-// standingRules reads the group's other rules. They have the direction of the one that
-// is explained: those of the other take no part in its verdict.
+// standingRules reads the group's other rules. They get the direction of the explained
+// rule: rules of the other direction do not affect its verdict.
 func (f explainFlags) standingRules() ([]secgroup.Rule, error) {
 	if slices.Equal(f.standing, []string{"none"}) {
 		return nil, nil
@@ -208,7 +206,7 @@ func (f explainFlags) standingRules() ([]secgroup.Rule, error) {
 	return out, nil
 }
 
-// askOf asks about the rules of a call.
+// askOf builds the question about the rules of a call.
 func askOf(c cloudtrail.Call) question {
 	return question{
 		req:  finding.RequestOf(c, time.Time{}),
@@ -216,7 +214,7 @@ func askOf(c cloudtrail.Call) question {
 	}
 }
 
-// noteOf says in words what a call was, and what its record leaves open.
+// noteOf describes a call, and the gaps of its record.
 func noteOf(c cloudtrail.Call) string {
 	if c.Skipped != "" {
 		note := "Nothing to judge: " + c.Skipped + "."
@@ -234,13 +232,13 @@ func noteOf(c cloudtrail.Call) string {
 	}
 	switch {
 	case c.Kind == cloudtrail.KindModify:
-		note += "\nThe record tells neither the direction nor the old values: the rules are read before anything is revoked."
+		note += "\nThe record has neither the direction nor the old values: the rules are read before anything is revoked."
 	case c.Incomplete:
 		note += "\nThe record lists fewer rules than the call asked for: the group is read and judged as a whole too."
 	case c.From == cloudtrail.RulesUnknown && c.Group.String() == "":
-		note += "\nThe record leaves out its parameters: people are told to look at this call."
+		note += "\nThe record leaves out its parameters: an alert asks people to look at this call."
 	case c.From == cloudtrail.RulesUnknown:
-		note += "\nThe record does not tell which rules it made: the group is read and judged as a whole."
+		note += "\nThe record leaves out the rules: the group is read and judged as a whole."
 	case c.From == cloudtrail.RulesFromRequest:
 		note += "\nThe record holds only what the caller typed: the group is read before anything is revoked."
 	}

@@ -13,13 +13,13 @@ import (
 	"sgward/internal/text"
 )
 
-// isFinding tells whether a judgement is a finding other than exempt.
+// isFinding reports whether a judgement is a finding other than exempt.
 func isFinding(j policy.Judgement) bool {
 	return j.Verdict != policy.Compliant && j.Verdict != policy.Exempt
 }
 
-// write explains the judgements in the format asked for. A quiet one leaves out the
-// rules that the policy has nothing against.
+// write explains the judgements in the requested format. With quiet, it leaves out
+// compliant rules.
 func (f explainFlags) write(out *strings.Builder, q question, judgements []policy.Judgement, steps [][]policy.Step) error {
 	asJSON := f.format == string(report.JSON)
 	switch {
@@ -51,7 +51,7 @@ func (f explainFlags) write(out *strings.Builder, q question, judgements []polic
 // compliant rule, and every statement's part in it.
 type explanation struct {
 	finding.Finding
-	Needs      string            `json:"needs,omitempty"` // what would have to be read from EC2
+	Needs      string            `json:"needs,omitempty"` // the facts to read from EC2
 	Statements []explanationStep `json:"statements"`
 }
 
@@ -92,7 +92,7 @@ func writeExplanation(out *strings.Builder, r secgroup.Rule, j policy.Judgement,
 	}
 }
 
-// verdictInWords says what would be done.
+// verdictInWords describes the effect of a verdict.
 func verdictInWords(j policy.Judgement, mode finding.Mode) string {
 	switch j.Verdict {
 	case policy.Compliant:
@@ -100,14 +100,14 @@ func verdictInWords(j policy.Judgement, mode finding.Mode) string {
 	case policy.Exempt:
 		return fmt.Sprintf("exempt by %s until the end of %s UTC (%s): left alone", j.Exception.ID, j.Exception.Expires, j.Exception.Owner)
 	case policy.Alert:
-		return fmt.Sprintf("alert (%s, %s): left open, people are told", j.Severity, j.StatementID)
+		return fmt.Sprintf("alert (%s, %s): left open, an alert is sent", j.Severity, j.StatementID)
 	case policy.Revoke:
-		does := "revoked, and people are told"
+		does := "revoked, and an alert is sent"
 		if mode == finding.Observe {
-			does = "left open in observe mode, and people are told what enforce would have revoked"
+			does = "left open in observe mode; the alert says that enforce would have revoked it"
 		}
 		return fmt.Sprintf("revoke (%s, %s): %s", j.Severity, j.StatementID, does)
 	default:
-		return fmt.Sprintf("undetermined (%s, %s): not known: %s; EC2 is read first, and what stays unknown alerts", j.Severity, j.StatementID, j.Needs)
+		return fmt.Sprintf("undetermined (%s, %s): unknown: %s; EC2 is read first, and if it stays unknown an alert is sent", j.Severity, j.StatementID, j.Needs)
 	}
 }

@@ -18,19 +18,19 @@ import (
 	"sgward/internal/text"
 )
 
-// outputFlags say how a command writes its results. They mean the same in each.
+// outputFlags are the flags for the output of every command.
 type outputFlags struct {
 	format string
 	quiet  bool
 }
 
-// add gives a command the formats that its results can take, the first by default.
+// add gives a command its formats, with the first as default.
 func (f *outputFlags) add(cmd *cobra.Command, formats ...report.Format) {
 	var names []string
 	for _, format := range formats {
 		names = append(names, string(format))
 	}
-	cmd.Flags().StringVar(&f.format, "format", names[0], "how results are written: "+text.Or(names))
+	cmd.Flags().StringVar(&f.format, "format", names[0], "format of the results: "+text.Or(names))
 	cmd.Flags().BoolVarP(&f.quiet, "quiet", "q", false, "write results and errors only")
 	offer(cmd, "format", names...)
 	before := cmd.RunE
@@ -42,13 +42,12 @@ func (f *outputFlags) add(cmd *cobra.Command, formats ...report.Format) {
 	}
 }
 
-// policyFlag names the policy that judges, the same way for every command that does.
+// policyFlag names the policy that judges, alike for every command.
 func policyFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "policy", input.DefaultPolicy, "policy file")
 }
 
-// judgeFlags are those of every command that judges many rules by a policy and
-// writes a report.
+// judgeFlags are the flags of every command that judges many rules and writes a report.
 type judgeFlags struct {
 	outputFlags
 	policy string
@@ -68,8 +67,8 @@ func (f *judgeFlags) read() (*policy.Policy, report.Format, error) {
 	return p, report.Format(f.format), nil
 }
 
-// awsFlags are those of every command that calls AWS. What they leave out comes from
-// the environment and the shared configuration files, as for the AWS CLI.
+// awsFlags are the flags of every command that calls AWS. Their defaults come from the
+// environment and the shared configuration files, as for the AWS CLI.
 type awsFlags struct {
 	profile  string
 	region   string
@@ -83,7 +82,7 @@ func (f *awsFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.endpoint, "endpoint-url", "", "send all calls here, for example to sgward local")
 }
 
-// errNoRegion says what is missing where neither flag nor configuration names one.
+// errNoRegion is returned if neither flag nor configuration names a region.
 var errNoRegion = errors.New("no AWS region: name one with --region, AWS_REGION or the profile's configuration")
 
 // config resolves credentials and region through the SDK's default chain. It reads

@@ -18,7 +18,7 @@ func groupCommand(in Invocation) *cobra.Command {
 	return commandGroup("group", "Make compliant security groups and rules", groupCreateCommand(in), groupAllowCommand(in))
 }
 
-// groupFlags are those of every command that makes rules in a group.
+// groupFlags are the flags of every command that makes rules in a group.
 type groupFlags struct {
 	awsFlags
 	outputFlags
@@ -33,11 +33,11 @@ func (f *groupFlags) add(cmd *cobra.Command) {
 	policyFlag(cmd, &f.policy)
 	flags := cmd.Flags()
 	flags.StringVar(&f.actor, "actor", "", actorUsage)
-	flags.StringArrayVar(&f.tags, "tag", nil, "tag for what is made, KEY=VALUE (repeats)")
+	flags.StringArrayVar(&f.tags, "tag", nil, "tag for new resources, KEY=VALUE (repeats)")
 	flags.BoolVar(&f.dryRun, "dry-run", false, dryRunUsage)
 }
 
-// connect reads the policy and learns whose credentials there are.
+// connect reads the policy and identifies the credentials.
 func (f *groupFlags) connect(ctx context.Context) (group.Account, error) {
 	p, err := input.Policy(f.policy)
 	if err != nil {
@@ -52,7 +52,7 @@ func (f *groupFlags) connect(ctx context.Context) (group.Account, error) {
 	return a, err
 }
 
-// settableTags reads the tags for what is made.
+// settableTags reads the tags for new resources.
 func (f *groupFlags) settableTags() ([]secgroup.Tag, error) {
 	out, err := input.Tags(f.tags, "tag", input.Flag)
 	if err != nil {
@@ -67,10 +67,10 @@ func (f *groupFlags) settableTags() ([]secgroup.Tag, error) {
 	return out, nil
 }
 
-// errFailed ends a command of which some did not work; the result says what.
-var errFailed = errors.New("not all is done: see above; running this again goes on where it stopped")
+// errFailed is returned after a partial failure; the result has the details.
+var errFailed = errors.New("not everything is done: see above; run this again to continue")
 
-// end writes the result and says how the command ends.
+// end writes the result and returns the command's error.
 func (f *groupFlags) end(in Invocation, result *group.Result) error {
 	if !f.quiet {
 		fmt.Fprint(in.Stderr, result.Advice(f.policy))

@@ -22,11 +22,11 @@ func groupAllowCommand(in Invocation) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "allow --group-id sg-... --port PORT --cidr RANGE --description TEXT",
 		Short: "Add a rule to a group if the policy allows it",
-		Long: "Allow judges a rule together with what the group holds, and adds it if the policy has nothing against it. A rule\n" +
-			"that is there already is left as it is, and said to be where its description or tags differ. It asks for\n" +
+		Long: "Allow judges a rule together with the group's other rules, and adds it if the policy allows it. An existing rule\n" +
+			"is left as it is; differences of its description or tags are reported. It needs\n" +
 			readPermissions + ",\n" +
 			"AuthorizeSecurityGroupIngress or -Egress, and CreateTags with --tag.\n" +
-			"Exit status: 0 it is there, 1 error, 2 usage or an unsound policy, 3 refused by the policy; nothing is done then.",
+			"Exit status: 0 the rule exists, 1 error, 2 usage or an unsound policy, 3 refused by the policy; nothing is done then.",
 		Example: "  sgward group allow --group-id sg-0123456789abcdef0 --port 22 --cidr 203.0.113.10/32 --description 'SSH from the office'\n" +
 			"  sgward group allow --group-id sg-0123456789abcdef0 --direction egress --port 3306 \\\n" +
 			"    --source-group sg-0123456789abcdef1 --description 'to the database'",
@@ -42,9 +42,9 @@ func groupAllowCommand(in Invocation) *cobra.Command {
 	flags.StringVar(&f.rule.CIDR, "cidr", "", "peer: an IPv4 or IPv6 range")
 	flags.StringVar(&f.rule.PrefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
 	flags.StringVar(&f.rule.SourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
-	flags.StringVar(&f.description, "description", "", "what it is for")
+	flags.StringVar(&f.description, "description", "", "its purpose")
 	flags.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		if name == "group" { // as it is called in conversation
+		if name == "group" { // the flags omit "group" where people do
 			name = "group-id"
 		}
 		return pflag.NormalizedName(name)
@@ -54,7 +54,7 @@ func groupAllowCommand(in Invocation) *cobra.Command {
 	return cmd
 }
 
-// check reads the rule, as far as the command line tells it.
+// check reads the rule from the flags.
 func (f *groupAllowFlags) check() (secgroup.Rule, error) {
 	peers := 0
 	for _, peer := range []string{f.rule.CIDR, f.rule.PrefixList, f.rule.SourceGroup} {
@@ -64,11 +64,11 @@ func (f *groupAllowFlags) check() (secgroup.Rule, error) {
 	}
 	switch {
 	case f.group == "":
-		return secgroup.Rule{}, usageError("--group-id is missing: want the group that is to hold the rule")
+		return secgroup.Rule{}, usageError("--group-id is missing: want the group for the rule")
 	case peers != 1:
 		return secgroup.Rule{}, usageError("want one of --cidr, --prefix-list and --source-group; found %d", peers)
 	case f.description == "":
-		return secgroup.Rule{}, usageError("--description is missing: say what the rule is for, whoever reads the group will ask")
+		return secgroup.Rule{}, usageError("--description is missing: want the purpose of the rule")
 	}
 	place := input.Place{Group: f.group, Actor: f.actor}
 	rule, err := f.rule.Read(place, input.Flag)

@@ -20,7 +20,7 @@ func webRules(others ...string) []string {
 }
 
 func TestPatternsBecomeGroups(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	got := d.create("--pattern web-server --name web --admin-cidr 203.0.113.10/32 --tag team=shop --tag empty=")
 	assert.Equal(t, cli.StatusClean, got.status, got.errs)
 	assert.ElementsMatch(t, webRules("in tcp 22-22 203.0.113.10/32"), d.held("web"))
@@ -43,7 +43,7 @@ func TestPatternsBecomeGroups(t *testing.T) {
 }
 
 func TestSecondRunChangesNothing(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	const words = "--pattern web-server --name web --no-ssh"
 	require.Equal(t, cli.StatusClean, d.create(words).status)
 	before := d.held("web")
@@ -58,7 +58,7 @@ func TestSecondRunChangesNothing(t *testing.T) {
 }
 
 func TestDryRunShowsThePlanAndChangesNothing(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	got := d.create("--pattern web-server --name web --dry-run")
 	assert.Equal(t, cli.StatusClean, got.status, got.errs)
 	assert.Contains(t, got.out, "would be made\n")
@@ -84,7 +84,7 @@ func TestDryRunShowsThePlanAndChangesNothing(t *testing.T) {
 }
 
 func TestPolicyRefusesBeforeAnythingIsMade(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	got := d.create("--pattern web-server --name web --admin-cidr 203.0.113.10/32 --admin-cidr 0.0.0.0/0")
 	assert.Equal(t, cli.StatusFindings, got.status)
 	assert.Contains(t, got.out, ": nothing was done\n")
@@ -97,7 +97,7 @@ func TestPolicyRefusesBeforeAnythingIsMade(t *testing.T) {
 
 // The group as a whole is judged: what it holds, and what it is to hold.
 func TestRuleIsJudgedWithWhatTheGroupHolds(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	require.Equal(t, cli.StatusClean, d.create("--pattern web-server --name web").status)
 	web, _ := d.group("web")
 	allow := func(cidr string) said {
@@ -115,7 +115,7 @@ func TestRuleIsJudgedWithWhatTheGroupHolds(t *testing.T) {
 func TestHalfDoneGroupIsContinued(t *testing.T) {
 	for _, broken := range []string{"AuthorizeSecurityGroupEgress", "RevokeSecurityGroupEgress", "AuthorizeSecurityGroupIngress"} {
 		t.Run(broken, func(t *testing.T) {
-			d := newDesk(t)
+			d := newWorkspace(t)
 			d.ec2.SetAuthorizer(func(action, _ string) string {
 				return map[bool]string{true: "UnauthorizedOperation"}[action == broken]
 			})
@@ -123,7 +123,7 @@ func TestHalfDoneGroupIsContinued(t *testing.T) {
 			assert.Equal(t, cli.StatusError, got.status)
 			assert.Contains(t, got.out, "failed ")
 			assert.Contains(t, got.out, "UnauthorizedOperation")
-			assert.Contains(t, got.errs, "running this again")
+			assert.Contains(t, got.errs, "run this again")
 			if broken == "AuthorizeSecurityGroupEgress" {
 				assert.Contains(t, d.held("web"), "out -1 -1--1 0.0.0.0/0", "the way out is not taken away before there is another")
 			}
@@ -136,7 +136,7 @@ func TestHalfDoneGroupIsContinued(t *testing.T) {
 }
 
 func TestGroupInUseKeepsItsWayOutUnlessPruned(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	require.Equal(t, cli.StatusClean, d.create("--pattern scanner --name web --no-ssh").status)
 	web, _ := d.group("web")
 	require.Equal(t, cli.StatusClean, d.run("group allow --group-id "+web.ID+" --port 8080 --cidr 10.0.0.0/8 --description status").status)
@@ -151,7 +151,7 @@ func TestGroupInUseKeepsItsWayOutUnlessPruned(t *testing.T) {
 	assert.Equal(t, cli.StatusClean, got.status, got.errs)
 	assert.Contains(t, got.out, `left           egress all traffic to 0.0.0.0/0 "all": beyond the pattern, and the group is in use; --prune removes it`)
 	assert.Contains(t, got.out, `left           ingress tcp 8080 from 10.0.0.0/8 "status": beyond the pattern; --prune removes it`)
-	assert.Contains(t, got.out, `already there  egress tcp 443 to 0.0.0.0/0 "HTTPS to anywhere": its description is "HTTPS for AWS APIs" there`)
+	assert.Contains(t, got.out, `already there  egress tcp 443 to 0.0.0.0/0 "HTTPS to anywhere": its description is "HTTPS for AWS APIs"`)
 	assert.Contains(t, got.errs, `The group has no tag "team=shop"`)
 	assert.Contains(t, got.errs, `The group's description is "Compliance scanners`)
 	assert.ElementsMatch(t, webRules("out -1 -1--1 0.0.0.0/0", "in tcp 8080-8080 10.0.0.0/8"), d.held("web"))
@@ -163,7 +163,7 @@ func TestGroupInUseKeepsItsWayOutUnlessPruned(t *testing.T) {
 }
 
 func TestAllowAddsOneRuleOnce(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	require.Equal(t, cli.StatusClean, d.create("--pattern web-server --name web").status)
 	web, _ := d.group("web")
 	command := "group allow --format json --group-id " + web.ID + " --direction egress --port 3306 --source-group " + web.ID + " --tag a=b --description"
@@ -192,11 +192,11 @@ func TestAllowAddsOneRuleOnce(t *testing.T) {
 	assert.Equal(t, "to the database", last.Description)
 	assert.Equal(t, map[string]string{"a": "b"}, last.Tags)
 	got := d.run(command, "another word")
-	assert.Contains(t, got.out, `its description is \"to the database\" there, not \"another word\"`)
+	assert.Contains(t, got.out, `its description is \"to the database\", not \"another word\"`)
 }
 
 func TestMistakesAreNamedBeforeAnyCall(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	d.ec2.ResetCalls()
 	const aGroup = "group allow --group-id sg-0123456789abcdef0 --description x "
 	for words, want := range map[string]string{
@@ -239,7 +239,7 @@ func TestMistakesAreNamedBeforeAnyCall(t *testing.T) {
 }
 
 func TestWhatEC2DoesNotKnowIsNamed(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	got := d.run("group create --pattern web-server --name web --vpc-id vpc-0123456789abcdef0")
 	assert.Equal(t, cli.StatusError, got.status)
 	assert.Contains(t, got.errs, "no such VPC")

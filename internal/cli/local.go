@@ -22,7 +22,7 @@ import (
 // scenePause is the time to read between two scenes of the demo on a terminal.
 const scenePause = 1500 * time.Millisecond
 
-// stackFlags are what demo and local have in common.
+// stackFlags are the common flags of demo and local.
 type stackFlags struct {
 	template, buildDir, policy string
 	logs                       bool
@@ -31,13 +31,13 @@ type stackFlags struct {
 func (f *stackFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.template, "template", "template.yaml", "the SAM template that wires the pipeline")
 	cmd.Flags().StringVar(&f.buildDir, "build-dir", "build", "the folder into which \"make build\" put the functions")
-	cmd.Flags().StringVar(&f.policy, "policy", "", "a policy file to judge by (default: the one packed with the functions)")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "policy file (default: the one packed with the functions)")
 	cmd.Flags().BoolVar(&f.logs, "logs", false, "show the functions' own log lines on standard error")
 }
 
-// resolve checks the policy and finds what was not named on the command line: in the
-// current folder, else beside the executable, so that both ./build/sgward and an
-// installed one work from anywhere.
+// resolve checks the policy and finds the files that the flags leave out: in the current
+// folder, else beside the executable, so that both ./build/sgward and an installed one
+// work from anywhere.
 func (f *stackFlags) resolve(cmd *cobra.Command, in Invocation) (io.Writer, error) {
 	if f.policy != "" {
 		if _, err := input.Policy(f.policy); err != nil {
@@ -56,7 +56,7 @@ func (f *stackFlags) resolve(cmd *cobra.Command, in Invocation) (io.Writer, erro
 	if f.logs {
 		return in.Stderr, nil
 	}
-	return nil, nil //nolint:nilnil // no writer is a valid one: nobody asked for logs
+	return nil, nil //nolint:nilnil // no writer is a valid one: no logs
 }
 
 // firstThere returns the first path that exists, or the first of all for the error to
@@ -85,11 +85,11 @@ func demoCommand(in Invocation) *cobra.Command {
 	var fast bool
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Watch openings being closed, on this machine, without AWS",
+		Short: "Watch sgward close openings, on this machine, without AWS",
 		Long: "Demo plays a scripted tour in a few seconds: the real functions, wired as template.yaml says, between\n" +
 			"stand-ins for AWS inside this process. No AWS account is needed or touched. Run \"make build\" first,\n" +
 			"or \"make demo\" for both.\n" +
-			"Exit status: 0 if everything ended as told, 1 if not, 2 usage.",
+			"Exit status: 0 if everything ended as expected, 1 if not, 2 usage.",
 		Example: "  sgward demo\n  sgward demo --fast --policy my-policy.yaml",
 		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -120,9 +120,9 @@ func localCommand(in Invocation) *cobra.Command {
 		Use:   "local",
 		Short: "Keep the pipeline running on this machine for any AWS client",
 		Long: "Local runs the real functions, wired as template.yaml says, between stand-ins for AWS, serves EC2 security\n" +
-			"groups and SNS to any AWS client, and shows what happens. It is for tests and tours: everything is kept\n" +
-			"in memory, credentials are not checked. Run \"make build\" first, or \"make local\" for both.\n" +
-			"docs/TUTORIAL.md is a walk through sgward on it.\n" +
+			"groups and SNS to any AWS client, and prints every step. It is for tests and tours: everything is kept\n" +
+			"in memory, and credentials are not checked. Run \"make build\" first, or \"make local\" for both.\n" +
+			"docs/TUTORIAL.md uses it.\n" +
 			"Exit status: 0 when it is ended by Ctrl-C, 1 error, 2 usage.",
 		Example: "  sgward local --record seen\n" +
 			"  AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test aws --endpoint-url http://127.0.0.1:4566 --region us-east-1 \\\n" +
@@ -145,7 +145,7 @@ func localCommand(in Invocation) *cobra.Command {
 				Out: in.Stdout, Color: isTerminal(in.Stdout) && wantsColor(in), Logs: logs,
 			})
 			if errors.Is(err, syscall.EADDRINUSE) {
-				return fmt.Errorf("%w: end what uses it, or choose another with --listen 127.0.0.1:0", err)
+				return fmt.Errorf("%w: stop the program that uses it, or choose another with --listen 127.0.0.1:0", err)
 			}
 			return err
 		},
@@ -158,7 +158,7 @@ func localCommand(in Invocation) *cobra.Command {
 	return cmd
 }
 
-// isTerminal tells whether a person may be looking.
+// isTerminal reports whether w is a terminal.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

@@ -23,7 +23,7 @@ func lintCommand(in Invocation) *cobra.Command {
 		Use:   "lint [FILE...]",
 		Short: "List every problem of policy files by line",
 		Long: "Lint reads policy files (policy.yaml if none is named) and lists every problem with its line.\n" +
-			"Exceptions that have expired, or will within 14 days, are warnings: they keep no policy from loading.\n" +
+			"Exceptions that have expired, or will within 14 days, are warnings: the policy still loads.\n" +
 			"Text writes problems to standard error; json writes one problem or warning per line to standard output.\n" +
 			"Exit status: 0 sound, 1 error, 2 problems.",
 		Example: "  sgward policy lint\n  sgward policy lint --format json policies/*.yaml",
@@ -66,13 +66,13 @@ func schemaCommand(in Invocation) *cobra.Command {
 // lintLine is one problem or warning: one line of JSON.
 type lintLine struct {
 	File  string `json:"file"`
-	Line  int    `json:"line,omitempty"` // absent of a file that cannot be read
+	Line  int    `json:"line,omitempty"` // absent if the file cannot be read
 	Level string `json:"level"`          // error or warning
 	Text  string `json:"text"`
 }
 
-// tellSoundness says what is wrong with a policy file, or of a sound one how large it
-// is and what will not stay as it is.
+// tellSoundness prints the problems of a policy file, or the size and warnings of a valid
+// one.
 func tellSoundness(in Invocation, output outputFlags, file string, p *policy.Policy, unsound error) error {
 	if output.format == string(report.JSON) {
 		return lintJSON(in, file, p, unsound)

@@ -16,8 +16,8 @@ func policyTestCommand(in Invocation) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [FILE...]",
 		Short: "Run unit tests of a policy",
-		Long: "Test runs files of policy unit tests (policy_test.yaml if none is named): rules or event files, each with the\n" +
-			"decision that is expected of it. docs/POLICY.md shows the form.\n" +
+		Long: "Test runs files of policy unit tests (policy_test.yaml if none is named): rules or event files, each with\n" +
+			"its expected decision. docs/POLICY.md shows the form.\n" +
 			"Exit status: 0 all pass, 1 some fail, 2 a file is not sound.",
 		Example: "  sgward policy test\n  sgward policy test --policy new-policy.yaml policy_test.yaml",
 		RunE: func(cmd *cobra.Command, files []string) error {
@@ -53,12 +53,12 @@ func policyTestCommand(in Invocation) *cobra.Command {
 		},
 	}
 	output.add(cmd, report.Text, report.JSON)
-	cmd.Flags().StringVar(&policyFile, "policy", "", "policy file (default: what the test file names, or policy.yaml beside it)")
+	cmd.Flags().StringVar(&policyFile, "policy", "", "policy file (default: the test file's, or policy.yaml beside it)")
 	return cmd
 }
 
-// writeTestOutcome writes an outcome. Text says nothing of a test that passed, and
-// neither does a quiet JSON.
+// writeTestOutcome writes an outcome. Text, and JSON with quiet, leave out tests that
+// passed.
 func writeTestOutcome(w io.Writer, output outputFlags, o policytest.Outcome) error {
 	if output.format == string(report.JSON) {
 		if o.Passed && output.quiet {

@@ -16,7 +16,7 @@ import (
 	"sgward/internal/text"
 )
 
-// replayFlags say which history is judged, and by what.
+// replayFlags select the history and the policy.
 type replayFlags struct {
 	judgeFlags
 	compare           string
@@ -28,16 +28,15 @@ func replayCommand(in Invocation) *cobra.Command {
 	var f replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay PATH...",
-		Short: "Say what the policy would have done to a history of CloudTrail records",
-		Long: "Replay judges what CloudTrail has recorded: each rule that was opened is judged as sgward would have judged it\n" +
-			"then, and the report says when it was closed again, where the history shows that. Nothing is changed, and AWS\n" +
-			"is not called.\n\n" +
+		Short: "Judge a history of CloudTrail records by the policy",
+		Long: "Replay judges recorded calls: each new rule is judged as sgward would have judged it then, and the report says\n" +
+			"when it was closed, if the history shows that. Replay changes nothing and does not call AWS.\n\n" +
 			"PATH is a CloudTrail log file, a folder with any number of them, a file of EventBridge events or of bare\n" +
 			"records, the output of \"aws cloudtrail lookup-events\", or - for standard input; all of them plain or gzipped.\n" +
-			"An exception of the policy counts if it applied when the call was made. What only EC2 could tell (prefix lists,\n" +
-			"group tags, rules older than the history) is \"inspect\": sgward would have read it first. A run that is\n" +
+			"An exception of the policy counts if it applied when the call was made. Verdicts that need facts from EC2 (prefix\n" +
+			"lists, group tags, rules older than the history) are \"inspect\": sgward would have read EC2 first. A run that is\n" +
 			"interrupted writes no report.\n" +
-			"Exit status: 0 nothing found but what exceptions cover, 1 error or something not read, 2 usage or an unsound policy,\n" +
+			"Exit status: 0 nothing found, or only excepted rules, 1 error or input not read, 2 usage or an unsound policy,\n" +
 			"3 findings, or differences with --compare.",
 		Example: "  sgward replay AWSLogs/\n" +
 			"  sgward replay --format html AWSLogs/ > history.html\n" +
@@ -49,7 +48,7 @@ func replayCommand(in Invocation) *cobra.Command {
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.compare, "compare", "", "another policy file: report only what it judges otherwise")
+	flags.StringVar(&f.compare, "compare", "", "another policy file: report only differences")
 	flags.StringVar(&f.since, "since", "", "judge calls from this time or day on (UTC), such as 2026-10-01 or 2026-10-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "judge calls before this time, or to the end of this day (UTC)")
 	flags.StringSliceVar(&f.accounts, "accounts", nil, "read these accounts only (repeats)")
@@ -103,7 +102,7 @@ func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string,
 		tell(early[len(early)-1])
 	}
 	summary, err := replay.Run(ctx, found.Sources, o, func(e report.Entry) error {
-		screen.end() // all has been read: from here on the report is written
+		screen.end() // all has been read: now the report is written
 		return w.Entry(e)
 	})
 	screen.end()
@@ -150,7 +149,7 @@ func (f *replayFlags) options() (replay.Options, error) {
 	return o, nil
 }
 
-// chosen says what the flags choose, as report.Run has it.
+// chosen describes the chosen calls, as report.Run needs it.
 func (f *replayFlags) chosen() string {
 	var parts []string
 	for _, flag := range []struct{ word, value string }{
@@ -163,7 +162,7 @@ func (f *replayFlags) chosen() string {
 	return strings.Join(parts, ", ")
 }
 
-// moment reads a time, or a day of UTC: its start, or its end.
+// moment reads a time, or a day in UTC: its start, or its end.
 func moment(s string, end bool) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
@@ -181,7 +180,7 @@ func moment(s string, end bool) (time.Time, error) {
 	return t, nil
 }
 
-// howFar says how much of a history has been read since a time, and what it has shown.
+// howFar returns a function that describes the progress of reading a history.
 func howFar(sources []logfile.Source, p *replay.Progress, since time.Time) func() string {
 	total := int64(0)
 	for _, s := range sources {

@@ -13,7 +13,7 @@ import (
 	"sgward/internal/report"
 )
 
-// look says how a report is written: for a person in front of a terminal, or plain.
+// look returns the options of a report: for a person at a terminal, or plain.
 func (f *outputFlags) look(in Invocation) report.Options {
 	o := report.Options{Quiet: f.quiet}
 	if out, ok := in.Stdout.(*os.File); ok && isTerminal(out) {
@@ -25,27 +25,26 @@ func (f *outputFlags) look(in Invocation) report.Options {
 	return o
 }
 
-// namedPolicy is how a report names a policy.
+// namedPolicy is a policy as reports name it.
 func namedPolicy(p *policy.Policy) report.Policy {
 	return report.Policy{File: p.File(), Digest: p.Digest(), Summary: p.Summary()}
 }
 
-// screen writes lines to standard error, and below them one that says how far a long
-// work is, where a person is there to read it. Its methods may be called from any
-// goroutine.
+// screen writes lines to standard error and, on a terminal, a line below them with the
+// progress of long work. Its methods may be called from any goroutine.
 type screen struct {
 	out     io.Writer
 	mu      sync.Mutex
-	state   func() string // nil where nobody looks, or the work is done
+	state   func() string // nil without a terminal, or once the work is done
 	ticker  *time.Ticker
 	stopped chan struct{}
 }
 
-// screenPause is how long a state is left to be read.
+// screenPause is the time between updates of the progress.
 const screenPause = 200 * time.Millisecond
 
-// startScreen shows what state returns, now and then, if standard error is a terminal
-// and quiet is not set. end has to follow.
+// startScreen shows the text of state regularly, if standard error is a terminal and quiet
+// is not set. end must follow.
 func startScreen(in Invocation, quiet bool, state func() string) *screen {
 	s := &screen{out: in.Stderr}
 	if quiet || !isTerminal(in.Stderr) {
@@ -68,27 +67,27 @@ func startScreen(in Invocation, quiet bool, state func() string) *screen {
 	return s
 }
 
-// erase takes the state off its line, whatever was there.
+// erase clears the line of the progress.
 const erase = "\r\x1b[K"
 
 func (s *screen) show() {
 	if s.state != nil {
-		_, _ = io.WriteString(s.out, erase+s.state()) // of no matter where it cannot be seen
+		_, _ = io.WriteString(s.out, erase+s.state()) // an error here does not matter
 	}
 }
 
-// print writes a line above the state.
+// print writes a line above the progress.
 func (s *screen) print(line string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state != nil {
 		line = erase + line
 	}
-	_, _ = io.WriteString(s.out, line+"\n") // there is nowhere to tell that it failed
+	_, _ = io.WriteString(s.out, line+"\n") // there is nowhere to report an error
 	s.show()
 }
 
-// end takes the state away. It may be called again.
+// end removes the progress. It may be called again.
 func (s *screen) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

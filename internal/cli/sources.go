@@ -7,7 +7,7 @@ import (
 	"sgward/internal/text"
 )
 
-// findSources looks for files in what was typed, and says what it passes over.
+// findSources finds the files of the given paths, and says which it ignores.
 func findSources(in Invocation, quiet bool, paths []string) logfile.Found {
 	found := logfile.Find(paths, in.Stdin)
 	if n := len(found.Ignored); n > 0 && !quiet {
@@ -15,7 +15,7 @@ func findSources(in Invocation, quiet bool, paths []string) logfile.Found {
 		if n > 1 {
 			more = fmt.Sprintf("%d files and folders, such as ", n)
 		}
-		fmt.Fprintf(in.Stderr, "sgward: passed over %s%s: %s\n", more, text.Visible(one.Name), one.Reason)
+		fmt.Fprintf(in.Stderr, "sgward: ignored %s%s: %s\n", more, text.Visible(one.Name), one.Reason)
 	}
 	return found
 }

@@ -32,15 +32,15 @@ func undoCommand(in Invocation) *cobra.Command {
 	var f undoFlags
 	cmd := &cobra.Command{
 		Use:   "undo ALERT.json...",
-		Short: "Put back exactly what an alert says was closed",
-		Long: "Undo reads alerts in their JSON form, as they are or in the envelopes of SNS and SQS, and puts back the rules\n" +
-			"that were closed, with their descriptions and tags, and no others. It runs with your own credentials, which must\n" +
-			"be of the alert's account; the region is the alert's. Before it asks, it shows what it will open, who had opened\n" +
-			"it and why it was closed, and says where the policy forbids the rule still, with the exception to paste. A rule\n" +
-			"that is there already is left as it is. E-mail and Slack messages cannot be used here. It asks for\n" +
-			readPermissions + ",\n" +
-			"AuthorizeSecurityGroupIngress or -Egress, and CreateTags where a rule had tags.\n" +
-			"Exit status: 0 all are there, 1 error, or some are not, 2 usage, 3 all are there and the policy forbids some.",
+		Short: "Restore the rules that an alert reports as closed",
+		Long: "Undo reads alerts in their JSON form, bare or in the envelopes of SNS and SQS, and restores exactly the rules\n" +
+			"that were closed, with their descriptions and tags. It runs with your own credentials, which must be of the\n" +
+			"alert's account; the region is the alert's. Before it asks, it shows the rules to open, who had opened them and\n" +
+			"why they were closed, and whether the policy still forbids them, with the exception to paste. Existing rules are\n" +
+			"left as they are. E-mail and Slack messages cannot be used here; the JSON that SNS sends to SQS or code can.\n" +
+			"It needs " + readPermissions + ",\n" +
+			"AuthorizeSecurityGroupIngress or -Egress, and CreateTags if a rule had tags.\n" +
+			"Exit status: 0 all rules exist, 1 error, or some are missing, 2 usage, 3 all exist and the policy forbids some.",
 		Example: "  sgward undo alert.json\n" +
 			"  sgward undo --dry-run --finding f-0123456789abcdef alert.json\n" +
 			"  aws sqs receive-message --queue-url \"$QUEUE\" | sgward undo --yes -",
@@ -66,14 +66,14 @@ func undoCommand(in Invocation) *cobra.Command {
 	return cmd
 }
 
-// errNoAlertFile says what undo needs.
-var errNoAlertFile = errors.New("the alert is missing: name the file that holds its JSON, or - for standard input")
+// errNoAlertFile is returned without a file.
+var errNoAlertFile = errors.New("the alert is missing: name a file with its JSON, or - for standard input")
 
-// What several commands say of their flags.
+// Usage texts that several commands share.
 const (
 	actorUsage  = "ARN of the role, user or root that makes the rule"
-	dryRunUsage = "say what would be done, and do nothing"
-	// readPermissions are the IAM actions without which nothing can be judged.
+	dryRunUsage = "show what would be done, and do nothing"
+	// readPermissions are the IAM actions that judging needs.
 	readPermissions = "ec2:DescribeSecurityGroups, DescribeSecurityGroupRules, GetManagedPrefixListEntries"
 )
 
@@ -84,10 +84,10 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 	}
 	items, left, err := undo.Select(alerts, f.findings)
 	if err != nil {
-		return fmt.Errorf("checking what the alert asks for: %w", err)
+		return fmt.Errorf("checking the alert: %w", err)
 	}
 	if !f.dryRun && !f.yes && len(items) > 0 && !isInteractive(in) {
-		return usageError("nobody is there to be asked: say --yes to put %s back, or --dry-run to see what that is", text.Plural(len(items), "rule"))
+		return usageError("stdin is not a terminal: pass --yes to restore %s, or --dry-run to see the plan", text.Plural(len(items), "rule"))
 	}
 	judge, err := f.judge(in)
 	if err != nil {
@@ -105,7 +105,7 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 	}
 	if len(items) == 0 {
 		if !f.quiet {
-			fmt.Fprintln(in.Stderr, "Nothing to put back.")
+			fmt.Fprintln(in.Stderr, "Nothing to restore.")
 		}
 	} else if !f.dryRun && !f.yes {
 		question := fmt.Sprintf("Put back %s?", text.Plural(len(items), "rule"))
@@ -146,7 +146,7 @@ func readAlerts(in Invocation, files []string) ([]finding.Alert, error) {
 	return out, nil
 }
 
-// mostAlertBytes is room for what SQS hands out at once, many times over.
+// mostAlertBytes is many times the size of what SQS returns at once.
 const mostAlertBytes = 32 << 20
 
 // readBounded reads a file, or standard input for "-".
@@ -174,12 +174,12 @@ func readBounded(in Invocation, file string) ([]byte, error) {
 	return data, nil
 }
 
-// judge reads the policy. Whoever undoes in a hurry may have the alert and nothing
-// else: a default policy that is not there only means that less can be told.
+// judge reads the policy. Undo also works with the alert alone: a missing default policy
+// only means that the plan shows less.
 func (f *undoFlags) judge(in Invocation) (*policy.Policy, error) {
 	p, err := input.Policy(f.policy)
 	if !f.policyNamed && errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(in.Stderr, "There is no %s here: whether the policy forbids a rule still is not known. Name it with --policy.\n", f.policy)
+		fmt.Fprintf(in.Stderr, "%s is missing: undo cannot tell whether the policy still forbids a rule. Name it with --policy.\n", f.policy)
 		return nil, nil //nolint:nilnil // no policy is a valid one: it judges nothing
 	}
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	"sgward/internal/secgroup/secgrouptest"
 )
 
-// closedRule is a rule that sgward has closed in a group of the desk.
+// closedRule is a rule that sgward has closed in a group of the workspace.
 func closedRule(group, id string, port int, cidr string) finding.Result {
 	rule := secgrouptest.TCP(port, cidr)
 	rule.Description = "temporary"
@@ -29,18 +29,18 @@ func closedRule(group, id string, port int, cidr string) finding.Result {
 			{ID: "world-open-database", File: "policy.yaml", Line: 19, Text: "it was forbidden: revoke"},
 			{ID: "world-open-other", File: "policy.yaml", Line: 34, Text: "it would be told: alert"},
 		},
-		AccountID: deskAccount, Region: deskRegion, GroupID: group, Rule: rule,
+		AccountID: workspaceAccount, Region: workspaceRegion, GroupID: group, Rule: rule,
 	}}
 }
 
 // alertFile writes an alert into a file and returns its path.
-func (d *desk) alertFile(mode finding.Mode, results ...finding.Result) string {
+func (d *workspace) alertFile(mode finding.Mode, results ...finding.Result) string {
 	d.Helper()
 	a := finding.Alert{
 		SchemaVersion: "1", ID: "a-0123456789abcdef", Mode: mode, Verdict: policy.Revoke, Findings: results,
 		PolicyDigest: digestOf(d.T, "policy.yaml"),
 		Event: cloudtrail.Event{
-			EventID: "00000000-0000-0000-0000-000000000000", EventName: "AuthorizeSecurityGroupIngress", AccountID: deskAccount, Region: deskRegion,
+			EventID: "00000000-0000-0000-0000-000000000000", EventName: "AuthorizeSecurityGroupIngress", AccountID: workspaceAccount, Region: workspaceRegion,
 			EventTime: time.Date(2026, 11, 1, 8, 30, 0, 0, time.UTC), SourceIPAddress: "198.51.100.7",
 			Actor: cloudtrail.Actor{Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/Developer/casey\x1b[2J",
 				SessionIssuerARN: "arn:aws:iam::123456789012:role/Developer"},
@@ -63,7 +63,7 @@ func digestOf(t *testing.T, file string) string {
 }
 
 // aGroup makes a group that is compliant, and returns its id.
-func (d *desk) aGroup(name string) string {
+func (d *workspace) aGroup(name string) string {
 	d.Helper()
 	require.Equal(d, cli.StatusClean, d.create("--pattern scanner --name "+name).status)
 	g, _ := d.group(name)
@@ -71,7 +71,7 @@ func (d *desk) aGroup(name string) string {
 }
 
 func TestUndoShowsWhatItOpensAndThatItWillBeClosedAgain(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	group := d.aGroup("orders-db")
 	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0"), closedRule(group, "f-2", 3306, "10.0.0.0/8"))
 	got := d.run("undo --yes " + file)
@@ -98,13 +98,13 @@ func TestUndoShowsWhatItOpensAndThatItWillBeClosedAgain(t *testing.T) {
 	assert.Contains(t, held, "in tcp 3306-3306 10.0.0.0/8")
 
 	got = d.run("undo --yes " + file)
-	assert.Contains(t, got.errs, "is there already")
+	assert.Contains(t, got.errs, "exists already")
 	assert.Equal(t, 2, strings.Count(got.out, "already there   "+group))
 	assert.Equal(t, held, d.held("orders-db"))
 }
 
 func TestUndoInObserveModeAndUnderAnotherPolicySaysWhatFollows(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	group := d.aGroup("orders-db")
 	observed := closedRule(group, "f-1", 3306, "0.0.0.0/0")
 	observed.Outcome = finding.OutcomeAlreadyClosed
@@ -122,7 +122,7 @@ func TestUndoInObserveModeAndUnderAnotherPolicySaysWhatFollows(t *testing.T) {
 	writeFile(t, mended, string(data)+"\n  - {id: known, reason: a demo, owner: demo@example.com, expires: 2099-12-31, match: {ports: [3306/tcp]}}\n")
 	got = d.run("undo --dry-run --policy " + mended + " " + d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0")))
 	assert.Equal(t, cli.StatusClean, got.status)
-	assert.Contains(t, got.errs, "is not the version that judged for the alert: deploy it first")
+	assert.Contains(t, got.errs, "differs from the policy of the alert: deploy it first")
 
 	expired := filepath.Join(d.TempDir(), "expired.yaml")
 	writeFile(t, expired, strings.Replace(readFile(t, mended), "2099-12-31", "2020-12-31", 1))
@@ -138,13 +138,13 @@ func readFile(t *testing.T, path string) string {
 }
 
 func TestUndoDoesNothingUnasked(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	group := d.aGroup("orders-db")
 	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 443, "0.0.0.0/0"))
 	before := d.held("orders-db")
 	got := d.runWith("y\n", "undo "+file)
 	assert.Equal(t, cli.StatusUsage, got.status)
-	assert.Contains(t, got.errs, "say --yes to put 1 rule back")
+	assert.Contains(t, got.errs, "pass --yes to restore 1 rule")
 	got = d.runWith(readFile(t, file), "undo -")
 	assert.Equal(t, cli.StatusUsage, got.status)
 	assert.Equal(t, before, d.held("orders-db"))
@@ -155,7 +155,7 @@ func TestUndoDoesNothingUnasked(t *testing.T) {
 }
 
 func TestUndoKeepsToTheAlertsAccountAndRegion(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	file := d.alertFile(finding.Enforce, closedRule(d.aGroup("orders-db"), "f-1", 443, "0.0.0.0/0"))
 	got := d.run("undo --yes --region eu-central-1 " + file)
 	assert.Equal(t, cli.StatusUsage, got.status)
@@ -171,7 +171,7 @@ func TestUndoKeepsToTheAlertsAccountAndRegion(t *testing.T) {
 }
 
 func TestPartOfAnUndoThatFailsIsNamedAndTheRestIsDone(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	group := d.aGroup("orders-db")
 	gone := closedRule("sg-0123456789abcdef0", "f-gone", 22, "10.0.0.0/8")
 	lost := closedRule(group, "f-lost", 22, "10.0.0.0/8")
@@ -190,20 +190,20 @@ func TestPartOfAnUndoThatFailsIsNamedAndTheRestIsDone(t *testing.T) {
 	assert.Equal(t, cli.StatusClean, got.status)
 	got = d.run("undo --yes --finding f-open " + file)
 	assert.Equal(t, cli.StatusClean, got.status)
-	assert.Contains(t, got.errs, "Nothing to put back.")
+	assert.Contains(t, got.errs, "Nothing to restore.")
 	got = d.run("undo --yes --quiet --finding f-open " + file)
 	assert.Equal(t, said{}, got)
 }
 
 func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	group := d.aGroup("orders-db")
 	edited := closedRule(group, "f-2", 443, "10.0.0.0/8")
 	edited.Edited, edited.Rule.Tags = true, []secgroup.Tag{{Key: "team", Value: "web"}, {Key: "aws:x", Value: "y"}}
 	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "::/0"), edited)
 	got := d.run("undo --yes --format json " + file)
 	assert.Equal(t, cli.StatusFindings, got.status)
-	assert.Contains(t, got.errs, "an edit had made it so")
+	assert.Contains(t, got.errs, "an edit made it")
 	assert.Contains(t, got.errs, "only AWS can set them")
 	lines := strings.Split(strings.TrimSpace(got.out), "\n")
 	require.Len(t, lines, 2)
@@ -228,19 +228,19 @@ func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
 }
 
 func TestUndoWithoutAPolicyAtHandSaysSo(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	file := d.alertFile(finding.Enforce, closedRule(d.aGroup("orders-db"), "f-1", 3306, "0.0.0.0/0"))
 	t.Chdir(d.TempDir())
 	got := d.run("undo --dry-run " + file)
 	assert.Equal(t, cli.StatusClean, got.status, got.errs)
-	assert.Contains(t, got.errs, "There is no policy.yaml here")
+	assert.Contains(t, got.errs, "policy.yaml is missing")
 	assert.NotContains(t, got.errs, "policy now")
 	got = d.run("undo --dry-run --policy none.yaml " + file)
 	assert.Equal(t, cli.StatusUsage, got.status, "one that was named has to be there")
 }
 
 func TestWhatIsNoAlertOrNotSoundIsRefusedByName(t *testing.T) {
-	d := newDesk(t)
+	d := newWorkspace(t)
 	forged := closedRule("sg-0123456789abcdef0", "f-1", 3306, "0.0.0.0/0")
 	forged.GroupID = "sg-0123456789abcdef0 --dry-run"
 	file := d.alertFile(finding.Enforce, forged)
@@ -250,7 +250,7 @@ func TestWhatIsNoAlertOrNotSoundIsRefusedByName(t *testing.T) {
 	assert.Contains(t, got.errs, `finding "f-1": its groupId is "sg-0123456789abcdef0 --dry-run"`)
 	got = d.run("undo --yes policy.yaml")
 	assert.Equal(t, cli.StatusError, got.status)
-	assert.Contains(t, got.errs, "policy.yaml: reading the alert: it is no JSON")
+	assert.Contains(t, got.errs, "policy.yaml: reading the alert: it is not JSON")
 	got = d.run("undo --yes none.json")
 	assert.Contains(t, got.errs, "none.json: reading the alert: no such file")
 	assert.Equal(t, cli.StatusUsage, d.run("undo").status)

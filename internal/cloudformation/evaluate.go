@@ -1,8 +1,9 @@
 // Package cloudformation evaluates CloudFormation and SAM templates: parameters,
-// conditions and intrinsic functions, in their short and long forms. What the
-// attributes of a resource are it does not know: its caller tells.
+// conditions and intrinsic functions, in their short and long forms. Its caller supplies
+// the attributes of resources.
 //
-// What it cannot evaluate is an error that names line and function, never a guess.
+// An expression that it cannot evaluate is an error that names line and function, never a
+// guess.
 package cloudformation
 
 import (
@@ -15,7 +16,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Options says for whom a template is evaluated. The zero value stands for account
+// Options are the settings of an evaluation. The zero value stands for account
 // 123456789012, us-east-1, partition aws, stack "sgward" and every parameter at its
 // default.
 type Options struct {
@@ -23,9 +24,9 @@ type Options struct {
 	Region     string
 	Partition  string
 	StackName  string
-	Parameters map[string]string // by name; one that the template does not declare is an error
-	// Ref returns what a Ref to a resource gives, and Attribute what GetAtt does. A nil
-	// one makes all such references errors.
+	Parameters map[string]string // by name; undeclared ones are errors
+	// Ref returns the value of a Ref to a resource, and Attribute that of GetAtt. If nil,
+	// all such references are errors.
 	Ref       func(t *Template, r Resource) (any, error)
 	Attribute func(t *Template, r Resource, attribute string) (any, error)
 }
@@ -42,7 +43,7 @@ type Template struct {
 
 	parameters map[string]any
 	conditions map[string]*yaml.Node
-	evaluating []string // conditions being evaluated, to find a cycle
+	evaluating []string // conditions under evaluation, to find cycles
 }
 
 // Resource is an entry of the Resources section.
@@ -52,7 +53,7 @@ type Resource struct {
 	Properties *yaml.Node
 }
 
-// NoValue is what AWS::NoValue evaluates to: the key that holds it disappears.
+// NoValue is the value of AWS::NoValue: the key that holds it disappears.
 type NoValue struct{}
 
 var substitution = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
@@ -236,7 +237,7 @@ func (t *Template) call(function string, arg *yaml.Node) (any, error) {
 	case "Join", "Split", "Select":
 		return t.listFunction(function, arg)
 	}
-	return nil, fmt.Errorf("this intrinsic function is not known here")
+	return nil, fmt.Errorf("this intrinsic function is unknown here")
 }
 
 func (t *Template) ref(name string) (any, error) {
@@ -251,7 +252,7 @@ func (t *Template) ref(name string) (any, error) {
 		return nil, fmt.Errorf("%s is neither a parameter nor a resource that exists here", name)
 	}
 	if t.Options.Ref == nil {
-		return nil, fmt.Errorf("what a reference to %s gives is not known here", name)
+		return nil, fmt.Errorf("the value of a reference to %s is unknown here", name)
 	}
 	return t.Options.Ref(t, r)
 }
@@ -294,7 +295,7 @@ func (t *Template) attribute(id, attribute string) (any, error) {
 		return nil, fmt.Errorf("there is no resource %s here", id)
 	}
 	if t.Options.Attribute == nil {
-		return nil, fmt.Errorf("attribute %s of %s is not known here", attribute, id)
+		return nil, fmt.Errorf("attribute %s of %s is unknown here", attribute, id)
 	}
 	return t.Options.Attribute(t, r, attribute)
 }

@@ -61,5 +61,5 @@ func TestAReferenceThatTheCallerDoesNotKnowIsAnErrorWithItsLine(t *testing.T) {
 	require.NoError(t, err)
 	web, _ := tmpl.Resource("Web")
 	_, err = tmpl.Value(web.Properties)
-	assert.ErrorContains(t, err, "line 15: GetAtt: attribute GroupId of Web is not known here")
+	assert.ErrorContains(t, err, "line 15: GetAtt: attribute GroupId of Web is unknown here")
 }

@@ -6,7 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Pairs walks the keys of a mapping as written; any other node has none.
+// Pairs yields the keys of a mapping as written; other nodes have none.
 func Pairs(node *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	return func(yield func(string, *yaml.Node) bool) {
 		if node == nil || node.Kind != yaml.MappingNode {
@@ -20,7 +20,7 @@ func Pairs(node *yaml.Node) iter.Seq2[string, *yaml.Node] {
 	}
 }
 
-// Child returns the value of a key of a mapping, nil where there is none.
+// Child returns the value of a key of a mapping, nil if it is missing.
 func Child(node *yaml.Node, key string) *yaml.Node {
 	for k, v := range Pairs(node) {
 		if k == key {
@@ -30,8 +30,8 @@ func Child(node *yaml.Node, key string) *yaml.Node {
 	return nil
 }
 
-// untagged returns the argument of a short-form intrinsic: the node without its
-// tag, so that its scalar is a string and its contents evaluate as usual.
+// untagged returns the argument of a short-form intrinsic: the node without its tag, so
+// that its scalar is a string and its contents evaluate as usual.
 func untagged(node *yaml.Node) *yaml.Node {
 	plain := *node
 	plain.Tag = ""

@@ -1,5 +1,5 @@
-// Package lambdaenv reads the environment of the functions that act: what Lambda
-// and the template set, and from it the clients of AWS's SDK. It makes no call.
+// Package lambdaenv reads the environment of the functions that act, as Lambda and the
+// template set it, and makes the clients of AWS's SDK from it. It makes no calls.
 package lambdaenv
 
 import (
@@ -15,19 +15,18 @@ import (
 // Lookup returns a variable and whether it is set, as os.LookupEnv does.
 type Lookup func(name string) (value string, set bool)
 
-// Environment is what remediate and sweep have in common. Read makes one.
+// Environment is the common environment of remediate and sweep. Read returns it.
 type Environment struct {
 	Mode     finding.Mode // MODE
 	TopicARN string       // ALERT_TOPIC_ARN: the standard SNS topic of the alerts
-	// MaxRevokes is MAX_REVOKES: how many rules that exist already one run closes at
-	// most.
+	// MaxRevokes is MAX_REVOKES: how many existing rules one run closes at most.
 	MaxRevokes int
 	Region     string // AWS_REGION, as Lambda sets it
 	lookup     Lookup
 }
 
-// Read reads the environment. The error names every variable that is missing or
-// wrong, and says what would be right.
+// Read reads the environment. The error names every variable that is missing or wrong,
+// with the expected value.
 func Read(lookup Lookup) (Environment, error) {
 	e := Environment{lookup: lookup}
 	var problems []error
@@ -54,11 +53,11 @@ func Read(lookup Lookup) (Environment, error) {
 	return e, errors.Join(problems...)
 }
 
-// DefaultMaxRevokes is MaxRevokes where MAX_REVOKES is not set.
+// DefaultMaxRevokes is MaxRevokes if MAX_REVOKES is not set.
 const DefaultMaxRevokes = 20
 
-// isTopicARN reports whether s has the form of a standard topic's ARN. FIFO topics
-// reach neither mail nor chat.
+// isTopicARN reports whether s has the form of a standard topic's ARN. FIFO topics reach
+// neither mail nor chat.
 func isTopicARN(s string) bool {
 	parts := strings.Split(s, ":")
 	return len(parts) == 6 && parts[0] == "arn" && strings.HasPrefix(parts[1], "aws") && parts[2] == "sns" &&

@@ -13,14 +13,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 )
 
-// Patience bounds what one call may take.
+// Patience limits one call.
 type Patience struct {
-	Attempts int           // how often it is sent at most
-	Attempt  time.Duration // what one of them may take: it bounds a connection that hangs
+	Attempts int           // the most times it is sent
+	Attempt  time.Duration // the time limit of one of them, for connections that hang
 	Backoff  time.Duration // the longest pause between two
 }
 
-// Longest is what a call takes if nothing works.
+// Longest is the time of a call if every attempt fails.
 func (p Patience) Longest() time.Duration {
 	return time.Duration(p.Attempts)*p.Attempt + time.Duration(p.Attempts-1)*p.Backoff
 }
@@ -31,8 +31,7 @@ type Clients struct {
 	SNS *sns.Client
 }
 
-// Clients makes the clients for the environment's region, credentials and
-// endpoints.
+// Clients returns clients for the environment's region, credentials and endpoints.
 func (e Environment) Clients(p Patience) Clients {
 	fips := useFIPS(e.lookup)
 	return Clients{
@@ -41,14 +40,14 @@ func (e Environment) Clients(p Patience) Clients {
 	}
 }
 
-// DynamoDB returns what a client of DynamoDB is made from. The client itself is made
-// by the one function that uses it: linked here it would slow the start of the others.
+// DynamoDB returns the configuration of a DynamoDB client. The one function that uses it
+// makes the client: linked here, it would slow the start of the others.
 func (e Environment) DynamoDB(p Patience) (aws.Config, aws.FIPSEndpointState) {
 	return e.serviceConfig("DYNAMODB", p), useFIPS(e.lookup)
 }
 
-// serviceConfig configures a client of the service that the environment's variables
-// name so.
+// serviceConfig returns the configuration of a service's client; service is its name in
+// environment variables.
 func (e Environment) serviceConfig(service string, p Patience) aws.Config {
 	c := awsConfig(e.Region, e.lookup, p)
 	c.BaseEndpoint = endpoint(e.lookup, service)
@@ -58,16 +57,16 @@ func (e Environment) serviceConfig(service string, p Patience) aws.Config {
 // errNoCredentials says that the environment is not that of a Lambda function.
 var errNoCredentials = errors.New("reading credentials: AWS_ACCESS_KEY_ID or AWS_SECRET_ACCESS_KEY is not set: want the environment of a Lambda function")
 
-// awsConfig configures the SDK from the environment that Lambda gives a function.
-// The SDK's own loader would also look for profiles, single sign-on and instance
-// roles: none of that exists here, and linking it costs a quarter of the time from
-// the process's start to its first poll.
+// awsConfig configures the SDK from the environment of a Lambda function. The SDK's own
+// loader would also look for profiles, single sign-on and instance roles: none of them
+// exist here, and linking it costs a quarter of the time from the process's start to its
+// first poll.
 func awsConfig(region string, lookup Lookup, p Patience) aws.Config {
 	return aws.Config{
 		Region:      region,
 		Credentials: credentials(lookup),
 		HTTPClient:  awshttp.NewBuildableClient().WithTimeout(p.Attempt),
-		// Marks our calls in CloudTrail.
+		// Marks sgward's calls in CloudTrail.
 		AppID: "sgward",
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
@@ -77,7 +76,7 @@ func awsConfig(region string, lookup Lookup, p Patience) aws.Config {
 	}
 }
 
-// credentials are the function's role's. They hold for the life of the process:
+// credentials are the function's role's. They stay valid for the life of the process:
 // Lambda replaces an execution environment before they expire.
 func credentials(lookup Lookup) aws.CredentialsProvider {
 	var c aws.Credentials
@@ -93,8 +92,8 @@ func credentials(lookup Lookup) aws.CredentialsProvider {
 	})
 }
 
-// endpoint returns the address that the environment sets for a service, for
-// private gateways and stand-ins, or nil for AWS's own
+// endpoint returns the address that the environment sets for a service, for private
+// gateways and stand-ins, or nil for AWS's own
 // (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html).
 func endpoint(lookup Lookup, service string) *string {
 	if ignore, _ := lookup("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"); strings.EqualFold(ignore, "true") {

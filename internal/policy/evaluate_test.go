@@ -183,7 +183,7 @@ statements:
   - {id: wide, effect: revoke, severity: low, ingress: {from: {public: {ipv4: 10, ipv6: 33}}, ports: [smb]}}
   - {id: crossed, effect: revoke, severity: low, existing: revoke, ingress: {from: world, ports: [smb, nfs]}}
 exceptions:
-  - {id: desks, reason: desks, owner: o@example.com, expires: 2027-06-30, match: {statements: [exempted], ports: [rdp]}}
+  - {id: workspaces, reason: workspaces, owner: o@example.com, expires: 2027-06-30, match: {statements: [exempted], ports: [rdp]}}
 `)
 	for name, c := range map[string]struct{ rule, want string }{
 		"a later one says so":            {"tcp 22 from 0.0.0.0/0", "revoke made existing"},

@@ -211,7 +211,7 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 		case v == policy.Revoke && (!c.judgement.Union || !b.whole):
 			crossing = append(crossing, c)
 		case v == policy.Revoke:
-			// Which call crossed the line is not known: people decide what stays.
+			// Which call crossed the threshold is not known: people decide what stays.
 			c.conclude(finding.OutcomeAlerted, g.now)
 		default:
 			c.settleBy(v, g.now)

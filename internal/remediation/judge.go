@@ -127,12 +127,12 @@ func (g *changedGroup) standing(b *batch) []secgroup.Rule {
 }
 
 // leftAtThreshold is why a rule stays open that judgeAtThreshold found.
-const leftAtThreshold = "the group's other rules were at the line without it too, so it is not known which call crossed the line. " +
+const leftAtThreshold = "the group's other rules were at the threshold without it too, so it is not known which call crossed the threshold. " +
 	"Close those that nobody needs"
 
 // judgeAtThreshold finds the cases that crossed nothing only because the rest of the group
-// is at the line already. Calls made in quick succession look so, each to itself,
-// when the group is read after the last of them: which of them crossed the line
+// is at the threshold already. Calls made in quick succession look so, each to itself,
+// when the group is read after the last of them: which of them crossed the threshold
 // cannot be told from here, so people decide.
 func (g *changedGroup) judgeAtThreshold(b *batch, cases []*Case) {
 	if b.whole || len(cases) == 0 {

@@ -49,8 +49,8 @@ statements:
   - {id: out, severity: low, effect: revoke, egress: {to: any, protocols: [all]}}
 `
 
-// country is an EC2 whose records reach an engine, and its alerts.
-type country struct {
+// cloud is an EC2 whose records reach an engine, and its alerts.
+type cloud struct {
 	*testing.T
 	ec2    *ec2api.Server
 	client *ec2.Client
@@ -62,9 +62,9 @@ type country struct {
 	records [][]byte
 }
 
-func newCountry(t *testing.T) *country {
+func newCloud(t *testing.T) *cloud {
 	t.Helper()
-	c := &country{T: t}
+	c := &cloud{T: t}
 	c.ec2 = ec2api.New(ec2api.WithSeed("undo"), ec2api.WithEvents(func(_ context.Context, record []byte) {
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -87,7 +87,7 @@ func newCountry(t *testing.T) *country {
 	return c
 }
 
-func (c *country) newGroup(name string) string {
+func (c *cloud) newGroup(name string) string {
 	c.Helper()
 	out, err := c.client.CreateSecurityGroup(c.Context(), &ec2.CreateSecurityGroupInput{
 		GroupName: aws.String(name), Description: aws.String(name), VpcId: aws.String(c.vpc)})
@@ -97,7 +97,7 @@ func (c *country) newGroup(name string) string {
 
 // alerts has the engine deal with everything since the last call, and returns
 // the JSON of its alerts as SNS carries it.
-func (c *country) alerts() []string {
+func (c *cloud) alerts() []string {
 	c.Helper()
 	c.mu.Lock()
 	records := c.records
@@ -132,7 +132,7 @@ func (c *country) alerts() []string {
 }
 
 // rules are a group's rules without what a new rule cannot have: the old one's id.
-func (c *country) rules(groupID string) []ec2api.Rule {
+func (c *cloud) rules(groupID string) []ec2api.Rule {
 	rules := c.ec2.Rules(groupID)
 	for i := range rules {
 		rules[i].ID = ""
@@ -141,12 +141,12 @@ func (c *country) rules(groupID string) []ec2api.Rule {
 	return rules
 }
 
-func (c *country) undoer() *undo.Undoer {
+func (c *cloud) undoer() *undo.Undoer {
 	return &undo.Undoer{Client: func(string) authorize.EC2 { return c.client }, Policy: c.policy, Now: time.Now}
 }
 
 // undoAll undoes what a text tells and returns the outcomes.
-func (c *country) undoAll(text string) []authorize.Result {
+func (c *cloud) undoAll(text string) []authorize.Result {
 	c.Helper()
 	alerts, err := undo.Read([]byte(text))
 	require.NoError(c, err)
@@ -176,7 +176,7 @@ func TestWhatRemediationClosesUndoPutsBackExactly(t *testing.T) {
 		rounds = 3
 	}
 	for round := range rounds {
-		c := newCountry(t)
+		c := newCloud(t)
 		groups := []string{c.newGroup("a"), c.newGroup("b")}
 		c.alerts()
 		total := 0
@@ -218,7 +218,7 @@ func TestWhatRemediationClosesUndoPutsBackExactly(t *testing.T) {
 	}
 }
 
-func (c *country) tags(random *rand.Rand) []secgroup.Tag {
+func (c *cloud) tags(random *rand.Rand) []secgroup.Tag {
 	var out []secgroup.Tag
 	for i := range random.IntN(3) {
 		out = append(out, secgroup.Tag{Key: fmt.Sprintf("key %d", i), Value: []string{"", "Wert ü", `"quoted" <b>`}[random.IntN(3)]})
@@ -227,7 +227,7 @@ func (c *country) tags(random *rand.Rand) []secgroup.Tag {
 }
 
 // rule draws any rule that EC2 can hold.
-func (c *country) rule(random *rand.Rand, groups []string) secgroup.Rule {
+func (c *cloud) rule(random *rand.Rand, groups []string) secgroup.Rule {
 	protocol, err := secgroup.ParseProtocol([]string{"tcp", "udp", "icmp", "icmpv6", "-1", "50", "47"}[random.IntN(7)])
 	require.NoError(c, err)
 	from := random.IntN(200)
@@ -267,7 +267,7 @@ func wrapped(random *rand.Rand, alerts []string) []string {
 }
 
 func TestGroupThatIsGoneKeepsNoOtherFromBeingPutBack(t *testing.T) {
-	c := newCountry(t)
+	c := newCloud(t)
 	groups := []string{c.newGroup("a"), c.newGroup("b")}
 	c.alerts()
 	for _, id := range groups {
@@ -298,7 +298,7 @@ func TestGroupThatIsGoneKeepsNoOtherFromBeingPutBack(t *testing.T) {
 
 // A question may wait for its answer for hours.
 func TestWhatIsThereIsLookedAtAgainBeforeItIsSaidToBe(t *testing.T) {
-	c := newCountry(t)
+	c := newCloud(t)
 	id := c.newGroup("a")
 	c.alerts()
 	rule := *secgrouptest.TCP(22, "10.0.0.0/8")

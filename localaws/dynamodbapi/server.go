@@ -185,11 +185,11 @@ func (s *Server) do(action, key string, body []byte) (any, *apiError) {
 	case "BatchWriteItem":
 		return s.batchWrite(body)
 	default:
-		return nil, refuse("UnknownOperationException", "%s is not known here", action)
+		return nil, refuse("UnknownOperationException", "%s is unknown here", action)
 	}
 }
 
-// decode reads a request. A field that is not known here is refused: to pass over a
+// decode reads a request. A field that is unknown here is refused: to pass over a
 // filter would be to answer another question.
 func decode(body []byte, into any) *apiError {
 	d := json.NewDecoder(bytes.NewReader(body))

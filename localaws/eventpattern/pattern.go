@@ -106,11 +106,11 @@ func (p *Pattern) add(alternatives []any, path []string) error {
 		case map[string]any:
 			exists, ok := v["exists"].(bool)
 			if !ok || len(v) != 1 {
-				return fmt.Errorf(`%s: %v is not known here: want a string, {"exists": true} or {"exists": false}`, pathName(path), v)
+				return fmt.Errorf(`%s: %v is unknown here: want a string, {"exists": true} or {"exists": false}`, pathName(path), v)
 			}
 			f.present, f.absent = f.present || exists, f.absent || !exists
 		default:
-			return fmt.Errorf(`%s: %v is not known here: want a string, {"exists": true} or {"exists": false}`, pathName(path), v)
+			return fmt.Errorf(`%s: %v is unknown here: want a string, {"exists": true} or {"exists": false}`, pathName(path), v)
 		}
 	}
 	p.fields = append(p.fields, f)

@@ -52,7 +52,7 @@ func attribute(t *cloudformation.Template, r cloudformation.Resource, attribute 
 	case "QueueUrl":
 		return ref(t, r)
 	}
-	return nil, fmt.Errorf("attribute %s of %s is not known here", attribute, r.LogicalID)
+	return nil, fmt.Errorf("attribute %s of %s is unknown here", attribute, r.LogicalID)
 }
 
 func arn(t *cloudformation.Template, r cloudformation.Resource) (string, error) {
@@ -76,5 +76,5 @@ func arn(t *cloudformation.Template, r cloudformation.Resource) (string, error) 
 	case "AWS::IAM::Role":
 		return "arn:" + t.Options.Partition + ":iam::" + t.Options.AccountID + ":role/" + called, nil
 	}
-	return "", fmt.Errorf("the ARN of %s, a %s, is not known here", r.LogicalID, r.Type)
+	return "", fmt.Errorf("the ARN of %s, a %s, is unknown here", r.LogicalID, r.Type)
 }

@@ -153,7 +153,7 @@ func (s *Server) do(action string, r *http.Request) (any, *apiError) {
 		return s.listTopics(), nil
 	}
 	return nil, &apiError{http.StatusBadRequest, "InvalidAction",
-		fmt.Sprintf("%q is not known here: CreateTopic, ListTopics, Publish and Subscribe are", action)}
+		fmt.Sprintf("%q is unknown here: CreateTopic, ListTopics, Publish and Subscribe are", action)}
 }
 
 func (s *Server) injected(action string) *apiError {

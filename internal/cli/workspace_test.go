@@ -21,23 +21,23 @@ import (
 )
 
 const (
-	deskAccount = "123456789012"
-	deskRegion  = "us-east-1"
+	workspaceAccount = "123456789012"
+	workspaceRegion  = "us-east-1"
 	// otherKey is of another account's user.
 	otherKey = "AKIAI44QH8DHBEXAMPLE"
 )
 
-// desk is a person with credentials in a checkout, and an EC2 behind HTTP.
-type desk struct {
+// workspace is a person with credentials in a checkout, and an EC2 behind HTTP.
+type workspace struct {
 	*testing.T
 	ec2 *ec2api.Server
 	web http.Handler // EC2 and STS
 	vpc string       // its default VPC
 }
 
-func newDesk(t *testing.T) *desk {
+func newWorkspace(t *testing.T) *workspace {
 	t.Helper()
-	d := &desk{T: t, ec2: ec2api.New(ec2api.WithSeed("desk"), ec2api.WithIdentity(otherKey, ec2api.Identity{Account: "111122223333"}))}
+	d := &workspace{T: t, ec2: ec2api.New(ec2api.WithSeed("workspace"), ec2api.WithIdentity(otherKey, ec2api.Identity{Account: "111122223333"}))}
 	whoCalls := stsapi.Handler(func(r *http.Request) stsapi.Caller {
 		account, arn, userID := d.ec2.Caller(r)
 		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
@@ -52,13 +52,13 @@ func newDesk(t *testing.T) *desk {
 	web := httptest.NewServer(d.web)
 	t.Cleanup(web.Close)
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": web.URL, "AWS_REGION": deskRegion, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret",
+		"AWS_ENDPOINT_URL": web.URL, "AWS_REGION": workspaceRegion, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret",
 		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_MAX_ATTEMPTS": "1", "AWS_CA_BUNDLE": "",
 	} {
 		t.Setenv(name, value)
 	}
 	t.Chdir("../..")
-	client := ec2.New(ec2.Options{Region: deskRegion, BaseEndpoint: &web.URL,
+	client := ec2.New(ec2.Options{Region: workspaceRegion, BaseEndpoint: &web.URL,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", "")})
 	vpcs, err := client.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{})
 	require.NoError(t, err)
@@ -73,12 +73,12 @@ type said struct {
 }
 
 // run types a command: words that are separated by blanks, then others as they are.
-func (d *desk) run(words string, others ...string) said {
+func (d *workspace) run(words string, others ...string) said {
 	d.Helper()
 	return d.runWith("", words, others...)
 }
 
-func (d *desk) runWith(stdin, words string, others ...string) said {
+func (d *workspace) runWith(stdin, words string, others ...string) said {
 	d.Helper()
 	var out, errs bytes.Buffer
 	status := cli.Run(context.Background(), cli.Invocation{
@@ -89,7 +89,7 @@ func (d *desk) runWith(stdin, words string, others ...string) said {
 }
 
 // group finds a group by its name.
-func (d *desk) group(name string) (ec2api.Group, bool) {
+func (d *workspace) group(name string) (ec2api.Group, bool) {
 	for _, g := range d.ec2.Groups() {
 		if g.Name == name {
 			return g, true
@@ -99,7 +99,7 @@ func (d *desk) group(name string) (ec2api.Group, bool) {
 }
 
 // held is what a group holds, as "in tcp 22-22 203.0.113.10/32".
-func (d *desk) held(name string) []string {
+func (d *workspace) held(name string) []string {
 	d.Helper()
 	g, ok := d.group(name)
 	require.True(d, ok, name)
@@ -119,7 +119,7 @@ func portsOf(r ec2api.Rule) string {
 	return strings.NewReplacer("[", "", "]", "", ",", "-").Replace(string(text))
 }
 
-func (d *desk) create(words string) said {
+func (d *workspace) create(words string) said {
 	d.Helper()
 	return d.run("group create --vpc-id " + d.vpc + " " + words)
 }
