@@ -137,7 +137,7 @@ def test_a_closing_that_could_not_be_told_comes_back_until_it_is(enforcing, offi
     deny = {"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "sns:Publish", "Resource": "*"}]}
 
     def failed() -> int:
-        return sum("message comes again" in line for line in enforcing.stack.log_messages("RemediateLogGroup"))
+        return sum("message will be retried" in line for line in enforcing.stack.log_messages("RemediateLogGroup"))
 
     with both_judge_by(enforcing, closing_policy):
         before = failed()

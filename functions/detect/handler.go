@@ -29,7 +29,7 @@ type handler struct {
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	call, err := cloudtrail.Parse(event, cloudtrail.Openings()...)
 	if err != nil {
-		h.logger.ErrorContext(ctx, "event not understood", "error", err.Error(), "bytes", len(event), "groupId", call.Group.ID)
+		h.logger.ErrorContext(ctx, "event malformed", "error", err.Error(), "bytes", len(event), "groupId", call.Group.ID)
 		if call.Fault == "" {
 			return nil, err
 		}

@@ -179,7 +179,7 @@ func TestRecordNotUnderstoodIsOneNamedError(t *testing.T) {
 			assert.Nil(t, out)
 			_, named := err.(*cloudtrail.MalformedError) //nolint:errorlint // the outermost type is what Lambda reports
 			assert.True(t, named, "%T", err)
-			assert.Contains(t, log.String(), "event not understood")
+			assert.Contains(t, log.String(), "event malformed")
 		})
 	}
 }
@@ -204,7 +204,7 @@ func TestOfARecordNotUnderstoodThatNamesItsGroupTheGroupIsRead(t *testing.T) {
 	assert.Nil(t, f.Rule)
 	require.Len(t, f.Reasons, 1)
 	assert.Contains(t, f.Reasons[0].String(), "the record of AuthorizeSecurityGroupIngress cannot be read (detail.requestParameters.ipPermissions.items[0].ipRanges: want an object")
-	assert.Contains(t, log.String(), "event not understood", "the alarm counts it")
+	assert.Contains(t, log.String(), "event malformed", "the alarm counts it")
 }
 
 // largeEvent opens n rules in one call, with long descriptions.

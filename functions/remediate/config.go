@@ -12,8 +12,7 @@ import (
 	"sgward/internal/remediation"
 )
 
-// patience is what the SDK may take over one call, within the function's 60
-// seconds. Most of it is never used.
+// patience limits one SDK call within the function's 60 seconds. Most of it is never used.
 var patience = lambdaenv.Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff: 2 * time.Second}
 
 // newHandler wires the function. It makes no call to AWS.

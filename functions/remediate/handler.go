@@ -13,22 +13,22 @@ import (
 	"sgward/internal/remediation"
 )
 
-// maxReceiveCount is after how many deliveries the findings queue gives a message
-// to the dead letters. template.yaml sets it; a test holds both together.
+// maxReceiveCount is the number of deliveries after which the findings queue sends a
+// message to the dead-letter queue. template.yaml sets it; a test compares both.
 const maxReceiveCount = 5
 
-// errNotSQS is the one error of the function itself: what invoked it was no queue.
+// errNotSQS is the one error of the function itself: its event is not a queue's.
 var errNotSQS = errors.New("reading event: Records is missing: want the event of an SQS queue")
 
-// handler takes batches of messages apart. It is safe for concurrent use.
+// handler handles batches of messages. It is safe for concurrent use.
 type handler struct {
 	remediate func(ctx context.Context, accountID string, messages []remediation.Message) []error
 	logger    *slog.Logger
 }
 
-// handle brings a batch to an end. A message that is not what it should be fails
-// alone and is kept: the queue gives it to the dead letters after some tries. The
-// list of failures is never null, which some implementations take for an error.
+// handle handles a batch. A malformed message fails alone and is kept: after some tries
+// the queue sends it to the dead-letter queue. The list of failures is never null, which
+// some implementations take for an error.
 func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	if event.Records == nil {
 		return events.SQSEventResponse{}, errNotSQS
@@ -43,7 +43,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		if err != nil {
 			var malformed *malformedError
 			errors.As(err, &malformed)
-			h.logger.ErrorContext(ctx, "message not understood", "messageId", record.MessageId,
+			h.logger.ErrorContext(ctx, "message malformed", "messageId", record.MessageId,
 				"field", malformed.field, "problem", malformed.problem, "bytes", len(record.Body))
 			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
 			continue
@@ -54,7 +54,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 	}
 	for i, err := range h.remediate(ctx, accountID, messages) {
 		if err != nil {
-			h.logger.WarnContext(ctx, "message comes again", "messageId", ids[i],
+			h.logger.WarnContext(ctx, "message will be retried", "messageId", ids[i],
 				"eventId", messages[i].Detection.Event.EventID, "try", messages[i].Try, "tries", maxReceiveCount, "error", err.Error())
 			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: ids[i]})
 		}
@@ -62,9 +62,8 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
 }
 
-// queueAccount returns the account of the queue that delivers, which is that of
-// the function and its role: a queue and its function are of one stack. It is ""
-// where the ARN does not tell.
+// queueAccount returns the account of the delivering queue, which is that of the function
+// and its role: a stack has both. It is "" if the ARN lacks it.
 func queueAccount(arn string) string {
 	parts := strings.Split(arn, ":")
 	if len(parts) != 6 || !awsid.IsAccount(parts[4]) {
@@ -73,7 +72,7 @@ func queueAccount(arn string) string {
 	return parts[4]
 }
 
-// receiveCount returns which delivery this is, from 1; 0 where SQS does not say.
+// receiveCount returns the number of the delivery, from 1; 0 if SQS does not say.
 func receiveCount(attributes map[string]string) int {
 	n, err := strconv.Atoi(attributes["ApproximateReceiveCount"])
 	if err != nil || n < 0 {

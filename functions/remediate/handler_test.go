@@ -192,7 +192,7 @@ func TestAMalformedMessageFailsAloneAndIsNamed(t *testing.T) {
 			assert.Len(t, b.messages, 1, "the other goes on")
 			var line map[string]any
 			require.NoError(t, json.Unmarshal(b.log.Bytes(), &line), b.log.String())
-			assert.Equal(t, "message not understood", line["msg"])
+			assert.Equal(t, "message malformed", line["msg"])
 			assert.Equal(t, "m2", line["messageId"])
 			assert.Equal(t, c.field, line["field"])
 			assert.NotEmpty(t, line["problem"])

@@ -1,15 +1,19 @@
-// Command remediate is the Lambda function that closes what the policy forbids and
-// tells people.
+// Command remediate is the Lambda function that closes openings that the policy forbids
+// and publishes alerts.
 //
 // SQS invokes it with batches of invocation records, each with the finding.Detection of
-// detect or sweep as responsePayload. A Detection is a hint and no order: it is
-// judged again by this function's own copy of the policy. What could not be brought
-// to an end is named in batchItemFailures and retried.
+// detect or sweep as responsePayload. A Detection is a hint and not an order: this
+// function judges it again by its own copy of the policy. Messages that failed are named
+// in batchItemFailures and retried.
 //
-// Environment: MODE (observe or enforce), ALERT_TOPIC_ARN (the SNS topic of the
-// alerts), POLICY_FILE (default: policy.yaml beside the binary) and MAX_REVOKES (how many
-// rules that exist already one message closes at most; default: 20). Where one of them is
-// missing or wrong the function says so and does not start.
+// Environment:
+//
+//   - MODE: observe or enforce
+//   - ALERT_TOPIC_ARN: the SNS topic of the alerts
+//   - POLICY_FILE: default policy.yaml beside the binary
+//   - MAX_REVOKES: how many existing rules one message closes at most; default 20
+//
+// If one of them is missing or wrong, the function says so and does not start.
 package main
 
 import (

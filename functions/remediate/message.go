@@ -13,8 +13,8 @@ import (
 	"sgward/internal/remediation"
 )
 
-// invocationRecord is what Lambda puts on the queue after an invocation of detect or
-// sweep, as far as it matters here
+// invocationRecord is the part that is read of the record which Lambda puts on the queue
+// after an invocation of detect or sweep
 // (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html).
 type invocationRecord struct {
 	Timestamp      string `json:"timestamp"`
@@ -30,7 +30,7 @@ type invocationRecord struct {
 // malformedError says that a message is not an invocation record with a Detection.
 type malformedError struct {
 	field   string // such as "responsePayload.event.eventId"
-	problem string // what is there, and what would be right
+	problem string // what was found, and what is expected
 }
 
 func (e *malformedError) Error() string {
@@ -62,12 +62,12 @@ func readMessage(body string) (remediation.Message, error) {
 	if err := check(d, record.ResponsePayload); err != nil {
 		return remediation.Message{}, err
 	}
-	// A time that cannot be read is one that is not known: nothing stays open for it.
+	// A time that cannot be read counts as unknown and leaves nothing open.
 	sent, _ := time.Parse(time.RFC3339, record.Timestamp)
 	return remediation.Message{Detection: d, Sent: sent}, nil
 }
 
-// notJSON names the field that JSON decoding stumbled over.
+// notJSON names the field at which decoding failed.
 func notJSON(root string, err error) *malformedError {
 	var wrong *jsonv2.SemanticError
 	if !errors.As(err, &wrong) {
@@ -80,7 +80,8 @@ func notJSON(root string, err error) *malformedError {
 	return malformed(field, "it is a JSON %s: want %s", wrong.JSONKind, wrong.GoType)
 }
 
-// check looks for what a Detection must carry to be worked on. encoded is its JSON.
+// check verifies that a Detection has the fields that handling it needs. encoded is its
+// JSON.
 func check(d finding.Detection, encoded []byte) error {
 	if d.SchemaVersion != finding.SchemaVersion {
 		return malformed("responsePayload.schemaVersion", "%.20q: want %q", d.SchemaVersion, finding.SchemaVersion)
@@ -104,8 +105,8 @@ func check(d finding.Detection, encoded []byte) error {
 	return checkStanding(d)
 }
 
-// checkDecisions looks for a decision in a Detection's JSON and in each finding's: a
-// missing one would read as inspect.
+// checkDecisions verifies that a Detection's JSON and each of its findings have a
+// decision: a missing one would read as inspect.
 func checkDecisions(encoded []byte) error {
 	type decided struct {
 		Decision *string `json:"decision"`
@@ -128,7 +129,7 @@ func checkDecisions(encoded []byte) error {
 	return nil
 }
 
-// checkStanding looks for what findings must carry that name rules which exist already.
+// checkStanding verifies the fields of findings about existing rules.
 func checkStanding(d finding.Detection) error {
 	ofList := d.Source == finding.SourcePrefixListEdit
 	if ofList && d.PrefixListID == "" {

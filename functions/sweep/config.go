@@ -14,12 +14,11 @@ import (
 	"sgward/internal/sweep"
 )
 
-// patience is what the SDK may take over one call. A large account is hundreds of
-// reads, which EC2 throttles: more tries and longer pauses than where seconds count.
+// patience limits one SDK call. A large account takes hundreds of reads, which EC2
+// throttles: more tries and longer pauses than where seconds count.
 var patience = lambdaenv.Patience{Attempts: 8, Attempt: 15 * time.Second, Backoff: 20 * time.Second}
 
-// readMemory reads MEMORY_TABLE, the table of what has been told; nil where it is not
-// set.
+// readMemory reads MEMORY_TABLE, the table of reported findings; nil if it is not set.
 func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *sweep.Memory {
 	name, _ := lookup("MEMORY_TABLE")
 	if name == "" {

@@ -18,19 +18,19 @@ import (
 	"sgward/internal/sweep"
 )
 
-// What marks an event of EventBridge's schedules.
+// The marks of an event of EventBridge's schedules.
 const (
 	scheduledDetailType = "Scheduled Event"
 	scheduledSource     = "aws.events"
 )
 
-// sweepCommand is what a person asks for with {"sgward":"sweep"}.
+// sweepCommand is the value in a person's event {"sgward":"sweep"}.
 const sweepCommand = "sweep"
 
-// malformedError says that an event is none that the function understands.
+// malformedError is the error of an event that the function cannot read.
 type malformedError struct {
 	field   string // such as "detail-type"
-	problem string // what is there, and what would be right
+	problem string // what was found, and what is expected
 }
 
 func (e *malformedError) Error() string {
@@ -48,14 +48,14 @@ func malformed(field, problem string, args ...any) *malformedError {
 	return &malformedError{field, fmt.Sprintf(problem, args...)}
 }
 
-// runError says that an event was understood and could not be brought to an end.
-// The platform reports the outermost type.
+// runError is the error of a readable event whose run failed. Lambda reports the outermost
+// type.
 type runError struct{ err error }
 
 func (e *runError) Error() string { return e.err.Error() }
 func (e *runError) Unwrap() error { return e.err }
 
-// sweeper is what the function hands its events to.
+// sweeper handles the function's events.
 type sweeper interface {
 	Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error)
 	WarnOfExpiry(ctx context.Context, day sweep.Day) error
@@ -64,13 +64,13 @@ type sweeper interface {
 
 var _ sweeper = (*sweep.Sweeper)(nil)
 
-// handler tells events apart. It is safe for concurrent use.
+// handler dispatches events. It is safe for concurrent use.
 type handler struct {
 	sweeper sweeper
 	logger  *slog.Logger
 }
 
-// envelope is what tells the events apart: EventBridge's own, or a person's.
+// envelope holds the members that distinguish events: EventBridge's own, or a person's.
 type envelope struct {
 	Sgward     string    `json:"sgward"`
 	ID         string    `json:"id"`
@@ -86,13 +86,13 @@ func (e envelope) isScheduled() bool {
 }
 
 // Invoke takes an event and returns the JSON of a Detection, whose decision says whether
-// something is left for remediate to close. An event that it cannot understand is a
-// *malformedError or a *cloudtrail.MalformedError, all else a *runError: Lambda tries
-// all of them again and then keeps the event with the dead letters.
+// remediate has something to close. An unreadable event is a *malformedError or a
+// *cloudtrail.MalformedError, all other errors are *runError: Lambda retries all of them
+// and then sends the event to the dead-letter queue.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	out, err := h.dispatch(ctx, event)
 	if err != nil {
-		h.logger.ErrorContext(ctx, "event not dealt with", "error", err.Error(), "bytes", len(event))
+		h.logger.ErrorContext(ctx, "event failed", "error", err.Error(), "bytes", len(event))
 		return nil, err
 	}
 	encoded, err := json.Marshal(out)
@@ -127,9 +127,8 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 	}
 }
 
-// day is a scheduled run: exceptions that end, and all groups. Where one of them fails
-// the other is tried all the same, and both are retried; the memory keeps what was told
-// from being told twice.
+// day is a scheduled run: ending exceptions, and all groups. If one of them fails, the
+// other still runs, and both are retried; the memory prevents repeated reports.
 func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error) {
 	switch {
 	case e.Time.IsZero():
@@ -145,7 +144,7 @@ func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error
 	return detection, runFailed(errors.Join(warned, err))
 }
 
-// asked is the run that a person has asked for. Lambda's own retries share its id.
+// asked returns the run that a person has requested. Lambda's own retries share its id.
 func asked(ctx context.Context) cloudtrail.Event {
 	event := cloudtrail.Event{EventName: "Sweep on demand", AccountID: ownAccount(ctx)}
 	if invocation, ok := lambdacontext.FromContext(ctx); ok {
@@ -154,8 +153,8 @@ func asked(ctx context.Context) cloudtrail.Event {
 	return event
 }
 
-// ownAccount returns the account of this function, by the ARN that it was invoked
-// with; "" where the platform does not tell.
+// ownAccount returns the account of this function, from the ARN that it was invoked with;
+// "" if the platform lacks it.
 func ownAccount(ctx context.Context) string {
 	invocation, ok := lambdacontext.FromContext(ctx)
 	if !ok {

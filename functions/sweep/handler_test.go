@@ -156,7 +156,7 @@ func TestMalformedEventsAreNamed(t *testing.T) {
 			var record *cloudtrail.MalformedError
 			assert.True(t, errors.As(err, &ours) || errors.As(err, &record), "%v", err)
 			assert.Empty(t, b.changes)
-			assert.Contains(t, b.log.String(), "event not dealt with")
+			assert.Contains(t, b.log.String(), "event failed")
 		})
 	}
 }

@@ -1,17 +1,22 @@
-// Command sweep is the Lambda function that judges what exists already.
+// Command sweep is the Lambda function that judges existing rules.
 //
-// EventBridge invokes it, asynchronously, with the CloudTrail record of a call that
-// edited a managed prefix list, and by a schedule; a person invokes it with
-// {"sgward":"sweep"}. It judges the rules that use the list; on schedule it judges all
-// groups of the region and warns of exceptions that run out. What has to be closed it
-// returns as a finding.Detection with decision revoke, which Lambda puts on the queue
-// that remediate works on. Lambda retries a run that failed.
+// EventBridge invokes it, asynchronously, with the CloudTrail record of a call that edited
+// a managed prefix list, and by a schedule; a person invokes it with {"sgward":"sweep"}.
+// It judges the rules that use the list; on schedule it judges all groups of the region
+// and warns about ending exceptions. Rules to close are returned as a finding.Detection
+// with decision revoke, which Lambda puts on remediate's queue. Lambda retries a failed
+// run.
 //
-// Environment: MODE (observe or enforce), ALERT_TOPIC_ARN (the SNS topic of the
-// alerts), POLICY_FILE (default: policy.yaml beside the binary), MAX_REVOKES (how
-// many rules one run has closed at most; default: 20) and MEMORY_TABLE (the DynamoDB table
-// of what has been told; without it every sweep tells everything). Where one of them
-// is missing or wrong the function says so and does not start.
+// Environment:
+//
+//   - MODE: observe or enforce
+//   - ALERT_TOPIC_ARN: the SNS topic of the alerts
+//   - POLICY_FILE: default policy.yaml beside the binary
+//   - MAX_REVOKES: how many rules one run has closed at most; default 20
+//   - MEMORY_TABLE: the DynamoDB table of reported findings; without it, every sweep
+//     reports everything
+//
+// If one of them is missing or wrong, the function says so and does not start.
 package main
 
 import (

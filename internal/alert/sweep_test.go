@@ -40,7 +40,7 @@ const (
 
 func sweepScenarios() []scenario {
 	covered := standing(finding.OutcomeAlerted, dataGroup, "data", tcp(5432, "0.0.0.0/0"))
-	covered.Severity, covered.Left = policy.Critical, "its statement closes a rule when it is made, and says nothing of rules that exist already (existing: revoke would)"
+	covered.Severity, covered.Left = policy.Critical, "its statement closes a rule when it is made, and leaves existing rules open (existing: revoke would close them)"
 	covered.Ended = &finding.Exception{ID: "partner-replica", Owner: "data-platform@example.com", Expires: "2026-11-02"}
 	changed := standing(finding.OutcomeAlerted, webGroup, "web", tcp(8443, "0.0.0.0/0"))
 	changed.FirstSeen = at(-40 * 86400)
@@ -53,7 +53,7 @@ func sweepScenarios() []scenario {
 	unread.Severity, unread.Reasons = policy.High, reasons(`reading rule "sgr-0ccccccccccccccc3" of sg-0ccccccccccccccc3: parsing protocol "tpc": want tcp, udp, icmp, icmpv6, -1 or a number from 0 to 255`)
 
 	digest := finding.Sweep{Groups: 1204, Rules: 18223, Known: 12, Gone: 1, Ordered: 2}
-	would := sweptAlert(finding.Sweep{Groups: 3, Rules: 14, Forgetful: "it has no table to remember by (MEMORY_TABLE)"},
+	would := sweptAlert(finding.Sweep{Groups: 3, Rules: 14, Forgetful: "it has no table of earlier digests (MEMORY_TABLE)"},
 		standing(finding.OutcomeWouldRevoke, dataGroup, "data", tcp(5432, "0.0.0.0/0")))
 	would.Mode = finding.Observe
 

@@ -50,7 +50,7 @@ func explainCommand(in Invocation) *cobra.Command {
 					return err
 				}
 			}
-			return explain(cmd.Context(), in, f, known{
+			return explain(cmd.Context(), in, f, completeLists{
 				tags: cmd.Flags().Changed("group-tag"), standing: cmd.Flags().Changed("standing"),
 			})
 		},
@@ -95,10 +95,10 @@ func nothingBeside(cmd *cobra.Command) error {
 	return nil
 }
 
-// known says which lists of the flags are complete, even if empty.
-type known struct{ tags, standing bool }
+// completeLists says which lists of the flags are complete, even if empty.
+type completeLists struct{ tags, standing bool }
 
-func explain(ctx context.Context, in Invocation, f explainFlags, told known) error {
+func explain(ctx context.Context, in Invocation, f explainFlags, told completeLists) error {
 	given := 0
 	for _, peer := range []string{f.rule.CIDR, f.rule.PrefixList, f.rule.SourceGroup, f.event} {
 		if peer != "" {
@@ -145,7 +145,7 @@ type question struct {
 }
 
 // question builds the input from an event file or from the flags.
-func (f explainFlags) question(ctx context.Context, in Invocation, told known) (question, error) {
+func (f explainFlags) question(ctx context.Context, in Invocation, told completeLists) (question, error) {
 	if f.event != "" {
 		c, err := f.readCall(ctx, in)
 		return askOf(c), err

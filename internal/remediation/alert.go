@@ -12,16 +12,16 @@ import (
 	"sgward/internal/policy"
 )
 
-// conclude brings a delivery to its end: it publishes an alert where people should hear
-// of something, and returns why the message must be retried.
+// conclude ends a delivery: it publishes an alert if there is something to report, and
+// returns why the message must be retried.
 //
-// A failure that another try may mend is told when TellFailure says so; one that
-// needs people is told on every try, under the same id.
+// A failure that a retry may solve is reported when ReportFailure says so; one that needs
+// people is reported on every try, under the same id.
 func (r *invocation) conclude(ctx context.Context, d *delivery) error {
 	results, errs, urgent := d.results()
 	err := errors.Join(errs...)
 	log := r.Logger.With("eventId", d.Detection.Event.EventID, "try", d.Try)
-	if !IsNews(results) || err != nil && !urgent && !TellFailure(d.Try, d.Tries) {
+	if !IsReportable(results) || err != nil && !urgent && !ReportFailure(d.Try, d.Tries) {
 		log.InfoContext(ctx, "no alert", "findings", len(results), "outcomes", outcomes(results))
 		return err
 	}
@@ -34,7 +34,7 @@ func (r *invocation) conclude(ctx context.Context, d *delivery) error {
 	return err
 }
 
-// alert makes the alert of a delivery's results.
+// alert returns the alert of a delivery's results.
 func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.Result) finding.Alert {
 	a := finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(),
@@ -57,8 +57,8 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 	return a
 }
 
-// results gathers what an alert would tell, why the message must be retried, and
-// whether that needs people at once.
+// results returns the results to report, why the message must be retried, and whether that
+// needs people at once.
 func (d *delivery) results() (results []finding.Result, errs []error, urgent bool) {
 	for _, b := range d.batches {
 		for _, c := range b.cases {
@@ -71,19 +71,18 @@ func (d *delivery) results() (results []finding.Result, errs []error, urgent boo
 			}
 		}
 	}
-	// A denied revoke is told on every try. What was done beside it was told on the
-	// first; the last try tells all once more, in case that one was lost. Beside a
-	// revoke that failed otherwise the first try told nothing.
+	// A denied revoke is reported on every try. The results beside it were reported on the
+	// first; the last try reports all again, in case that alert was lost. Beside a revoke
+	// that failed otherwise, the first try reported nothing.
 	if urgent && len(errs) > 0 && d.repeats() {
 		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
 	}
 	return results, errs, urgent
 }
 
-// IsNews reports whether there is anything that people should hear of. An exception
-// is agreed on in review, and quiet; one that rests on tags is as good as whoever
-// may set them.
-func IsNews(results []finding.Result) bool {
+// IsReportable reports whether results are worth an alert. Exceptions are reviewed, and
+// quiet; one that depends on tags is only as trustworthy as the people who may set them.
+func IsReportable(results []finding.Result) bool {
 	return slices.ContainsFunc(results, func(r finding.Result) bool {
 		return r.Outcome != finding.OutcomeExempt || r.Exception != nil && r.Exception.ByTag
 	})
@@ -97,9 +96,9 @@ func outcomes(results []finding.Result) map[string]int {
 	return out
 }
 
-// maybeEarlier reports that an earlier try may have closed what a case found gone. Of
-// what a sweep has chosen nobody can tell: a person may have closed it, another message,
-// or the same one, delivered twice.
+// maybeEarlier reports that an earlier try may have closed a rule that was found gone. For
+// a rule that a sweep chose this is always possible: a person, another message, or a
+// second delivery may have closed it.
 func (c *Case) maybeEarlier() bool {
 	switch b := c.batch; b.Detection.Source {
 	case finding.SourceSweep:
@@ -111,7 +110,7 @@ func (c *Case) maybeEarlier() bool {
 	}
 }
 
-// result is what a case came to, as an alert tells it.
+// result returns the case's result for an alert.
 func (c *Case) result() finding.Result {
 	b := c.batch
 	r := finding.Result{
@@ -120,7 +119,7 @@ func (c *Case) result() finding.Result {
 		MaybeEarlier: c.outcome == finding.OutcomeAlreadyClosed && c.maybeEarlier(),
 	}
 	r.AccountID, r.Region, r.GroupID = b.account, b.region, cmp.Or(b.group.ID, c.rule.GroupID)
-	if c.judged { // else the message's word stands
+	if c.judged { // else the message's values stand
 		detected := r.Severity
 		r.Judge(c.judgement)
 		if r.Severity == policy.NoSeverity {
@@ -145,7 +144,7 @@ func (c *Case) result() finding.Result {
 		at := c.at.UTC()
 		r.ClosedAt = &at
 	}
-	// A rule that a whole group held may be older than the event.
+	// A rule found by reading the whole group may be older than the event.
 	if made := b.Detection.Event.EventTime; !b.whole && !b.isStanding() && !made.IsZero() && c.outcome != finding.OutcomeExempt {
 		// Both clocks are AWS's, but not the same one, and the event's has whole seconds.
 		seconds := max(0, c.at.Sub(made)).Seconds()

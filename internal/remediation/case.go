@@ -10,7 +10,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// batch holds the cases of one message in one group: the rules that one call made are
+// batch holds the cases of one message in one group. The rules that one call made are
 // judged together.
 type batch struct {
 	*delivery
@@ -18,16 +18,16 @@ type batch struct {
 	group           secgroup.Group
 	actor           policy.Actor
 	cases           []*Case
-	// whole is set where the event does not tell the rules: everything that the
-	// group holds is judged, and nobody knows who made which rule.
+	// whole is set if the event lacks the rules: all rules of the group are judged, and
+	// their makers are unknown.
 	whole bool
-	// sibling is, for a whole group, the batch with the rules that the event tells.
+	// sibling is, for a whole group, the batch with the rules that the event has.
 	sibling *batch
-	// lists are the prefix lists that were read for it, and notes say what could not
-	// be read, for the reasons of what stays unknown.
+	// lists are the prefix lists that were read for it, and notes name those that could
+	// not be read, for the reasons of undetermined verdicts.
 	lists map[string][]netip.Prefix
 	notes []string
-	// unread is why not all that its verdicts need could be read.
+	// unread is why a read that its verdicts need failed.
 	unread error
 }
 
@@ -40,7 +40,7 @@ func (b *batch) isOpen() bool {
 	return false
 }
 
-// age is how long ago the event happened.
+// age is the time since the event.
 func (b *batch) age(now time.Time) time.Duration { return now.Sub(b.Detection.Event.EventTime) }
 
 func (b *batch) failOpen(err error, at time.Time) {
@@ -54,31 +54,31 @@ func (b *batch) failOpen(err error, at time.Time) {
 // Case is one finding on its way from a message to an outcome.
 type Case struct {
 	batch   *batch
-	finding finding.Finding // as the message tells it
-	// rule is what is judged and closed; zero for the finding of a whole group.
+	finding finding.Finding // as in the message
+	// rule is judged and closed; zero for the finding of a whole group.
 	rule      secgroup.Rule
 	judgement policy.Judgement
-	// judged is set where judgement is this side's. Without it an alert tells of the
-	// case in the words of the message.
+	// judged is set if judgement is this side's. Without it an alert reports the case with
+	// the message's values.
 	judged bool
-	// fromGroup is set where the verdict needs the group's word that it holds the
-	// rule: its direction or its peer is not wholly known, or other rules have a part.
+	// fromGroup is set if the verdict requires that the group shows the rule: its
+	// direction or peer is not completely known, or other rules take part.
 	fromGroup bool
-	// byID is set where only the rule with the event's id is meant, and not another
-	// that has its values now.
+	// byID is set if only the rule with the event's id is meant, and not another that has
+	// its values now.
 	byID    bool
 	shownAs shownAs
 	present secgroup.Rule // as the group shows it, unless unseen
-	// actorUnknown is set where rule is not what the event tells but what the group
-	// shows since, or may be: who made it so is not known.
+	// actorUnknown is set if rule may be what another call than the event's made.
 	actorUnknown bool
 
 	settled bool
-	outcome finding.Outcome // "" for a rule that is compliant: nobody hears of it
+	outcome finding.Outcome // "" for a compliant rule, which is not reported
 	at      time.Time
 	// err is why the message must be retried.
 	err error
-	// left says why people have to close what the policy forbids, as an alert says it.
+	// left says why people must close a rule that the policy forbids, in the words of an
+	// alert.
 	left string
 }
 
@@ -91,7 +91,7 @@ const (
 	edited                // its id with other values
 )
 
-// State is how far a case has come. The zero value is open.
+// State is the state of a case. The zero value is open.
 type State uint8
 
 // The states.
@@ -101,7 +101,7 @@ const (
 	Settled
 )
 
-// state returns the state at a time: what waits now is open later.
+// state returns the state at a time: a waiting case is open later.
 func (c *Case) state(now time.Time) State {
 	switch {
 	case c.settled:
@@ -113,19 +113,19 @@ func (c *Case) state(now time.Time) State {
 	}
 }
 
-// judge notes this side's judgement.
+// judge records this side's judgement.
 func (c *Case) judge(j policy.Judgement) { c.judgement, c.judged = j, true }
 
 // comply settles a case that needs nothing.
 func (c *Case) comply() { c.settled = true }
 
-// conclude settles a case with an outcome that is no failure.
+// conclude settles a case with an outcome that is not a failure.
 func (c *Case) conclude(outcome finding.Outcome, at time.Time) {
 	c.settled, c.outcome, c.at = true, outcome, at
 }
 
-// close settles a case with what became of its opening. Of a group that a call made
-// rules in a moment ago EC2 may not know yet.
+// close settles a case with the result of closing its opening. EC2 may not know a new
+// group yet.
 func (c *Case) close(done Closing) {
 	c.rule = done.Rule
 	switch {
@@ -138,38 +138,38 @@ func (c *Case) close(done Closing) {
 	}
 }
 
-// fail settles a case that could not be brought to an end. The message is retried.
+// fail settles a case that failed. The message is retried.
 func (c *Case) fail(err error, at time.Time) {
 	c.conclude(finding.OutcomeFailed, at)
 	c.err = err
 }
 
-// leave settles a case that no try of this function can close, and for which EC2 is
-// not asked. why is for people.
+// leave settles a case that no try of this function can close, without calling EC2. why is
+// for people.
 func (c *Case) leave(outcome finding.Outcome, why string, at time.Time) {
 	c.conclude(outcome, at)
 	c.left = why
 }
 
-// settleBy gives a case the outcome of its verdict, where that is not to revoke.
+// settleBy settles a case by its verdict, unless that is revoke.
 func (c *Case) settleBy(v policy.Verdict, at time.Time) {
 	switch v {
 	case policy.Compliant:
 		c.comply()
 	case policy.Exempt:
 		c.conclude(finding.OutcomeExempt, at)
-	default: // alert; undetermined alerts as well, and nothing else does anything
+	default: // alert and undetermined
 		c.conclude(finding.OutcomeAlerted, at)
 	}
 }
 
-// needsPeople reports a failure that another try is not likely to mend: people hear of
-// it on every try.
+// needsPeople reports a failure that a retry is unlikely to solve: it is reported on every
+// try.
 func (c *Case) needsPeople() bool {
 	return c.outcome == finding.OutcomeFailed && (c.err == nil || !ec2rules.IsTransient(c.err))
 }
 
-// identity is what makes the case's rule unique within its group.
+// identity identifies the case's rule within its group.
 func (c *Case) identity() secgroup.Permission { return c.rule.Permission.Identity() }
 
 // ownRevoke reports that the rule is to be closed whatever else the group holds.
@@ -177,7 +177,7 @@ func (c *Case) ownRevoke() bool {
 	return c.judgement.Verdict == policy.Revoke && !c.judgement.Union
 }
 
-// isEdit reports that the case tells of an edit, whose record has no direction.
+// isEdit reports that the case is about an edit, whose record has no direction.
 func (c *Case) isEdit() bool {
 	return c.finding.Rule != nil && c.finding.Rule.Permission.Direction == 0
 }

@@ -11,17 +11,16 @@ import (
 )
 
 const (
-	// lagWindow is how long after an event a read may still miss what the event
-	// made: EC2's reads are eventually consistent. Later, what a read does not show
-	// is not there.
+	// lagWindow is the time after an event during which a read may miss the event's
+	// change: EC2's reads are eventually consistent. After it, a rule that a read does not
+	// show is gone.
 	lagWindow = time.Minute
-	// settleAge is how old an event has to be for a first look at a group of which
-	// nothing tells whether the look came too early.
+	// settleAge is the minimum age of an event before a read of its group is trusted.
 	settleAge = 5 * time.Second
 )
 
-// patience lists how long to wait between reads that may lag behind, for all of a
-// group's changes together: under 8 seconds, after which the message is retried.
+// patience lists the pauses between reads that may lag behind, for all of a group's
+// changes together: under 8 seconds, after which the message is retried.
 func patience() []time.Duration {
 	return []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second}
 }
@@ -29,16 +28,16 @@ func patience() []time.Duration {
 // errLagging says that the group did not show a rule that it should hold.
 var errLagging = errors.New("the group does not show the rule yet: EC2's reads lag behind its writes")
 
-// lookFor notes what the group shows of each open case.
-func (b *batch) lookFor(held []secgroup.Rule) {
+// match records how the group shows each open case.
+func (b *batch) match(held []secgroup.Rule) {
 	for _, c := range b.cases {
 		if c.settled || b.whole {
 			continue
 		}
 		c.shownAs = unseen
 		for _, r := range held {
-			// The id decides where both sides know it: with other values the rule has
-			// been edited, even if another one has the values now.
+			// The id decides if both sides know it: with other values the rule has been
+			// edited, even if another rule has the old values now.
 			if sameID := c.rule.ID != "" && r.ID == c.rule.ID; sameID {
 				c.see(r)
 				break
@@ -48,14 +47,14 @@ func (b *batch) lookFor(held []secgroup.Rule) {
 			}
 		}
 		if c.shownAs == seen && c.present.Permission.Direction == c.rule.Permission.Direction {
-			// The same values; what else the group says of the rule is newer.
+			// The values are equal; the group's other fields are newer.
 			c.rule = c.present
 		}
 	}
 }
 
-// see notes what a rule with the case's id looks like. An edit's record tells no
-// direction, which no edit changes.
+// see records the rule with the case's id. An edit's record has no direction, which no
+// edit changes.
 func (c *Case) see(r secgroup.Rule) {
 	c.present = r
 	if c.rule.Permission.Direction == 0 {
@@ -98,7 +97,7 @@ func (g *changedGroup) wait(ctx context.Context) bool {
 	return sleep(ctx, pause)
 }
 
-// sleep waits, and reports whether it did so to the end.
+// sleep waits, and reports whether it waited to the end.
 func sleep(ctx context.Context, pause time.Duration) bool {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
@@ -110,7 +109,7 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// expand replaces the finding of a whole group by one for each rule it holds.
+// expand replaces the finding of a whole group by one for each of its rules.
 func (b *batch) expand(held []secgroup.Rule) {
 	if !b.whole || !b.isOpen() || b.group.ID == "" {
 		return
@@ -133,8 +132,8 @@ func (b *batch) expand(held []secgroup.Rule) {
 	}
 }
 
-// takePresent has the values judged that the group shows, where those of an edit
-// are too old to be what a read may have missed.
+// takePresent replaces the values of old edits by those that the group shows: the edit is
+// too old for the read to have missed it.
 func (b *batch) takePresent(now time.Time) {
 	for _, c := range b.cases {
 		if c.state(now) == Open && c.isEdit() && c.shownAs == edited {

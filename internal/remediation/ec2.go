@@ -6,15 +6,15 @@ import (
 	"sgward/internal/ec2rules"
 )
 
-// Revoker closes, and looks where an answer leaves open what was closed.
-// *ec2.Client is one.
+// Revoker revokes rules, and reads them if an answer leaves the result open. *ec2.Client
+// implements it.
 type Revoker interface {
 	ec2rules.Revoker
 	ec2rules.RuleReader
 }
 
-// EC2 is all that remediation asks of EC2: reads, and no call that opens anything.
-// *ec2.Client is one.
+// EC2 is the part of EC2's API that remediation needs: reads and Revoke. *ec2.Client
+// implements it.
 type EC2 interface {
 	Revoker
 	ec2rules.GroupReader

@@ -17,41 +17,39 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// alertReserve is kept of an invocation's time for telling people. Of short
-// invocations it is a quarter.
+// alertReserve is the part of an invocation's time reserved for alerts; a quarter of short
+// invocations.
 const alertReserve = 6 * time.Second
 
-// atWork bounds how many groups are worked on at once. One that waits for reads that
-// lag is not counted: whoever makes narrow rules and takes them away at once must not
-// keep a function from the other groups of a batch.
+// atWork limits how many groups are handled at once. A group that waits for a lagging read
+// does not count: otherwise a caller who makes and removes narrow rules could block the
+// other groups of a batch.
 const atWork = 10
 
-// Config is what an Engine works with. All fields must be set but Now
-// and MaxRevokes.
+// Config configures an Engine. All fields must be set but Now and MaxRevokes.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
 	Region string
 	Policy *policy.Policy
 	Mode   finding.Mode
-	// MaxRevokes is how many rules that exist already one message closes at most; 0
-	// closes none.
+	// MaxRevokes is how many existing rules one message closes at most; 0 closes none.
 	MaxRevokes int
-	// Publish sends one alert. An error brings the message back.
+	// Publish sends one alert. After an error the message is retried.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger
-	// Now tells the time; nil is time.Now.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
 
-// Engine brings Detections to an end: it judges again, closes what is forbidden and
-// tells people. It is safe for concurrent use.
+// Engine handles Detections: it judges again, closes what is forbidden and publishes
+// alerts. It is safe for concurrent use.
 type Engine struct {
 	Config
 	closer *Closer
 }
 
-// New makes an Engine. The error names the field that is missing or wrong.
+// New returns an Engine. The error names the field that is missing or wrong.
 func New(c Config) (*Engine, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -80,20 +78,20 @@ type invocation struct {
 	interfaces interfaces
 }
 
-// source brings cases to an end that messages alone do not settle: it reads what their
-// verdicts need, judges, and closes. There is one for each group that calls changed, and
-// one for each message of a sweep or of a prefix list edit.
+// source handles cases that need more than their messages: it reads the facts for their
+// verdicts, judges, and closes. There is one for each group that calls changed, and one
+// for each message of a sweep or a prefix list edit.
 type source interface {
 	work(ctx context.Context)
 }
 
-// Run handles messages and returns, in the same order, why one must be retried; nil
-// for a message that is done. accountID is the account whose credentials EC2 works
-// with, "" where it is not known; findings of other accounts and regions cannot be
-// acted on, and the alert says so.
+// Run handles a batch and returns one error per message, in order. A non-nil error means
+// the message must be retried. accountID is the account of EC2's credentials, "" if
+// unknown. Findings of other accounts and regions cannot be closed from here; their alert
+// says so.
 //
-// What the events alone settle is closed first, in one call for each group and
-// direction over all messages, and told; then groups are read for the rest.
+// Rules that can be judged by their events alone are closed first, in one call for each
+// group and direction over all messages, and reported. Groups are read for the rest.
 func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) []error {
 	r := &invocation{
 		Engine: e, account: accountID, now: e.Now(),
@@ -108,7 +106,7 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 			continue
 		}
 		for _, b := range deliveries[i].batches {
-			atOnce = append(atOnce, r.weigh(b)...)
+			atOnce = append(atOnce, r.judgeEvent(b)...)
 		}
 	}
 	acting, cancel := KeepReserve(ctx, alertReserve)
@@ -147,8 +145,8 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 	return errs
 }
 
-// KeepReserve returns a context that ends early enough before ctx does for alerts to
-// go out: by reserve, or a quarter of what is left where that is less.
+// KeepReserve returns a context that ends before ctx to leave time for alerts: by reserve,
+// or a quarter of the remaining time if that is less.
 func KeepReserve(ctx context.Context, reserve time.Duration) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -157,7 +155,7 @@ func KeepReserve(ctx context.Context, reserve time.Duration) (context.Context, c
 	return context.WithDeadline(ctx, deadline.Add(-min(reserve, time.Until(deadline)/4)))
 }
 
-// close closes the rules of cases and settles these with what became of them.
+// close closes the rules of cases and settles the cases with the results.
 func (r *invocation) close(ctx context.Context, cases []*Case) {
 	openings := make([]Opening, len(cases))
 	for i, c := range cases {
@@ -168,7 +166,7 @@ func (r *invocation) close(ctx context.Context, cases []*Case) {
 	}
 }
 
-// sources returns what the open cases of deliveries are worked on by.
+// sources returns the sources of the open cases of deliveries.
 func (r *invocation) sources(deliveries []*delivery) []source {
 	type place struct{ groupID, groupName string }
 	at := map[place]*changedGroup{}
@@ -198,7 +196,7 @@ func (r *invocation) sources(deliveries []*delivery) []source {
 			g.batches = append(g.batches, b)
 		}
 	}
-	for _, d := range deliveries { // rules that are dealt with already
+	for _, d := range deliveries { // cases that are handled already
 		if d == nil || d.isStanding() {
 			continue
 		}

@@ -12,17 +12,17 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// changedGroup is the source of cases in one group that calls changed, those whose
-// verdict needs the group itself. One goroutine works on it.
+// changedGroup is the source of cases in one group that calls changed, for verdicts that
+// need the group itself. One goroutine works on it.
 type changedGroup struct {
 	*invocation
 	batches  []*batch       // in the order of their events
 	group    secgroup.Group // TagsKnown is set once it has been read
 	held     []secgroup.Rule
-	absent   bool // the group is not there
+	absent   bool // the group does not exist
 	patience []time.Duration
-	// closed holds the cases whose rules are closed, or would be, by identity. They
-	// are no part of what the group holds, even where a read still shows them.
+	// closed holds the cases whose rules are closed, or would be, by identity. They no
+	// longer count as the group's rules, even if a read still shows them.
 	closed map[secgroup.Permission]*Case
 }
 
@@ -35,7 +35,8 @@ func (g *changedGroup) work(ctx context.Context) {
 			g.unreadable(ctx, err)
 			return
 		}
-		// What is forbidden on its own does not wait for a read that shows the rest.
+		// Rules that are forbidden on their own do not wait for a read that shows the
+		// rest.
 		g.closeOwn(ctx)
 		if !g.tooEarly() || !g.wait(ctx) {
 			break
@@ -46,14 +47,14 @@ func (g *changedGroup) work(ctx context.Context) {
 		b.takePresent(g.Now())
 	}
 	g.closeOwn(ctx)
-	// The rest depends on what the group holds together: call by call as they were
-	// made, so that each is judged with what was left of those before it.
+	// The rest depends on the group's rules together: call by call in their order, so that
+	// each is judged with the rules that remain of those before it.
 	for _, b := range g.batches {
 		g.finish(ctx, b)
 	}
 }
 
-// unreadable closes what can be judged without the group, and fails the rest.
+// unreadable closes the cases that can be judged without the group, and fails the rest.
 func (g *changedGroup) unreadable(ctx context.Context, err error) {
 	if g.group.ID != "" {
 		g.closeOwn(ctx)
@@ -63,7 +64,7 @@ func (g *changedGroup) unreadable(ctx context.Context, err error) {
 	}
 }
 
-// read reads the group and notes what it shows of every batch.
+// read reads the group and records how it shows every batch.
 func (g *changedGroup) read(ctx context.Context) error {
 	g.absent = false
 	if g.group.ID == "" {
@@ -86,13 +87,12 @@ func (g *changedGroup) read(ctx context.Context) error {
 	}
 	g.held = held
 	for _, b := range g.batches {
-		b.lookFor(held)
+		b.match(held)
 	}
 	return nil
 }
 
-// describe reads the group's name, VPC and tags, by id or, in the default VPC, by
-// name.
+// describe reads the group's name, VPC and tags, by id or, in the default VPC, by name.
 func (g *changedGroup) describe(ctx context.Context) (secgroup.Group, error) {
 	if g.group.ID == "" {
 		return ec2rules.DescribeGroupNamed(ctx, g.EC2, g.group.Name)
@@ -100,7 +100,7 @@ func (g *changedGroup) describe(ctx context.Context) (secgroup.Group, error) {
 	return ec2rules.DescribeGroup(ctx, g.EC2, g.group.ID)
 }
 
-// resolve writes the group's id where an event had only its name.
+// resolve sets the group's id if an event had only its name.
 func (b *batch) resolve(groupID string) {
 	b.group.ID = groupID
 	for _, c := range b.cases {
@@ -108,7 +108,7 @@ func (b *batch) resolve(groupID string) {
 	}
 }
 
-// remember notes the cases whose rules are closed, or would be.
+// remember records the cases whose rules are closed, or would be.
 func (g *changedGroup) remember(cases []*Case) {
 	for _, c := range cases {
 		switch c.outcome {
@@ -120,9 +120,9 @@ func (g *changedGroup) remember(cases []*Case) {
 	}
 }
 
-// closeOwn judges what is open in every batch and closes, in one call for each
-// direction, what is forbidden whatever else the group holds. Nothing else is
-// settled yet: closing these changes what the group holds.
+// closeOwn judges the open cases of every batch and closes, in one call for each
+// direction, the rules that are forbidden whatever else the group holds. Nothing else is
+// settled yet, because this changes the group.
 func (g *changedGroup) closeOwn(ctx context.Context) {
 	if g.absent {
 		return
@@ -153,9 +153,9 @@ func (g *changedGroup) closeOwn(ctx context.Context) {
 	}
 }
 
-// parts returns the open cases that the group is seen to hold, and those that can
-// be judged and closed without: compare-and-revoke removes nothing but what was
-// judged. The rest waits for finish.
+// parts returns the open cases that the group shows, and those that can be judged and
+// closed without: compare-and-revoke removes nothing but the judged values. The rest waits
+// for finish.
 func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 	young := b.age(now) < lagWindow
 	for _, c := range b.cases {
@@ -166,7 +166,7 @@ func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 		case c.shownAs == unseen && !c.fromGroup:
 			loose = append(loose, c)
 		case c.shownAs == edited && c.rule.Permission.Direction != 0 && (young || !c.fromGroup):
-			// Either the read lags behind the edit, or there was another one since.
+			// Either the read lags behind the edit, or there was another edit.
 			loose = append(loose, c)
 		}
 	}
@@ -179,7 +179,7 @@ func (g *changedGroup) close(ctx context.Context, cases []*Case) {
 	g.remember(cases)
 }
 
-// finish settles what is left of a batch.
+// finish settles the remaining cases of a batch.
 func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	for _, c := range b.cases {
 		// Another message had the same rule closed.
@@ -211,7 +211,7 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 		case v == policy.Revoke && (!c.judgement.Union || !b.whole):
 			crossing = append(crossing, c)
 		case v == policy.Revoke:
-			// Which call crossed the threshold is not known: people decide what stays.
+			// It is unknown which call crossed the threshold: people decide.
 			c.conclude(finding.OutcomeAlerted, g.now)
 		default:
 			c.settleBy(v, g.now)
@@ -229,10 +229,9 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	g.finishUnseen(ctx, b, shown)
 }
 
-// finishUnseen settles the cases whose rules the group would have to show and
-// does not. While reads may lag behind, the message must be retried. After that
-// the rule is gone; people hear of it if the policy would have minded, together
-// with the batch's rules that the group showed.
+// finishUnseen settles the cases whose rules the group does not show. While reads may lag
+// behind, the message must be retried. After that the rule is gone; it is reported if the
+// policy would have forbidden it, together with the batch's rules that the group showed.
 func (g *changedGroup) finishUnseen(ctx context.Context, b *batch, shown []*Case) {
 	var gone []*Case
 	for _, c := range b.cases {
@@ -267,8 +266,8 @@ func (g *changedGroup) finishUnseen(ctx context.Context, b *batch, shown []*Case
 	}
 }
 
-// finishAbsent settles what is open of a group that is not there: nothing of it is
-// reachable. A group just made may not be listed yet.
+// finishAbsent settles the open cases of a group that does not exist, which opens nothing.
+// A new group may not be listed yet.
 func (g *changedGroup) finishAbsent(b *batch) {
 	for _, c := range b.cases {
 		switch {

@@ -12,23 +12,22 @@ import (
 )
 
 const (
-	// maxInterfaces bounds what an alert says of one group.
+	// maxInterfaces limits the interfaces of one group in an alert.
 	maxInterfaces = 50
-	// maxExposedGroups bounds how many groups of one event are looked into.
+	// maxExposedGroups limits the groups of one event that are read.
 	maxExposedGroups = 3
-	// exposureTime is what looking may take of an alert's time.
+	// exposureTime limits the time for reading them.
 	exposureTime = 2 * time.Second
 )
 
-// expose adds to an alert what its openings led to: the network interfaces in
-// their groups. It is context for people, read after the revoke; where it cannot be
-// had the alert says why and goes out without.
+// expose adds the network interfaces in the groups of its openings to an alert. They are
+// context for people, read after the revoke; if they cannot be read, the alert says why.
 func (r *invocation) expose(ctx context.Context, a *finding.Alert) {
 	var groups []string
 	for _, r := range a.Findings {
 		switch r.Outcome {
 		case finding.OutcomeAlerted, finding.OutcomeExempt:
-			continue // nobody closes these, and the group may be anything
+			continue // these are left open, and the group may be any
 		}
 		if r.GroupID != "" && r.AccountID == a.Event.AccountID && !slices.Contains(groups, r.GroupID) {
 			groups = append(groups, r.GroupID)
@@ -38,7 +37,7 @@ func (r *invocation) expose(ctx context.Context, a *finding.Alert) {
 		return
 	}
 	if len(groups) > maxExposedGroups {
-		a.ExposedError = fmt.Sprintf("only %d of %d groups were looked into", maxExposedGroups, len(groups))
+		a.ExposedError = fmt.Sprintf("only %d of %d groups were read", maxExposedGroups, len(groups))
 		groups = groups[:maxExposedGroups]
 	}
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < 2*exposureTime {
@@ -71,9 +70,9 @@ func (r *invocation) expose(ctx context.Context, a *finding.Alert) {
 	}
 }
 
-// interfaces are read once for each group and batch, failures too: a storm on one
-// group costs one read, and one that hangs is waited for once. The zero value is
-// ready. It is safe for concurrent use.
+// interfaces are read once for each group and batch, failures too: a storm on one group
+// costs one read, and a read that hangs is waited for once. The zero value is ready. It is
+// safe for concurrent use.
 type interfaces struct {
 	mu     sync.Mutex
 	groups map[string]*groupInterfaces

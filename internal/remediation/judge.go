@@ -10,9 +10,8 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// judge gives cases of one batch the verdict on them together, beside standing
-// rules or alone. An error says what could not be read; the verdicts are then those
-// without it: undetermined where it matters.
+// judge judges cases of one batch together, beside standing rules or alone. An error names
+// a failed read; the verdicts are then those without it: undetermined where it matters.
 func (g *changedGroup) judge(ctx context.Context, b *batch, cases []*Case, with counting) error {
 	judgements, err := g.evaluate(ctx, b, cases, with)
 	for i, j := range judgements {
@@ -21,22 +20,22 @@ func (g *changedGroup) judge(ctx context.Context, b *batch, cases []*Case, with 
 	return err
 }
 
-// failUnread fails what is open of a batch for which something could not be read.
+// failUnread fails the open cases of a batch after a failed read.
 func (g *changedGroup) failUnread(ctx context.Context, b *batch, err error) {
 	g.Logger.ErrorContext(ctx, "group not read", "groupId", g.group.ID, "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
 	b.failOpen(err, g.Now())
 }
 
-// counting says beside which rules cases are judged. The zero value is none.
+// counting selects the rules beside which cases are judged. The zero value is none.
 type counting uint8
 
 const (
-	alone      counting = iota // what they add up to with the group's others is not asked
-	withOthers                 // of the group's other rules
+	alone      counting = iota // without the group's other rules
+	withOthers                 // with the group's other rules
 )
 
-// evaluate judges cases of one batch together and reads what the policy asks for
-// beyond rules. With an error it returns what can be said without that.
+// evaluate judges cases of one batch together and reads the facts that the policy needs.
+// With an error it returns the verdicts without the failed read.
 func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, with counting) ([]policy.Judgement, error) {
 	if len(cases) == 0 {
 		return nil, nil
@@ -73,15 +72,15 @@ func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, wi
 	}
 }
 
-// request asks for the verdict on cases of one batch.
+// request builds the policy request for cases of one batch.
 func (g *changedGroup) request(b *batch, cases []*Case, lists map[string][]netip.Prefix) policy.Request {
 	req := b.request(g.now, rulesOf(cases))
 	req.Group, req.PrefixLists = g.known(b), lists
 	return req
 }
 
-// judgeWithoutActor judges cases again whose present values another call than the
-// event's has made: a clause on the actor says nothing of them.
+// judgeWithoutActor judges cases again whose current values another call than the event's
+// has made: the event's actor does not count for them.
 func (g *changedGroup) judgeWithoutActor(req policy.Request, cases []*Case, judgements []policy.Judgement) {
 	if !slices.ContainsFunc(cases, func(c *Case) bool { return c.actorUnknown }) {
 		return
@@ -102,9 +101,8 @@ func (g *changedGroup) known(b *batch) secgroup.Group {
 	return b.group
 }
 
-// standing returns the rules that the group held without the batch's: the read
-// ones less those, less what later calls of the batch made, less what has been
-// closed.
+// standing returns the rules that the group held beside the batch's: the read ones without
+// those, without the rules of later calls, and without closed ones.
 func (g *changedGroup) standing(b *batch) []secgroup.Rule {
 	others := map[string]bool{} // by id, as an edited rule has other values now
 	for _, c := range b.cases {
@@ -127,13 +125,13 @@ func (g *changedGroup) standing(b *batch) []secgroup.Rule {
 }
 
 // leftAtThreshold is why a rule stays open that judgeAtThreshold found.
-const leftAtThreshold = "the group's other rules were at the threshold without it too, so it is not known which call crossed the threshold. " +
-	"Close those that nobody needs"
+const leftAtThreshold = "the group's other rules were at the threshold without it too, so it is unknown which call crossed the threshold. " +
+	"Close those that are not needed"
 
 // judgeAtThreshold finds the cases that crossed nothing only because the rest of the group
-// is at the threshold already. Calls made in quick succession look so, each to itself,
-// when the group is read after the last of them: which of them crossed the threshold
-// cannot be told from here, so people decide.
+// is at the threshold already. Each of several quick calls looks like this when the group
+// is read after the last of them. Which call crossed the threshold cannot be known, so
+// people decide.
 func (g *changedGroup) judgeAtThreshold(b *batch, cases []*Case) {
 	if b.whole || len(cases) == 0 {
 		return
@@ -144,7 +142,7 @@ func (g *changedGroup) judgeAtThreshold(b *batch, cases []*Case) {
 	judgements := g.Policy.Evaluate(req)
 	for i, c := range cases {
 		j := judgements[i]
-		// An undetermined verdict alerts anyhow, and says what is not known.
+		// An undetermined verdict alerts anyway, and names the unknown facts.
 		if !j.Union || c.judgement.Verdict == policy.Undetermined || j.Verdict <= c.judgement.Verdict {
 			continue
 		}
@@ -158,7 +156,7 @@ func (g *changedGroup) judgeAtThreshold(b *batch, cases []*Case) {
 	}
 }
 
-// sharesTraffic reports whether two rules let through some of the same traffic.
+// sharesTraffic reports whether two rules allow some of the same traffic.
 func sharesTraffic(a, r secgroup.Permission) bool {
 	if a.Direction != r.Direction {
 		return false

@@ -9,24 +9,24 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Message is one Detection and what the queue says of its delivery.
+// Message is one Detection with its delivery by the queue.
 type Message struct {
 	Detection finding.Detection
-	// Try and Tries say which delivery this is and after how many the message goes
-	// to the dead letters. Zero means not known.
+	// Try is the number of this delivery, and Tries after how many the message goes to the
+	// dead-letter queue. Zero means unknown.
 	Try, Tries int
-	// Sent is when the message was made, zero where that is not known.
+	// Sent is when the message was made, zero if unknown.
 	Sent time.Time
 }
 
-// repeats reports that people have heard before of what an earlier try did: on the
-// first, and the last tells all once more, in case that alert was lost.
+// repeats reports that earlier tries have been reported: the first was, and the last
+// reports all again, in case that alert was lost.
 func (m Message) repeats() bool { return m.Try > 1 && m.Try < m.Tries }
 
-// isStanding reports that the message names rules that exist already.
+// isStanding reports that the message names existing rules.
 func (m Message) isStanding() bool { return m.Detection.Source != finding.SourceCall }
 
-// delivery is a message being worked on.
+// delivery is a message while it is handled.
 type delivery struct {
 	Message
 	batches []*batch
@@ -42,8 +42,8 @@ func (d *delivery) isOpen() bool {
 	return false
 }
 
-// read reads a message into batches, one for each group and one more for a group whose
-// rules the event does not tell. An error names the part that is not sound.
+// read splits a message into batches, one for each group and one more for a group whose
+// rules the event leaves out. An error names the invalid part.
 func (m Message) read() (*delivery, error) {
 	d := &delivery{Message: m}
 	type key struct {
@@ -57,14 +57,14 @@ func (m Message) read() (*delivery, error) {
 		case m.isStanding() && (f.Rule == nil || f.GroupID == ""):
 			return nil, fmt.Errorf("reading findings[%d]: want a rule and its group", i)
 		case f.Rule != nil && !f.Rule.Permission.IsValid():
-			return nil, fmt.Errorf("reading findings[%d].rule: it is no rule that EC2 could hold", i)
+			return nil, fmt.Errorf("reading findings[%d].rule: EC2 could not hold this rule", i)
 		}
 		k := key{cmp.Or(f.AccountID, event.AccountID), cmp.Or(f.Region, event.Region), f.GroupID, f.GroupName, f.Rule == nil}
 		b := byKey[k]
 		if b == nil {
 			b = &batch{
 				delivery: d, account: k.account, region: k.region, whole: k.whole,
-				// Not the VPC: no event tells it, and it could be what spares the rule.
+				// Not the VPC: events lack it, and it could exempt the rule.
 				group: secgroup.Group{ID: f.GroupID, Name: f.GroupName},
 			}
 			if !b.whole {

@@ -8,30 +8,29 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Opening is a rule that is to be closed. Its Permission is what was judged; the
-// rule's id, description and tags take no part in closing it.
+// Opening is a rule to close. Its Permission was judged; the rule's id, description and
+// tags are not used to close it.
 type Opening struct {
 	Rule secgroup.Rule
-	// EventID names the CloudTrail event that brought it up, for the log. Empty
-	// where no event did.
+	// EventID is the CloudTrail event that made it, for the log. Empty if there is none.
 	EventID string
 }
 
-// check says what an opening lacks to be closed.
+// check reports a missing part that closing needs.
 func (o Opening) check() error {
 	switch p := o.Rule.Permission; {
 	case o.Rule.GroupID == "":
-		return errors.New("closing rule: its group is not known")
+		return errors.New("closing rule: its group is unknown")
 	case p.Direction != secgroup.Ingress && p.Direction != secgroup.Egress:
-		return errors.New("closing rule: its direction is not known")
+		return errors.New("closing rule: its direction is unknown")
 	case p.Protocol == "" || p.Peer.Kind() == secgroup.NoPeer:
-		return errors.New("closing rule: its protocol or peer is not known")
+		return errors.New("closing rule: its protocol or peer is unknown")
 	default:
 		return nil
 	}
 }
 
-// Plan is what to send to EC2 to close some openings.
+// Plan is a list of calls to EC2 that close some openings.
 type Plan struct{ Calls []Call }
 
 // Call is one revoke call: rules of one group in one direction, no two of them
@@ -43,10 +42,10 @@ type Call struct {
 	EventIDs  []string // of the openings behind Rules, without repeats
 }
 
-// NewPlan gathers openings into as few calls as EC2's API allows: one for each
-// group and direction, of at most 500 rules. Openings with equal permissions are
-// one rule. Calls and rules keep the order in which the openings came. An opening
-// whose group, direction, protocol or peer is not known is in no call.
+// NewPlan gathers openings into as few calls as EC2's API allows: one for each group and
+// direction, of at most 500 rules. Openings with equal permissions are one rule. Calls and
+// rules keep the order of the openings. An opening with an unknown group, direction,
+// protocol or peer is left out.
 func NewPlan(openings []Opening) Plan {
 	type place struct {
 		groupID   string

@@ -10,11 +10,10 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// errListLagging says that a prefix list does not hold what its edit may have put in.
+// errListLagging says that a prefix list does not show what its edit may have added.
 var errListLagging = errors.New("nothing forbids the rule by the entries that the prefix list shows: EC2's reads lag behind its writes")
 
-// Entries returns the entries of a prefix list for an alert. What the event added
-// comes first: people look for it.
+// Entries returns the entries of a prefix list for an alert, the event's new ones first.
 func Entries(held []ec2rules.ListEntry, added []netip.Prefix) []finding.PrefixListEntry {
 	var first, then []finding.PrefixListEntry
 	for _, e := range held {

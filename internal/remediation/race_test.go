@@ -49,7 +49,7 @@ func TestCallsInQuickSuccessionThatComeOneByOneAreToldOf(t *testing.T) {
 			assert.Equal(t, policy.Revoke, r.Verdict)
 			assert.True(t, r.Union)
 			assert.Len(t, r.With, 3)
-			assert.Contains(t, r.Left, "not known which call")
+			assert.Contains(t, r.Left, "unknown which call")
 		}
 		assert.Len(t, s.cloud.rules(groupA), 4, "which of them crossed the threshold is not known")
 	})

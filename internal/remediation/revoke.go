@@ -15,16 +15,16 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// concurrency bounds how many groups are worked on at once. EC2 grants an account
-// a burst of mutating calls and then a few a second: more would only be throttled.
+// concurrency limits how many groups are handled at once. EC2 grants an account a burst of
+// mutating calls and then a few per second: more would be throttled.
 const concurrency = 4
 
-// errNotClosed is an accepted revoke that closed nothing.
+// errNotClosed is for an accepted revoke that closed nothing.
 var errNotClosed = errors.New("EC2 accepted the revoke, but the group still shows the rule")
 
-// Closer closes openings in the region of its client. All fields but Mode must be
-// set. A Mode other than enforce, the zero value too, sends no revoke. It is safe
-// for concurrent use.
+// Closer closes openings in the region of its client. All fields but Mode must be set. A
+// Mode other than enforce, the zero value too, sends no revoke. It is safe for concurrent
+// use.
 type Closer struct {
 	EC2    Revoker
 	Mode   finding.Mode
@@ -32,28 +32,28 @@ type Closer struct {
 	Now    func() time.Time
 }
 
-// Closing is what became of one opening.
+// Closing is the result for one opening.
 type Closing struct {
-	// Rule is the opening's rule, with the id and description that EC2 gave for
-	// what it removed.
+	// Rule is the opening's rule, with the id and description that EC2 returned for the
+	// removed one.
 	Rule secgroup.Rule
 	// Outcome is revoked, already_closed, would_revoke or failed.
 	Outcome finding.Outcome
-	// At is when the answer came; the moment of asking where none did.
+	// At is the time of the answer, or of the call if there was none.
 	At time.Time
-	// Err is why it failed; nil for every other outcome.
+	// Err is set if the outcome is failed.
 	Err error
-	// GroupGone is set on already_closed where EC2 does not know the group. Of one
-	// that was made a moment ago this may only mean that it does not yet.
+	// GroupGone is set on already_closed if EC2 does not know the group. A new group may
+	// only not be known yet.
 	GroupGone bool
 }
 
-// closings holds what became of the rules of one call by their identity.
+// closings holds the results for the rules of one call by identity.
 type closings map[secgroup.Permission]Closing
 
-// Close closes openings and returns what became of each, in the same order. It
-// makes one call for each group and direction, and more only where an answer
-// leaves something open. One group's failure stops no other.
+// Close closes openings and returns their results in the same order. It makes one call for
+// each group and direction, and more only if an answer leaves something open. One group's
+// failure does not affect others.
 func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 	plan := NewPlan(openings)
 	results := make([]closings, len(plan.Calls))
@@ -91,7 +91,7 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 	return out
 }
 
-// describeClosed adds to an opening's rule what EC2 said of the one it removed.
+// describeClosed adds EC2's description of the removed rule to an opening's rule.
 func describeClosed(rule, closed secgroup.Rule) secgroup.Rule {
 	if closed.ID != "" {
 		rule.ID = closed.ID
@@ -139,13 +139,13 @@ func (g *groupCloser) settle(rules []secgroup.Rule, outcome finding.Outcome, err
 	}
 }
 
-// together sends rules in one call. NotFound for several says that one of them is
-// absent and nothing was done: they are then sent apart.
+// together sends rules in one call. NotFound for several says that one of them is absent
+// and nothing was done: they are then sent apart.
 func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 	silent, err := g.send(ctx, rules)
 	switch {
 	case err == nil:
-		g.look(ctx, silent)
+		g.verify(ctx, silent)
 	case ec2rules.IsPermissionNotFound(err) && len(rules) > 1:
 		g.apart(ctx, rules)
 	default:
@@ -153,8 +153,7 @@ func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 	}
 }
 
-// refused settles rules whose call was answered with an error that speaks of all
-// of them.
+// refused settles rules whose call failed with an error about all of them.
 func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
 	if ec2rules.IsPermissionNotFound(err) || ec2rules.IsGroupNotFound(err) {
 		for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
@@ -166,9 +165,9 @@ func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
 	g.settle(rules, finding.OutcomeFailed, err)
 }
 
-// apart closes rules of which at least one is not there. What a read shows goes in
-// one call; the others one by one, as a read may lag behind and only EC2's answer
-// about a single permission says that it is gone.
+// apart closes rules of which at least one is missing. Those that a read shows go in one
+// call; the others one by one, because a read may lag behind and only EC2's answer about a
+// single permission proves that it is gone.
 func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 	held, err := g.held(ctx)
 	if err != nil {
@@ -186,7 +185,7 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 		silent, err := g.send(ctx, listed)
 		switch {
 		case err == nil:
-			g.look(ctx, silent)
+			g.verify(ctx, silent)
 			listed = nil
 		case !ec2rules.IsPermissionNotFound(err):
 			g.refused(listed, err)
@@ -196,15 +195,15 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 	g.oneByOne(ctx, append(listed, unlisted...))
 }
 
-// oneByOne closes rules with a call for each. An error that is not about the rule
-// would meet the next one too: it ends the round.
+// oneByOne closes rules with a call for each. An error that is not about the rule would
+// hit the next one too: it ends the round.
 func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule) {
 	for i := range rules {
 		one := rules[i : i+1]
 		silent, err := g.send(ctx, one)
 		switch {
 		case err == nil:
-			g.look(ctx, silent)
+			g.verify(ctx, silent)
 		case ec2rules.IsPermissionNotFound(err):
 			g.refused(one, err)
 		default:
@@ -214,10 +213,10 @@ func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule) {
 	}
 }
 
-// look settles rules that an accepted call did not mention, as some endpoints list
-// nothing. A rule that is no longer shown was revoked. One that is still shown is
-// sent once more, as the read may lag: NotFound then proves that it is gone.
-func (g *groupCloser) look(ctx context.Context, rules []secgroup.Rule) {
+// verify settles rules that an accepted call did not mention, because some endpoints list
+// nothing. A rule that is no longer shown was revoked. One that is still shown is sent
+// once more, as the read may lag: NotFound then proves that it is gone.
+func (g *groupCloser) verify(ctx context.Context, rules []secgroup.Rule) {
 	again := g.stillHeld(ctx, rules)
 	if len(again) == 0 {
 		return
@@ -240,15 +239,15 @@ func (g *groupCloser) look(ctx context.Context, rules []secgroup.Rule) {
 	}
 }
 
-// stillHeld reads the group and returns which of the rules it shows. The others
-// are settled: as revoked, or as failed where the group cannot be read.
+// stillHeld reads the group and returns those rules that it shows. The others are settled:
+// as revoked, or as failed if the group cannot be read.
 func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []secgroup.Rule {
 	if len(rules) == 0 {
 		return nil
 	}
 	held, err := g.held(ctx)
 	if err != nil {
-		err = fmt.Errorf("looking whether the accepted revoke took effect: %w", err)
+		err = fmt.Errorf("verifying the accepted revoke: %w", err)
 		g.settle(rules, finding.OutcomeFailed, err)
 		g.log.ErrorContext(ctx, "revoke failed", "errorCode", ec2rules.ErrorCode(err), "error", err.Error(), ruleAttrs(rules))
 		return nil
@@ -276,8 +275,8 @@ func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, e
 	return out, nil
 }
 
-// send makes one revoke call and settles the rules that its answer names. It
-// returns the rules on which an accepted call is silent.
+// send makes one revoke call and settles the rules that its answer names. It returns the
+// rules that an accepted call does not mention.
 func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent []secgroup.Rule, err error) {
 	attrs := ruleAttrs(rules)
 	g.log.InfoContext(ctx, "revoking", attrs)
@@ -296,7 +295,7 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 		asked[r.Permission.Identity()] = r
 	}
 	var revoked, closed []secgroup.Rule
-	// What the answer does not name, or not so that it can be understood, is looked for.
+	// Rules that the answer leaves out, or that cannot be parsed, are verified.
 	for _, got := range answer.Revoked {
 		if r, ok := asked[got.Permission.Identity()]; ok {
 			revoked = append(revoked, describeClosed(r, got))

@@ -12,27 +12,27 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Why a rule stays open that exists already and that its statement would close.
+// Why an existing rule stays open although its statement would revoke it.
 const (
-	LeftStanding = "its statement closes a rule when it is made, and says nothing of rules that exist already (existing: revoke would)"
-	LeftTogether = "it is forbidden only together with other rules of the group, and which of them should go only people can tell"
+	LeftStanding = "its statement closes a rule when it is made, and leaves existing rules open (existing: revoke would close them)"
+	LeftTogether = "it is forbidden only together with other rules of the group, and people must choose which of them to close"
 )
 
-// LeftAtLimit says why rules stay open that MAX_REVOKES keeps from being closed.
+// LeftAtLimit says why rules stay open that exceed MAX_REVOKES.
 func LeftAtLimit(maxRevokes, left int) string {
 	return fmt.Sprintf("a run closes no more than MAX_REVOKES=%d, which leaves %d open", maxRevokes, left)
 }
 
-// standing is a message of sweep being worked on: it names rules that exist already,
-// and that sweep chose to close. The choice is no order: the groups are read and
-// judged again, and nobody knows who made the rules.
+// standing is the source of a message of sweep: it names existing rules that sweep chose
+// to close. The choice is not an order: the groups are read and judged again. The makers
+// of the rules are unknown.
 type standing struct {
 	*invocation
 	*delivery
 }
 
-// work closes of the named rules those that are still forbidden. What the message does
-// not name stays untouched: sweep's own alert tells of it.
+// work closes the named rules that are still forbidden. Other rules stay untouched:
+// sweep's own alert reports them.
 func (s *standing) work(ctx context.Context) {
 	if err := s.judgeGroups(ctx); err != nil {
 		s.Logger.ErrorContext(ctx, "groups not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
@@ -71,7 +71,7 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 		return err
 	}
 	for _, b := range s.batches {
-		// Of a group that is gone there is nothing to judge.
+		// A group that is gone cannot be judged.
 		if at := slices.IndexFunc(groups, func(g secgroup.Group) bool { return g.ID == b.group.ID }); at >= 0 {
 			s.judge(b, groups[at], lists)
 		}
@@ -79,8 +79,9 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 	return nil
 }
 
-// judge judges a group as it is and notes the verdicts on the rules that the message
-// names. Those that the group no longer shows are judged as if they were added to it.
+// judge judges a group in its current state and records the verdicts on the rules that the
+// message names. Those that the group no longer shows are judged as if they were added to
+// it.
 func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists) {
 	g.OwnerID = cmp.Or(g.OwnerID, b.account)
 	if s.isElsewhere(g.OwnerID, s.Region) {
@@ -91,7 +92,7 @@ func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists)
 	b.group = g
 	req := finding.RequestOfGroup(g, lists.Entries, s.now)
 	if s.Detection.Source == finding.SourcePrefixListEdit {
-		// The edit adds to what the group's other rules let through.
+		// The edit adds to the traffic that the group's other rules allow.
 		req.Rules, req.Standing = SplitByList(g.Rules, s.Detection.PrefixListID)
 	}
 	judgements := s.Policy.Evaluate(req)
@@ -119,9 +120,8 @@ func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists)
 }
 
 // settle settles every case that is not to be closed and returns the others, the most
-// urgent first and no more than one message may close. A rule that the group no longer
-// shows takes none of these: a read may lag, and EC2's answer to a revoke says that it
-// is gone.
+// urgent first and at most MaxRevokes. A rule that the group no longer shows does not
+// count: a read may lag, and EC2's answer to a revoke proves that it is gone.
 func (s *standing) settle() []*Case {
 	var toClose, gone []*Case
 	for _, b := range s.batches {
@@ -150,16 +150,15 @@ func (s *standing) settle() []*Case {
 	return append(toClose[:n:n], gone...)
 }
 
-// closes reports whether a verdict has a rule closed that exists already. Which rules
-// of a sum should go only people can tell, unless the edit of a list has made the sum.
+// closes reports whether a verdict has an existing rule closed. In a union, people must
+// choose the rules to close, unless the edit of a list has completed the union.
 func (s *standing) closes(j policy.Judgement) bool {
 	return j.Verdict == policy.Revoke && j.Existing == policy.ExistingRevoke &&
 		(!j.Union || s.Detection.Source == finding.SourcePrefixListEdit)
 }
 
-// settleGone settles a rule that is gone and that nothing is sent for: nobody minds,
-// unless an earlier try may have closed it. That has to be told, in the words of the
-// message.
+// settleGone settles a rule that is gone and that is not sent to EC2. It is not reported,
+// unless an earlier try may have closed it; then with the message's values.
 func (s *standing) settleGone(c *Case) {
 	if !EarlierTry(s.Try, s.now.Sub(s.Sent)) {
 		c.comply()
@@ -169,8 +168,8 @@ func (s *standing) settleGone(c *Case) {
 	c.conclude(finding.OutcomeAlreadyClosed, s.now)
 }
 
-// settleHeld settles a rule that the group holds and that is not to be closed. If it
-// has become compliant or exempt nobody minds.
+// settleHeld settles a rule that the group holds and that is not to be closed. If it has
+// become compliant or exempt, it is not reported.
 func (s *standing) settleHeld(b *batch, c *Case) {
 	switch j := c.judgement; {
 	case j.Verdict == policy.Exempt:

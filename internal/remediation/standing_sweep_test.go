@@ -360,7 +360,7 @@ func TestWhichRulesOfASumShouldGoIsLeftToPeople(t *testing.T) {
 	assert.Zero(t, b.Revokes())
 	require.Len(t, b.Alert().Findings, 2)
 	for _, f := range b.Alert().Findings {
-		assert.Contains(t, f.Left, "only people can tell")
+		assert.Contains(t, f.Left, "people must choose")
 		assert.Nil(t, f.ExposureSeconds)
 	}
 }

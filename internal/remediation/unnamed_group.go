@@ -13,20 +13,19 @@ import (
 )
 
 const (
-	// maxRegionPages bounds a look at a region: 20,000 rules.
+	// maxRegionPages limits the read of a region: 20,000 rules.
 	maxRegionPages = 20
-	// maxSuspects bounds how many rules an alert names for an event that names no
-	// group.
+	// maxSuspects limits the rules in an alert for an event that names no group.
 	maxSuspects = 50
 )
 
 // leftSuspect is why a rule stays open that searchRegion found.
-const leftSuspect = "the record does not say which rules the call made: this may be one of them, or older"
+const leftSuspect = "the record leaves out the call's rules: this may be one of them, or older"
 
-// searchRegion looks for what calls opened whose records name not even their group: who
-// pads a call with tags and descriptions has CloudTrail leave out all of it. Nothing
-// tells the call's rules from older ones, so none is touched: people get those that
-// the policy has closed, to find theirs among them. The events are told in any case.
+// searchRegion looks for the openings of calls whose records name not even their group: a
+// caller who pads a call with tags and descriptions makes CloudTrail leave out all of it.
+// The call's rules cannot be distinguished from older ones, so none is closed: the alert
+// lists those that the policy would close, and the events are reported in any case.
 func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	var batches []*batch
 	for _, d := range deliveries {
@@ -50,7 +49,7 @@ func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	all, err := false, ctx.Err()
 	if err == nil {
 		sleep(ctx, pause)
-		rules, all, err = ec2rules.SomeRules(ctx, r.EC2, maxRegionPages) // nothing is called safe here
+		rules, all, err = ec2rules.SomeRules(ctx, r.EC2, maxRegionPages) // this read proves nothing safe
 	}
 	if err != nil {
 		r.Logger.WarnContext(ctx, "region not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
@@ -63,10 +62,10 @@ func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 			note = "the region's rules could not be read: " + ec2rules.ErrorMessage(err)
 		case all:
 			suspects = r.suspects(b, rules)
-			note = fmt.Sprintf("of the region's %d rules, %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
+			note = fmt.Sprintf("of the region's %d rules, %d are forbidden by the policy: the call may have made them", len(rules), len(suspects))
 		default:
 			suspects = r.suspects(b, rules)
-			note = fmt.Sprintf("of the first %d rules of the region (it has more), %d are such as the policy has closed: the call may have made them", len(rules), len(suspects))
+			note = fmt.Sprintf("of the first %d rules of the region (it has more), %d are forbidden by the policy: the call may have made them", len(rules), len(suspects))
 		}
 		for _, c := range b.cases {
 			c.finding.Reasons = append(slices.Clip(c.finding.Reasons), policy.Remark(note))
@@ -76,8 +75,8 @@ func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	}
 }
 
-// suspects judges rules group by group, as if the event's actor had made them, and
-// returns a case, already settled, for each that the policy has closed.
+// suspects judges rules group by group, as if the event's actor had made them, and returns
+// a settled case for each that the policy would close.
 func (r *invocation) suspects(b *batch, rules []secgroup.Rule) []*Case {
 	byGroup := map[string][]secgroup.Rule{}
 	var order []string

@@ -26,7 +26,7 @@ func TestOfACallThatNamesNoGroupTheSuspectsAreTold(t *testing.T) {
 		assert.Zero(t, s.cloud.revokes(), "an older rule looks the same")
 		a := s.alert()
 		require.Equal(t, []string{"alerted no rule", "alerted 0.0.0.0/0", "alerted " + lower, "alerted " + upper}, told(a))
-		assert.Contains(t, a.Findings[0].Reasons[1].String(), "of the region's 6 rules, 3 are such as the policy has closed")
+		assert.Contains(t, a.Findings[0].Reasons[1].String(), "of the region's 6 rules, 3 are forbidden by the policy")
 		r := a.Findings[1]
 		assert.Equal(t, groupB, r.GroupID)
 		assert.Equal(t, id, r.Rule.ID)
@@ -61,7 +61,7 @@ func TestAnAlertNamesNoMoreSuspectsThanPeopleCanRead(t *testing.T) {
 		s.done(s.unknown(""))
 		a := s.alert()
 		assert.Len(t, a.Findings, 51)
-		assert.Contains(t, a.Findings[0].Reasons[1].String(), "60 are such")
+		assert.Contains(t, a.Findings[0].Reasons[1].String(), "60 are forbidden")
 	})
 }
 
@@ -71,7 +71,7 @@ func TestARegionWithTooManyRulesIsReadInPart(t *testing.T) {
 			s.cloud.authorize(groupA, in(int32(1+i), "10.0.0.0/8"))
 		}
 		s.done(s.unknown(""))
-		assert.Contains(t, only(t, s.alert()).Reasons[1].String(), "of the first 100 rules of the region (it has more), 0 are such")
+		assert.Contains(t, only(t, s.alert()).Reasons[1].String(), "of the first 100 rules of the region (it has more), 0 are forbidden")
 		assert.Equal(t, 20, s.cloud.reads())
 	})
 }

@@ -33,7 +33,7 @@ type judging struct {
 
 // known is a group's content as the history shows it so far.
 type known struct {
-	held  []standing
+	held  []ruleFate
 	vpcID string
 	// whole is set if the group was made in this history, so that its ingress rules are
 	// all known. It may hold one unknown egress rule, for all of IPv6.
@@ -43,8 +43,8 @@ type known struct {
 	lost bool
 }
 
-// standing is a rule with its fate.
-type standing struct {
+// ruleFate is a rule with its fate.
+type ruleFate struct {
 	rule *secgroup.Rule
 	fate *fate
 }
@@ -94,7 +94,7 @@ func (j *judging) take(at int32, c *call) {
 	switch c.Kind {
 	case cloudtrail.KindCreate:
 		egress := defaultEgress()
-		*g = known{vpcID: c.Group.VPCID, whole: true, held: []standing{{&egress, &c.fates[0]}}}
+		*g = known{vpcID: c.Group.VPCID, whole: true, held: []ruleFate{{&egress, &c.fates[0]}}}
 	case cloudtrail.KindDelete:
 		delete(j.groups, p)
 	case cloudtrail.KindRevoke:
@@ -140,7 +140,7 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 		if g.lost || c.fates[i].harmless {
 			continue
 		}
-		g.held = append(g.held, standing{&c.Rules[i], &c.fates[i]})
+		g.held = append(g.held, ruleFate{&c.Rules[i], &c.fates[i]})
 	}
 	if !j.judged(c.EventTime) {
 		return
@@ -214,7 +214,7 @@ const mostRules = 2000
 // It reports whether the others are reliable: a history that lacks the calls that close
 // rules shows more than a group can hold.
 func (g *known) refresh(at int32) bool {
-	g.held = slices.DeleteFunc(g.held, func(s standing) bool { return s.fate.gone > 0 && s.fate.gone <= at })
+	g.held = slices.DeleteFunc(g.held, func(s ruleFate) bool { return s.fate.gone > 0 && s.fate.gone <= at })
 	ingress := 0
 	for _, s := range g.held {
 		if s.rule.Permission.Direction == secgroup.Ingress {

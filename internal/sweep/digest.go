@@ -16,9 +16,9 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// digest tells people what they have not been told before, and remembers it. chosen
-// are told by another alert; that they were chosen is remembered too.
-func (s *sweep) digest(ctx context.Context, chosen []*standing) error {
+// digest reports new findings, and remembers them. Another alert reports the chosen ones;
+// the choice is remembered too.
+func (s *sweep) digest(ctx context.Context, chosen []*candidate) error {
 	s.tally.Ordered = len(chosen)
 	news, memos, forget := s.compare(chosen)
 	s.Logger.InfoContext(ctx, "swept", "eventId", s.event.EventID, "groups", s.tally.Groups, "rules", s.tally.Rules, "findings", len(s.found),
@@ -29,18 +29,18 @@ func (s *sweep) digest(ctx context.Context, chosen []*standing) error {
 			return err
 		}
 	}
-	// Only now: told twice is better than never.
+	// Only now: a repeated report is better than none.
 	s.remember(ctx, memos, forget)
 	return nil
 }
 
-// compare sets what was found against what is known: what has to be told, what to
-// remember once it has been, and what to forget. chosen keep what was said of them.
-func (s *sweep) compare(chosen []*standing) (news []*standing, memos []memo, forget []string) {
+// compare compares the findings with the memory. It returns those to report, those to
+// remember afterwards, and those to forget. chosen keep their fingerprints.
+func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, forget []string) {
 	still := map[string]bool{}
 	for _, f := range s.found {
 		switch {
-		case still[f.ID]: // a group holds no two equal rules, and the table takes no id twice
+		case still[f.ID]: // a group holds no two equal rules, and the table accepts no id twice
 			continue
 		case slices.Contains(chosen, f):
 			still[f.ID] = true
@@ -52,18 +52,18 @@ func (s *sweep) compare(chosen []*standing) (news []*standing, memos []memo, for
 			memos = append(memos, held)
 			continue
 		case f.outcome == finding.OutcomeExempt && (f.Exception == nil || !f.Exception.ByTag):
-			// An exception is agreed on in review, and quiet; one that rests on tags is as
-			// good as whoever may set them.
+			// Exceptions are reviewed, and quiet; one that depends on tags is only as
+			// trustworthy as the people who may set them.
 			continue
 		}
 		still[f.ID] = true
 		held := s.known[f.ID]
 		f.firstSeen = s.now
-		if held.said != "" {
+		if held.fingerprint != "" {
 			f.firstSeen = held.firstSeen
 		}
-		memos = append(memos, memo{id: f.ID, groupID: f.GroupID, said: said(f), firstSeen: f.firstSeen, lastSeen: s.now, tried: held.tried})
-		if held.said == said(f) {
+		memos = append(memos, memo{id: f.ID, groupID: f.GroupID, fingerprint: fingerprint(f), firstSeen: f.firstSeen, lastSeen: s.now, tried: held.tried})
+		if held.fingerprint == fingerprint(f) {
 			s.tally.Known++
 		} else {
 			news = append(news, f)
@@ -74,17 +74,17 @@ func (s *sweep) compare(chosen []*standing) (news []*standing, memos []memo, for
 			continue
 		}
 		forget = append(forget, id)
-		if s.known[id].said != "" {
+		if s.known[id].fingerprint != "" {
 			s.tally.Gone++
 		}
 	}
 	return news, memos, forget
 }
 
-// said is what people are told of a finding: while it stays the same there is no
-// news. Of rules that could not be understood the reasons name each; strangers may
-// have a part in these, so only their sum is kept.
-func said(f *standing) string {
+// fingerprint identifies the reported state of a finding: as long as it is the same, there
+// is no news. The reasons of a group with unparsed rules name each of them and may contain
+// untrusted text, so only their hash is kept.
+func fingerprint(f *candidate) string {
 	words := []string{f.Verdict.String(), f.Severity.String(), f.StatementID}
 	if f.Exception != nil {
 		words = append(words, f.Exception.ID)
@@ -96,10 +96,10 @@ func said(f *standing) string {
 	return strings.Join(words, " ")
 }
 
-// recall asks the memory. Without an answer the run tells everything, and says so.
+// recall reads the memory. If that fails, the run reports everything, and says so.
 func (s *sweep) recall(ctx context.Context) {
 	if s.Memory == nil {
-		s.tally.Forgetful = "it has no table to remember by (MEMORY_TABLE)"
+		s.tally.Forgetful = "it has no table of earlier digests (MEMORY_TABLE)"
 		return
 	}
 	known, err := s.Sweeper.recall(ctx, s.now)
@@ -107,19 +107,20 @@ func (s *sweep) recall(ctx context.Context) {
 		s.tally.Forgetful = "its table could not be read"
 		return
 	}
-	delete(known, warningID) // no finding
+	delete(known, warningID) // not a finding
 	s.known = known
 }
 
-// remember writes into the memory what has been told. Where the memory could not be
-// read nothing is written either, as that would forget since when a finding is known.
+// remember writes the reported findings into the memory. If the memory could not be read,
+// nothing is written either, because that would lose the times at which findings were
+// first seen.
 func (s *sweep) remember(ctx context.Context, memos []memo, forget []string) {
 	if s.tally.Forgetful == "" {
 		s.Sweeper.remember(ctx, memos, forget)
 	}
 }
 
-// recall reads the memory, which must be set, within bounds of time.
+// recall reads the memory, which must be set, within limits of time.
 func (a *Sweeper) recall(ctx context.Context, now time.Time) (map[string]memo, error) {
 	bounded, cancel := context.WithTimeout(ctx, memoryTime)
 	defer cancel()
@@ -130,8 +131,8 @@ func (a *Sweeper) recall(ctx context.Context, now time.Time) (map[string]memo, e
 	return known, err
 }
 
-// remember writes into the memory, which must be set, within bounds of time. It fails
-// nobody: what it does not take is told once more by the next run.
+// remember writes into the memory, which must be set, within limits of time. Errors are
+// only logged: the next run reports the lost findings again.
 func (a *Sweeper) remember(ctx context.Context, memos []memo, forget []string) {
 	kept, cancel := remediation.KeepReserve(ctx, answerReserve)
 	defer cancel()
@@ -142,13 +143,13 @@ func (a *Sweeper) remember(ctx context.Context, memos []memo, forget []string) {
 	}
 }
 
-// endedWithin is for how long after its end an exception is named beside what it used
-// to cover, in days.
+// endedWithin is for how many days after its end an exception is named beside the rules
+// that it covered.
 const endedWithin = 14
 
-// nameEnded notes of findings which exception that has ended lately would cover
-// them. Each group is judged once more as of the last moment of such an exception.
-func (s *sweep) nameEnded(findings []*standing) {
+// nameEnded adds to findings the recently ended exception that would cover them. Each
+// group is judged again as of the last moment of such an exception.
+func (s *sweep) nameEnded(findings []*candidate) {
 	var ends []time.Time
 	for days := range endedWithin {
 		for _, x := range s.Policy.Expiring(s.now.AddDate(0, 0, -days), s.event.AccountID, s.Region) {
@@ -179,8 +180,8 @@ func (s *sweep) nameEnded(findings []*standing) {
 	}
 }
 
-// alertOf makes the digest of findings.
-func (s *sweep) alertOf(findings []*standing) finding.Alert {
+// alertOf returns the digest of findings.
+func (s *sweep) alertOf(findings []*candidate) finding.Alert {
 	a := s.alert(s.event, resultsOf(findings))
 	tally := s.tally
 	a.Sweep = &tally

@@ -6,7 +6,7 @@ import (
 	"sgward/internal/ec2rules"
 )
 
-// EC2 is all that sweep asks of EC2: reads. *ec2.Client is one.
+// EC2 is the part of EC2's API that sweep needs: reads. *ec2.Client implements it.
 type EC2 interface {
 	ec2rules.GroupReader
 	ec2rules.EntryReader

@@ -19,10 +19,10 @@ type Day struct {
 	Region    string
 }
 
-// WarnOfExpiry tells people in one alert which exceptions of the policy end within
-// 14 days, or have ended since the day before: once in a day of UTC, as far as the
-// memory goes. Nobody hears of a day without any. An error means that nobody has been
-// told, and that the run must be retried; then it tells the same.
+// WarnOfExpiry sends one alert about the exceptions of the policy that end within 14 days,
+// or ended since the day before: once per day of UTC, if there is a memory. A day without
+// expiring exceptions sends no alert. An error means that no alert was sent and the run
+// must be retried; the retry sends the same.
 func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 	told := finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: policy.Alert,
@@ -60,13 +60,13 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 	}
 	if a.Memory != nil {
 		now := a.Now()
-		a.remember(ctx, []memo{{id: warningID, said: dateOf(day), firstSeen: now, lastSeen: now}}, nil)
+		a.remember(ctx, []memo{{id: warningID, fingerprint: dateOf(day), firstSeen: now, lastSeen: now}}, nil)
 	}
 	return nil
 }
 
-// warned reports whether people have been warned on a day already. Without a memory
-// nobody knows, and they are warned.
+// warned reports whether the warning of a day has been sent. Without a memory it is sent
+// again.
 func (a *Sweeper) warned(ctx context.Context, day Day) bool {
 	if a.Memory == nil {
 		return false
@@ -74,7 +74,7 @@ func (a *Sweeper) warned(ctx context.Context, day Day) bool {
 	reading, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
 	known, err := a.recall(reading, a.Now())
-	return err == nil && known[warningID].said == dateOf(day)
+	return err == nil && known[warningID].fingerprint == dateOf(day)
 }
 
 func dateOf(day Day) string { return day.Time.UTC().Format(time.DateOnly) }

@@ -26,7 +26,7 @@ const writesPerBatch = 25
 const (
 	attrID        = "id"        // the finding's id: the key
 	attrGroup     = "groupId"   // for people who look into the table
-	attrSaid      = "said"      // what people were told: see said; empty where no digest has told it
+	attrSaid      = "said"      // see fingerprint; empty if no digest has reported it
 	attrFirstSeen = "firstSeen" // RFC 3339
 	attrLastSeen  = "lastSeen"  // RFC 3339
 	attrTriedAt   = "triedAt"   // RFC 3339: the last run that chose to close it, "" where none has
@@ -53,7 +53,7 @@ type Memory struct {
 // memo is what the memory holds of one finding.
 type memo struct {
 	id, groupID string
-	said        string // "" where no digest has told it, or that cannot be read
+	fingerprint string // "" if no digest has reported it, or if it cannot be read
 	firstSeen   time.Time
 	lastSeen    time.Time
 	// tried is the time of the last run that chose to close the finding's rule; zero
@@ -61,8 +61,8 @@ type memo struct {
 	tried time.Time
 }
 
-// warningID is the id of the item that says, in said, on which day people were warned
-// of exceptions that run out. Ids of findings begin otherwise.
+// warningID is the id of the item that holds, as fingerprint, the day of the last warning about
+// expiring exceptions. Ids of findings begin otherwise.
 const warningID = "warned-of-exceptions"
 
 // recall reads all that the memory holds at a time, by id. What has expired counts
@@ -77,7 +77,7 @@ func (m *Memory) recall(ctx context.Context, now time.Time) (map[string]memo, er
 			return nil, fmt.Errorf("reading table %s: %w", m.Table, err)
 		}
 		for _, item := range page.Items {
-			if held := readMemo(item); now.Before(held.lastSeen.Add(memoryKeep)) || held.said == "" {
+			if held := readMemo(item); now.Before(held.lastSeen.Add(memoryKeep)) || held.fingerprint == "" {
 				out[held.id] = held
 			}
 		}
@@ -92,7 +92,7 @@ func readMemo(item map[string]types.AttributeValue) memo {
 		}
 		return ""
 	}
-	m := memo{id: text(attrID), groupID: text(attrGroup), said: text(attrSaid)}
+	m := memo{id: text(attrID), groupID: text(attrGroup), fingerprint: text(attrSaid)}
 	var errFirst, errLast error
 	m.firstSeen, errFirst = time.Parse(time.RFC3339, text(attrFirstSeen))
 	m.lastSeen, errLast = time.Parse(time.RFC3339, text(attrLastSeen))
@@ -111,7 +111,7 @@ func (m memo) item() map[string]types.AttributeValue {
 		tried = m.tried.UTC().Format(time.RFC3339)
 	}
 	return map[string]types.AttributeValue{
-		attrID: text(m.id), attrGroup: text(m.groupID), attrSaid: text(m.said),
+		attrID: text(m.id), attrGroup: text(m.groupID), attrSaid: text(m.fingerprint),
 		attrFirstSeen: text(m.firstSeen.UTC().Format(time.RFC3339)), attrLastSeen: text(m.lastSeen.UTC().Format(time.RFC3339)),
 		attrTriedAt: text(tried),
 		attrExpires: &types.AttributeValueMemberN{Value: strconv.FormatInt(m.lastSeen.Add(memoryKeep).Unix(), 10)},
@@ -119,7 +119,7 @@ func (m memo) item() map[string]types.AttributeValue {
 }
 
 // errUnprocessed says that a table kept leaving writes undone.
-var errUnprocessed = errors.New("DynamoDB leaves writes undone, again and again")
+var errUnprocessed = errors.New("DynamoDB repeatedly leaves writes undone")
 
 // remember writes memos and deletes the ids to forget. No id may be named twice.
 // What DynamoDB leaves undone is sent again, after pauses of wait. With an error part

@@ -12,29 +12,28 @@ import (
 
 // list is the edited prefix list as far as EC2 shows it.
 type list struct {
-	// known is set where entries are what the list holds or, unless settled, no less
-	// than it held before the edit and will hold after.
+	// known is set if entries are complete or, unless settled, include both the entries
+	// before the edit and those after it.
 	known   bool
 	entries []ec2rules.ListEntry
-	// settled is set where EC2 has finished the edit, or a later one; unfinished where
-	// it was waited for in vain. Neither holds of a list that may not be read.
+	// settled is set if EC2 has finished the edit, or a later one; unfinished if waiting
+	// for it was in vain. Neither is set for a list that may not be read.
 	settled, unfinished bool
-	// problem says in words why the list is not settled, or not known.
+	// problem says why the list is not settled, or not known.
 	problem string
 }
 
-// patience lists how long to wait between looks at a list that EC2 is still at
-// work on: it carries an edit to every place that uses the list, and shows the new
-// entries only then
+// patience lists the pauses between reads of a list that EC2 is still editing: it carries
+// an edit to every place that uses the list, and shows the new entries only then
 // (https://docs.aws.amazon.com/vpc/latest/userguide/working-with-managed-prefix-lists.html).
 func patience() []time.Duration {
 	const ms = time.Millisecond
 	return []time.Duration{250 * ms, 500 * ms, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 15 * time.Second, 30 * time.Second}
 }
 
-// readList reads the list that a change has edited, in the version that the change
-// made or a later one. It waits for that, within bounds. A list that this account
-// may not read is not known; an error is a passing one, and asking again may help.
+// readList reads the list that a change has edited, in the version that the change made or
+// a later one. It waits for that version, within limits. A list that this account may not
+// read is unknown; an error is transient.
 func (a *Sweeper) readList(ctx context.Context, change cloudtrail.Call) (list, error) {
 	var l list
 	pauses := patience()
@@ -62,8 +61,7 @@ func (a *Sweeper) readList(ctx context.Context, change cloudtrail.Call) (list, e
 	}
 }
 
-// unreadable is the list where a read was answered with an error, or that error
-// where it may pass.
+// unreadable returns the list after a failed read, or the error if it is transient.
 func unreadable(err error) (list, error) {
 	if ec2rules.IsTransient(err) {
 		return list{}, err
@@ -71,21 +69,21 @@ func unreadable(err error) (list, error) {
 	return list{problem: err.Error()}, nil
 }
 
-// isFinished reports that what EC2 shows of a list is the version that the change
-// made, or a later one, and that no edit is under way.
+// isFinished reports that EC2 shows the version that the change made, or a later one, and
+// that no edit is in progress.
 func (a *Sweeper) isFinished(change cloudtrail.Call, state ec2rules.ListState) bool {
 	if !state.Complete() {
 		return false
 	}
-	if change.List.FromVersion == 0 { // not told: time has to do
+	if change.List.FromVersion == 0 { // unknown: the age has to do
 		return a.Now().Sub(change.EventTime) >= settleAge
 	}
 	return state.Version > change.List.FromVersion
 }
 
-// expectList makes of an unfinished edit what the list may hold: what it held, what
-// it shows, and what the call asked for. Where the call does not tell that, or not
-// all of it may be read, the list is not known; an error is a passing one.
+// expectList returns the possible entries of a list with an unfinished edit: the old ones,
+// the shown ones, and those that the call asked for. If the call lacks them, or not all
+// may be read, the list is unknown; an error is transient.
 func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.Call) (list, error) {
 	if change.List.Omitted || change.List.RestoredVersion == 0 && len(change.List.Added)+len(change.List.Removed) == 0 {
 		return l, nil

@@ -19,22 +19,22 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Why an event must be retried, or nothing can be made of it.
+// Why an event must be retried, or cannot be handled.
 var (
-	errUnsettled = errors.New("EC2 has not finished the edit, so that what is safe now may not be then")
+	errUnsettled = errors.New("EC2 has not finished the edit, so a rule that is safe now may not be safe then")
 	errElsewhere = errors.New("the prefix list is of another region than this function")
 )
 
-// Changed judges every rule of the account that uses the list which a change has
-// edited, and tells people what is now forbidden. account is the account whose
-// credentials EC2 works with, "" where it is not known.
+// Changed judges every rule of the account that uses the list which a change has edited,
+// and reports those that are now forbidden. account is the account of EC2's credentials,
+// "" if unknown.
 //
-// Where rules have to be closed it returns a Detection with decision revoke that
-// names them, at most MaxRevokes, for remediate to take up; the alert leaves those
-// out. Otherwise the Detection's decision is none.
+// If rules have to be closed, it returns a Detection with decision revoke that names them,
+// at most MaxRevokes, for remediate; the alert leaves those out. Otherwise the Detection's
+// decision is none.
 //
-// An error means that the change must be retried. People may have been told
-// then, with the same id.
+// An error means that the change must be retried. An alert with the same id may have been
+// sent.
 func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
 	out := finding.Detection{
 		SchemaVersion: finding.SchemaVersion, Source: finding.SourcePrefixListEdit, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
@@ -72,18 +72,18 @@ func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail
 	return out, nil
 }
 
-// edit is what one run finds out about the rules that use an edited list.
+// edit is the state of one run over the rules that use an edited list.
 type edit struct {
 	*Sweeper
 	change cloudtrail.Call
 	list   list
 	now    time.Time
 	rules  int // that use the list
-	found  []*standing
-	others *ec2rules.Lists // than the edited one
+	found  []*candidate
+	others *ec2rules.Lists // other than the edited one
 }
 
-// readEdit reads and judges all that uses the edited list.
+// readEdit reads and judges all rules that use the edited list.
 func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrail.Call) (*edit, error) {
 	e := &edit{Sweeper: a, change: change, others: ec2rules.NewLists(a.EC2)}
 	var err error
@@ -119,8 +119,8 @@ func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrai
 	return e, nil
 }
 
-// judge judges the rules of a group that use the list together, with what else the
-// group holds. Who made them is not known: the event tells who edited the list.
+// judge judges the rules of a group that use the list together, with the group's other
+// rules. Their makers are unknown: the event's actor edited the list.
 func (e *edit) judge(ctx context.Context, g secgroup.Group) error {
 	req := finding.RequestOfGroup(g, map[string][]netip.Prefix{}, e.now)
 	req.Rules, req.Standing = remediation.SplitByList(g.Rules, e.change.List.ID)
@@ -152,15 +152,15 @@ func (e *edit) judge(ctx context.Context, g secgroup.Group) error {
 		if !e.list.settled || j.Needs&policy.NeedPrefixList != 0 {
 			f.Reasons = append(f.Reasons, policy.Remarks(notes)...)
 		}
-		e.found = append(e.found, &standing{Finding: inventory.Finding{
+		e.found = append(e.found, &candidate{Finding: inventory.Finding{
 			Finding: f, Held: req.Rules[i], Existing: j.Existing, Undetermined: j.Verdict == policy.Undetermined,
 		}})
 	}
 	return nil
 }
 
-// readOthers adds to a request the other lists that its rules name. It says of those
-// that cannot be read why.
+// readOthers adds the other lists that its rules reference to a request. notes name those
+// that cannot be read.
 func (e *edit) readOthers(ctx context.Context, req policy.Request) (notes []string, err error) {
 	ids := slices.DeleteFunc(secgroup.PrefixLists(req.Rules, req.Standing), func(id string) bool { return id == e.change.List.ID })
 	others, err := e.others.Read(ctx, ids)
@@ -171,27 +171,28 @@ func (e *edit) readOthers(ctx context.Context, req policy.Request) (notes []stri
 	return others.Why(ids), nil
 }
 
-// unsure says why a rule stays open that would be closed if the list were known, "" where
-// it is.
-func (e *edit) unsure(*standing) string {
+// unsure says why a rule stays open that would be closed if the list were known, "" if it
+// is.
+func (e *edit) unsure(*candidate) string {
 	switch {
 	case e.list.unfinished:
-		return "what the prefix list holds is not certain yet, and sgward will look again"
+		return "the prefix list is still being edited, and sgward will read it again"
 	case !e.list.settled:
-		return "what the prefix list holds could not be read"
+		return "the prefix list could not be read"
 	default:
 		return ""
 	}
 }
 
-// alert tells people what there is to tell, and returns why the change must be retried.
+// alert publishes the alert, if there is something to report, and returns why the change
+// must be retried.
 func (e *edit) alert(ctx context.Context) error {
 	var err error
 	if e.list.unfinished && e.rules > 0 {
 		err = fmt.Errorf("judging %s: %w", e.change.List.ID, errUnsettled)
 	}
 	results := resultsOf(e.found)
-	if !remediation.IsNews(results) {
+	if !remediation.IsReportable(results) {
 		e.Logger.InfoContext(ctx, "no alert", "eventId", e.change.EventID, "rules", len(results))
 		return err
 	}
@@ -201,7 +202,7 @@ func (e *edit) alert(ctx context.Context) error {
 	return errors.Join(err, e.publish(ctx, a))
 }
 
-// unnamed is the result for a change whose record does not name the list.
+// unnamed returns the result for a change whose record does not name the list.
 func unnamed(change cloudtrail.Call) finding.Result {
 	return finding.Result{
 		Outcome: finding.OutcomeAlerted,

@@ -89,7 +89,7 @@ func TestAnEditThatEC2DoesNotFinishIsToldByWhatItAskedForAndComesAgain(t *testin
 	require.ErrorContains(t, err, "EC2 has not finished the edit")
 	a := b.Alert()
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, sweeptest.Told(a))
-	assert.Contains(t, a.Findings[0].Left, "not certain yet")
+	assert.Contains(t, a.Findings[0].Left, "still being edited")
 	assert.Contains(t, a.Findings[0].Reasons[len(a.Findings[0].Reasons)-1].String(), "modify-in-progress at version 1")
 	assert.Len(t, a.PrefixListEntries, 2)
 	assert.Zero(t, b.Revokes())
@@ -141,7 +141,7 @@ func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted, "web 443": finding.OutcomeAlerted}, sweeptest.Told(a))
 	for _, f := range a.Findings {
 		if f.Rule != nil && f.Rule.Permission.Ports.From == 443 { // forbidden whatever the list holds
-			assert.Contains(t, f.Left, "will look again")
+			assert.Contains(t, f.Left, "will read it again")
 			continue
 		}
 		assert.Equal(t, policy.Undetermined, f.Verdict)

@@ -173,7 +173,7 @@ func TestASweepLeavesWhatIsForbiddenOnlyInSumToPeople(t *testing.T) {
 	assert.False(t, alerts[0].Sweep.Closing)
 	require.Len(t, alerts[0].Findings, 8)
 	assert.True(t, alerts[0].Findings[0].Union)
-	assert.Contains(t, alerts[0].Findings[0].Left, "only people can tell")
+	assert.Contains(t, alerts[0].Findings[0].Left, "people must choose")
 	assert.Len(t, b.Ports(group), 8)
 }
 

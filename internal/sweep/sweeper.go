@@ -13,16 +13,14 @@ import (
 )
 
 const (
-	// settleAge is how old an event has to be before the rules are read: a rule that
-	// was made just before may be missing from a younger read.
+	// settleAge is the minimum age of an event before a read of the rules is trusted.
 	settleAge = 5 * time.Second
-	// alertReserve is kept of an invocation's time for telling people. Of short
-	// invocations it is a quarter.
+	// alertReserve is the part of an invocation's time reserved for alerts; a quarter of
+	// short invocations.
 	alertReserve = 10 * time.Second
 )
 
-// Config is what a Sweeper works with. All fields must be set but
-// Memory, Now and Wait.
+// Config configures a Sweeper. All fields must be set but Memory, Now and Wait.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
@@ -31,24 +29,24 @@ type Config struct {
 	Mode   finding.Mode
 	// MaxRevokes is how many rules one run has closed at most; 0 has none closed.
 	MaxRevokes int
-	// Memory holds what digests have told; nil remembers nothing, so that every sweep
-	// tells everything.
+	// Memory holds the findings of earlier digests; without it, every sweep reports
+	// everything.
 	Memory *Memory
-	// Publish sends one alert. An error has the event retried.
+	// Publish sends one alert. After an error the event is retried.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger
-	// Now tells the time; nil is time.Now.
+	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Wait returns after a while, or with ctx's error; nil waits by the real clock.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// Sweeper judges what exists. It is safe for concurrent use.
+// Sweeper judges existing rules. It is safe for concurrent use.
 type Sweeper struct {
 	Config
 }
 
-// New makes a Sweeper. The error names the field that is missing or wrong.
+// New returns a Sweeper. The error names the field that is missing or wrong.
 func New(c Config) (*Sweeper, error) {
 	if c.Now == nil {
 		c.Now = time.Now
@@ -80,7 +78,7 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// alert makes the alert of an event or a run.
+// alert returns the alert of an event or a run.
 func (a *Sweeper) alert(event cloudtrail.Event, results []finding.Result) finding.Alert {
 	var findings []finding.Finding
 	for i := range results {

@@ -52,17 +52,17 @@ func TestPatternMatches(t *testing.T) {
 
 func TestCompileRefusesWhatItDoesNotKnow(t *testing.T) {
 	tests := []struct{ name, pattern, want string }{
-		{"operator", `{"a":[{"cidr":"10.0.0.0/8"}]}`, "is not known here"},
-		{"two operators in one object", `{"a":[{"exists":true,"suffix":"b"}]}`, "is not known here"},
-		{"number", `{"a":[3]}`, "is not known here"},
-		{"or", `{"$or":[{"a":["x"]},{"b":["x"]}]}`, "is not known here"},
+		{"operator", `{"a":[{"cidr":"10.0.0.0/8"}]}`, "is unknown here"},
+		{"two operators in one object", `{"a":[{"exists":true,"suffix":"b"}]}`, "is unknown here"},
+		{"number", `{"a":[3]}`, "is unknown here"},
+		{"or", `{"$or":[{"a":["x"]},{"b":["x"]}]}`, "is unknown here"},
 		{"operator below nesting is named by path", `{"a":{"b":[{"cidr":"x"}]}}`, "a.b: "},
 		{"bare value", `{"a":"x"}`, "want a list or an object"},
 		{"empty list", `{"a":[]}`, "empty list"},
 		{"empty object", `{"a":{}}`, "empty object"},
 		{"empty pattern", `{}`, "empty object"},
-		{"exists with a string", `{"a":[{"exists":"true"}]}`, "is not known here"},
-		{"list in a list", `{"a":[["x"]]}`, "is not known here"},
+		{"exists with a string", `{"a":[{"exists":"true"}]}`, "is unknown here"},
+		{"list in a list", `{"a":[["x"]]}`, "is unknown here"},
 		{"not JSON", `{`, "reading event pattern"},
 		{"two documents", `{"a":["x"]} {}`, "reading event pattern"},
 		{"list", `[]`, "reading event pattern"},

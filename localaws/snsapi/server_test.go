@@ -160,7 +160,7 @@ func TestTopicsAndSubscriptions(t *testing.T) {
 	assert.Equal(t, "ops@example.com", s.Subscriptions()[0].Endpoint)
 
 	_, err = client.ListSubscriptions(context.Background(), &sns.ListSubscriptionsInput{})
-	assert.ErrorContains(t, err, "not known here")
+	assert.ErrorContains(t, err, "unknown here")
 }
 
 func TestCallerWithoutPermissionIsRefused(t *testing.T) {

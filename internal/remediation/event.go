@@ -8,19 +8,19 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Why no try of this function can close something. What lies elsewhere is for the sgward
-// of that account and region; what is here and cannot be found stays open.
+// Why no try of this function can close something. A group elsewhere is handled by the
+// sgward of its account and region; a group here that cannot be found stays open.
 const (
 	leftElsewhere = "the group is in another account or region, where this sgward closes nothing"
 	leftUnnamed   = "the event does not name the group"
 )
 
-// weigh judges a batch by the event alone and settles what that settles. It
-// returns the cases that are to be closed at once; what is left open is read.
-func (r *invocation) weigh(b *batch) (atOnce []*Case) {
+// judgeEvent judges a batch by the event alone and settles what that decides. It returns
+// the cases to close at once; those left open need a read.
+func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	elsewhere := r.isElsewhere(b.account, b.region)
 	if b.whole || b.isStanding() {
-		if elsewhere { // people get detect's or sweep's word for it
+		if elsewhere { // the alert reports detect's or sweep's verdict
 			r.leaveElsewhere(b)
 		}
 		return nil
@@ -28,9 +28,9 @@ func (r *invocation) weigh(b *batch) (atOnce []*Case) {
 	req := b.request(r.now, rulesOf(b.cases))
 	const readable = ^policy.NeedActor
 	judgements := r.Policy.Evaluate(req)
-	// Of an old event, sent again by hand or late, the rule may be long gone, and one
-	// with its values may have been made by somebody whom the policy lets. Unless it is
-	// forbidden whoever made it, wherever the group is, only the event's own goes.
+	// The rule of an old event, sent again by hand or late, may be long gone, and an
+	// allowed actor may have made one with its values. Unless the rule is forbidden for
+	// any actor, in any group, only the event's own rule is closed.
 	var anyone []policy.Judgement
 	if b.age(r.now) >= lagWindow {
 		req.Actor = policy.Actor{}
@@ -42,7 +42,7 @@ func (r *invocation) weigh(b *batch) (atOnce []*Case) {
 		if !settled && anyone != nil && anyone[i].Verdict != policy.Revoke {
 			if c.rule.ID != "" {
 				c.byID = true
-			} else { // nothing tells its own rule from another
+			} else { // its own rule cannot be distinguished from another
 				c.actorUnknown, j = true, anyone[i]
 				settled = j.Needs&readable == 0 && !j.Union
 			}
@@ -63,7 +63,7 @@ func (r *invocation) weigh(b *batch) (atOnce []*Case) {
 	return atOnce
 }
 
-// isElsewhere reports whether nothing can be closed in an account and region from here.
+// isElsewhere reports whether an account and region are out of this function's reach.
 func (r *invocation) isElsewhere(account, region string) bool {
 	return account != r.account && r.account != "" || region != r.Region
 }
@@ -74,11 +74,11 @@ func (r *invocation) leaveElsewhere(b *batch) {
 	}
 }
 
-// isNamed reports whether the event tells the batch's group.
+// isNamed reports whether the event names the batch's group.
 func (b *batch) isNamed() bool { return b.group.ID != "" || b.group.Name != "" }
 
-// request asks for the verdict on rules by what the event tells of their group and
-// their maker.
+// request builds the policy request for rules, with their group and maker as the event has
+// them.
 func (b *batch) request(now time.Time, rules []secgroup.Rule) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: b.account, Region: b.region, Actor: b.actor, Group: b.group, Rules: rules,

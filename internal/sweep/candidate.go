@@ -13,33 +13,33 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// maxHandOverBytes bounds what a run hands over. Lambda drops what does not fit into a
-// message of 1 MiB together with the run's event.
+// maxHandOverBytes limits the findings handed over by a run. Lambda drops a result that
+// does not fit into a message of 1 MiB together with the run's event.
 const maxHandOverBytes = 700_000
 
 // leftNoRoom says why a rule stays open that maxHandOverBytes leaves out.
 const leftNoRoom = "there was no room for it in the message of this run, and the next sweep chooses again"
 
-// standing is one finding of a run: a rule that exists and is not compliant.
-type standing struct {
+// candidate is one finding of a run: an existing rule that is not compliant.
+type candidate struct {
 	inventory.Finding
 	group     *secgroup.Group // in a sweep
-	outcome   finding.Outcome // "" where remediate tells of it
+	outcome   finding.Outcome // "" if remediate reports it
 	left      string
 	firstSeen time.Time // in a sweep
 }
 
-// settle gives findings the outcomes of their verdicts and returns those that are to be
-// closed, the most urgent first. left says why a finding is to stay open although its
-// statement closes what exists, "" where it is not.
-func settle(found []*standing, left func(*standing) string) []*standing {
-	var forbidden []*standing
+// settle gives findings the outcomes of their verdicts and returns those to close, the
+// most urgent first. left returns why a finding stays open although its statement would
+// close it, "" if it does not.
+func settle(found []*candidate, left func(*candidate) string) []*candidate {
+	var forbidden []*candidate
 	for _, f := range found {
 		f.outcome = finding.OutcomeAlerted
 		switch {
 		case f.Verdict == policy.Exempt:
 			f.outcome = finding.OutcomeExempt
-		case f.Undetermined: // as in all alerts: what is not known is not the policy's wish
+		case f.Undetermined: // as in all alerts: an unknown fact is not the policy's verdict
 			f.Verdict = policy.Undetermined
 		case f.Verdict != policy.Revoke:
 		case f.Existing != policy.ExistingRevoke:
@@ -50,14 +50,14 @@ func settle(found []*standing, left func(*standing) string) []*standing {
 			}
 		}
 	}
-	slices.SortStableFunc(forbidden, func(a, b *standing) int {
+	slices.SortStableFunc(forbidden, func(a, b *candidate) int {
 		return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
 	})
 	return forbidden
 }
 
-// limit keeps no more than one run may have closed and says of the rest why it stays.
-func (a *Sweeper) limit(forbidden []*standing) []*standing {
+// limit keeps the first MaxRevokes and gives the rest the reason why they stay open.
+func (a *Sweeper) limit(forbidden []*candidate) []*candidate {
 	n := min(a.MaxRevokes, len(forbidden))
 	for _, f := range forbidden[n:] {
 		f.left = remediation.LeftAtLimit(a.MaxRevokes, len(forbidden)-n)
@@ -65,10 +65,10 @@ func (a *Sweeper) limit(forbidden []*standing) []*standing {
 	return forbidden[:n]
 }
 
-// handOver writes down what remediate is to close, the first of chosen, as much as one
-// message takes. That much is told by remediate. In observe mode it is nothing: what
-// would be closed is told by this run.
-func (a *Sweeper) handOver(chosen []*standing) []finding.Finding {
+// handOver returns the findings for remediate to close, the first of chosen, as many as
+// one message takes; remediate reports them. In observe mode there are none: this run
+// reports the rules that would be closed.
+func (a *Sweeper) handOver(chosen []*candidate) []finding.Finding {
 	findings := []finding.Finding{}
 	used := 0
 	for _, f := range chosen {
@@ -78,7 +78,7 @@ func (a *Sweeper) handOver(chosen []*standing) []finding.Finding {
 		}
 		encoded, err := json.Marshal(&f.Finding.Finding)
 		if used += len(encoded); err != nil || used > maxHandOverBytes {
-			used = maxHandOverBytes // so that none of the rest is taken
+			used = maxHandOverBytes // so that the rest is left out too
 			f.left = leftNoRoom
 			continue
 		}
@@ -88,8 +88,8 @@ func (a *Sweeper) handOver(chosen []*standing) []finding.Finding {
 	return findings
 }
 
-// resultsOf returns what an alert of this run tells of findings.
-func resultsOf(found []*standing) []finding.Result {
+// resultsOf returns the findings for this run's alert.
+func resultsOf(found []*candidate) []finding.Result {
 	var out []finding.Result
 	for _, f := range found {
 		if f.outcome == "" {
