@@ -40,5 +40,5 @@ func TestCallerIsKnownWherePoliciesCouldNameThem(t *testing.T) {
 		}
 	}
 	_, _, err := caller.Of(t.Context(), identity{err: errors.New("no credentials")})
-	assert.ErrorContains(t, err, "whose credentials")
+	assert.ErrorContains(t, err, "identifying the credentials")
 }
