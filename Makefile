@@ -27,7 +27,7 @@ export CGO_ENABLED := 0
 export GOTOOLCHAIN := auto
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
 
-# Go keeps modules and builds below HOME. Where there is none, they go into build/ ("." hides them from ./...).
+# Go keeps modules and builds below HOME. If that is not set, they go into build/ ("." hides them from ./...).
 ifeq ($(strip $(HOME)),)
 export GOPATH  ?= $(CURDIR)/build/.go
 export GOCACHE ?= $(CURDIR)/build/.go/cache
@@ -37,7 +37,7 @@ endif
 # lambda.norpc leaves out the RPC mode of the retired go1.x runtime.
 LAMBDA_FLAGS = -tags lambda.norpc -ldflags "-s -w"
 
-# Writes the licence texts of all that a binary links beside it: they go where the function goes.
+# Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
 .PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test smoke race demo local e2e lint \
@@ -56,7 +56,7 @@ build: lint-policy ## Build the functions and the CLI for this machine into buil
 	cp policy.yaml build/SweepFunction/policy.yaml
 	$(LICENSES) build/DetectFunction/bootstrap build/RemediateFunction/bootstrap build/SweepFunction/bootstrap
 
-# Go knows better than timestamps what is out of date.
+# Go itself decides what is out of date.
 build/sgward: FORCE
 	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/sgward
 
@@ -85,7 +85,7 @@ build-SweepFunction: lint-policy
 test: ## Run the tests (Go and make only)
 	$(GO) test -count=1 ./...
 
-# The test's log is the list of commands that it has run.
+# The test logs the commands that it runs.
 smoke: build ## Run every command of the built CLI and of the tutorial against sgward local (Go and make only)
 	$(GO) test -count=1 -v -run '^TestSmoke$$' ./internal/cli -built
 
@@ -126,7 +126,7 @@ bench: build $(VENV_READY) ## Measure code and functions (Python 3.10+ for the c
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) ./...
 	$(GO) run ./bench
 
-# govulncheck ends with 3 where it found something, and with 1 where it could not look. OFFLINE=skip forgives that the
+# govulncheck exits with 3 for findings, and with 1 for errors. OFFLINE=skip ignores that the
 # database could not be fetched, and nothing else.
 vuln: $(GOVULNCHECK) ## Look for known vulnerabilities (needs the internet)
 	@status=0; $(GOVULNCHECK) ./... 2>build/vuln.log || status=$$?; cat build/vuln.log >&2; \
@@ -134,7 +134,7 @@ vuln: $(GOVULNCHECK) ## Look for known vulnerabilities (needs the internet)
 	  echo "SKIPPED: the database of vulnerabilities cannot be reached from here; nothing was looked for"; exit 0; fi; \
 	exit $$status
 
-verify: ## Check that go.mod is tidy and that nothing is left uncommitted
+verify: ## Check that go.mod is tidy and that everything is committed
 	$(GO) mod tidy -diff
 	@changes=$$(git status --porcelain) || exit 1; \
 	if [ -n "$$changes" ]; then echo "uncommitted changes:" >&2; echo "$$changes" >&2; exit 1; fi
@@ -155,7 +155,7 @@ $(GOVULNCHECK): go.mod
 	GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN="$(CURDIR)/$(TOOLS)" $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	mv $(TOOLS)/govulncheck $@
 
-# The lock files name all that is installed, with hashes, and wheels alone are taken: the build of a source archive would fetch more.
+# The lock files pin everything with hashes, and only wheels are installed: building a source archive would fetch more.
 $(VENV_READY): e2e/requirements.txt
 $(MINISTACK): e2e/ministack/requirements.txt
 $(VENV_READY) $(MINISTACK):
