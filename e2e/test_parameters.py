@@ -26,7 +26,7 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
     assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5"}
     assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
                                                     "MEMORY_TABLE": stack.ids["MemoryTable"]}
-    assert len(alarms) == 13
+    assert len(alarms) == 14
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
     assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
 

@@ -1,7 +1,6 @@
 package ec2rules
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -83,21 +82,7 @@ func Groups(ctx context.Context, client GroupReader, region string, f Filter) ([
 		}); err != nil {
 			return nil, err
 		}
-		if err := eachRule(ctx, client, filters, func(r types.SecurityGroupRule) error {
-			id := aws.ToString(r.GroupId)
-			g := byID[id]
-			if g == nil {
-				g = &secgroup.Group{ID: id, OwnerID: aws.ToString(r.GroupOwnerId)}
-				byID[id] = g
-			}
-			rule, err := RuleOf(r)
-			if err != nil {
-				g.Unread = append(g.Unread, err.Error())
-				return nil
-			}
-			g.Rules = append(g.Rules, rule)
-			return nil
-		}); err != nil {
+		if err := rulesInto(ctx, client, filters, byID); err != nil {
 			return nil, err
 		}
 	}
@@ -111,6 +96,38 @@ func Groups(ctx context.Context, client GroupReader, region string, f Filter) ([
 	return out, nil
 }
 
+// rulesInto reads the rules that filters select into their groups, and makes those
+// groups that byID lacks.
+func rulesInto(ctx context.Context, client RuleReader, filters []types.Filter, byID map[string]*secgroup.Group) error {
+	return eachRule(ctx, client, filters, func(r types.SecurityGroupRule) error {
+		id := aws.ToString(r.GroupId)
+		g := byID[id]
+		if g == nil {
+			g = &secgroup.Group{ID: id, OwnerID: aws.ToString(r.GroupOwnerId)}
+			byID[id] = g
+		}
+		rule, err := RuleOf(r)
+		if err != nil {
+			g.Unread = append(g.Unread, err.Error())
+			return nil
+		}
+		g.Rules = append(g.Rules, rule)
+		return nil
+	})
+}
+
+// Held reads the rules of one group and nothing else of it. Unread names those that
+// cannot be understood.
+func Held(ctx context.Context, client RuleReader, id string) (secgroup.Group, error) {
+	g := secgroup.Group{ID: id}
+	for filters := range WithIDs(id).requests() {
+		if err := rulesInto(ctx, client, filters, map[string]*secgroup.Group{id: &g}); err != nil {
+			return secgroup.Group{}, err
+		}
+	}
+	return g, nil
+}
+
 // GroupsByID reads groups as Groups does. Where EC2 refuses to describe them, which
 // undescribed then says, they have an id, an owner and rules only; an id that is of no
 // group is among them too.
@@ -120,17 +137,18 @@ func GroupsByID(ctx context.Context, client GroupReader, region string, ids []st
 		return groups, nil, err
 	}
 	undescribed = err
-	rules, err := Rules(ctx, client, WithIDs(ids...))
-	if err != nil {
-		return nil, nil, err
+	byID := map[string]*secgroup.Group{}
+	for filters := range WithIDs(ids...).requests() {
+		if err := rulesInto(ctx, client, filters, byID); err != nil {
+			return nil, nil, err
+		}
 	}
 	for _, id := range ids {
-		g := secgroup.Group{ID: id, Region: region}
-		for _, r := range rules {
-			if r.GroupID == id {
-				g.OwnerID, g.Rules = cmp.Or(g.OwnerID, r.OwnerID), append(g.Rules, r)
-			}
+		g := secgroup.Group{ID: id}
+		if read := byID[id]; read != nil {
+			g = *read
 		}
+		g.Region = region
 		g.Arrange()
 		groups = append(groups, g)
 	}

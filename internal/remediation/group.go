@@ -19,7 +19,8 @@ type changedGroup struct {
 	batches  []*batch       // in the order of their events
 	group    secgroup.Group // TagsKnown is set once it has been read
 	held     []secgroup.Rule
-	absent   bool // the group does not exist
+	unread   []string // why rules that it holds cannot be understood
+	absent   bool     // the group does not exist
 	patience []time.Duration
 	// closed holds the cases whose rules are closed, or would be, by identity. They no
 	// longer count as the group's rules, even if a read still shows them.
@@ -51,7 +52,31 @@ func (g *changedGroup) work(ctx context.Context) {
 	// each is judged with the rules that remain of those before it.
 	for _, b := range g.batches {
 		g.finish(ctx, b)
+		g.tellUnread(b)
 	}
+}
+
+// tellUnread adds a case for the rules of the group that cannot be understood to a
+// batch whose verdicts depend on the group: one of them may be the call's, or add up
+// with its rules. None is ever closed.
+func (g *changedGroup) tellUnread(b *batch) {
+	dependsOnGroup := func(c *Case) bool { return c.fromGroup && !c.byID }
+	if len(g.unread) == 0 || g.absent || !b.whole && !slices.ContainsFunc(b.cases, dependsOnGroup) {
+		return
+	}
+	c := &Case{batch: b, finding: finding.Finding{
+		ID:      finding.NewID(b.account, b.region, g.group.ID, "unread", b.Detection.Event.EventID),
+		Verdict: policy.Undetermined, Severity: policy.High, GroupID: g.group.ID, GroupName: g.group.Name,
+		Reasons: policy.Remarks(g.unread),
+	}}
+	isTold := func(other *Case) bool { return other.finding.ID == c.finding.ID }
+	for _, other := range b.delivery.batches {
+		if slices.ContainsFunc(other.cases, isTold) {
+			return
+		}
+	}
+	c.conclude(finding.OutcomeAlerted, g.Now())
+	b.cases = append(b.cases, c)
 }
 
 // unreadable closes the cases that can be judged without the group, and fails the rest.
@@ -81,13 +106,13 @@ func (g *changedGroup) read(ctx context.Context) error {
 			b.resolve(group.ID)
 		}
 	}
-	held, err := ec2rules.Rules(ctx, g.EC2, ec2rules.WithIDs(g.group.ID))
+	held, err := ec2rules.Held(ctx, g.EC2, g.group.ID)
 	if err != nil {
 		return err
 	}
-	g.held = held
+	g.held, g.unread = held.Rules, held.Unread
 	for _, b := range g.batches {
-		b.match(held)
+		b.match(g.held)
 	}
 	return nil
 }

@@ -264,12 +264,13 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 }
 
 func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, error) {
-	rules, err := ec2rules.Rules(ctx, g.EC2, ec2rules.WithIDs(g.groupID))
+	// A rule that cannot be understood is none that was judged.
+	group, err := ec2rules.Held(ctx, g.EC2, g.groupID)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[secgroup.Permission]bool, len(rules))
-	for _, r := range rules {
+	out := make(map[secgroup.Permission]bool, len(group.Rules))
+	for _, r := range group.Rules {
 		out[r.Permission.Identity()] = true
 	}
 	return out, nil

@@ -9,6 +9,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
 )
 
@@ -90,5 +91,54 @@ func TestARuleThatTheEventTellsIsNotToldTwiceWithItsGroup(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		s.done(m)
 		assert.Equal(t, []string{"alerted 0.0.0.0/0"}, told(s.alert()))
+	})
+}
+
+// A peer of a kind that EC2 has added since is a rule that has none of the known ones.
+func newKind(port int32) types.SecurityGroupRule {
+	r := in(port, "0.0.0.0/0")
+	r.CidrIpv4 = nil
+	return r
+}
+
+func TestARuleOfAnUnknownKindShieldsNoOther(t *testing.T) {
+	for name, message := range map[string]func(*stage) remediation.Message{
+		"a record without its rules": func(s *stage) remediation.Message {
+			s.cloud.authorize(groupA, in(3306, "0.0.0.0/0"))
+			return s.unknown(groupA)
+		},
+		"a sum": func(s *stage) remediation.Message { return s.open(groupA, in(3306, lower), in(3306, upper)) },
+		"an edit": func(s *stage) remediation.Message {
+			return s.edit(groupA, s.cloud.authorize(groupA, in(3306, "10.0.0.0/8")), in(3306, "0.0.0.0/0"))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			onStage(t, closing, func(s *stage) {
+				strange := s.cloud.authorize(groupA, newKind(5432))
+				m := message(s)
+				time.Sleep(10 * time.Second)
+				s.done(m)
+				assert.Equal(t, []string{"in tcp 5432-5432 "}, s.cloud.rules(groupA))
+				a := s.alert()
+				unread := a.Findings[len(a.Findings)-1]
+				assert.Nil(t, unread.Rule)
+				assert.Equal(t, finding.OutcomeAlerted, unread.Outcome)
+				assert.Equal(t, policy.Undetermined, unread.Verdict)
+				assert.Equal(t, groupA, unread.GroupID)
+				assert.Contains(t, unread.Reasons[0].String(), strange)
+				for _, r := range a.Findings[:len(a.Findings)-1] {
+					assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
+				}
+			})
+		})
+	}
+}
+
+func TestARuleOfAnUnknownKindIsNoReasonToDoubtARevoke(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.unlisted = true // so that the closer has to look
+		s.cloud.authorize(groupA, newKind(5432))
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+		assert.Equal(t, []string{"revoked 0.0.0.0/0"}, told(s.alert()))
 	})
 }
