@@ -13,7 +13,7 @@ import (
 func (v *view) toClose(lim limits) section {
 	s := section{title: "To close it by hand"}
 	for i, o := range v.detailed(lim) {
-		if o.Rule != nil && o.isOpen() {
+		if o.Rule != nil && o.isOpen() && !o.Gone {
 			s.command("To close "+v.numbered(i)+" yourself, if it still is as judged", o.closeCommand, lim)
 		}
 	}

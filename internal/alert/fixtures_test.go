@@ -155,6 +155,18 @@ func scenarios() []scenario {
 	earlier := alertOf(result(finding.OutcomeAlreadyClosed, tcp(3306, "0.0.0.0/0")))
 	earlier.Try, earlier.Findings[0].MaybeEarlier = 3, true
 
+	replaced := alertOf(
+		result(finding.OutcomeAlerted, identified("sgr-0aaaaaaaaaaaaaaa1", secgrouptest.Rule("ingress tcp 3300-3310 from 0.0.0.0/0"))),
+		result(finding.OutcomeFailed, identified("sgr-0bbbbbbbbbbbbbbb2", secgrouptest.Rule("ingress tcp 3299-3311 from 0.0.0.0/0"))),
+	)
+	gone := &replaced.Findings[0]
+	gone.Verdict, gone.Severity, gone.StatementID, gone.Gone = policy.Revoke, policy.Critical, "world-open-database", true
+	gone.ExposureSeconds, gone.Left = number(12.4), "the group still holds sgr-0000000000abc0001 ingress tcp 3299-3311 from 0.0.0.0/0"
+	replaced.Findings[1].ExposureSeconds = nil
+	replaced.Findings[1].ErrorCode, replaced.Findings[1].ErrorMessage = "UnauthorizedOperation", "You are not authorized to perform this operation."
+	stillOpen := replaced
+	stillOpen.Findings = replaced.Findings[:1]
+
 	edited := alertOf(result(finding.OutcomeRevoked, tcp(3306, "0.0.0.0/0")))
 	edited.Event.EventName, edited.Findings[0].Edited = "ModifySecurityGroupRules", true
 
@@ -250,6 +262,8 @@ func scenarios() []scenario {
 		{name: "could-not-close-try-2-of-5", alert: denied},
 		{name: "could-not-close-last-try", summary: true, alert: last},
 		{name: "already-closed-maybe-earlier", alert: earlier},
+		{name: "replaced-rule", alert: replaced},
+		{name: "still-open-by-other-rules", summary: true, alert: stillOpen},
 		{name: "edited-rule", alert: edited},
 		{name: "union-of-two-halves", alert: union},
 		{name: "ipv6", alert: alertOf(result(finding.OutcomeRevoked, tcp(27017, "::/0")))},

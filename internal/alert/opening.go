@@ -169,6 +169,8 @@ func (o *opening) opens(isStanding bool) string {
 		// CloudTrail truncates the time of the call to seconds: the opening lasted at most
 		// this long.
 		return what + was + who + since(" for at most", "") + where + "."
+	case o.Gone:
+		return what + opened + who + where + since("", " ago") + "; that rule is gone, but others of the group let through some of the same traffic."
 	case o.Outcome == finding.OutcomeFailed && !isStanding:
 		return what + opened + who + where + since("", " ago") + " and may still be open."
 	default:

@@ -132,7 +132,7 @@ func (o *opening) isFinal() bool { return o.Outcome == finding.OutcomeFailed && 
 func (o *opening) closedBy(a *finding.Alert) string {
 	switch {
 	case !o.MaybeEarlier:
-		return "Someone else had removed it before sgward."
+		return "Someone else had removed it before, or sgward itself for another event of the group."
 	case a.Try > 1:
 		return "An earlier try of sgward may have closed it (this was " + tryOf(a) + "), or someone else."
 	default:
@@ -143,6 +143,8 @@ func (o *opening) closedBy(a *finding.Alert) string {
 // whyLeft says why a finding was only reported.
 func (o *opening) whyLeft() string {
 	switch {
+	case o.Gone:
+		return "The rule itself is gone, and yet its traffic is not closed: " + text.Visible(o.Left) + "."
 	case o.Left != "":
 		return "sgward left it open: " + text.Visible(o.Left) + "."
 	case o.Rule == nil && o.GroupID == "":
@@ -211,6 +213,8 @@ func (v *view) nextStepOf() string {
 		return "Close it by hand, then find out what keeps sgward from doing it."
 	case o.Outcome == finding.OutcomeWouldRevoke:
 		return "Decide whether it is meant to be open: close it, or add an exception before you switch to enforce mode."
+	case o.Gone:
+		return "Close the rules that let the traffic through now, and find out who makes such rules again and again."
 	case o.Outcome == finding.OutcomeAlerted:
 		return "Decide whether it is meant to be open: close it, or add an exception."
 	case o.Edited:

@@ -112,6 +112,8 @@ func (o *opening) verb() string {
 	switch {
 	case o.Rule == nil && o.GroupID == "":
 		return "Not judged, look at it"
+	case o.Gone:
+		return "Still open by other rules"
 	case o.Left != "" && o.Verdict == policy.Revoke:
 		return "Left open"
 	case o.Verdict == policy.Alert && o.Rule != nil:

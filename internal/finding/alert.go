@@ -56,6 +56,9 @@ type Result struct {
 	// sentence. Empty if Verdict and Reasons say why. With a failed outcome it means that
 	// EC2 was not called and that there is no further try.
 	Left string `json:"left,omitempty"`
+	// Gone is set on alerted if the rule itself is gone, and Left names other rules of its
+	// group that let through some of its traffic.
+	Gone bool `json:"gone,omitempty"`
 	// MaybeEarlier is set on already_closed if an earlier try of this message may have
 	// closed the rule.
 	MaybeEarlier bool `json:"maybeEarlier,omitempty"`

@@ -21,7 +21,10 @@ func (r *invocation) conclude(ctx context.Context, d *delivery) error {
 	results, errs, urgent := d.results()
 	err := errors.Join(errs...)
 	log := r.Logger.With("eventId", d.Detection.Event.EventID, "try", d.Try)
-	if !IsReportable(results) || err != nil && !urgent && !ReportFailure(d.Try, d.Tries) {
+	if err != nil && !urgent && !ReportFailure(d.Try, d.Tries) {
+		results = d.closedUnnamed()
+	}
+	if !IsReportable(results) {
 		log.InfoContext(ctx, "no alert", "findings", len(results), "outcomes", outcomes(results))
 		return err
 	}
@@ -61,7 +64,7 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 // needs people at once.
 func (d *delivery) results() (results []finding.Result, errs []error, urgent bool) {
 	for _, b := range d.batches {
-		for _, c := range b.cases {
+		for _, c := range b.all() {
 			if c.err != nil {
 				errs = append(errs, fmt.Errorf("finding %s: %w", c.finding.ID, c.err))
 			}
@@ -78,6 +81,27 @@ func (d *delivery) results() (results []finding.Result, errs []error, urgent boo
 		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
 	}
 	return results, errs, urgent
+}
+
+// closedUnnamed returns what was closed that the event does not name. Another try will
+// not find it in the group, so it is told although the message is retried.
+func (d *delivery) closedUnnamed() (results []finding.Result) {
+	for _, b := range d.batches {
+		for _, c := range b.all() {
+			if c.batch.whole && c.outcome == finding.OutcomeRevoked {
+				results = append(results, c.result())
+			}
+		}
+	}
+	return results
+}
+
+// all returns the batch's cases and those of the rules that replaced theirs.
+func (b *batch) all() []*Case {
+	if b.replacements == nil {
+		return b.cases
+	}
+	return slices.Concat(b.cases, b.replacements.cases)
 }
 
 // IsReportable reports whether results are worth an alert. Exceptions are reviewed, and
@@ -114,7 +138,7 @@ func (c *Case) maybeEarlier() bool {
 func (c *Case) result() finding.Result {
 	b := c.batch
 	r := finding.Result{
-		Finding: c.finding, Outcome: c.outcome, Left: c.left,
+		Finding: c.finding, Outcome: c.outcome, Left: c.left, Gone: c.gone,
 		Edited:       b.Detection.Event.EventName == "ModifySecurityGroupRules" && !b.whole,
 		MaybeEarlier: c.outcome == finding.OutcomeAlreadyClosed && c.maybeEarlier(),
 	}

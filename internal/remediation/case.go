@@ -23,6 +23,12 @@ type batch struct {
 	whole bool
 	// sibling is, for a whole group, the batch with the rules that the event has.
 	sibling *batch
+	// replacements holds the rules that the group has instead of those that were found
+	// gone moments after the call. It is whole, and in no delivery's list.
+	replacements *batch
+	// overtaken is set where a rule was found gone at once, and the group has to be read
+	// for others that let through its traffic.
+	overtaken bool
 	// lists are the prefix lists that were read for it, and notes name those that could
 	// not be read, for the reasons of undetermined verdicts.
 	lists map[string][]netip.Prefix
@@ -32,6 +38,9 @@ type batch struct {
 }
 
 func (b *batch) isOpen() bool {
+	if b.overtaken {
+		return true
+	}
 	for _, c := range b.cases {
 		if !c.settled {
 			return true
@@ -80,6 +89,10 @@ type Case struct {
 	// left says why people must close a rule that the policy forbids, in the words of an
 	// alert.
 	left string
+	// replaced is set where the group has been judged for rules in place of the case's.
+	replaced bool
+	// gone is set where the rule is gone and left names others that let its traffic in.
+	gone bool
 }
 
 // shownAs is how a read of the group shows a case's rule.

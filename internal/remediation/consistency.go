@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"sgward/internal/finding"
@@ -114,22 +115,24 @@ func (b *batch) expand(held []secgroup.Rule) {
 	if !b.whole || !b.isOpen() || b.group.ID == "" {
 		return
 	}
-	told := map[secgroup.Permission]bool{} // by the event itself: judged as the call's
-	if b.sibling != nil {
-		for _, c := range b.sibling.cases {
-			told[c.identity()] = true
-		}
-	}
-	of := b.cases[0]
+	of := b.cases[0].finding
 	b.cases = nil
 	for _, r := range held {
-		if told[r.Permission.Identity()] {
-			continue
+		if b.sibling == nil || !b.sibling.tells(r) { // else it is judged as the call's
+			b.add(of, r)
 		}
-		f := of.finding
-		f.ID = finding.NewID(b.account, b.region, b.group.ID, cmp.Or(r.ID, r.Permission.String()), b.Detection.Event.EventID)
-		b.cases = append(b.cases, &Case{batch: b, finding: f, rule: r, shownAs: seen, present: r, fromGroup: true})
 	}
+}
+
+// add adds a case for a rule that the group holds. of is the finding that had the
+// group read.
+func (b *batch) add(of finding.Finding, r secgroup.Rule) {
+	key := cmp.Or(r.ID, r.Permission.String())
+	if b.sibling != nil && slices.ContainsFunc(b.sibling.cases, func(c *Case) bool { return c.rule.ID == r.ID }) {
+		key += " " + r.Permission.String() // the call's rule with values that it has since
+	}
+	of.ID, of.Rule = finding.NewID(b.account, b.region, b.group.ID, key, b.Detection.Event.EventID), &r
+	b.cases = append(b.cases, &Case{batch: b, finding: of, rule: r, shownAs: seen, present: r, fromGroup: true})
 }
 
 // takePresent replaces the values of old edits by those that the group shows: the edit is

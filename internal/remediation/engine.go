@@ -112,6 +112,9 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 	acting, cancel := KeepReserve(ctx, alertReserve)
 	defer cancel()
 	r.close(acting, atOnce)
+	for _, c := range atOnce {
+		c.batch.overtaken = c.batch.overtaken || c.outcome == finding.OutcomeAlreadyClosed
+	}
 	concluded := make([]bool, len(messages))
 	conclude := func(ready func(*delivery) bool) {
 		var alerts errgroup.Group

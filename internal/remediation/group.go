@@ -39,6 +39,7 @@ func (g *changedGroup) work(ctx context.Context) {
 		// Rules that are forbidden on their own do not wait for a read that shows the
 		// rest.
 		g.closeOwn(ctx)
+		g.closeReplacements(ctx)
 		if !g.tooEarly() || !g.wait(ctx) {
 			break
 		}
@@ -52,6 +53,10 @@ func (g *changedGroup) work(ctx context.Context) {
 	// each is judged with the rules that remain of those before it.
 	for _, b := range g.batches {
 		g.finish(ctx, b)
+	}
+	g.closeReplacements(ctx)
+	g.doubtClosed(ctx)
+	for _, b := range g.batches {
 		g.tellUnread(b)
 	}
 }
@@ -70,7 +75,7 @@ func (g *changedGroup) tellUnread(b *batch) {
 		Reasons: policy.Remarks(g.unread),
 	}}
 	isTold := func(other *Case) bool { return other.finding.ID == c.finding.ID }
-	for _, other := range b.delivery.batches {
+	for _, other := range g.batches {
 		if slices.ContainsFunc(other.cases, isTold) {
 			return
 		}
@@ -86,6 +91,11 @@ func (g *changedGroup) unreadable(ctx context.Context, err error) {
 	}
 	for _, b := range g.batches {
 		g.failUnread(ctx, b, err)
+		for _, c := range b.cases {
+			if c.isQuicklyGone() && ec2rules.IsTransient(err) { // the group may hold another
+				c.fail(err, g.Now())
+			}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package remediation_test
 
 import (
 	"context"
+	"net/http"
 	"net/http/httptest"
 	"sync"
 	"testing"
@@ -35,21 +36,34 @@ const remediateKey = "AKIAI44QH8DHBEXAMPLE"
 
 func newWire(t *testing.T) *wire {
 	t.Helper()
-	w := &wire{stage: newStage(t, closing)}
+	return wireOf(t, newStage(t, closing), func(ec2 http.Handler) (string, *http.Client) {
+		web := httptest.NewServer(ec2)
+		t.Cleanup(web.Close)
+		return web.URL, nil
+	})
+}
+
+// wireOf makes a wire of which connect says where its EC2 is reached and how.
+func wireOf(t *testing.T, s *stage, connect func(http.Handler) (string, *http.Client)) *wire {
+	t.Helper()
+	w := &wire{stage: s}
 	w.ec2 = ec2api.New(ec2api.WithSeed("remediation"), ec2api.WithEvents(func(_ context.Context, record []byte) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.records = append(w.records, record)
 	}))
-	web := httptest.NewServer(w.ec2)
-	t.Cleanup(web.Close)
+	url, transport := connect(w.ec2)
 	client := func(key string) *ec2.Client {
-		return ec2.New(ec2.Options{
-			Region: region, BaseEndpoint: &web.URL, RetryMaxAttempts: 1,
+		o := ec2.Options{
+			Region: region, BaseEndpoint: &url, RetryMaxAttempts: 1,
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: key, SecretAccessKey: "secret"}, nil
 			}),
-		})
+		}
+		if transport != nil {
+			o.HTTPClient = transport
+		}
+		return ec2.New(o)
 	}
 	w.user, w.sgward = client("AKIAIOSFODNN7EXAMPLE"), client(remediateKey)
 	return w
