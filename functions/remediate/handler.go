@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-lambda-go/events"
 
@@ -49,6 +50,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 			continue
 		}
 		message.Try, message.Tries = receiveCount(record.Attributes), maxReceiveCount
+		message.Queued = sentTime(record.Attributes)
 		messages = append(messages, message)
 		ids = append(ids, record.MessageId)
 	}
@@ -70,6 +72,15 @@ func queueAccount(arn string) string {
 		return ""
 	}
 	return parts[4]
+}
+
+// sentTime returns when the queue took the message, zero if SQS does not say.
+func sentTime(attributes map[string]string) time.Time {
+	ms, err := strconv.ParseInt(attributes["SentTimestamp"], 10, 64)
+	if err != nil || ms <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
 }
 
 // receiveCount returns the number of the delivery, from 1; 0 if SQS does not say.

@@ -114,7 +114,7 @@ func sqs(bodies ...string) events.SQSEvent {
 	for i, body := range bodies {
 		e.Records = append(e.Records, events.SQSMessage{
 			MessageId: "m" + string(rune('1'+i)), Body: body, EventSourceARN: queueARN,
-			Attributes: map[string]string{"ApproximateReceiveCount": "2"},
+			Attributes: map[string]string{"ApproximateReceiveCount": "2", "SentTimestamp": "1795341602500"},
 		})
 	}
 	return e
@@ -136,6 +136,7 @@ func TestDetectionsReachTheEngineWithWhatTheQueueSays(t *testing.T) {
 	require.Len(t, b.messages, 1)
 	assert.Equal(t, remediation.Message{
 		Detection: detection(), Try: 2, Tries: 5, Sent: time.Date(2026, 11, 22, 10, 0, 1, 0, time.UTC),
+		Queued: time.Date(2026, 11, 22, 10, 0, 2, 500_000_000, time.UTC),
 	}, b.messages[0])
 	answer, err := json.Marshal(out)
 	require.NoError(t, err)
@@ -251,6 +252,12 @@ func TestATimeThatCannotBeReadKeepsNothingOpen(t *testing.T) {
 		m, err := readMessage(edited(t, []string{"timestamp"}, timestamp))
 		require.NoError(t, err, timestamp)
 		assert.Zero(t, m.Sent, timestamp)
+	}
+}
+
+func TestATimeThatSQSDoesNotTellIsNotKnown(t *testing.T) {
+	for _, sent := range []string{"", "0", "-1", "yesterday"} {
+		assert.Zero(t, sentTime(map[string]string{"SentTimestamp": sent}), sent)
 	}
 }
 

@@ -14,6 +14,10 @@ func (v *view) caller(limits) section {
 		return s
 	}
 	e := v.alert.Event
+	if v.isDigest {
+		s.say(v.oldEvents())
+		return s
+	}
 	role, session := assumedRole(e.Actor.ARN)
 	sessionSaid := ", session " + quote(session) + " (a name that the caller chose)"
 	who := "The record does not say who made the call"
@@ -62,6 +66,33 @@ func (v *view) caller(limits) section {
 	}
 	s.say(call + ".")
 	return s
+}
+
+// oldEvents says why an alert tells of several events.
+func (v *view) oldEvents() string {
+	n, replay := v.alert.OldEvents, v.alert.Event.ReplayName
+	out := text.Thousands(n) + " old events are reported together: "
+	if replay != "" {
+		out += "EventBridge sent them again by the replay " + name(replay) + ". "
+	} else {
+		out += "they reached sgward hours after their calls, or were replayed. "
+	}
+	return out + "Their rules exist already, so they are closed only if a statement says so (existing: revoke). Each opening above names its event."
+}
+
+// madeBy names the call of an opening in an alert that tells of several.
+func (o *opening) madeBy() string {
+	e := o.Event
+	if e == nil {
+		return ""
+	}
+	who := "somebody whom the record does not name"
+	if p := e.Actor.Principal(); p != "" {
+		who = quoteLong(p)
+	} else if e.Actor.InvokedBy != "" {
+		who = "the AWS service " + quote(e.Actor.InvokedBy)
+	}
+	return name(e.EventName) + " at " + text.Time(e.EventTime) + " by " + who + ", event " + id(e.EventID) + "."
 }
 
 // assumedRole returns the parts of

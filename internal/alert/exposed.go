@@ -10,7 +10,7 @@ import (
 // exposed lists the network interfaces that use the open groups.
 func (v *view) exposed(lim limits) section {
 	s, a := section{title: "What was exposed"}, v.alert
-	if len(v.openings) == 0 || v.isSweep || v.isExpiry {
+	if len(v.openings) == 0 || v.isDigest || v.isSweep || v.isExpiry {
 		return s
 	}
 	groups := v.groupCount()

@@ -212,6 +212,23 @@ func scenarios() []scenario {
 	})
 	nameless.Verdict, nameless.Exposed = policy.Alert, nil
 
+	var old []finding.Result
+	for i, outcome := range []finding.Outcome{finding.OutcomeRevoked, finding.OutcomeAlerted, finding.OutcomeAlerted} {
+		r := result(outcome, identified("sgr-0aaaaaaaaaaaaaaa1", secgrouptest.TCP(22+i, "0.0.0.0/0")))
+		r.ExposureSeconds = number(90 * 24 * 3600.0)
+		r.Event = &cloudtrail.Event{
+			EventID: fmt.Sprintf("0000000%d-93d1-4f5e-8d8a-6d4f4a1f0c11", i), EventName: "AuthorizeSecurityGroupIngress", EventTime: testTime().AddDate(0, 0, -90),
+			AccountID: testAccount, Region: "us-east-1", ReplayName: "audit-2026",
+			Actor: cloudtrail.Actor{Type: "AssumedRole", SessionIssuerARN: "arn:aws:iam::123456789012:role/teams/Developer"},
+		}
+		old = append(old, r)
+	}
+	oldEvents := alertOf(old...)
+	oldEvents.OldEvents, oldEvents.Exposed = 3, nil
+	oldEvents.Event = cloudtrail.Event{
+		EventID: "old-events-0123456789abcdef", EventName: "OldEvents", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1", ReplayName: "audit-2026",
+	}
+
 	foreign := result(finding.OutcomeFailed, tcp(3306, "0.0.0.0/0"))
 	foreign.Outcome, foreign.Severity = finding.OutcomeAlerted, policy.High
 	foreign.AccountID, foreign.Left = "111122223333", "the group is in another account or region, where this sgward closes nothing"
@@ -279,6 +296,7 @@ func scenarios() []scenario {
 		{name: "exceptions-end", alert: expiring},
 		{name: "one-exception-ends", summary: true, alert: one},
 		{name: "elsewhere", alert: elsewhere},
+		{name: "old-events", alert: oldEvents},
 		{name: "group-not-named", alert: unnamed},
 	}, sweepScenarios()...)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -31,10 +32,9 @@ const (
 // bounded returns the alert with every text and list within its limit, so that the size
 // depends on the number of findings alone.
 func bounded(a finding.Alert) finding.Alert {
-	e := &a.Event
-	cutAll(maxID, &a.ID, (*string)(&a.Mode), &a.PolicyDigest, &a.PrefixListID,
-		&e.EventID, &e.EventName, &e.AccountID, &e.Region, &e.Actor.Type, &e.Actor.InvokedBy, &e.SourceIPAddress)
-	cutAll(maxText, &a.ExposedError, &e.Actor.ARN, &e.Actor.SessionIssuerARN, &e.UserAgent)
+	boundEvent(&a.Event)
+	cutAll(maxID, &a.ID, (*string)(&a.Mode), &a.PolicyDigest, &a.PrefixListID)
+	cutAll(maxText, &a.ExposedError)
 	if n := len(a.Exposed); n > maxExposed {
 		note := fmt.Sprintf("only the first %d of %d network interfaces are listed", maxExposed, n)
 		if a.ExposedError != "" {
@@ -55,9 +55,15 @@ func bounded(a finding.Alert) finding.Alert {
 	return a
 }
 
+func boundEvent(e *cloudtrail.Event) {
+	cutAll(maxID, &e.EventID, &e.EventName, &e.AccountID, &e.Region, &e.Actor.Type, &e.Actor.InvokedBy, &e.SourceIPAddress, &e.ReplayName)
+	cutAll(maxText, &e.Actor.ARN, &e.Actor.SessionIssuerARN, &e.UserAgent)
+}
+
 func boundResult(r *finding.Result) {
 	cutAll(maxID, &r.ID, &r.StatementID, &r.AccountID, &r.Region, &r.GroupID, &r.GroupName, &r.VPCID, &r.ErrorCode)
 	cutAll(maxText, &r.ErrorMessage, &r.Left)
+	r.Event = boundCopy(r.Event, boundEvent)
 	r.Reasons = boundList(r.Reasons, maxReasons, boundReason)
 	r.With = boundList(r.With, maxWith, boundRule)
 	r.Rule = boundCopy(r.Rule, boundRule)

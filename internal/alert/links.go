@@ -22,7 +22,7 @@ func (v *view) linksOf() []item {
 			break
 		}
 	}
-	if v.isSweep { // whose id CloudTrail does not know
+	if v.isSweep || v.isDigest { // whose id CloudTrail does not know
 		return out
 	}
 	e, isGroupKnown := v.alert.Event, len(out) > 0

@@ -106,7 +106,7 @@ func (o *opening) describe(v *view) {
 	case v.isExpiry:
 		o.sentence = o.ending(a)
 	default:
-		o.sentence = joined(o.opens(v.isSweep), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a))
+		o.sentence = joined(o.opens(v.isSweep), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a), o.madeBy())
 	}
 	o.done, o.reasons = o.doneText(a), o.reasonsText()
 	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")

@@ -31,6 +31,10 @@ func (v *view) headlinesOf() []string {
 		line := "Sweep: " + text.Plural(len(v.openings), "standing opening")
 		groups, worst := " in "+text.Plural(v.groupCount(), "group"), " ("+bySeverity(v.openings)+")"
 		return endings(line, groups+worst+v.place, worst+v.place, groups+v.place, v.place, "")
+	case v.isDigest && len(v.openings) > 1:
+		line := "Old events: " + text.Plural(len(v.openings), "existing opening")
+		counted, worst := " ("+byOutcome(v.openings)+")", " ("+bySeverity(v.openings)+")"
+		return endings(line, counted+worst+v.place, counted+v.place, counted, "")
 	default:
 		return v.openingHeadlines()
 	}

@@ -14,6 +14,7 @@ import (
 type view struct {
 	alert     *finding.Alert
 	isSweep   bool              // a digest, or the rules that a sweep closed
+	isDigest  bool              // of old events
 	isExpiry  bool              // exceptions that end, without rules
 	headlines []string          // one line, from the most detailed to the shortest
 	openings  []opening         // all but exempt ones, most urgent first; the first maxListed have texts
@@ -31,7 +32,7 @@ type view struct {
 
 // newView computes the view of an alert that Complete has completed.
 func newView(a *finding.Alert) *view {
-	v := &view{alert: a, isSweep: a.Sweep != nil, isExpiry: isExpiryNotice(a)}
+	v := &view{alert: a, isSweep: a.Sweep != nil, isDigest: a.OldEvents > 0, isExpiry: isExpiryNotice(a)}
 	v.severity, v.outcome = worst(a)
 	for i := range a.Findings {
 		o := opening{Result: a.Findings[i]}

@@ -25,6 +25,9 @@ type Event struct {
 	Actor           Actor  `json:"actor"`
 	SourceIPAddress string `json:"sourceIpAddress,omitempty"` // an address, a service name or "AWS Internal"
 	UserAgent       string `json:"userAgent,omitempty"`
+	// ReplayName is the EventBridge replay that sent the event again from an archive: the
+	// envelope's replay-name. Empty for an event that is sent when its call is made.
+	ReplayName string `json:"replayName,omitempty"`
 }
 
 // Actor is the caller as CloudTrail names it. Every field may be empty: for some calls
@@ -61,6 +64,7 @@ func (a Actor) Subject() policy.Actor {
 const (
 	mostUserAgent = 1024
 	mostName      = 2048 // an ARN's limit
+	mostReplay    = 64   // EventBridge's limit
 )
 
 // cut shortens s to at most n bytes at a rune boundary and marks the cut.
@@ -81,6 +85,7 @@ func (d *decoder) event(e *Event) (caller string) {
 	e.Region = cut(cmp.Or(d.text(rec.awsRegion, "awsRegion"), d.region), mostName)
 	e.SourceIPAddress = cut(d.text(rec.sourceIPAddress, "sourceIPAddress"), mostName)
 	e.UserAgent = cut(d.text(rec.userAgent, "userAgent"), mostUserAgent)
+	e.ReplayName = cut(d.replay, mostReplay)
 	if e.Region == "" {
 		d.fail("awsRegion", "is missing")
 	}

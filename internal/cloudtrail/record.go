@@ -73,6 +73,7 @@ func (rec *record) id() string { return cut(bestEffort(rec.eventID), mostName) }
 // envelope is an EventBridge event around a record.
 type envelope struct {
 	detailType, account, region []byte
+	replay                      []byte // the replay's name
 	detail                      record
 	found                       bool   // detail is an object
 	notRecord                   []byte // a detail that is not an object
@@ -91,6 +92,8 @@ func (d *decoder) open(data []byte) (skipped string) {
 			e.account = r.raw()
 		case "region":
 			e.region = r.raw()
+		case "replay-name":
+			e.replay = r.raw()
 		case "detail":
 			if r.kind() != '{' {
 				e.notRecord = r.raw()
@@ -142,6 +145,7 @@ func (d *decoder) unwrap(e *envelope) (skipped string) {
 	}
 	d.account = d.text(e.account, "account")
 	d.region = d.text(e.region, "region")
+	d.replay = d.text(e.replay, "replay-name")
 	d.prefix = "detail"
 	return ""
 }
@@ -152,6 +156,7 @@ type decoder struct {
 	reader          reader
 	record          record
 	prefix          string // of paths: "detail" or ""
+	replay          string // the envelope's
 	account, region string // of the envelope, "" if there is none
 	lenient         bool   // treats malformed values as absent
 	err             *MalformedError
@@ -163,7 +168,7 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 // release returns the decoder for reuse, without anything of its record.
 func (d *decoder) release() {
 	d.reader.reset(nil)
-	d.record, d.prefix, d.account, d.region, d.lenient, d.err = record{}, "", "", "", false, nil
+	d.record, d.prefix, d.account, d.region, d.replay, d.lenient, d.err = record{}, "", "", "", "", false, nil
 	decoders.Put(d)
 }
 

@@ -1,8 +1,10 @@
 package cloudtrail_test
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,24 @@ func TestEventAndItsDetailGiveTheSameChange(t *testing.T) {
 	fromRecord, err := cloudtrail.Parse(rec)
 	require.NoError(t, err)
 	assert.Equal(t, fromRecord, fromEvent)
+}
+
+func TestAReplayIsNamed(t *testing.T) {
+	event := envelope(opening().JSON(t)).with("replay-name", `"archive-2026"`)
+	c, err := cloudtrail.Parse(event.JSON(t))
+	require.NoError(t, err)
+	assert.Equal(t, "archive-2026", c.ReplayName)
+	encoded, err := json.Marshal(c.Event)
+	require.NoError(t, err)
+	assert.Contains(t, string(encoded), `"replayName":"archive-2026"`)
+	c, err = cloudtrail.Parse(event.with("replay-name", `"`+strings.Repeat("x", 70_000)+`"`).JSON(t))
+	require.NoError(t, err)
+	assert.Len(t, c.ReplayName, 64)
+	_, err = cloudtrail.Parse(event.with("replay-name", `7`).JSON(t))
+	assert.Equal(t, "replay-name", requireMalformed(t, err).Field)
+	c, err = cloudtrail.Parse(opening().with("replay-name", `"not the envelope's"`).JSON(t))
+	require.NoError(t, err)
+	assert.Empty(t, c.ReplayName)
 }
 
 func TestActorIsReadFromEveryKindOfIdentity(t *testing.T) {

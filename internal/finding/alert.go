@@ -41,6 +41,8 @@ func OutcomesWorstFirst() []Outcome {
 type Result struct {
 	Finding
 	Outcome Outcome `json:"outcome"`
+	// Event is the call that the finding is of, in alerts that tell of several.
+	Event *cloudtrail.Event `json:"event,omitempty"`
 	// ExposureSeconds is the time in whole seconds from the event to the moment when the
 	// rule was known to be closed or, if it is still open, was judged. Absent if unknown.
 	ExposureSeconds *float64 `json:"exposureSeconds,omitempty"`
@@ -93,6 +95,10 @@ type Alert struct {
 	PrefixListID             string            `json:"prefixListId,omitempty"`
 	PrefixListEntries        []PrefixListEntry `json:"prefixListEntries,omitempty"`
 	PrefixListEntriesOmitted int               `json:"prefixListEntriesOmitted,omitempty"`
+	// OldEvents counts the events of an alert that tells of several. They were replayed
+	// from an archive or arrived hours after their calls, so their rules exist already.
+	// Event is then none of them: each finding names its own.
+	OldEvents int `json:"oldEvents,omitempty"`
 	// Sweep is set in the alerts of a sweep. Event is then the sweep itself: EC2 does not
 	// record who made a rule.
 	Sweep *Sweep `json:"sweep,omitempty"`

@@ -14,27 +14,41 @@ import (
 
 // conclude ends a delivery: it publishes an alert if there is something to report, and
 // returns why the message must be retried.
+func (r *invocation) conclude(ctx context.Context, d *delivery) error {
+	results, err := r.reportable(ctx, d)
+	if len(results) == 0 {
+		return err
+	}
+	return errors.Join(err, r.publish(ctx, r.alert(ctx, d, results)))
+}
+
+// reportable returns the results of a delivery that an alert should report, if any, and
+// why the message must be retried.
 //
 // A failure that a retry may solve is reported when ReportFailure says so; one that needs
 // people is reported on every try, under the same id.
-func (r *invocation) conclude(ctx context.Context, d *delivery) error {
+func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Result, error) {
 	results, errs, urgent := d.results()
 	err := errors.Join(errs...)
-	log := r.Logger.With("eventId", d.Detection.Event.EventID, "try", d.Try)
 	if err != nil && !urgent && !ReportFailure(d.Try, d.Tries) {
 		results = d.closedUnnamed()
 	}
 	if !IsReportable(results) {
-		log.InfoContext(ctx, "no alert", "findings", len(results), "outcomes", outcomes(results))
-		return err
+		r.Logger.InfoContext(ctx, "no alert", "eventId", d.Detection.Event.EventID, "try", d.Try, "findings", len(results), "outcomes", outcomes(results))
+		return nil, err
 	}
-	a := r.alert(ctx, d, results)
-	if publishErr := r.Publish(ctx, a); publishErr != nil {
-		log.ErrorContext(ctx, "alert not published", "error", publishErr.Error())
-		return errors.Join(err, fmt.Errorf("publishing the alert of event %s: %w", d.Detection.Event.EventID, publishErr))
+	return results, err
+}
+
+// publish publishes an alert.
+func (r *invocation) publish(ctx context.Context, a finding.Alert) error {
+	log := r.Logger.With("eventId", a.Event.EventID, "try", a.Try)
+	if err := r.Publish(ctx, a); err != nil {
+		log.ErrorContext(ctx, "alert not published", "error", err.Error())
+		return fmt.Errorf("publishing the alert of event %s: %w", a.Event.EventID, err)
 	}
-	log.InfoContext(ctx, "alert published", "decision", a.Verdict, "findings", len(results), "outcomes", outcomes(results))
-	return err
+	log.InfoContext(ctx, "alert published", "decision", a.Verdict, "findings", len(a.Findings), "outcomes", outcomes(a.Findings))
+	return nil
 }
 
 // alert returns the alert of a delivery's results.
@@ -43,11 +57,7 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(),
 		Event: d.Detection.Event, Try: d.Try, Tries: d.Tries, Findings: results,
 	}
-	var findings []finding.Finding
-	for i := range results {
-		findings = append(findings, results[i].Finding)
-	}
-	a.Verdict = finding.Strongest(findings)
+	a.Verdict = strongestOf(results)
 	switch d.Detection.Source {
 	case finding.SourceCall:
 		r.expose(ctx, &a)
@@ -58,6 +68,14 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 		a.Sweep = &finding.Sweep{Closing: true}
 	}
 	return a
+}
+
+func strongestOf(results []finding.Result) policy.Verdict {
+	var findings []finding.Finding
+	for i := range results {
+		findings = append(findings, results[i].Finding)
+	}
+	return finding.Strongest(findings)
 }
 
 // results returns the results to report, why the message must be retried, and whether that

@@ -76,6 +76,7 @@ type invocation struct {
 	slots   chan struct{} // of workers that are not waiting
 	// interfaces are the network interfaces in the groups of alerts.
 	interfaces interfaces
+	old        oldRules
 }
 
 // source handles cases that need more than their messages: it reads the facts for their
@@ -105,6 +106,7 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 		if deliveries[i], errs[i] = m.read(); errs[i] != nil {
 			continue
 		}
+		deliveries[i].old = !m.isStanding() && m.isOld(r.now)
 		for _, b := range deliveries[i].batches {
 			atOnce = append(atOnce, r.judgeEvent(b)...)
 		}
@@ -120,7 +122,7 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 		var alerts errgroup.Group
 		alerts.SetLimit(concurrency)
 		for i, d := range deliveries {
-			if d == nil || concluded[i] || !ready(d) {
+			if d == nil || d.old || concluded[i] || !ready(d) {
 				continue
 			}
 			concluded[i] = true
@@ -143,8 +145,19 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 		})
 	}
 	working.Wait()
+	r.closeOld(acting)
 	r.searchRegion(acting, deliveries)
 	conclude(func(*delivery) bool { return true })
+	var old []*delivery
+	var at []int
+	for i, d := range deliveries {
+		if d != nil && d.old {
+			old, at = append(old, d), append(at, i)
+		}
+	}
+	for k, err := range r.concludeOld(ctx, old) {
+		errs[at[k]] = err
+	}
 	return errs
 }
 

@@ -28,27 +28,36 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	req := b.request(r.now, rulesOf(b.cases))
 	const readable = ^policy.NeedActor
 	judgements := r.Policy.Evaluate(req)
-	// The rule of an old event, sent again by hand or late, may be long gone, and an
-	// allowed actor may have made one with its values. Unless the rule is forbidden for
-	// any actor, in any group, only the event's own rule is closed.
+	// The rule of a late event may be long gone, and an allowed actor may have made one with
+	// its values. Only the event's own rule is closed, once the group has shown it.
 	var anyone []policy.Judgement
-	if b.age(r.now) >= lagWindow {
+	if b.age(r.now) >= lagWindow || b.old {
 		req.Actor = policy.Actor{}
 		anyone = r.Policy.Evaluate(req)
 	}
 	for i, j := range judgements {
 		c := b.cases[i]
-		settled := j.Verdict != policy.Revoke && j.Needs&readable == 0 && !j.Union
-		if !settled && anyone != nil && anyone[i].Verdict != policy.Revoke {
-			if c.rule.ID != "" {
-				c.byID = true
-			} else { // its own rule cannot be distinguished from another
-				c.actorUnknown, j = true, anyone[i]
-				settled = j.Needs&readable == 0 && !j.Union
+		settles := func(j policy.Judgement) bool {
+			switch j.Verdict {
+			case policy.Revoke:
+				return false
+			case policy.Compliant, policy.Exempt:
+				return j.Needs&readable == 0 && !j.Union
+			default: // the rule of an old event may be gone
+				return j.Needs&readable == 0 && !j.Union && !b.old
 			}
 		}
+		settled := settles(j)
+		switch {
+		case settled || anyone == nil:
+		case c.rule.ID != "":
+			c.byID = true
+		case anyone[i].Verdict != policy.Revoke: // its own rule cannot be distinguished from another
+			c.actorUnknown, j = true, anyone[i]
+			settled = settles(j)
+		}
 		c.judge(j)
-		c.fromGroup = c.byID || c.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
+		c.fromGroup = c.byID || b.old || c.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
 		switch {
 		case settled:
 			c.settleBy(j.Verdict, r.now)
@@ -56,7 +65,7 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 			c.leave(finding.OutcomeAlerted, leftElsewhere, r.now)
 		case !b.isNamed():
 			c.leave(finding.OutcomeFailed, leftUnnamed, r.now)
-		case c.ownRevoke() && !c.byID && b.group.ID != "" && c.rule.Permission.Direction != 0 && !c.finding.FromRequest:
+		case c.ownRevoke() && !c.byID && !b.old && b.group.ID != "" && c.rule.Permission.Direction != 0 && !c.finding.FromRequest:
 			atOnce = append(atOnce, c)
 		}
 	}

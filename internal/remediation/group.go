@@ -170,7 +170,7 @@ func (g *changedGroup) closeOwn(ctx context.Context) {
 			g.absent, b.unread = true, nil
 		}
 		for _, c := range slices.Concat(shown, loose) {
-			if c.ownRevoke() { // whatever else could not be read
+			if c.ownRevoke() && !b.old { // whatever else could not be read
 				own = append(own, c)
 			}
 		}
@@ -222,6 +222,10 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 			c.judge(other.judgement)
 			c.conclude(other.outcome, other.at)
 		}
+	}
+	if b.old {
+		g.finishOld(ctx, b)
+		return
 	}
 	shown, loose := b.parts(g.Now())
 	if !g.absent {
@@ -280,6 +284,12 @@ func (g *changedGroup) finishUnseen(ctx context.Context, b *batch, shown []*Case
 	if len(gone) == 0 {
 		return
 	}
+	g.settleGone(ctx, b, gone, shown)
+}
+
+// settleGone settles cases whose rules are gone. shown are the batch's rules that the
+// group showed.
+func (g *changedGroup) settleGone(ctx context.Context, b *batch, gone, shown []*Case) {
 	judgements, err := g.evaluate(ctx, b, slices.Concat(gone, shown), withOthers)
 	if errors.Is(err, ec2rules.ErrNoGroup) {
 		g.absent = true

@@ -124,7 +124,7 @@ func (w *wire) messages() []remediation.Message {
 		require.NoError(w.t, err)
 		d := finding.Detect(w.policy, change, time.Now())
 		if d.Verdict != policy.Compliant {
-			out = append(out, remediation.Message{Detection: d, Try: 1, Tries: 5})
+			out = append(out, remediation.Message{Detection: d, Try: 1, Tries: 5, Sent: time.Now(), Queued: time.Now()})
 		}
 	}
 	w.records = nil

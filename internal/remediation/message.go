@@ -17,6 +17,8 @@ type Message struct {
 	Try, Tries int
 	// Sent is when the message was made, zero if unknown.
 	Sent time.Time
+	// Queued is when the queue took the message, zero where that is not known.
+	Queued time.Time
 }
 
 // repeats reports that earlier tries have been reported: the first was, and the last
@@ -30,6 +32,8 @@ func (m Message) isStanding() bool { return m.Detection.Source != finding.Source
 type delivery struct {
 	Message
 	batches []*batch
+	// old is set for a call's event that is about rules which exist already.
+	old bool
 }
 
 // isOpen reports whether a finding still has no outcome.

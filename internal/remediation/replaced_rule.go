@@ -26,7 +26,7 @@ func (c *Case) isQuicklyGone() bool {
 // mayBeOvertaken reports whether something that is gone may have been replaced by
 // whoever made the batch's call.
 func (b *batch) mayBeOvertaken(now time.Time) bool {
-	return !b.whole && !b.isStanding() && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
+	return !b.whole && !b.isStanding() && !b.old && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
 }
 
 // quicklyGone returns the batch's cases whose rules may have been replaced and for
@@ -124,7 +124,7 @@ func (g *changedGroup) replacements(b *batch, gone []*Case) *batch {
 // One that was found gone speaks of no other rule that has its values since.
 func (b *batch) tells(r secgroup.Rule) bool {
 	return slices.ContainsFunc(b.cases, func(c *Case) bool {
-		return c.identity() == r.Permission.Identity() && (!c.isQuicklyGone() || cmp.Or(c.rule.ID, r.ID) == r.ID)
+		return c.identity() == r.Permission.Identity() && (c.outcome != finding.OutcomeAlreadyClosed || cmp.Or(c.rule.ID, r.ID) == r.ID)
 	})
 }
 

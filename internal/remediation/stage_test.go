@@ -48,6 +48,8 @@ type stage struct {
 	cloud  *cloud
 	policy *policy.Policy
 	mode   finding.Mode
+	// maxRevokes is how many rules that exist already a batch closes at most.
+	maxRevokes int
 
 	mu     sync.Mutex
 	alerts []finding.Alert
@@ -83,7 +85,7 @@ func (s *stage) deliver(messages ...remediation.Message) []error {
 func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Message) []error {
 	s.t.Helper()
 	r, err := remediation.New(remediation.Config{
-		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, Publish: s.publish,
+		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish,
 		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{stage: s}, nil)),
 	})
 	require.NoError(s.t, err)
@@ -168,7 +170,7 @@ func (s *stage) change(groupID string) cloudtrail.Call {
 
 // detected is the message of what detect makes of a change, at its first try.
 func (s *stage) detected(c cloudtrail.Call) remediation.Message {
-	return remediation.Message{Detection: finding.Detect(s.policy, c, time.Now()), Try: 1, Tries: 5}
+	return remediation.Message{Detection: finding.Detect(s.policy, c, time.Now()), Try: 1, Tries: 5, Queued: time.Now()}
 }
 
 // open makes rules in the cloud and returns the message of the call.

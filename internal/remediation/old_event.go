@@ -1,0 +1,189 @@
+package remediation
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+)
+
+// oldAge is the age from which an event is about a rule that exists already. Lambda
+// keeps an event for at most six hours before it gives up.
+const oldAge = 6 * time.Hour
+
+// leftOfOldEvent is why a rule stays open that an old event does not name by its id.
+const leftOfOldEvent = "the event is old and does not name the rule by its id: it may be another that has the same values now"
+
+// isOld reports whether the message tells of an event that was old when it reached the
+// queue, or that EventBridge replayed from an archive: its rule has stood for long, or
+// is another by now. A retry makes no event old. A redrive does, since a message that is
+// sent again reaches the queue anew, and nothing makes one younger.
+func (m Message) isOld(now time.Time) bool {
+	arrived := now // if nothing says when it was
+	switch {
+	case m.Sent.After(m.Queued):
+		arrived = m.Sent
+	case !m.Queued.IsZero():
+		arrived = m.Queued
+	}
+	return m.Detection.Event.ReplayName != "" || arrived.Sub(m.Detection.Event.EventTime) > oldAge
+}
+
+// oldRules gathers the rules of old events that may be closed. Several groups add to it
+// at the same time.
+type oldRules struct {
+	mu    sync.Mutex
+	cases []*Case
+}
+
+func (o *oldRules) add(c *Case) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.cases = append(o.cases, c)
+}
+
+// finishOld settles what is left of an old event's batch. Its rules exist already: they
+// are closed only if their statement says so of existing rules, by the event's own rule
+// id, and after all groups have been judged, so that no more go than one batch may close.
+func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
+	var shown, gone []*Case
+	for _, c := range b.cases {
+		switch now := g.Now(); {
+		case c.settled:
+		case c.shownAs == seen && !g.absent:
+			shown = append(shown, c)
+		case c.state(now) == Waiting:
+			c.fail(errLagging, now)
+		default:
+			gone = append(gone, c)
+		}
+	}
+	switch err := g.judge(ctx, b, shown, withOthers); {
+	case errors.Is(err, ec2rules.ErrNoGroup):
+		g.absent = true
+	case err != nil:
+		g.failUnread(ctx, b, err)
+		return
+	}
+	if g.absent {
+		shown, gone = nil, slices.Concat(shown, gone)
+	}
+	g.settleOldGone(ctx, b, gone)
+	for _, c := range shown {
+		switch j := c.judgement; {
+		case c.settled: // something could not be read
+		case j.Verdict != policy.Revoke:
+			c.settleBy(j.Verdict, g.now)
+		case j.Existing != policy.ExistingRevoke:
+			c.judgement.Verdict = policy.Alert
+			c.leave(finding.OutcomeAlerted, LeftStanding, g.now)
+		case j.Union:
+			c.leave(finding.OutcomeAlerted, LeftTogether, g.now)
+		case !c.byID:
+			c.leave(finding.OutcomeAlerted, leftOfOldEvent, g.now)
+		default:
+			g.old.add(c)
+		}
+	}
+}
+
+// settleOldGone settles rules of old events that are gone. If an archive is replayed,
+// that is no news.
+func (g *changedGroup) settleOldGone(ctx context.Context, b *batch, gone []*Case) {
+	switch {
+	case len(gone) == 0:
+	case b.Detection.Event.ReplayName != "" && !EarlierTry(b.Try, g.now.Sub(b.Sent)):
+		for _, c := range gone {
+			c.comply()
+		}
+	case g.absent:
+		g.finishAbsent(b)
+	default:
+		g.settleGone(ctx, b, gone, nil)
+	}
+}
+
+// closeOld closes the gathered rules of old events, the most urgent first and no more
+// than one batch may close.
+func (r *invocation) closeOld(ctx context.Context) {
+	cases := r.old.cases
+	slices.SortStableFunc(cases, func(a, b *Case) int {
+		return cmp.Or(cmp.Compare(b.judgement.Severity, a.judgement.Severity), cmp.Compare(a.rule.GroupID, b.rule.GroupID), cmp.Compare(a.rule.ID, b.rule.ID))
+	})
+	n := min(r.MaxRevokes, len(cases))
+	for _, c := range cases[n:] {
+		c.leave(finding.OutcomeAlerted, LeftAtLimit(r.MaxRevokes, len(cases)-n), r.now)
+	}
+	r.close(ctx, cases[:n])
+}
+
+// concludeOld brings deliveries of old events to their end: one alert tells of all of
+// them. It returns why each message must be retried.
+func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) []error {
+	errs := make([]error, len(deliveries))
+	var told []int // indexes of deliveries
+	var results [][]finding.Result
+	for i, d := range deliveries {
+		var news []finding.Result
+		if news, errs[i] = r.reportable(ctx, d); len(news) > 0 {
+			told, results = append(told, i), append(results, news)
+		}
+	}
+	if len(told) == 0 {
+		return errs
+	}
+	first := deliveries[told[0]]
+	a := r.alert(ctx, first, results[0])
+	if len(told) > 1 {
+		a = r.digest(deliveries, told, results)
+	}
+	if err := r.publish(ctx, a); err != nil {
+		for _, i := range told {
+			errs[i] = errors.Join(errs[i], err)
+		}
+	}
+	return errs
+}
+
+// digest makes one alert of several old events. Its own event is not one of them: the
+// findings name theirs.
+func (r *invocation) digest(deliveries []*delivery, told []int, results [][]finding.Result) finding.Alert {
+	first := deliveries[told[0]].Detection.Event
+	a := finding.Alert{
+		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(), OldEvents: len(told),
+		Event: cloudtrail.Event{
+			EventName: "OldEvents", EventTime: r.now.UTC().Truncate(time.Second),
+			AccountID: first.AccountID, Region: first.Region, ReplayName: first.ReplayName,
+		},
+	}
+	var ids []string
+	for n, i := range told {
+		d := deliveries[i]
+		if d.Detection.Event.ReplayName != a.Event.ReplayName {
+			a.Event.ReplayName = ""
+		}
+		ids = append(ids, d.Detection.Event.EventID)
+		a.Try, a.Tries = max(a.Try, d.Try), max(a.Tries, d.Tries)
+		for _, result := range results[n] {
+			result.Event = &d.Detection.Event
+			a.Findings = append(a.Findings, result)
+		}
+	}
+	slices.Sort(ids)
+	h := sha256.New()
+	for _, id := range ids {
+		h.Write([]byte(id + "\x00"))
+	}
+	a.Event.EventID = "old-events-" + hex.EncodeToString(h.Sum(nil)[:8])
+	a.Verdict = strongestOf(a.Findings)
+	return a
+}
