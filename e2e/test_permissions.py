@@ -141,6 +141,47 @@ def test_nobody_but_the_detectors_can_put_a_message_on_a_queue(enforcing, queue,
     assert refused.value.response["Error"]["Code"] in DENIED
 
 
+@pytest.mark.parametrize("role", [None, "DetectRole"])
+def test_nobody_but_remediate_and_sweep_can_send_an_alert(observing, role):
+    """Not even the account's root, and not a role that some policy lets publish everywhere."""
+    iam = observing.cloud.client("iam")
+    publish = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}]}
+    if role:
+        iam.put_role_policy(RoleName=observing.stack.ids[role], PolicyName="everywhere", PolicyDocument=json.dumps(publish))
+    try:
+        keys = observing.stack.credentials_of(role) if role else None
+        sns = observing.cloud.client("sns", keys)
+        with pytest.raises(ClientError) as refused:
+            sns.publish(TopicArn=observing.stack.ids["AlertTopic"], Message="forged")
+        assert refused.value.response["Error"]["Code"] in {*DENIED, "AuthorizationError", "AuthorizationErrorException"}
+        other = observing.cloud.client("sns").create_topic(Name="of-somebody-else")["TopicArn"]
+        sns.publish(TopicArn=other, Message="as good as any")  # it is the topic's policy that refused
+    finally:
+        if role:
+            iam.delete_role_policy(RoleName=observing.stack.ids[role], PolicyName="everywhere")
+
+
+@pytest.mark.parametrize("role", ["RemediateRole", "SweepRole"])
+def test_remediate_and_sweep_can_send_an_alert(observing, role):
+    sns = observing.cloud.client("sns", observing.stack.credentials_of(role))
+
+    assert sns.publish(TopicArn=observing.stack.ids["AlertTopic"], Message=json.dumps({"event": {"eventId": "of nothing"}}))["MessageId"]
+
+
+def test_the_topic_spares_aws_services_and_lets_only_alarms_of_this_account_publish(observing):
+    attributes = observing.cloud.client("sns").get_topic_attributes(TopicArn=observing.stack.ids["AlertTopic"])["Attributes"]
+    statements = {each["Sid"]: each for each in json.loads(attributes["Policy"])["Statement"]}
+    (allowed,) = [each for each in statements.values() if each["Effect"] == "Allow"]
+    denied = statements["OnlySgwardAndAlarmsPublish"]
+
+    assert allowed["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert allowed["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:cloudwatch:us-east-1:123456789012:alarm:*"}}
+    assert (denied["Effect"], denied["Principal"], denied["Action"]) == ("Deny", "*", "sns:Publish")
+    assert denied["Condition"]["BoolIfExists"] == {"aws:PrincipalIsAWSService": "false"}
+
+
 @pytest.mark.parametrize("queue", QUEUES)
 def test_a_queue_refuses_what_is_not_encrypted_in_transit(enforcing, queue):
     """Even the account's root, whom nothing else keeps from reading attributes."""

@@ -217,6 +217,29 @@ func TestNothingIsLostOnTheWay(t *testing.T) {
 	assert.Equal(t, tmpl.Topics["AlertTopic"].ARN, remediate.Environment["ALERT_TOPIC_ARN"])
 }
 
+// Whoever writes into the table can keep a sweep silent: the ids of findings can be computed.
+func TestOnlySweepReadsAndWritesTheTable(t *testing.T) {
+	tmpl := template(t, "observe")
+	var policy struct {
+		Statement []struct {
+			Effect, Principal string
+			Action            []string
+			Condition         map[string]map[string]string
+		}
+	}
+	require.NoError(t, json.Unmarshal(tmpl.Tables["MemoryTable"].Policy, &policy))
+	require.Len(t, policy.Statement, 1)
+	only := policy.Statement[0]
+	assert.Equal(t, "Deny", only.Effect)
+	assert.Equal(t, "*", only.Principal)
+	assert.Equal(t, map[string]map[string]string{"ArnNotEquals": {"aws:PrincipalArn": tmpl.Functions["SweepFunction"].RoleARN}}, only.Condition)
+	assert.ElementsMatch(t, []string{
+		"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:ConditionCheckItem",
+		"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem",
+		"dynamodb:PartiQLSelect", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete",
+	}, only.Action, "items alone: CloudFormation has to manage the table")
+}
+
 func TestRolesCanCloseAndNeverOpen(t *testing.T) {
 	for mode, mayRevoke := range map[string]bool{"observe": false, "enforce": true} {
 		tmpl := template(t, mode)

@@ -57,6 +57,9 @@ func collect(source *cloudformation.Template) (*Template, error) {
 			return nil, fmt.Errorf("resource %s: %w", r.LogicalID, err)
 		}
 	}
+	if err := c.addPolicies(); err != nil {
+		return nil, err
+	}
 	return c.into, nil
 }
 
@@ -159,6 +162,8 @@ func (c *collector) addTable(r cloudformation.Resource) error {
 	p := c.reader(r.Properties)
 	p.list("KeySchema", &keys)
 	p.object("TimeToLiveSpecification", &ttl)
+	var own map[string]any
+	p.object("ResourcePolicy", &own)
 	if p.err != nil {
 		return p.err
 	}
@@ -169,6 +174,13 @@ func (c *collector) addTable(r cloudformation.Resource) error {
 	table := Table{LogicalID: r.LogicalID, Name: name, Key: textOf(key["AttributeName"])}
 	if fmt.Sprint(ttl["Enabled"]) == "true" {
 		table.TTL = textOf(ttl["AttributeName"])
+	}
+	if document, ok := own["PolicyDocument"]; ok {
+		encoded, err := json.Marshal(document)
+		if err != nil {
+			return fmt.Errorf("ResourcePolicy: %w", err)
+		}
+		table.Policy = encoded
 	}
 	c.into.Tables[r.LogicalID] = table
 	return nil

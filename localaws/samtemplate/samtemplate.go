@@ -75,9 +75,12 @@ type Table struct {
 	Name      string
 	Key       string // the name of its partition key
 	TTL       string // the attribute of its time to live; empty: items stay
+	// Policy is the document of its resource policy, nil without one. It binds nobody here.
+	Policy json.RawMessage
 }
 
-// Role is an IAM role with the actions that its inline policies allow. Resources,
+// Role is an IAM role with the actions that its inline policies, and AWS::IAM::Policy
+// resources for it, allow. Resources,
 // conditions, denials and managed policies are left out: the role may do no more
 // than this.
 type Role struct {

@@ -1,6 +1,7 @@
 package samtemplate_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -240,6 +241,9 @@ Resources:
           - PolicyName: close
             PolicyDocument: {Statement: [{Effect: Allow, Action: ec2:RevokeSecurityGroupIngress, Resource: "*"}]}
           - !Ref AWS::NoValue
+  Beside:
+    Type: AWS::IAM::Policy
+    Properties: {Roles: [!Ref Role], PolicyDocument: {Statement: [{Effect: Allow, Action: dynamodb:Scan, Resource: "*"}, {Effect: Deny, Action: sns:Publish, Resource: "*"}]}}
 `
 	observe, err := samtemplate.Parse([]byte(src), samtemplate.Options{})
 	require.NoError(t, err)
@@ -249,6 +253,9 @@ Resources:
 	assert.True(t, role.Allows("sqs:ReceiveMessage"))
 	assert.False(t, role.Allows("ec2:DescribeSecurityGroupRules"), "a name is no prefix")
 	assert.False(t, role.Allows("sns:Publish"), "denied")
+	assert.True(t, role.Allows("dynamodb:Scan"), "by a policy beside it")
+	_, err = samtemplate.Parse([]byte(strings.Replace(src, "[!Ref Role]", "[somebody]", 1)), samtemplate.Options{})
+	assert.ErrorContains(t, err, "no role of the template is named somebody")
 	assert.False(t, role.Allows("ec2:RevokeSecurityGroupIngress"), "only under enforce")
 
 	enforce, err := samtemplate.Parse([]byte(src), samtemplate.Options{Parameters: map[string]string{"Mode": "enforce"}})
