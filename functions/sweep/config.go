@@ -50,5 +50,6 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &handler{sweeper: a, logger: logger}, nil
+	name, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	return &handler{sweeper: a, logger: logger, function: name}, nil
 }

@@ -66,8 +66,9 @@ var _ sweeper = (*sweep.Sweeper)(nil)
 
 // handler dispatches events. It is safe for concurrent use.
 type handler struct {
-	sweeper sweeper
-	logger  *slog.Logger
+	sweeper  sweeper
+	logger   *slog.Logger
+	function string // its own name, which tells the heartbeats of stacks apart
 }
 
 // envelope holds the members that distinguish events: EventBridge's own, or a person's.
@@ -111,7 +112,7 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 	case e.isScheduled():
 		return h.day(ctx, e)
 	case e.Sgward == sweepCommand:
-		detection, err := h.sweeper.Sweep(ctx, asked(ctx))
+		detection, err := h.sweep(ctx, asked(ctx))
 		return detection, runFailed(err)
 	case e.Sgward != "":
 		return finding.Detection{}, malformed("sgward", "%.20q: want %q", e.Sgward, sweepCommand)
@@ -137,11 +138,20 @@ func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error
 		return finding.Detection{}, malformed("id", "one of id, account and region is missing")
 	}
 	warned := h.sweeper.WarnOfExpiry(ctx, sweep.Day{EventID: e.ID, Time: e.Time, AccountID: e.Account, Region: e.Region})
-	detection, err := h.sweeper.Sweep(ctx, cloudtrail.Event{
+	detection, err := h.sweep(ctx, cloudtrail.Event{
 		EventID: e.ID, EventName: scheduledDetailType, EventTime: e.Time, AccountID: cmp.Or(ownAccount(ctx), e.Account), Region: e.Region,
 		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	})
 	return detection, runFailed(errors.Join(warned, err))
+}
+
+// sweep looks at all groups, and logs a heartbeat if it completed.
+func (h *handler) sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
+	detection, err := h.sweeper.Sweep(ctx, event)
+	if err == nil {
+		h.heartbeat(ctx, detection)
+	}
+	return detection, err
 }
 
 // asked returns the run that a person has requested. Lambda's own retries share its id.

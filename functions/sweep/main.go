@@ -17,6 +17,8 @@
 //     reports everything
 //
 // If one of them is missing or wrong, the function says so and does not start.
+//
+// A completed sweep logs a heartbeat, from which CloudWatch makes a metric.
 package main
 
 import (
