@@ -210,6 +210,9 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 	for path := range deps(t, "./functions/...") {
 		assert.NotEqual(t, "sgward/internal/authorize", path)
 	}
+	for path := range deps(t, "./functions/...", "./localaws/...") {
+		assert.NotEqual(t, "github.com/aws/aws-sdk-go-v2/service/cloudtrail", path, "undo alone asks CloudTrail, for a person")
+	}
 	for path := range deps(t, "./functions/...", "./cmd/...", "./localaws/...") {
 		assert.NotEqual(t, "sgward/"+testBench, path)
 	}

@@ -123,7 +123,14 @@ def test_undo_puts_back_what_the_stack_has_closed(sgward, enforcing, closed):
     group, alert, before = closed
     sgward("undo", "--dry-run", str(alert), status=3)
     assert list(enforcing.ingress(group)) == ["tcp 3306-3306 10.0.0.0/8"]
-    done = sgward("undo", "--yes", "--format", "json", str(alert), status=3)
+    refused = [json.loads(line) for line in sgward("undo", "--yes", "--format", "json", str(alert), status=3).stdout.splitlines()]
+    assert {(line["outcome"], line["confirmed"]) for line in refused} == {("refused", False)}
+    assert all("policy.yaml:" in line["errorMessage"] for line in refused), "the statement is named"
+    # The records of moto's EC2 reach no event history.
+    unconfirmed = sgward("undo", "--yes", "--even-if-forbidden", str(alert), status=1)
+    assert "not confirmed that sgward closed it" in unconfirmed.stdout
+    assert list(enforcing.ingress(group)) == ["tcp 3306-3306 10.0.0.0/8"]
+    done = sgward("undo", "--yes", "--even-if-forbidden", "--even-if-unconfirmed", "--format", "json", str(alert), status=3)
     assert {json.loads(line)["outcome"] for line in done.stdout.splitlines()} == {"put_back"}
     assert "exceptions:" in done.stderr
     assert described(enforcing.ingress(group)) == described(before)
@@ -144,6 +151,8 @@ def test_undo_asks_at_a_terminal(sgward, cloud, enforcing, closed, answer, statu
             if select.select([mine], [], [], 1)[0]:
                 shown += os.read(mine, 65536).decode()
         assert "open ingress tcp 3306 from 0.0.0.0/0" in shown, "what it will open is shown before it asks"
+        assert "not confirmed that sgward closed it" in shown
+        assert "The policy forbids all of them. It is not confirmed that sgward closed any of them. Put back 2 rules? [y/N]" in shown
         assert len(enforcing.ingress(group)) == 1, "nothing is done unasked"
         os.write(mine, f"{answer}\n".encode())
         assert process.wait(timeout=60) == status

@@ -20,6 +20,7 @@ func (s *Stack) onEC2Event(raw []byte) {
 	step.Record = json.RawMessage(raw)
 	step.Function = f.LogicalID
 	s.emit(step)
+	s.ct.Add(raw)
 	s.PutEvent(raw)
 }
 

@@ -7,6 +7,7 @@
 //	  -> detect -> its destination -> queue -> the template's filter -> remediate
 //	  -> EC2 revoke and SNS publish (snsapi)
 //	any AWS client -> Lambda's Invoke -> sweep -> DynamoDB (dynamodbapi), EC2, SNS
+//	any AWS client -> CloudTrail's LookupEvents (cloudtrailapi), of EC2's records
 //
 // The template decides the way: nothing of its patterns, filters, timeouts, retries,
 // queues or roles is copied here. It is the smallest thing that serves tours and

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/samtemplate"
@@ -69,6 +70,7 @@ func (s *Stack) startServices() {
 		account, arn, userID := s.ec2.Caller(r)
 		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
 	})
+	s.ct.Authorize = func(action, accessKey string) bool { return s.mayCall(accessKey, "cloudtrail:"+action) }
 	var tables []dynamodbapi.Table
 	for _, t := range s.template.Tables {
 		tables = append(tables, dynamodbapi.Table{Name: t.Name, Key: t.Key})
@@ -141,6 +143,9 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if target, ok := dynamodbapi.ActionOf(r); ok {
 		service, action = "dynamodb", target
 	}
+	if target, ok := cloudtrailapi.ActionOf(r); ok {
+		service, action = "cloudtrail", target
+	}
 	if name, ok := invoked(r); ok {
 		s.calls.add(owner, "lambda:Invoke")
 		s.serveInvoke(w, r, name)
@@ -156,9 +161,11 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.sts.ServeHTTP(w, r)
 	case "dynamodb":
 		s.db.ServeHTTP(w, r)
+	case "cloudtrail":
+		s.ct.ServeHTTP(w, r)
 	default:
 		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sts (who calls), dynamodb "+
-			"(scan) and lambda (invoke), not %q.", service),
+			"(scan), cloudtrail (lookup-events) and lambda (invoke), not %q.", service),
 			http.StatusNotImplemented)
 	}
 }

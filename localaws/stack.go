@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sgward/internal/crash"
+	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/eventpattern"
@@ -71,6 +72,7 @@ type Stack struct {
 	sns *snsapi.Server
 	sts http.Handler
 	db  *dynamodbapi.Server
+	ct  cloudtrailapi.Server
 
 	functions map[string]*runtimeapi.Function // by logical id
 	asyncs    map[string]*runtimeapi.Async    // by logical id

@@ -140,7 +140,7 @@ func (r *reader) enter(line string) string {
 			both = &errs
 		}
 		r.status = r.sgward(context.Background(), words[1:], &out, both)
-		if words[1] == "undo" && r.status != cli.StatusError && !strings.Contains(line, "--dry-run") {
+		if words[1] == "undo" && opened.MatchString(out.String()) {
 			r.awaitAlert()
 		}
 	default:
@@ -152,6 +152,9 @@ func (r *reader) enter(line string) string {
 	}
 	return out.String()
 }
+
+// opened is a line of undo about a rule that is open again, so that sgward closes it.
+var opened = regexp.MustCompile(`(?m)^put back`)
 
 // shellWords splits a command: 'quoted' words may hold blanks.
 func shellWords(line string) []string {

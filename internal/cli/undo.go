@@ -26,6 +26,8 @@ type undoFlags struct {
 	policyNamed   bool
 	findings      []string
 	yes, dryRun   bool
+	forbidden     bool // restore rules that the policy forbids
+	unconfirmed   bool // restore rules that sgward is not known to have closed
 }
 
 func undoCommand(in Invocation) *cobra.Command {
@@ -37,13 +39,20 @@ func undoCommand(in Invocation) *cobra.Command {
 			"that were closed, with their descriptions and tags. It runs with your own credentials, which must be of the\n" +
 			"alert's account; the region is the alert's. Before it asks, it shows the rules to open, who had opened them and\n" +
 			"why they were closed, and whether the policy still forbids them, with the exception to paste. Existing rules are\n" +
-			"left as they are. E-mail and Slack messages cannot be used here; the JSON that SNS sends to SQS or code can.\n" +
+			"left as they are. E-mail and Slack messages cannot be used here; the JSON that SNS sends to SQS or code can.\n\n" +
+			"Anybody can write text that looks like an alert. So undo looks in CloudTrail's event history for the call with\n" +
+			"which sgward closed the rule (by the role of remediate, or with app/sgward in the user agent), and names it. If\n" +
+			"the history shows that there was none, the rule is refused. \"Not confirmed\" means that undo cannot tell: calls\n" +
+			"take up to 15 minutes to appear and are kept for 90 days, and you may lack the permission to read them.\n\n" +
+			"With --yes nobody reads what is shown. It restores only rules that the policy allows and CloudTrail confirms, and\n" +
+			"refuses the others; --" + undo.FlagForbidden + " and --" + undo.FlagUnconfirmed + " restore those too.\n\n" +
 			"It needs " + readPermissions + ",\n" +
-			"AuthorizeSecurityGroupIngress or -Egress, and CreateTags if a rule had tags.\n" +
-			"Exit status: 0 all rules exist, 1 error, or some are missing, 2 usage, 3 all exist and the policy forbids some.",
+			"AuthorizeSecurityGroupIngress or -Egress, CreateTags if a rule had tags, and cloudtrail:LookupEvents.\n" +
+			"Exit status: 0 all rules exist, 1 error, or some are missing, 2 usage, 3 the policy forbids some, which exist or were\n" +
+			"refused for that.",
 		Example: "  sgward undo alert.json\n" +
 			"  sgward undo --dry-run --finding f-0123456789abcdef alert.json\n" +
-			"  aws sqs receive-message --queue-url \"$QUEUE\" | sgward undo --yes -",
+			"  sgward undo --yes --quiet alert.json",
 		Args: func(_ *cobra.Command, files []string) error {
 			if len(files) == 0 {
 				return errNoAlertFile
@@ -61,7 +70,9 @@ func undoCommand(in Invocation) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.actor, "actor", "", actorUsage)
 	flags.StringArrayVar(&f.findings, "finding", nil, "put back only the finding of this id (repeats)")
-	flags.BoolVar(&f.yes, "yes", false, "do not ask")
+	flags.BoolVar(&f.yes, "yes", false, "do not ask; refuse rules that the policy forbids or CloudTrail does not confirm")
+	flags.BoolVar(&f.forbidden, undo.FlagForbidden, false, "with --yes: restore rules that the policy forbids too")
+	flags.BoolVar(&f.unconfirmed, undo.FlagUnconfirmed, false, "restore rules that sgward did not close, as CloudTrail shows; with --yes also unconfirmed ones")
 	flags.BoolVar(&f.dryRun, "dry-run", false, dryRunUsage)
 	return cmd
 }
@@ -98,6 +109,8 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 		return err
 	}
 	p := undo.Printer{People: in.Stderr, Out: in.Stdout, JSON: f.format == string(report.JSON), Quiet: f.quiet, Policy: judge, PolicyFile: f.policy}
+	// An answer to what is shown is consent; --yes is none.
+	undoer.Consent = undo.Consent{Forbidden: !f.yes || f.forbidden, Unconfirmed: !f.yes || f.unconfirmed, Contradicted: f.unconfirmed}
 	steps := undoer.Plan(ctx, items)
 	p.Left(left)
 	if !f.quiet || !f.yes && !f.dryRun {
@@ -108,9 +121,10 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 			fmt.Fprintln(in.Stderr, "Nothing to restore.")
 		}
 	} else if !f.dryRun && !f.yes {
-		question := fmt.Sprintf("Put back %s?", text.Plural(len(items), "rule"))
-		if err := confirm(ctx, in, question); err != nil {
-			return err
+		if question := undo.Question(undoer, steps); question != "" {
+			if err := confirm(ctx, in, question); err != nil {
+				return err
+			}
 		}
 	}
 	for _, step := range steps {

@@ -13,6 +13,7 @@ import (
 
 	"sgward/internal/cli"
 	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -33,9 +34,34 @@ func closedRule(group, id string, port int, cidr string) finding.Result {
 	}}
 }
 
-// alertFile writes an alert into a file and returns its path.
+// alertFile closes the rules that an alert reports as closed, as sgward does, writes the
+// alert into a file and returns its path.
 func (d *workspace) alertFile(mode finding.Mode, results ...finding.Result) string {
 	d.Helper()
+	for i := range results {
+		r := &results[i]
+		if r.Outcome != finding.OutcomeRevoked || r.Rule == nil {
+			continue
+		}
+		direction, rules := r.Rule.Permission.Direction, []secgroup.Rule{*r.Rule}
+		if _, err := ec2rules.Authorize(d.Context(), d.sgward, r.GroupID, direction, rules, nil, false); err != nil {
+			continue // the group is none of the desk's
+		}
+		_, err := ec2rules.Revoke(d.Context(), d.sgward, r.GroupID, direction, rules)
+		require.NoError(d, err)
+	}
+	return d.forgedFile(mode, results...)
+}
+
+// forgedFile writes an alert that tells of closings that nobody has made.
+func (d *workspace) forgedFile(mode finding.Mode, results ...finding.Result) string {
+	d.Helper()
+	for i := range results {
+		if results[i].ClosedAt == nil {
+			now := time.Now()
+			results[i].ClosedAt = &now
+		}
+	}
 	a := finding.Alert{
 		SchemaVersion: "1", ID: "a-0123456789abcdef", Mode: mode, Verdict: policy.Revoke, Findings: results,
 		PolicyDigest: digestOf(d.T, "policy.yaml"),
@@ -74,7 +100,7 @@ func TestUndoShowsWhatItOpensAndThatItWillBeClosedAgain(t *testing.T) {
 	d := newWorkspace(t)
 	group := d.aGroup("orders-db")
 	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0"), closedRule(group, "f-2", 3306, "10.0.0.0/8"))
-	got := d.run("undo --yes " + file)
+	got := d.run("undo --yes --even-if-forbidden " + file)
 	assert.Equal(t, cli.StatusFindings, got.status, "it is done, and it is forbidden: %s", got.errs)
 	for _, want := range []string{
 		"In " + group + ` "orders-db", account 123456789012, us-east-1:`,
@@ -83,6 +109,7 @@ func TestUndoShowsWhatItOpensAndThatItWillBeClosedAgain(t *testing.T) {
 		"revoked; policy then: policy.yaml:19 world-open-database: it was forbidden: revoke\n",
 		"policy now: policy.yaml:19 world-open-database: tcp 3306 from 0.0.0.0/0 opens",
 		"policy now: allowed\n",
+		"confirmed by CloudTrail: closed by arn:aws:sts::123456789012:assumed-role/sgward-RemediateRole-EXAMPLE/sgward-remediate at ",
 		"close it again within seconds",
 		"  - id: allow-tcp-3306-",
 		"    expires: " + time.Now().UTC().AddDate(0, 0, 30).Format("2006-01-02"), // not from the alert on
@@ -201,7 +228,7 @@ func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
 	edited := closedRule(group, "f-2", 443, "10.0.0.0/8")
 	edited.Edited, edited.Rule.Tags = true, []secgroup.Tag{{Key: "team", Value: "web"}, {Key: "aws:x", Value: "y"}}
 	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "::/0"), edited)
-	got := d.run("undo --yes --format json " + file)
+	got := d.run("undo --yes --even-if-forbidden --format json " + file)
 	assert.Equal(t, cli.StatusFindings, got.status)
 	assert.Contains(t, got.errs, "an edit made it")
 	assert.Contains(t, got.errs, "only AWS can set them")
@@ -209,7 +236,7 @@ func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
 	require.Len(t, lines, 2)
 	type line struct {
 		AlertID, FindingID, GroupID, Outcome, Exception string
-		Edited                                          bool
+		Edited, Confirmed                               bool
 		Rule                                            secgroup.Rule
 		Policy                                          *finding.Finding
 	}
@@ -223,8 +250,91 @@ func TestUndoInJSONIsOneObjectForEachRule(t *testing.T) {
 	assert.Equal(t, policy.Compliant, two.Policy.Verdict)
 	assert.Empty(t, two.Exception)
 	assert.True(t, two.Edited)
+	assert.True(t, one.Confirmed)
 	rules := d.ec2.Rules(group)
 	assert.Equal(t, map[string]string{"team": "web"}, rules[len(rules)-1].Tags)
+}
+
+func TestYesRefusesWhatThePolicyForbids(t *testing.T) {
+	d := newWorkspace(t)
+	group := d.aGroup("orders-db")
+	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0"), closedRule(group, "f-2", 3306, "10.0.0.0/8"))
+	got := d.run("undo --yes --quiet " + file)
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Contains(t, got.out, "refused         "+group+"  ingress tcp 3306 from 0.0.0.0/0: the policy forbids it: policy.yaml:19 world-open-database: ")
+	assert.Contains(t, got.out, "say --even-if-forbidden\n")
+	assert.Contains(t, got.out, "put back        "+group, "one rule keeps no other from being put back")
+	assert.NotContains(t, d.held("orders-db"), "in tcp 3306-3306 0.0.0.0/0")
+	assert.Contains(t, d.held("orders-db"), "in tcp 3306-3306 10.0.0.0/8")
+
+	for _, words := range []string{"undo --yes --even-if-unconfirmed --quiet ", "undo --yes --dry-run --quiet "} {
+		got = d.run(words + file)
+		assert.Equal(t, cli.StatusFindings, got.status)
+		assert.Contains(t, got.out, "refused  ", words)
+	}
+	got = d.run("undo --yes --format json --quiet --finding f-1 " + file)
+	assert.Contains(t, got.out, `"outcome":"refused"`)
+	assert.NotContains(t, d.held("orders-db"), "in tcp 3306-3306 0.0.0.0/0")
+
+	t.Chdir(d.TempDir())
+	got = d.run("undo --yes --quiet --finding f-1 " + file)
+	assert.Equal(t, cli.StatusFindings, got.status, "what no policy judges may be forbidden")
+	assert.Contains(t, got.out, "name the policy with --policy")
+	got = d.run("undo --yes --quiet --even-if-forbidden --finding f-1 " + file)
+	assert.Equal(t, cli.StatusClean, got.status, got.out)
+}
+
+// Anybody who can write a file can write an alert.
+func TestForgedAlertsAreRefused(t *testing.T) {
+	d := newWorkspace(t)
+	group := d.aGroup("orders-db")
+	forged := closedRule(group, "f-1", 443, "0.0.0.0/0") // which the policy allows
+	closed := time.Now().Add(-time.Hour)
+	forged.ClosedAt = &closed
+	file := d.forgedFile(finding.Enforce, forged)
+	before := d.held("orders-db")
+	for _, words := range []string{"undo --yes ", "undo --dry-run ", "undo --yes --even-if-forbidden "} {
+		got := d.run(words + file)
+		assert.Equal(t, cli.StatusError, got.status, words)
+		assert.Contains(t, got.errs, "NOT CLOSED BY SGWARD: CloudTrail has no call that closed this rule: the alert is forged")
+		assert.Contains(t, got.out, "refused         "+group+"  ingress tcp 443 from 0.0.0.0/0: sgward did not close it: ")
+		assert.Contains(t, got.errs, "1 of 1 not put back")
+	}
+	assert.Equal(t, before, d.held("orders-db"))
+	got := d.run("undo --yes --even-if-unconfirmed " + file)
+	assert.Equal(t, cli.StatusClean, got.status, got.errs)
+	assert.NotEqual(t, before, d.held("orders-db"))
+}
+
+func TestYesNeedsConfirmation(t *testing.T) {
+	d := newWorkspace(t)
+	group := d.aGroup("orders-db")
+	closing := closedRule(group, "f-1", 443, "0.0.0.0/0")
+	file := d.forgedFile(finding.Enforce, closing)
+	refused := func(why string) {
+		t.Helper()
+		got := d.run("undo --yes " + file)
+		assert.Equal(t, cli.StatusError, got.status)
+		assert.Contains(t, got.errs, "not confirmed that sgward closed it: "+why)
+		assert.Contains(t, got.out, "it is not confirmed that sgward closed it: "+why)
+		assert.Contains(t, got.out, "say --even-if-unconfirmed")
+		assert.NotContains(t, d.held("orders-db"), "in tcp 443-443 0.0.0.0/0")
+	}
+	refused("CloudTrail has no such call yet, and may take 15 minutes to show one")
+
+	d.trail.Authorize = func(string, string) bool { return false }
+	refused("your credentials may not call cloudtrail:LookupEvents")
+	d.trail.Authorize = nil
+
+	got := d.run("undo --dry-run " + file)
+	assert.Equal(t, cli.StatusClean, got.status, "whoever is asked sees it, and decides")
+	assert.Contains(t, got.errs, "not confirmed")
+	got = d.run("undo --yes --even-if-unconfirmed " + file)
+	assert.Equal(t, cli.StatusClean, got.status)
+	assert.Contains(t, d.held("orders-db"), "in tcp 443-443 0.0.0.0/0")
+	got = d.run("undo --yes " + file)
+	assert.Equal(t, cli.StatusClean, got.status, "a rule that is there needs no consent")
+	assert.Contains(t, got.out, "already there")
 }
 
 func TestUndoWithoutAPolicyAtHandSaysSo(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
+	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/stsapi"
 )
@@ -25,6 +26,8 @@ const (
 	workspaceRegion  = "us-east-1"
 	// otherKey is of another account's user.
 	otherKey = "AKIAI44QH8DHBEXAMPLE"
+	// remediateKey is of a session of sgward's role.
+	remediateKey = "ASIAIOSFODNN7EXAMPLE"
 )
 
 // workspace is a person with credentials in a checkout, and an EC2 behind HTTP.
@@ -33,16 +36,26 @@ type workspace struct {
 	ec2 *ec2api.Server
 	web http.Handler // EC2 and STS
 	vpc string       // its default VPC
+	// sgward calls as the role of remediate does, and trail holds what everybody did.
+	sgward *ec2.Client
+	trail  cloudtrailapi.Server
 }
 
 func newWorkspace(t *testing.T) *workspace {
 	t.Helper()
-	d := &workspace{T: t, ec2: ec2api.New(ec2api.WithSeed("workspace"), ec2api.WithIdentity(otherKey, ec2api.Identity{Account: "111122223333"}))}
+	d := &workspace{T: t}
+	d.ec2 = ec2api.New(ec2api.WithSeed("workspace"), ec2api.WithIdentity(otherKey, ec2api.Identity{Account: "111122223333"}),
+		ec2api.WithIdentity(remediateKey, ec2api.Identity{Role: "sgward-RemediateRole-EXAMPLE", Session: "sgward-remediate"}),
+		ec2api.WithEvents(func(_ context.Context, record []byte) { d.trail.Add(record) }))
 	whoCalls := stsapi.Handler(func(r *http.Request) stsapi.Caller {
 		account, arn, userID := d.ec2.Caller(r)
 		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
 	})
 	d.web = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ok := cloudtrailapi.ActionOf(r); ok {
+			d.trail.ServeHTTP(w, r)
+			return
+		}
 		if r.FormValue("Version") == stsapi.Version {
 			whoCalls.ServeHTTP(w, r)
 			return
@@ -58,8 +71,11 @@ func newWorkspace(t *testing.T) *workspace {
 		t.Setenv(name, value)
 	}
 	t.Chdir("../..")
-	client := ec2.New(ec2.Options{Region: workspaceRegion, BaseEndpoint: &web.URL,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", "")})
+	with := func(key string) *ec2.Client {
+		return ec2.New(ec2.Options{Region: workspaceRegion, BaseEndpoint: &web.URL, Credentials: credentials.NewStaticCredentialsProvider(key, "not-a-secret", "")})
+	}
+	client := with("AKIAIOSFODNN7EXAMPLE")
+	d.sgward = with(remediateKey)
 	vpcs, err := client.DescribeVpcs(t.Context(), &ec2.DescribeVpcsInput{})
 	require.NoError(t, err)
 	d.vpc = aws.ToString(vpcs.Vpcs[0].VpcId)

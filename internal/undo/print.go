@@ -3,6 +3,7 @@ package undo
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -28,8 +29,8 @@ type Printer struct {
 	Policy     *policy.Policy
 	PolicyFile string
 
-	put, missing, forbidden int
-	err                     error // the first error of writing results
+	put, missing, forbidden, refused int
+	err                              error // the first error of writing results
 }
 
 // note writes a line for people.
@@ -68,6 +69,7 @@ func (p *Printer) Plan(steps []Step) {
 		}
 		for i, it := range s.Items {
 			p.item(s, it)
+			p.confirmation(s.Confirmed[i])
 			if s.Judged == nil {
 				continue
 			}
@@ -128,6 +130,19 @@ func (p *Printer) item(s Step, it Item) {
 	}
 }
 
+// confirmation shows whether sgward closed the rule.
+func (p *Printer) confirmation(c Confirmation) {
+	why := text.Visible(c.Why)
+	switch c.Evidence {
+	case Confirmed:
+		p.note("    confirmed by CloudTrail: %s", why)
+	case Contradicted:
+		p.note("    NOT CLOSED BY SGWARD: %s", why)
+	default:
+		p.note("    not confirmed that sgward closed it: %s", why)
+	}
+}
+
 // verdict shows the policy's current verdict on the rule.
 func (p *Printer) verdict(it Item, f finding.Finding) {
 	switch {
@@ -152,15 +167,19 @@ type undone struct {
 	Region    string         `json:"region"`
 	GroupID   string         `json:"groupId"`
 	Rule      *secgroup.Rule `json:"rule"`
-	// Outcome is put_back, already_there, would_put_back or failed.
+	// Outcome is put_back, already_there, would_put_back, refused or failed.
 	Outcome string   `json:"outcome"`
 	Differs []string `json:"differs,omitempty"`
 	Edited  bool     `json:"edited,omitempty"`
 	// Policy is the policy's current verdict on the rule; absent without a policy.
-	Policy       *finding.Finding `json:"policy,omitempty"`
-	Exception    string           `json:"exception,omitempty"` // to paste, if the policy forbids it
-	ErrorCode    string           `json:"errorCode,omitempty"`
-	ErrorMessage string           `json:"errorMessage,omitempty"`
+	Policy *finding.Finding `json:"policy,omitempty"`
+	// Confirmed is set if CloudTrail has the call with which sgward closed the rule;
+	// Confirmation names the call, or the reason why there is none.
+	Confirmed    bool   `json:"confirmed"`
+	Confirmation string `json:"confirmation,omitempty"`
+	Exception    string `json:"exception,omitempty"` // to paste, if the policy forbids it
+	ErrorCode    string `json:"errorCode,omitempty"`
+	ErrorMessage string `json:"errorMessage,omitempty"`
 }
 
 // outcomeText returns the names of undo's outcomes, for JSON and for people.
@@ -172,6 +191,8 @@ func outcomeText(o authorize.Outcome) (code, words string) {
 		return "already_there", "already there"
 	case authorize.WouldMake:
 		return "would_put_back", "would put back"
+	case Refused:
+		return "refused", "refused"
 	default:
 		return "failed", "not put back"
 	}
@@ -186,6 +207,9 @@ func (p *Printer) Results(s Step, results []authorize.Result) {
 			GroupID: s.Group.ID, Outcome: code, Differs: r.Differs, Edited: s.Items[i].Result.Edited,
 		}
 		line.Rule = &r.Rule
+		if i < len(s.Confirmed) {
+			line.Confirmed, line.Confirmation = s.Confirmed[i].Evidence == Confirmed, s.Confirmed[i].Why
+		}
 		if s.Judged != nil {
 			line.Policy = &s.Judged[i]
 			if !authorize.Allowed(s.Judged[i]) {
@@ -197,12 +221,18 @@ func (p *Printer) Results(s Step, results []authorize.Result) {
 		if len(r.Differs) > 0 {
 			detail = ": " + strings.Join(r.Differs, "; ")
 		}
-		if r.Err != nil {
+		var refused *RefusedError
+		switch {
+		case errors.As(r.Err, &refused) && refused.Forbidden:
+			p.refused++
+		case r.Err != nil:
 			p.missing++
+		default:
+			p.put++
+		}
+		if r.Err != nil {
 			line.ErrorCode, line.ErrorMessage = ec2rules.ErrorCode(r.Err), r.Err.Error()
 			detail = ": " + r.Err.Error()
-		} else {
-			p.put++
 		}
 		if p.JSON {
 			p.json(line)
@@ -241,14 +271,56 @@ func (p *Printer) Err(left []Left) error {
 	case p.err != nil:
 		return p.err
 	case missing > 0:
-		return fmt.Errorf("%d of %d not put back: see above", missing, missing+p.put)
+		return fmt.Errorf("%d of %d not put back: see above", missing+p.refused, missing+p.refused+p.put)
 	default:
 		return nil
 	}
 }
 
-// Forbidden reports that the policy forbids a restored rule.
-func (p *Printer) Forbidden() bool { return p.forbidden > 0 }
+// Forbidden reports that the policy forbids a rule, restored or refused.
+func (p *Printer) Forbidden() bool { return p.forbidden+p.refused > 0 }
+
+// Question asks for consent to the rules that are about to be opened; "" if there are
+// none. u has the Consent that a yes gives.
+func Question(u *Undoer, steps []Step) string {
+	rules, forbidden, unconfirmed := 0, 0, 0
+	for s := range steps {
+		for i := range steps[s].Items {
+			if steps[s].Err != nil || u.Refusal(&steps[s], i) != nil {
+				continue
+			}
+			rules++
+			if steps[s].Judged != nil && !authorize.Allowed(steps[s].Judged[i]) {
+				forbidden++
+			}
+			if steps[s].Confirmed[i].Evidence != Confirmed {
+				unconfirmed++
+			}
+		}
+	}
+	if rules == 0 {
+		return ""
+	}
+	question := ""
+	if forbidden > 0 {
+		question += "The policy forbids " + ofThem(forbidden, rules, "all") + ". "
+	}
+	if unconfirmed > 0 {
+		question += "It is not confirmed that sgward closed " + ofThem(unconfirmed, rules, "any") + ". "
+	}
+	return question + fmt.Sprintf("Put back %s?", text.Plural(rules, "rule"))
+}
+
+func ofThem(n, rules int, every string) string {
+	switch {
+	case rules == 1:
+		return "it"
+	case n == rules:
+		return every + " of them"
+	default:
+		return text.Thousands(n) + " of them"
+	}
+}
 
 // whenAndWho returns the event that made the rules, and its caller.
 func whenAndWho(e cloudtrail.Event) (made, by string) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -32,6 +33,7 @@ import (
 	"sgward/internal/secgroup"
 	"sgward/internal/secgroup/secgrouptest"
 	"sgward/internal/undo"
+	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/ec2api"
 )
 
@@ -54,6 +56,8 @@ type cloud struct {
 	*testing.T
 	ec2    *ec2api.Server
 	client *ec2.Client
+	sgward *ec2.Client // calls as the role of remediate
+	trail  *trail.Client
 	policy *policy.Policy
 	vpc    string
 	list   string // a prefix list
@@ -65,18 +69,28 @@ type cloud struct {
 func newCloud(t *testing.T) *cloud {
 	t.Helper()
 	c := &cloud{T: t}
-	c.ec2 = ec2api.New(ec2api.WithSeed("undo"), ec2api.WithEvents(func(_ context.Context, record []byte) {
+	var past cloudtrailapi.Server
+	role := ec2api.Identity{Role: remediateRole, Session: "sgward-remediate"}
+	c.ec2 = ec2api.New(ec2api.WithSeed("undo"), ec2api.WithIdentity("ASIAIOSFODNN7EXAMPLE", role), ec2api.WithEvents(func(_ context.Context, record []byte) {
+		past.Add(record)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.records = append(c.records, record)
 	}))
 	web := httptest.NewServer(c.ec2)
 	t.Cleanup(web.Close)
-	c.client = ec2.New(ec2.Options{
-		Region: region, BaseEndpoint: &web.URL,
-		HTTPClient:  sdkhttp.Client(http.DefaultClient),
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", ""),
-	})
+	with := func(key string) *ec2.Client {
+		return ec2.New(ec2.Options{
+			Region: region, BaseEndpoint: &web.URL,
+			HTTPClient:  sdkhttp.Client(http.DefaultClient),
+			Credentials: credentials.NewStaticCredentialsProvider(key, "not-a-secret", ""),
+		})
+	}
+	c.client, c.sgward = with("AKIAIOSFODNN7EXAMPLE"), with("ASIAIOSFODNN7EXAMPLE")
+	history := httptest.NewServer(&past)
+	t.Cleanup(history.Close)
+	c.trail = trail.New(trail.Options{Region: region, BaseEndpoint: &history.URL,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", "")})
 	var err error
 	c.policy, err = policy.Parse("policy.yaml", []byte(strict))
 	require.NoError(t, err)
@@ -105,7 +119,7 @@ func (c *cloud) alerts() []string {
 	c.mu.Unlock()
 	var out []string
 	engine, err := remediation.New(remediation.Config{
-		EC2: c.client, Region: region, Policy: c.policy, Mode: finding.Enforce, Logger: slog.New(slog.DiscardHandler),
+		EC2: c.sgward, Region: region, Policy: c.policy, Mode: finding.Enforce, Logger: slog.New(slog.DiscardHandler),
 		Publish: func(_ context.Context, a finding.Alert) error {
 			m, err := alert.NewMessage(alert.Complete(a))
 			c.mu.Lock()
@@ -142,7 +156,8 @@ func (c *cloud) rules(groupID string) []ec2api.Rule {
 }
 
 func (c *cloud) undoer() *undo.Undoer {
-	return &undo.Undoer{Client: func(string) authorize.EC2 { return c.client }, Policy: c.policy, Now: time.Now}
+	return &undo.Undoer{Client: func(string) authorize.EC2 { return c.client }, Trail: func(string) undo.Trail { return c.trail }, Policy: c.policy, Now: time.Now,
+		Consent: undo.Consent{Forbidden: true, Unconfirmed: true}} // strict forbids everything
 }
 
 // undoAll undoes what a text tells and returns the outcomes.
@@ -157,8 +172,9 @@ func (c *cloud) undoAll(text string) []authorize.Result {
 	u := c.undoer()
 	for _, step := range u.Plan(c.Context(), items) {
 		require.NoError(c, step.Err)
-		for _, j := range step.Judged {
+		for i, j := range step.Judged {
 			assert.Equal(c, policy.Revoke, j.Verdict)
+			assert.Equal(c, undo.Confirmed, step.Confirmed[i].Evidence, "%s: %s", step.Items[i].Rule, step.Confirmed[i].Why)
 		}
 		out = append(out, u.Put(c.Context(), step, false)...)
 	}

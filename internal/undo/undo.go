@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -17,10 +18,14 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// Undoer restores rules in one account. All fields but Policy and Actor must be set.
+// Undoer restores rules in one account. Client and Now must be set.
 type Undoer struct {
 	// Client returns the client for a region.
 	Client func(region string) authorize.EC2
+	// Trail is the event history of a region; nil confirms nothing.
+	Trail func(region string) Trail
+	// Consent covers rules that would otherwise be refused.
+	Consent Consent
 	// Policy judges the restored rules; it may be nil.
 	Policy *policy.Policy
 	// Actor will restore them, as far as known.
@@ -43,11 +48,16 @@ func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor str
 	if actor != "" {
 		who = policy.Actor{Known: true, ARN: actor}
 	}
-	clients := map[string]authorize.EC2{}
+	clients, trails := map[string]authorize.EC2{}, map[string]Trail{}
 	for _, region := range Regions(items) {
 		clients[region] = ec2.NewFromConfig(config, func(o *ec2.Options) { o.Region = region })
+		trails[region] = cloudtrail.NewFromConfig(config, func(o *cloudtrail.Options) { o.Region = region })
 	}
-	return &Undoer{Client: func(region string) authorize.EC2 { return clients[region] }, Policy: p, Actor: who, Now: time.Now}, nil
+	return &Undoer{
+		Client: func(region string) authorize.EC2 { return clients[region] },
+		Trail:  func(region string) Trail { return trails[region] },
+		Policy: p, Actor: who, Now: time.Now,
+	}, nil
 }
 
 // Step is the part of an undo in one group.
@@ -57,6 +67,8 @@ type Step struct {
 	// Judged is the policy's current verdict on each item, under the item's finding id;
 	// nil without a policy.
 	Judged []finding.Finding
+	// Confirmed says of each item whether sgward closed it; empty if Err is set.
+	Confirmed []Confirmation
 	// Err is why nothing can be restored in the group; it wraps ec2rules.ErrNoGroup for
 	// one that is gone.
 	Err error
@@ -79,8 +91,17 @@ func (u *Undoer) Plan(ctx context.Context, items []Item) []Step {
 		}
 		steps[i].Items = append(steps[i].Items, it)
 	}
+	var open []Item
 	for i := range steps {
-		steps[i].Err = u.look(ctx, &steps[i])
+		if steps[i].Err = u.look(ctx, &steps[i]); steps[i].Err == nil {
+			open = append(open, steps[i].Items...)
+		}
+	}
+	confirmed := u.confirm(ctx, open)
+	for i := range steps {
+		if s := &steps[i]; s.Err == nil {
+			s.Confirmed, confirmed = confirmed[:len(s.Items)], confirmed[len(s.Items):]
+		}
 	}
 	return steps
 }
@@ -110,20 +131,33 @@ func (s *Step) rules() []secgroup.Rule {
 	return out
 }
 
-// Put restores a step's rules and returns their results, in the order of its items. It
-// reads the group again, because it may have changed since Plan. If the step has an error,
-// or the group cannot be read any more, all results are that failure.
+// Put restores a step's rules and returns their results, in the order of its items. A rule
+// that the Consent does not cover is Refused. Put reads the group again, because it may have
+// changed since Plan. If the step has an error, or the group cannot be read any more, all
+// results are that failure.
 func (u *Undoer) Put(ctx context.Context, s Step, dryRun bool) []authorize.Result {
 	client := u.Client(s.Group.Region)
 	if s.Err == nil && !dryRun {
 		s.Group, s.Err = ec2rules.Group(ctx, client, s.Group.Region, s.Group.ID)
 	}
-	if s.Err == nil {
-		return authorize.Put(ctx, client, s.Group, s.rules(), dryRun)
-	}
 	out := make([]authorize.Result, len(s.Items))
+	var rules []secgroup.Rule
+	var at []int // of rules, in out
 	for i, r := range s.rules() {
 		out[i] = authorize.Result{Rule: r, Outcome: authorize.Failed, Err: s.Err}
+		if s.Err != nil {
+			continue
+		}
+		if refused := u.Refusal(&s, i); refused != nil {
+			out[i].Outcome, out[i].Err = Refused, refused
+			continue
+		}
+		rules, at = append(rules, r), append(at, i)
+	}
+	if len(rules) > 0 {
+		for i, r := range authorize.Put(ctx, client, s.Group, rules, dryRun) {
+			out[at[i]] = r
+		}
 	}
 	return out
 }
