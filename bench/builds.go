@@ -21,6 +21,8 @@ type program struct {
 // builds are the programs to measure.
 type builds struct {
 	detect, remediate, empty, echo program
+	// Of the other version, where one is given.
+	detectBefore, remediateBefore program
 }
 
 // prepare looks for the functions, builds what they are compared with, and puts
@@ -51,7 +53,14 @@ func (b *bench) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	if b.before == "" {
+		return nil
+	}
+	if b.builds.detectBefore, err = copied("detect-before", filepath.Join(b.before, "DetectFunction")); err != nil {
+		return err
+	}
+	b.builds.remediateBefore, err = copied("remediate-before", filepath.Join(b.before, "RemediateFunction"))
+	return err
 }
 
 // copied copies a function, with the policy beside it where there is one.

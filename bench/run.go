@@ -20,6 +20,7 @@ type bench struct {
 	out    io.Writer
 	runs   int    // 0: what each measurement thinks right
 	python string // "": looked for
+	before string // build folder of another version, which start and warm measure beside this one; "" for none
 	builds builds
 }
 
@@ -54,6 +55,7 @@ func run(ctx context.Context, args []string, out, diagnostics io.Writer) error {
 	only := flags.String("only", strings.Join(names, ","), "what to measure")
 	flags.IntVar(&b.runs, "runs", 0, "counted runs of each program (default: depends on the measurement)")
 	flags.StringVar(&b.python, "python", "", "a Python with boto3 (default: of build/e2e-venv or build/bench-venv)")
+	flags.StringVar(&b.before, "before", "", "build folder of another version: start and warm measure its functions too")
 	if err := flags.Parse(args); err != nil {
 		return errors.Join(errUsage, err)
 	}

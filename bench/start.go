@@ -11,8 +11,14 @@ import (
 func (b *bench) start(ctx context.Context) error {
 	runs := b.runsOr(150)
 	programs := []program{b.builds.empty, b.builds.detect, b.builds.remediate}
-	programs[2].env = []string{"MODE=enforce", "ALERT_TOPIC_ARN=" + topicARN}
 	all := []*series{{name: "empty Lambda in Go"}, {name: "detect"}, {name: "remediate"}}
+	if b.before != "" {
+		programs = append(programs, b.builds.detectBefore, b.builds.remediateBefore)
+		all = append(all, &series{name: "detect before"}, &series{name: "remediate before"})
+	}
+	for i := range programs {
+		programs[i].env = []string{"MODE=enforce", "ALERT_TOPIC_ARN=" + topicARN}
+	}
 	const warmUp = 5
 	for i := range warmUp + runs {
 		for _, at := range turn(len(programs)) {
@@ -30,6 +36,10 @@ func (b *bench) start(ctx context.Context) error {
 	table(b.out, milliseconds, all...)
 	ratio(b.out, "detect / empty", all[1], all[0], target{bound: 1.2, unit: "x"})
 	ratio(b.out, "remediate / empty", all[2], all[0], target{bound: 2, unit: "x"})
+	if b.before != "" {
+		ratio(b.out, "detect / before", all[1], all[3], target{bound: 1.05, unit: "x"})
+		ratio(b.out, "remediate / before", all[2], all[4], target{bound: 1.05, unit: "x"})
+	}
 	return nil
 }
 
@@ -42,17 +52,22 @@ func (b *bench) warm(ctx context.Context) error {
 	}
 	runs := b.runsOr(3000)
 	all := []*series{{name: "echo (returns its input)"}, {name: "detect"}}
-	var both [2]*process
-	for i, p := range []program{b.builds.echo, b.builds.detect} {
-		if both[i], err = launch(ctx, p); err != nil {
+	programs := []program{b.builds.echo, b.builds.detect}
+	if b.before != "" {
+		programs = append(programs, b.builds.detectBefore)
+		all = append(all, &series{name: "detect before"})
+	}
+	processes := make([]*process, len(programs))
+	for i, p := range programs {
+		if processes[i], err = launch(ctx, p); err != nil {
 			return err
 		}
-		defer both[i].end()
+		defer processes[i].end()
 	}
 	const warmUp = 500
 	for i := range warmUp + runs {
-		for _, at := range turn(len(both)) {
-			_, took, err := both[at].invoke(event)
+		for _, at := range turn(len(processes)) {
+			_, took, err := processes[at].invoke(event)
 			if err != nil {
 				return err
 			}
@@ -64,6 +79,9 @@ func (b *bench) warm(ctx context.Context) error {
 	heading(b.out, "WARM: event handed over to answer received, %s, %d invocations each in turn, %d before to warm up", path, runs, warmUp)
 	table(b.out, milliseconds, all...)
 	ratio(b.out, "detect / echo", all[1], all[0], target{bound: 1.2, unit: "x"})
+	if b.before != "" {
+		ratio(b.out, "detect / before", all[1], all[2], target{bound: 1.05, unit: "x"})
+	}
 	return nil
 }
 
