@@ -65,6 +65,9 @@ func (v *view) caller(limits) section {
 		call += ", " + id(e.Region)
 	}
 	s.say(call + ".")
+	if e.ReplayName != "" {
+		s.say("EventBridge sent the event again by the replay " + name(e.ReplayName) + ": its rule exists already.")
+	}
 	return s
 }
 

@@ -165,6 +165,7 @@ func scenarios() []scenario {
 	replaced.Findings[1].ExposureSeconds = nil
 	replaced.Findings[1].ErrorCode, replaced.Findings[1].ErrorMessage = "UnauthorizedOperation", "You are not authorized to perform this operation."
 	stillOpen := replaced
+	stillOpen.Event.ReplayName = "archive-2026"
 	stillOpen.Findings = replaced.Findings[:1]
 
 	edited := alertOf(result(finding.OutcomeRevoked, tcp(3306, "0.0.0.0/0")))

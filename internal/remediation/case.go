@@ -26,8 +26,8 @@ type batch struct {
 	// replacements holds the rules that the group has instead of those that were found
 	// gone moments after the call. It is whole, and in no delivery's list.
 	replacements *batch
-	// overtaken is set where a rule was found gone at once, and the group has to be read
-	// for others that let through its traffic.
+	// overtaken is set if a rule was found gone at once, and the group must be read for
+	// others that let its traffic through.
 	overtaken bool
 	// lists are the prefix lists that were read for it, and notes name those that could
 	// not be read, for the reasons of undetermined verdicts.
@@ -89,9 +89,9 @@ type Case struct {
 	// left says why people must close a rule that the policy forbids, in the words of an
 	// alert.
 	left string
-	// replaced is set where the group has been judged for rules in place of the case's.
+	// replaced is set once the group has been judged for rules in place of the case's.
 	replaced bool
-	// gone is set where the rule is gone and left names others that let its traffic in.
+	// gone is set if the rule is gone and left names others that let its traffic through.
 	gone bool
 }
 

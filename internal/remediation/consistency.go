@@ -118,7 +118,7 @@ func (b *batch) expand(held []secgroup.Rule) {
 	of := b.cases[0].finding
 	b.cases = nil
 	for _, r := range held {
-		if b.sibling == nil || !b.sibling.tells(r) { // else it is judged as the call's
+		if b.sibling == nil || !b.sibling.covers(r) { // else it is judged as the call's
 			b.add(of, r)
 		}
 	}

@@ -57,14 +57,14 @@ func (g *changedGroup) work(ctx context.Context) {
 	g.closeReplacements(ctx)
 	g.doubtClosed(ctx)
 	for _, b := range g.batches {
-		g.tellUnread(b)
+		g.reportUnread(b)
 	}
 }
 
-// tellUnread adds a case for the rules of the group that cannot be understood to a
-// batch whose verdicts depend on the group: one of them may be the call's, or add up
-// with its rules. None is ever closed.
-func (g *changedGroup) tellUnread(b *batch) {
+// reportUnread adds a case for the group's rules that cannot be understood to a batch whose
+// verdicts depend on the group: one of them may be the call's, or add up with its rules.
+// None is ever closed.
+func (g *changedGroup) reportUnread(b *batch) {
 	dependsOnGroup := func(c *Case) bool { return c.fromGroup && !c.byID }
 	if len(g.unread) == 0 || g.absent || !b.whole && !slices.ContainsFunc(b.cases, dependsOnGroup) {
 		return
@@ -74,9 +74,9 @@ func (g *changedGroup) tellUnread(b *batch) {
 		Verdict: policy.Undetermined, Severity: policy.High, GroupID: g.group.ID, GroupName: g.group.Name,
 		Reasons: policy.Remarks(g.unread),
 	}}
-	isTold := func(other *Case) bool { return other.finding.ID == c.finding.ID }
+	isReported := func(other *Case) bool { return other.finding.ID == c.finding.ID }
 	for _, other := range g.batches {
-		if slices.ContainsFunc(other.cases, isTold) {
+		if slices.ContainsFunc(other.cases, isReported) {
 			return
 		}
 	}

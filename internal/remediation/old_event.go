@@ -20,13 +20,13 @@ import (
 // keeps an event for at most six hours before it gives up.
 const oldAge = 6 * time.Hour
 
-// leftOfOldEvent is why a rule stays open that an old event does not name by its id.
+// leftOfOldEvent is why a rule stays open if an old event does not name it by its id.
 const leftOfOldEvent = "the event is old and does not name the rule by its id: it may be another that has the same values now"
 
-// isOld reports whether the message tells of an event that was old when it reached the
-// queue, or that EventBridge replayed from an archive: its rule has stood for long, or
-// is another by now. A retry makes no event old. A redrive does, since a message that is
-// sent again reaches the queue anew, and nothing makes one younger.
+// isOld reports whether the event was old when its message reached the queue, or
+// EventBridge replayed it from an archive: its rule has existed for long, or is gone. A
+// retry makes no event old. A redrive does, since it queues the message again, and nothing
+// makes an event younger.
 func (m Message) isOld(now time.Time) bool {
 	arrived := now // if nothing says when it was
 	switch {
@@ -96,8 +96,8 @@ func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 	}
 }
 
-// settleOldGone settles rules of old events that are gone. If an archive is replayed,
-// that is no news.
+// settleOldGone settles rules of old events that are gone. In a replay of an archive they
+// are not reported.
 func (g *changedGroup) settleOldGone(ctx context.Context, b *batch, gone []*Case) {
 	switch {
 	case len(gone) == 0:
@@ -126,28 +126,28 @@ func (r *invocation) closeOld(ctx context.Context) {
 	r.close(ctx, cases[:n])
 }
 
-// concludeOld brings deliveries of old events to their end: one alert tells of all of
-// them. It returns why each message must be retried.
+// concludeOld ends the deliveries of old events with one alert for all of them. It returns
+// why each message must be retried.
 func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) []error {
 	errs := make([]error, len(deliveries))
-	var told []int // indexes of deliveries
+	var reported []int // indexes of deliveries
 	var results [][]finding.Result
 	for i, d := range deliveries {
 		var news []finding.Result
 		if news, errs[i] = r.reportable(ctx, d); len(news) > 0 {
-			told, results = append(told, i), append(results, news)
+			reported, results = append(reported, i), append(results, news)
 		}
 	}
-	if len(told) == 0 {
+	if len(reported) == 0 {
 		return errs
 	}
-	first := deliveries[told[0]]
+	first := deliveries[reported[0]]
 	a := r.alert(ctx, first, results[0])
-	if len(told) > 1 {
-		a = r.digest(deliveries, told, results)
+	if len(reported) > 1 {
+		a = r.digest(deliveries, reported, results)
 	}
 	if err := r.publish(ctx, a); err != nil {
-		for _, i := range told {
+		for _, i := range reported {
 			errs[i] = errors.Join(errs[i], err)
 		}
 	}
@@ -156,17 +156,17 @@ func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) []
 
 // digest makes one alert of several old events. Its own event is not one of them: the
 // findings name theirs.
-func (r *invocation) digest(deliveries []*delivery, told []int, results [][]finding.Result) finding.Alert {
-	first := deliveries[told[0]].Detection.Event
+func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]finding.Result) finding.Alert {
+	first := deliveries[reported[0]].Detection.Event
 	a := finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(), OldEvents: len(told),
+		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(), OldEvents: len(reported),
 		Event: cloudtrail.Event{
 			EventName: "OldEvents", EventTime: r.now.UTC().Truncate(time.Second),
 			AccountID: first.AccountID, Region: first.Region, ReplayName: first.ReplayName,
 		},
 	}
 	var ids []string
-	for n, i := range told {
+	for n, i := range reported {
 		d := deliveries[i]
 		if d.Detection.Event.ReplayName != a.Event.ReplayName {
 			a.Event.ReplayName = ""

@@ -16,15 +16,14 @@ import (
 )
 
 // isQuicklyGone reports that a call's rule was found gone moments after the call, and
-// that no earlier try can have closed it. Whoever makes it may be quicker than events:
-// a new rule, shifted by a port, every few seconds keeps the port open although every
-// event finds its own rule gone. So the rest of the group is judged too.
+// that no earlier try can have closed it. The caller may be faster than the events: a new
+// rule, shifted by a port, every few seconds keeps the port open although every event
+// finds its own rule gone. So the rest of the group is judged too.
 func (c *Case) isQuicklyGone() bool {
 	return c.outcome == finding.OutcomeAlreadyClosed && c.batch.mayBeOvertaken(c.at)
 }
 
-// mayBeOvertaken reports whether something that is gone may have been replaced by
-// whoever made the batch's call.
+// mayBeOvertaken reports whether the caller may have replaced a rule that is gone.
 func (b *batch) mayBeOvertaken(now time.Time) bool {
 	return !b.whole && !b.isStanding() && !b.old && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
 }
@@ -90,8 +89,8 @@ func (g *changedGroup) closeReplacements(ctx context.Context) {
 	}
 }
 
-// doubtClosed takes back of every case that its traffic is closed, where the group lets
-// it through all the same.
+// doubtClosed withdraws the outcome of every case that was found closed if the group still
+// lets its traffic through.
 func (g *changedGroup) doubtClosed(ctx context.Context) {
 	for _, b := range g.batches {
 		for _, c := range b.cases {
@@ -103,14 +102,14 @@ func (g *changedGroup) doubtClosed(ctx context.Context) {
 }
 
 // replacements adds the rules that the group holds for the traffic of cases to a batch
-// of their own. Nobody knows who made them.
+// of their own. Their makers are unknown.
 func (g *changedGroup) replacements(b *batch, gone []*Case) *batch {
 	if b.replacements == nil {
 		b.replacements = &batch{delivery: b.delivery, account: b.account, region: b.region, group: b.group, whole: true, sibling: b}
 	}
 	out := b.replacements
 	for _, r := range g.held {
-		if !b.tells(r) && !out.tells(r) && slices.ContainsFunc(gone, func(c *Case) bool { return c.overlaps(r) }) {
+		if !b.covers(r) && !out.covers(r) && slices.ContainsFunc(gone, func(c *Case) bool { return c.overlaps(r) }) {
 			out.add(gone[0].finding, r)
 		}
 	}
@@ -120,17 +119,17 @@ func (g *changedGroup) replacements(b *batch, gone []*Case) *batch {
 	return out
 }
 
-// tells reports that one of the batch's own cases speaks of a rule that a read shows.
-// One that was found gone speaks of no other rule that has its values since.
-func (b *batch) tells(r secgroup.Rule) bool {
+// covers reports whether one of the batch's own cases is about a rule that a read shows. A
+// case whose rule was found gone is not about another rule that now has its values.
+func (b *batch) covers(r secgroup.Rule) bool {
 	return slices.ContainsFunc(b.cases, func(c *Case) bool {
 		return c.identity() == r.Permission.Identity() && (c.outcome != finding.OutcomeAlreadyClosed || cmp.Or(c.rule.ID, r.ID) == r.ID)
 	})
 }
 
 // stillHeld returns the rules that the group holds for some of the traffic of a case
-// whose rule is gone: those that were found to stay open, and those that the policy
-// forbids whoever made them.
+// whose rule is gone: those that stayed open, and those that the policy forbids for any
+// actor.
 func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 	var out []secgroup.Rule
 	if around := c.batch.replacements; around != nil {
@@ -148,7 +147,7 @@ func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 	around := &batch{delivery: b.delivery, account: b.account, region: b.region, group: b.group, whole: true}
 	for _, r := range g.held {
 		closed := g.closed[r.Permission.Identity()]
-		if c.overlaps(r) && !b.tells(r) && (closed == nil || closed.outcome == finding.OutcomeWouldRevoke) {
+		if c.overlaps(r) && !b.covers(r) && (closed == nil || closed.outcome == finding.OutcomeWouldRevoke) {
 			around.add(c.finding, r)
 		}
 	}
@@ -164,8 +163,8 @@ func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 	return out
 }
 
-// doubt takes back that a case's traffic is closed where the group still holds rules
-// for it.
+// doubt withdraws the outcome of a case that was found closed if the group still holds
+// rules for its traffic.
 func (c *Case) doubt(held []secgroup.Rule) {
 	if len(held) == 0 {
 		return
