@@ -21,12 +21,11 @@ import (
 
 const (
 	auditGroups = 10_000 // of 50 rules each
-	// auditOpen are those that the policy would close: one in each hundredth group.
+	// auditOpen is the number of groups that the policy would close: one in a hundred.
 	auditOpen = auditGroups / 100
 )
 
-// audit measures the judging of what an account holds, from a file, against what
-// anybody does first who has such a file: reading it.
+// audit compares judging a dump with merely reading it.
 func (b *bench) audit(ctx context.Context) error {
 	command, err := filepath.Abs(filepath.Join("build", "sgward"))
 	if err != nil {
@@ -36,7 +35,7 @@ func (b *bench) audit(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making a folder for the dump: %w", err)
 	}
-	defer func() { _ = os.RemoveAll(folder) }() // nothing depends on it
+	defer func() { _ = os.RemoveAll(folder) }() // an error does not matter
 	dump := filepath.Join(folder, "groups.json")
 	if err := writeDump(dump); err != nil {
 		return err
@@ -111,7 +110,7 @@ func compressed(path, of string) error {
 type reader struct {
 	name       string
 	argv, env  []string
-	want       string // what it prints
+	want       string // its expected output
 	findings   bool   // or that it is an audit with the findings of the dump
 	took, peak series
 }
@@ -142,7 +141,7 @@ func (r *reader) run(ctx context.Context, counts bool) error {
 	return nil
 }
 
-// peakOf is the most memory that a program that has ended had, in bytes.
+// peakOf is the peak memory in bytes of a program that has ended.
 func peakOf(s *os.ProcessState) float64 {
 	usage, ok := s.SysUsage().(*syscall.Rusage)
 	if !ok {

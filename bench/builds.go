@@ -11,11 +11,11 @@ import (
 	"runtime"
 )
 
-// program is one that can stand behind a Runtime API.
+// program is a program behind a Runtime API.
 type program struct {
 	name string
 	argv []string
-	env  []string // on top of what Lambda sets
+	env  []string // in addition to Lambda's own
 }
 
 // builds are the programs to measure.
@@ -25,10 +25,10 @@ type builds struct {
 	detectBefore, remediateBefore program
 }
 
-// prepare looks for the functions, builds what they are compared with, and puts
-// copies of all into build/bench. Only copies may be compared: the linker writes
-// through a memory map, which leaves its output in small pages of the page cache, and
-// that alone makes the next start a tenth slower than a copy's.
+// prepare finds the functions, builds the programs to compare them with, and copies all
+// into build/bench. Only copies may be compared: the linker writes through a memory map,
+// which leaves its output in small pages of the page cache, and that alone makes the next
+// start a tenth slower than a copy's.
 func (b *bench) prepare(ctx context.Context) error {
 	module, err := os.ReadFile("go.mod")
 	if err != nil || !bytes.HasPrefix(module, []byte("module sgward\n")) {
@@ -36,7 +36,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	}
 	for _, p := range []struct {
 		name, from string
-		pkg        string // "": from is there already
+		pkg        string // "": from exists already
 		into       *program
 	}{
 		{"detect", "build/DetectFunction", "", &b.builds.detect},
@@ -63,7 +63,7 @@ func (b *bench) prepare(ctx context.Context) error {
 	return err
 }
 
-// copied copies a function, with the policy beside it where there is one.
+// copied copies a function, with its policy if it has one.
 func copied(name, from string) (program, error) {
 	folder, err := filepath.Abs(filepath.Join("build", "bench", name))
 	if err != nil {
@@ -73,7 +73,7 @@ func copied(name, from string) (program, error) {
 	if err != nil {
 		return program{}, fmt.Errorf("looking for the build of %s: %w: run \"make build\"", name, err)
 	}
-	// A new file: one that is written over keeps its place in the page cache.
+	// A new file: an overwritten one keeps its place in the page cache.
 	if err := os.RemoveAll(folder); err != nil {
 		return program{}, fmt.Errorf("replacing the copy of %s: %w", name, err)
 	}

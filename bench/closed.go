@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// pipelineRuns is what one opening after another gave.
+// pipelineRuns holds the results of closing one opening after another.
 type pipelineRuns struct {
 	detect, remediate, both, boto3 series // seconds
 	memory, boto3Memory            series // bytes
 }
 
-// closed measures a cold start up to the revoke: remediate, detect and remediate one
-// after the other, and a boto3 function that does both at once. Without Python only
-// our own are measured.
+// closed measures a cold start up to the revoke: remediate, detect and remediate one after
+// the other, and a boto3 function that does both at once. Without Python only sgward's own
+// are measured.
 func (b *bench) closed(ctx context.Context) error {
 	python, version, err := b.findPython(ctx)
 	if err != nil && (b.python != "" || !errors.Is(err, errNoPython)) {
@@ -109,8 +109,8 @@ func (c *cloud) throughPipeline(ctx context.Context, name string, detect, remedi
 	return nil
 }
 
-// judge starts detect, hands it the event, and returns what remediate then gets from
-// the queue and the time from before exec to the answer.
+// judge starts detect, passes it the event, and returns remediate's message and the time
+// from before exec to the answer.
 func judge(ctx context.Context, detect program, event []byte) (message []byte, took time.Duration, err error) {
 	proc, err := launch(ctx, detect)
 	if err != nil {
@@ -141,9 +141,9 @@ func (c *cloud) throughBoto3(ctx context.Context, name string, boto3 program, in
 	return nil
 }
 
-// close starts a program, hands it the event, and returns the time from before exec
-// to the revoke and the peak memory of the whole invocation, the alert too; 0 where
-// memory cannot be told.
+// close starts a program, passes it the event, and returns the time from before exec to
+// the revoke and the peak memory of the whole invocation including the alert; 0 if the
+// memory is unknown.
 func (c *cloud) close(ctx context.Context, p program, group string, event []byte) (time.Duration, int64, error) {
 	published := c.sns.Calls()["Publish"]
 	proc, err := launch(ctx, p)
@@ -192,7 +192,7 @@ func queued(event, detection []byte) ([]byte, error) {
 	}}})
 }
 
-// reportCalls closes one more opening and counts what it takes.
+// reportCalls closes one more opening and counts its calls.
 func (c *cloud) reportCalls(ctx context.Context, detect, remediate program, out io.Writer) error {
 	group, event, err := c.opening("counted")
 	if err != nil {

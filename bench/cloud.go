@@ -19,8 +19,8 @@ import (
 
 const topicARN = "arn:aws:sns:us-east-1:123456789012:alerts"
 
-// cloud is the AWS that a function finds: EC2 and SNS over HTTP on the loopback
-// interface, without TLS and without distance.
+// cloud is the AWS of a function: EC2 and SNS over HTTP on the loopback interface, without
+// TLS.
 type cloud struct {
 	ec2     *ec2api.Server
 	sns     *snsapi.Server
@@ -28,7 +28,7 @@ type cloud struct {
 	snsURL  string
 	stop    func()
 	events  chan []byte    // of Authorize calls, as EventBridge delivers them
-	revokes chan time.Time // when a revoke came in
+	revokes chan time.Time // times at which revokes arrived
 	vpc     string
 }
 
@@ -82,7 +82,7 @@ func serve(h http.Handler) (stop func(), address string, err error) {
 	return func() { _ = server.Close() }, listener.Addr().String(), nil
 }
 
-// environment tells the AWS SDKs of both languages where to find the cloud.
+// environment points the AWS SDKs of both languages to the cloud.
 func (c *cloud) environment() []string {
 	return []string{"AWS_ENDPOINT_URL_EC2=" + c.ec2URL, "AWS_ENDPOINT_URL_SNS=" + c.snsURL, "ALERT_TOPIC_ARN=" + topicARN}
 }
@@ -114,8 +114,8 @@ func open(endpoint, groupID string, cidrs ...string) error {
 	return call(endpoint, nil, pairs...)
 }
 
-// opening opens MySQL's port of a new group to the world and returns the group and
-// the event that tells of it.
+// opening opens MySQL's port of a new group to the world and returns the group and the
+// event.
 func (c *cloud) opening(name string) (groupID string, event []byte, err error) {
 	if groupID, err = c.group(name); err != nil {
 		return "", nil, err
@@ -131,8 +131,8 @@ func (c *cloud) opening(name string) (groupID string, event []byte, err error) {
 	}
 }
 
-// revoked says when the revoke of the group's rules came in. The function has
-// answered, so EC2 has too.
+// revoked returns when the revoke of the group's rules arrived. The function has answered,
+// so EC2 has too.
 func (c *cloud) revoked(groupID string) (time.Time, error) {
 	var at time.Time
 	select {

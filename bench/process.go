@@ -18,12 +18,12 @@ import (
 	"time"
 )
 
-// patience bounds every wait for a process: what takes longer is broken.
+// patience limits every wait for a process.
 const patience = 60 * time.Second
 
-// process is a program behind a Lambda Runtime API of its own. The API is spoken on
-// plain connections, as what net/http would add belongs to neither side. It is for
-// one goroutine.
+// process is a program behind a Lambda Runtime API of its own. The API uses plain
+// connections, because net/http's overhead belongs to neither side. It is for one
+// goroutine.
 type process struct {
 	program  program
 	cmd      *exec.Cmd
@@ -39,7 +39,7 @@ type process struct {
 	count int
 }
 
-// request is one that has come in whole.
+// request is one complete request.
 type request struct {
 	conn net.Conn
 	at   time.Time // when it was read to its end
@@ -76,8 +76,9 @@ func launch(ctx context.Context, p program) (*process, error) {
 	return proc, nil
 }
 
-// lambdaEnvironment is what Lambda sets, as far as it matters to a start. Nothing of
-// this process's own passes: credentials and proxies have no place in a comparison.
+// lambdaEnvironment is Lambda's environment, as far as it matters to a start. Nothing of
+// this process's environment is passed on: credentials and proxies would distort a
+// comparison.
 func lambdaEnvironment(name, api string) []string {
 	return []string{
 		"AWS_LAMBDA_RUNTIME_API=" + api, "AWS_LAMBDA_FUNCTION_NAME=" + name, "AWS_LAMBDA_FUNCTION_VERSION=$LATEST",
@@ -135,8 +136,8 @@ func (p *process) receive(suffix string) (request, error) {
 	}
 }
 
-// invoke hands over an event and returns the answer, and the time from one to the
-// other. The process polls again before invoke returns.
+// invoke passes an event and returns the answer, and the time between. The process polls
+// again before invoke returns.
 func (p *process) invoke(event []byte) (answer []byte, took time.Duration, err error) {
 	p.count++
 	id := "00000000-0000-4000-8000-" + fmt.Sprintf("%012d", p.count)
@@ -166,9 +167,9 @@ func (p *process) invoke(event []byte) (answer []byte, took time.Duration, err e
 
 var errNoPeak = errors.New("peak memory is read from /proc, which this system does not have")
 
-// peakMemory returns the most resident memory that the process has had so far, in
-// bytes. It is VmHWM and not what wait4 says: a process that another made by vfork
-// and exec, as Go's os/exec makes it, starts its ru_maxrss at its parent's.
+// peakMemory returns the peak resident memory of the process so far, in bytes. It is VmHWM
+// and not ru_maxrss: a process that another made by vfork and exec, as Go's os/exec does,
+// starts with its parent's ru_maxrss.
 func (p *process) peakMemory() (int64, error) {
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
 	if errors.Is(err, os.ErrNotExist) {
@@ -180,7 +181,7 @@ func (p *process) peakMemory() (int64, error) {
 	return vmHWM(string(status))
 }
 
-// vmHWM takes the peak out of the text of /proc/PID/status, in bytes.
+// vmHWM parses the peak in the text of /proc/PID/status, in bytes.
 func vmHWM(status string) (int64, error) {
 	for line := range strings.Lines(status) {
 		if value, ok := strings.CutPrefix(line, "VmHWM:"); ok {

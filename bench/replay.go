@@ -15,8 +15,8 @@ import (
 	"sgward/internal/logfile/logfiletest"
 )
 
-// density says how often a history holds a call that replay looks for, and how many
-// times as fast as zcat it is to be read.
+// density is how often a history holds a wanted call, with the target speed relative to
+// zcat.
 type density struct {
 	name  string
 	every int // records on average for each call
@@ -25,8 +25,8 @@ type density struct {
 
 const recordsInFile = 400
 
-// densities are of an account where people and pipelines seldom touch a group, so that
-// most files hold no call that matters, and of one where most files hold one.
+// densities are those of an account where security groups seldom change, so that most
+// files hold no wanted call, and of one where most files hold one.
 func densities() []density {
 	return []density{
 		{"sparse: one opening in fifty files", 50 * recordsInFile, 5.5},
@@ -34,9 +34,8 @@ func densities() []density {
 	}
 }
 
-// replay measures the judging of histories, against the least that anybody does who
-// reads them: inflating them and counting their bytes. Both read the same files, from
-// the page cache.
+// replay compares judging histories with the least work of any reader: inflating them and
+// counting their bytes. Both read the same files, from the page cache.
 func (b *bench) replay(ctx context.Context) error {
 	command, err := filepath.Abs(filepath.Join("build", "sgward"))
 	if err != nil {
@@ -93,7 +92,7 @@ func (b *bench) replayOf(ctx context.Context, command string, d density) error {
 		d.name, files, recordsInFile, megabytes(float64(text)), megabytes(float64(packed)), float64(text)/float64(packed), runs, warmUp)
 	table(b.out, milliseconds, zcat, replay, zcatCPU, replayCPU)
 	ratio(b.out, "zcat / replay", zcat, replay, target{atLeast: true, bound: d.bound, unit: "x"})
-	// What is left where something else keeps the other CPUs busy: replay uses two, zcat
+	// Meaningful even if something else keeps the other CPUs busy: replay uses two, zcat
 	// and wc hardly more than one.
 	ratio(b.out, "zcat / replay, CPU", zcatCPU, replayCPU, target{atLeast: true, bound: d.bound / 2, unit: "x"})
 	return nil
@@ -113,7 +112,7 @@ func timed(cmd *exec.Cmd) (took, error) {
 	return t, err
 }
 
-// history is what the programs read, and what they must find in it.
+// history is the programs' input, with the expected result.
 type history struct {
 	folder  string
 	logs    []string

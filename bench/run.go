@@ -18,13 +18,13 @@ var errUsage = errors.New("wrong usage")
 // bench is one run of the program.
 type bench struct {
 	out    io.Writer
-	runs   int    // 0: what each measurement thinks right
+	runs   int    // 0: each measurement's default
 	python string // "": looked for
 	before string // build folder of another version, which start and warm measure beside this one; "" for none
 	builds builds
 }
 
-// measurement is a part of a run that can be asked for alone.
+// measurement is a part of a run that can be selected.
 type measurement struct {
 	name string
 	run  func(*bench, context.Context) error
@@ -42,8 +42,8 @@ func measurements() []measurement {
 	}
 }
 
-// run measures what args ask for. What fails does not keep the rest from being
-// measured; the error joins all failures.
+// run runs the selected measurements. A failure does not stop the others; the error joins
+// all failures.
 func run(ctx context.Context, args []string, out, diagnostics io.Writer) error {
 	var names []string
 	for _, m := range measurements() {
@@ -91,8 +91,8 @@ func run(ctx context.Context, args []string, out, diagnostics io.Writer) error {
 	return errors.Join(failures...)
 }
 
-// load says how busy the machine is with other work, where the system tells: above
-// the number of CPUs, times grow and ratios become less sharp.
+// load describes the system load, if known: above the number of CPUs, times grow and
+// ratios become less precise.
 func load() string {
 	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {

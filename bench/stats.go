@@ -2,8 +2,8 @@ package main
 
 import "slices"
 
-// series is what was measured of one program, in the order of the runs: seconds,
-// bytes or counts. Its zero value is empty.
+// series holds the measurements of one program, in the order of the runs: seconds, bytes
+// or counts. Its zero value is empty.
 type series struct {
 	name   string
 	values []float64
@@ -25,7 +25,7 @@ func (s *series) median() float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// target is what a ratio or a value is held to.
+// target is the bound of a ratio or a value.
 type target struct {
 	atLeast bool // else at most
 	bound   float64

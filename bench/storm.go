@@ -14,15 +14,15 @@ import (
 const (
 	stormGroups   = 50
 	stormOpenings = 1000
-	// What EC2 grants an account and region of one mutating action, as far as
-	// practitioners tell.
+	// EC2's grant for one mutating action per account and region, according to
+	// practitioners.
 	revokeBurst, revokesPerSecond = 50, 5
-	// stormPatience ends a storm that does not end by itself.
+	// stormPatience limits a storm.
 	stormPatience = 15 * time.Minute
 )
 
-// weather is one order in which the openings are made: which group the nth call
-// opens, and how many openings one call makes.
+// weather is an order in which the openings are made: the group of the nth call, and the
+// number of openings per call.
 type weather struct {
 	name    string
 	perCall int
@@ -38,10 +38,10 @@ func weathers() []weather {
 	}
 }
 
-// storm opens many ports at once while EC2 grants few revokes. The whole pipeline
-// runs, wired as template.yaml says, with the binaries of `make build`. A message
-// that failed comes again after a second; on AWS it takes the queue's visibility
-// timeout, so that a storm with failures lasts longer there and fewer fail for good.
+// storm makes many openings at once while EC2 grants few revokes. The whole pipeline runs,
+// wired as template.yaml says, with the binaries of `make build`. A failed message is
+// retried after a second; on AWS after the queue's visibility timeout, so that a storm
+// with failures lasts longer there and fewer fail for good.
 func (b *bench) storm(ctx context.Context) error {
 	heading(b.out, "STORM: %d openings on %d groups, revoke limited to %d a second after a burst of %d; the whole pipeline as template.yaml wires it",
 		stormOpenings, stormGroups, revokesPerSecond, revokeBurst)
@@ -62,7 +62,7 @@ func (b *bench) storm(ctx context.Context) error {
 	return nil
 }
 
-// toll is what a storm cost.
+// toll is the result of a storm.
 type toll struct {
 	mu                                                              sync.Mutex
 	left, revokes, throttled, batches, delivered, again, dead, told int
@@ -123,7 +123,7 @@ func blow(ctx context.Context, w weather) (*toll, error) {
 		g := w.group(call)
 		var cidrs []string
 		for range w.perCall {
-			// Half of an /8 reaches as much as the policy's line.
+			// Half of an /8 reaches the policy's threshold.
 			cidrs = append(cidrs, fmt.Sprintf("%d.%d.0.0/9", 20+held[g]/2, 128*(held[g]%2)))
 			held[g]++
 		}

@@ -36,8 +36,8 @@ func table(out io.Writer, u unit, all ...*series) {
 	_ = w.Flush() // an error would be the console's
 }
 
-// ratio compares two series by their medians and their minima. The minima are what
-// is left of a noisy machine: where both ratios agree, believe them.
+// ratio compares two series by their medians and their minima, which are less affected by
+// a noisy machine: where both ratios agree, believe them.
 func ratio(out io.Writer, name string, of, to *series, t target) {
 	r := of.median() / to.median()
 	fmt.Fprintf(out, "  %s: %.2fx of medians (%.2fx of minima), %s\n", name, r, of.min()/to.min(), t.verdict(r))

@@ -8,7 +8,7 @@ import (
 	"sgward/localaws/samtemplate"
 )
 
-// onEC2Event shows a call and passes its record on, as CloudTrail and EventBridge do.
+// onEC2Event reports a call and passes its record on, as CloudTrail and EventBridge do.
 func (s *Stack) onEC2Event(raw []byte) {
 	e := eventOf(raw)
 	kind := StepCall
@@ -24,8 +24,8 @@ func (s *Stack) onEC2Event(raw []byte) {
 	s.PutEvent(raw)
 }
 
-// PutEvent hands an event to the rules of the template, as the event bus would, and
-// returns how many took it.
+// PutEvent passes an event to the rules of the template, as the event bus would, and
+// returns how many matched it.
 func (s *Stack) PutEvent(raw []byte) int {
 	e := eventOf(raw)
 	matched := 0
@@ -55,14 +55,14 @@ func (s *Stack) PutEvent(raw []byte) int {
 	return matched
 }
 
-// errHandOver stands for all that outlasts a rule's retry policy on AWS.
+// errHandOver stands for a failure that outlasts a rule's retry policy on AWS.
 var errHandOver = errors.New("the target took no events")
 
-// FailHandOvers makes the next n hand-overs of events to functions fail, as when a
-// target's retry policy has run out: they go to the rule's dead letters.
+// FailHandOvers makes the next n deliveries of events to functions fail, as when a
+// target's retry policy is exhausted: they go to the rule's dead-letter queue.
 func (s *Stack) FailHandOvers(n int) { s.handOverFaults.Add(int64(n)) }
 
-// handOver invokes a target; what cannot be handed over goes to its dead letters.
+// handOver invokes a target; events that cannot be delivered go to its dead-letter queue.
 func (s *Stack) handOver(r rule, target samtemplate.Target, raw []byte) {
 	f, _ := s.template.FunctionByARN(target.ARN) // wireRule has checked it
 	err := errHandOver
@@ -83,8 +83,8 @@ func (s *Stack) handOver(r rule, target samtemplate.Target, raw []byte) {
 	s.emit(step)
 }
 
-// InvokeAsync invokes a function asynchronously, as an operator does to send an event
-// from the dead letters through the pipeline again.
+// InvokeAsync invokes a function asynchronously, as an operator does to retry an event
+// from the dead-letter queue.
 func (s *Stack) InvokeAsync(logicalID string, payload []byte) error {
 	if _, ok := s.asyncs[logicalID]; !ok {
 		return fmt.Errorf("invoking %s: no rule of the template leads to it", logicalID)

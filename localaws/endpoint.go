@@ -16,10 +16,10 @@ import (
 	"sgward/localaws/stsapi"
 )
 
-// maxRequestBytes is far above what EC2 or SNS accept; it bounds a mistake.
+// maxRequestBytes is far above the limits of EC2 and SNS.
 const maxRequestBytes = 8 << 20
 
-// callCounter counts API calls by who made them.
+// callCounter counts API calls by caller.
 type callCounter struct {
 	mu    sync.Mutex
 	calls map[string]map[string]int // logical id of the caller -> "ec2:DescribeVpcs" -> n
@@ -38,7 +38,7 @@ func (c *callCounter) add(owner, action string) {
 }
 
 // Calls counts the API calls that a function made ("ec2:RevokeSecurityGroupIngress"),
-// failed ones included; with an empty id those of everybody else.
+// failed ones included; with an empty id those of all other callers.
 func (s *Stack) Calls(logicalID string) map[string]int {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()
@@ -90,7 +90,8 @@ func (s *Stack) startServices() {
 	})
 }
 
-// mayCall keeps functions to what their roles allow; clients may do everything.
+// mayCall restricts functions to the actions that their roles allow; clients may call
+// everything.
 func (s *Stack) mayCall(accessKey, action string) bool {
 	f, ok := s.functionOf(accessKey)
 	if !ok {
@@ -109,8 +110,8 @@ func (s *Stack) functionOf(accessKey string) (samtemplate.Function, bool) {
 	return samtemplate.Function{}, false
 }
 
-// accessKeyOf makes up an access key in the form of temporary ones: ASIA and 16
-// capitals or digits.
+// accessKeyOf generates an access key in the form of temporary ones: ASIA and 16 capitals
+// or digits.
 func accessKeyOf(logicalID string) string {
 	name := strings.ToUpper(logicalID) + strings.Repeat("0", 16)
 	return "ASIA" + name[:16]

@@ -11,7 +11,7 @@ import (
 	"sgward/localaws/runtimeapi"
 )
 
-// What a call of Lambda's Invoke looks like
+// The form of Lambda's Invoke
 // (https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html).
 const (
 	invokePrefix = "/2015-03-31/functions/"
@@ -65,7 +65,7 @@ func (s *Stack) serveInvoke(w http.ResponseWriter, r *http.Request, name string)
 			w.Header().Set("X-Amz-Function-Error", result.FunctionError)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(result.Payload) // the caller has gone, if anything
+		_, _ = w.Write(result.Payload) // the caller may be gone
 	}
 }
 
@@ -96,5 +96,5 @@ func invokeError(w http.ResponseWriter, status int, code, message string) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Amzn-ErrorType", code)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller has gone, if anything
+	_, _ = w.Write(body) // the caller may be gone
 }

@@ -42,8 +42,8 @@ type Config struct {
 	Parameters map[string]string
 	// PolicyFile replaces the policy that is packed with the functions.
 	PolicyFile string
-	// RetryAfter is the wait before a failed invocation or message is tried again,
-	// in place of a minute or two (Lambda) and the visibility timeout (SQS). Zero is
+	// RetryAfter is the wait before a failed invocation or message is retried, in place of
+	// a minute or two (Lambda) and the visibility timeout (SQS). Zero is
 	// DefaultRetryAfter.
 	RetryAfter time.Duration
 	// Seed makes the ids of groups, rules and events the same in every run; empty
@@ -51,11 +51,10 @@ type Config struct {
 	Seed string
 	// Region is the region of the stack; empty is us-east-1.
 	Region string
-	// Identities say who calls with which access key; any other key is the IAM user
-	// "demo".
+	// Identities are the owners of access keys; any other key is the IAM user "demo".
 	Identities map[string]ec2api.Identity
-	// OnStep hears of everything that happens, one step at a time. It must be quick
-	// and must not call the stack.
+	// OnStep is called for every step, one at a time. It must be quick and must not call
+	// the stack.
 	OnStep func(Step)
 	// Log takes each log line of a function; nil drops them.
 	Log func(function, line string)
@@ -141,7 +140,7 @@ func (s *Stack) start() error {
 		_ = listener.Close()
 		return err
 	}
-	// Only now, so that no call meets a stack that is half wired; early ones wait.
+	// Only now, so that no call reaches a stack that is half wired; early ones wait.
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
 	s.running.Go(func() { // ends with the context
 		defer crash.Exit()
@@ -176,7 +175,7 @@ func (s *Stack) Queue(logicalID string) (*queue.Queue, bool) {
 	return q, ok
 }
 
-// DestinationDeliveryFailures counts the records that no destination took.
+// DestinationDeliveryFailures counts the records that no destination accepted.
 func (s *Stack) DestinationDeliveryFailures() int {
 	total := 0
 	for _, a := range s.asyncs {
@@ -185,8 +184,8 @@ func (s *Stack) DestinationDeliveryFailures() int {
 	return total
 }
 
-// WaitIdle returns when nothing is under way: no request, no invocation, and no
-// message in a queue that a function empties. Dead letters may wait.
+// WaitIdle returns when nothing is in progress: no request, no invocation, and no message
+// in a queue that a function empties. Dead-letter queues may hold messages.
 func (s *Stack) WaitIdle(ctx context.Context) error {
 	ticker := time.NewTicker(time.Millisecond)
 	defer ticker.Stop()
@@ -200,7 +199,7 @@ func (s *Stack) WaitIdle(ctx context.Context) error {
 	return nil
 }
 
-// idle asks in the order in which work moves, so that none slips by between.
+// idle checks in the order in which work moves, so that none is missed.
 func (s *Stack) idle() bool {
 	if s.busy.Load() != 0 {
 		return false

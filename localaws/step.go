@@ -9,14 +9,14 @@ import (
 	"sgward/localaws/snsapi"
 )
 
-// StepKind says what a Step is about. The zero value is invalid.
+// StepKind is the kind of a Step. The zero value is invalid.
 type StepKind string
 
-// The kinds of step, in the order in which an event meets them.
+// The kinds of step, in the order of an event's way.
 const (
 	// StepCall is a write call to EC2 that CloudTrail records, by a client.
 	StepCall StepKind = "call"
-	// StepMatched and StepIgnored say whether a rule of the template took the event.
+	// StepMatched and StepIgnored: whether a rule of the template matched the event.
 	StepMatched StepKind = "matched"
 	StepIgnored StepKind = "ignored"
 	// StepDetected is an answer of a rule's target; Detection is set if it is one.
@@ -35,12 +35,11 @@ const (
 	StepReturned StepKind = "returned"
 	// StepDeadLetter is a message that went to a dead-letter queue.
 	StepDeadLetter StepKind = "dead letter"
-	// StepLost is a record that no destination took: only a metric tells on AWS.
+	// StepLost is a record that no destination accepted: on AWS only a metric shows it.
 	StepLost StepKind = "lost"
 )
 
-// Step is one thing that happened in the stack. Fields that a kind does not speak of
-// are zero.
+// Step is one event in the stack. Fields that do not apply to its kind are zero.
 type Step struct {
 	Kind StepKind
 	// At is the time since the stack started, by the monotonic clock.
@@ -72,7 +71,7 @@ func (s Step) Alert() (finding.Alert, bool) {
 	return alert, alert.SchemaVersion != ""
 }
 
-// cloudEvent is what the stack itself reads of an event.
+// cloudEvent holds the members of an event that the stack itself reads.
 type cloudEvent struct {
 	Region string `json:"region"`
 	Detail struct {
@@ -105,7 +104,7 @@ func (e cloudEvent) step(kind StepKind) Step {
 	}
 }
 
-// isRevoke tells whether the call takes rules away.
+// isRevoke reports whether the call removes rules.
 func (e cloudEvent) isRevoke() bool {
 	return strings.HasPrefix(e.Detail.EventName, "RevokeSecurityGroup")
 }
@@ -117,7 +116,7 @@ func eventOf(raw []byte) cloudEvent {
 	return e
 }
 
-// emit numbers no step and drops none: the receiver sees them one at a time.
+// emit passes every step to the receiver, one at a time.
 func (s *Stack) emit(step Step) {
 	s.stepMu.Lock()
 	defer s.stepMu.Unlock()

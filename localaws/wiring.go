@@ -19,8 +19,8 @@ import (
 	"sgward/localaws/snsapi"
 )
 
-// wire connects what the template declares. Functions come first, since a function
-// that does not start makes the rest moot.
+// wire connects the resources of the template. Functions come first, because the rest is
+// useless if one does not start.
 func (s *Stack) wire() error {
 	for _, id := range slices.Sorted(maps.Keys(s.template.Queues)) {
 		if _, err := s.queue(id, nil); err != nil {
@@ -60,7 +60,7 @@ func (s *Stack) warm() error {
 	return <-failures // nil if none failed
 }
 
-// queue makes a queue after the one that its dead letters go to.
+// queue makes a queue after its dead-letter queue.
 func (s *Stack) queue(id string, above []string) (*queue.Queue, error) {
 	if q, ok := s.queues[id]; ok {
 		return q, nil

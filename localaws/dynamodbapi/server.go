@@ -189,8 +189,8 @@ func (s *Server) do(action, key string, body []byte) (any, *apiError) {
 	}
 }
 
-// decode reads a request. A field that is unknown here is refused: to pass over a
-// filter would be to answer another question.
+// decode reads a request. An unknown field is refused: without a filter, say, the answer
+// would be wrong.
 func decode(body []byte, into any) *apiError {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()
@@ -376,7 +376,7 @@ func write(w http.ResponseWriter, answer any, failure *apiError) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // a client that has gone away is no failure of the call
+	_, _ = w.Write(body) // the client may be gone
 }
 
 // accessKey reads the access key from a SigV4 signature without checking it.

@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Fault is a disturbance of calls to come. The zero Fault disturbs nothing.
+// Fault is a disturbance of future calls. The zero Fault disturbs nothing.
 type Fault struct {
 	Action    string // "" for any
 	AccessKey string // "" for any
 	Times     int    // how many calls it takes; 0 is none
-	// Code is the error to answer with, before anything is looked at or changed;
-	// "" lets the call do its work.
+	// Code is the error to answer with, before the call is processed; "" processes the
+	// call.
 	Code string
-	// Delay passes before the call is looked at.
+	// Delay passes before the call is processed.
 	Delay time.Duration
-	// HangUp closes the connection in place of the answer, after the work: the
-	// caller cannot know what became of the call.
+	// HangUp closes the connection instead of answering, after the work: the caller cannot
+	// know the result.
 	HangUp bool
 }
 
@@ -95,18 +95,18 @@ func (s *Server) FailNext(action string, n int, code string) {
 	s.Inject(Fault{Action: action, Times: n, Code: code})
 }
 
-// SetAuthorizer asks decide about every known call, before it is looked at. ""
-// lets the call pass; anything else is the error code of its answer. decide runs
-// with no lock held, in the goroutine of the call. Nil grants everything again.
+// SetAuthorizer makes decide authorize every known call before it is processed. "" lets
+// the call pass; anything else is the error code of its answer. decide runs with no lock
+// held, in the goroutine of the call. Nil grants everything again.
 func (s *Server) SetAuthorizer(decide func(action, accessKey string) string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults.authorizer = decide
 }
 
-// SetReadLag makes DescribeSecurityGroups and DescribeSecurityGroupRules show
-// rules as they were that long ago, and groups once they are that old. It counts
-// for changes made after it was set. Deleted groups vanish at once.
+// SetReadLag makes DescribeSecurityGroups and DescribeSecurityGroupRules show rules as
+// they were that long ago, and groups once they are that old. It applies to changes made
+// after it was set. Deleted groups vanish at once.
 func (s *Server) SetReadLag(lag time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,9 +121,9 @@ func (s *Server) SetRuleQuota(n int) {
 	s.ruleQuota = n
 }
 
-// SetRateLimit gives the action a token bucket in every account and region:
-// burst calls at once, refilled with perSecond. What finds it empty is answered
-// with RequestLimitExceeded. A burst of 0 takes the limit away.
+// SetRateLimit gives the action a token bucket in every account and region: burst calls at
+// once, refilled with perSecond. Calls that find it empty get RequestLimitExceeded. A
+// burst of 0 removes the limit.
 func (s *Server) SetRateLimit(action string, burst int, perSecond float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,8 +148,8 @@ func (s *Server) ResetCalls() {
 	clear(s.calls)
 }
 
-// admit counts the call and takes the fault that is meant for it. A call that
-// is over its rate limit takes the throttle, and no fault with it.
+// admit counts the call and takes its fault. A call over its rate limit is throttled and
+// takes no fault.
 func (s *Server) admit(c *call, at place, known bool) Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()

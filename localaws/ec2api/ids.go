@@ -14,8 +14,8 @@ func (s *Server) digest(n int, parts ...string) string {
 	return hex.EncodeToString(sum[:])[:n]
 }
 
-// next numbers the things of one kind within a region, so that the ids of one
-// kind do not depend on how many of another were handed out meanwhile.
+// next numbers the resources of one kind within a region, so that ids of one kind do not
+// depend on the number of others.
 func (r *region) next(kind string) string {
 	r.counters[kind]++
 	return strconv.FormatUint(r.counters[kind], 10)

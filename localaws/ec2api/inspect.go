@@ -6,16 +6,16 @@ import (
 	"slices"
 )
 
-// Group is a security group as it is now, as a plain value.
+// Group is a security group in its current state, as a plain value.
 type Group struct {
 	Account, Region, VPCID string
 	ID, Name, Description  string
 	Tags                   map[string]string
 }
 
-// Rule is a security group rule as it is now, as a plain value. Ports are type
-// and code for ICMP, and -1 and -1 for protocols without ports. Exactly one of
-// CIDRIPv4, CIDRIPv6, PrefixListID and ReferencedGroupID is set.
+// Rule is a security group rule in its current state, as a plain value. Ports are type and
+// code for ICMP, and -1 and -1 for protocols without ports. Exactly one of CIDRIPv4,
+// CIDRIPv6, PrefixListID and ReferencedGroupID is set.
 type Rule struct {
 	ID, GroupID       string
 	Egress            bool
@@ -90,8 +90,8 @@ func tagMap(tags []xmlTag) map[string]string {
 	return out
 }
 
-// Caller says who a request's access key stands for, as STS would: the account, the
-// ARN and the unique id.
+// Caller identifies a request's access key, as STS would: the account, the ARN and the
+// unique id.
 func (s *Server) Caller(r *http.Request) (account, arn, userID string) {
 	accessKey, regionName := credentialScope(r)
 	i := s.identityOf(accessKey)

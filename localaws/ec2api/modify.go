@@ -39,8 +39,8 @@ func modifySecurityGroupRules(c *call) (response, error) {
 	return &returnReply{Return: true}, nil
 }
 
-// edit is the rule that a request puts in the place of old: all of it is new but
-// id, direction and tags. A description that is not sent is removed.
+// edit returns the rule that replaces old: everything is new but id, direction and tags. A
+// missing description is removed.
 func (c *call) edit(old *rule, p *params) (*rule, error) {
 	if p == nil {
 		return nil, missing("SecurityGroupRule")
@@ -87,7 +87,7 @@ func (c *call) onePeer(g *group, p *params) (peer, error) {
 	}
 }
 
-// checkEdits judges the group as it would be after the call.
+// checkEdits checks the group as it would be after the call.
 func (c *call) checkEdits(g *group, edits map[*rule]*rule) error {
 	seen := make(map[permission]bool, len(edits))
 	for _, old := range g.rules { // in the order of the group, for one error and not any
@@ -116,7 +116,7 @@ func (c *call) checkEdits(g *group, edits map[*rule]*rule) error {
 func updateDescriptionsIngress(c *call) (response, error) { return updateDescriptions(c, false) }
 func updateDescriptionsEgress(c *call) (response, error)  { return updateDescriptions(c, true) }
 
-// updateDescriptions changes texts only; a description left out is removed.
+// updateDescriptions changes texts only; a missing description is removed.
 func updateDescriptions(c *call, egress bool) (response, error) {
 	g, err := c.targetGroup()
 	if err != nil {

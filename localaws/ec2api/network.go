@@ -83,8 +83,8 @@ type interfacesReply struct {
 	NextToken  string             `xml:"nextToken,omitempty"`
 }
 
-// AddNetworkInterface puts an interface into its region and returns its id. It
-// is an error to name a group that is not there.
+// AddNetworkInterface adds an interface to its region and returns its id. An unknown group
+// is an error.
 func (s *Server) AddNetworkInterface(n NetworkInterface) (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,8 +108,8 @@ func (s *Server) AddNetworkInterface(n NetworkInterface) (string, error) {
 	return n.ID, nil
 }
 
-// AddAWSPrefixList puts in a prefix list as AWS manages them
-// ("com.amazonaws.us-east-1.s3") and returns its id. All CIDRs are of one family.
+// AddAWSPrefixList adds a prefix list as AWS manages them ("com.amazonaws.us-east-1.s3")
+// and returns its id. All CIDRs are of one family.
 func (s *Server) AddAWSPrefixList(regionName, name string, cidrs ...netip.Prefix) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +198,7 @@ func (c *call) xmlInterface(n NetworkInterface) xmlInterface {
 	return x
 }
 
-// enabledRegions are the regions that every account has without asking
+// enabledRegions are the regions enabled by default for every account
 // (https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html).
 func enabledRegions() []string {
 	return strings.Fields(`ap-northeast-1 ap-northeast-2 ap-northeast-3 ap-south-1 ap-southeast-1 ap-southeast-2

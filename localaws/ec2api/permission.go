@@ -14,7 +14,7 @@ type wanted struct {
 
 const maxDescription = 255
 
-// validText is what EC2 lets into descriptions and names
+// validText reports whether EC2 accepts a description or name
 // (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_IpRange.html).
 func validText(s string) bool {
 	if len(s) > maxDescription {
@@ -114,15 +114,15 @@ func parseCIDR(s string, ipv6 bool) (netip.Prefix, error) {
 	return prefix.Masked(), nil
 }
 
-// wellFormedID tells whether an id is the prefix and 8 or 17 hex digits.
+// wellFormedID reports whether an id is the prefix and 8 or 17 hex digits.
 func wellFormedID(id, prefix string) bool {
 	digits, found := strings.CutPrefix(id, prefix+"-")
 	return found && (len(digits) == 8 || len(digits) == 17) && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// permissionsOf reads the IpPermissions of a request, or its flat form, one
-// permission per peer. mustExist asks that groups and prefix lists named as
-// peers are there: a revoke may name what has gone.
+// permissionsOf reads the IpPermissions of a request, or its flat form, one permission per
+// peer. mustExist requires that groups and prefix lists named as peers exist: a revoke may
+// name deleted ones.
 func (c *call) permissionsOf(g *group, egress, mustExist bool) ([]wanted, error) {
 	flat := c.hasAny("IpProtocol", "FromPort", "ToPort", "CidrIp", "SourceSecurityGroupName", "SourceSecurityGroupOwnerId")
 	nested := c.list("IpPermissions")
@@ -160,7 +160,7 @@ func distinct(all []wanted) error {
 	return nil
 }
 
-// expand takes one IpPermission apart.
+// expand splits one IpPermission.
 func (c *call) expand(p *params, g *group, egress, mustExist bool) ([]wanted, error) {
 	base, err := basePermission(p, egress)
 	if err != nil {
@@ -263,8 +263,8 @@ func (c *call) flatPermissions(g *group, mustExist bool) ([]wanted, error) {
 	}, nil
 }
 
-// groupPeer reads a reference to a group, by id or by its name in the same VPC.
-// A group of another account is taken on trust, as it is not to be seen here.
+// groupPeer reads a reference to a group, by id or by its name in the same VPC. A group of
+// another account is not checked, because it is not visible here.
 func (c *call) groupPeer(g *group, id, name, owner string, mustExist bool) (peer, error) {
 	if owner == "" {
 		owner = c.region.account

@@ -8,16 +8,16 @@ import (
 func revokeIngress(c *call) (response, error) { return revoke(c, false) }
 func revokeEgress(c *call) (response, error)  { return revoke(c, true) }
 
-// revoke removes rules by id or by properties. What the group does not hold
-// fails the whole call, except by properties in the default VPC: there the rest
-// is removed and the answer lists what was unknown.
+// revoke removes rules by id or by properties. A missing rule fails the whole call, except
+// by properties in the default VPC: there the rest is removed and the answer lists the
+// unknown ones.
 func revoke(c *call, egress bool) (response, error) {
 	g, err := c.targetGroup()
 	if err != nil {
 		return nil, err
 	}
 	var gone []*rule
-	var unknown []*rule // not stored: a shape for what the group did not hold
+	var unknown []*rule // not stored: the shape of a rule that the group did not hold
 	if ids := c.strings("SecurityGroupRuleId"); len(ids) > 0 {
 		if c.hasAny("IpPermissions", "IpProtocol", "FromPort", "ToPort", "CidrIp", "SourceSecurityGroupName") {
 			return nil, fail("InvalidParameterCombination", "The parameter 'securityGroupRuleIds' may not be used in combination with 'ipPermissions'")
@@ -49,8 +49,8 @@ func revoke(c *call, egress bool) (response, error) {
 	return out, nil
 }
 
-// byIDs finds rules of the group. One id that is unknown, of another group or of
-// the other direction rejects all. A nil direction takes both.
+// byIDs finds rules of the group. An id that is unknown, of another group or of the other
+// direction rejects all. A nil direction accepts both.
 func (g *group) byIDs(ids []string, egress *bool) ([]*rule, error) {
 	found := make([]*rule, 0, len(ids))
 	seen := make(map[string]bool, len(ids))

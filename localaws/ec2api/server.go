@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// DefaultAccount owns what a caller without an identity of its own makes.
+	// DefaultAccount owns the resources of callers without an identity.
 	DefaultAccount = "123456789012"
 	// DefaultRegion is used for requests that carry no credential scope.
 	DefaultRegion = "us-east-1"
 
-	// maxRequestBytes is far above what EC2 accepts; it bounds a mistake.
+	// maxRequestBytes is far above EC2's limit.
 	maxRequestBytes = 8 << 20
 	apiNamespace    = "http://ec2.amazonaws.com/doc/2016-11-15/"
 )
@@ -220,8 +220,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.write(w, http.StatusOK, encode(answer, c))
 }
 
-// requestKind numbers reads and writes apart: how often somebody polls must not
-// change the ids of the changes.
+// requestKind numbers reads and writes separately: polling must not change the ids of
+// changes.
 func requestKind(a action) string {
 	if a.record != nil {
 		return "write"
@@ -252,9 +252,8 @@ func (s *Server) run(c *call, act action, known bool, denial *apiError) (respons
 	return answer, nil
 }
 
-// deliver hands over what is pending unless somebody is at it already; that one
-// takes the rest along. A receiver that calls the API therefore never waits for
-// itself.
+// deliver delivers pending events unless another goroutine is doing so, which then takes
+// the rest along. A receiver that calls the API therefore never waits for itself.
 func (s *Server) deliver(ctx context.Context) {
 	for {
 		event, ok := s.takePending()
@@ -278,7 +277,7 @@ func (s *Server) takePending() ([]byte, bool) {
 	return event, true
 }
 
-// handOver gives the right back even if the receiver panics.
+// handOver releases the right to deliver even if the receiver panics.
 func (s *Server) handOver(ctx context.Context, event []byte) {
 	defer func() {
 		s.mu.Lock()
@@ -296,7 +295,7 @@ func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Server", "AmazonEC2")
 	w.WriteHeader(status)
-	// The only error is that the caller has gone, which is no one's concern.
+	// The only error is that the caller is gone.
 	_, _ = w.Write(body)
 }
 

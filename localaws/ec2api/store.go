@@ -58,8 +58,8 @@ type snapshot struct {
 	rules []*rule
 }
 
-// rule is never changed once it is stored: an edit puts another one in its
-// place, so that a snapshot or an answer being written keeps what it saw.
+// rule is immutable once stored: an edit replaces it, so that a snapshot or an answer
+// being written keeps its state.
 type rule struct {
 	id          string
 	seq         uint64
@@ -113,12 +113,12 @@ func (r *region) nextSeq() uint64 {
 	return r.seq
 }
 
-// addVPC makes a VPC and the group "default" that comes with it: its members
-// reach each other, and everything may leave.
+// addVPC makes a VPC and its group "default", whose members reach each other and whose
+// egress is open.
 func (s *Server) addVPC(r *region, cidr string, isDefault, ipv6 bool, tags []xmlTag) *vpc {
 	v := &vpc{id: s.newID(r, "vpc"), seq: r.nextSeq(), cidr: cidr, isDefault: isDefault, ipv6: ipv6, tags: tags}
 	r.vpcs = append(r.vpcs, v)
-	// The zero time: a read that lags must not miss what was always there.
+	// The zero time: a lagging read must not miss it.
 	g := s.addGroup(r, v, "default", "default VPC security group", nil, time.Time{})
 	s.addRule(g, permission{protocol: "-1", from: -1, to: -1, peer: peer{group: g.id, owner: r.account}}, "", nil)
 	return v
@@ -199,9 +199,9 @@ func (s *Server) removeRules(g *group, out map[*rule]bool) {
 	g.rules = slices.DeleteFunc(g.rules, func(r *rule) bool { return out[r] })
 }
 
-// replaceRules puts edited rules in the place of the old ones, which keep their
-// ids and their order. All old ones go before the first new one comes, so that
-// two rules may trade their properties.
+// replaceRules replaces edited rules, which keep their ids and their order. All old ones
+// are removed before the first new one is added, so that two rules may swap their
+// properties.
 func (g *group) replaceRules(edits map[*rule]*rule) {
 	for old := range edits {
 		g.region.forget(old)
@@ -225,8 +225,8 @@ func (s *Server) beforeChange(g *group, now time.Time) {
 	g.past = append(g.past, snapshot{until: now, rules: slices.Clone(g.rules)})
 }
 
-// view is what a read at the given moment sees of a group: its rules, or false
-// if the group is too young to be seen.
+// view is a group's rules as a read at the given moment sees them, or false if the group
+// is too young to be seen.
 func (s *Server) view(g *group, now time.Time) ([]*rule, bool) {
 	if s.readLag <= 0 {
 		return g.rules, true

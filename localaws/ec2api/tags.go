@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// tagSpecification reads the tags that a create call gives to what it makes.
+// tagSpecification reads the tags that a create call gives to its resources.
 func (c *call) tagSpecification(resourceType string) ([]xmlTag, error) {
 	var out []xmlTag
 	for _, spec := range c.list("TagSpecification") {
@@ -51,7 +51,7 @@ func putTag(tags []xmlTag, t xmlTag) []xmlTag {
 	return slices.Insert(out, i, t)
 }
 
-// tagged is where the tags of one resource live.
+// tagged holds the tags of one resource.
 type tagged struct {
 	id, kind string
 	get      func() []xmlTag

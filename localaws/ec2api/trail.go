@@ -11,9 +11,8 @@ import (
 // (https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html).
 const maxRecorded = 100 << 10
 
-// Identity is who calls with an access key. The zero value is the IAM user
-// "demo" of the server's account. Of Role, Root and User the first that is set
-// counts.
+// Identity is the owner of an access key. The zero value is the IAM user "demo" of the
+// server's account. Of Role, Root and User the first that is set counts.
 type Identity struct {
 	Account string // default: the server's account
 	User    string // an IAM user
@@ -155,7 +154,7 @@ func (s *Server) event(c *call, request object, err *apiError) []byte {
 	})
 }
 
-// bounded leaves a part out that is too large, as CloudTrail does.
+// bounded leaves out a part that is too large, as CloudTrail does.
 func bounded(part object, reason string) object {
 	if size := len(appendJSON(nil, part)); size > maxRecorded {
 		return object{{"omitted", true}, {"originalSize", size}, {"reason", reason}}

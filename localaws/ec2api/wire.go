@@ -14,7 +14,7 @@ type response interface {
 	stamp(requestID string)
 }
 
-// reply is what every answer starts with.
+// reply is the beginning of every answer.
 type reply struct {
 	RequestID string `xml:"requestId"`
 }

@@ -12,8 +12,8 @@ import (
 	"sgward/localaws/eventpattern"
 )
 
-// maxBatchBytes bounds what one invocation carries: Lambda's payload limit, 6 MB,
-// less room for the envelope.
+// maxBatchBytes limits the payload of one invocation: Lambda's 6 MB, less room for the
+// envelope.
 const maxBatchBytes = 6<<20 - 1024
 
 // defaultConcurrency is the number of batches that Lambda takes at first.
@@ -34,19 +34,19 @@ type MappingConfig struct {
 	// BatchSize is the most messages of a batch; zero stands for Lambda's default, 10.
 	BatchSize int
 	// Filters are event patterns over a message; any may match, and none passes
-	// everything. What does not match is deleted.
+	// everything. Messages that do not match are deleted.
 	Filters []json.RawMessage
-	// ReportBatchItemFailures takes the function's word for which messages failed.
+	// ReportBatchItemFailures trusts the function's list of failed messages.
 	ReportBatchItemFailures bool
 	// MaximumConcurrency caps the batches in hand; zero stands for 5.
 	MaximumConcurrency int
-	// RetryAfter, when positive, brings failed messages back after this time
-	// instead of the queue's visibility timeout, which Lambda would wait for.
+	// RetryAfter, if positive, replaces the queue's visibility timeout as the time before
+	// failed messages are retried.
 	RetryAfter time.Duration
 	// Invoke calls the function and waits. An error means that it could not be called.
 	Invoke func(ctx context.Context, payload []byte) (Response, error)
-	// OnFiltered, OnBatch and OnFailed hear of messages dropped by the filter, of
-	// batches about to be handed over, and of messages that will come back.
+	// OnFiltered, OnBatch and OnFailed are called for messages dropped by the filter, for
+	// batches before their delivery, and for messages that will be retried.
 	OnFiltered func(Message)
 	OnBatch    func([]Message)
 	OnFailed   func(m Message, reason string)
@@ -109,7 +109,7 @@ func (m *Mapping) Run(ctx context.Context) {
 	defer inHand.Wait()
 	slots := make(chan struct{}, m.cfg.MaximumConcurrency)
 	for {
-		select { // a slot first: what is received must not wait with its clock running
+		select { // a slot first: the visibility timeout of received messages must not run while they wait
 		case slots <- struct{}{}:
 		case <-ctx.Done():
 			return
@@ -126,7 +126,7 @@ func (m *Mapping) Run(ctx context.Context) {
 	}
 }
 
-// collect waits for a message and takes those that are there, up to a full batch.
+// collect waits for a message and takes the available ones, up to a full batch.
 func (m *Mapping) collect(ctx context.Context) []Message {
 	for {
 		changed, wait := m.cfg.Queue.next()
@@ -168,7 +168,7 @@ func (m *Mapping) process(ctx context.Context, batch []Message) {
 			continue
 		}
 		if !m.passes(message, encoded) {
-			if m.cfg.OnFiltered != nil { // before it is gone: an empty queue has told all
+			if m.cfg.OnFiltered != nil { // before it is gone: an empty queue means that everything was reported
 				m.cfg.OnFiltered(message)
 			}
 			m.cfg.Queue.Delete(message.ReceiptHandle)
@@ -276,10 +276,10 @@ func (m *Mapping) failed(message Message, reason string) {
 	}
 }
 
-// batchItemFailures reads which messages failed. Lambda takes an empty or null
-// answer or list for "none", and anything it cannot read, an empty, null or missing
-// identifier and one that is not in the batch for "all": then this is an error.
-// (Lambda developer guide, "Reporting batch item failures".)
+// batchItemFailures reads the list of failed messages. Lambda takes an empty or null
+// answer or list for "none". An unreadable answer, an empty, null or missing identifier
+// and one that is not in the batch mean "all": then this is an error. (Lambda developer
+// guide, "Reporting batch item failures".)
 func batchItemFailures(payload []byte, part []Message) (map[string]bool, error) {
 	var answer *struct {
 		BatchItemFailures []struct {

@@ -1,9 +1,9 @@
-// Package queue is a standard SQS queue in memory, with what makes one safe to
-// build on: visibility timeouts, receive counts, dead letters and the way back from
-// them. Mapping polls a queue for a Lambda function as an event source mapping does.
+// Package queue is a standard SQS queue in memory: visibility timeouts, receive counts,
+// and dead-letter queues. Mapping polls a queue for a Lambda function as an event source
+// mapping does.
 //
-// It is for tests and tours. There is no HTTP side, no long polling by clients, no
-// delay, no FIFO and no encryption.
+// It is for tests and tours. There is no HTTP side, no long polling by clients, no delay,
+// no FIFO and no encryption.
 package queue
 
 import (
@@ -41,7 +41,7 @@ type Config struct {
 	// more; zero never does.
 	MaxReceiveCount int
 	DeadLetters     *Queue
-	// OnDeadLetter hears of each message moved to DeadLetters, without the lock.
+	// OnDeadLetter is called for each message moved to DeadLetters, without the lock.
 	OnDeadLetter func(Message)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -55,7 +55,7 @@ type Message struct {
 	Sent          time.Time
 	FirstReceived time.Time // zero before the first receive
 	ReceiveCount  int
-	SourceARN     string // in a dead-letter queue: the queue that gave the message up
+	SourceARN     string // in a dead-letter queue: the source queue
 }
 
 // Depth counts the messages of a queue.
@@ -147,8 +147,8 @@ func (q *Queue) Receive(limit int) []Message {
 	return received
 }
 
-// Delete removes the message with the given receipt handle. As on SQS a message
-// that was received again by another is not removed; the result tells.
+// Delete removes the message with the given receipt handle. As on SQS a message that was
+// received again by another is not removed, and the result is false.
 func (q *Queue) Delete(receiptHandle string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -217,7 +217,7 @@ func (q *Queue) next() (<-chan struct{}, time.Duration) {
 	return q.changed, wait
 }
 
-// adopt takes a message that another queue gave up; it keeps its id and its age.
+// adopt takes a message from its source queue; it keeps its id and its age.
 func (q *Queue) adopt(m Message, sourceARN string) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -226,7 +226,7 @@ func (q *Queue) adopt(m Message, sourceARN string) {
 	q.add(m)
 }
 
-// add and signal want the lock.
+// add and signal require the lock.
 func (q *Queue) add(m Message) {
 	q.messages = append(q.messages, &stored{Message: m})
 	q.signal()

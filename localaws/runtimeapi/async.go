@@ -21,7 +21,7 @@ type Invoker interface {
 	Invoke(ctx context.Context, payload []byte) (Result, error)
 }
 
-// AsyncConfig says what follows an asynchronous invocation. Function is required.
+// AsyncConfig configures an asynchronous invocation. Function is required.
 type AsyncConfig struct {
 	Function    Invoker
 	FunctionARN string
@@ -30,13 +30,13 @@ type AsyncConfig struct {
 	// RetryDelay is the wait before the given retry, counted from 1; nil is Lambda's
 	// own, a minute and then two.
 	RetryDelay func(retry int) time.Duration
-	// OnSuccess and OnFailure take the invocation record; nil goes nowhere.
+	// OnSuccess and OnFailure get the invocation record; nil drops it.
 	OnSuccess func(record []byte) error
 	OnFailure func(record []byte) error
-	// OnAttempt hears of every try, counted from 1.
+	// OnAttempt is called for every try, counted from 1.
 	OnAttempt func(payload []byte, attempt int, result Result)
-	// OnDeliveryFailure hears of a record that no destination took. It is lost, as on
-	// AWS, where only the metric DestinationDeliveryFailures tells.
+	// OnDeliveryFailure is called for a record that no destination accepted. It is lost,
+	// as on AWS, where only the metric DestinationDeliveryFailures shows it.
 	OnDeliveryFailure func(payload []byte, err error)
 }
 
@@ -103,7 +103,7 @@ func (a *Async) Invoke(ctx context.Context, payload []byte, done func()) error {
 // Wait returns when no invocation is pending.
 func (a *Async) Wait() { a.pending.Wait() }
 
-// DeliveryFailures counts the records that no destination took.
+// DeliveryFailures counts the records that no destination accepted.
 func (a *Async) DeliveryFailures() int { return int(a.deliveryFailures.Load()) }
 
 func (a *Async) run(ctx context.Context, payload []byte) {
@@ -112,7 +112,7 @@ func (a *Async) run(ctx context.Context, payload []byte) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil { // it could not be called at all: Lambda tries again too
+		if err != nil { // it could not be called at all: Lambda retries this too
 			result = Result{FunctionError: Unhandled, ErrorType: "ServiceException"}
 			out := failure(result.ErrorType, err.Error())
 			result.Payload = out.payload

@@ -19,8 +19,8 @@ import (
 	"sgward/internal/crash"
 )
 
-// environment is one process with a Runtime API of its own, so that nothing has to
-// tell the callers of the API apart.
+// environment is one process with a Runtime API of its own, so that the API need not
+// distinguish callers.
 type environment struct {
 	cfg         Config
 	cmd         *exec.Cmd
@@ -60,7 +60,7 @@ func newInvocation(payload []byte) *invocation {
 	}
 }
 
-// startEnvironment starts the process; ready or exited tells how it went.
+// startEnvironment starts the process; ready or exited shows the result.
 func startEnvironment(cfg Config) (*environment, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -104,8 +104,8 @@ func startEnvironment(cfg Config) (*environment, error) {
 	return env, nil
 }
 
-// processEnvironment is what Lambda sets, and the function's own on top. Nothing of
-// this process's environment passes but PATH: a function must not see the caller's
+// processEnvironment is Lambda's environment, with the function's own variables. Nothing
+// of this process's environment passes but PATH: a function must not see the caller's
 // credentials or proxies.
 func processEnvironment(cfg Config, runtimeAPI string) []string {
 	root := filepath.Dir(cfg.Bootstrap)
@@ -158,7 +158,7 @@ func (env *environment) next(w http.ResponseWriter, r *http.Request) {
 		h.Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(time.Now().Add(env.cfg.Timeout).UnixMilli(), 10))
 		h.Set("Lambda-Runtime-Invoked-Function-Arn", env.cfg.ARN)
 		h.Set("Lambda-Runtime-Trace-Id", inv.traceID)
-		_, _ = w.Write(inv.payload) // if it is lost, so is the process, and exited tells
+		_, _ = w.Write(inv.payload) // if it is lost, so is the process, and exited shows it
 	case <-r.Context().Done():
 	case <-env.exited:
 	}
@@ -241,7 +241,7 @@ func (env *environment) initError() ([]byte, bool) {
 	return env.initFault, env.initFault != nil
 }
 
-// exitReason wants exited to be closed.
+// exitReason requires that exited is closed.
 func (env *environment) exitReason() string {
 	if env.exitErr == nil {
 		return "without providing a reason"

@@ -30,7 +30,7 @@ func name(t *cloudformation.Template, r cloudformation.Resource) (string, error)
 	return t.Options.StackName + "-" + r.LogicalID, nil
 }
 
-// ref returns what a Ref to a resource gives.
+// ref returns the value of a Ref to a resource.
 func ref(t *cloudformation.Template, r cloudformation.Resource) (any, error) {
 	switch r.Type {
 	case "AWS::SQS::Queue":
@@ -42,7 +42,7 @@ func ref(t *cloudformation.Template, r cloudformation.Resource) (any, error) {
 	return name(t, r)
 }
 
-// attribute returns what GetAtt gives.
+// attribute returns the value of GetAtt.
 func attribute(t *cloudformation.Template, r cloudformation.Resource, attribute string) (any, error) {
 	switch attribute {
 	case "Arn", "TopicArn":

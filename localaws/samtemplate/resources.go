@@ -22,8 +22,8 @@ func (c *collector) reader(properties *yaml.Node) *reader {
 	return &reader{template: c.source, properties: properties}
 }
 
-// collect takes the resources that the package knows. Only their properties that
-// matter are evaluated, so an intrinsic in a dashboard does no harm.
+// collect reads the resources that the package knows, and only the properties in use, so
+// that intrinsics in other resources do not matter.
 func collect(source *cloudformation.Template) (*Template, error) {
 	c := &collector{source, &Template{
 		Functions: map[string]Function{},
@@ -75,7 +75,7 @@ func (c *collector) addFunction(r cloudformation.Resource) error {
 	f := Function{LogicalID: r.LogicalID, Name: name, ARN: arn, Environment: map[string]string{}, MaximumRetryAttempts: 2}
 	globals := cloudformation.Child(cloudformation.Child(c.source.Root, "Globals"), "Function")
 	timeout, memory := 3, 128
-	for _, source := range []*yaml.Node{globals, r.Properties} { // what comes later wins
+	for _, source := range []*yaml.Node{globals, r.Properties} { // later sources override
 		p := c.reader(source)
 		p.integer("Timeout", &timeout)
 		p.integer("MemorySize", &memory)

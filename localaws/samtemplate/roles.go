@@ -27,8 +27,8 @@ func (c *collector) addRole(r cloudformation.Resource) error {
 	return nil
 }
 
-// addPolicies adds to the roles what AWS::IAM::Policy resources allow them: what stands
-// beside a role may name resources that name the role.
+// addPolicies adds the actions of AWS::IAM::Policy resources to their roles. Such a policy
+// can name resources that in turn name the role.
 func (c *collector) addPolicies() error {
 	for _, r := range c.source.Resources {
 		if r.Type != "AWS::IAM::Policy" {
@@ -78,7 +78,7 @@ func allowedBy(document any) (actions []string) {
 	return actions
 }
 
-// listOf takes what IAM takes: one value or a list of them.
+// listOf accepts one value or a list, as IAM does.
 func listOf(v any) []any {
 	switch v := v.(type) {
 	case nil:

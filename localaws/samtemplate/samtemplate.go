@@ -20,12 +20,12 @@ import (
 	"sgward/internal/cloudformation"
 )
 
-// Options says for whom the template is evaluated; what references to resources give
-// is the package's own.
+// Options are the settings of the evaluation; this package supplies the values of
+// references.
 type Options = cloudformation.Options
 
-// Template is what an event meets on its way, keyed by logical id. Resources whose
-// condition is false are absent.
+// Template holds the resources on an event's way, by logical id. Resources whose condition
+// is false are absent.
 type Template struct {
 	Functions map[string]Function
 	Queues    map[string]Queue
@@ -108,10 +108,10 @@ type Rule struct {
 	Targets   []Target
 }
 
-// Target is where a rule sends what matches.
+// Target is a target of a rule.
 type Target struct {
 	ARN           string
-	DeadLetterARN string // empty: a hand-over that fails is lost
+	DeadLetterARN string // empty: a failed delivery is lost
 }
 
 // Mapping is an event source mapping of a queue to a function.

@@ -1,6 +1,5 @@
-// Package stsapi is a stand-in for the one call of AWS STS that a client uses to
-// learn whose credentials it has: GetCallerIdentity, in the Query protocol. It
-// verifies no signature, so it believes whatever access key a call names.
+// Package stsapi is a stand-in for one call of AWS STS, GetCallerIdentity, in the Query
+// protocol. It does not verify signatures.
 package stsapi
 
 import (
@@ -14,11 +13,11 @@ const Version = "2011-06-15"
 
 const namespace = "https://sts.amazonaws.com/doc/" + Version + "/"
 
-// Caller is who calls, as STS tells it. UserID is the unique id of the user, the
-// account for root, and "ROLE-ID:SESSION" for a role.
+// Caller is a caller's identity as STS returns it. UserID is the unique id of the user,
+// the account for root, and "ROLE-ID:SESSION" for a role.
 type Caller struct{ Account, ARN, UserID string }
 
-// Handler answers calls. identify says who calls with an access key to a region's
+// Handler answers calls. identify returns the owner of an access key at a region's
 // endpoint.
 func Handler(identify func(r *http.Request) Caller) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -62,5 +61,5 @@ func write(w http.ResponseWriter, status int, document any) {
 	}
 	w.Header().Set("Content-Type", "text/xml")
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the only error is that the caller has gone
+	_, _ = w.Write(body) // the caller may be gone
 }

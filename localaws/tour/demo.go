@@ -25,15 +25,14 @@ import (
 
 const (
 	remediate = "RemediateFunction"
-	// restTimeout bounds a scene; on a quiet machine one takes some 20 ms.
+	// restTimeout limits a scene; on an idle machine one takes some 20 ms.
 	restTimeout = 30 * time.Second
 	// storyKey is the access key of the person in the story.
 	storyKey = "ASIAIOSFODNN7EXAMPLE"
 )
 
-// ErrNotAsTold is wrapped by the error of Demo when the story did not end as it was
-// told.
-var ErrNotAsTold = errors.New("the tour did not end as told")
+// ErrUnexpected is wrapped by Demo's error if the tour did not end as expected.
+var ErrUnexpected = errors.New("the tour did not end as expected")
 
 // DemoConfig describes a tour. TemplatePath, BuildDir and Out are required.
 type DemoConfig struct {
@@ -43,11 +42,11 @@ type DemoConfig struct {
 	Out          io.Writer
 	Color        bool
 	Pause        time.Duration // between scenes; zero does not wait
-	// Logs, if not nil, takes the functions' own log lines.
+	// Logs, if not nil, gets the functions' own log lines.
 	Logs io.Writer
 }
 
-// stage is where the story plays.
+// stage is the state of a tour.
 type stage struct {
 	*screen
 	stack  *localaws.Stack
@@ -60,7 +59,7 @@ type stage struct {
 
 	problems []string
 	closed   []closing
-	told     map[string]bool // rules that the sweep told of, by id
+	told     map[string]bool // rules that the sweep reported, by id
 }
 
 // closing is one opening that was closed, for the summary.
@@ -69,8 +68,8 @@ type closing struct {
 	after      time.Duration
 }
 
-// Demo plays the tour and checks that everything ends as told: what did not is marked
-// on Out, and an error wrapping ErrNotAsTold counts it.
+// Demo plays the tour and checks every result: differences are marked on Out, and an error
+// wrapping ErrUnexpected counts them.
 func Demo(ctx context.Context, cfg DemoConfig) error {
 	began := time.Now()
 	s := &stage{screen: &screen{out: cfg.Out, Ink: text.Ink(cfg.Color)}, groups: map[string]string{}, told: map[string]bool{}, cfg: cfg}
@@ -119,7 +118,7 @@ func Demo(ctx context.Context, cfg DemoConfig) error {
 		return fmt.Errorf("writing the tour: %w", s.err)
 	}
 	if len(s.problems) > 0 {
-		return fmt.Errorf("%w: %s, marked NOT AS TOLD above", ErrNotAsTold, text.Plural(len(s.problems), "thing"))
+		return fmt.Errorf("%w: %s, marked UNEXPECTED above", ErrUnexpected, text.Plural(len(s.problems), "thing"))
 	}
 	return nil
 }
@@ -199,7 +198,7 @@ func (s *stage) play(ctx context.Context, number int, sc scene) error {
 	began := callTime(steps)
 	for _, step := range steps {
 		if step.Kind == localaws.StepIgnored && step.Function == "" && strings.HasPrefix(step.EventName, "Revoke") {
-			continue // remediate's own call: the pattern does not take it
+			continue // remediate's own call: the pattern does not match it
 		}
 		s.step(step.At-began, step)
 	}
@@ -207,7 +206,7 @@ func (s *stage) play(ctx context.Context, number int, sc scene) error {
 	return s.err
 }
 
-// verdict says how the scene ended and whether that is what was told.
+// verdict shows how the scene ended and checks the result.
 func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, calls map[string]int) {
 	told := len(s.problems)
 	expect := func(ok bool, format string, args ...any) {
@@ -253,11 +252,11 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		s.paragraph("", "   ", sc.moral)
 	}
 	for _, problem := range s.problems[told:] {
-		s.line("   %s", s.Paint(text.Red, "NOT AS TOLD: "+text.Visible(problem)))
+		s.line("   %s", s.Paint(text.Red, "UNEXPECTED: "+text.Visible(problem)))
 	}
 }
 
-// alert checks the scene's alert, and draws it where the scene shows it.
+// alert checks the scene's alert, and draws it if the scene shows it.
 func (s *stage) alert(sc scene, steps []localaws.Step, expect func(bool, string, ...any)) {
 	for _, step := range steps {
 		if step.Kind != localaws.StepAlerted {
@@ -277,8 +276,7 @@ func (s *stage) alert(sc scene, steps []localaws.Step, expect func(bool, string,
 	}
 }
 
-// after shows the groups at the end. What stood at the beginning is in standing, by
-// rule id.
+// after shows the groups at the end. standing holds the rules of the beginning, by id.
 func (s *stage) after(standing map[string]bool) {
 	s.title("After")
 	s.table(s.ownGroups(), s.stack.EC2().Rules, func(r ec2api.Rule) (string, text.Style) {
@@ -301,20 +299,20 @@ func (s *stage) summary(took time.Duration) {
 	}
 	s.paragraph("", "", "On AWS, EventBridge delivers the record some seconds after the call; from there on it is this code.")
 	if len(s.problems) > 0 {
-		s.line("%s", s.Paint(text.Red, fmt.Sprintf("%s did not end as told.", text.Plural(len(s.problems), "thing"))))
+		s.line("%s", s.Paint(text.Red, fmt.Sprintf("%s did not end as expected.", text.Plural(len(s.problems), "thing"))))
 		if s.cfg.PolicyFile != "" {
-			s.paragraph("", "", "The story is told for the policy that comes with sgward: another one may well judge otherwise.")
+			s.paragraph("", "", "The tour is written for sgward's own policy: another one may judge differently.")
 		}
 		return
 	}
-	s.line("Everything ended as told, in %s.", elapsed(took))
+	s.line("Everything ended as expected, in %s.", elapsed(took))
 	s.line("")
 	s.line("%s", s.Paint(text.Bold, "Next"))
 	s.line("   make local                        the same pipeline for your own aws commands")
-	s.line("   docs/TUTORIAL.md                  a walk through all commands on it, undo too")
+	s.line("   docs/TUTORIAL.md                  all commands on it, including undo")
 	s.line("   build/sgward replay AWSLogs/      a policy judged on your own history")
 	s.line("   build/sgward policy lint FILE     check a policy of yours")
-	s.line("   build/sgward demo --policy FILE   and see this story end by it")
+	s.line("   build/sgward demo --policy FILE   run this tour with it")
 	s.line("   make deploy                       into an account; starts in observe mode")
 }
 
@@ -368,9 +366,8 @@ func clientOf(endpoint, accessKey string) *ec2.Client {
 	})
 }
 
-// start starts a stack whose functions log to out, as lines "function: line", or
-// nowhere if it is nil. Where a function does not come up, the error ends with its
-// last words: they say why.
+// start starts a stack whose functions log to out, as lines "function: line", or nowhere
+// if it is nil. If a function does not start, the error ends with its last log lines.
 func start(ctx context.Context, cfg localaws.Config, out io.Writer) (*localaws.Stack, error) {
 	var mu sync.Mutex
 	last := ""

@@ -9,7 +9,7 @@ import (
 	"sgward/localaws/ec2api"
 )
 
-// table writes the rules of groups; mark, if not nil, says what to put beside one.
+// table writes the rules of groups; mark, if not nil, returns a note on one.
 func (s *screen) table(groups []ec2api.Group, rules func(id string) []ec2api.Rule, mark func(ec2api.Rule) (string, text.Style)) {
 	for _, g := range groups {
 		s.line("   %s  %s", s.Paint(text.Bold, text.Visible(g.Name)), s.Paint(text.Dim, g.ID))
@@ -40,7 +40,7 @@ func ruleRow(r ec2api.Rule, note string) string {
 	return strings.TrimRight(row, " ")
 }
 
-// permission names a rule by what it lets through, which is what the tour checks.
+// permission returns a rule's permission, which the tour checks.
 func permission(r ec2api.Rule) string {
 	direction := "from"
 	if r.Egress {

@@ -16,12 +16,12 @@ import (
 	"sgward/internal/text"
 )
 
-// lookBack has the policy judge all that was called in the story, as replay judges
-// any history, and shows the totals.
+// lookBack judges all calls of the tour, as replay judges any history, and shows the
+// totals.
 func (s *stage) lookBack(ctx context.Context) error {
 	s.title("Looking back")
-	s.paragraph("", "   ", "These calls are a history now. Replay says what a policy would have done to one, and touches nothing: try it on "+
-		"your own CloudTrail logs before anything is switched on.")
+	s.paragraph("", "   ", "These calls are a history now. Replay judges a history by a policy and changes nothing: try it on "+
+		"your own CloudTrail logs before you deploy.")
 	s.command("sgward replay trail.ndjson")
 	p, err := policyfile.Read(cmp.Or(s.cfg.PolicyFile, filepath.Join(s.cfg.BuildDir, "DetectFunction", "policy.yaml")))
 	if err != nil {
@@ -57,12 +57,12 @@ func (s *stage) lookBack(ctx context.Context) error {
 	s.paragraph(text.Dim, indent, "... and each finding with its reasons, in text, JSON, CSV, SARIF or as one HTML page (--format html).")
 	if closed := len(s.closed); revoked < closed {
 		s.problems = append(s.problems, fmt.Sprintf("looking back: replay revokes %d, the functions closed %d", revoked, closed))
-		s.line("%s%s", indent, s.Paint(text.Red, "NOT AS TOLD: "+s.problems[len(s.problems)-1]))
+		s.line("%s%s", indent, s.Paint(text.Red, "UNEXPECTED: "+s.problems[len(s.problems)-1]))
 	}
 	return nil
 }
 
-// trail is what CloudTrail recorded of the story's calls, one event a line.
+// trail is CloudTrail's records of the tour's calls, one event a line.
 func (s *stage) trail() string {
 	var b strings.Builder
 	for _, step := range s.since(0) {

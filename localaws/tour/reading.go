@@ -58,7 +58,7 @@ func listCalls(calls map[string]int) string {
 	return strings.Join(list, ", ")
 }
 
-// elapsed says how long something took, in the unit that shows it.
+// elapsed prints a duration in a suitable unit.
 func elapsed(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%d ms", d.Milliseconds())

@@ -10,9 +10,9 @@ import (
 	"sgward/localaws"
 )
 
-// recorder keeps what happens in a folder: each alert's JSON as alert-1.json and so
-// on, and the CloudTrail records in trail.ndjson, one event a line. What an earlier
-// run has left there stays: numbers go on, records are added.
+// recorder writes into a folder: each alert's JSON as alert-1.json and so on, and the
+// CloudTrail records in trail.ndjson, one event a line. Files of an earlier run stay:
+// numbers continue, records are added.
 type recorder struct {
 	dir   string
 	trail *os.File
@@ -30,7 +30,7 @@ func newRecorder(dir string) (*recorder, error) {
 	return &recorder{dir: dir, trail: trail, next: 1}, nil
 }
 
-// keep writes down what a step carries, and returns the file of an alert.
+// keep writes the record or alert of a step, and returns the file of an alert.
 func (r *recorder) keep(step localaws.Step) (alert string, err error) {
 	if len(step.Record) > 0 {
 		if _, err := fmt.Fprintf(r.trail, "%s\n", step.Record); err != nil {

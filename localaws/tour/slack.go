@@ -21,8 +21,8 @@ type notification struct {
 	} `json:"content"`
 }
 
-// parseNotification reads the https body of an alert. What Amazon Q would drop
-// without a word is an error here.
+// parseNotification reads the https body of an alert. A message that Amazon Q would drop
+// silently is an error here.
 func parseNotification(body string) (notification, error) {
 	var n notification
 	if err := json.Unmarshal([]byte(body), &n); err != nil {
@@ -34,9 +34,9 @@ func parseNotification(body string) (notification, error) {
 	return n, nil
 }
 
-// slack draws a notification as a message in a channel: a bar on the left, bold
-// headings, code set off, next steps numbered. There is no bar on the right, which
-// wide characters would push out of place.
+// slack draws a notification as a message in a channel: a bar on the left, bold headings,
+// code set off, numbered next steps. There is no bar on the right, which wide characters
+// would displace.
 func (s *screen) slack(n notification) {
 	bar := s.Paint(text.Dim, "   │ ")
 	s.line("%s", s.Paint(text.Dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", 36)))

@@ -20,7 +20,7 @@ type stepLine struct {
 	more  []string // below it
 }
 
-// describe puts a step into words; false for one that the timeline leaves out.
+// describe describes a step; false for one that the timeline leaves out.
 func describe(step localaws.Step) (stepLine, bool) {
 	switch step.Kind {
 	case localaws.StepCall:
@@ -43,7 +43,7 @@ func describe(step localaws.Step) (stepLine, bool) {
 	case localaws.StepDetected:
 		return describeDetection(step), true
 	case localaws.StepFiltered:
-		return stepLine{where: "SQS", what: "the queue's filter drops it: no more to do", how: text.Dim}, true
+		return stepLine{where: "SQS", what: "the queue's filter drops it: done", how: text.Dim}, true
 	case localaws.StepDelivered:
 		return stepLine{where: "SQS", what: fmt.Sprintf("%s for %s", text.Plural(step.Messages, "message"), part(step.Function))}, true
 	case localaws.StepRevoked:
@@ -57,7 +57,7 @@ func describe(step localaws.Step) (stepLine, bool) {
 	case localaws.StepFunctionFailed:
 		return stepLine{where: part(step.Function), what: "failed", how: text.Red, more: []string{text.Visible(step.Reason)}}, true
 	case localaws.StepReturned:
-		return stepLine{where: "SQS", what: "the message comes back: " + text.Visible(step.Reason), how: text.Yellow}, true
+		return stepLine{where: "SQS", what: "the message will be retried: " + text.Visible(step.Reason), how: text.Yellow}, true
 	case localaws.StepDeadLetter:
 		return stepLine{where: "SQS", what: "kept in " + step.Queue + ": " + text.Visible(step.Reason), how: text.Red}, true
 	case localaws.StepLost:
@@ -80,8 +80,8 @@ func describeDetection(step localaws.Step) stepLine {
 	case policy.Compliant:
 		l.how = text.Green
 		l.what += ": the policy allows it"
-		if step.Function == sweepFunction { // which tells by itself
-			l.what = "has judged: nothing is to be closed"
+		if step.Function == sweepFunction { // shown by itself
+			l.what = "has judged: nothing to close"
 		}
 	case policy.Undetermined:
 		l.how = text.Yellow
@@ -123,12 +123,12 @@ func (s *screen) step(since time.Duration, step localaws.Step) {
 	}
 }
 
-// part shortens a function's logical id to the word that people use.
+// part shortens a function's logical id to its common name.
 func part(logicalID string) string {
 	return strings.ToLower(strings.TrimSuffix(logicalID, "Function"))
 }
 
-// ruleText says what a rule of a finding lets through: "tcp 3306 from 0.0.0.0/0".
+// ruleText returns a finding's rule as "tcp 3306 from 0.0.0.0/0".
 func ruleText(r secgroup.Rule) string {
 	p := r.Permission
 	peer, word := p.Peer.String(), " from "

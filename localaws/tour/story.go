@@ -11,7 +11,7 @@ import (
 	"sgward/internal/policy"
 )
 
-// scene is one thing that happens, and how it has to end.
+// scene is one scene, with its expected end.
 type scene struct {
 	title, story string
 	group        string // by name
@@ -19,7 +19,7 @@ type scene struct {
 
 	decision  policy.Verdict // detect's
 	gone      []string       // permissions that the group must not hold at the end
-	stays     []string       // permissions that it must
+	stays     []string       // permissions that the group must still hold
 	showAlert bool
 	moral     string
 }
@@ -57,7 +57,7 @@ func story() []scene {
 			},
 			decision: policy.Revoke,
 			gone:     []string{"tcp 5432 from 0.0.0.0/1", "tcp 5432 from 128.0.0.0/1"},
-			moral:    "sgward counts the public addresses that a rule lets in. How they are spelt does not matter.",
+			moral:    "sgward counts the public addresses that a rule lets in. Their notation does not matter.",
 		},
 		{
 			title:    "A harmless rule, edited",
@@ -111,7 +111,7 @@ func (s *stage) authorize(ctx context.Context, group string, permissions []types
 	return err
 }
 
-// authorizeShown makes a call and shows the command that would make it.
+// authorizeShown makes a call and shows its command.
 func (s *stage) authorizeShown(ctx context.Context, group string, openings ...opening) error {
 	s.command(s.authorizeCommand(group, openings...)...)
 	return s.authorize(ctx, group, permissions(openings...))

@@ -12,12 +12,12 @@ import (
 
 const (
 	sweepFunction = "SweepFunction"
-	// sweepEvent is what a person invokes sweep with for a look at all groups.
+	// sweepEvent is the event with which a person invokes a sweep.
 	sweepEvent = `{"sgward":"sweep"}`
 )
 
-// sweepCommand is the command that makes a sweep, in lines, behind "aws" and its
-// options. AWS itself makes one a day.
+// sweepCommand is the command for a sweep, in lines, after "aws" and its options. AWS
+// itself makes one a day.
 func sweepCommand(aws string) []string {
 	return []string{
 		aws + `lambda invoke --function-name ` + sweepFunction + ` --invocation-type Event \`,
@@ -26,8 +26,8 @@ func sweepCommand(aws string) []string {
 	}
 }
 
-// lostEvent is the last scene: an event that nobody gets, the sweep that finds what it
-// left, and the next one, which has nothing new to tell.
+// lostEvent is the last scene: a lost event, the sweep that finds its opening, and the
+// next sweep, which has nothing new.
 func (s *stage) lostEvent(ctx context.Context, number int) error {
 	const group, lost = "shop-web", "tcp 27017 from 0.0.0.0/0"
 	title := "An event that gets lost"
@@ -81,12 +81,12 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 	s.paragraph("", "   ", "What stands is told and not touched, unless its statement says existing: revoke. Each new group was "+
 		"given its open egress by AWS itself, which no event announces.")
 	for _, problem := range s.problems[problems:] {
-		s.line("   %s", s.Paint(text.Red, "NOT AS TOLD: "+text.Visible(problem)))
+		s.line("   %s", s.Paint(text.Red, "UNEXPECTED: "+text.Visible(problem)))
 	}
 	return s.err
 }
 
-// showSteps does something, lets the stack come to rest, and writes what happened.
+// showSteps does something, waits until the stack is idle, and shows the steps.
 func (s *stage) showSteps(ctx context.Context, act func() error) error {
 	from := s.mark()
 	if err := act(); err != nil {
@@ -102,7 +102,7 @@ func (s *stage) showSteps(ctx context.Context, act func() error) error {
 	return nil
 }
 
-// found lists what a digest tells, in its order.
+// found lists a digest's findings in order.
 func (s *stage) found(a finding.Alert) {
 	names := map[string]string{}
 	for _, g := range s.stack.EC2().Groups() {

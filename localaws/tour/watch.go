@@ -30,15 +30,15 @@ type WatchConfig struct {
 	Mode         finding.Mode // empty: enforce, since nothing here is real
 	Out          io.Writer
 	Color        bool
-	// Logs, if not nil, takes the functions' own log lines.
+	// Logs, if not nil, gets the functions' own log lines.
 	Logs io.Writer
-	// RecordDir, if not empty, is a folder that keeps the alerts, for undo, and the
-	// CloudTrail records, for replay.
+	// RecordDir, if not empty, is a folder for the alerts, for undo, and the CloudTrail
+	// records, for replay.
 	RecordDir string
 }
 
-// Watch serves EC2 and SNS until ctx ends, shows every step as it happens, and at the
-// end the groups as they are. The end of ctx is no error.
+// Watch serves EC2 and SNS until ctx ends, shows every step, and at the end the groups.
+// The end of ctx is not an error.
 func Watch(ctx context.Context, cfg WatchConfig) error {
 	if cfg.Mode == "" {
 		cfg.Mode = finding.Enforce
@@ -130,8 +130,8 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 	return s.err
 }
 
-// reachable is an endpoint as a client on this machine reaches it: one that listens on
-// every address is at none of its own.
+// reachable returns an endpoint as a client on this machine reaches it: one that listens
+// on every address has none of its own.
 func reachable(endpoint string) string {
 	u, err := url.Parse(endpoint)
 	if err != nil {
@@ -143,8 +143,8 @@ func reachable(endpoint string) string {
 	return u.String()
 }
 
-// timeline remembers when the call was made that a step follows from: by event, and
-// for calls of functions by group.
+// timeline holds the time of the call that a step follows from: by event, and for calls of
+// functions by group.
 type timeline map[string]time.Duration
 
 func (t timeline) began(step localaws.Step) time.Duration {
@@ -160,7 +160,7 @@ func (t timeline) began(step localaws.Step) time.Duration {
 	return step.At
 }
 
-// feed passes steps on without making the pipeline wait for the terminal.
+// feed passes steps on so that the pipeline does not wait for the terminal.
 type feed struct {
 	mu    sync.Mutex
 	steps []localaws.Step

@@ -8,9 +8,8 @@ import (
 	"io"
 )
 
-// Groups writes a dump of groups with 50 rules each as the AWS CLI prints it: one
-// of them in each hundredth group lets the world into MySQL, the rest is such as
-// accounts hold.
+// Groups writes a dump of groups with 50 rules each as the AWS CLI prints it: one group in
+// a hundred opens MySQL to the world, the others have ordinary rules.
 func Groups(w io.Writer, groups int) error {
 	b := bufio.NewWriterSize(w, 1<<16)
 	fmt.Fprint(b, "{\n    \"SecurityGroups\": [\n")

@@ -1,6 +1,6 @@
-// Package logfiletest makes up CloudTrail log files for tests and measurements: of the
-// size, the mixture of calls and the entropy that real ones have, so that they
-// compress as well as those do (8 to 12 times).
+// Package logfiletest generates CloudTrail log files for tests and measurements, with the
+// size, mixture of calls and entropy of real ones, so that they compress as well (8 to 12
+// times).
 package logfiletest
 
 import (
@@ -14,14 +14,14 @@ import (
 	"time"
 )
 
-// Generator makes up records, each 20 to 800 milliseconds after the one before. Two
-// with the same seed make the same.
+// Generator generates records, each 20 to 800 milliseconds after the one before. The same
+// seed gives the same records.
 type Generator struct {
 	rand *rand.Rand
 	now  time.Time
-	// AuthorizeEvery is the average number of records for each one that lets somebody
-	// into a security group. New sets 1,000. The first and every fourth of those opens
-	// MySQL to the world: Opened counts them.
+	// AuthorizeEvery is the average number of records for each Authorize call. New sets
+	// 1,000. The first and every fourth of those calls open MySQL to the world: Opened
+	// counts them.
 	AuthorizeEvery int
 	Opened         int
 	authorized     int
@@ -74,8 +74,8 @@ func (g *Generator) uuid() string {
 
 func (g *Generator) pick(from []string) string { return from[g.rand.IntN(len(from))] }
 
-// call is one kind of record. Its parameters and response are formats in which $8, $17
-// and so on stand for that many hex digits, $U for 16 of an id and $b for a name.
+// call is one kind of record. Its parameters and response are formats in which $8, $17 and
+// so on stand for that many hex digits, $U for 16 of an id and $b for a name.
 type call struct {
 	source, name, request, response string
 	share                           int // of the records, out of the sum of all
@@ -106,7 +106,7 @@ func calls() []call {
 	}
 }
 
-// authorize is a call that lets the world into a database, or a partner in somewhere.
+// authorize is a call that opens a database to the world, or another port to a partner.
 func (g *Generator) authorize() call {
 	group, port, cidr := "sg-0"+g.id(16), strconv.Itoa(1024+g.rand.IntN(60000)), "203.0.113.0/24"
 	if g.authorized++; g.authorized%4 == 1 {
@@ -227,7 +227,7 @@ func (g *Generator) File(n int) []byte {
 	return append(b, `]}`...)
 }
 
-// Compress returns what gzip makes of data.
+// Compress returns data gzipped.
 func Compress(data []byte) []byte {
 	var z bytes.Buffer
 	w := gzip.NewWriter(&z)

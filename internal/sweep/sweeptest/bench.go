@@ -41,9 +41,9 @@ const (
 	userKey = "AKIAIOSFODNN7EXAMPLE"
 	// SgwardKey is the access key that sgward calls with.
 	SgwardKey = "AKIAI44QH8DHBEXAMPLE"
-	// MemoryTable is the table of what has been told.
+	// MemoryTable is the table of reported findings.
 	MemoryTable = "memory"
-	// Telling is a policy that leaves what exists to people.
+	// Telling is a policy that only alerts about existing rules.
 	Telling = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -52,7 +52,7 @@ statements:
 exceptions:
   - {id: demo, reason: a demo, owner: demo@example.com, expires: 2099-12-31, match: {ports: [6379/tcp]}}
 `
-	// Closing is a policy that has what exists closed.
+	// Closing is a policy that has existing rules closed.
 	Closing = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -61,13 +61,13 @@ statements:
 `
 )
 
-// EC2 is what both functions ask of EC2.
+// EC2 is the part of EC2's API that both functions need.
 type EC2 interface {
 	sweep.EC2
 	remediation.EC2
 }
 
-// Bench is a region with a sweeper and an engine at work and people to tell.
+// Bench is a region with a sweeper and an engine, and the alerts that they publish.
 type Bench struct {
 	t       *testing.T
 	Server  *ec2api.Server
@@ -86,7 +86,7 @@ type Bench struct {
 	runs   int
 	Waited time.Duration
 	Alerts []finding.Alert
-	// Refused is how many alerts are still to be refused.
+	// Refused is the number of alerts still to be refused.
 	Refused int
 	Events  [][]byte
 }
@@ -103,7 +103,7 @@ func New(t *testing.T, document string, mode finding.Mode) *Bench {
 		defer b.mu.Unlock()
 		b.Events = append(b.Events, event)
 	}))
-	b.Server.SetRuleQuota(1000) // a rule counts as many as its list may hold entries
+	b.Server.SetRuleQuota(1000) // a rule counts as many as its list may have entries
 	web := httptest.NewServer(b.Server)
 	t.Cleanup(web.Close)
 	client := func(key string) *ec2.Client {
@@ -231,7 +231,7 @@ func added(cidrs ...string) []types.AddPrefixListEntry {
 	return out
 }
 
-// Edit adds entries to a list and returns the change as CloudTrail tells it.
+// Edit adds entries to a list and returns the change as CloudTrail records it.
 func (b *Bench) Edit(list string, cidrs ...string) cloudtrail.Call {
 	b.t.Helper()
 	out, err := b.User.DescribeManagedPrefixLists(b.t.Context(), &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{list}})
@@ -252,7 +252,7 @@ func (b *Bench) Remove(list string, version int64, cidr string) {
 	require.NoError(b.t, err)
 }
 
-// LastChange is the last call, which edited a list, as CloudTrail tells it.
+// LastChange is the last call, which edited a list, as CloudTrail records it.
 func (b *Bench) LastChange() cloudtrail.Call {
 	b.t.Helper()
 	c, err := cloudtrail.Parse(b.Events[len(b.Events)-1])
@@ -291,7 +291,7 @@ func (b *Bench) Open(group string, port int32, peer string) {
 	require.NoError(b.t, err)
 }
 
-// Shut revokes what Open made, as a person would.
+// Shut revokes the rule that Open made, as a person would.
 func (b *Bench) Shut(group string, port int32, peer string) {
 	b.t.Helper()
 	_, err := b.User.RevokeSecurityGroupIngress(b.t.Context(), &ec2.RevokeSecurityGroupIngressInput{GroupId: &group, IpPermissions: permission(port, peer)})
@@ -335,7 +335,7 @@ func (b *Bench) Changed(c cloudtrail.Call) (finding.Detection, error) {
 	return b.Sweeper().Changed(b.t.Context(), b.Account, c)
 }
 
-// Deliver hands a message to a new engine, as the queue does.
+// Deliver passes a message to a new engine, as the queue does.
 func (b *Bench) Deliver(m remediation.Message) error {
 	b.t.Helper()
 	encoded, err := json.Marshal(m.Detection)
@@ -347,13 +347,13 @@ func (b *Bench) Deliver(m remediation.Message) error {
 	return errs[0]
 }
 
-// Close delivers what sweep has just chosen, for one of five tries.
+// Close delivers sweep's last choice, for one of five tries.
 func (b *Bench) Close(chosen finding.Detection, try int) error {
 	b.t.Helper()
 	return b.Deliver(remediation.Message{Detection: chosen, Try: try, Tries: 5, Sent: b.Time()})
 }
 
-// Run takes a change through both functions and holds that none has to come again.
+// Run takes a change through both functions, neither of which may ask for a retry.
 func (b *Bench) Run(c cloudtrail.Call) {
 	b.t.Helper()
 	d, err := b.Changed(c)
@@ -373,8 +373,8 @@ func (b *Bench) Sweep() (finding.Detection, error) {
 	})
 }
 
-// Day is a run, with what the queue makes of it, and the alerts of both. The next one
-// comes a day later.
+// Day is a run, with the queue's messages, and the alerts of both. The next one is a day
+// later.
 func (b *Bench) Day() []finding.Alert {
 	b.t.Helper()
 	b.Alerts = nil
@@ -396,7 +396,7 @@ func (b *Bench) Alert() finding.Alert {
 	return b.Alerts[0]
 }
 
-// Told lists what became of which port in which group.
+// Told lists the outcome of each port in each group.
 func Told(alerts ...finding.Alert) map[string]finding.Outcome {
 	out := map[string]finding.Outcome{}
 	for _, a := range alerts {

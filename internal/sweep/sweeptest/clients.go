@@ -9,7 +9,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// Altered shows some of what EC2 answers otherwise.
+// Altered changes some of EC2's answers.
 type Altered struct {
 	EC2
 	Group func(*types.SecurityGroup)
