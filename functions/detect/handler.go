@@ -63,9 +63,9 @@ func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detec
 	}
 	attrs = append(attrs, slog.Int("findings", len(d.Findings)))
 	const most = 10
-	if told := d.Findings[:min(most, len(d.Findings))]; len(told) > 0 {
+	if listed := d.Findings[:min(most, len(d.Findings))]; len(listed) > 0 {
 		var rules, statements, reasons []string
-		for _, f := range told {
+		for _, f := range listed {
 			if f.Rule != nil {
 				rules = append(rules, f.Rule.ID)
 			}

@@ -75,7 +75,7 @@ func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
 }
 
 // The whole function but its runtime: environment, SDK, EC2 and SNS over HTTP.
-func TestTheFunctionClosesAndTells(t *testing.T) {
+func TestTheFunctionClosesAndReports(t *testing.T) {
 	cloud := ec2api.New(ec2api.WithSeed("wiring"))
 	var mu sync.Mutex
 	agents := map[string]bool{}

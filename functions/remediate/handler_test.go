@@ -143,7 +143,7 @@ func TestDetectionsReachTheEngineWithWhatTheQueueSays(t *testing.T) {
 	assert.JSONEq(t, `{"batchItemFailures":[]}`, string(answer), "never null")
 }
 
-func TestOnlyTheMessagesThatFailComeAgain(t *testing.T) {
+func TestOnlyTheMessagesThatFailAreRetried(t *testing.T) {
 	b := newBench()
 	bad := detection()
 	bad.Event.EventID = "throttled"

@@ -43,8 +43,8 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	a, err := sweep.New(sweep.Config{
 		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Memory: readMemory(lookup, env),
-		Publish: func(ctx context.Context, told finding.Alert) error {
-			return alert.Publish(ctx, clients.SNS, env.TopicARN, told)
+		Publish: func(ctx context.Context, a finding.Alert) error {
+			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
 		},
 	})
 	if err != nil {

@@ -145,7 +145,7 @@ func TestOnlyASweepThatCameToItsEndLeavesAHeartbeat(t *testing.T) {
 	assert.NotContains(t, b.log.String(), "_aws", "an edit looks at the groups of one list")
 }
 
-func TestAWarningThatFailsKeepsTheSweepFromNothingAndComesAgain(t *testing.T) {
+func TestAWarningThatFailsKeepsTheSweepFromNothingAndIsRetried(t *testing.T) {
 	b := newBench()
 	b.unwarned = errors.New("topic gone")
 	_, err := b.Invoke(invoked(t), recorded(t, "scheduled-day.json"))

@@ -83,7 +83,7 @@ func TestTheExceptionNamesThisRuleAndNoMore(t *testing.T) {
 	assert.Len(t, ids, len(want), "exceptions of one alert can be pasted side by side")
 }
 
-func TestTheExceptionIsYAMLWhateverStrangersWrote(t *testing.T) {
+func TestTheExceptionIsYAMLWhateverTheTextIs(t *testing.T) {
 	for _, s := range hostileTexts() {
 		rule := *tcp(22, "0.0.0.0/0")
 		rule.Description = s

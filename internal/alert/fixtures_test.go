@@ -112,7 +112,7 @@ func alertOf(results ...finding.Result) finding.Alert {
 	}
 }
 
-// hostile is what a stranger may write where AWS lets them.
+// hostile is an untrusted text in AWS fields that allow it.
 const hostile = "'; rm -rf / # $(x) `id` \"q\" <!channel> @here *bold* https://evil.example \u202Eabc\nline\x1b[31m \\ </a>&amp; 末"
 
 type scenario struct {
@@ -194,11 +194,11 @@ func scenarios() []scenario {
 
 	nasty := tcp(3306, "0.0.0.0/0")
 	nasty.Description, nasty.Tags = hostile, []secgroup.Tag{{Key: hostile, Value: hostile}}
-	strangers := alertOf(result(finding.OutcomeRevoked, nasty))
-	strangers.Findings[0].GroupName = hostile
-	strangers.Event.UserAgent, strangers.Event.SourceIPAddress = hostile, hostile
-	strangers.Event.Actor.ARN = "arn:aws:sts::123456789012:assumed-role/Developer/" + hostile
-	strangers.Exposed[1].Description = hostile
+	untrusted := alertOf(result(finding.OutcomeRevoked, nasty))
+	untrusted.Findings[0].GroupName = hostile
+	untrusted.Event.UserAgent, untrusted.Event.SourceIPAddress = hostile, hostile
+	untrusted.Event.Actor.ARN = "arn:aws:sts::123456789012:assumed-role/Developer/" + hostile
+	untrusted.Exposed[1].Description = hostile
 
 	gov := alertOf(result(finding.OutcomeRevoked, tcp(3389, "0.0.0.0/0")))
 	gov.Event.Region, gov.Findings[0].Region = "us-gov-west-1", "us-gov-west-1"
@@ -288,7 +288,7 @@ func scenarios() []scenario {
 		{name: "egress", alert: egress},
 		{name: "prefix-list", alert: list},
 		{name: "undetermined", alert: undetermined},
-		{name: "strangers-text", alert: strangers},
+		{name: "untrusted-text", alert: untrusted},
 		{name: "a-thousand-rules", summary: true, alert: thousandRules()},
 		{name: "govcloud", alert: gov},
 		{name: "china", alert: china},

@@ -139,7 +139,7 @@ func TestSizesAreCountedAsSNSCountsThem(t *testing.T) {
 	requireDeliverable(t, messageOf(t, a))
 }
 
-func TestOneFindingOfAnySizeIsTold(t *testing.T) {
+func TestOneFindingOfAnySizeIsReported(t *testing.T) {
 	rule := tcp(3306, "0.0.0.0/0")
 	rule.Description = strings.Repeat(hostile, 2000)
 	for range 200 {

@@ -87,7 +87,7 @@ func TestADigestIsGatheredByGroupTheWorstFirst(t *testing.T) {
 	assert.Equal(t, []string{"data", "web", "web", hostile, hostile}, groups, "the critical one first, the others of a group beside its worst")
 }
 
-func TestWhatOneRunTellsIsTellableApart(t *testing.T) {
+func TestReportsOfOneRunAreDistinguishable(t *testing.T) {
 	digest, closing := sweepScenarios()[0].alert, sweepScenarios()[2].alert
 	day := digest
 	day.Sweep = nil

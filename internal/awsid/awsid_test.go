@@ -8,7 +8,7 @@ import (
 	"sgward/internal/awsid"
 )
 
-func TestFormsAreTold(t *testing.T) {
+func TestFormsAreRecognised(t *testing.T) {
 	for name, form := range map[string]struct {
 		is      func(string) bool
 		yes, no []string

@@ -234,7 +234,7 @@ func TestABaselineHoldsBackWhatWasKnown(t *testing.T) {
 	assert.Contains(t, ingress(t, got.out), "123456789012 us-east-1 web revoke 22 0", "what has become worse is new")
 }
 
-func TestAnExemptRuleIsToldAndIsNoReasonToWorry(t *testing.T) {
+func TestAnExemptRuleIsReportedAndIsNoReasonToWorry(t *testing.T) {
 	d := newWorkspace(t)
 	d.open(ownKey, workspaceRegion, "web", 22)
 	p := filepath.Join(t.TempDir(), "policy.yaml")
@@ -370,7 +370,7 @@ func TestAProblemIsOneLine(t *testing.T) {
 	assert.Contains(t, got.errs, "sg-0[U+000A]sgward: all is well")
 }
 
-func TestAWrongEndpointIsToldSoon(t *testing.T) {
+func TestAWrongEndpointIsReportedSoon(t *testing.T) {
 	d := newWorkspace(t)
 	t.Setenv("AWS_MAX_ATTEMPTS", "")
 	got := d.run("audit --endpoint-url http://127.0.0.1:1")

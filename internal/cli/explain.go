@@ -98,7 +98,7 @@ func nothingBeside(cmd *cobra.Command) error {
 // completeLists says which lists of the flags are complete, even if empty.
 type completeLists struct{ tags, standing bool }
 
-func explain(ctx context.Context, in Invocation, f explainFlags, told completeLists) error {
+func explain(ctx context.Context, in Invocation, f explainFlags, lists completeLists) error {
 	given := 0
 	for _, peer := range []string{f.rule.CIDR, f.rule.PrefixList, f.rule.SourceGroup, f.event} {
 		if peer != "" {
@@ -115,7 +115,7 @@ func explain(ctx context.Context, in Invocation, f explainFlags, told completeLi
 	if err != nil {
 		return &statusError{StatusUsage, err}
 	}
-	q, err := f.question(ctx, in, told)
+	q, err := f.question(ctx, in, lists)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ type question struct {
 }
 
 // question builds the input from an event file or from the flags.
-func (f explainFlags) question(ctx context.Context, in Invocation, told completeLists) (question, error) {
+func (f explainFlags) question(ctx context.Context, in Invocation, lists completeLists) (question, error) {
 	if f.event != "" {
 		c, err := f.readCall(ctx, in)
 		return askOf(c), err
@@ -158,7 +158,7 @@ func (f explainFlags) question(ctx context.Context, in Invocation, told complete
 		return question{}, &statusError{StatusUsage, err}
 	}
 	q := question{req: f.place.Request(time.Time{})}
-	q.req.Group.TagsKnown, q.req.Rules, q.req.StandingKnown = told.tags, []secgroup.Rule{rule}, told.standing
+	q.req.Group.TagsKnown, q.req.Rules, q.req.StandingKnown = lists.tags, []secgroup.Rule{rule}, lists.standing
 	if q.req.Group.Tags, err = input.Tags(f.tags, "group-tag", input.Flag); err != nil {
 		return question{}, &statusError{StatusUsage, err}
 	}

@@ -92,14 +92,14 @@ func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string,
 	found := findSources(in, f.quiet, paths)
 	o.Progress = &replay.Progress{}
 	screen := startScreen(in, f.quiet, howFar(found.Sources, o.Progress, time.Now()))
-	tell := func(p report.Problem) {
+	show := func(p report.Problem) {
 		screen.print("sgward: " + text.Visible(p.Place+": "+p.Text))
 	}
-	o.Bad = tell
+	o.Bad = show
 	var early []report.Problem
 	for _, p := range found.Problems {
 		early = append(early, report.Problem{Place: p.Source, Text: p.Text})
-		tell(early[len(early)-1])
+		show(early[len(early)-1])
 	}
 	summary, err := replay.Run(ctx, found.Sources, o, func(e report.Entry) error {
 		screen.end() // all has been read: now the report is written

@@ -112,7 +112,7 @@ func TestACallIsUntoldWhereItOpenedWhatRulesDoNotHold(t *testing.T) {
 	assert.False(t, c.RulesMissing())
 }
 
-func TestABareRecordAndAnEventAreToldApart(t *testing.T) {
+func TestABareRecordAndAnEventAreDistinguished(t *testing.T) {
 	for name, rec := range map[string]fields{
 		"members that an envelope has too": opening().with("account", `"111122223333"`).with("region", `"eu-central-1"`),
 		"a detail of its own":              opening().with("detail", `{"eventSource":"rds.amazonaws.com"}`).with("detail-type", `"Scheduled Event"`),

@@ -22,7 +22,7 @@ func TestTheActorOfAPolicyIsTheRoleBehindTheSession(t *testing.T) {
 	assert.Equal(t, policy.Actor{}, cloudtrail.Actor{}.Subject(), "nobody is not known")
 }
 
-func TestAnActorWhoseRoleOrUserIsNotToldIsNotKnown(t *testing.T) {
+func TestAnActorWithoutARoleOrUserIsUnknown(t *testing.T) {
 	for name, a := range map[string]cloudtrail.Actor{
 		"a session without its issuer":         {Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/deploy/me"},
 		"a federated user without the issuer":  {Type: "FederatedUser", ARN: "arn:aws-cn:sts::123456789012:federated-user/me"},

@@ -304,7 +304,7 @@ func TestErrorNamesEventFieldAndProblem(t *testing.T) {
 	require.EqualError(t, err, "reading CloudTrail record: detail: is missing: want an EventBridge event around the CloudTrail record")
 }
 
-func TestErrorRepeatsLittleOfWhatStrangersWrote(t *testing.T) {
+func TestErrorRepeatsLittleUntrustedText(t *testing.T) {
 	long := "x" + strings.Repeat("é", 10_000) // a cut after 64 bytes would split one
 	for _, rec := range []fields{
 		opening().with("eventTime", `"`+long+`"`),

@@ -142,7 +142,7 @@ func TestAUnionWithinACallIsRevoke(t *testing.T) {
 	}
 }
 
-func TestARecordWithoutItsRulesIsReadOrTold(t *testing.T) {
+func TestARecordWithoutItsRulesIsReadOrReported(t *testing.T) {
 	c := change(t)
 	c.From, c.Rules = cloudtrail.RulesUnknown, nil
 	d := Detect(shippedPolicy(t), c, now)

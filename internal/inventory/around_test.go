@@ -143,7 +143,7 @@ func TestNotesSayWhatDeservesAttention(t *testing.T) {
 }
 
 func TestAGroupNearItsQuotaIsNoted(t *testing.T) {
-	crowd := func(rules ...string) *secgroup.Group {
+	groupOf := func(rules ...string) *secgroup.Group {
 		g := &secgroup.Group{}
 		for _, r := range rules {
 			g.Rules = append(g.Rules, rule(t, r))
@@ -155,15 +155,15 @@ func TestAGroupNearItsQuotaIsNoted(t *testing.T) {
 		four = append(four, "ingress tcp "+string(rune('a'+i%26))+" 10.0.0.0/8")
 		six = append(six, "ingress tcp x 2001:db8::/32")
 	}
-	notes, _ := Notes(crowd(four...), Usage{})
+	notes, _ := Notes(groupOf(four...), Usage{})
 	assert.Empty(t, notes)
-	notes, _ = Notes(crowd(append(four, six...)...), Usage{})
+	notes, _ = Notes(groupOf(append(four, six...)...), Usage{})
 	assert.Empty(t, notes, "families count apart")
-	notes, _ = Notes(crowd(append(four, "egress tcp x 10.0.0.0/8")...), Usage{})
+	notes, _ = Notes(groupOf(append(four, "egress tcp x 10.0.0.0/8")...), Usage{})
 	assert.Empty(t, notes, "directions too")
-	notes, _ = Notes(crowd(append(four, "ingress tcp x sg-0123456789abcdef0")...), Usage{})
+	notes, _ = Notes(groupOf(append(four, "ingress tcp x sg-0123456789abcdef0")...), Usage{})
 	assert.Equal(t, []string{"54 ingress rules for IPv4: EC2 allows 60, unless the account was given more"}, notes)
-	notes, _ = Notes(crowd(append(six, "ingress tcp x pl-0123456789abcdef0")...), Usage{})
+	notes, _ = Notes(groupOf(append(six, "ingress tcp x pl-0123456789abcdef0")...), Usage{})
 	assert.Equal(t, []string{"54 ingress rules for IPv6: EC2 allows 60, unless the account was given more"}, notes)
 }
 

@@ -252,7 +252,7 @@ func decodePrefixList(dec *jsontext.Decoder) (id string, entries []netip.Prefix,
 		return "", nil, err
 	}
 	if l.Cidrs == nil {
-		return "", nil, fmt.Errorf("%w: Cidrs of %s is missing: describe-managed-prefix-lists does not tell the entries, get-managed-prefix-list-entries does",
+		return "", nil, fmt.Errorf("%w: Cidrs of %s is missing: describe-managed-prefix-lists lacks the entries, get-managed-prefix-list-entries has them",
 			errIncomplete, l.PrefixListId)
 	}
 	entries, err = ranges(l.Cidrs)

@@ -180,7 +180,7 @@ func TestPlacesAreReadEachOnItsOwn(t *testing.T) {
 	assert.NotContains(t, texts(s.Problems), db)
 }
 
-func TestASharedGroupIsToldFromOnesOwn(t *testing.T) {
+func TestASharedGroupIsDistinguishedFromOnesOwn(t *testing.T) {
 	c := newCloud(t)
 	own := c.client(ownKey, "us-east-1")
 	id := c.group(own, "web", 22)

@@ -111,7 +111,7 @@ func TestElementsKnowWhetherTheyAreInAList(t *testing.T) {
 	}
 }
 
-func TestListsAreTold(t *testing.T) {
+func TestListsAreRecognised(t *testing.T) {
 	bothSizes(t, func(t *testing.T, s *jsonscan.Splitter) {
 		for text, want := range map[string]bool{
 			`{"Events":[],"NextToken":"abc","Other":1}`: true, // an empty list is one

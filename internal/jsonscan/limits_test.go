@@ -80,7 +80,7 @@ func TestDepthIsBounded(t *testing.T) {
 	})
 }
 
-func TestCutOffInputIsToldAtEveryByte(t *testing.T) {
+func TestCutOffInputIsReportedAtEveryByte(t *testing.T) {
 	const whole = `{"x":"y","Records":[{"a":[1,true]},{"a":"\"}"}],"NextToken":"n"}`
 	bothSizes(t, func(t *testing.T, s *jsonscan.Splitter) {
 		for n := range len(whole) {
@@ -103,7 +103,7 @@ func TestCutOffInputIsToldAtEveryByte(t *testing.T) {
 	})
 }
 
-func TestErrorOfTheReaderIsToldOnceAfterWhatWasRead(t *testing.T) {
+func TestErrorOfTheReaderIsReportedOnceAfterWhatWasRead(t *testing.T) {
 	broken := errors.New("the disk is gone")
 	bothSizes(t, func(t *testing.T, s *jsonscan.Splitter) {
 		for _, in := range []string{`{"Records":[{"a":1},{"a":2},{"a"`, `{"a":1}{"a":2}`, `{"Records":[{"a":1},{"a":2}]`} {

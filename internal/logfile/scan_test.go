@@ -150,7 +150,7 @@ func TestOtherEventsAreCountedApart(t *testing.T) {
 	assert.Equal(t, int64(1), r.counts.Records)
 }
 
-func TestDigestIsToldByItsContent(t *testing.T) {
+func TestDigestIsRecognisedByItsContent(t *testing.T) {
 	r := scanText(t, `{"awsAccountId":"123456789012","digestStartTime":"2026-11-03T09:00:00Z","digestEndTime":"2026-11-03T10:00:00Z","logFiles":[]}`)
 	assert.Empty(t, r.problems)
 	assert.True(t, r.counts.Digest)
@@ -188,7 +188,7 @@ func TestWhatIsNoHistoryIsAProblem(t *testing.T) {
 	}
 }
 
-func TestDamagedRecordIsToldAndTheRestIsRead(t *testing.T) {
+func TestDamagedRecordIsReportedAndTheRestIsRead(t *testing.T) {
 	r := scanText(t, `{"Records":[`+record+`,`+strings.Replace(record, `":{`, `:{`, 1)+`,`+unrelated+`,`+record+`]}`)
 	assert.Equal(t, []string{record, record}, r.texts())
 	assert.Equal(t, int64(4), r.records[1].Index)
@@ -197,7 +197,7 @@ func TestDamagedRecordIsToldAndTheRestIsRead(t *testing.T) {
 	assert.Equal(t, int64(3), r.counts.Records)
 }
 
-func TestRecordThatIsTooLongIsToldAndTheRestIsRead(t *testing.T) {
+func TestRecordThatIsTooLongIsReportedAndTheRestIsRead(t *testing.T) {
 	long := `{"eventVersion":"1.11","x":"` + strings.Repeat("x", logfile.MostRecord) + `"}`
 	r := scan(t, logfile.Find([]string{"-"}, io.MultiReader(strings.NewReader(`{"Records":[`+record+`,`), strings.NewReader(long), strings.NewReader(`,`+record+`]}`))))
 	assert.Equal(t, []string{record, record}, r.texts())

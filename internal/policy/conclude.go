@@ -79,7 +79,7 @@ func (p *part) outranks(o *part) bool {
 }
 
 // exemptsBefore orders parts that an exception keeps from applying: exemptions by tag
-// first, because people must be told of them, then the stronger effect, then file order.
+// first, because they are reported, then the stronger effect, then file order.
 func (p *part) exemptsBefore(o *part) bool {
 	if byTag := p.exception.byTag(); byTag != o.exception.byTag() {
 		return byTag

@@ -332,14 +332,14 @@ func drawRequest(r *rand.Rand) Request {
 		req.Standing = append(req.Standing, drawRule(r, 100+i))
 	}
 	if r.IntN(2) == 0 {
-		crowd(r, &req)
+		clusterRules(r, &req)
 	}
 	return req
 }
 
-// crowd moves rules onto the same ports and into each other's neighbourhood, so that
+// clusterRules moves rules onto the same ports and into each other's neighbourhood, so that
 // many cross a threshold together only.
-func crowd(r *rand.Rand, req *Request) {
+func clusterRules(r *rand.Rand, req *Request) {
 	base := pick(r, "52.0.0.0/8", "52.0.0.0/8", "2600::/31")
 	for _, rules := range [][]secgroup.Rule{req.Rules, req.Standing} {
 		for i := range rules {

@@ -252,22 +252,22 @@ func TestAStandingRuleThatIsRevokedOnItsOwnHidesNoUnion(t *testing.T) {
 		d := drawDraft(r)
 		p := mustParse(t, d.String())
 		req := drawRequest(r)
-		crowd(r, &req)
-		shield := drawRule(r, 200)
-		shield.Permission.Direction, shield.Permission.Protocol, shield.Permission.Ports = secgroup.Ingress, secgroup.AllProtocols, secgroup.PortRange{}
-		shield.Permission.Peer = secgroup.CIDRPeer(netip.MustParsePrefix(pick(r, "0.0.0.0/0", "::/0", "52.0.0.0/8")))
+		clusterRules(r, &req)
+		standing := drawRule(r, 200)
+		standing.Permission.Direction, standing.Permission.Protocol, standing.Permission.Ports = secgroup.Ingress, secgroup.AllProtocols, secgroup.PortRange{}
+		standing.Permission.Peer = secgroup.CIDRPeer(netip.MustParsePrefix(pick(r, "0.0.0.0/0", "::/0", "52.0.0.0/8")))
 		alone := req
-		alone.Rules, alone.Standing = []secgroup.Rule{shield}, nil
+		alone.Rules, alone.Standing = []secgroup.Rule{standing}, nil
 		if p.Evaluate(alone)[0].Verdict != Revoke {
 			return
 		}
 		without := p.Evaluate(req)
-		req.Standing = append(slices.Clone(req.Standing), shield)
+		req.Standing = append(slices.Clone(req.Standing), standing)
 		for i, j := range p.Evaluate(req) {
 			require.GreaterOrEqual(t, harm(j.Verdict), harm(without[i].Verdict), "%s in %s", req.Rules[i], describeCase(d, req))
 			if j.Union && len(j.With) > 0 {
 				unions++
-				require.NotContains(t, j.With, shield, "it adds nothing: %s", describeCase(d, req))
+				require.NotContains(t, j.With, standing, "it adds nothing: %s", describeCase(d, req))
 			}
 		}
 	})

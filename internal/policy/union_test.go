@@ -50,7 +50,7 @@ exceptions:
 		want     string
 	}{
 		"a half that somebody made, who may be exempt":     {defaultActor, "tcp 3389 from 52.64.0.0/10", []string{"tcp 3389 from 52.0.0.0/10"}, "undetermined told needs who made the group's other rules"},
-		"the same for a stranger":                          {"arn:aws:iam::123456789012:user/eve", "tcp 3389 from 52.64.0.0/10", []string{"tcp 3389 from 52.0.0.0/10"}, "undetermined closed needs who made the group's other rules"},
+		"the same for an attacker":                         {"arn:aws:iam::123456789012:user/eve", "tcp 3389 from 52.64.0.0/10", []string{"tcp 3389 from 52.0.0.0/10"}, "undetermined closed needs who made the group's other rules"},
 		"halves beside a world that somebody may keep":     {"arn:aws:iam::123456789012:user/eve", "tcp 22 from 52.64.0.0/10", []string{"tcp 22 from 52.0.0.0/10", "tcp 22 from 0.0.0.0/0"}, "undetermined closed needs who made the group's other rules"},
 		"a partner beside a world that somebody may keep":  {"arn:aws:iam::123456789012:user/eve", "tcp 22 from 52.94.76.0/24", []string{"tcp 22 from 0.0.0.0/0"}, "compliant"},
 		"a partner beside a half that somebody made":       {defaultActor, "tcp 3389 from 52.94.76.0/24", []string{"tcp 3389 from 52.0.0.0/10"}, "compliant"},

@@ -85,7 +85,7 @@ func TestAnEditThatWasEditedAgainIsJudgedByItsPresentValues(t *testing.T) {
 	}
 }
 
-func TestAnEditedRuleThatIsGoneIsToldAsClosed(t *testing.T) {
+func TestAnEditedRuleThatIsGoneIsReportedAsClosed(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		id := s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
 		m := s.edit(groupA, id, in(3306, "0.0.0.0/0"))
@@ -100,7 +100,7 @@ func TestAnEditedRuleThatIsGoneIsToldAsClosed(t *testing.T) {
 	})
 }
 
-func TestAnEditThatOnlyAlertsIsToldThoughReadsLag(t *testing.T) {
+func TestAnEditThatOnlyAlertsIsReportedThoughReadsLag(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		id := s.cloud.authorize(groupA, in(8080, "10.0.0.0/8"))
 		time.Sleep(time.Minute)

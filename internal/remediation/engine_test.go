@@ -183,7 +183,7 @@ func TestABatchTakesOneCallForEachGroupAndDirection(t *testing.T) {
 	})
 }
 
-func TestADuplicateInABatchIsSentOnceAndToldToBoth(t *testing.T) {
+func TestADuplicateInABatchIsSentOnceAndReportedToBoth(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, "0.0.0.0/0"))
 		s.done(m, m)
@@ -208,7 +208,7 @@ func TestALaterDuplicateFindsTheRuleGone(t *testing.T) {
 	})
 }
 
-func TestAnEventThatNamesNoGroupIsTold(t *testing.T) {
+func TestAnEventThatNamesNoGroupIsReported(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		c := s.change("")
 		c.From = 0
@@ -223,7 +223,7 @@ func TestAnEventThatNamesNoGroupIsTold(t *testing.T) {
 	})
 }
 
-func TestAnExemptRuleStaysAndIsToldOnlyBesideOthers(t *testing.T) {
+func TestAnExemptRuleStaysAndIsReportedOnlyBesideOthers(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.done(s.open(groupA, in(6379, "0.0.0.0/0")))
 		assert.Empty(t, s.alerts)
@@ -262,7 +262,7 @@ func TestAnAlertKnowsThatNoInterfaceUsesTheGroup(t *testing.T) {
 	})
 }
 
-func TestAnAlertSaysWhereItTellsNotAllInterfaces(t *testing.T) {
+func TestAnAlertSaysIfItListsNotAllInterfaces(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		for i := range 60 {
 			s.cloud.groups[groupA].interfaces = append(s.cloud.groups[groupA].interfaces, types.NetworkInterface{NetworkInterfaceId: aws.String(fmt.Sprintf("eni-%017x", i))})
@@ -277,7 +277,7 @@ func TestAnAlertSaysWhereItTellsNotAllInterfaces(t *testing.T) {
 func TestTheLogHoldsOneLineBeforeAndOneAfterARevoke(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		opening := in(3306, "0.0.0.0/0")
-		opening.Description = aws.String("text of a stranger")
+		opening.Description = aws.String("untrusted text")
 		m := s.open(groupA, opening)
 		s.done(m)
 		log := s.log.String()
@@ -286,7 +286,7 @@ func TestTheLogHoldsOneLineBeforeAndOneAfterARevoke(t *testing.T) {
 		for _, part := range []string{groupA, m.Detection.Event.EventID, m.Detection.Findings[0].Rule.ID} {
 			assert.Contains(t, log, part)
 		}
-		for _, part := range []string{"stranger", "198.51.100.7", "user/demo"} {
+		for _, part := range []string{"untrusted", "198.51.100.7", "user/demo"} {
 			assert.NotContains(t, log, part)
 		}
 	})

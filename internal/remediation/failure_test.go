@@ -16,7 +16,7 @@ import (
 	"sgward/internal/secgroup"
 )
 
-func TestOneDeniedGroupStopsNoOtherAndIsToldOnEveryTry(t *testing.T) {
+func TestOneDeniedGroupStopsNoOtherAndIsReportedOnEveryTry(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.fault = func(_ context.Context, action, groupID string) error {
 			if groupID == groupA && strings.HasPrefix(action, "Revoke") {
@@ -65,7 +65,7 @@ func TestARepeatDoesNotAnnounceAgainWhatWasDone(t *testing.T) {
 	})
 }
 
-func TestAThrottledRevokeComesAgainAndIsToldOnTheSecondTryAndTheLast(t *testing.T) {
+func TestAThrottledRevokeIsRetriedAndIsReportedOnTheSecondTryAndTheLast(t *testing.T) {
 	for _, code := range []string{"RequestLimitExceeded", "InternalError", "Unavailable", "ThrottlingException"} {
 		t.Run(code, func(t *testing.T) {
 			onStage(t, closing, func(s *stage) {
@@ -89,7 +89,7 @@ func TestAThrottledRevokeComesAgainAndIsToldOnTheSecondTryAndTheLast(t *testing.
 	}
 }
 
-func TestAThrottledTryIsToldWithWhatTheSilentOneBeforeItDid(t *testing.T) {
+func TestAThrottledTryIsReportedWithWhatTheSilentOneBeforeItDid(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.fault = failing("RequestLimitExceeded", "RevokeSecurityGroupEgress")
 		m := s.open(groupA, in(3306, "0.0.0.0/0"), out(3306, "0.0.0.0/0"))
@@ -101,7 +101,7 @@ func TestAThrottledTryIsToldWithWhatTheSilentOneBeforeItDid(t *testing.T) {
 	})
 }
 
-func TestAThrottledRevokeIsToldAtOnceWhereTheTriesAreNotCounted(t *testing.T) {
+func TestAThrottledRevokeIsReportedAtOnceWhereTheTriesAreNotCounted(t *testing.T) {
 	for _, counted := range [][2]int{{0, 0}, {0, 5}, {1, 1}, {3, 0}} {
 		onStage(t, closing, func(s *stage) {
 			s.cloud.fault = failing("RequestLimitExceeded", "Revoke")
@@ -151,7 +151,7 @@ func TestAnAlertThatWasNotPublishedIsNotLost(t *testing.T) {
 	})
 }
 
-func TestARevokeWhoseAnswerWasLostIsNotToldAsAFailure(t *testing.T) {
+func TestARevokeWhoseAnswerWasLostIsNotReportedAsAFailure(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.afterwards = func(string, string) error { return fmt.Errorf("reading answer: connection reset") }
 		m := s.open(groupA, in(3306, "0.0.0.0/0"))
@@ -184,7 +184,7 @@ func TestAnAlertGoesOutThoughEC2NeverAnswers(t *testing.T) {
 	})
 }
 
-func TestWhatIsElsewhereOrUnnamedIsToldAndNotTouched(t *testing.T) {
+func TestWhatIsElsewhereOrUnnamedIsReportedAndNotTouched(t *testing.T) {
 	for name, test := range map[string]struct {
 		change   func(*remediation.Message)
 		outcome  finding.Outcome

@@ -67,7 +67,7 @@ func TestAGroupKnownByNameIsFound(t *testing.T) {
 	})
 }
 
-func TestAGroupThatIsGoneIsToldAsClosed(t *testing.T) {
+func TestAGroupThatIsGoneIsReportedAsClosed(t *testing.T) {
 	t.Run("by id", func(t *testing.T) {
 		onStage(t, closing, func(s *stage) {
 			m := s.open(groupA, in(3306, "0.0.0.0/0"))
@@ -184,7 +184,7 @@ exceptions:
 	})
 }
 
-func TestATagThatSparesBesideAnotherExceptionIsToldToo(t *testing.T) {
+func TestATagThatExemptsBesideAnotherExceptionIsReportedToo(t *testing.T) {
 	const document = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -207,7 +207,7 @@ exceptions:
 	})
 }
 
-func TestAGroupThatMayNotBeReadIsToldAtOnce(t *testing.T) {
+func TestAGroupThatMayNotBeReadIsReportedAtOnce(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.fault = failing("UnauthorizedOperation", "DescribeSecurityGroupRules")
 		m := s.open(groupA, in(3306, lower), in(3306, upper))
@@ -217,7 +217,7 @@ func TestAGroupThatMayNotBeReadIsToldAtOnce(t *testing.T) {
 	})
 }
 
-func TestWhatNeedsNoReadIsToldBeforeAGroupIsWaitedFor(t *testing.T) {
+func TestWhatNeedsNoReadIsReportedBeforeAGroupIsWaitedFor(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.lag = time.Hour
 		waiting := s.open(groupA, in(3306, lower), in(3306, upper))
@@ -233,7 +233,7 @@ func TestWhatNeedsNoReadIsToldBeforeAGroupIsWaitedFor(t *testing.T) {
 	})
 }
 
-func TestReferencedGroupsAreToldApartByTheirOwner(t *testing.T) {
+func TestReferencedGroupsAreDistinguishedByTheirOwner(t *testing.T) {
 	const document = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -275,7 +275,7 @@ statements:
 	})
 }
 
-func TestAnUnknownActorIsToldWithoutARead(t *testing.T) {
+func TestAnUnknownActorIsReportedWithoutARead(t *testing.T) {
 	const document = `
 version: 1
 world: {ipv4: 9, ipv6: 32}

@@ -236,7 +236,7 @@ func TestOverHTTPEditsAreClosedInTheirDirection(t *testing.T) {
 	assert.Equal(t, *rules[0].SecurityGroupRuleId, r.Rule.ID)
 }
 
-func TestOverHTTPADeniedRevokeIsTold(t *testing.T) {
+func TestOverHTTPADeniedRevokeIsReported(t *testing.T) {
 	w := newWire(t)
 	g := w.newGroup("app", false)
 	w.ec2.SetAuthorizer(func(action, key string) string {
@@ -253,7 +253,7 @@ func TestOverHTTPADeniedRevokeIsTold(t *testing.T) {
 	assert.Contains(t, r.ErrorMessage, "not authorized")
 }
 
-func TestOverHTTPServersFaultsComeAgain(t *testing.T) {
+func TestOverHTTPServersFaultsAreRetried(t *testing.T) {
 	for _, code := range []string{"RequestLimitExceeded", "InternalError", "Unavailable"} {
 		t.Run(code, func(t *testing.T) {
 			w := newWire(t)
@@ -280,7 +280,7 @@ func TestOverHTTPAnAnswerThatNeverCame(t *testing.T) {
 	assert.True(t, only(t, w.alert()).MaybeEarlier)
 }
 
-func TestOverHTTPTheInterfacesBehindAnOpeningAreTold(t *testing.T) {
+func TestOverHTTPTheInterfacesBehindAnOpeningAreReported(t *testing.T) {
 	w := newWire(t)
 	g := w.newGroup("app", false)
 	id, err := w.ec2.AddNetworkInterface(ec2api.NetworkInterface{Region: region, GroupIDs: []string{g}, PrivateIPv4: "10.0.0.5",

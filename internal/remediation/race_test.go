@@ -39,7 +39,7 @@ func TestOfCallsInQuickSuccessionThoseThatCrossTheLineAreClosed(t *testing.T) {
 	})
 }
 
-func TestCallsInQuickSuccessionThatComeOneByOneAreToldOf(t *testing.T) {
+func TestCallsInQuickSuccessionThatComeOneByOneAreReported(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		for _, m := range s.quick() {
 			s.done(m)
@@ -55,7 +55,7 @@ func TestCallsInQuickSuccessionThatComeOneByOneAreToldOf(t *testing.T) {
 	})
 }
 
-func TestACrowdAtTheLineIsToldWhereItsTrafficIsShared(t *testing.T) {
+func TestAGroupAtTheThresholdIsReportedWhereItsTrafficIsShared(t *testing.T) {
 	for name, c := range map[string]struct {
 		rule   types.SecurityGroupRule
 		alerts int
@@ -86,12 +86,12 @@ func TestACrowdAtTheLineIsToldWhereItsTrafficIsShared(t *testing.T) {
 	}
 }
 
-func TestAForbiddenRuleIsNoShieldForAUnion(t *testing.T) {
+func TestAForbiddenRuleDoesNotHideAUnion(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.authorize(groupA, in(3306, lower))
-		shield, half := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupA, in(3306, upper))
-		s.done(half) // while the shield is up
-		s.done(shield)
+		covering, half := s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupA, in(3306, upper))
+		s.done(half) // while the covering rule stands
+		s.done(covering)
 		assert.Equal(t, []string{"in tcp 3306-3306 " + lower}, s.cloud.rules(groupA))
 		assert.Equal(t, []string{"revoked " + upper}, told(s.alertOf(half)))
 	})
@@ -193,7 +193,7 @@ func TestGroupsAreWaitedForAtTheSameTime(t *testing.T) {
 	})
 }
 
-func TestAYoungRevokeThatFindsNoGroupIsNotToldAsClosed(t *testing.T) {
+func TestAYoungRevokeThatFindsNoGroupIsNotReportedAsClosed(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, "0.0.0.0/0"))
 		asked := 0

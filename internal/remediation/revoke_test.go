@@ -151,7 +151,7 @@ func TestADenialEndsTheRound(t *testing.T) {
 	assert.Equal(t, 3, c.revokes())
 }
 
-func TestACloserThatIsNotToldToActDoesNot(t *testing.T) {
+func TestACloserThatIsNotInEnforceModeDoesNot(t *testing.T) {
 	for _, mode := range []finding.Mode{"", finding.Observe, "Enforce"} {
 		c := cloudWith("1.0.0.0/8")
 		assert.Equal(t, []string{"would_revoke"}, closeAll(t, c, mode, "1.0.0.0/8"))

@@ -37,7 +37,7 @@ func redeliver(b *sweeptest.Bench, order finding.Detection) error {
 	return b.Deliver(remediation.Message{Detection: order, Try: 1, Tries: 5, Sent: sent})
 }
 
-func TestWhatAnEarlierTryClosedIsToldByTheNextOne(t *testing.T) {
+func TestWhatAnEarlierTryClosedIsReportedByTheNextOne(t *testing.T) {
 	b, _, groups, order := ordered(t)
 	b.Refused = 1
 	require.ErrorContains(t, b.Close(order, 1), "publishing the alert")
@@ -56,7 +56,7 @@ func TestWhatAnEarlierTryClosedIsToldByTheNextOne(t *testing.T) {
 	assert.Equal(t, 5, a.Tries)
 }
 
-func TestWhatAnEarlierTryClosedIsToldEvenIfNobodyWouldMindItNow(t *testing.T) {
+func TestWhatAnEarlierTryClosedIsReportedEvenIfNobodyWouldMindItNow(t *testing.T) {
 	b, list, _, order := ordered(t)
 	b.Refused = 1
 	require.Error(t, b.Close(order, 1))
@@ -72,7 +72,7 @@ func TestWhatAnEarlierTryClosedIsToldEvenIfNobodyWouldMindItNow(t *testing.T) {
 	}
 }
 
-func TestWhatAnEarlierTryClosedIsToldAfterARedriveToo(t *testing.T) {
+func TestWhatAnEarlierTryClosedIsReportedAfterARedriveToo(t *testing.T) {
 	b, list, _, order := ordered(t)
 	b.Refused = 1
 	require.Error(t, b.Close(order, 5))
@@ -185,7 +185,7 @@ func TestWhatIsGoneIsNeitherLeftOpenNorARevoke(t *testing.T) {
 	}, outcomes)
 }
 
-func TestWhatAnEarlierTryClosedIsToldThoughTheModeIsNowObserve(t *testing.T) {
+func TestWhatAnEarlierTryClosedIsReportedThoughTheModeIsNowObserve(t *testing.T) {
 	b, _, _, order := ordered(t)
 	b.Refused = 1
 	require.Error(t, b.Close(order, 1))
@@ -194,7 +194,7 @@ func TestWhatAnEarlierTryClosedIsToldThoughTheModeIsNowObserve(t *testing.T) {
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlreadyClosed, "b 5432": finding.OutcomeAlreadyClosed}, sweeptest.Told(b.Alert()))
 }
 
-func TestADeniedRevokeIsToldOnEveryTryAndComesAgain(t *testing.T) {
+func TestADeniedRevokeIsReportedOnEveryTryAndIsRetried(t *testing.T) {
 	b, _, _, order := ordered(t)
 	b.Server.SetAuthorizer(func(action, _ string) string {
 		if action == "RevokeSecurityGroupIngress" {
@@ -212,7 +212,7 @@ func TestADeniedRevokeIsToldOnEveryTryAndComesAgain(t *testing.T) {
 	}
 }
 
-func TestAThrottledRevokeIsToldOnTheSecondTryAndTheLast(t *testing.T) {
+func TestAThrottledRevokeIsReportedOnTheSecondTryAndTheLast(t *testing.T) {
 	b, _, _, order := ordered(t)
 	b.Server.FailNext("RevokeSecurityGroupIngress", 10, "RequestLimitExceeded")
 	var tries []int

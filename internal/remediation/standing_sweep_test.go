@@ -42,7 +42,7 @@ func sweptOrder(t *testing.T) (b *sweeptest.Bench, groups [2]string, order findi
 	return b, groups, order
 }
 
-func TestWhatAnEarlierTrySweptAwayIsToldWithItsUndo(t *testing.T) {
+func TestWhatAnEarlierTrySweptAwayIsReportedWithItsUndo(t *testing.T) {
 	for name, nobodyMinds := range map[string]bool{"still forbidden": false, "allowed since": true} {
 		t.Run(name, func(t *testing.T) {
 			b, groups, order := sweptOrder(t)
@@ -66,7 +66,7 @@ func TestWhatAnEarlierTrySweptAwayIsToldWithItsUndo(t *testing.T) {
 	}
 }
 
-func TestWhatASweepOfAnotherPlaceHasChosenIsToldAndLeft(t *testing.T) {
+func TestWhatASweepOfAnotherPlaceHasChosenIsReportedAndLeft(t *testing.T) {
 	b, groups, order := sweptOrder(t)
 	for i := range order.Findings {
 		order.Findings[i].Region = "eu-west-1"
@@ -175,7 +175,7 @@ func TestMadeUpRulesInAnOrderForbidNoRuleThatTheyAddUpWith(t *testing.T) {
 	}
 }
 
-func TestADeniedSweepIsToldOnEveryTryAndAThrottledOneOnTheSecond(t *testing.T) {
+func TestADeniedSweepIsReportedOnEveryTryAndAThrottledOneOnTheSecond(t *testing.T) {
 	b, _, order := sweptOrder(t)
 	b.Server.SetAuthorizer(func(action, _ string) string {
 		if action == "RevokeSecurityGroupIngress" {

@@ -151,7 +151,7 @@ func TestReadsThatLagForLongBringTheMessageBack(t *testing.T) {
 	})
 }
 
-func TestHalvesWhoseAlertWasNotPublishedAreToldLater(t *testing.T) {
+func TestHalvesWhoseAlertWasNotPublishedAreReportedLater(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.publishing = func(finding.Alert) error { return errPublish }
 		m := s.open(groupA, in(3306, lower), in(3306, upper))
@@ -203,7 +203,7 @@ func TestAWorldThatAnotherMessageClosedCountsNoMore(t *testing.T) {
 	})
 }
 
-func TestHalvesThatCameTwiceInABatchAreToldAlike(t *testing.T) {
+func TestHalvesThatCameTwiceInABatchAreReportedAlike(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, lower), in(3306, upper))
 		s.done(m, m)

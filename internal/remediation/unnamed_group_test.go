@@ -12,7 +12,7 @@ import (
 	"sgward/internal/policy"
 )
 
-func TestOfACallThatNamesNoGroupTheSuspectsAreTold(t *testing.T) {
+func TestOfACallThatNamesNoGroupTheSuspectsAreReported(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.lag = 4 * time.Second
 		s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
@@ -37,7 +37,7 @@ func TestOfACallThatNamesNoGroupTheSuspectsAreTold(t *testing.T) {
 	})
 }
 
-func TestACallThatNamesNoGroupIsToldThoughNothingCanBeRead(t *testing.T) {
+func TestACallThatNamesNoGroupIsReportedThoughNothingCanBeRead(t *testing.T) {
 	for name, fault := range map[string]string{"denied": "UnauthorizedOperation", "throttled": "RequestLimitExceeded"} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, closing, func(s *stage) {

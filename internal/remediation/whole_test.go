@@ -20,7 +20,7 @@ func (s *stage) unknown(groupID string) remediation.Message {
 	return s.detected(c)
 }
 
-func TestAGroupWhoseChangeIsNotToldIsJudgedWhole(t *testing.T) {
+func TestAGroupWithUnknownChangesIsJudgedWhole(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		for _, r := range []types.SecurityGroupRule{
 			in(3306, "0.0.0.0/0"), in(3306, "10.0.0.0/8"), in(8080, "0.0.0.0/0"), in(443, "0.0.0.0/0"),
@@ -43,7 +43,7 @@ func TestAGroupWhoseChangeIsNotToldIsJudgedWhole(t *testing.T) {
 	})
 }
 
-func TestAGroupWhoseChangeIsNotToldIsReadOnceReadsHaveCaughtUp(t *testing.T) {
+func TestAGroupWithUnknownChangesIsReadOnceReadsHaveCaughtUp(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.lag = 4 * time.Second
 		s.cloud.authorize(groupA, in(3306, "0.0.0.0/0"))
@@ -52,7 +52,7 @@ func TestAGroupWhoseChangeIsNotToldIsReadOnceReadsHaveCaughtUp(t *testing.T) {
 	})
 }
 
-func TestACompliantGroupWhoseChangeIsNotToldAlertsNobody(t *testing.T) {
+func TestACompliantGroupWithUnknownChangesAlertsNobody(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
 		s.done(s.unknown(groupA))
@@ -83,7 +83,7 @@ statements:
 	})
 }
 
-func TestARuleThatTheEventTellsIsNotToldTwiceWithItsGroup(t *testing.T) {
+func TestARuleOfTheEventIsNotReportedTwiceWithItsGroup(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.authorize(groupA, in(3306, "10.0.0.0/8"))
 		m := s.open(groupA, in(8080, "0.0.0.0/0"))

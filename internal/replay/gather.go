@@ -89,16 +89,16 @@ func (c *call) missing() *fate {
 // gather reads the sources with one worker per core.
 func gather(ctx context.Context, sources []logfile.Source, o *Options) (*gathered, error) {
 	var (
-		next    atomic.Int64
-		wait    sync.WaitGroup
-		telling sync.Mutex
-		workers = make([]*worker, min(runtime.GOMAXPROCS(0), max(len(sources), 1)))
-		errs    = make([]error, len(workers))
-		room    atomic.Int64
+		next      atomic.Int64
+		wait      sync.WaitGroup
+		reporting sync.Mutex
+		workers   = make([]*worker, min(runtime.GOMAXPROCS(0), max(len(sources), 1)))
+		errs      = make([]error, len(workers))
+		room      atomic.Int64
 	)
 	room.Store(maxKept)
 	for i := range workers {
-		w := newWorker(o, &telling, &room)
+		w := newWorker(o, &reporting, &room)
 		workers[i] = w
 		wait.Go(func() {
 			defer crash.Exit()

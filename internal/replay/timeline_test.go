@@ -190,7 +190,7 @@ func TestANewGroupsOwnEgressRuleStandsUntilItIsClosed(t *testing.T) {
 }
 
 // Whoever may make a rule adds to what others make.
-func TestARuleOfAnActorWhomThePolicySparesStandsForOthers(t *testing.T) {
+func TestARuleOfAnActorWhomThePolicyExemptsStandsForOthers(t *testing.T) {
 	p := written(t, `statements:
   - {id: ssh, severity: critical, effect: revoke, ingress: {from: world, ports: [22/tcp]}, unless: {actors: ["`+alice+`"]}}
 `)

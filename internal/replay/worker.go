@@ -33,13 +33,13 @@ var errTooMuch = fmt.Errorf("exceeds, with the files read before it, %d GB of me
 type worker struct {
 	gathered
 	*Options
-	telling *sync.Mutex
-	room    *atomic.Int64 // bytes of memory left for all workers
-	scanner *logfile.Scanner
-	met     []placed // problems
-	texts   map[string]string
-	source  int32 // index of the current source
-	bad     int   // its problems
+	reporting *sync.Mutex
+	room      *atomic.Int64 // bytes of memory left for all workers
+	scanner   *logfile.Scanner
+	met       []placed // problems
+	texts     map[string]string
+	source    int32 // index of the current source
+	bad       int   // its problems
 }
 
 // placed is a problem with the index of its source.
@@ -48,8 +48,8 @@ type placed struct {
 	report.Problem
 }
 
-func newWorker(o *Options, telling *sync.Mutex, room *atomic.Int64) *worker {
-	w := &worker{Options: o, telling: telling, room: room, texts: map[string]string{}}
+func newWorker(o *Options, reporting *sync.Mutex, room *atomic.Int64) *worker {
+	w := &worker{Options: o, reporting: reporting, room: room, texts: map[string]string{}}
 	w.scanner = logfile.NewScanner(logfile.Config{
 		Calls: cloudtrail.Names(cloudtrail.GroupCalls()...),
 		Found: w.found, Bad: w.problem,
@@ -66,7 +66,7 @@ func (w *worker) scan(ctx context.Context, at int32, s logfile.Source) error {
 		return err
 	}
 	if more := w.bad - mostProblems; more > 0 {
-		w.tell(logfile.Problem{Source: s.Name, Text: fmt.Sprintf("%d more problems are not listed", more)})
+		w.report(logfile.Problem{Source: s.Name, Text: fmt.Sprintf("%d more problems are not listed", more)})
 	}
 	w.counts.Bytes += counts.Bytes
 	w.counts.Records += counts.Records
@@ -80,21 +80,21 @@ func (w *worker) scan(ctx context.Context, at int32, s logfile.Source) error {
 // problem records and reports a problem of the current source.
 func (w *worker) problem(p logfile.Problem) {
 	if w.bad++; w.bad <= mostProblems {
-		w.tell(p)
+		w.report(p)
 	}
 }
 
-func (w *worker) tell(p logfile.Problem) {
+func (w *worker) report(p logfile.Problem) {
 	place := nameOf(p.Source)
 	if p.Place != "" {
 		place += " " + p.Place
 	}
-	told := report.Problem{Place: place, Text: p.Text}
-	w.met = append(w.met, placed{w.source, told})
+	problem := report.Problem{Place: place, Text: p.Text}
+	w.met = append(w.met, placed{w.source, problem})
 	if w.Bad != nil {
-		w.telling.Lock()
-		defer w.telling.Unlock()
-		w.Bad(told)
+		w.reporting.Lock()
+		defer w.reporting.Unlock()
+		w.Bad(problem)
 	}
 }
 

@@ -275,7 +275,7 @@ func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
 	}
 }
 
-func TestOfInterfacesThatWereNotReadNoNumberIsTold(t *testing.T) {
+func TestOfInterfacesThatWereNotReadNoNumberIsReported(t *testing.T) {
 	s := audited()
 	text, page := written(t, Text, s, Options{}), written(t, HTML, s, Options{})
 	assert.Contains(t, text, "        1  in use at a public address  of 1 group with findings (without exempt ones)")

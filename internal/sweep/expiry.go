@@ -24,7 +24,7 @@ type Day struct {
 // expiring exceptions sends no alert. An error means that no alert was sent and the run
 // must be retried; the retry sends the same.
 func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
-	told := finding.Alert{
+	notice := finding.Alert{
 		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: policy.Alert,
 		Event: cloudtrail.Event{
 			EventID: day.EventID, EventName: "Scheduled Event", EventTime: day.Time, AccountID: day.AccountID, Region: day.Region,
@@ -36,7 +36,7 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 		if x.Ended {
 			word = "ended"
 		}
-		told.Findings = append(told.Findings, finding.Result{
+		notice.Findings = append(notice.Findings, finding.Result{
 			Outcome: finding.OutcomeAlerted,
 			Finding: finding.Finding{
 				ID:      finding.NewID(day.AccountID, day.Region, "", x.ID, day.EventID),
@@ -51,11 +51,11 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 			},
 		})
 	}
-	a.Logger.InfoContext(ctx, "exceptions looked through", "eventId", day.EventID, "ending", len(told.Findings))
-	if len(told.Findings) == 0 || a.warned(ctx, day) {
+	a.Logger.InfoContext(ctx, "exceptions checked", "eventId", day.EventID, "ending", len(notice.Findings))
+	if len(notice.Findings) == 0 || a.warned(ctx, day) {
 		return nil
 	}
-	if err := a.publish(ctx, told); err != nil {
+	if err := a.publish(ctx, notice); err != nil {
 		return err
 	}
 	if a.Memory != nil {

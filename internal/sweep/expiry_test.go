@@ -68,7 +68,7 @@ func TestTheWarningSaysWhoseItIsWhatItCoversAndWhen(t *testing.T) {
 	assert.Zero(t, b.Server.Calls().Of("DescribeSecurityGroupRules"), "the policy is all it takes")
 }
 
-func TestOneAlertTellsAllThatEndsTheFirstFirst(t *testing.T) {
+func TestOneAlertReportsAllThatEndsTheFirstFirst(t *testing.T) {
 	b := sweeptest.New(t, ending, finding.Enforce)
 	b.Policy += "  - {id: sooner, reason: r, owner: s@example.com, expires: 2026-11-24, match: {ports: [80/tcp]}}\n"
 	require.NoError(t, on(t, b, "2026-11-25"))
@@ -80,7 +80,7 @@ func TestOneAlertTellsAllThatEndsTheFirstFirst(t *testing.T) {
 	assert.Contains(t, b.Alert().Findings[0].Reasons[0].String(), "ended with 2026-11-24")
 }
 
-func TestAWarningThatIsNotPublishedComesAgainUnderTheSameID(t *testing.T) {
+func TestAWarningThatIsNotPublishedIsRetriedUnderTheSameID(t *testing.T) {
 	b := sweeptest.New(t, ending, finding.Enforce)
 	b.Refused = 1
 	require.ErrorContains(t, on(t, b, "2026-11-25"), "publishing the alert")

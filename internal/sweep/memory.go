@@ -41,7 +41,7 @@ type Table interface {
 
 var _ Table = (*dynamodb.Client)(nil)
 
-// Memory holds across runs what people have been told and what runs have tried to
+// Memory holds across runs the reported findings and the rules that runs have tried to
 // close, in a DynamoDB table with the
 // string key "id" and the time-to-live attribute "expiresAt". One table serves one
 // account and region. All fields must be set.
@@ -67,7 +67,7 @@ const warningID = "warned-of-exceptions"
 
 // recall reads all that the memory holds at a time, by id. What has expired counts
 // as forgotten, although DynamoDB may take days to delete it. Of an item that is not
-// as remember writes it only the id is taken: its finding is then told once more.
+// as remember writes it only the id is taken: its finding is then reported again.
 func (m *Memory) recall(ctx context.Context, now time.Time) (map[string]memo, error) {
 	out := map[string]memo{}
 	pages := dynamodb.NewScanPaginator(m.Client, &dynamodb.ScanInput{TableName: &m.Table, ConsistentRead: aws.Bool(true)})
@@ -123,7 +123,7 @@ var errUnprocessed = errors.New("DynamoDB repeatedly leaves writes undone")
 
 // remember writes memos and deletes the ids to forget. No id may be named twice.
 // What DynamoDB leaves undone is sent again, after pauses of wait. With an error part
-// of it is written: the rest is told once more by the next run, which does no harm.
+// of it is written: the next run reports the rest again, which is harmless.
 func (m *Memory) remember(ctx context.Context, memos []memo, forget []string, wait func(context.Context, time.Duration) error) error {
 	writes := make([]types.WriteRequest, 0, len(memos)+len(forget))
 	for _, held := range memos {

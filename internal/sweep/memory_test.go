@@ -25,7 +25,7 @@ func many(t *testing.T, b *sweeptest.Bench, n int) {
 	}
 }
 
-func TestWithoutATableEveryRunTellsEverythingAndSaysSo(t *testing.T) {
+func TestWithoutATableEveryRunReportsEverythingAndSaysSo(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	b.Memory = nil
 	many(t, b, 2)
@@ -104,7 +104,7 @@ func TestWhatNoRunHasConfirmedFor90DaysIsForgotten(t *testing.T) {
 	assert.Len(t, b.Day(), 1)
 }
 
-func TestTheMemoryHoldsNoTextOfStrangers(t *testing.T) {
+func TestTheMemoryHoldsNoUntrustedText(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	b.Open(b.Group("a name of somebody"), 5432, "0.0.0.0/0")
 	b.Day()
@@ -122,7 +122,7 @@ func TestTheMemoryHoldsNoTextOfStrangers(t *testing.T) {
 	assert.Equal(t, fmt.Sprint(expires), *items[0]["expiresAt"].N, "in seconds, as DynamoDB asks for")
 }
 
-func TestAnItemThatIsNotAsItWasWrittenIsToldOnceMoreAndMended(t *testing.T) {
+func TestAnItemThatIsNotAsItWasWrittenIsReportedOnceMoreAndMended(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	many(t, b, 1)
 	require.Len(t, b.Day(), 1)

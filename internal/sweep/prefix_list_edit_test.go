@@ -18,7 +18,7 @@ import (
 	"sgward/internal/sweep/sweeptest"
 )
 
-func TestAnEditThatOpensADatabaseIsToldForEveryGroupThatUsesTheList(t *testing.T) {
+func TestAnEditThatOpensADatabaseIsReportedForEveryGroupThatUsesTheList(t *testing.T) {
 	b, list, groups := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
 	b.Run(b.Edit(list, "0.0.0.0/0"))
 
@@ -210,7 +210,7 @@ func TestGroupsOfOtherAccountsAreTheirs(t *testing.T) {
 	assert.Zero(t, b.Revokes())
 }
 
-func TestAnUnreadableListIsUnknownAndTold(t *testing.T) {
+func TestAnUnreadableListIsUnknownAndReported(t *testing.T) {
 	for _, action := range []string{"DescribeManagedPrefixLists", "GetManagedPrefixListEntries"} {
 		b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
 		change := b.Edit(list, "0.0.0.0/0")
@@ -264,7 +264,7 @@ func TestAnotherListOfTheGroupThatCannotBeReadIsUnknownToo(t *testing.T) {
 	assert.Contains(t, a.Findings[0].Reasons[len(a.Findings[0].Reasons)-1].String(), secret)
 }
 
-func TestThrottledReadsHaveTheChangeComeAgain(t *testing.T) {
+func TestThrottledReadsHaveTheChangeRetried(t *testing.T) {
 	for _, action := range []string{"DescribeManagedPrefixLists", "GetManagedPrefixListEntries", "DescribeSecurityGroupRules", "DescribeSecurityGroups"} {
 		b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
 		change := b.Edit(list, "0.0.0.0/0")
@@ -296,7 +296,7 @@ func TestAnOldEventIsNotWaitedFor(t *testing.T) {
 	assert.Zero(t, b.Waited)
 }
 
-func TestAnEventOfAnotherRegionIsAnErrorAndOfNoListIsTold(t *testing.T) {
+func TestAnEventOfAnotherRegionIsAnErrorAndOfNoListIsReported(t *testing.T) {
 	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
 	change := b.Edit(list, "0.0.0.0/0")
 	elsewhere := change
@@ -313,7 +313,7 @@ func TestAnEventOfAnotherRegionIsAnErrorAndOfNoListIsTold(t *testing.T) {
 	assert.Contains(t, b.Alert().Findings[0].Reasons[0].String(), "leaves out its parameters")
 }
 
-func TestPublishingThatFailsHasTheChangeComeAgainAndTellsTheSame(t *testing.T) {
+func TestPublishingThatFailsHasTheChangeRetriedAndReportsTheSame(t *testing.T) {
 	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
 	change := b.Edit(list, "0.0.0.0/0")
 	b.Refused = 1

@@ -80,7 +80,7 @@ func TestAnEditIsWaitedForUntilEC2HasFinishedIt(t *testing.T) {
 	}
 }
 
-func TestAnEditThatEC2DoesNotFinishIsToldByWhatItAskedForAndComesAgain(t *testing.T) {
+func TestAnEditThatEC2DoesNotFinishIsReportedByWhatItAskedForAndIsRetried(t *testing.T) {
 	b, list, groups := sweeptest.ThreeUsers(t, sweeptest.Closing, finding.Enforce)
 	looks := 1000
 	b.Client = unfinished{b.Client, types.PrefixListStateModifyInProgress, 1, &looks}
@@ -127,7 +127,7 @@ func TestAnUnfinishedRestoreIsJudgedByTheVersionThatItPutsBack(t *testing.T) {
 	assert.Len(t, b.Alert().Findings, 2)
 }
 
-func TestAnUnfinishedEditWhoseEntriesMayNotBeReadComesAgain(t *testing.T) {
+func TestAnUnfinishedEditWhoseEntriesMayNotBeReadIsRetried(t *testing.T) {
 	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing+`
   - {id: lists, severity: low, effect: revoke, existing: revoke, ingress: {from: {prefix-lists: [PL]}, ports: [443/tcp]}}
 `, finding.Enforce)

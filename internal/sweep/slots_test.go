@@ -55,7 +55,7 @@ func TestRevokesThatAreDeniedForEverKeepNoOthersFromBeingClosed(t *testing.T) {
 	}
 }
 
-func TestARunThatComesAgainChoosesTheSame(t *testing.T) {
+func TestARunThatIsRetriedChoosesTheSame(t *testing.T) {
 	b := sweeptest.NewSweep(t, ranked, finding.Enforce)
 	b.Most = 1
 	b.Open(b.Group("a"), 22, "0.0.0.0/0")
@@ -94,7 +94,7 @@ func (h hanging) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItem
 	return h.Table.BatchWriteItem(ctx, in, o...)
 }
 
-func TestAMemoryThatHangsKeepsNobodyFromBeingToldAndNothingFromBeingClosed(t *testing.T) {
+func TestAMemoryThatHangsKeepsNothingFromBeingReportedAndNothingFromBeingClosed(t *testing.T) {
 	for name, stuck := range map[string]hanging{"read": {scan: true}, "written": {write: true}} {
 		t.Run(name, func(t *testing.T) {
 			b := sweeptest.NewSweep(t, ranked, finding.Enforce)

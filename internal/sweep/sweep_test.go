@@ -18,7 +18,7 @@ import (
 	"sgward/internal/sweep/sweeptest"
 )
 
-func TestASweepTellsOnceWhatStandsAndThenOnlyWhatIsNew(t *testing.T) {
+func TestASweepReportsOnceWhatStandsAndThenOnlyWhatIsNew(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	data, web := b.Group("data"), b.Group("web")
 	b.Open(data, 5432, "0.0.0.0/0")
@@ -64,7 +64,7 @@ func TestWhatGoesAndComesBackIsNew(t *testing.T) {
 	assert.Equal(t, alerts[0].Event.EventTime, *alerts[0].Findings[0].FirstSeen)
 }
 
-func TestWhatThePolicySaysOtherwiseOfIsToldAgainWithItsAge(t *testing.T) {
+func TestWhatThePolicySaysOtherwiseOfIsReportedAgainWithItsAge(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	b.Open(b.Group("data"), 5432, "0.0.0.0/0")
 	first := b.Time()
@@ -109,7 +109,7 @@ func TestASweepClosesWhatItsStatementSaysByWayOfAnOrder(t *testing.T) {
 	assert.Empty(t, b.Day())
 }
 
-func TestARunClosesNoMoreThanItMayTheWorstFirstAndTellsTheRest(t *testing.T) {
+func TestARunClosesNoMoreThanItMayTheWorstFirstAndReportsTheRest(t *testing.T) {
 	b := sweeptest.NewSweep(t, `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -229,7 +229,7 @@ func TestAnExceptionIsNamedOnlyBesideWhatItCoveredAndNotForEver(t *testing.T) {
 	assert.Nil(t, b.Day()[0].Findings[0].Ended)
 }
 
-func TestAnExceptionThatRestsOnTagsIsToldOnce(t *testing.T) {
+func TestAnExceptionThatRestsOnTagsIsReportedOnce(t *testing.T) {
 	b := sweeptest.NewSweep(t, "allow-tag-exemptions: true\n"+sweeptest.Telling+"  - {id: tagged, reason: r, owner: o@example.com, expires: 2099-11-20, match: {group-tags: {open: \"yes\"}}}\n", finding.Enforce)
 	group := b.Group("data")
 	_, err := b.User.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{group}, Tags: []types.Tag{{Key: aws.String("open"), Value: aws.String("yes")}}})
@@ -256,7 +256,7 @@ func authorize(group string, permissions []types.IpPermission) *ec2.AuthorizeSec
 	return &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: permissions}
 }
 
-func TestAnOrderFitsItsMessageAndTheRestIsToldAndGoesTheNextDay(t *testing.T) {
+func TestAnOrderFitsItsMessageAndTheRestIsReportedAndGoesTheNextDay(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Closing, finding.Enforce)
 	b.Most = 10_000
 	group := b.Group("data")

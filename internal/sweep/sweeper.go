@@ -90,10 +90,10 @@ func (a *Sweeper) alert(event cloudtrail.Event, results []finding.Result) findin
 	}
 }
 
-func (a *Sweeper) publish(ctx context.Context, told finding.Alert) error {
-	if err := a.Publish(ctx, told); err != nil {
-		return fmt.Errorf("publishing the alert of event %s: %w", told.Event.EventID, err)
+func (a *Sweeper) publish(ctx context.Context, out finding.Alert) error {
+	if err := a.Publish(ctx, out); err != nil {
+		return fmt.Errorf("publishing the alert of event %s: %w", out.Event.EventID, err)
 	}
-	a.Logger.InfoContext(ctx, "alert published", "eventId", told.Event.EventID, "decision", told.Verdict, "findings", len(told.Findings))
+	a.Logger.InfoContext(ctx, "alert published", "eventId", out.Event.EventID, "decision", out.Verdict, "findings", len(out.Findings))
 	return nil
 }

@@ -28,7 +28,7 @@ func TestGroupsThatOtherAccountsShareAreTheirsToJudge(t *testing.T) {
 	assert.Equal(t, []int{5432}, b.Ports(shared))
 }
 
-func TestARuleThatCannotBeUnderstoodIsToldOnceAndNotTakenForSafe(t *testing.T) {
+func TestARuleThatCannotBeUnderstoodIsReportedOnceAndNotTakenForSafe(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Closing, finding.Enforce)
 	group := b.Group("data")
 	b.Open(group, 5432, "0.0.0.0/0")
@@ -52,7 +52,7 @@ func TestARuleThatCannotBeUnderstoodIsToldOnceAndNotTakenForSafe(t *testing.T) {
 	assert.Empty(t, b.Day())
 }
 
-func TestAPrefixListThatCannotBeReadIsToldAndNotTakenForSafe(t *testing.T) {
+func TestAPrefixListThatCannotBeReadIsReportedAndNotTakenForSafe(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Closing, finding.Enforce)
 	group := b.Group("data")
 	b.Open(group, 5432, b.List("0.0.0.0/0"))

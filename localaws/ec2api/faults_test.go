@@ -79,7 +79,7 @@ func TestACallerThatGivesUpDuringADelayChangesNothing(t *testing.T) {
 	assert.Empty(t, s.ingress(group))
 }
 
-func TestARoleThatMayNotRevokeIsTold(t *testing.T) {
+func TestARoleThatMayNotRevokeIsReported(t *testing.T) {
 	s := newStage(t, ec2api.WithIdentity("ASIAREMEDIATE", ec2api.Identity{Role: "remediate", Session: "lambda"}))
 	s.SetAuthorizer(func(action, accessKey string) string {
 		if accessKey == "ASIAREMEDIATE" && action == "RevokeSecurityGroupIngress" {

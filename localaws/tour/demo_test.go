@@ -239,7 +239,7 @@ func TestLocalShowsHowAnOpeningIsClosed(t *testing.T) {
 	assert.NotContains(t, groups, "3306")
 }
 
-func TestLocalSweepsWhenItIsAskedToAndTellsOnce(t *testing.T) {
+func TestLocalSweepsWhenItIsAskedToAndReportsOnce(t *testing.T) {
 	out, _, group, end := watch(t, finding.Enforce)
 	assert.Contains(t, out.String(), `lambda invoke --function-name SweepFunction --invocation-type Event`)
 	endpoint := regexp.MustCompile(`--endpoint-url (\S+)`).FindStringSubmatch(out.String())[1]
@@ -263,7 +263,7 @@ func TestLocalSweepsWhenItIsAskedToAndTellsOnce(t *testing.T) {
 	assert.Contains(t, out.String(), group)
 }
 
-func TestLocalInObserveModeTellsAndLeavesItOpen(t *testing.T) {
+func TestLocalInObserveModeReportsAndLeavesItOpen(t *testing.T) {
 	out, client, group, end := watch(t, finding.Observe)
 	open(t, client, group)
 	require.Eventually(t, func() bool { return strings.Contains(out.String(), "alert: ") }, 20*time.Second, 5*time.Millisecond, out)

@@ -100,7 +100,7 @@ func TestEndpointOnEveryAddressIsShownAsOneThatClientsReach(t *testing.T) {
 	}
 }
 
-func TestTimeIsToldInTheUnitThatShowsIt(t *testing.T) {
+func TestTimeIsShownInTheUnitThatShowsIt(t *testing.T) {
 	assert.Equal(t, "38 ms", elapsed(38*time.Millisecond))
 	assert.Equal(t, "9.1 s", elapsed(9100*time.Millisecond))
 }
