@@ -117,7 +117,7 @@ func (u *Undoer) searches(items []*sought) []*search {
 			continue
 		}
 		start := *closed
-		if made := it.Alert.Event.EventTime; !made.IsZero() && made.Before(start) { // an earlier try may have closed it
+		if made := it.event().EventTime; !made.IsZero() && made.Before(start) { // an earlier try may have closed it
 			start = made
 		}
 		if start.Before(oldest) {
@@ -266,7 +266,7 @@ func (u *Undoer) missing(ctx context.Context, it *sought) Confirmation {
 // have closed it by an edit, whose record names no closed rule.
 func (u *Undoer) opening(ctx context.Context, it *sought) Confirmation {
 	unknown := Confirmation{Unconfirmed, "CloudTrail has no call that closed it, and the alert does not say that sgward did"}
-	id := it.Alert.Event.EventID
+	id := it.event().EventID
 	if it.Alert.Sweep != nil || it.Alert.PrefixListID != "" || id == "" {
 		return unknown
 	}

@@ -205,6 +205,10 @@ func TestOfARuleThatWasClosedAlreadyTheOpeningIsLookedUp(t *testing.T) {
 		"never opened":              {nil, nil, undo.Contradicted, "neither"},
 		"opened another rule": {[]record{call(authorizeIngress, aGroup, "10.0.0.0/8", someRole, plainAgent, made)}, nil,
 			undo.Contradicted, "made no such rule in this group"},
+		"in an alert of several old events": {[]record{opening}, func(a *finding.Alert) {
+			own := a.Event
+			a.Event.EventID, a.Findings[0].Event = "old-events-1", &own
+		}, undo.Unconfirmed, "does not say that sgward did"},
 		"found by a sweep": {nil, func(a *finding.Alert) { a.Sweep = &finding.Sweep{} }, undo.Unconfirmed, "does not say that sgward did"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -109,7 +109,7 @@ func whatFollows(worst policy.Verdict, observing bool) string {
 
 func (p *Printer) item(s Step, it Item) {
 	p.note("  open %s", authorize.RuleText(it.Rule))
-	made, by := whenAndWho(it.Alert.Event)
+	made, by := whenAndWho(it.event())
 	if it.Alert.Sweep != nil {
 		made, by = "a sweep over all groups found it", "an unknown caller"
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"sgward/internal/awsid"
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
@@ -21,6 +22,15 @@ type Item struct {
 	AccountID string
 	Region    string
 	Rule      secgroup.Rule // its GroupID is the group; it has no ID
+}
+
+// event returns the call that the finding is of: an alert of several old events names it
+// beside each finding.
+func (it *Item) event() cloudtrail.Event {
+	if it.Result.Event != nil {
+		return *it.Result.Event
+	}
+	return it.Alert.Event
 }
 
 // Left is a finding that is not restored.
