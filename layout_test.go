@@ -76,7 +76,7 @@ var mayImport = map[string][]string{
 	"jsonscan":       {},
 	"logfile":        {"crash", "jsonscan"},
 	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
-	"sweep":          {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup"},
+	"sweep":          {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup", "text"},
 	"report":         {"cloudtrail", "finding", "policy", "secgroup", "text"},
 	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
 	"input":          {"awsid", "cloudtrail", "logfile", "policy", "secgroup", "text"},

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import boto3
 from botocore.config import Config
+from moto.core.responses import ActionResult
+from moto.ec2.responses import EC2Response
 from moto.server import ThreadedMotoServer
 
 ACCOUNT = "123456789012"
@@ -26,6 +28,12 @@ REGION = "us-east-1"
 STARTUP_SECONDS = 60
 # In an environment of its own: it names another release of botocore than the SAM CLI does.
 MINISTACK = Path(__file__).resolve().parent.parent / "build" / "ministack-venv" / "bin" / "python"
+
+
+def answer_list_associations() -> None:
+    """moto has no GetManagedPrefixListAssociations. It shares no lists either, so no other account uses one."""
+    if not hasattr(EC2Response, "get_managed_prefix_list_associations"):
+        EC2Response.get_managed_prefix_list_associations = lambda _: ActionResult({"PrefixListAssociations": []})
 
 
 class Cloud:
@@ -36,6 +44,7 @@ class Cloud:
         self.log = folder / "ministack.log"
         self.certificate = make_certificate(folder)
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for every request
+        answer_list_associations()
         self._moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
         self._moto.start()
         host, port = self._moto.get_host_and_port()

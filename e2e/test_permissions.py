@@ -24,6 +24,7 @@ READING = {
         "ec2:DescribeSecurityGroups",
         "ec2:DescribeSecurityGroupRules",
         "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeManagedPrefixLists",
         "ec2:GetManagedPrefixListEntries",
     ],
     "SweepRole": [
@@ -31,6 +32,7 @@ READING = {
         "ec2:DescribeSecurityGroupRules",
         "ec2:DescribeManagedPrefixLists",
         "ec2:GetManagedPrefixListEntries",
+        "ec2:GetManagedPrefixListAssociations",
     ],
 }
 LOGGING = ["logs:CreateLogStream", "logs:PutLogEvents"]

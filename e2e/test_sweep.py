@@ -57,10 +57,27 @@ def offices():
     return make
 
 
-def test_an_edit_that_opens_a_database_is_told_and_nothing_is_closed(enforcing, offices):
-    """The default policy closes what is made, not what exists."""
+def test_an_edit_that_opens_a_database_is_an_opening_that_the_default_policy_closes(enforcing, offices):
     group, prefix_list, database, web = offices(enforcing)
     record = enforcing.edit_prefix_list(prefix_list, WORLD)
+
+    answer = enforcing.deliver(record, SWEEP)
+
+    assert (answer["decision"], answer["prefixListVersion"]) == ("revoke", 1)
+    assert_closed(enforcing, group, database)
+    alert = enforcing.alert_for(record)
+    assert outcomes(alert) <= CLOSED
+    assert [entry["cidr"] for entry in alert["prefixListEntriesBefore"]] == [OFFICE]
+    assert [finding["openedByEdit"] for finding in alert["findings"]] == [True]
+    enforcing.drained(SWEEP)
+    assert set(enforcing.ingress(group)) == {web}
+
+
+def test_an_edit_of_a_list_that_was_the_world_is_told_and_nothing_is_closed(enforcing, offices):
+    """The default policy closes what is made, not what exists."""
+    group, prefix_list, database, web = offices(enforcing)
+    enforcing.edit_prefix_list(prefix_list, WORLD)
+    record = enforcing.edit_prefix_list(prefix_list, "198.51.100.0/24")
 
     answer = enforcing.deliver(record, SWEEP)
 
@@ -68,7 +85,8 @@ def test_an_edit_that_opens_a_database_is_told_and_nothing_is_closed(enforcing, 
     alert = enforcing.alert_for(record)
     assert (alert["mode"], alert["decision"], outcomes(alert)) == ("enforce", "alert", {"alerted"})
     assert alert["prefixListId"] == prefix_list
-    assert {entry["cidr"]: entry.get("added", False) for entry in alert["prefixListEntries"]} == {WORLD: True, OFFICE: False}
+    assert {entry["cidr"]: entry.get("added", False) for entry in alert["prefixListEntries"]} == {
+        "198.51.100.0/24": True, WORLD: False, OFFICE: False}
     (finding,) = alert["findings"]
     assert (finding["groupId"], finding["rule"]["prefixListId"], finding["rule"]["fromPort"]) == (group, prefix_list, 3306)
     assert "existing: revoke" in finding["left"]
@@ -269,14 +287,14 @@ def test_a_sweep_without_its_table_tells_everything_and_says_so(observing, sweep
         assert alert["sweep"]["forgetful"]
 
 
-def test_the_schedule_wakes_sweep_every_day_once_exceptions_have_ended(enforcing):
+def test_the_schedule_wakes_sweep_every_hour_at_a_minute_of_its_own(enforcing):
     events, rule = enforcing.cloud.client("events"), enforcing.stack.ids["ScheduleRule"]
     function = enforcing.cloud.client("lambda").get_function_configuration(FunctionName=enforcing.stack.ids["SweepFunction"])
 
     (target,) = events.list_targets_by_rule(Rule=rule)["Targets"]
 
     deployed = events.describe_rule(Name=rule)
-    assert (deployed["ScheduleExpression"], deployed["State"]) == ("cron(15 0 * * ? *)", "ENABLED")
+    assert (deployed["ScheduleExpression"], deployed["State"]) == ("rate(1 hour)", "ENABLED")
     assert target["Arn"] == function["FunctionArn"]
     assert target["DeadLetterConfig"] == {"Arn": enforcing.stack.queue_arn("DeadLetterQueue")}
 

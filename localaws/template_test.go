@@ -257,7 +257,7 @@ func TestRolesCanCloseAndNeverOpen(t *testing.T) {
 		}
 		for _, action := range []string{
 			"ec2:DescribeSecurityGroupRules", "ec2:DescribeSecurityGroups", "ec2:DescribeManagedPrefixLists",
-			"ec2:GetManagedPrefixListEntries", "sns:Publish", "sqs:SendMessage",
+			"ec2:GetManagedPrefixListEntries", "ec2:GetManagedPrefixListAssociations", "sns:Publish", "sqs:SendMessage",
 			"dynamodb:Scan", "dynamodb:BatchWriteItem",
 		} {
 			assert.True(t, sweep.Allows(action), "sweep in %s mode: %s", mode, action)

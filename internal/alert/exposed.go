@@ -85,8 +85,18 @@ func prefixListEntries(a *finding.Alert, lim limits) string {
 	if total == 0 {
 		return out + ". Its entries are unknown."
 	}
+	holds := text.Agree(total, "entry, which loses", "entries, which lose")
+	out += ". It holds " + text.Thousands(total) + " " + holds + " access where a rule goes: " + entryList(a.PrefixListEntries, total, lim)
+	if n := len(a.PrefixListBefore) + a.PrefixListBeforeOmitted; n > 0 {
+		out += ". Before the call it held " + text.Thousands(n) + " " + text.Agree(n, "entry", "entries") + ": " + entryList(a.PrefixListBefore, n, lim)
+	}
+	return out + ". Taking an entry out of the list closes it in every rule at once."
+}
+
+// entryList lists entries of a prefix list, of total.
+func entryList(entries []finding.PrefixListEntry, total int, lim limits) string {
 	var list []string
-	for _, e := range first(a.PrefixListEntries, lim.listed) {
+	for _, e := range first(entries, lim.listed) {
 		entry := cidr(e.Cidr)
 		if e.Description != "" {
 			entry += " " + quote(e.Description)
@@ -99,7 +109,5 @@ func prefixListEntries(a *finding.Alert, lim limits) string {
 	if more := total - len(list); more > 0 {
 		list = append(list, "and "+text.Thousands(more)+" more")
 	}
-	holds := text.Agree(total, "entry, which loses", "entries, which lose")
-	out += ". It holds " + text.Thousands(total) + " " + holds + " access where a rule goes: " + strings.Join(list, ", ")
-	return out + ". Taking an entry out of the list closes it in every rule at once."
+	return strings.Join(list, ", ")
 }

@@ -248,13 +248,14 @@ func scenarios() []scenario {
 	left.Verdict, left.Severity, left.StatementID = policy.Revoke, policy.Critical, "world-open-database"
 	left.ExposureSeconds, left.Left = nil, "a run closes no more than MAX_REVOKES=1, which leaves 1 open"
 	byList := result(finding.OutcomeRevoked, usesList(5432, "sgr-0aaaaaaaaaaaaaaa1"))
-	byList.ExposureSeconds = nil
+	byList.OpenedByEdit = true
 	editedList := alertOf(byList, left)
 	editedList.Event.EventName, editedList.Exposed = "ModifyManagedPrefixList", nil
 	editedList.PrefixListID = "pl-0123456789abcdef0"
 	editedList.PrefixListEntries = []finding.PrefixListEntry{
 		{Cidr: "0.0.0.0/0", Description: "<!channel> for the vendor", Added: true}, {Cidr: "10.0.0.0/8", Description: "offices"}, {Cidr: "203.0.113.0/24"},
 	}
+	editedList.PrefixListBefore = []finding.PrefixListEntry{{Cidr: "10.0.0.0/8", Description: "offices"}, {Cidr: "203.0.113.0/24"}}
 
 	ending := func(id, expires string) finding.Result {
 		return finding.Result{Outcome: finding.OutcomeAlerted, Finding: finding.Finding{

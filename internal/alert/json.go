@@ -51,6 +51,10 @@ func bounded(a finding.Alert) finding.Alert {
 	a.PrefixListEntries = boundList(a.PrefixListEntries, maxEntries, func(e *finding.PrefixListEntry) {
 		cutAll(maxID, &e.Cidr, &e.Description)
 	})
+	a.PrefixListBeforeOmitted += max(len(a.PrefixListBefore)-maxEntries, 0)
+	a.PrefixListBefore = boundList(a.PrefixListBefore, maxEntries, func(e *finding.PrefixListEntry) {
+		cutAll(maxID, &e.Cidr, &e.Description)
+	})
 	a.Findings = boundList(a.Findings, len(a.Findings), boundResult)
 	return a
 }

@@ -181,6 +181,13 @@ func TestEntriesWithoutRoomAreCounted(t *testing.T) {
 	assert.Len(t, got.PrefixListEntries, 100)
 	assert.Equal(t, 57, got.PrefixListEntriesOmitted)
 	assert.Contains(t, m.Email, "It holds 157 entries")
+
+	a.PrefixListBefore, a.PrefixListBeforeOmitted = a.PrefixListEntries, 3
+	m = messageOf(t, a)
+	got = decoded(t, m)
+	assert.Len(t, got.PrefixListBefore, 100)
+	assert.Equal(t, 53, got.PrefixListBeforeOmitted)
+	assert.Contains(t, strings.Join(strings.Fields(m.Email), " "), "Before the call it held 153 entries")
 }
 
 func TestUndoIsNeverSentWithoutItsTags(t *testing.T) {

@@ -106,7 +106,7 @@ func (o *opening) describe(v *view) {
 	case v.isExpiry:
 		o.sentence = o.ending(a)
 	default:
-		o.sentence = joined(o.opens(v.isSweep), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a), o.madeBy())
+		o.sentence = joined(o.opens(v.isSweep), o.openedBy(a), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a), o.madeBy())
 	}
 	o.done, o.reasons = o.doneText(a), o.reasonsText()
 	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")
@@ -176,6 +176,14 @@ func (o *opening) opens(isStanding bool) string {
 	default:
 		return what + is + who + where + since(", for", " so far") + "."
 	}
+}
+
+// openedBy says that the edit of a prefix list made the opening.
+func (o *opening) openedBy(a *finding.Alert) string {
+	if !o.OpenedByEdit {
+		return ""
+	}
+	return "The edit of the prefix list " + id(a.PrefixListID) + " opened it: by the entries before, the policy did not forbid the rule."
 }
 
 // detail lists the rule's id, severity, description and tags.

@@ -17,7 +17,7 @@ import (
 type EC2 interface {
 	ec2rules.Authorizer
 	ec2rules.GroupReader
-	ec2rules.EntryReader
+	ec2rules.ListReader
 }
 
 var _ EC2 = (*ec2.Client)(nil)

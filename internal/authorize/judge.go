@@ -17,9 +17,9 @@ import (
 // one names the missing fact. A new group has no id yet; no clause of a policy can name
 // it.
 //
-// It reads the entries of prefix lists that the rules reference. The error is that of such
-// a read, if a retry may help.
-func Judge(ctx context.Context, client ec2rules.EntryReader, p *policy.Policy, g secgroup.Group, rules []secgroup.Rule, actor policy.Actor, now time.Time) ([]finding.Finding, error) {
+// It reads the prefix lists that the rules reference. The error is that of such a read,
+// if a retry may help.
+func Judge(ctx context.Context, client ec2rules.ListReader, p *policy.Policy, g secgroup.Group, rules []secgroup.Rule, actor policy.Actor, now time.Time) ([]finding.Finding, error) {
 	standing := slices.DeleteFunc(slices.Clone(g.Rules), func(r secgroup.Rule) bool {
 		_, asked := secgroup.FindRule(rules, r.Permission)
 		return asked
@@ -29,7 +29,7 @@ func Judge(ctx context.Context, client ec2rules.EntryReader, p *policy.Policy, g
 		return nil, err
 	}
 	// The rules will be the group's, so they are judged as existing ones.
-	req := finding.RequestOfGroup(g, lists.Entries, now)
+	req := finding.RequestOfGroup(g, lists.Known, now)
 	req.Actor, req.Group.ID, req.Rules, req.Standing = actor, cmp.Or(g.ID, newGroup), rules, standing
 	judgements := p.Evaluate(req)
 	req.Group.ID = g.ID

@@ -38,11 +38,12 @@ func auditCommand(in Invocation) *cobra.Command {
 			"with whatever credentials the AWS CLI would use, or from files that the AWS CLI has written.\n\n" +
 			"Live it also reads the network interfaces that use a group, with their services and public addresses, and\n" +
 			"resolves prefix lists. It needs ec2:DescribeSecurityGroups, DescribeSecurityGroupRules,\n" +
-			"DescribeNetworkInterfaces and GetManagedPrefixListEntries, DescribeRegions with --all-regions, and\n" +
-			"sts:AssumeRole with --assume-role, which reads those accounts in place of your own.\n\n" +
+			"DescribeNetworkInterfaces, DescribeManagedPrefixLists and GetManagedPrefixListEntries, DescribeRegions with\n" +
+			"--all-regions, and sts:AssumeRole with --assume-role, which reads those accounts in place of your own.\n\n" +
 			"A file holds the answer of \"aws ec2 describe-security-groups\" or \"describe-security-group-rules\", or both in two\n" +
-			"files, which hold more together. Those of describe-network-interfaces, describe-prefix-lists and of\n" +
-			"get-managed-prefix-list-entries, in a file named after the list (pl-....json), add what live reading would.\n" +
+			"files, which hold more together. Those of describe-network-interfaces, describe-prefix-lists,\n" +
+			"describe-managed-prefix-lists (the owners) and get-managed-prefix-list-entries (the entries), in a file named\n" +
+			"after the list (pl-....json), add what live reading would.\n" +
 			"A file may be gzipped, a folder, or - for standard input; --region is for files that do not name their region.\n\n" +
 			"EC2 does not record who made a rule, so clauses on actors can only alert. Unused groups, default groups with\n" +
 			"rules and the like are notes, which are not findings: text and HTML show them, and SARIF at the level note.\n" +

@@ -28,6 +28,8 @@ type explainFlags struct {
 	rule                input.Rule
 	place               input.Place
 	tags, standing      []string
+	listOwner           string
+	listEntries         []string
 	outputFlags
 }
 
@@ -64,6 +66,8 @@ func explainCommand(in Invocation) *cobra.Command {
 	flags.StringVar(&f.rule.Port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp; all ports if left out)")
 	flags.StringVar(&f.rule.CIDR, "cidr", "", "peer: an IPv4 or IPv6 range")
 	flags.StringVar(&f.rule.PrefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
+	flags.StringVar(&f.listOwner, "prefix-list-owner", "", "account that owns the prefix list, or AWS; left out, it is not known")
+	flags.StringSliceVar(&f.listEntries, "prefix-list-entry", nil, "range that the prefix list holds (repeats), or none; left out, its entries are not known")
 	flags.StringVar(&f.rule.SourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
 	flags.StringVar(&f.place.Account, "account", "", "account of the group")
 	flags.StringVar(&f.place.Region, "region", "", "region of the group")
@@ -84,7 +88,7 @@ func explainCommand(in Invocation) *cobra.Command {
 // effect.
 func nothingBeside(cmd *cobra.Command) error {
 	var idle []string
-	for _, flag := range []string{"direction", "protocol", "port", "account", "region", "group-id", "vpc-id", "group-tag", "standing", "actor"} {
+	for _, flag := range []string{"direction", "protocol", "port", "account", "region", "group-id", "vpc-id", "group-tag", "standing", "actor", "prefix-list-owner", "prefix-list-entry"} {
 		if cmd.Flags().Changed(flag) {
 			idle = append(idle, "--"+flag)
 		}
@@ -107,6 +111,9 @@ func explain(ctx context.Context, in Invocation, f explainFlags, lists completeL
 	}
 	if given != 1 {
 		return usageError("want one of --cidr, --prefix-list, --source-group and --event; found %d", given)
+	}
+	if f.rule.PrefixList == "" && f.listOwner+strings.Join(f.listEntries, "") != "" {
+		return usageError("--prefix-list-owner and --prefix-list-entry go with --prefix-list")
 	}
 	if f.mode != string(finding.Observe) && f.mode != string(finding.Enforce) {
 		return usageError("--mode %q: want observe or enforce", f.mode)
@@ -164,6 +171,13 @@ func (f explainFlags) question(ctx context.Context, in Invocation, lists complet
 	}
 	if q.req.Standing, err = f.standingRules(); err != nil {
 		return question{}, &statusError{StatusUsage, err}
+	}
+	if f.rule.PrefixList != "" {
+		list, err := input.PrefixList(f.listOwner, f.listEntries, "prefix-list-owner", "prefix-list-entry", input.Flag)
+		if err != nil {
+			return question{}, &statusError{StatusUsage, err}
+		}
+		q.req.PrefixLists = map[string]secgroup.PrefixList{f.rule.PrefixList: list}
 	}
 	return q, nil
 }

@@ -85,7 +85,7 @@ const (
 	actorUsage  = "ARN of the role, user or root that makes the rule"
 	dryRunUsage = "show what would be done, and do nothing"
 	// readPermissions are the IAM actions that judging needs.
-	readPermissions = "ec2:DescribeSecurityGroups, DescribeSecurityGroupRules, GetManagedPrefixListEntries"
+	readPermissions = "ec2:DescribeSecurityGroups, DescribeSecurityGroupRules, DescribeManagedPrefixLists, GetManagedPrefixListEntries"
 )
 
 func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) error {

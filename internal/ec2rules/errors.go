@@ -93,7 +93,7 @@ func IsDenied(err error) bool { return ErrorCode(err) == "UnauthorizedOperation"
 // and calls without a response. The SDK has already retried them. All other errors are
 // final, first of all a denial by a policy of the role or the organisation.
 func IsTransient(err error) bool {
-	if errors.Is(err, errBadEntry) { // another call would get the same answer
+	if errors.Is(err, errBadEntry) || errors.Is(err, errInProgress) { // another call would get the same answer
 		return false
 	}
 	code := ErrorCode(err)

@@ -26,8 +26,8 @@ func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
 	long, short := c.list(api, many...), c.list(api, "198.51.100.0/24")
 	lists, err := ec2rules.NewLists(api).Read(t.Context(), []string{long, short, "pl-0fedcba9876543210"})
 	require.NoError(t, err)
-	assert.Len(t, lists.Entries[long], 150)
-	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, lists.Entries[short])
+	assert.Len(t, lists.Known[long].Entries, 150)
+	assert.Equal(t, []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}, lists.Known[short].Entries)
 	require.Len(t, lists.Unreadable, 1)
 	assert.Contains(t, lists.Unreadable["pl-0fedcba9876543210"], "InvalidPrefixListID.NotFound")
 
@@ -47,7 +47,7 @@ func TestAnEntryThatIsNoneMakesItsListUnreadable(t *testing.T) {
 	lists, err := ec2rules.NewLists(badEntry{newCloud(t).client(ownKey, "us-east-1")}).Read(t.Context(), []string{listID})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is not a CIDR`}, lists.Unreadable)
-	assert.Empty(t, lists.Entries)
+	assert.Nil(t, lists.Known[listID].Entries)
 }
 
 func TestAListIsReadOnceAndAPassingErrorIsNotRemembered(t *testing.T) {
@@ -62,7 +62,8 @@ func TestAListIsReadOnceAndAPassingErrorIsNotRemembered(t *testing.T) {
 	for range 2 {
 		got, err := lists.Read(t.Context(), []string{one, other, listID})
 		require.NoError(t, err)
-		assert.Len(t, got.Entries, 2)
+		assert.Nil(t, got.Known[listID].Entries)
+		assert.NotNil(t, got.Known[one].Entries)
 		assert.Len(t, got.Why([]string{other, listID}), 1)
 	}
 	assert.Equal(t, 3, c.server.Calls().Of("GetManagedPrefixListEntries"), "what cannot be read is not asked for again")

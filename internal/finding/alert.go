@@ -64,6 +64,9 @@ type Result struct {
 	// MaybeEarlier is set on already_closed if an earlier try of this message may have
 	// closed the rule.
 	MaybeEarlier bool `json:"maybeEarlier,omitempty"`
+	// OpenedByEdit is set if the edit of the prefix list took the rule across the threshold:
+	// before the edit it was not forbidden.
+	OpenedByEdit bool `json:"openedByEdit,omitempty"`
 	// ErrorCode and ErrorMessage are EC2's, for outcome failed.
 	ErrorCode    string `json:"errorCode,omitempty"`
 	ErrorMessage string `json:"errorMessage,omitempty"`
@@ -95,6 +98,9 @@ type Alert struct {
 	PrefixListID             string            `json:"prefixListId,omitempty"`
 	PrefixListEntries        []PrefixListEntry `json:"prefixListEntries,omitempty"`
 	PrefixListEntriesOmitted int               `json:"prefixListEntriesOmitted,omitempty"`
+	// PrefixListBefore holds the entries before the edit, nil if they were not read.
+	PrefixListBefore        []PrefixListEntry `json:"prefixListEntriesBefore,omitempty"`
+	PrefixListBeforeOmitted int               `json:"prefixListEntriesBeforeOmitted,omitempty"`
 	// OldEvents counts the events of an alert that tells of several. They were replayed
 	// from an archive or arrived hours after their calls, so their rules exist already.
 	// Event is then none of them: each finding names its own.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"sgward/internal/cloudtrail"
@@ -80,7 +79,7 @@ func Of(req policy.Request, i int, j policy.Judgement, eventID string) Finding {
 
 // RequestOfGroup builds the policy request for all rules of a group. Their makers are
 // unknown.
-func RequestOfGroup(g secgroup.Group, lists map[string][]netip.Prefix, now time.Time) policy.Request {
+func RequestOfGroup(g secgroup.Group, lists map[string]secgroup.PrefixList, now time.Time) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g,
 		Rules: g.Rules, StandingKnown: true, PrefixLists: lists,

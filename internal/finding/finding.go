@@ -43,6 +43,9 @@ type Detection struct {
 	// PrefixListAdded holds the first ranges that it added, MaxPrefixListAdded at most.
 	PrefixListID    string         `json:"prefixListId,omitempty"`
 	PrefixListAdded []netip.Prefix `json:"prefixListAdded,omitempty"`
+	// PrefixListVersion is the version of the list that the event edited, if the rules that
+	// the edit took across the threshold count as made by it; else 0.
+	PrefixListVersion int64 `json:"prefixListVersion,omitempty"`
 }
 
 // MaxPrefixListAdded is the most ranges that EC2 accepts in one edit of a prefix list.

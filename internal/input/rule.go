@@ -5,7 +5,9 @@ package input
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -124,6 +126,30 @@ func (r Rule) Read(in Place, name Naming) (secgroup.Rule, error) {
 		return secgroup.Rule{}, fmt.Errorf("%s: %w", name("port"), err)
 	}
 	return secgroup.Rule{GroupID: in.Group, OwnerID: in.Account, Permission: permission}, nil
+}
+
+// PrefixList reads the owner of a prefix list, "" for an unknown one, and its entries:
+// nil if they are unknown, and "none" alone for an empty list.
+func PrefixList(owner string, entries []string, ownerField, entryField string, name Naming) (secgroup.PrefixList, error) {
+	list := secgroup.PrefixList{OwnerID: owner}
+	if owner != "" && owner != secgroup.OwnerAWS && !awsid.IsAccount(owner) {
+		return list, fmt.Errorf("%s %q: want an account id of 12 digits, or %s", name(ownerField), owner, secgroup.OwnerAWS)
+	}
+	if entries == nil {
+		return list, nil
+	}
+	list.Entries = []netip.Prefix{}
+	if slices.Equal(entries, []string{"none"}) {
+		return list, nil
+	}
+	for _, text := range entries {
+		peer, err := secgroup.ParseCIDRPeer(text)
+		if err != nil {
+			return list, fmt.Errorf("%s: %w", name(entryField), err)
+		}
+		list.Entries = append(list.Entries, peer.CIDR())
+	}
+	return list, nil
 }
 
 // Peers reads ranges and groups from fields that name peers.

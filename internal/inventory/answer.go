@@ -263,11 +263,15 @@ func (r *dump) keep(key string) error {
 		ec2rules.AddInterface(r.interfaces, n)
 		return nil
 	case listsKey:
-		id, entries, err := decodePrefixList(r.in.dec)
+		id, list, err := decodePrefixList(r.in.dec)
 		if err != nil {
 			return err
 		}
-		return r.keepEntries(id, entries)
+		r.addList(id, secgroup.PrefixList{OwnerID: list.OwnerID})
+		if list.Entries == nil {
+			return r.take(itemCost)
+		}
+		return r.keepEntries(id, list.Entries)
 	default:
 		entries, err := decodeEntry(r.in.dec)
 		if err != nil {

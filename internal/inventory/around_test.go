@@ -83,17 +83,27 @@ func TestSourcesThatTellOfNoGroupsAreAProblem(t *testing.T) {
 func TestDumpsOfPrefixListsTellTheirEntries(t *testing.T) {
 	want := []netip.Prefix{netip.MustParsePrefix("203.0.113.0/25"), netip.MustParsePrefix("203.0.113.128/25")}
 	s := sound(t, "groups.json", listID+".json")
-	assert.Equal(t, want, s.Lists.Entries[listID])
+	assert.Equal(t, secgroup.PrefixList{Entries: want}, s.Lists.Known[listID])
+	assert.Contains(t, s.Lists.Unreadable[listID], "no dump names the owner of "+listID)
+
+	owned := `{"PrefixLists": [{"PrefixListId": "` + listID + `", "State": "create-complete", "OwnerId": "111122223333"}]}`
+	s = read(t, source("groups.json", fixture(t, "groups.json")), source("lists.json", owned), source(listID+".json", fixture(t, listID+".json")))
+	assert.Empty(t, s.Problems)
 	assert.Empty(t, s.Lists.Unreadable)
+	assert.Equal(t, secgroup.PrefixList{OwnerID: "111122223333", Entries: want}, s.Lists.Known[listID])
+
+	s = read(t, source("groups.json", fixture(t, "groups.json")), source("lists.json", owned))
+	assert.Nil(t, s.Lists.Known[listID].Entries, "of the owner alone nothing is known to be in it")
+	assert.Contains(t, s.Lists.Unreadable, listID)
 
 	described := `{"PrefixLists": [{"Cidrs": ["203.0.113.0/25", "203.0.113.128/25"], "PrefixListId": "` + listID + `", "PrefixListName": "com.amazonaws.us-east-1.s3"}]}`
 	s = read(t, source("groups.json", fixture(t, "groups.json")), source("lists.json", described))
 	assert.Empty(t, s.Problems)
-	assert.Equal(t, want, s.Lists.Entries[listID])
+	assert.Equal(t, secgroup.PrefixList{OwnerID: secgroup.OwnerAWS, Entries: want}, s.Lists.Known[listID], "of AWS's own")
 
 	s = read(t, source("groups.json", fixture(t, "groups.json")), source("dumps/entries of "+listID+".json.gz", `{"Entries": []}`))
 	assert.Empty(t, s.Problems)
-	assert.Equal(t, []netip.Prefix{}, s.Lists.Entries[listID], "known to hold nothing")
+	assert.Equal(t, []netip.Prefix{}, s.Lists.Known[listID].Entries, "known to hold nothing")
 }
 
 func TestAListWithoutAWholeDumpIsUnknown(t *testing.T) {
@@ -105,7 +115,7 @@ func TestAListWithoutAWholeDumpIsUnknown(t *testing.T) {
 	} {
 		s := read(t, source("groups.json", fixture(t, "groups.json")), source(listID+".json", broken))
 		assert.Len(t, s.Problems, 1, name)
-		assert.NotContains(t, s.Lists.Entries, listID, name)
+		assert.NotContains(t, s.Lists.Known, listID, name)
 		assert.Contains(t, s.Lists.Unreadable, listID, name)
 	}
 }
@@ -168,14 +178,14 @@ func TestAGroupNearItsQuotaIsNoted(t *testing.T) {
 }
 
 func TestAListThatOneAccountMayReadIsKnown(t *testing.T) {
-	may := placeRead{lists: ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{listID: {netip.MustParsePrefix("203.0.113.0/24")}}}}
+	may := placeRead{lists: ec2rules.PrefixLists{Known: map[string]secgroup.PrefixList{listID: {OwnerID: "123456789012", Entries: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}}}}}
 	mayNot := placeRead{lists: ec2rules.PrefixLists{Unreadable: map[string]string{listID: "not shared"}}}
 	for _, order := range [][]placeRead{{may, mayNot}, {mayNot, may}} {
 		j := newJoint()
 		for i := range order {
 			j.addPlace(&Place{AccountID: "123456789012", Region: "us-east-1"}, &order[i])
 		}
-		assert.Equal(t, may.lists.Entries, j.lists.Entries)
+		assert.Equal(t, may.lists.Known, j.lists.Known)
 		assert.Empty(t, j.lists.Unreadable)
 	}
 }

@@ -242,21 +242,26 @@ func decodeEntry(dec *jsontext.Decoder) ([]netip.Prefix, error) {
 	return ranges([]string{e.Cidr})
 }
 
-// decodePrefixList reads an element of PrefixLists, the answer of describe-prefix-lists.
-func decodePrefixList(dec *jsontext.Decoder) (id string, entries []netip.Prefix, err error) {
+// decodePrefixList reads an element of PrefixLists, the answer of describe-prefix-lists
+// (the entries of AWS's own lists) or describe-managed-prefix-lists (the owners).
+func decodePrefixList(dec *jsontext.Decoder) (id string, list secgroup.PrefixList, err error) {
 	var l struct {
-		PrefixListId string
-		Cidrs        []string
+		PrefixListId, OwnerId string
+		Cidrs                 []string
 	}
 	if err := json.UnmarshalDecode(dec, &l); err != nil {
-		return "", nil, err
+		return "", secgroup.PrefixList{}, err
 	}
-	if l.Cidrs == nil {
-		return "", nil, fmt.Errorf("%w: Cidrs of %s is missing: describe-managed-prefix-lists lacks the entries, get-managed-prefix-list-entries has them",
-			errIncomplete, l.PrefixListId)
+	if l.Cidrs != nil {
+		list.OwnerID = secgroup.OwnerAWS
+		list.Entries, err = ranges(l.Cidrs)
+		return l.PrefixListId, list, err
 	}
-	entries, err = ranges(l.Cidrs)
-	return l.PrefixListId, entries, err
+	if err := checkLength("OwnerId", l.OwnerId); err != nil || l.OwnerId != "" {
+		return l.PrefixListId, secgroup.PrefixList{OwnerID: l.OwnerId}, err
+	}
+	return "", list, fmt.Errorf("%w: Cidrs of %s is missing, and so is OwnerId: get-managed-prefix-list-entries has the entries, describe-managed-prefix-lists the owner",
+		errIncomplete, l.PrefixListId)
 }
 
 func ranges(cidrs []string) ([]netip.Prefix, error) {

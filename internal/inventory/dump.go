@@ -82,8 +82,11 @@ func ReadDumps(ctx context.Context, sources []Source, region string, progress fu
 	s := d.snapshot(region)
 	s.RulesMissing = d.rulesMissing
 	for _, id := range PrefixLists(s.Groups) {
-		if s.Lists.Entries[id] == nil {
+		switch list := s.Lists.Known[id]; {
+		case list.Entries == nil:
 			s.Lists.Unreadable[id] = fmt.Sprintf("no dump holds the entries of %s (aws ec2 get-managed-prefix-list-entries --prefix-list-id %s > %s.json makes one)", id, id, id)
+		case list.OwnerID == "":
+			s.Lists.Unreadable[id] = fmt.Sprintf("no dump names the owner of %s (aws ec2 describe-managed-prefix-lists > lists.json makes one)", id)
 		}
 	}
 	return s, nil
@@ -248,10 +251,10 @@ func (r *dump) end() {
 	}
 	if r.faults == 0 {
 		for id, entries := range r.pending {
-			if known := r.lists.Entries[id]; known != nil {
+			if known := r.lists.Known[id].Entries; known != nil {
 				entries = append(known, entries...)
 			}
-			r.lists.Entries[id] = entries
+			r.addList(id, secgroup.PrefixList{Entries: entries})
 		}
 	} else if r.ofInterfaces {
 		r.interfacesMissing = true

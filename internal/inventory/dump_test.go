@@ -242,7 +242,7 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 		"bad escape":           {group(`"web servers"`, `"web \x servers"`), "invalid escape sequence"},
 		"a rule of no group":   {`{"SecurityGroupRules": [{"SecurityGroupRuleId": "sgr-0123456789abcdef0"}]}`, `GroupId of rule "sgr-0123456789abcdef0" is missing`},
 		"entries of no list":   {`{"Entries": [{"Cidr": "203.0.113.0/24"}, {"Cidr": "198.51.100.0/24"}]}`, "name the file after it, such as pl-0123456789abcdef0.json"},
-		"lists, no entries":    {`{"PrefixLists": [{"PrefixListId": "pl-0123456789abcdef0", "State": "create-complete"}]}`, "Cidrs of pl-0123456789abcdef0 is missing: describe-managed-prefix-lists lacks the entries"},
+		"lists, no entries":    {`{"PrefixLists": [{"PrefixListId": "pl-0123456789abcdef0", "State": "create-complete"}]}`, "Cidrs of pl-0123456789abcdef0 is missing, and so is OwnerId: get-managed-prefix-list-entries has the entries"},
 		"an entry of no use":   {`{"PrefixLists": [{"PrefixListId": "pl-0123456789abcdef0", "Cidrs": ["203.0.113.7"]}]}`, `"203.0.113.7" is not a CIDR`},
 	} {
 		t.Run(name, func(t *testing.T) {

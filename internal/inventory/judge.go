@@ -30,7 +30,7 @@ type Finding struct {
 // There is nothing more to read, so an undetermined verdict becomes Alert, and its reasons
 // name the unknown facts.
 func Judge(p *policy.Policy, g secgroup.Group, lists ec2rules.PrefixLists, now time.Time) []Finding {
-	req := finding.RequestOfGroup(g, lists.Entries, now)
+	req := finding.RequestOfGroup(g, lists.Known, now)
 	var out []Finding
 	for i, j := range p.Evaluate(req) {
 		if j.Verdict == policy.Compliant {
@@ -39,7 +39,7 @@ func Judge(p *policy.Policy, g secgroup.Group, lists ec2rules.PrefixLists, now t
 		f := Finding{Held: g.Rules[i], Existing: j.Existing, Finding: finding.OfStanding(req, i, j)}
 		if j.Verdict == policy.Undetermined {
 			f.Verdict, f.Undetermined = policy.Alert, true
-			if j.Needs&policy.NeedPrefixList != 0 {
+			if j.Needs&policy.NeedsOfLists != 0 {
 				f.Reasons = append(f.Reasons, policy.Remarks(lists.Why(secgroup.PrefixLists(g.Rules)))...)
 			}
 		}

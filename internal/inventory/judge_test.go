@@ -143,7 +143,7 @@ statements:
 	assert.Equal(t, "it is not shared with this account", found[0].Reasons[1].String())
 
 	entries := func(cidr string) ec2rules.PrefixLists {
-		return ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{listID: {netip.MustParsePrefix(cidr)}}}
+		return ec2rules.PrefixLists{Known: map[string]secgroup.PrefixList{listID: {OwnerID: "123456789012", Entries: []netip.Prefix{netip.MustParsePrefix(cidr)}}}}
 	}
 	assert.Empty(t, Judge(p, list, entries("10.0.0.0/8"), now))
 	assert.Equal(t, policy.Revoke, Judge(p, list, entries("0.0.0.0/1"), now)[0].Verdict)
@@ -166,7 +166,7 @@ func TestJudgeSaysWhatThePolicySays(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	cidrs := []string{"0.0.0.0/0", "0.0.0.0/1", "128.0.0.0/1", "::/0", "10.0.0.0/8", "203.0.113.0/24", "3.0.0.0/8", "4.0.0.0/9", "2001:db8::/32", "pl-0123456789abcdef0", "sg-0fedcba9876543210"}
 	protocols := []string{"tcp", "tcp", "tcp", "udp", "-1", "icmp", "47"}
-	lists := ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{}}
+	lists := ec2rules.PrefixLists{Known: map[string]secgroup.PrefixList{}}
 	judged := 0
 	for round := range 300 {
 		g := group(t)
@@ -180,12 +180,12 @@ func TestJudgeSaysWhatThePolicySays(t *testing.T) {
 			g.Rules = append(g.Rules, rule(t, strings.Join([]string{direction, protocol, port, cidrs[random.IntN(len(cidrs))]}, " ")))
 		}
 		if round%2 == 0 {
-			lists.Entries[listID] = []netip.Prefix{netip.MustParsePrefix("64.0.0.0/2")}
+			lists.Known[listID] = secgroup.PrefixList{OwnerID: "123456789012", Entries: []netip.Prefix{netip.MustParsePrefix("64.0.0.0/2")}}
 		} else {
-			delete(lists.Entries, listID)
+			delete(lists.Known, listID)
 		}
 		judgements := p.Evaluate(policy.Request{
-			Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g, Rules: g.Rules, StandingKnown: true, PrefixLists: lists.Entries,
+			Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g, Rules: g.Rules, StandingKnown: true, PrefixLists: lists.Known,
 		})
 		found := Judge(p, g, lists, now)
 		for i, j := range judgements {

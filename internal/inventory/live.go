@@ -22,7 +22,7 @@ const placesAtOnce = 8
 // EC2 is the part of EC2's API that reading a region needs. *ec2.Client implements it.
 type EC2 interface {
 	ec2rules.GroupReader
-	ec2rules.EntryReader
+	ec2rules.ListReader
 	ec2rules.InterfaceReader
 }
 
@@ -109,13 +109,15 @@ func (j *joint) addPlace(p *Place, found *placeRead) {
 	for id, list := range found.interfaces {
 		j.interfaces[id] = append(j.interfaces[id], list...)
 	}
-	for id, entries := range found.lists.Entries { // every account that may read a list reads the same entries
-		j.lists.Entries[id] = entries
-		delete(j.lists.Unreadable, id)
+	for id, list := range found.lists.Known { // every account that may read a list reads the same entries
+		j.addList(id, list)
 	}
 	for id, why := range found.lists.Unreadable {
-		if j.lists.Entries[id] == nil {
-			j.lists.Unreadable[id] = why
+		j.lists.Unreadable[id] = why
+	}
+	for id, list := range j.lists.Known {
+		if list.Entries != nil && list.OwnerID != "" {
+			delete(j.lists.Unreadable, id)
 		}
 	}
 	j.problems = append(j.problems, found.problems...)

@@ -3,7 +3,6 @@ package inventory
 import (
 	"cmp"
 	"maps"
-	"net/netip"
 	"slices"
 
 	"sgward/internal/ec2rules"
@@ -62,8 +61,17 @@ type joint struct {
 func newJoint() joint {
 	return joint{
 		groups: map[string][]*secgroup.Group{}, interfaces: map[string][]finding.Interface{}, covered: map[string]bool{},
-		lists: ec2rules.PrefixLists{Entries: map[string][]netip.Prefix{}, Unreadable: map[string]string{}},
+		lists: ec2rules.PrefixLists{Known: map[string]secgroup.PrefixList{}, Unreadable: map[string]string{}},
 	}
+}
+
+// addList merges a prefix list with what other sources say about it.
+func (j *joint) addList(id string, list secgroup.PrefixList) {
+	known := j.lists.Known[id]
+	if known.OwnerID = cmp.Or(known.OwnerID, list.OwnerID); list.Entries != nil {
+		known.Entries = list.Entries
+	}
+	j.lists.Known[id] = known
 }
 
 // place is the key in covered of a region or VPC of an account.

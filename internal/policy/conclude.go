@@ -69,6 +69,18 @@ func (e *evaluation) conclude(r *subject) Judgement {
 	return j
 }
 
+// ownersWill says to whom a rule opens that uses an untrusted owner's prefix list.
+func (r *subject) ownersWill() string {
+	out := "whatever the prefix list is made to hold: who owns it is not known"
+	if r.owner != "" {
+		out = "whatever account " + r.owner + " puts into the prefix list"
+	}
+	if r.reachKnown {
+		out += " (now " + r.reach.describe() + ")"
+	}
+	return out
+}
+
 // outranks orders parts that apply: the stronger effect, then one that needs no
 // other rule, then file order.
 func (p *part) outranks(o *part) bool {
@@ -132,6 +144,8 @@ func (p *part) text(r *subject) string {
 	b.Write(p.statement.traffic.appendWithin(words[:0], r.span))
 	b.WriteString(" to ")
 	switch m := p.statement.peer; {
+	case p.answer == unknown && p.needs&NeedListOwner != 0 && !p.narrow:
+		b.WriteString(r.ownersWill())
 	case p.narrow:
 		b.WriteString("less than " + m.words + " (" + m.width.describe(r.reach, r.rule.Permission.Peer.CIDR().Addr().Is6()) + ") unless other rules add to it")
 	case p.union:

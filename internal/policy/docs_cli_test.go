@@ -35,5 +35,5 @@ func TestThePagesUnitTestsPassUnderTheDefaultPolicy(t *testing.T) {
 		Stdin:     strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Version: "test",
 	})
 	assert.Equal(t, 0, status, "%s%s", stdout.String(), stderr.String())
-	assert.Equal(t, "5 passed, 0 failed\n", stdout.String())
+	assert.Equal(t, "6 passed, 0 failed\n", stdout.String())
 }

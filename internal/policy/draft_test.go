@@ -323,7 +323,7 @@ func drawRequest(r *rand.Rand) Request {
 		for range r.IntN(4) {
 			entries = append(entries, drawPrefix(r))
 		}
-		req.PrefixLists[fmt.Sprintf("pl-%d", i+1)] = entries
+		req.PrefixLists[fmt.Sprintf("pl-%d", i+1)] = secgroup.PrefixList{OwnerID: req.AccountID, Entries: entries}
 	}
 	for i := range 1 + r.IntN(5) {
 		req.Rules = append(req.Rules, drawRule(r, i))

@@ -57,7 +57,12 @@ type subject struct {
 	reach      reach
 	reachKnown bool
 	entries    []netip.Prefix // entries of its prefix list
-	parts      []part         // parts of the statements that may apply, in file order
+	// untrusted is set for a prefix list that anybody but this account, AWS and the
+	// accounts that the policy trusts may edit, or whose owner is unknown. Its entries
+	// can make the rule forbidden, and never safe.
+	untrusted bool
+	owner     string
+	parts     []part // parts of the statements that may apply, in file order
 	// Whether the policy revokes the rule on its own, if already evaluated.
 	revokedAlone      answer
 	revokedAloneNeeds Needs
@@ -81,7 +86,10 @@ func (e *evaluation) subject(r *secgroup.Rule, req *Request) subject {
 	case secgroup.CIDRPeerKind:
 		s.reach, s.reachKnown = reachOfOne(peer.CIDR()), true
 	case secgroup.PrefixListPeerKind:
-		if s.entries, s.reachKnown = e.req.PrefixLists[peer.PrefixList()]; s.reachKnown {
+		list := e.req.PrefixLists[peer.PrefixList()]
+		s.entries, s.reachKnown, s.owner = list.Entries, list.Entries != nil, list.OwnerID
+		s.untrusted = !e.policy.trusts(list.OwnerID, req.AccountID)
+		if s.reachKnown {
 			s.reach = reachOf(s.entries...)
 		}
 	default: // a referenced group is not a set of addresses: it reaches none
@@ -102,7 +110,7 @@ func (e *evaluation) statement(s *statement) {
 		if !s.meets(r) {
 			continue
 		}
-		found, needs := s.peer.match(r, e.req.AccountID)
+		found, needs := s.peer.matchForGood(r, e.req.AccountID)
 		if found == peerNo {
 			continue
 		}
@@ -117,7 +125,7 @@ func (e *evaluation) statement(s *statement) {
 			e.narrow = append(e.narrow, r)
 			continue
 		}
-		if found == peerUnknown && s.peer.kind == widePeer {
+		if !r.reachKnown && s.peer.kind == widePeer {
 			e.hidden = append(e.hidden, r)
 		}
 		pt := part{statement: s, answer: yes, needs: needs | scopeNeeds}
@@ -229,6 +237,30 @@ func (m *peerMatcher) match(r *subject, account string) (peerAnswer, Needs) {
 	return peerNo, 0
 }
 
+// matchForGood is match, but for the answer no where somebody who is not trusted may
+// change it at any time.
+func (m *peerMatcher) matchForGood(r *subject, account string) (peerAnswer, Needs) {
+	found, needs := m.match(r, account)
+	switch {
+	case r.untrusted && found == peerNo && m.asksForAddresses():
+		return peerUnknown, NeedListOwner
+	case r.untrusted && r.owner != "" && needs&NeedPrefixList != 0: // else reading tells both
+		return peerUnknown, needs | NeedListOwner
+	}
+	return found, needs
+}
+
+// asksForAddresses reports whether the matcher's answer for a prefix list rests on its
+// entries.
+func (m *peerMatcher) asksForAddresses() bool {
+	return m.kind == widePeer || m.kind == insidePeer || m.kind == outsidePeer
+}
+
+// trusts reports whether what a prefix list of an owner holds counts in an account.
+func (p *Policy) trusts(owner, account string) bool {
+	return owner != "" && (owner == account || owner == secgroup.OwnerAWS || slices.Contains(p.trusted, owner))
+}
+
 // excepted answers whether an exception keeps the statement from applying to the
 // rule, and which.
 func (e *evaluation) excepted(r *subject, s *statement) (answer, *exception, Needs) {
@@ -293,6 +325,9 @@ func (e *evaluation) covers(x *exception, r *subject, s *statement) (answer, Nee
 		}
 		if !r.insideOf(x.peers) {
 			return no, 0
+		}
+		if r.untrusted {
+			return unknown, needs | NeedListOwner
 		}
 	default:
 		if !r.insideOf(x.peers) {

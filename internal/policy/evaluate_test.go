@@ -99,7 +99,7 @@ func TestAUnionOnSeveralPortsNamesEachStandingRuleOnce(t *testing.T) {
 func TestAUnionInBothFamiliesNamesTheStandingRulesOfBoth(t *testing.T) {
 	p := defaultPolicy(t)
 	req := newRequest()
-	req.PrefixLists["pl-0123456789abcdef0"] = prefixes("52.64.0.0/10", "2600:0:8000::/33")
+	req.PrefixLists["pl-0123456789abcdef0"] = secgroup.PrefixList{OwnerID: req.AccountID, Entries: prefixes("52.64.0.0/10", "2600:0:8000::/33")}
 	for _, text := range []string{"tcp 3306 from 52.0.0.0/10", "tcp 3306 from 2600::/33", "tcp 3306 from 2002:3400::/27"} {
 		r, err := parseRule(text)
 		require.NoError(t, err)
@@ -257,7 +257,7 @@ func TestEvaluateLeavesItsArgumentsAlone(t *testing.T) {
 	entries := []netip.Prefix{netip.MustParsePrefix("52.64.0.0/10"), netip.MustParsePrefix("52.0.0.0/11"), netip.MustParsePrefix("52.1.2.3/12")}
 	before := append([]netip.Prefix{}, entries...)
 	req := newRequest()
-	req.PrefixLists["pl-0123456789abcdef0"] = entries
+	req.PrefixLists["pl-0123456789abcdef0"] = secgroup.PrefixList{OwnerID: req.AccountID, Entries: entries}
 	for _, text := range []string{"tcp 22 from pl-0123456789abcdef0", "tcp 22 from 52.32.0.0/11"} {
 		r, err := parseRule(text)
 		require.NoError(t, err)

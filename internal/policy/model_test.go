@@ -141,13 +141,13 @@ type modelRule struct {
 	reach [2]*big.Int
 }
 
-func newModelRule(r secgroup.Rule, lists map[string][]netip.Prefix) modelRule {
+func newModelRule(r secgroup.Rule, lists map[string]secgroup.PrefixList) modelRule {
 	m := modelRule{rule: r, pts: modelPoints(r.Permission)}
 	switch r.Permission.Peer.Kind() {
 	case secgroup.CIDRPeerKind:
 		m.set = []netip.Prefix{r.Permission.Peer.CIDR()}
 	case secgroup.PrefixListPeerKind:
-		m.set = lists[r.Permission.Peer.PrefixList()]
+		m.set = lists[r.Permission.Peer.PrefixList()].Entries
 	}
 	m.reach = modelReach(m.set)
 	return m

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"os"
@@ -57,7 +58,7 @@ func newRequest() Request {
 		Actor:         Actor{Known: true, ARN: defaultActor},
 		Group:         secgroup.Group{ID: defaultGroupID},
 		StandingKnown: true,
-		PrefixLists:   map[string][]netip.Prefix{},
+		PrefixLists:   map[string]secgroup.PrefixList{},
 	}
 }
 
@@ -148,7 +149,11 @@ func (s *scenario) set(key, value string) error {
 		if !strings.HasPrefix(key, "pl-") {
 			return fmt.Errorf("unknown key %q", key)
 		}
-		entries := []netip.Prefix{}
+		value, owner, _ := strings.Cut(value, " of ")
+		list := secgroup.PrefixList{OwnerID: cmp.Or(owner, defaultAccount), Entries: []netip.Prefix{}}
+		if owner == "unknown" {
+			list.OwnerID = ""
+		}
 		for _, cidr := range strings.Fields(strings.ReplaceAll(value, ",", " ")) {
 			if cidr == "empty" {
 				break
@@ -157,9 +162,9 @@ func (s *scenario) set(key, value string) error {
 			if err != nil {
 				return err
 			}
-			entries = append(entries, p)
+			list.Entries = append(list.Entries, p)
 		}
-		req.PrefixLists[key] = entries
+		req.PrefixLists[key] = list
 	}
 	return nil
 }

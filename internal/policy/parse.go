@@ -6,6 +6,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"go4.org/netipx"
 
+	"sgward/internal/awsid"
 	"sgward/internal/secgroup"
 )
 
@@ -40,7 +41,7 @@ type compiler struct {
 }
 
 func (c *compiler) document(root *yaml.Node) {
-	f := c.fields(root, "policy", "version", "world", "ports", "networks", "allow-tag-exemptions", "statements", "exceptions")
+	f := c.fields(root, "policy", "version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "statements", "exceptions")
 	if v, ok := f["version"]; !ok {
 		c.problem(root, "version is missing: want version: 1")
 	} else if v.value.Value != "1" {
@@ -51,6 +52,10 @@ func (c *compiler) document(root *yaml.Node) {
 		c.world = c.width(v.value, "world")
 	} else {
 		c.problem(root, "world is missing: want the threshold from which a peer is the world, such as world: {ipv4: 9, ipv6: 32}")
+	}
+	c.policy.world = c.world
+	if v, ok := f["trusted-prefix-list-owners"]; ok {
+		c.policy.trusted = c.matching(v.value, "trusted-prefix-list-owners", awsid.IsAccount, accountWanted)
 	}
 	if v, ok := f["allow-tag-exemptions"]; ok {
 		c.tagsExempt = c.boolean(v.value, "allow-tag-exemptions")

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"go4.org/netipx"
@@ -21,8 +22,11 @@ import (
 // Policy is a compiled policy: immutable and safe for concurrent use. The zero value holds
 // no statements and leaves every rule undetermined.
 type Policy struct {
-	file       string
-	digest     string
+	file   string
+	digest string
+	world  width
+	// trusted are the accounts whose prefix lists count as this account's own do.
+	trusted    []string
 	statements []statement
 	exceptions []exception
 }
@@ -101,6 +105,9 @@ func (p *Policy) Digest() string { return p.digest }
 
 // File returns the name of the parsed file.
 func (p *Policy) File() string { return p.file }
+
+// IsWorld reports whether ranges together reach the threshold of the policy's world.
+func (p *Policy) IsWorld(ranges []netip.Prefix) bool { return p.world.reached(reachOf(ranges...)) }
 
 // expiryNotice is how long before its end an exception is warned about.
 const expiryNotice = 14 * 24 * time.Hour

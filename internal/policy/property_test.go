@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -125,7 +126,7 @@ func TestOneSetHasOneVerdictHoweverItIsSpelt(t *testing.T) {
 
 		one.Permission.Peer = secgroup.PrefixListPeer("pl-pieces")
 		req.Rules = []secgroup.Rule{one}
-		req.PrefixLists["pl-pieces"] = append(pieces, pieces[0])
+		req.PrefixLists["pl-pieces"] = secgroup.PrefixList{OwnerID: req.AccountID, Entries: append(pieces, pieces[0])}
 		listed := p.Evaluate(req)[0]
 		require.Equal(t, want.Verdict, listed.Verdict, "as a prefix list: %s", describeCase(d, req))
 		require.Equal(t, want.StatementID, listed.StatementID, "as a prefix list: %s", describeCase(d, req))
@@ -282,7 +283,7 @@ func withUnknowns(r *rand.Rand, req Request) Request {
 		req.Standing, req.StandingKnown = nil, false
 	}
 	if r.IntN(2) == 0 {
-		req.PrefixLists = map[string][]netip.Prefix{"pl-1": req.PrefixLists["pl-1"]}
+		req.PrefixLists = map[string]secgroup.PrefixList{"pl-1": req.PrefixLists["pl-1"]}
 	}
 	if r.IntN(3) == 0 {
 		req.Rules = slices.Clone(req.Rules)
@@ -312,7 +313,7 @@ func TestAVerdictHoldsWhateverTheUnknownTurnsOutToBe(t *testing.T) {
 			if !hidden.StandingKnown {
 				full.Standing = other.Standing
 			}
-			full.PrefixLists = map[string][]netip.Prefix{"pl-1": truth.PrefixLists["pl-1"], "pl-2": truth.PrefixLists["pl-2"]}
+			full.PrefixLists = map[string]secgroup.PrefixList{"pl-1": truth.PrefixLists["pl-1"], "pl-2": truth.PrefixLists["pl-2"]}
 			if _, known := hidden.PrefixLists["pl-2"]; !known {
 				full.PrefixLists["pl-2"] = other.PrefixLists["pl-2"]
 			}
@@ -337,6 +338,46 @@ func TestAVerdictHoldsWhateverTheUnknownTurnsOutToBe(t *testing.T) {
 	if !testing.Short() {
 		for _, v := range []Verdict{Compliant, Exempt, Alert, Revoke} {
 			assert.Greater(t, determined[v], 50, "the draws hardly meet the verdict %s", v)
+		}
+	}
+}
+
+// Of a list that somebody else may change the verdict is one of two: what it holds now
+// is forbidden, or it is not known. Where only an exception's addresses, which the list
+// holds now, would spare the rule it is not spared.
+func TestWhatOthersMayChangeIsNeverSafe(t *testing.T) {
+	met := map[Verdict]int{}
+	each(t, 2000, func(t *testing.T, r *rand.Rand) {
+		d := drawDraft(r)
+		p := mustParse(t, d.String())
+		own := drawRequest(r)
+		foreign := own
+		foreign.PrefixLists = maps.Clone(own.PrefixLists)
+		for id, list := range foreign.PrefixLists {
+			foreign.PrefixLists[id] = secgroup.PrefixList{OwnerID: pick(r, "", "222233334444"), Entries: list.Entries}
+		}
+		unread := own
+		unread.PrefixLists = nil
+		asOwn, now, unknown := p.Evaluate(own), p.Evaluate(foreign), p.Evaluate(unread)
+		for i, j := range now {
+			if own.Rules[i].Permission.Peer.Kind() != secgroup.PrefixListPeerKind {
+				require.Equal(t, asOwn[i].Verdict, j.Verdict, "others are judged by what the lists hold now: %s in %s", own.Rules[i], describeCase(d, own))
+				continue
+			}
+			met[j.Verdict]++
+			switch {
+			case unknown[i].Verdict != Undetermined && len(own.Rules) == 1: // its entries have no part in the verdict
+				require.Equal(t, harm(asOwn[i].Verdict), harm(j.Verdict), "%s in %s", own.Rules[i], describeCase(d, own))
+			case j.Verdict == Revoke:
+				require.Equal(t, Revoke, asOwn[i].Verdict, "%s in %s", own.Rules[i], describeCase(d, own))
+			case j.Verdict == Compliant || j.Verdict == Exempt:
+				require.NotEqual(t, Undetermined, unknown[i].Verdict, "%s in %s", own.Rules[i], describeCase(d, own))
+			}
+		}
+	})
+	if !testing.Short() {
+		for _, v := range []Verdict{Undetermined, Revoke, Alert, Exempt, Compliant} {
+			assert.Positive(t, met[v], "the draws hardly meet the verdict %s", v)
 		}
 	}
 }

@@ -32,6 +32,8 @@ type tagClause struct {
 	values []string // "*" stands for any
 }
 
+const accountWanted = "an account id of 12 digits (quote it if it starts with 0)"
+
 var scopeFields = []string{"accounts", "regions", "vpcs", "groups", "group-tags", "actors"}
 
 func (s *scope) isEmpty() bool {
@@ -145,7 +147,7 @@ func (r *reader) readScope(f map[string]field, where string, tagsAllowed bool) s
 		}
 		return r.matching(v.value, where+"."+name, form, want)
 	}
-	s.accounts = read("accounts", awsid.IsAccount, "an account id of 12 digits (quote it if it starts with 0)")
+	s.accounts = read("accounts", awsid.IsAccount, accountWanted)
 	s.regions = read("regions", awsid.IsRegion, "a region such as eu-central-1")
 	s.vpcs = read("vpcs", awsid.IsVPC, "a VPC id such as vpc-0123456789abcdef0")
 	s.groups = read("groups", awsid.IsGroup, "a security group id such as sg-0123456789abcdef0")

@@ -69,6 +69,8 @@ func (e *evaluation) union(s *statement, scoped answer, scopeNeeds Needs) {
 			e.add(m.subject, pt)
 		case c.answer == unknown:
 			e.add(m.subject, part{statement: s, answer: unknown, needs: scopeNeeds | c.needs, narrow: true})
+		case m.untrusted:
+			e.add(m.subject, part{statement: s, answer: unknown, needs: scopeNeeds | NeedListOwner})
 		}
 	}
 }
@@ -102,6 +104,9 @@ func (e *evaluation) addOthers(s *statement) {
 		e.standing = make([]subject, len(e.req.Standing))
 		for i := range e.req.Standing {
 			e.standing[i] = e.subject(&e.req.Standing[i], &old)
+			// The verdict on the call's rules asks what the others let through now. That
+			// they may change is for the verdict on them.
+			e.standing[i].untrusted = false
 		}
 		e.standingReady = true
 	}

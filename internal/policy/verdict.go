@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -145,7 +144,13 @@ const (
 	// NeedStandingActor: the identities that made the group's other rules. EC2 does not
 	// store them.
 	NeedStandingActor
+	// NeedListOwner: whether the prefix list has a trusted owner. Its owner is unknown, or
+	// an account that the policy does not trust.
+	NeedListOwner
 )
+
+// NeedsOfLists are the facts about a prefix list.
+const NeedsOfLists = NeedPrefixList | NeedListOwner
 
 // String lists the facts, or returns "" for none.
 func (n Needs) String() string {
@@ -154,6 +159,7 @@ func (n Needs) String() string {
 		"the rule's direction", "the group's other rules", "the group's VPC", "the group's tags",
 		"the prefix list's entries", "who made the rule", "the group's id",
 		"the owner of the referenced group", "who made the group's other rules",
+		"whether the owner of the prefix list is trusted",
 	} {
 		if n&(1<<i) == 0 {
 			continue
@@ -184,9 +190,8 @@ type Request struct {
 	// Standing holds the group's other rules. It is read only if StandingKnown is set.
 	Standing      []secgroup.Rule
 	StandingKnown bool
-	// PrefixLists holds the entries of prefix lists by id (pl-...). A list that is missing
-	// is unknown.
-	PrefixLists map[string][]netip.Prefix
+	// PrefixLists holds prefix lists by id (pl-...). A list that is missing is unknown.
+	PrefixLists map[string]secgroup.PrefixList
 }
 
 // Actor is the identity that made the rules. The zero value is an unknown actor, which

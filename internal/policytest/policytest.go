@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -42,6 +41,7 @@ type test struct {
 	Event       string              `yaml:"event"`
 	Standing    *[]input.Rule       `yaml:"standing"` // the group's other rules; unknown if missing
 	PrefixLists map[string][]string `yaml:"prefix-lists"`
+	ListOwners  map[string]string   `yaml:"prefix-list-owners"` // the account itself if missing
 	Given       struct {
 		Account   string             `yaml:"account"`
 		Region    string             `yaml:"region"`
@@ -220,9 +220,9 @@ func (c test) run(ctx context.Context, p *policy.Policy, folder string) (result,
 func (c test) nothingBesideEvent() error {
 	given := c.Given
 	given.Time = ""
-	if c.Standing != nil || c.PrefixLists != nil || given.GroupTags != nil ||
+	if c.Standing != nil || c.PrefixLists != nil || c.ListOwners != nil || given.GroupTags != nil ||
 		given.Account+given.Region+given.Group+given.VPC+given.Actor != "" {
-		return errors.New("standing, prefix-lists and given (but for its time) do not go with event: detect judges it by its record")
+		return errors.New("standing, prefix-lists, prefix-list-owners and given (but for its time) do not go with event: detect judges it by its record")
 	}
 	return nil
 }
@@ -284,20 +284,29 @@ func readRules(rules []input.Rule, account string) ([]secgroup.Rule, error) {
 	return out, nil
 }
 
-func (c test) prefixLists() (map[string][]netip.Prefix, error) {
-	out := map[string][]netip.Prefix{}
+// prefixLists are those of a test, of the account itself unless it says otherwise.
+// Where no account is given that is one whom every account trusts.
+func (c test) prefixLists() (map[string]secgroup.PrefixList, error) {
+	out := map[string]secgroup.PrefixList{}
+	for _, id := range slices.Sorted(maps.Keys(c.ListOwners)) {
+		if _, told := c.PrefixLists[id]; !told {
+			return nil, fmt.Errorf("prefix-list-owners: %q is not under prefix-lists", id)
+		}
+	}
 	for _, id := range slices.Sorted(maps.Keys(c.PrefixLists)) {
 		if !awsid.IsPrefixList(id) {
 			return nil, fmt.Errorf("prefix-lists: %q: want a prefix list such as pl-0123456789abcdef0", id)
 		}
-		out[id] = []netip.Prefix{}
-		for _, s := range c.PrefixLists[id] {
-			p, err := netip.ParsePrefix(s)
-			if err != nil {
-				return nil, fmt.Errorf("prefix-lists.%s: %q is not a CIDR", id, s)
-			}
-			out[id] = append(out[id], p)
+		entries := c.PrefixLists[id]
+		if entries == nil {
+			entries = []string{} // a test says what a list holds, if only nothing
 		}
+		owner := cmp.Or(c.ListOwners[id], c.Given.Account, secgroup.OwnerAWS)
+		list, err := input.PrefixList(owner, entries, "prefix-list-owners."+id, "prefix-lists."+id, input.Field)
+		if err != nil {
+			return nil, err
+		}
+		out[id] = list
 	}
 	return out, nil
 }

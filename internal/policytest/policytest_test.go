@@ -63,3 +63,25 @@ func TestATestThatCannotRunIsAnErrorWithItsLine(t *testing.T) {
 		assert.ErrorContains(t, err, want, tests)
 	}
 }
+
+func TestATestSaysWhoseAPrefixListIs(t *testing.T) {
+	const rule = "rule: {port: 3306, prefix-list: pl-0123456789abcdef0}, prefix-lists: {pl-0123456789abcdef0: [10.0.0.0/8]}"
+	got, err := run(t, `tests:
+  - {name: own, `+rule+`, decision: none}
+  - {name: own account, `+rule+`, given: {account: "123456789012"}, decision: none}
+  - {name: foreign, `+rule+`, given: {account: "123456789012"}, prefix-list-owners: {pl-0123456789abcdef0: "222233334444"}, decision: inspect}
+  - {name: of AWS, `+rule+`, given: {account: "123456789012"}, prefix-list-owners: {pl-0123456789abcdef0: AWS}, decision: none}
+`)
+	require.NoError(t, err)
+	require.Len(t, got, 4)
+	for _, o := range got {
+		assert.True(t, o.Passed, o.Text())
+	}
+	for owners, want := range map[string]string{
+		`{pl-0123456789abcdef0: me}`:             `prefix-list-owners.pl-0123456789abcdef0 "me": want an account id of 12 digits, or AWS`,
+		`{pl-0fedcba9876543210: "222233334444"}`: `prefix-list-owners: "pl-0fedcba9876543210" is not under prefix-lists`,
+	} {
+		_, err := run(t, "tests:\n  - {name: wrong, "+rule+", prefix-list-owners: "+owners+", decision: none}\n")
+		assert.ErrorContains(t, err, want)
+	}
+}

@@ -64,6 +64,7 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 	case finding.SourcePrefixListEdit:
 		a.PrefixListID = d.Detection.PrefixListID
 		a.PrefixListEntries = Entries(r.lists.Held(a.PrefixListID), d.Detection.PrefixListAdded)
+		a.PrefixListBefore = Entries(d.listBefore, nil)
 	case finding.SourceSweep:
 		a.Sweep = &finding.Sweep{Closing: true}
 	}
@@ -169,7 +170,7 @@ func (c *Case) result() finding.Result {
 		}
 		rule := c.rule
 		r.Rule = &rule
-		if c.judgement.Needs&policy.NeedPrefixList != 0 {
+		if c.judgement.Needs&policy.NeedsOfLists != 0 {
 			r.Reasons = append(r.Reasons, policy.Remarks(b.notes)...)
 		}
 		if c.shownAs == seen || c.outcome == finding.OutcomeRevoked {
@@ -186,8 +187,9 @@ func (c *Case) result() finding.Result {
 		at := c.at.UTC()
 		r.ClosedAt = &at
 	}
+	r.OpenedByEdit = c.opened
 	// A rule found by reading the whole group may be older than the event.
-	if made := b.Detection.Event.EventTime; !b.whole && !b.isStanding() && !made.IsZero() && c.outcome != finding.OutcomeExempt {
+	if made := b.Detection.Event.EventTime; !b.whole && (!b.isStanding() || c.opened) && !made.IsZero() && c.outcome != finding.OutcomeExempt {
 		// Both clocks are AWS's, but not the same one, and the event's has whole seconds.
 		seconds := max(0, c.at.Sub(made)).Seconds()
 		r.ExposureSeconds = &seconds

@@ -1,7 +1,6 @@
 package remediation
 
 import (
-	"net/netip"
 	"time"
 
 	"sgward/internal/ec2rules"
@@ -31,7 +30,7 @@ type batch struct {
 	overtaken bool
 	// lists are the prefix lists that were read for it, and notes name those that could
 	// not be read, for the reasons of undetermined verdicts.
-	lists map[string][]netip.Prefix
+	lists map[string]secgroup.PrefixList
 	notes []string
 	// unread is why a read that its verdicts need failed.
 	unread error
@@ -86,6 +85,9 @@ type Case struct {
 	at      time.Time
 	// err is why the message must be retried.
 	err error
+	// opened is set if the edit of a prefix list that the message reports took the rule
+	// across the threshold.
+	opened bool
 	// left says why people must close a rule that the policy forbids, in the words of an
 	// alert.
 	left string

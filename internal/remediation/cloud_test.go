@@ -1,6 +1,7 @@
 package remediation_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -26,6 +27,8 @@ type cloud struct {
 	mu     sync.Mutex
 	groups map[string]*cloudGroup
 	lists  map[string][]string
+	owners map[string]string // of lists that are not the account\'s own
+	states map[string]types.PrefixListState
 	ids    int
 
 	// lag is how far reads are behind.
@@ -56,7 +59,9 @@ type snapshot struct {
 
 var _ remediation.EC2 = (*cloud)(nil)
 
-func newCloud() *cloud { return &cloud{groups: map[string]*cloudGroup{}, lists: map[string][]string{}} }
+func newCloud() *cloud {
+	return &cloud{groups: map[string]*cloudGroup{}, lists: map[string][]string{}, owners: map[string]string{}, states: map[string]types.PrefixListState{}}
+}
 
 // group adds a group of a VPC that is not the default one.
 func (c *cloud) group(id string) *cloudGroup {
@@ -151,7 +156,7 @@ func (c *cloud) revokes() int {
 
 // reads counts the calls on which verdicts rest, not those for an alert's context.
 func (c *cloud) reads() int {
-	return c.count("DescribeSecurityGroupRules", "DescribeSecurityGroups", "GetManagedPrefixListEntries")
+	return c.count("DescribeSecurityGroupRules", "DescribeSecurityGroups", "GetManagedPrefixListEntries", "DescribeManagedPrefixLists")
 }
 
 // admit counts a call and asks for its fault.
@@ -241,6 +246,26 @@ func (c *cloud) GetManagedPrefixListEntries(ctx context.Context, in *ec2.GetMana
 	}
 	if at+1 < len(entries) {
 		out.NextToken = aws.String(fmt.Sprint(at + 1))
+	}
+	return out, nil
+}
+
+// DescribeManagedPrefixLists shows lists of the account itself, at rest, unless owners
+// or states say otherwise.
+func (c *cloud) DescribeManagedPrefixLists(ctx context.Context, in *ec2.DescribeManagedPrefixListsInput, _ ...func(*ec2.Options)) (*ec2.DescribeManagedPrefixListsOutput, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	ids := in.Filters[0].Values
+	if err := c.admit(ctx, "DescribeManagedPrefixLists", ids[0]); err != nil {
+		return nil, err
+	}
+	out := &ec2.DescribeManagedPrefixListsOutput{}
+	for _, id := range ids {
+		if _, known := c.lists[id]; known {
+			out.PrefixLists = append(out.PrefixLists, types.ManagedPrefixList{
+				PrefixListId: aws.String(id), OwnerId: aws.String(cmp.Or(c.owners[id], account)), State: cmp.Or(c.states[id], types.PrefixListStateModifyComplete),
+			})
+		}
 	}
 	return out, nil
 }

@@ -18,7 +18,7 @@ type Revoker interface {
 type EC2 interface {
 	Revoker
 	ec2rules.GroupReader
-	ec2rules.EntryReader
+	ec2rules.ListReader
 	ec2rules.InterfaceReader
 }
 

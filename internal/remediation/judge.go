@@ -2,7 +2,6 @@ package remediation
 
 import (
 	"context"
-	"net/netip"
 	"slices"
 
 	"sgward/internal/ec2rules"
@@ -40,7 +39,7 @@ func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, wi
 	if len(cases) == 0 {
 		return nil, nil
 	}
-	var lists map[string][]netip.Prefix
+	var lists map[string]secgroup.PrefixList
 	for {
 		req := g.request(b, cases, lists)
 		if with == withOthers {
@@ -65,7 +64,7 @@ func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, wi
 			if err != nil {
 				return judgements, err
 			}
-			lists, b.lists, b.notes = read.Entries, read.Entries, read.Why(ids)
+			lists, b.lists, b.notes = read.Known, read.Known, read.Why(ids)
 		default:
 			return judgements, nil
 		}
@@ -73,7 +72,7 @@ func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, wi
 }
 
 // request builds the policy request for cases of one batch.
-func (g *changedGroup) request(b *batch, cases []*Case, lists map[string][]netip.Prefix) policy.Request {
+func (g *changedGroup) request(b *batch, cases []*Case, lists map[string]secgroup.PrefixList) policy.Request {
 	req := b.request(g.now, rulesOf(cases))
 	req.Group, req.PrefixLists = g.known(b), lists
 	return req

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
@@ -34,6 +35,8 @@ type delivery struct {
 	batches []*batch
 	// old is set for a call's event that is about rules which exist already.
 	old bool
+	// listBefore holds the entries that a prefix list had before its edit.
+	listBefore []ec2rules.ListEntry
 }
 
 // isOpen reports whether a finding still has no outcome.

@@ -35,7 +35,12 @@ func (m Message) isOld(now time.Time) bool {
 	case !m.Queued.IsZero():
 		arrived = m.Queued
 	}
-	return m.Detection.Event.ReplayName != "" || arrived.Sub(m.Detection.Event.EventTime) > oldAge
+	return IsOld(m.Detection.Event, arrived)
+}
+
+// IsOld reports whether an event was old when it arrived, or replayed from an archive.
+func IsOld(event cloudtrail.Event, arrived time.Time) bool {
+	return event.ReplayName != "" || arrived.Sub(event.EventTime) > oldAge
 }
 
 // oldRules gathers the rules of old events that may be closed. Several groups add to it

@@ -70,10 +70,17 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var edit ListEdit
+	if d := &s.Detection; d.Source == finding.SourcePrefixListEdit && !s.isOld(s.now) {
+		if edit, err = ReadListEdit(ctx, s.EC2, d.PrefixListID, d.PrefixListVersion); err != nil {
+			return err
+		}
+		s.listBefore = edit.Before
+	}
 	for _, b := range s.batches {
 		// A group that is gone cannot be judged.
 		if at := slices.IndexFunc(groups, func(g secgroup.Group) bool { return g.ID == b.group.ID }); at >= 0 {
-			s.judge(b, groups[at], lists)
+			s.judge(b, groups[at], lists, edit)
 		}
 	}
 	return nil
@@ -82,7 +89,7 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 // judge judges a group in its current state and records the verdicts on the rules that the
 // message names. Those that the group no longer shows are judged as if they were added to
 // it.
-func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists) {
+func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists, edit ListEdit) {
 	g.OwnerID = cmp.Or(g.OwnerID, b.account)
 	if s.isElsewhere(g.OwnerID, s.Region) {
 		s.leaveElsewhere(b)
@@ -90,12 +97,13 @@ func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists)
 	}
 	b.notes = lists.Why(secgroup.PrefixLists(g.Rules, rulesOf(b.cases)))
 	b.group = g
-	req := finding.RequestOfGroup(g, lists.Entries, s.now)
+	req := finding.RequestOfGroup(g, lists.Known, s.now)
 	if s.Detection.Source == finding.SourcePrefixListEdit {
 		// The edit adds to the traffic that the group's other rules allow.
 		req.Rules, req.Standing = SplitByList(g.Rules, s.Detection.PrefixListID)
 	}
-	judgements := s.Policy.Evaluate(req)
+	listID, editor := s.Detection.PrefixListID, s.Detection.Event.Actor.Subject()
+	judgements, opened := edit.Judge(s.Policy, req, listID, editor)
 	var gone []*Case
 	for _, c := range b.cases {
 		if c.settled {
@@ -109,13 +117,16 @@ func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists)
 		}
 		c.shownAs, c.rule = seen, req.Rules[at]
 		c.judge(judgements[at])
+		c.opened = opened[at]
 	}
 	if len(gone) == 0 {
 		return
 	}
 	req.Rules, req.Standing = rulesOf(gone), g.Rules
-	for i, j := range s.Policy.Evaluate(req) {
-		gone[i].judge(j)
+	judgements, opened = edit.Judge(s.Policy, req, listID, editor)
+	for i, c := range gone {
+		c.judge(judgements[i])
+		c.opened = opened[i]
 	}
 }
 
@@ -126,7 +137,7 @@ func (s *standing) settle() []*Case {
 	var toClose, gone []*Case
 	for _, b := range s.batches {
 		for _, c := range b.cases {
-			forbidden := s.closes(c.judgement)
+			forbidden := s.closes(c)
 			switch {
 			case c.settled:
 			case c.shownAs == unseen && forbidden && s.Mode == finding.Enforce:
@@ -152,8 +163,9 @@ func (s *standing) settle() []*Case {
 
 // closes reports whether a verdict has an existing rule closed. In a union, people must
 // choose the rules to close, unless the edit of a list has completed the union.
-func (s *standing) closes(j policy.Judgement) bool {
-	return j.Verdict == policy.Revoke && j.Existing == policy.ExistingRevoke &&
+func (s *standing) closes(c *Case) bool {
+	j := c.judgement
+	return j.Verdict == policy.Revoke && (c.opened || j.Existing == policy.ExistingRevoke) &&
 		(!j.Union || s.Detection.Source == finding.SourcePrefixListEdit)
 }
 

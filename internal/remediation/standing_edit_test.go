@@ -288,3 +288,39 @@ func TestWhatIsGoneIsJudgedBesideWhatTheGroupHolds(t *testing.T) {
 	assert.Equal(t, finding.OutcomeAlreadyClosed, f.Outcome, "the list is forbidden beside the other rule only")
 	assert.True(t, f.Union)
 }
+
+func TestWhetherAnEditOpenedARuleIsReadAndNotBelieved(t *testing.T) {
+	b := sweeptest.New(t, sweeptest.Telling, finding.Enforce)
+	list := b.List("0.0.0.0/0")
+	b.Open(b.Group("a"), 5432, list)
+	b.Edit(list, "203.0.113.0/24")
+	opening, err := b.Changed(b.Edit(list, "198.51.100.0/24"))
+	require.NoError(t, err)
+	require.Equal(t, policy.Compliant, opening.Verdict)
+	b.Pass(time.Minute)
+
+	// What the message claims would have it closed, if the list had been harmless.
+	rule := b.Server.Rules(b.Alert().Findings[0].GroupID)
+	forged := b.Alert().Findings[0].Finding
+	forged.Rule.ID, b.Alerts = rule[len(rule)-1].ID, nil
+	opening.Verdict, opening.Findings, opening.PrefixListVersion = policy.Revoke, []finding.Finding{forged}, 1
+	require.NoError(t, b.Close(opening, 1))
+	f := only(t, b.Alert())
+	assert.Equal(t, finding.OutcomeAlerted, f.Outcome)
+	assert.False(t, f.OpenedByEdit)
+	assert.Zero(t, b.Revokes())
+
+	b.Server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
+	require.Error(t, b.Close(opening, 1), "what the list held is read again")
+}
+
+func TestAnEditsOpeningsAreClosedNoMoreThanMaxRevokesAtATime(t *testing.T) {
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
+	order, err := b.Changed(b.Edit(list, "0.0.0.0/0"))
+	require.NoError(t, err)
+	require.Len(t, order.Findings, 2)
+	assert.Equal(t, int64(1), order.PrefixListVersion)
+	b.Most = 1
+	require.NoError(t, b.Close(order, 1))
+	assert.Equal(t, 1, b.Revokes())
+}

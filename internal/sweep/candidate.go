@@ -26,6 +26,7 @@ type candidate struct {
 	group     *secgroup.Group // in a sweep
 	outcome   finding.Outcome // "" if remediate reports it
 	left      string
+	opened    bool      // an edit took it across the threshold
 	firstSeen time.Time // in a sweep
 }
 
@@ -42,7 +43,7 @@ func settle(found []*candidate, left func(*candidate) string) []*candidate {
 		case f.Undetermined: // as in all alerts: an unknown fact is not the policy's verdict
 			f.Verdict = policy.Undetermined
 		case f.Verdict != policy.Revoke:
-		case f.Existing != policy.ExistingRevoke:
+		case f.Existing != policy.ExistingRevoke && !f.opened:
 			f.Verdict, f.left = policy.Alert, remediation.LeftStanding
 		default:
 			if f.left = left(f); f.left == "" {
@@ -95,7 +96,7 @@ func resultsOf(found []*candidate) []finding.Result {
 		if f.outcome == "" {
 			continue
 		}
-		r := finding.Result{Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left}
+		r := finding.Result{Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left, OpenedByEdit: f.opened}
 		if !f.firstSeen.IsZero() {
 			first := f.firstSeen.UTC()
 			r.FirstSeen = &first

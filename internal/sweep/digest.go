@@ -62,11 +62,14 @@ func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, f
 		if held.fingerprint != "" {
 			f.firstSeen = held.firstSeen
 		}
-		memos = append(memos, memo{id: f.ID, groupID: f.GroupID, fingerprint: fingerprint(f), firstSeen: f.firstSeen, lastSeen: s.now, tried: held.tried})
-		if held.fingerprint == fingerprint(f) {
+		isKnown := held.fingerprint == fingerprint(f)
+		if isKnown {
 			s.tally.Known++
 		} else {
 			news = append(news, f)
+		}
+		if !isKnown || s.now.Sub(held.lastSeen) >= confirmAge {
+			memos = append(memos, memo{id: f.ID, groupID: f.GroupID, fingerprint: fingerprint(f), firstSeen: f.firstSeen, lastSeen: s.now, tried: held.tried})
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.known)) {

@@ -9,8 +9,8 @@ import (
 // EC2 is the part of EC2's API that sweep needs: reads. *ec2.Client implements it.
 type EC2 interface {
 	ec2rules.GroupReader
-	ec2rules.EntryReader
-	ec2rules.ListDescriber
+	ec2rules.ListReader
+	ec2rules.ListUseReader
 }
 
 var _ EC2 = (*ec2.Client)(nil)

@@ -18,6 +18,10 @@ import (
 // forgotten by the first run that misses it.
 const memoryKeep = 90 * 24 * time.Hour
 
+// confirmAge is how long ago a finding was confirmed that a run writes down again: one
+// write a day is enough for memoryKeep, however often sweeps run.
+const confirmAge = 20 * time.Hour
+
 // writesPerBatch is the most that DynamoDB takes in one BatchWriteItem
 // (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html).
 const writesPerBatch = 25

@@ -178,3 +178,17 @@ func TestTenThousandFindingsAreOneDigestAndThenSilence(t *testing.T) {
 	assert.NotContains(t, strings.ToLower(b.Log.String()), "failed")
 	assert.Equal(t, aws.Int(800), aws.Int(b.DB.Calls()["BatchWriteItem"]), "25 a call, on both days")
 }
+
+func TestAKnownFindingIsWrittenOnceADayHoweverOftenSweepsRun(t *testing.T) {
+	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
+	many(t, b, 1)
+	seen := map[string]bool{}
+	for range 48 {
+		_, err := b.Sweep()
+		require.NoError(t, err)
+		seen[*b.DB.Items(sweeptest.MemoryTable)[0]["lastSeen"].S] = true
+		b.Pass(time.Hour)
+	}
+	assert.Len(t, seen, 3, "at the start, and after 20 and 40 hours")
+	assert.Len(t, b.Alerts, 1)
+}

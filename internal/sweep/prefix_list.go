@@ -16,6 +16,8 @@ type list struct {
 	// before the edit and those after it.
 	known   bool
 	entries []ec2rules.ListEntry
+	owner   string // "" if unknown
+	version int64  // of entries, if settled
 	// settled is set if EC2 has finished the edit, or a later one; unfinished if waiting
 	// for it was in vain. Neither is set for a list that may not be read.
 	settled, unfinished bool
@@ -42,11 +44,12 @@ func (a *Sweeper) readList(ctx context.Context, change cloudtrail.Call) (list, e
 		if err != nil {
 			return unreadable(err)
 		}
+		l.owner = state.OwnerID
 		if a.isFinished(change, state) {
 			l.entries, err = ec2rules.Entries(ctx, a.EC2, change.List.ID, state.Version)
 			switch {
 			case err == nil:
-				l.known, l.settled = true, true
+				l.known, l.settled, l.version = true, true, state.Version
 				return l, nil
 			case !ec2rules.IsListVersionNotFound(err): // else the read lags behind
 				return unreadable(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -62,6 +61,7 @@ func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail
 	}
 	chosen := a.limit(settle(e.found, e.unsure))
 	log.InfoContext(ctx, "judged", "rules", e.rules, "toClose", len(chosen), "settled", e.list.settled)
+	out.PrefixListVersion = e.from
 	out.Findings = a.handOver(chosen)
 	if err := e.alert(ctx); err != nil {
 		return out, err
@@ -81,6 +81,12 @@ type edit struct {
 	rules  int // that use the list
 	found  []*candidate
 	others *ec2rules.Lists // other than the edited one
+	// from is the version that the call edited, and edit has the entries before and after;
+	// 0 and the zero value if the list's rules count as existing ones.
+	from int64
+	edit remediation.ListEdit
+	// users is the finding about other accounts that use a list which is the world now.
+	users *finding.Result
 }
 
 // readEdit reads and judges all rules that use the edited list.
@@ -90,6 +96,10 @@ func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrai
 	if e.list, err = a.readList(ctx, change); err != nil {
 		return nil, err
 	}
+	if err := e.readVersions(ctx); err != nil {
+		return nil, err
+	}
+	e.users = e.readUsers(ctx, cmp.Or(account, change.AccountID))
 	if early := settleAge - a.Now().Sub(change.EventTime); early > 0 {
 		if err := a.Wait(ctx, min(early, settleAge)); err != nil {
 			return nil, fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
@@ -119,10 +129,25 @@ func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrai
 	return e, nil
 }
 
+// readVersions reads the list before the call and right after it, to tell the rules that
+// the call took across the threshold from existing ones. Rules count as existing if the
+// event is old, or EC2 has not finished the edit.
+func (e *edit) readVersions(ctx context.Context) error {
+	if !e.list.settled || remediation.IsOld(e.change.Event, e.Now()) {
+		return nil
+	}
+	// If the record lacks it, the last version shown was made by this call or a later one.
+	e.from = cmp.Or(e.change.List.FromVersion, max(e.list.version-1, 0))
+	var err error
+	e.edit, err = remediation.ReadListEdit(ctx, e.EC2, e.change.List.ID, e.from)
+	return err
+}
+
 // judge judges the rules of a group that use the list together, with the group's other
-// rules. Their makers are unknown: the event's actor edited the list.
+// rules. The event's actor made the openings of the edit; the makers of other rules are
+// unknown.
 func (e *edit) judge(ctx context.Context, g secgroup.Group) error {
-	req := finding.RequestOfGroup(g, map[string][]netip.Prefix{}, e.now)
+	req := finding.RequestOfGroup(g, map[string]secgroup.PrefixList{}, e.now)
 	req.Rules, req.Standing = remediation.SplitByList(g.Rules, e.change.List.ID)
 	if len(req.Rules) == 0 {
 		return nil
@@ -130,29 +155,30 @@ func (e *edit) judge(ctx context.Context, g secgroup.Group) error {
 	e.rules += len(req.Rules)
 	var notes []string
 	if e.list.known {
-		req.PrefixLists[e.change.List.ID] = ec2rules.Ranges(e.list.entries)
+		req.PrefixLists[e.change.List.ID] = secgroup.PrefixList{OwnerID: e.list.owner, Entries: ec2rules.Ranges(e.list.entries)}
 	}
 	if e.list.problem != "" {
 		notes = append(notes, e.list.problem)
 	}
-	judgements := e.Policy.Evaluate(req)
+	editor := e.change.Actor.Subject()
+	judgements, opened := e.edit.Judge(e.Policy, req, e.change.List.ID, editor)
 	if slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Needs&policy.NeedPrefixList != 0 }) {
 		more, err := e.readOthers(ctx, req)
 		if err != nil {
 			return err
 		}
 		notes = append(notes, more...)
-		judgements = e.Policy.Evaluate(req)
+		judgements, opened = e.edit.Judge(e.Policy, req, e.change.List.ID, editor)
 	}
 	for i, j := range judgements {
 		if j.Verdict == policy.Compliant {
 			continue
 		}
 		f := finding.Of(req, i, j, e.change.EventID)
-		if !e.list.settled || j.Needs&policy.NeedPrefixList != 0 {
+		if !e.list.settled || j.Needs&policy.NeedsOfLists != 0 {
 			f.Reasons = append(f.Reasons, policy.Remarks(notes)...)
 		}
-		e.found = append(e.found, &candidate{Finding: inventory.Finding{
+		e.found = append(e.found, &candidate{opened: opened[i], Finding: inventory.Finding{
 			Finding: f, Held: req.Rules[i], Existing: j.Existing, Undetermined: j.Verdict == policy.Undetermined,
 		}})
 	}
@@ -167,7 +193,7 @@ func (e *edit) readOthers(ctx context.Context, req policy.Request) (notes []stri
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(req.PrefixLists, others.Entries)
+	maps.Copy(req.PrefixLists, others.Known)
 	return others.Why(ids), nil
 }
 
@@ -192,6 +218,9 @@ func (e *edit) alert(ctx context.Context) error {
 		err = fmt.Errorf("judging %s: %w", e.change.List.ID, errUnsettled)
 	}
 	results := resultsOf(e.found)
+	if e.users != nil {
+		results = append(results, *e.users)
+	}
 	if !remediation.IsReportable(results) {
 		e.Logger.InfoContext(ctx, "no alert", "eventId", e.change.EventID, "rules", len(results))
 		return err
@@ -199,6 +228,7 @@ func (e *edit) alert(ctx context.Context) error {
 	a := e.Sweeper.alert(e.change.Event, results)
 	a.PrefixListID = e.change.List.ID
 	a.PrefixListEntries = remediation.Entries(e.list.entries, e.change.List.Added)
+	a.PrefixListBefore = remediation.Entries(e.edit.Before, nil)
 	return errors.Join(err, e.publish(ctx, a))
 }
 

@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,34 +13,113 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/alert"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/sweep/sweeptest"
 )
 
-func TestAnEditThatOpensADatabaseIsReportedForEveryGroupThatUsesTheList(t *testing.T) {
+// The attack: a rule for a list that is harmless, which nobody minds, and then an edit of
+// the list.
+func TestAnEditThatOpensADatabaseIsAnOpeningByTheEditor(t *testing.T) {
 	b, list, groups := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
-	b.Run(b.Edit(list, "0.0.0.0/0"))
+	b.Run(b.Edit(list, "0.0.0.0/1", "128.0.0.0/1"))
 
 	a := b.Alert()
-	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, sweeptest.Told(a))
-	assert.Equal(t, policy.Alert, a.Verdict)
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, sweeptest.Told(a))
+	assert.Equal(t, policy.Revoke, a.Verdict)
 	assert.Equal(t, "ModifyManagedPrefixList", a.Event.EventName)
 	assert.Equal(t, "arn:aws:iam::123456789012:user/demo", a.Event.Actor.ARN)
 	assert.Equal(t, list, a.PrefixListID)
+	assert.Equal(t, []finding.PrefixListEntry{{Cidr: "10.0.0.0/8", Description: "entry 10.0.0.0/8"}}, a.PrefixListBefore)
 	assert.Equal(t, []finding.PrefixListEntry{
-		{Cidr: "0.0.0.0/0", Description: "entry 0.0.0.0/0", Added: true}, {Cidr: "10.0.0.0/8", Description: "entry 10.0.0.0/8"},
+		{Cidr: "0.0.0.0/1", Description: "entry 0.0.0.0/1", Added: true}, {Cidr: "128.0.0.0/1", Description: "entry 128.0.0.0/1", Added: true},
+		{Cidr: "10.0.0.0/8", Description: "entry 10.0.0.0/8"},
 	}, a.PrefixListEntries)
 	for _, f := range a.Findings {
+		assert.True(t, f.OpenedByEdit)
+		require.NotNil(t, f.ExposureSeconds)
+		assert.InDelta(t, 10, *f.ExposureSeconds, 1, "since the edit")
+	}
+	assert.Equal(t, []int{22}, b.Ports(groups[0]))
+	assert.Equal(t, []int{443}, b.Ports(groups[2]))
+	m, err := alert.NewMessage(a)
+	require.NoError(t, err)
+	email := strings.Join(strings.Fields(m.Email), " ")
+	assert.Contains(t, email, "The edit of the prefix list "+list+" opened it")
+	assert.Contains(t, email, "Before the call it held 1 entry: 10.0.0.0/8")
+}
+
+// standingList is a list that was the world before its edit, and two uses of it.
+func standingList(t *testing.T, document string, mode finding.Mode) (*sweeptest.Bench, cloudtrail.Call) {
+	t.Helper()
+	b := sweeptest.New(t, document, mode)
+	list := b.List("0.0.0.0/0")
+	b.Open(b.Group("a"), 5432, list)
+	b.Open(b.Group("b"), 5432, list)
+	return b, b.Edit(list, "203.0.113.0/24")
+}
+
+func TestAListThatWasTheWorldBeforeItsEditIsStanding(t *testing.T) {
+	b, change := standingList(t, sweeptest.Telling, finding.Enforce)
+	b.Run(change)
+	a := b.Alert()
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, sweeptest.Told(a))
+	assert.Equal(t, policy.Alert, a.Verdict)
+	for _, f := range a.Findings {
+		assert.False(t, f.OpenedByEdit)
 		assert.Contains(t, f.Left, "existing: revoke", "why it is open is said")
 		assert.Equal(t, policy.High, f.Severity)
 		assert.NotEmpty(t, f.VPCID)
 		assert.Equal(t, sweeptest.Account, f.AccountID)
-		assert.Nil(t, f.ExposureSeconds, "the list may have held the same before")
+		assert.Nil(t, f.ExposureSeconds, "the list held the same before")
 	}
 	assert.Zero(t, b.Revokes())
-	assert.Equal(t, []int{5432, 22}, b.Ports(groups[0]))
+}
+
+func TestAnOldOrReplayedEventOfAnEditIsAboutWhatStands(t *testing.T) {
+	for _, replay := range []string{"", "replay-of-may"} {
+		b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
+		change := b.Edit(list, "0.0.0.0/0")
+		if change.ReplayName = replay; replay == "" {
+			b.Pass(7 * time.Hour)
+		}
+		d, err := b.Changed(change)
+		require.NoError(t, err)
+		assert.Zero(t, d.PrefixListVersion)
+		assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, sweeptest.Told(b.Alert()))
+		assert.Zero(t, b.Revokes())
+	}
+}
+
+// Of edits that only together reach the world the one is to blame that crossed the
+// threshold, in whatever order their events come.
+func TestOnlyTheEditThatCrossedTheThresholdClosesRules(t *testing.T) {
+	b, list, groups := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
+	harmless, crossing := b.Edit(list, "52.0.0.0/10"), b.Edit(list, "52.64.0.0/10")
+	b.Run(crossing)
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, sweeptest.Told(b.Alert()))
+	b.Alerts = nil
+	b.Open(groups[1], 5432, list)
+	b.Run(harmless)
+	assert.Equal(t, map[string]finding.Outcome{"b 5432": finding.OutcomeAlerted}, sweeptest.Told(b.Alert()), "this edit did not open it")
+}
+
+func TestAnEditThatIsTakenBackAtOnceLeavesNothingToClose(t *testing.T) {
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
+	change := b.Edit(list, "0.0.0.0/0")
+	b.Remove(list, 2, "0.0.0.0/0")
+	b.Run(change)
+	assert.Empty(t, b.Alerts)
+}
+
+func TestAnEditWhoseVersionTheRecordLeavesOutIsTheLastOne(t *testing.T) {
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
+	change := b.Edit(list, "0.0.0.0/0")
+	change.List = &cloudtrail.ListEdit{ID: list, Omitted: true}
+	b.Run(change)
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, sweeptest.Told(b.Alert()))
 }
 
 func TestAnEditThatOpensADatabaseIsClosedWhereTheStatementSaysSo(t *testing.T) {
@@ -172,16 +252,30 @@ func TestListsAreReadToTheirLastPage(t *testing.T) {
 	assert.Len(t, b.Alert().Findings, 1)
 }
 
-func TestRulesMadeByAnUnknownActorAreNeverClosedWhereTheActorCouldExempt(t *testing.T) {
-	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing+`
+const exceptDemo = `
 exceptions:
   - {id: deploy, reason: deploys, owner: o@example.com, expires: 2099-12-31, match: {actors: ["arn:aws:iam::123456789012:user/demo"]}}
-`, finding.Enforce)
-	b.Run(b.Edit(list, "0.0.0.0/0"))
+`
+
+func TestRulesMadeByAnUnknownActorAreNeverClosedWhereTheActorCouldExempt(t *testing.T) {
+	b, change := standingList(t, sweeptest.Closing+exceptDemo, finding.Enforce)
+	b.Run(change)
 	a := b.Alert()
 	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeAlerted, "b 5432": finding.OutcomeAlerted}, sweeptest.Told(a))
 	assert.Equal(t, policy.Undetermined, a.Findings[0].Verdict)
 	assert.Zero(t, b.Revokes(), "demo edited the list, which does not tell who made the rules")
+}
+
+func TestAnEditByWhomThePolicyExceptsOpensNothingForbidden(t *testing.T) {
+	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Closing+exceptDemo, finding.Enforce)
+	change := b.Edit(list, "0.0.0.0/0")
+	b.Run(change)
+	assert.Empty(t, b.Alerts, "the opening is the editor's, as an Authorize would be")
+	assert.Zero(t, b.Revokes())
+
+	change.Actor.ARN = "arn:aws:iam::123456789012:user/other"
+	b.Run(change)
+	assert.Equal(t, map[string]finding.Outcome{"a 5432": finding.OutcomeRevoked, "b 5432": finding.OutcomeRevoked}, sweeptest.Told(b.Alert()))
 }
 
 func TestGroupTagsAreReadForThePolicy(t *testing.T) {
@@ -278,7 +372,7 @@ func TestThrottledReadsHaveTheChangeRetried(t *testing.T) {
 }
 
 func TestARuleMadeJustBeforeTheEditIsWaitedFor(t *testing.T) {
-	b := sweeptest.New(t, sweeptest.Telling, finding.Enforce)
+	b := sweeptest.New(t, sweeptest.Telling, finding.Observe)
 	list := b.List("10.0.0.0/8")
 	group := b.Group("a")
 	b.Server.SetReadLag(4 * time.Second)
@@ -314,8 +408,7 @@ func TestAnEventOfAnotherRegionIsAnErrorAndOfNoListIsReported(t *testing.T) {
 }
 
 func TestPublishingThatFailsHasTheChangeRetriedAndReportsTheSame(t *testing.T) {
-	b, list, _ := sweeptest.ThreeUsers(t, sweeptest.Telling, finding.Enforce)
-	change := b.Edit(list, "0.0.0.0/0")
+	b, change := standingList(t, sweeptest.Telling, finding.Enforce)
 	b.Refused = 1
 	_, err := b.Changed(change)
 	require.ErrorContains(t, err, "publishing the alert of event "+change.EventID)

@@ -345,3 +345,48 @@ func TestPrefixListsKeepTheirVersions(t *testing.T) {
 	_, err = s.client.GetManagedPrefixListEntries(t.Context(), &ec2.GetManagedPrefixListEntriesInput{PrefixListId: aws.String("pl-0123456789abcdef0")})
 	assertCode(t, err, "InvalidPrefixListID.NotFound")
 }
+
+func TestASharedPrefixListIsSeenAndEditedByItsOwnerOnly(t *testing.T) {
+	const other, third = "111122223333", "222233334444"
+	s := newStage(t, ec2api.WithIdentity("AKIAOTHER", ec2api.Identity{Account: other}), ec2api.WithIdentity("AKIATHIRD", ec2api.Identity{Account: third}))
+	theirs, thirds := s.clientFor("AKIAOTHER", "us-east-1"), s.clientFor("AKIATHIRD", "us-east-1")
+	made, err := theirs.CreateManagedPrefixList(t.Context(), &ec2.CreateManagedPrefixListInput{
+		PrefixListName: aws.String("l"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(5), Entries: []types.AddPrefixListEntry{{Cidr: aws.String("10.0.0.0/8")}}})
+	require.NoError(t, err)
+	id := made.PrefixList.PrefixListId
+	read := func() (*ec2.GetManagedPrefixListEntriesOutput, error) {
+		return s.client.GetManagedPrefixListEntries(t.Context(), &ec2.GetManagedPrefixListEntriesInput{PrefixListId: id})
+	}
+	_, err = read()
+	assertCode(t, err, "InvalidPrefixListID.NotFound")
+	require.Error(t, s.SharePrefixList("pl-0123456789abcdef0", ec2api.DefaultAccount))
+	require.NoError(t, s.SharePrefixList(*id, ec2api.DefaultAccount))
+	require.NoError(t, s.SharePrefixList(*id, third))
+
+	edit := &ec2.ModifyManagedPrefixListInput{PrefixListId: id, CurrentVersion: aws.Int64(1), AddEntries: []types.AddPrefixListEntry{{Cidr: aws.String("0.0.0.0/1")}}}
+	_, err = s.client.ModifyManagedPrefixList(t.Context(), edit)
+	assertCode(t, err, "UnauthorizedOperation")
+	_, err = theirs.ModifyManagedPrefixList(t.Context(), edit)
+	require.NoError(t, err)
+	seen, err := read()
+	require.NoError(t, err)
+	assert.Len(t, seen.Entries, 2, "the others see the edit")
+	described, err := s.client.DescribeManagedPrefixLists(t.Context(), &ec2.DescribeManagedPrefixListsInput{
+		Filters: []types.Filter{{Name: aws.String("prefix-list-id"), Values: []string{*id, "pl-0123456789abcdef0"}}}})
+	require.NoError(t, err)
+	require.Len(t, described.PrefixLists, 1)
+	assert.Equal(t, other, *described.PrefixLists[0].OwnerId)
+
+	group := s.newGroup("uses it", "")
+	_, err = s.client.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22), PrefixListIds: []types.PrefixListId{{PrefixListId: id}}}}})
+	require.NoError(t, err)
+	for client, want := range map[*ec2.Client]int{theirs: 1, s.client: 1, thirds: 0} {
+		used, err := client.GetManagedPrefixListAssociations(t.Context(), &ec2.GetManagedPrefixListAssociationsInput{PrefixListId: id})
+		require.NoError(t, err)
+		require.Len(t, used.PrefixListAssociations, want, "the owner sees who uses it, others see their own use")
+		for _, a := range used.PrefixListAssociations {
+			assert.Equal(t, []string{group, ec2api.DefaultAccount}, []string{*a.ResourceId, *a.ResourceOwner})
+		}
+	}
+}

@@ -23,9 +23,9 @@
 //     be made to lag behind writes.
 //
 // What it leaves out: everything of EC2 but security groups, their tags, managed
-// prefix lists and the few reads around them; VPC peering, sharing, and
-// associating a group with a second VPC; filters on ip-permission.*; idempotency
-// tokens; the states between (a prefix list is complete at once); and the order
-// in which AWS checks two mistakes made in one call. Limits on tags and on
+// prefix lists and the few reads around them; VPC peering, sharing of anything but
+// prefix lists, and associating a group with a second VPC; filters on ip-permission.*;
+// idempotency tokens; the states between (a prefix list is complete at once); and the
+// order in which AWS checks two mistakes made in one call. Limits on tags and on
 // resources per VPC are not kept.
 package ec2api

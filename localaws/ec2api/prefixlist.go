@@ -2,6 +2,7 @@ package ec2api
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 )
@@ -115,11 +116,41 @@ func createManagedPrefixList(c *call) (response, error) {
 }
 
 func (s *Server) addList(r *region, name, owner string, ipv6 bool, size int, entries []entry) *prefixList {
-	l := &prefixList{id: s.newID(r, "pl"), seq: r.nextSeq(), name: name, owner: owner, ipv6: ipv6, maxEntries: size,
+	l := &prefixList{id: s.newID(r, "pl"), seq: s.nextListSeq(), name: name, owner: owner, ipv6: ipv6, maxEntries: size,
 		state: "create-complete", versions: [][]entry{entries}}
 	r.lists[l.id] = l
 	r.listOrder = append(r.listOrder, l)
 	return l
+}
+
+// nextListSeq counts the lists of all regions together, as a region may show another
+// account's.
+func (s *Server) nextListSeq() uint64 {
+	s.lists++
+	return s.lists
+}
+
+// SharePrefixList shares a list of one account with another, in the list's region, as
+// a share of AWS RAM does: the other account sees it and its entries and may use it in
+// rules; only its owner may edit it, and what the owner does is recorded in the owner's
+// account.
+func (s *Server) SharePrefixList(listID, account string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.sortedRegions() {
+		l := r.lists[listID]
+		if l == nil || l.owner != r.account {
+			continue
+		}
+		with := s.regionAt(place{account, r.name})
+		if with.lists[listID] == nil {
+			with.lists[listID] = l
+			with.listOrder = append(with.listOrder, l)
+			slices.SortFunc(with.listOrder, func(a, b *prefixList) int { return cmp.Compare(a.seq, b.seq) })
+		}
+		return nil
+	}
+	return fmt.Errorf("sharing prefix list %s: no account owns it", listID)
 }
 
 // edited is a list of entries with some removed and some added. An added CIDR
@@ -302,6 +333,41 @@ func getManagedPrefixListEntries(c *call) (response, error) {
 	for _, e := range all[from:until] {
 		out.Entries.Items = append(out.Entries.Items, xmlEntry{CIDR: e.cidr.String(), Description: e.description})
 	}
+	if until < len(all) {
+		out.NextToken = c.token(cursor{major: uint64(until)})
+	}
+	return out, nil
+}
+
+// getManagedPrefixListAssociations tells a list's owner which resources of all accounts
+// use it, and anybody else which of his own do.
+func getManagedPrefixListAssociations(c *call) (response, error) {
+	l, err := c.listByID(c.str("PrefixListId"))
+	if err != nil {
+		return nil, err
+	}
+	limit, after, err := c.window(5, 255)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.dryRun(); err != nil {
+		return nil, err
+	}
+	var all []xmlListUse
+	for _, r := range c.srv.sortedRegions() {
+		if r.name != c.region.name || r.account != c.region.account && l.owner != c.region.account {
+			continue
+		}
+		for _, g := range r.groupOrder {
+			if slices.ContainsFunc(g.rules, func(have *rule) bool { return have.perm.peer.listID == l.id }) {
+				all = append(all, xmlListUse{ID: g.id, Owner: r.account})
+			}
+		}
+	}
+	from := min(int(after.major), len(all))
+	until := min(from+cmp.Or(limit, 255), len(all))
+	out := &associationsReply{}
+	out.Associations.Items = all[from:until]
 	if until < len(all) {
 		out.NextToken = c.token(cursor{major: uint64(until)})
 	}

@@ -106,7 +106,8 @@ func TestEveryKnownActionCanBeTriedDry(t *testing.T) {
 	requests := map[string]string{
 		"DescribeRegions": "", "DescribeVpcs": "", "DescribeSecurityGroups": "", "DescribeSecurityGroupRules": "", "DescribeNetworkInterfaces": "",
 		"DescribeTags": "", "DescribeManagedPrefixLists": "", "GetManagedPrefixListEntries": "&PrefixListId=" + pl,
-		"CreateVpc": "&CidrBlock=10.0.0.0/16", "CreateSecurityGroup": "&GroupName=b&GroupDescription=d", "DeleteSecurityGroup": "&GroupId=" + group,
+		"GetManagedPrefixListAssociations": "&PrefixListId=" + pl,
+		"CreateVpc":                        "&CidrBlock=10.0.0.0/16", "CreateSecurityGroup": "&GroupName=b&GroupDescription=d", "DeleteSecurityGroup": "&GroupId=" + group,
 		"AuthorizeSecurityGroupIngress": "&GroupId=" + group + all, "AuthorizeSecurityGroupEgress": "&GroupId=" + group + strings.ReplaceAll(all, "0.0.0.0/0", "10.0.0.0/8"),
 		"RevokeSecurityGroupIngress": "&GroupId=" + group + "&SecurityGroupRuleId.1=" + rule, "RevokeSecurityGroupEgress": "&GroupId=" + group + all,
 		"CreateTags": "&Tag.1.Key=k&ResourceId.1=" + group, "DeleteTags": "&ResourceId.1=" + group,

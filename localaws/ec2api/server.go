@@ -42,6 +42,7 @@ type Server struct {
 
 	mu         sync.Mutex // guards all below
 	regions    map[place]*region
+	lists      uint64 // how many were made
 	faults     faults
 	calls      Calls
 	readLag    time.Duration
@@ -50,7 +51,8 @@ type Server struct {
 	delivering bool
 }
 
-// place names one account's region. State never crosses it.
+// place names one account's region. Shared prefix lists are all of its state that
+// another account sees.
 type place struct{ account, region string }
 
 // action is one member of the API.
@@ -131,6 +133,8 @@ func apiActions() map[string]action {
 		"DescribeTags":                {run: describeTags},
 		"DescribeManagedPrefixLists":  {run: describeManagedPrefixLists},
 		"GetManagedPrefixListEntries": {run: getManagedPrefixListEntries},
+
+		"GetManagedPrefixListAssociations": {run: getManagedPrefixListAssociations},
 
 		"CreateVpc":                     {run: createVpc, record: recordCreateVpc},
 		"CreateSecurityGroup":           {run: createSecurityGroup, record: recordCreateSecurityGroup},

@@ -241,6 +241,17 @@ type entriesReply struct {
 	NextToken string         `xml:"nextToken,omitempty"`
 }
 
+type xmlListUse struct {
+	ID    string `xml:"resourceId"`
+	Owner string `xml:"resourceOwner"`
+}
+
+type associationsReply struct {
+	reply
+	Associations list[xmlListUse] `xml:"prefixListAssociationSet"`
+	NextToken    string           `xml:"nextToken,omitempty"`
+}
+
 type xmlErrors struct {
 	XMLName   xml.Name `xml:"Response"`
 	Code      string   `xml:"Errors>Error>Code"`

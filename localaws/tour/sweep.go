@@ -17,7 +17,7 @@ const (
 )
 
 // sweepCommand is the command for a sweep, in lines, after "aws" and its options. AWS
-// itself makes one a day.
+// itself makes one an hour.
 func sweepCommand(aws string) []string {
 	return []string{
 		aws + `lambda invoke --function-name ` + sweepFunction + ` --invocation-type Event \`,
@@ -46,8 +46,8 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 		return fmt.Errorf("scene %d: %w", number, err)
 	}
 	for day, story := range []string{
-		"Once a day sweep looks at all groups as they are. Here it is asked to:",
-		"And the next day, when nothing has changed, it keeps quiet:",
+		"Every hour sweep looks at all groups as they are. Here it is asked to:",
+		"And the next time, when nothing has changed, it keeps quiet:",
 	} {
 		s.line("")
 		s.paragraph("", "   ", story)

@@ -89,7 +89,7 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 		s.line("%s", s.Paint(text.Cyan, l))
 	}
 	s.line("")
-	s.line("AWS has sweep look at all groups once a day. Here you ask for it, with the")
+	s.line("AWS has sweep look at all groups every hour. Here you ask for it, with the")
 	s.line("same first two lines and:")
 	s.line("")
 	for _, l := range sweepCommand("  ") {

@@ -39,6 +39,9 @@ const (
 	// Region is the region of the bench.
 	Region  = "us-east-1"
 	userKey = "AKIAIOSFODNN7EXAMPLE"
+	// Other is an account that shares prefix lists with Account.
+	Other    = "222233334444"
+	otherKey = "AKIAI7QOTHEREXAMPLE"
 	// SgwardKey is the access key that sgward calls with.
 	SgwardKey = "AKIAI44QH8DHBEXAMPLE"
 	// MemoryTable is the table of reported findings.
@@ -72,6 +75,7 @@ type Bench struct {
 	t       *testing.T
 	Server  *ec2api.Server
 	User    *ec2.Client
+	Other   *ec2.Client // of the account Other
 	Client  EC2
 	Policy  string
 	Mode    finding.Mode
@@ -98,7 +102,7 @@ func New(t *testing.T, document string, mode finding.Mode) *Bench {
 		t: t, Policy: document, Mode: mode, Most: lambdaenv.DefaultMaxRevokes, Account: Account,
 		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
 	}
-	b.Server = ec2api.New(ec2api.WithSeed("sweep"), ec2api.WithClock(b.Time), ec2api.WithEvents(func(_ context.Context, event []byte) {
+	b.Server = ec2api.New(ec2api.WithSeed("sweep"), ec2api.WithClock(b.Time), ec2api.WithIdentity(otherKey, ec2api.Identity{Account: Other}), ec2api.WithEvents(func(_ context.Context, event []byte) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.Events = append(b.Events, event)
@@ -111,7 +115,7 @@ func New(t *testing.T, document string, mode finding.Mode) *Bench {
 			Region: Region, BaseEndpoint: &web.URL, RetryMaxAttempts: 1, HTTPClient: WholeBody{}, Credentials: credentials(key),
 		})
 	}
-	b.User, b.Client = client(userKey), client(SgwardKey)
+	b.User, b.Other, b.Client = client(userKey), client(otherKey), client(SgwardKey)
 	return b
 }
 
@@ -214,9 +218,19 @@ func (b *Bench) publish(_ context.Context, a finding.Alert) error {
 }
 
 // List makes a prefix list.
-func (b *Bench) List(cidrs ...string) string {
+func (b *Bench) List(cidrs ...string) string { return b.listOf(b.User, cidrs...) }
+
+// SharedList makes a prefix list of Other that is shared with Account.
+func (b *Bench) SharedList(cidrs ...string) string {
 	b.t.Helper()
-	out, err := b.User.CreateManagedPrefixList(b.t.Context(), &ec2.CreateManagedPrefixListInput{
+	list := b.listOf(b.Other, cidrs...)
+	require.NoError(b.t, b.Server.SharePrefixList(list, Account))
+	return list
+}
+
+func (b *Bench) listOf(owner *ec2.Client, cidrs ...string) string {
+	b.t.Helper()
+	out, err := owner.CreateManagedPrefixList(b.t.Context(), &ec2.CreateManagedPrefixListInput{
 		PrefixListName: aws.String("offices"), AddressFamily: aws.String("IPv4"), MaxEntries: aws.Int32(200), Entries: added(cidrs...),
 	})
 	require.NoError(b.t, err)
@@ -233,10 +247,16 @@ func added(cidrs ...string) []types.AddPrefixListEntry {
 
 // Edit adds entries to a list and returns the change as CloudTrail records it.
 func (b *Bench) Edit(list string, cidrs ...string) cloudtrail.Call {
+	return b.EditBy(b.User, list, cidrs...)
+}
+
+// EditBy is Edit by the owner of the list. Of an edit in another account nobody hears
+// in this one.
+func (b *Bench) EditBy(owner *ec2.Client, list string, cidrs ...string) cloudtrail.Call {
 	b.t.Helper()
-	out, err := b.User.DescribeManagedPrefixLists(b.t.Context(), &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{list}})
+	out, err := owner.DescribeManagedPrefixLists(b.t.Context(), &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{list}})
 	require.NoError(b.t, err)
-	_, err = b.User.ModifyManagedPrefixList(b.t.Context(), &ec2.ModifyManagedPrefixListInput{
+	_, err = owner.ModifyManagedPrefixList(b.t.Context(), &ec2.ModifyManagedPrefixListInput{
 		PrefixListId: &list, CurrentVersion: out.PrefixLists[0].Version, AddEntries: added(cidrs...),
 	})
 	require.NoError(b.t, err)
@@ -250,6 +270,17 @@ func (b *Bench) Remove(list string, version int64, cidr string) {
 		PrefixListId: &list, CurrentVersion: aws.Int64(version), RemoveEntries: []types.RemovePrefixListEntry{{Cidr: aws.String(cidr)}},
 	})
 	require.NoError(b.t, err)
+}
+
+// Announce takes the last call, which made rules, through detect and the engine, as
+// its event does. Where detect finds nothing the message ends there.
+func (b *Bench) Announce() {
+	b.t.Helper()
+	d := finding.Detect(b.policy(), b.LastChange(), b.Time())
+	if d.Verdict == policy.Compliant {
+		return
+	}
+	require.NoError(b.t, b.Deliver(remediation.Message{Detection: d, Try: 1, Tries: 5, Sent: b.Time()}))
 }
 
 // LastChange is the last call, which edited a list, as CloudTrail records it.
