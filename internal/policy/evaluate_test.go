@@ -378,3 +378,30 @@ func TestActorPatternsDoNotCrossColons(t *testing.T) {
 		assert.Equal(t, c.want, newActorPattern(c.pattern).match(c.arn), "%s against %s", c.pattern, c.arn)
 	}
 }
+
+func TestAnExceptionOfTheOtherDirectionCoversNothing(t *testing.T) {
+	p := mustParse(t, `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: critical, effect: revoke, ingress: {from: world, ports: [mysql]}}
+exceptions:
+  - {id: out, reason: r, owner: data@example.com, expires: 2999-01-01, match: {direction: egress, ports: [3306/tcp]}}
+`)
+	assert.Equal(t, Revoke, judge(t, p, []string{"tcp 3306 from 0.0.0.0/0"}, nil)[0].Verdict)
+}
+
+func TestRemarksArePrintedAsTheyWereGiven(t *testing.T) {
+	texts := []string{"the record is incomplete", "EC2 answered with an error: it is busy"}
+	assert.Equal(t, texts, Texts(Remarks(texts)))
+	assert.Empty(t, Texts(nil))
+}
+
+func TestRangesAreTheWorldTogether(t *testing.T) {
+	p := defaultPolicy(t)
+	half := netip.MustParsePrefix("0.0.0.0/1")
+	assert.True(t, p.IsWorld([]netip.Prefix{half, netip.MustParsePrefix("128.0.0.0/1")}))
+	assert.True(t, p.IsWorld([]netip.Prefix{netip.MustParsePrefix("::/0")}))
+	assert.False(t, p.IsWorld([]netip.Prefix{netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("10.0.0.0/8")}))
+	assert.False(t, p.IsWorld(nil))
+}
