@@ -89,7 +89,7 @@ func newCloud(t *testing.T) *cloud {
 	c.client, c.sgward = with("AKIAIOSFODNN7EXAMPLE"), with("ASIAIOSFODNN7EXAMPLE")
 	history := httptest.NewServer(&past)
 	t.Cleanup(history.Close)
-	c.trail = trail.New(trail.Options{Region: region, BaseEndpoint: &history.URL,
+	c.trail = trail.New(trail.Options{Region: region, BaseEndpoint: &history.URL, HTTPClient: sdkhttp.Client(http.DefaultClient),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", "")})
 	var err error
 	c.policy, err = policy.Parse("policy.yaml", []byte(strict))

@@ -2,6 +2,7 @@ package cloudtrailapi_test
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/sdkhttp"
 	"sgward/localaws/cloudtrailapi"
 )
 
@@ -27,7 +29,7 @@ func client(t *testing.T, s *cloudtrailapi.Server) *cloudtrail.Client {
 	t.Helper()
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
-	return cloudtrail.New(cloudtrail.Options{Region: "us-east-1", BaseEndpoint: &web.URL, RetryMaxAttempts: 1,
+	return cloudtrail.New(cloudtrail.Options{Region: "us-east-1", BaseEndpoint: &web.URL, RetryMaxAttempts: 1, HTTPClient: sdkhttp.Client(http.DefaultClient),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", "")})
 }
 
