@@ -1,7 +1,6 @@
 package remediation
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -120,15 +119,7 @@ func (g *changedGroup) settleOldGone(ctx context.Context, b *batch, gone []*Case
 // closeOld closes the gathered rules of old events, the most urgent first and no more
 // than one batch may close.
 func (r *invocation) closeOld(ctx context.Context) {
-	cases := r.old.cases
-	slices.SortStableFunc(cases, func(a, b *Case) int {
-		return cmp.Or(cmp.Compare(b.judgement.Severity, a.judgement.Severity), cmp.Compare(a.rule.GroupID, b.rule.GroupID), cmp.Compare(a.rule.ID, b.rule.ID))
-	})
-	n := min(r.MaxRevokes, len(cases))
-	for _, c := range cases[n:] {
-		c.leave(finding.OutcomeAlerted, LeftAtLimit(r.MaxRevokes, len(cases)-n), r.now)
-	}
-	r.close(ctx, cases[:n])
+	r.close(ctx, r.atMostMaxRevokes(r.old.cases))
 }
 
 // concludeOld ends the deliveries of old events with one alert for all of them. It returns

@@ -151,14 +151,20 @@ func (s *standing) settle() []*Case {
 			}
 		}
 	}
-	slices.SortStableFunc(toClose, func(a, b *Case) int {
+	return append(s.atMostMaxRevokes(toClose), gone...)
+}
+
+// atMostMaxRevokes returns the most urgent of cases whose existing rules are to be closed,
+// and leaves the others open. It sorts cases.
+func (r *invocation) atMostMaxRevokes(cases []*Case) []*Case {
+	slices.SortStableFunc(cases, func(a, b *Case) int {
 		return cmp.Or(cmp.Compare(b.judgement.Severity, a.judgement.Severity), cmp.Compare(a.rule.GroupID, b.rule.GroupID), cmp.Compare(a.rule.ID, b.rule.ID))
 	})
-	n := min(s.MaxRevokes, len(toClose))
-	for _, c := range toClose[n:] {
-		c.leave(finding.OutcomeAlerted, LeftAtLimit(s.MaxRevokes, len(toClose)-n), s.now)
+	n := min(r.MaxRevokes, len(cases))
+	for _, c := range cases[n:] {
+		c.leave(finding.OutcomeAlerted, LeftAtLimit(r.MaxRevokes, len(cases)-n), r.now)
 	}
-	return append(toClose[:n:n], gone...)
+	return cases[:n:n]
 }
 
 // closes reports whether a verdict has an existing rule closed. In a union, people must
