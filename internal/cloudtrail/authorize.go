@@ -296,11 +296,21 @@ func (r *reader) groupSource() source {
 }
 
 // rangeSource reads an item of ipRanges or ipv6Ranges.
-func (r *reader) rangeSource(member string, family int) (s source) {
+func (r *reader) rangeSource(member string, family int) source {
+	return r.oneSource(member, func() secgroup.Peer { return r.rangePeer(family) })
+}
+
+// prefixListSource reads an item of prefixListIds.
+func (r *reader) prefixListSource() source {
+	return r.oneSource("prefixListId", func() secgroup.Peer { return secgroup.PrefixListPeer(r.text()) })
+}
+
+// oneSource reads an item whose peer is one member.
+func (r *reader) oneSource(member string, peer func() secgroup.Peer) (s source) {
 	r.object(func(key []byte) bool {
 		switch string(key) {
 		case member:
-			s.peer = r.rangePeer(family)
+			s.peer = peer()
 		case "description":
 			s.description = r.text()
 		default:
@@ -310,25 +320,6 @@ func (r *reader) rangeSource(member string, family int) (s source) {
 	})
 	if s.peer.Kind() == secgroup.NoPeer {
 		r.failAt(member, "is missing")
-	}
-	return s
-}
-
-// prefixListSource reads an item of prefixListIds.
-func (r *reader) prefixListSource() (s source) {
-	r.object(func(key []byte) bool {
-		switch string(key) {
-		case "prefixListId":
-			s.peer = secgroup.PrefixListPeer(r.text())
-		case "description":
-			s.description = r.text()
-		default:
-			return false
-		}
-		return true
-	})
-	if s.peer.Kind() == secgroup.NoPeer {
-		r.failAt("prefixListId", "is missing")
 	}
 	return s
 }

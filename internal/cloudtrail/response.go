@@ -9,26 +9,33 @@ type response struct {
 	rules   []secgroup.Rule
 }
 
-// read reads the response. Its rules are empty for records made before mid-2021, which
-// have no securityGroupRuleSet, and for a response that was too large.
+// read reads the response of an Authorize call. Its rules are empty for records made
+// before mid-2021, which have no securityGroupRuleSet, and for a response that was too
+// large.
 func (a *response) read(r *reader, direction secgroup.Direction) {
-	var omitted bool
+	if omitted := a.members(r, "securityGroupRuleSet", direction, nil); omitted {
+		a.rules = nil
+	}
+}
+
+// members reads the members that both calls' responses have, with the rules in the list
+// of the given name. other, unless nil, reads a member or returns false. omitted reports a
+// response that was too large and so is incomplete.
+func (a *response) members(r *reader, rules string, direction secgroup.Direction, other func(key []byte) bool) (omitted bool) {
 	r.object(func(key []byte) bool {
 		switch string(key) {
 		case "_return":
 			a.refused = r.refused()
 		case "omitted":
 			omitted, _ = r.boolean()
-		case "securityGroupRuleSet":
+		case rules:
 			r.list(func() { a.item(r, direction) })
 		default:
-			return false
+			return other != nil && other(key)
 		}
 		return true
 	})
-	if omitted {
-		a.rules = nil // a response that was too large is incomplete
-	}
+	return omitted
 }
 
 // item reads one item of securityGroupRuleSet, or of the revokedSecurityGroupRuleSet of a

@@ -44,30 +44,21 @@ type revoked struct {
 }
 
 func (a *revoked) read(r *reader, direction secgroup.Direction) {
-	var omitted bool
-	r.object(func(key []byte) bool {
-		switch string(key) {
-		case "_return":
-			a.refused = r.refused()
-		case "omitted":
-			omitted, _ = r.boolean()
-		case "revokedSecurityGroupRuleSet":
-			r.list(func() { a.item(r, direction) })
-		case "unknownIpPermissionSet":
-			var g grant
-			r.list(func() {
-				g.reset()
-				g.read(r)
-				for _, rule := range g.appendRules(r, nil, direction) {
-					a.unknown = append(a.unknown, rule.Permission.Identity())
-				}
-			})
-		default:
+	omitted := a.members(r, "revokedSecurityGroupRuleSet", direction, func(key []byte) bool {
+		if string(key) != "unknownIpPermissionSet" {
 			return false
 		}
+		var g grant
+		r.list(func() {
+			g.reset()
+			g.read(r)
+			for _, rule := range g.appendRules(r, nil, direction) {
+				a.unknown = append(a.unknown, rule.Permission.Identity())
+			}
+		})
 		return true
 	})
-	if omitted { // a response that was too large is incomplete
+	if omitted {
 		a.rules, a.unknown = nil, nil
 	}
 }

@@ -13,25 +13,27 @@ import (
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/ec2api/ec2apitest"
 )
 
 func TestARegionIsReadPageByPageThroughThrottles(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
 	var ids []string
 	for i := range 12 {
-		ids = append(ids, c.group(api, fmt.Sprintf("group-%d", i), 22, 443))
+		ids = append(ids, c.Group(api, fmt.Sprintf("group-%d", i), 22, 443))
 	}
 	_, err := api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: ids[:1], Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}}})
 	require.NoError(t, err)
-	c.server.ResetCalls()
-	c.server.FailNext("DescribeSecurityGroups", 2, "RequestLimitExceeded")
-	c.server.FailNext("DescribeSecurityGroupRules", 3, "RequestLimitExceeded")
-	groups, err := ec2rules.Groups(t.Context(), smallPages{api}, "us-east-1", ec2rules.All())
+	c.Server.ResetCalls()
+	c.Server.FailNext("DescribeSecurityGroups", 2, "RequestLimitExceeded")
+	c.Server.FailNext("DescribeSecurityGroupRules", 3, "RequestLimitExceeded")
+	groups, err := ec2rules.Groups(t.Context(), ec2apitest.SmallPages{Client: api}, "us-east-1", ec2rules.All())
 	require.NoError(t, err)
 	require.Len(t, groups, 13, "with the default group")
-	assert.GreaterOrEqual(t, c.server.Calls().Of("DescribeSecurityGroups"), 3+2)
-	assert.GreaterOrEqual(t, c.server.Calls().Of("DescribeSecurityGroupRules"), 8+3)
+	assert.GreaterOrEqual(t, c.Server.Calls().Of("DescribeSecurityGroups"), 3+2)
+	assert.GreaterOrEqual(t, c.Server.Calls().Of("DescribeSecurityGroupRules"), 8+3)
 	byID := map[string]secgroup.Group{}
 	for i, g := range groups {
 		byID[g.ID] = g
@@ -48,17 +50,17 @@ func TestARegionIsReadPageByPageThroughThrottles(t *testing.T) {
 }
 
 func TestARegionThatCannotBeReadWholeIsAnErrorWithoutGroups(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	c.Group(api, "web", 22)
 	for _, action := range []string{"DescribeSecurityGroups", "DescribeSecurityGroupRules"} {
-		c.server.FailNext(action, 1, "UnauthorizedOperation")
+		c.Server.FailNext(action, 1, "UnauthorizedOperation")
 		groups, err := ec2rules.Groups(t.Context(), api, "us-east-1", ec2rules.All())
 		require.Error(t, err)
 		assert.Nil(t, groups)
 		assert.Regexp(t, "^"+action+": UnauthorizedOperation: ", ec2rules.ErrorText(err))
 	}
-	c.server.FailNext("DescribeSecurityGroupRules", 4, "RequestLimitExceeded")
+	c.Server.FailNext("DescribeSecurityGroupRules", 4, "RequestLimitExceeded")
 	_, err := ec2rules.Groups(t.Context(), api, "us-east-1", ec2rules.All())
 	assert.ErrorContains(t, err, "RequestLimitExceeded", "throttled for good")
 }
@@ -87,9 +89,9 @@ func (m meanwhile) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeS
 }
 
 func TestAGroupThatWasMadeBetweenTheReadsIsJudgedByItsRules(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	id := c.Group(api, "web", 22)
 	groups, err := ec2rules.Groups(t.Context(), meanwhile{Client: api, groups: func([]types.SecurityGroup) []types.SecurityGroup { return nil }}, "us-east-1", ec2rules.All())
 	require.NoError(t, err)
 	for _, g := range groups {
@@ -101,9 +103,9 @@ func TestAGroupThatWasMadeBetweenTheReadsIsJudgedByItsRules(t *testing.T) {
 }
 
 func TestARuleOfAnUnknownKindIsNamedInItsGroup(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	id := c.Group(api, "web", 22)
 	groups, err := ec2rules.Groups(t.Context(), meanwhile{Client: api, rules: func(rules []types.SecurityGroupRule) []types.SecurityGroupRule {
 		return append(rules, types.SecurityGroupRule{GroupId: &id, SecurityGroupRuleId: aws.String("sgr-0123456789abcdef0"), IsEgress: aws.Bool(false), IpProtocol: aws.String("tcp"), FromPort: aws.Int32(1), ToPort: aws.Int32(2)})
 	}}, "us-east-1", ec2rules.All())
@@ -119,20 +121,20 @@ func TestARuleOfAnUnknownKindIsNamedInItsGroup(t *testing.T) {
 }
 
 func TestTheRegionsAreThoseThatTheAccountHas(t *testing.T) {
-	c := newCloud(t)
-	names, err := ec2rules.Regions(t.Context(), c.client(ownKey, "us-east-1"))
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	names, err := ec2rules.Regions(t.Context(), c.Client(ec2apitest.OwnKey, "us-east-1"))
 	require.NoError(t, err)
 	assert.Contains(t, names, "eu-central-1")
 	assert.IsNonDecreasing(t, names)
-	c.server.FailNext("DescribeRegions", 1, "UnauthorizedOperation")
-	_, err = ec2rules.Regions(t.Context(), c.client(ownKey, "us-east-1"))
+	c.Server.FailNext("DescribeRegions", 1, "UnauthorizedOperation")
+	_, err = ec2rules.Regions(t.Context(), c.Client(ec2apitest.OwnKey, "us-east-1"))
 	assert.Regexp(t, "^DescribeRegions: UnauthorizedOperation: ", ec2rules.ErrorText(err))
 }
 
 func TestAGroupThatIsGoneIsSaidToBe(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	id := c.Group(api, "web", 22)
 	g, err := ec2rules.Group(t.Context(), api, "us-east-1", id)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"web", "us-east-1"}, []string{g.Name, g.Region})
@@ -151,7 +153,7 @@ func TestAGroupThatIsGoneIsSaidToBe(t *testing.T) {
 	assert.ErrorIs(t, err, ec2rules.ErrNoGroup)
 	_, err = ec2rules.DescribeGroupNamed(t.Context(), api, "no-such")
 	assert.ErrorIs(t, err, ec2rules.ErrNoGroup)
-	c.server.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
+	c.Server.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
 	_, err = ec2rules.Group(t.Context(), api, "us-east-1", id)
 	require.NotErrorIs(t, err, ec2rules.ErrNoGroup, "not to be allowed to look is not to see nothing")
 	assert.True(t, ec2rules.IsDenied(err))
@@ -182,10 +184,10 @@ func (f filters) DescribeSecurityGroupRules(ctx context.Context, in *ec2.Describ
 }
 
 func TestAFilterSelectsWhatItNamesAndNoMore(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	first, last := c.group(api, "first", 22), c.group(api, "last", 443)
-	c.group(api, "other", 3306)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	first, last := c.Group(api, "first", 22), c.Group(api, "last", 443)
+	c.Group(api, "other", 3306)
 	ids := []string{first}
 	for i := range 200 {
 		ids = append(ids, fmt.Sprintf("sg-%017x", i))
@@ -211,9 +213,9 @@ func TestAFilterSelectsWhatItNamesAndNoMore(t *testing.T) {
 }
 
 func TestARuleThatCannotBeUnderstoodIsAnErrorWhereItCouldLookSafe(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	id := c.Group(api, "web", 22)
 	strange := meanwhile{Client: api, rules: func(rules []types.SecurityGroupRule) []types.SecurityGroupRule {
 		return append(rules, types.SecurityGroupRule{GroupId: &id, SecurityGroupRuleId: aws.String("sgr-0123456789abcdef0"), PrefixListId: aws.String(listID)})
 	}}
@@ -225,7 +227,7 @@ func TestARuleThatCannotBeUnderstoodIsAnErrorWhereItCouldLookSafe(t *testing.T) 
 	require.NoError(t, err)
 	assert.Len(t, held.Rules, 2)
 	assert.Equal(t, []string{`reading rule "sgr-0123456789abcdef0" of ` + id + ": isEgress is missing"}, held.Unread)
-	c.server.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
+	c.Server.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
 	groups, _, err := ec2rules.GroupsByID(t.Context(), strange, "us-east-1", []string{id})
 	require.NoError(t, err)
 	assert.Len(t, groups[0].Rules, 2)
@@ -241,46 +243,46 @@ func TestARuleThatCannotBeUnderstoodIsAnErrorWhereItCouldLookSafe(t *testing.T) 
 }
 
 func TestSomeRulesEndsAtItsPages(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
 	for i := range 5 {
-		c.group(api, fmt.Sprintf("group-%d", i), 22, 443)
+		c.Group(api, fmt.Sprintf("group-%d", i), 22, 443)
 	}
-	rules, all, err := ec2rules.SomeRules(t.Context(), smallPages{api}, 2)
+	rules, all, err := ec2rules.SomeRules(t.Context(), ec2apitest.SmallPages{Client: api}, 2)
 	require.NoError(t, err)
 	assert.False(t, all)
 	assert.Len(t, rules, 10)
-	_, all, err = ec2rules.SomeRules(t.Context(), smallPages{api}, 100)
+	_, all, err = ec2rules.SomeRules(t.Context(), ec2apitest.SmallPages{Client: api}, 100)
 	require.NoError(t, err)
 	assert.True(t, all)
 }
 
 // An unknown direction is not taken for one of the two.
 func TestNothingIsSentForAnUnknownDirection(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	id := c.Group(api, "web", 22)
 	g, err := ec2rules.Group(t.Context(), api, "us-east-1", id)
 	require.NoError(t, err)
-	c.server.ResetCalls()
+	c.Server.ResetCalls()
 	_, err = ec2rules.Revoke(t.Context(), api, id, 0, g.Rules)
 	require.ErrorContains(t, err, "the direction is unknown")
 	_, err = ec2rules.Authorize(t.Context(), api, id, 0, g.Rules, nil, false)
 	require.ErrorContains(t, err, "the direction is unknown")
-	assert.Empty(t, c.server.Calls())
+	assert.Empty(t, c.Server.Calls())
 }
 
 func TestGroupsThatMayNotBeDescribedHaveTheirRulesOnly(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	id := c.Group(api, "web", 22)
 	groups, undescribed, err := ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
 	require.NoError(t, err)
 	require.NoError(t, undescribed)
 	require.Len(t, groups, 1)
 	assert.Equal(t, "web", groups[0].Name)
 
-	c.server.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
+	c.Server.FailNext("DescribeSecurityGroups", 1, "UnauthorizedOperation")
 	groups, undescribed, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
 	require.NoError(t, err)
 	assert.True(t, ec2rules.IsDenied(undescribed))
@@ -288,13 +290,13 @@ func TestGroupsThatMayNotBeDescribedHaveTheirRulesOnly(t *testing.T) {
 	assert.Equal(t, []any{id, "", "123456789012", "us-east-1", false}, []any{groups[0].ID, groups[0].Name, groups[0].OwnerID, groups[0].Region, groups[0].TagsKnown})
 	assert.Equal(t, []string{"ingress tcp 22 from 0.0.0.0/0", "egress all traffic to 0.0.0.0/0"}, permissions(groups[0]))
 
-	c.server.FailNext("DescribeSecurityGroupRules", 1, "UnauthorizedOperation")
+	c.Server.FailNext("DescribeSecurityGroupRules", 1, "UnauthorizedOperation")
 	_, _, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
 	require.NoError(t, err, "the second read of the rules succeeds")
-	c.server.FailNext("DescribeSecurityGroupRules", 2, "UnauthorizedOperation")
+	c.Server.FailNext("DescribeSecurityGroupRules", 2, "UnauthorizedOperation")
 	_, _, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
 	assert.True(t, ec2rules.IsDenied(err))
-	c.server.FailNext("DescribeSecurityGroups", 10, "RequestLimitExceeded")
+	c.Server.FailNext("DescribeSecurityGroups", 10, "RequestLimitExceeded")
 	_, _, err = ec2rules.GroupsByID(t.Context(), api, "us-east-1", []string{id})
 	require.ErrorContains(t, err, "DescribeSecurityGroups", "what is throttled is not taken for refused")
 }

@@ -12,6 +12,7 @@ import (
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/localaws/ec2api"
+	"sgward/localaws/ec2api/ec2apitest"
 )
 
 func TestWhatIsBehindAnInterfaceIsNamed(t *testing.T) {
@@ -67,18 +68,18 @@ func TestEveryAddressOfAnInterfaceIsRead(t *testing.T) {
 }
 
 func TestInterfacesAreReadUpToALimit(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	id := c.group(api, "web", 22)
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	id := c.Group(api, "web", 22)
 	none, err := ec2rules.Interfaces(t.Context(), api, id, 1)
 	require.NoError(t, err)
 	assert.Empty(t, none)
 	for i := range 12 {
-		_, err := c.server.AddNetworkInterface(ec2api.NetworkInterface{ID: fmt.Sprintf("eni-%017x", i), GroupIDs: []string{id}})
+		_, err := c.Server.AddNetworkInterface(ec2api.NetworkInterface{ID: fmt.Sprintf("eni-%017x", i), GroupIDs: []string{id}})
 		require.NoError(t, err)
 	}
 	for limit, want := range map[int]int{1: 1, 7: 7, 20: 12} {
-		found, err := ec2rules.Interfaces(t.Context(), smallPages{api}, id, limit)
+		found, err := ec2rules.Interfaces(t.Context(), ec2apitest.SmallPages{Client: api}, id, limit)
 		require.NoError(t, err)
 		assert.Len(t, found, want)
 	}

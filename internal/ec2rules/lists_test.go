@@ -13,17 +13,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/ec2rules"
+	"sgward/localaws/ec2api"
+	"sgward/localaws/ec2api/ec2apitest"
 )
 
 func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
-	c := newCloud(t)
-	c.server.SetRuleQuota(1000)
-	api := c.client(ownKey, "us-east-1")
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	c.Server.SetRuleQuota(1000)
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
 	var many []string
 	for i := range 150 { // two pages
 		many = append(many, fmt.Sprintf("203.0.%d.0/24", i))
 	}
-	long, short := c.list(api, many...), c.list(api, "198.51.100.0/24")
+	long, short := newList(t, api, many...), newList(t, api, "198.51.100.0/24")
 	lists, err := ec2rules.NewLists(api).Read(t.Context(), []string{long, short, "pl-0fedcba9876543210"})
 	require.NoError(t, err)
 	assert.Len(t, lists.Known[long].Entries, 150)
@@ -31,7 +33,7 @@ func TestPrefixListsAreReadOrSaidToBeUnreadable(t *testing.T) {
 	require.Len(t, lists.Unreadable, 1)
 	assert.Contains(t, lists.Unreadable["pl-0fedcba9876543210"], "InvalidPrefixListID.NotFound")
 
-	c.server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
+	c.Server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
 	_, err = ec2rules.NewLists(api).Read(t.Context(), []string{short})
 	assert.ErrorContains(t, err, "reading prefix list "+short, "asked again it may be readable")
 }
@@ -44,21 +46,21 @@ func (badEntry) GetManagedPrefixListEntries(context.Context, *ec2.GetManagedPref
 }
 
 func TestAnEntryThatIsNoneMakesItsListUnreadable(t *testing.T) {
-	lists, err := ec2rules.NewLists(badEntry{newCloud(t).client(ownKey, "us-east-1")}).Read(t.Context(), []string{listID})
+	lists, err := ec2rules.NewLists(badEntry{ec2apitest.New(t, ec2api.WithSeed("ec2rules")).Client(ec2apitest.OwnKey, "us-east-1")}).Read(t.Context(), []string{listID})
 	require.NoError(t, err)
 	assert.Equal(t, map[string]string{listID: "reading prefix list " + listID + `: "203.0.113.7": an entry is not a CIDR`}, lists.Unreadable)
 	assert.Nil(t, lists.Known[listID].Entries)
 }
 
 func TestAListIsReadOnceAndAPassingErrorIsNotRemembered(t *testing.T) {
-	c := newCloud(t)
-	api := c.client(ownKey, "us-east-1")
-	one, other := c.list(api, "198.51.100.0/24"), c.list(api, "203.0.113.0/24")
+	c := ec2apitest.New(t, ec2api.WithSeed("ec2rules"))
+	api := c.Client(ec2apitest.OwnKey, "us-east-1")
+	one, other := newList(t, api, "198.51.100.0/24"), newList(t, api, "203.0.113.0/24")
 	lists := ec2rules.NewLists(api)
-	c.server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
+	c.Server.FailNext("GetManagedPrefixListEntries", 4, "RequestLimitExceeded")
 	_, err := lists.Read(t.Context(), []string{one})
 	require.Error(t, err)
-	c.server.ResetCalls()
+	c.Server.ResetCalls()
 	for range 2 {
 		got, err := lists.Read(t.Context(), []string{one, other, listID})
 		require.NoError(t, err)
@@ -66,7 +68,7 @@ func TestAListIsReadOnceAndAPassingErrorIsNotRemembered(t *testing.T) {
 		assert.NotNil(t, got.Known[one].Entries)
 		assert.Len(t, got.Why([]string{other, listID}), 1)
 	}
-	assert.Equal(t, 3, c.server.Calls().Of("GetManagedPrefixListEntries"), "what cannot be read is not asked for again")
+	assert.Equal(t, 3, c.Server.Calls().Of("GetManagedPrefixListEntries"), "what cannot be read is not asked for again")
 }
 
 func TestTheStateOfAListSaysWhetherAnEditIsUnderWay(t *testing.T) {
