@@ -21,6 +21,10 @@ func (s *Stack) onEC2Event(raw []byte) {
 	step.Function = f.LogicalID
 	s.emit(step)
 	s.ct.Add(raw)
+	if s.cfg.Bus != nil {
+		s.cfg.Bus(raw)
+		return
+	}
 	s.PutEvent(raw)
 }
 

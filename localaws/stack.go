@@ -58,6 +58,17 @@ type Config struct {
 	OnStep func(Step)
 	// Log takes each log line of a function; nil drops them.
 	Log func(function, line string)
+
+	// FunctionEndpoint is where functions send their calls, such as a proxy that passes them
+	// on to the Stack's ServeHTTP; empty is the stack itself.
+	FunctionEndpoint string
+	// Bus takes the CloudTrail records in place of the event bus, and passes them on with
+	// PutEvent, when and as often as it likes; nil passes each on at once.
+	Bus func(event []byte)
+	// QueueFaults returns the faults of the queue with a logical id; nil means none.
+	QueueFaults func(logicalID string) queue.Faults
+	// OnInvoke is called before a process of a function, by logical id, gets an invocation.
+	OnInvoke func(function string, p runtimeapi.Process, payload []byte)
 }
 
 // Stack is a running pipeline. Stacks come from Start and end with Close.
@@ -173,6 +184,12 @@ func (s *Stack) Template() *samtemplate.Template { return s.template }
 func (s *Stack) Queue(logicalID string) (*queue.Queue, bool) {
 	q, ok := s.queues[logicalID]
 	return q, ok
+}
+
+// Function returns the function with a logical id of the template.
+func (s *Stack) Function(logicalID string) (*runtimeapi.Function, bool) {
+	f, ok := s.functions[logicalID]
+	return f, ok
 }
 
 // DestinationDeliveryFailures counts the records that no destination accepted.

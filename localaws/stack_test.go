@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 
 	"sgward/localaws"
 	"sgward/localaws/queue"
+	"sgward/localaws/runtimeapi"
 )
 
 // builds holds a build of the small pipeline, as `make build` would lay it out.
@@ -396,4 +399,42 @@ func TestStackEndsWithItsContext(t *testing.T) {
 		assert.Fail(t, "the endpoint still answers", response.Status)
 	}
 	assert.Error(t, err)
+}
+
+// A proxy before the stack, a bus of its own, faults of queues, and functions to kill: what a drill needs.
+func TestFaultsComeBetweenTheParts(t *testing.T) {
+	var stack atomic.Pointer[localaws.Stack]
+	var calls, invoked atomic.Int64
+	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		stack.Load().ServeHTTP(w, r)
+	}))
+	t.Cleanup(proxy.Close)
+	events := make(chan []byte, 10)
+	p := start(t, func(c *localaws.Config) {
+		c.FunctionEndpoint = proxy.URL
+		c.Bus = func(event []byte) { events <- event }
+		c.OnInvoke = func(function string, _ runtimeapi.Process, _ []byte) {
+			if function == "Closer" {
+				invoked.Add(1)
+			}
+		}
+		c.QueueFaults = func(string) queue.Faults {
+			return queue.Faults{Copies: func(queue.Message) []time.Duration { return []time.Duration{0, time.Millisecond} }}
+		}
+	})
+	stack.Store(p.Stack)
+	p.open(t, 3306, "0.0.0.0/0", "")
+	p.rest(t)
+	assert.Len(t, p.ingress(), 1, "nobody has passed the event on")
+	<-events // of the group
+	p.PutEvent(<-events)
+	p.rest(t)
+	assert.Empty(t, p.ingress())
+	assert.GreaterOrEqual(t, calls.Load(), int64(2), "revoke and publish went through the proxy")
+	assert.Equal(t, int64(p.Calls("Closer")["ec2:RevokeSecurityGroupIngress"]), int64(2), "the message came twice")
+	assert.Positive(t, invoked.Load())
+	f, ok := p.Function("Closer")
+	require.True(t, ok)
+	assert.NotEmpty(t, f.Processes())
 }

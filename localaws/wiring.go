@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,6 +75,9 @@ func (s *Stack) queue(id string, above []string) (*queue.Queue, error) {
 		VisibilityTimeout: t.VisibilityTimeout, Retention: t.Retention,
 		MaxReceiveCount: t.MaxReceiveCount,
 	}
+	if s.cfg.QueueFaults != nil {
+		cfg.Faults = s.cfg.QueueFaults(id)
+	}
 	if t.DeadLetterARN != "" {
 		dead, ok := s.template.QueueByARN(t.DeadLetterARN)
 		if !ok {
@@ -126,10 +130,11 @@ func (s *Stack) function(t samtemplate.Function, concurrency int) (*runtimeapi.F
 		return nil, err
 	}
 	env := maps.Clone(t.Environment)
+	endpoint := cmp.Or(s.cfg.FunctionEndpoint, s.endpoint)
 	maps.Copy(env, map[string]string{
-		"AWS_ENDPOINT_URL":          s.endpoint, // so that no call leaves this machine
-		"AWS_ENDPOINT_URL_EC2":      s.endpoint,
-		"AWS_ENDPOINT_URL_SNS":      s.endpoint,
+		"AWS_ENDPOINT_URL":          endpoint, // so that no call leaves this machine
+		"AWS_ENDPOINT_URL_EC2":      endpoint,
+		"AWS_ENDPOINT_URL_SNS":      endpoint,
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID":         accessKeyOf(t.LogicalID),
 	})
@@ -144,6 +149,9 @@ func (s *Stack) function(t samtemplate.Function, concurrency int) (*runtimeapi.F
 		Name: t.Name, ARN: t.ARN, Bootstrap: bootstrap, Region: s.cfg.Region,
 		Timeout: t.Timeout, MemoryMB: t.MemoryMB, MaximumConcurrency: concurrency,
 		Environment: env,
+	}
+	if s.cfg.OnInvoke != nil {
+		cfg.OnInvoke = func(p runtimeapi.Process, payload []byte) { s.cfg.OnInvoke(t.LogicalID, p, payload) }
 	}
 	if s.cfg.Log != nil {
 		cfg.Log = func(line string) { s.cfg.Log(t.LogicalID, line) }

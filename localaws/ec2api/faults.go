@@ -2,6 +2,7 @@ package ec2api
 
 import (
 	"cmp"
+	"context"
 	"maps"
 	"time"
 )
@@ -111,6 +112,22 @@ func (s *Server) SetReadLag(lag time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.readLag = lag
+}
+
+// WithReadLag makes the reads of one request lag by less than SetReadLag says, which is
+// the most.
+func WithReadLag(ctx context.Context, lag time.Duration) context.Context {
+	return context.WithValue(ctx, readLagKey{}, lag)
+}
+
+type readLagKey struct{}
+
+// readLagOf requires the lock.
+func (s *Server) readLagOf(ctx context.Context) time.Duration {
+	if lag, ok := ctx.Value(readLagKey{}).(time.Duration); ok {
+		return min(lag, s.readLag)
+	}
+	return s.readLag
 }
 
 // SetRuleQuota sets the rules a group may hold per direction and address family.

@@ -3,6 +3,8 @@ package ec2api_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -192,4 +194,19 @@ func TestCallsAreCountedByActionAndCaller(t *testing.T) {
 	s.ResetCalls()
 	assert.Zero(t, s.Calls().Of())
 	assert.Equal(t, 4, calls.Of(), "a snapshot stays as it was")
+}
+
+func TestReadLagOfOneRequest(t *testing.T) {
+	s := newStage(t)
+	group := s.newGroup("a", "")
+	s.SetReadLag(time.Minute)
+	s.mustAuthorize(group, tcp(22, "0.0.0.0/0"))
+	s.clock.Advance(2 * time.Second)
+	for lag, seen := range map[time.Duration]bool{0: true, time.Second: true, 3 * time.Second: false, time.Hour: false} {
+		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Action=DescribeSecurityGroupRules&Filter.1.Name=group-id&Filter.1.Value.1="+group))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		w := httptest.NewRecorder()
+		s.Server.ServeHTTP(w, r.WithContext(ec2api.WithReadLag(r.Context(), lag)))
+		assert.Equal(t, seen, strings.Contains(w.Body.String(), "<fromPort>22</fromPort>"), lag)
+	}
 }

@@ -186,7 +186,7 @@ func describeSecurityGroups(c *call) (response, error) {
 		return nil, err
 	}
 	groups = slices.DeleteFunc(slices.Clone(groups), func(g *group) bool {
-		_, visible := c.srv.view(g, c.now)
+		_, visible := c.srv.view(g, c.visible)
 		return !visible || !matches(filters, g.tags, func(name string) string { return c.groupAttribute(g, name) })
 	})
 	groups, token := page(c, groups, limit, after, func(g *group) uint64 { return g.seq })
@@ -225,7 +225,7 @@ func (c *call) namedGroups(filters []filter) ([]*group, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, visible := c.srv.view(g, c.now); !visible {
+		if _, visible := c.srv.view(g, c.visible); !visible {
 			return nil, fail("InvalidGroup.NotFound", "The security group '%s' does not exist", id)
 		}
 		found[g] = true
@@ -265,7 +265,7 @@ func inOrder(found map[*group]bool) []*group {
 }
 
 func (c *call) xmlGroup(g *group) xmlGroup {
-	rules, _ := c.srv.view(g, c.now)
+	rules, _ := c.srv.view(g, c.visible)
 	ingress := slices.DeleteFunc(slices.Clone(rules), func(r *rule) bool { return r.perm.egress })
 	egress := slices.DeleteFunc(slices.Clone(rules), func(r *rule) bool { return !r.perm.egress })
 	return xmlGroup{

@@ -77,7 +77,7 @@ func (c *call) namedRules(filters []filter) (named []*rule, all bool, err error)
 		if strict && !wellFormedID(id, "sgr") {
 			return nil, false, fail("InvalidSecurityGroupRuleId.Malformed", "Invalid id: \"%s\" (expecting \"sgr-...\")", id)
 		}
-		r := c.srv.visibleRule(c.region, id, c.now)
+		r := c.srv.visibleRule(c.region, id, c.visible)
 		if r == nil && strict {
 			return nil, false, unknownRule(id)
 		}
@@ -102,7 +102,7 @@ func unknownRule(id string) *apiError {
 func (c *call) walkRules(groups []*group, after cursor, take func(*rule) bool) {
 	first, _ := slices.BinarySearchFunc(groups, after.major, func(g *group, seq uint64) int { return cmp.Compare(g.seq, seq) })
 	for _, g := range groups[first:] {
-		rules, _ := c.srv.view(g, c.now)
+		rules, _ := c.srv.view(g, c.visible)
 		if g.seq == after.major {
 			from, _ := slices.BinarySearchFunc(rules, after.minor+1, func(r *rule, seq uint64) int { return cmp.Compare(r.seq, seq) })
 			rules = rules[from:]

@@ -165,6 +165,8 @@ type call struct {
 	accessKey string
 	identity  Identity
 	now       time.Time
+	// visible is the moment as of which a read sees the rules of groups.
+	visible   time.Time
 	sourceIP  string
 	userAgent string
 	// elements is CloudTrail's responseElements, set by writes that succeed.
@@ -205,6 +207,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 	s.mu.Lock()
 	c.now = s.now()
+	c.visible = c.now.Add(-s.readLagOf(r.Context()))
 	c.region = s.regionAt(place{c.identity.Account, regionName})
 	c.requestID = s.newUUID(c.region, requestKind(act))
 	answer, err := s.run(c, act, known, denial)

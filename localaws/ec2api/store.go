@@ -225,13 +225,12 @@ func (s *Server) beforeChange(g *group, now time.Time) {
 	g.past = append(g.past, snapshot{until: now, rules: slices.Clone(g.rules)})
 }
 
-// view is a group's rules as a read at the given moment sees them, or false if the group
-// is too young to be seen.
-func (s *Server) view(g *group, now time.Time) ([]*rule, bool) {
+// view is a group's rules as they were at the given moment, or false if the group is
+// younger.
+func (s *Server) view(g *group, visible time.Time) ([]*rule, bool) {
 	if s.readLag <= 0 {
 		return g.rules, true
 	}
-	visible := now.Add(-s.readLag)
 	if g.created.After(visible) {
 		return nil, false
 	}
@@ -244,7 +243,7 @@ func (s *Server) view(g *group, now time.Time) ([]*rule, bool) {
 }
 
 // visibleRule is the rule with that id as a read sees it, or nil.
-func (s *Server) visibleRule(r *region, id string, now time.Time) *rule {
+func (s *Server) visibleRule(r *region, id string, visible time.Time) *rule {
 	known := r.rules[id]
 	if known == nil && s.readLag > 0 {
 		known = r.gone[id]
@@ -252,7 +251,7 @@ func (s *Server) visibleRule(r *region, id string, now time.Time) *rule {
 	if known == nil || r.groups[known.group.id] == nil {
 		return nil
 	}
-	rules, _ := s.view(known.group, now)
+	rules, _ := s.view(known.group, visible)
 	i, found := slices.BinarySearchFunc(rules, known.seq, func(r *rule, seq uint64) int { return cmp.Compare(r.seq, seq) })
 	if !found {
 		return nil

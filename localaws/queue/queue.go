@@ -44,7 +44,19 @@ type Config struct {
 	// OnDeadLetter is called for each message moved to DeadLetters, without the lock.
 	OnDeadLetter func(Message)
 	// Now is the clock; nil is time.Now.
-	Now func() time.Time
+	Now    func() time.Time
+	Faults Faults
+}
+
+// Faults makes a queue misbehave as SQS may. The zero value does nothing.
+type Faults struct {
+	// Copies is called for each message that is sent and returns, for each copy to keep, how
+	// long it is hidden at first. Copies are one message to a consumer, delivered more than
+	// once, late, and out of order. None stands for one that is visible at once.
+	Copies func(Message) []time.Duration
+	// Receive may change a message that a consumer is about to receive. The queue keeps it
+	// as it was.
+	Receive func(*Message)
 }
 
 // Message is a message as a consumer sees it.
@@ -70,6 +82,7 @@ type Queue struct {
 
 	mu       sync.Mutex
 	messages []*stored
+	receipts int           // how many were given out
 	moving   int           // given up, and not yet announced as dead letters
 	changed  chan struct{} // closed and replaced when a receive may find more
 }
@@ -104,7 +117,15 @@ func (q *Queue) Send(body string) (string, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	m := Message{ID: newID(), Body: body, Sent: q.cfg.Now()}
-	q.add(m)
+	copies := []time.Duration{0}
+	if q.cfg.Faults.Copies != nil {
+		if hidden := q.cfg.Faults.Copies(m); len(hidden) > 0 {
+			copies = hidden
+		}
+	}
+	for _, hidden := range copies {
+		q.add(m, m.Sent.Add(hidden))
+	}
 	return m.ID, nil
 }
 
@@ -128,9 +149,13 @@ func (q *Queue) Receive(limit int) []Message {
 		if m.ReceiveCount == 1 {
 			m.FirstReceived = now
 		}
-		m.ReceiptHandle = fmt.Sprintf("%s#%d", m.ID, m.ReceiveCount)
+		q.receipts++
+		m.ReceiptHandle = fmt.Sprintf("%s#%d", m.ID, q.receipts)
 		m.visibleAt = now.Add(q.cfg.VisibilityTimeout)
 		received = append(received, m.Message)
+		if q.cfg.Faults.Receive != nil {
+			q.cfg.Faults.Receive(&received[len(received)-1])
+		}
 		return false
 	})
 	q.moving += len(dead)
@@ -223,12 +248,12 @@ func (q *Queue) adopt(m Message, sourceARN string) {
 	defer q.mu.Unlock()
 	m.SourceARN = sourceARN
 	m.ReceiptHandle = ""
-	q.add(m)
+	q.add(m, time.Time{})
 }
 
 // add and signal require the lock.
-func (q *Queue) add(m Message) {
-	q.messages = append(q.messages, &stored{Message: m})
+func (q *Queue) add(m Message, visibleAt time.Time) {
+	q.messages = append(q.messages, &stored{Message: m, visibleAt: visibleAt})
 	q.signal()
 }
 

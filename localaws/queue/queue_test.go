@@ -122,3 +122,26 @@ func TestMessageOlderThanTheRetentionIsGone(t *testing.T) {
 	assert.Empty(t, q.Receive(1))
 	assert.Equal(t, queue.Depth{}, q.Depth())
 }
+
+func TestFaultsSendCopiesOfAMessageAndChangeWhatAConsumerReceives(t *testing.T) {
+	c := newClock()
+	q := queue.New(queue.Config{Name: "q", VisibilityTimeout: time.Minute, Now: c.time, Faults: queue.Faults{
+		Copies: func(m queue.Message) []time.Duration {
+			if m.Body == "twice" {
+				return []time.Duration{2 * time.Second, 0}
+			}
+			return nil
+		},
+		Receive: func(m *queue.Message) { m.Body += "!" },
+	}})
+	send(t, q, "twice", "once")
+	first := q.Receive(10)
+	require.Equal(t, []string{"twice!", "once!"}, bodies(first), "the other copy is late")
+	c.advance(2 * time.Second)
+	second := q.Receive(10)
+	require.Equal(t, []string{"twice!"}, bodies(second), "at the same time as the first")
+	assert.Equal(t, first[0].ID, second[0].ID, "one message to a consumer")
+	assert.Equal(t, 1, second[0].ReceiveCount)
+	assert.True(t, q.Delete(first[0].ReceiptHandle))
+	assert.Equal(t, []string{"twice", "once"}, bodies(q.Messages()), "each copy has a receipt of its own")
+}

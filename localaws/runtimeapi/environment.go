@@ -23,6 +23,7 @@ import (
 // distinguish callers.
 type environment struct {
 	cfg         Config
+	token       string // its AWS_SESSION_TOKEN, which no other process has
 	cmd         *exec.Cmd
 	server      *http.Server
 	began       time.Time
@@ -68,6 +69,7 @@ func startEnvironment(cfg Config) (*environment, error) {
 	}
 	env := &environment{
 		cfg:         cfg,
+		token:       newRequestID(),
 		invocations: make(chan *invocation),
 		ready:       make(chan struct{}),
 		exited:      make(chan struct{}),
@@ -82,7 +84,7 @@ func startEnvironment(cfg Config) (*environment, error) {
 	logs := &lineWriter{line: cfg.Log}
 	env.cmd = exec.Command(cfg.Bootstrap)
 	env.cmd.Dir = filepath.Dir(cfg.Bootstrap)
-	env.cmd.Env = processEnvironment(cfg, listener.Addr().String())
+	env.cmd.Env = processEnvironment(cfg, listener.Addr().String(), env.token)
 	env.cmd.Stdout = logs
 	env.cmd.Stderr = logs // the same value: exec then uses one pipe, and lines stay whole
 	env.cmd.WaitDelay = time.Second
@@ -107,7 +109,7 @@ func startEnvironment(cfg Config) (*environment, error) {
 // processEnvironment is Lambda's environment, with the function's own variables. Nothing
 // of this process's environment passes but PATH: a function must not see the caller's
 // credentials or proxies.
-func processEnvironment(cfg Config, runtimeAPI string) []string {
+func processEnvironment(cfg Config, runtimeAPI, sessionToken string) []string {
 	root := filepath.Dir(cfg.Bootstrap)
 	vars := map[string]string{
 		"AWS_LAMBDA_RUNTIME_API":          runtimeAPI,
@@ -124,7 +126,7 @@ func processEnvironment(cfg Config, runtimeAPI string) []string {
 		"AWS_DEFAULT_REGION":              cfg.Region,
 		"AWS_ACCESS_KEY_ID":               "test",
 		"AWS_SECRET_ACCESS_KEY":           "test",
-		"AWS_SESSION_TOKEN":               "test",
+		"AWS_SESSION_TOKEN":               sessionToken,
 		"LAMBDA_TASK_ROOT":                root,
 		"LAMBDA_RUNTIME_DIR":              "/var/runtime",
 		"_HANDLER":                        "bootstrap",
@@ -151,6 +153,9 @@ func (env *environment) next(w http.ResponseWriter, r *http.Request) {
 		env.mu.Lock()
 		env.current = inv
 		env.mu.Unlock()
+		if env.cfg.OnInvoke != nil {
+			env.cfg.OnInvoke(env.process(), inv.payload)
+		}
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Length", strconv.Itoa(len(inv.payload)))
@@ -247,6 +252,10 @@ func (env *environment) exitReason() string {
 		return "without providing a reason"
 	}
 	return "with error: " + env.exitErr.Error()
+}
+
+func (env *environment) process() Process {
+	return Process{PID: env.cmd.Process.Pid, SessionToken: env.token}
 }
 
 // stop kills the process and waits for its end.

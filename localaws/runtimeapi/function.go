@@ -43,8 +43,17 @@ type Config struct {
 	MaximumConcurrency int
 	// Environment is added to what Lambda itself sets, which it may override.
 	Environment map[string]string
+	// OnInvoke is called before a process gets an invocation. It must be quick.
+	OnInvoke func(p Process, payload []byte)
 	// Log takes each line that a process writes, from several goroutines; nil drops them.
 	Log func(line string)
+}
+
+// Process is a running process of a function.
+type Process struct {
+	PID int
+	// SessionToken is that of its credentials: the calls that carry it are the process's.
+	SessionToken string
 }
 
 // Result is what an invocation came to.
@@ -259,6 +268,30 @@ func (f *Function) discard(env *environment) {
 	delete(f.all, env)
 	f.mu.Unlock()
 	env.stop()
+}
+
+// Processes returns the running processes.
+func (f *Function) Processes() []Process {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make([]Process, 0, len(f.all))
+	for env := range f.all {
+		out = append(out, env.process())
+	}
+	return out
+}
+
+// Kill kills the process with a session token and reports whether there is one. Its
+// invocation in hand fails with Runtime.ExitError.
+func (f *Function) Kill(sessionToken string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for env := range f.all {
+		if env.token == sessionToken {
+			return env.cmd.Process.Kill() == nil
+		}
+	}
+	return false
 }
 
 // Close ends every process. An invocation in hand fails with Runtime.ExitError.

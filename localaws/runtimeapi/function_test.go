@@ -278,3 +278,24 @@ func TestMissingBinaryIsNamed(t *testing.T) {
 	_, err = runtimeapi.New(runtimeapi.Config{Name: "fn", Bootstrap: path})
 	assert.ErrorContains(t, err, "not executable")
 }
+
+func TestAProcessIsKnownByItsCredentialsAndKilledInTheMiddle(t *testing.T) {
+	invoked := make(chan runtimeapi.Process, 2)
+	f := start(t, func(c *runtimeapi.Config) {
+		c.OnInvoke = func(p runtimeapi.Process, payload []byte) {
+			assert.Contains(t, string(payload), `"do"`)
+			invoked <- p
+		}
+	})
+	token := strings.Trim(string(invoke(t, f, `{"do":"environment","name":"AWS_SESSION_TOKEN"}`).Payload), `"`)
+	p := <-invoked
+	assert.Equal(t, token, p.SessionToken)
+	assert.Equal(t, []runtimeapi.Process{p}, f.Processes())
+	assert.False(t, f.Kill("another"))
+	go func() {
+		assert.True(t, f.Kill((<-invoked).SessionToken))
+	}()
+	result := invoke(t, f, `{"do":"sleep","millis":60000}`)
+	assert.Equal(t, "Runtime.ExitError", result.ErrorType)
+	assert.Empty(t, f.Processes())
+}
