@@ -16,6 +16,7 @@ import (
 
 func TestCertificatesOfTheBundleAreTrusted(t *testing.T) {
 	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "shop", 22)
 	web := httptest.NewUnstartedServer(d.web)
 	web.Config.ErrorLog = log.New(io.Discard, "", 0) // of the handshake that fails
 	web.StartTLS()
@@ -31,7 +32,7 @@ func TestCertificatesOfTheBundleAreTrusted(t *testing.T) {
 	t.Setenv("AWS_CA_BUNDLE", bundle)
 	said = d.run(live)
 	assert.Equal(t, cli.StatusFindings, said.status, said.errs)
-	assert.Contains(t, said.out, "default")
+	assert.Contains(t, said.out, "shop")
 }
 
 func TestConfigurationThatCannotBeReadIsNamed(t *testing.T) {

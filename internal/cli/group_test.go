@@ -88,7 +88,7 @@ func TestPolicyRefusesBeforeAnythingIsMade(t *testing.T) {
 	got := d.create("--pattern web-server --name web --admin-cidr 203.0.113.10/32 --admin-cidr 0.0.0.0/0")
 	assert.Equal(t, cli.StatusFindings, got.status)
 	assert.Contains(t, got.out, ": nothing was done\n")
-	assert.Contains(t, got.out, `refused        ingress tcp 22 from 0.0.0.0/0 "SSH for administration": policy.yaml:24 world-open-admin: `)
+	assert.Contains(t, got.out, `refused        ingress tcp 22 from 0.0.0.0/0 "SSH for administration": policy.yaml:30 world-open-admin: `)
 	assert.NotContains(t, got.out, "203.0.113.10/32", "only what is refused")
 	_, made := d.group("web")
 	assert.False(t, made)
@@ -101,14 +101,14 @@ func TestRuleIsJudgedWithWhatTheGroupHolds(t *testing.T) {
 	require.Equal(t, cli.StatusClean, d.create("--pattern web-server --name web").status)
 	web, _ := d.group("web")
 	allow := func(cidr string) said {
-		return d.run("group allow --port 5432 --group "+web.ID+" --cidr "+cidr+" --description", "a part of the world")
+		return d.run("group allow --port 22 --group "+web.ID+" --cidr "+cidr+" --description", "a part of the world")
 	}
 	assert.Equal(t, cli.StatusClean, allow("64.0.0.0/10").status)
 	got := allow("64.64.0.0/10")
 	assert.Equal(t, cli.StatusFindings, got.status)
 	assert.Contains(t, got.out, "together with other rules")
 	assert.Contains(t, got.errs, "groups: ["+web.ID+"]", "the exception to paste")
-	assert.NotContains(t, d.held("web"), "in tcp 5432-5432 64.64.0.0/10")
+	assert.NotContains(t, d.held("web"), "in tcp 22-22 64.64.0.0/10")
 	assert.Equal(t, cli.StatusClean, allow("64.0.0.0/10").status, "what is there already stands beside nothing new")
 }
 

@@ -107,7 +107,7 @@ func TestUndoShowsWhatItOpensAndThatItWillBeClosedAgain(t *testing.T) {
 		`open ingress tcp 3306 from 0.0.0.0/0 "temporary"`,
 		"made by AuthorizeSecurityGroupIngress at 2026-11-01T08:30:00Z, by arn:aws:sts::123456789012:assumed-role/Developer/casey[U+001B][2J from 198.51.100.7",
 		"revoked; policy then: policy.yaml:19 world-open-database: it was forbidden: revoke\n",
-		"policy now: policy.yaml:19 world-open-database: tcp 3306 from 0.0.0.0/0 opens",
+		"policy now: policy.yaml:22 world-open-database: tcp 3306 from 0.0.0.0/0 opens",
 		"policy now: allowed\n",
 		"confirmed by CloudTrail: closed by arn:aws:sts::123456789012:assumed-role/sgward-RemediateRole-EXAMPLE/sgward-remediate at ",
 		"close it again within seconds",
@@ -261,7 +261,7 @@ func TestYesRefusesWhatThePolicyForbids(t *testing.T) {
 	file := d.alertFile(finding.Enforce, closedRule(group, "f-1", 3306, "0.0.0.0/0"), closedRule(group, "f-2", 3306, "10.0.0.0/8"))
 	got := d.run("undo --yes --quiet " + file)
 	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
-	assert.Contains(t, got.out, "refused         "+group+"  ingress tcp 3306 from 0.0.0.0/0: the policy forbids it: policy.yaml:19 world-open-database: ")
+	assert.Contains(t, got.out, "refused         "+group+"  ingress tcp 3306 from 0.0.0.0/0: the policy forbids it: policy.yaml:22 world-open-database: ")
 	assert.Contains(t, got.out, "say --even-if-forbidden\n")
 	assert.Contains(t, got.out, "put back        "+group, "one rule keeps no other from being put back")
 	assert.NotContains(t, d.held("orders-db"), "in tcp 3306-3306 0.0.0.0/0")

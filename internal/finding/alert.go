@@ -2,6 +2,7 @@ package finding
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"sgward/internal/cloudtrail"
@@ -93,6 +94,9 @@ type Alert struct {
 	// keep the message within SNS's limit.
 	Findings        []Result `json:"findings"`
 	FindingsOmitted int      `json:"findingsOmitted,omitempty"`
+	// Statements describes the statements that decided findings, in order of first use: see
+	// Cite.
+	Statements []policy.StatementRef `json:"statements,omitempty"`
 	// PrefixListID is the managed prefix list that the event edited, and PrefixListEntries
 	// its current entries, which lose access if a rule is closed. Empty for other events.
 	PrefixListID             string            `json:"prefixListId,omitempty"`
@@ -113,6 +117,34 @@ type Alert struct {
 	// read, or not completely.
 	Exposed      []Interface `json:"exposed,omitempty"`
 	ExposedError string      `json:"exposedError,omitempty"`
+}
+
+// maxCited limits Statements. A description of the greatest size takes about 2 KB.
+const maxCited = 20
+
+// Cite fills in Statements from the policy that judged the findings: the first 20 of their
+// statements that have a description, runbook or controls.
+func (a *Alert) Cite(p *policy.Policy) {
+	a.Statements = nil
+	for i := range a.Findings {
+		id := a.Findings[i].StatementID
+		if _, cited := a.Statement(id); cited || len(a.Statements) == maxCited {
+			continue
+		}
+		if s, ok := p.Statement(id); ok && (s.Description != "" || s.Runbook != "" || len(s.Controls) > 0) {
+			a.Statements = append(a.Statements, s)
+		}
+	}
+}
+
+// Statement returns the statement of Statements with an id; ok is false if it is not among
+// them.
+func (a *Alert) Statement(id string) (s policy.StatementRef, ok bool) {
+	i := slices.IndexFunc(a.Statements, func(s policy.StatementRef) bool { return s.ID == id })
+	if i < 0 {
+		return policy.StatementRef{}, false
+	}
+	return a.Statements[i], true
 }
 
 // PrefixListEntry is one address range of a managed prefix list.

@@ -106,7 +106,7 @@ func TestThePageNamesEveryField(t *testing.T) {
 	_, text := readPage(t)
 	fields := slices.Concat(scopeFields, []string{
 		"version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "statements", "exceptions",
-		"id", "severity", "effect", "existing", "ingress", "egress", "when", "unless",
+		"id", "severity", "effect", "existing", "description", "runbook", "controls", "ingress", "egress", "when", "unless",
 		"except-ports", "covering-ports", "protocols", "direction", "peers", "prefix-lists", "referenced-groups",
 		"expires", "reason", "owner", "match", "{referenced-groups: other-accounts", "portless", "public", "any",
 	})

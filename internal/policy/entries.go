@@ -38,7 +38,7 @@ func (c *compiler) id(f map[string]field, n *yaml.Node, where string) (string, b
 
 func (c *compiler) statement(n *yaml.Node, index int) {
 	where := fmt.Sprintf("statements[%d]", index)
-	f := c.fields(n, where, "id", "severity", "effect", "existing", "ingress", "egress", "when", "unless")
+	f := c.fields(n, where, "id", "severity", "effect", "existing", "ingress", "egress", "when", "unless", "description", "runbook", "controls")
 	if f == nil {
 		return
 	}
@@ -70,6 +70,7 @@ func (c *compiler) statement(n *yaml.Node, index int) {
 		}
 	}
 	c.opening(f, n, where, &s)
+	c.annotations(f, where, &s)
 	if v, ok := f["when"]; ok {
 		s.when = c.readScope(c.fields(v.value, where+".when", scopeFields...), where+".when", true)
 	}
@@ -78,6 +79,39 @@ func (c *compiler) statement(n *yaml.Node, index int) {
 	}
 	c.policy.statements = append(c.policy.statements, s)
 }
+
+// annotations reads the fields that alerts and reports repeat. Their limits keep alerts
+// short, and links whole.
+func (c *compiler) annotations(f map[string]field, where string, s *statement) {
+	if v, ok := f["description"]; ok {
+		s.description = c.line(v.value, where+".description", maxDescription)
+	}
+	if v, ok := f["runbook"]; ok {
+		s.runbook = c.line(v.value, where+".runbook", maxRunbook)
+		if s.runbook != "" && !isLink(s.runbook) {
+			c.problem(v.value, "%s.runbook: %q: want a URL such as https://wiki.example.com/runbooks/open-ports", where, s.runbook)
+		}
+	}
+	if v, ok := f["controls"]; ok {
+		items := c.list(v.value, where+".controls")
+		if len(items) > maxControls {
+			c.problem(v.value, "%s.controls: %d of them: want %d at most", where, len(items), maxControls)
+		}
+		for _, item := range items {
+			if control := c.line(item, where+".controls", maxControl); control != "" {
+				s.controls = append(s.controls, control)
+			}
+		}
+	}
+}
+
+// The longest annotations, in characters, and the most controls of a statement.
+const (
+	maxDescription = 300
+	maxRunbook     = 300
+	maxControl     = 60
+	maxControls    = 20
+)
 
 // opening reads ingress or egress: direction, peer and traffic.
 func (c *compiler) opening(f map[string]field, n *yaml.Node, where string, s *statement) {

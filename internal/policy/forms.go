@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"net/url"
 	"strings"
 
 	"sgward/internal/awsid"
@@ -30,4 +31,10 @@ func isActor(s string) bool {
 		}
 	}
 	return parts[5] == "root"
+}
+
+// isLink reports whether s is an https URL that mail, chat and HTML show as one link.
+func isLink(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsAny(s, " <>|\"'`\\^{}")
 }

@@ -3,14 +3,30 @@ package policy
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
+// withEgressExample is the default policy with the statement that it shows as an example.
+func withEgressExample(t *testing.T) *Policy {
+	t.Helper()
+	data, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	before, example, found := strings.Cut(string(data), "  # - id: world-open-egress\n")
+	require.True(t, found)
+	example, after, found := strings.Cut(example, "\n\n")
+	require.True(t, found)
+	p, err := Parse("policy.yaml", []byte(before+"  - id: world-open-egress\n"+strings.ReplaceAll(example, "  # ", "  ")+"\n\n"+after))
+	require.NoError(t, err)
+	require.Len(t, p.statements, len(defaultPolicy(t).statements)+1)
+	return p
+}
+
 func TestOpeningsUnderTheDefaultPolicy(t *testing.T) {
-	p := defaultPolicy(t)
+	p := withEgressExample(t)
 	const file = "testdata/openings.txt"
 	data, err := os.ReadFile(filepath.FromSlash(file))
 	require.NoError(t, err)

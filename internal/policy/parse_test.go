@@ -85,6 +85,40 @@ func TestTheDefaultPolicyIsSound(t *testing.T) {
 	assert.Empty(t, p.Warnings(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)))
 }
 
+func TestAStatementIsDescribedForPeople(t *testing.T) {
+	p := mustParse(t, `
+statements:
+  - id: one
+    effect: alert
+    severity: low
+    ingress: {from: world}
+    description: >
+      Why it
+      matters.
+    runbook: https://wiki.example.com/one
+    controls: [EC2.19, 5.2]
+  - {id: two, effect: ignore, ingress: {from: world}}
+`)
+	one, ok := p.Statement("one")
+	require.True(t, ok)
+	assert.Equal(t, StatementRef{"one", Low, "Why it matters.", "https://wiki.example.com/one", []string{"EC2.19", "5.2"}}, one)
+	two, ok := p.Statement("two")
+	require.True(t, ok)
+	assert.Equal(t, StatementRef{ID: "two"}, two)
+	_, ok = p.Statement("three")
+	assert.False(t, ok)
+	_, ok = p.Statement("")
+	assert.False(t, ok)
+}
+
+func TestEveryStatementOfTheDefaultPolicyHasADescriptionAndARunbook(t *testing.T) {
+	p := defaultPolicy(t)
+	for _, s := range p.statements {
+		assert.NotEmpty(t, s.description, s.id)
+		assert.NotEmpty(t, s.runbook, s.id)
+	}
+}
+
 func TestTheDigestIsOfTheBytes(t *testing.T) {
 	const text = "version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: one, effect: alert, severity: low, ingress: {from: world}}\n"
 	assert.Regexp(t, `^sha256:[0-9a-f]{64}$`, mustParse(t, text).Digest())

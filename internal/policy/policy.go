@@ -57,6 +57,31 @@ type statement struct {
 	peer      peerMatcher
 	when      scope
 	unless    scope
+	// For people: see StatementRef.
+	description, runbook string
+	controls             []string
+}
+
+// StatementRef describes a statement for people, in alerts and reports.
+type StatementRef struct {
+	ID       string   `json:"id"`
+	Severity Severity `json:"severity,omitempty"` // absent for effect ignore without one
+	// Description says why the opening matters: one line, 300 characters at most. Runbook
+	// is the https URL of a page that says what to do about it. Controls are controls of
+	// standards that it breaks, such as "EC2.19". All three may be empty.
+	Description string   `json:"description,omitempty"`
+	Runbook     string   `json:"runbook,omitempty"`
+	Controls    []string `json:"controls,omitempty"`
+}
+
+// Statement returns the statement with an id; ok is false if the policy has none.
+func (p *Policy) Statement(id string) (ref StatementRef, ok bool) {
+	for i := range p.statements {
+		if s := &p.statements[i]; s.id == id {
+			return StatementRef{s.id, s.severity, s.description, s.runbook, s.controls}, true
+		}
+	}
+	return StatementRef{}, false
 }
 
 // peerKind is the kind of peer that a statement is about.

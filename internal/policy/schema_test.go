@@ -48,6 +48,16 @@ func asJSON(t *testing.T, data []byte) any {
 	return out
 }
 
+// The default policy tells editors to read the schema beside it.
+func TestTheSchemaBesideTheDefaultPolicyIsThisOne(t *testing.T) {
+	beside, err := os.ReadFile("../../policy.schema.json")
+	require.NoError(t, err)
+	assert.Equal(t, string(Schema()), string(beside), "run: cp internal/policy/policy.schema.json policy.schema.json")
+	data, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	assert.True(t, strings.HasPrefix(string(data), "# yaml-language-server: $schema=./policy.schema.json\n"))
+}
+
 func TestSchemaAcceptsTheDefaultPolicy(t *testing.T) {
 	data, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
@@ -61,7 +71,7 @@ allow-tag-exemptions: true
 networks: {office: [198.51.100.0/24, 2001:db8::/32]}
 ports: {stores: [mysql, 5432/tcp, 161/udp], more: stores}
 statements:
-  - {id: a, severity: low, effect: revoke, existing: revoke, ingress: {from: world, ports: [stores]}, when: {accounts: [123456789012], regions: eu-west-1, vpcs: [vpc-0123456789abcdef0]}}
+  - {id: a, severity: low, effect: revoke, existing: revoke, ingress: {from: world, ports: [stores]}, when: {accounts: [123456789012], regions: eu-west-1, vpcs: [vpc-0123456789abcdef0]}, description: Why it matters., runbook: "https://wiki.example.com/a?b=c#d", controls: [EC2.19, CIS AWS v3.0.0/5.2, 5.2]}
   - {id: b, severity: low, effect: alert, ingress: {from: {public: {ipv4: 24, ipv6: 56}}, except-ports: more, protocols: [gre, 50]}}
   - {id: c, severity: low, effect: alert, ingress: {from: {in: office}}, unless: {group-tags: {tier: [web, app]}, groups: sg-0123456789abcdef0}}
   - {id: d, effect: ignore, ingress: {from: {not-in: [10.0.0.0/8]}}, unless: {actors: ["arn:aws:iam::123456789012:role/*"]}}
@@ -96,6 +106,12 @@ func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 		{"[22/tcp]", "[22]"},
 		{"group-tags: {a: b}", "group-tags: {}"},
 		{"when: {accounts: [123456789012], ", "when: {account: [123456789012], "},
+		{"description: Why it matters.", "description: ' '"},
+		{"description: Why it matters.", "description: " + strings.Repeat("x", 301)},
+		{"https://wiki", "http://wiki"},
+		{"https://wiki.", "https://<wiki>."},
+		{"controls: [EC2.19, CIS AWS v3.0.0/5.2, 5.2]", "controls: []"},
+		{"controls: [EC2.19, ", "controls: [" + strings.Repeat("x", 61) + ", "},
 	} {
 		broken := strings.Replace(everyField, change.old, change.new, 1)
 		require.NotEqual(t, everyField, broken)

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -134,6 +136,25 @@ func (r *reader) text(n *yaml.Node, where string) (string, bool) {
 		return "", false
 	}
 	return n.Value, true
+}
+
+// line reads one line of printable text of at most limit characters, without the white space around
+// it. "" stands for a problem.
+func (r *reader) line(n *yaml.Node, where string, limit int) string {
+	read, ok := r.text(n, where)
+	if !ok {
+		return ""
+	}
+	read = strings.TrimSpace(read)
+	switch length := utf8.RuneCountInString(read); {
+	case strings.ContainsFunc(read, func(c rune) bool { return !unicode.IsPrint(c) }):
+		r.problem(n, "%s: want one line of printable text, found %s (YAML's >- joins lines)", where, kindOf(n))
+	case length > limit:
+		r.problem(n, "%s: %d characters: want %d at most", where, length, limit)
+	default:
+		return read
+	}
+	return ""
 }
 
 // list reads a list, or a single entry in its place. An empty list is a problem: it could

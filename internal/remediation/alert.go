@@ -42,6 +42,7 @@ func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Res
 
 // publish publishes an alert.
 func (r *invocation) publish(ctx context.Context, a finding.Alert) error {
+	a.Cite(r.Policy)
 	log := r.Logger.With("eventId", a.Event.EventID, "try", a.Try)
 	if err := r.Publish(ctx, a); err != nil {
 		log.ErrorContext(ctx, "alert not published", "error", err.Error())

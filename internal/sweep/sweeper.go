@@ -91,6 +91,7 @@ func (a *Sweeper) alert(event cloudtrail.Event, results []finding.Result) findin
 }
 
 func (a *Sweeper) publish(ctx context.Context, out finding.Alert) error {
+	out.Cite(a.Policy)
 	if err := a.Publish(ctx, out); err != nil {
 		return fmt.Errorf("publishing the alert of event %s: %w", out.Event.EventID, err)
 	}

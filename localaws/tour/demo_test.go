@@ -87,7 +87,7 @@ func TestDemoEndsAsExpected(t *testing.T) {
 		"closed  tcp 5432 from 0.0.0.0/1", "closed  tcp 5432 from 128.0.0.0/1",
 		"closed  tcp 6379 from 0.0.0.0/0",
 		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
-		"kept in DeadLetterQueue", "has judged: nothing to close", "alert: Sweep: ",
+		"kept in DeadLetterQueue", "has judged: nothing to close",
 		"found  critical  tcp 27017 from 0.0.0.0/0      shop-web", "new, told",
 		"14 records", "6  revoke", "would have been revoked", "5 closed by a later call", "as Slack shows it", "policy.yaml:", "Everything ended as expected",
 	} {
@@ -240,7 +240,7 @@ func TestLocalShowsHowAnOpeningIsClosed(t *testing.T) {
 }
 
 func TestLocalSweepsWhenItIsAskedToAndReportsOnce(t *testing.T) {
-	out, _, group, end := watch(t, finding.Enforce)
+	out, client, group, end := watch(t, finding.Enforce)
 	assert.Contains(t, out.String(), `lambda invoke --function-name SweepFunction --invocation-type Event`)
 	endpoint := regexp.MustCompile(`--endpoint-url (\S+)`).FindStringSubmatch(out.String())[1]
 	sweep := func() {
@@ -253,13 +253,17 @@ func TestLocalSweepsWhenItIsAskedToAndReportsOnce(t *testing.T) {
 		require.NoError(t, response.Body.Close())
 		require.Equal(t, http.StatusAccepted, response.StatusCode)
 	}
-	// The group's own egress is open to the world, and nobody was told of it.
+	_, err := client.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{
+		GroupId: aws.String(group), IpProtocol: aws.String("tcp"), FromPort: aws.Int32(8080), ToPort: aws.Int32(8080), CidrIp: aws.String("0.0.0.0/0"),
+	})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return strings.Count(out.String(), "alert: ") == 1 }, 20*time.Second, 5*time.Millisecond, out)
 	sweep()
 	require.Eventually(t, func() bool { return strings.Count(out.String(), "has judged") == 1 }, 20*time.Second, 5*time.Millisecond, out)
 	sweep()
 	require.Eventually(t, func() bool { return strings.Count(out.String(), "has judged") == 2 }, 20*time.Second, 5*time.Millisecond, out)
 	require.NoError(t, end())
-	assert.Equal(t, 1, strings.Count(out.String(), "alert: Sweep: "), out)
+	assert.Equal(t, 2, strings.Count(out.String(), "alert: "), "detect's, and one of the two sweeps': %s", out)
 	assert.Contains(t, out.String(), group)
 }
 
