@@ -72,7 +72,7 @@ var mayImport = map[string][]string{
 	"text":           {},
 	"alert":          {"cloudtrail", "finding", "policy", "secgroup", "text"},
 	"ec2rules":       {"crash", "finding", "secgroup"},
-	"remediation":    {"cloudtrail", "crash", "ec2rules", "finding", "policy", "secgroup"},
+	"remediation":    {"cloudtrail", "crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"jsonscan":       {},
 	"logfile":        {"crash", "jsonscan"},
 	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},

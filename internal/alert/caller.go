@@ -3,70 +3,43 @@ package alert
 import (
 	"strings"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/text"
 )
 
-// caller names the caller, its address and its program. Texts that the caller chose are
-// marked.
-func (v *view) caller(limits) section {
-	s := section{title: "Who did it"}
+// call gives the record's own words about the caller.
+func (v *view) call(limits) section {
+	s, e := section{title: "The call"}, v.alert.Event
 	if v.isSweep || v.isExpiry {
 		return s
 	}
-	e := v.alert.Event
 	if v.isDigest {
 		s.say(v.oldEvents())
 		return s
 	}
-	role, session := assumedRole(e.Actor.ARN)
-	sessionSaid := ", session " + quote(session) + " (a name that the caller chose)"
-	who := "The record does not say who made the call"
-	switch {
-	case e.Actor.SessionIssuerARN != "":
-		who = "The role " + quoteLong(e.Actor.SessionIssuerARN)
-		if session != "" {
-			who += sessionSaid
-		}
-	case e.Actor.Type == "Root":
-		who = "The account's ROOT user, " + quoteLong(e.Actor.ARN)
-	case session != "":
-		who = "The role " + quoteLong(role) + sessionSaid
-	case e.Actor.ARN != "":
-		who = quoteLong(e.Actor.ARN)
-	case e.Actor.Type == "AWSService" && e.Actor.InvokedBy != "":
-		who = "The AWS service " + quote(e.Actor.InvokedBy)
-	case e.Actor.Type != "":
-		who = "A caller of type " + name(e.Actor.Type) + " that the record does not name"
-	}
-	if e.Actor.InvokedBy != "" && e.Actor.Type != "AWSService" {
-		who += ", through " + quote(e.Actor.InvokedBy)
-	}
-	switch {
-	case isAddress(e.SourceIPAddress):
-		who += ", from " + e.SourceIPAddress
-	case e.SourceIPAddress != "": // a service's name, or "AWS Internal"
-		who += ", from " + quote(e.SourceIPAddress)
-	}
-	s.say(who + ".")
-	if e.UserAgent != "" {
-		s.say("User agent (the caller's own word): " + quoteLong(e.UserAgent) + ".")
-	}
-	call := "The call was not named"
+	out := "A call that the record does not name"
 	if e.EventName != "" {
-		call = "The call was " + name(e.EventName)
+		out = name(e.EventName)
 	}
 	if !e.EventTime.IsZero() {
-		call += " at " + text.Time(e.EventTime) + " (CloudTrail counts whole seconds)"
+		out += " at " + text.Time(e.EventTime) + " (CloudTrail counts whole seconds)"
+	}
+	if p := e.Actor.Principal(); p != "" {
+		out += ", by " + quoteLong(p)
 	}
 	if e.AccountID != "" {
-		call += ", account " + id(e.AccountID)
+		out += ", account " + id(e.AccountID)
 	}
-	if e.Region != "" {
-		call += ", " + id(e.Region)
+	s.say(out + ".")
+	if e.UserAgent != "" {
+		s.say("User agent: " + quoteLong(e.UserAgent) + ".")
 	}
-	s.say(call + ".")
 	if e.ReplayName != "" {
 		s.say("EventBridge sent the event again by the replay " + name(e.ReplayName) + ": its rule exists already.")
+	}
+	if command := lookupEvent(e.Region, e.EventID); command != "" {
+		s.say("To see the whole event (the console and CloudTrail's look-up know it after some minutes):")
+		s.show(command)
 	}
 	return s
 }
@@ -80,7 +53,7 @@ func (v *view) oldEvents() string {
 	} else {
 		out += "they reached sgward hours after their calls, or were replayed. "
 	}
-	return out + "Their rules exist already, so they are closed only if a statement says so (existing: revoke). Each opening above names its event."
+	return out + "Their rules exist already, so they are closed only where the policy closes existing rules. Each opening above names its event."
 }
 
 // madeBy names the call of an opening in an alert that tells of several.
@@ -89,13 +62,7 @@ func (o *opening) madeBy() string {
 	if e == nil {
 		return ""
 	}
-	who := "somebody whom the record does not name"
-	if p := e.Actor.Principal(); p != "" {
-		who = quoteLong(p)
-	} else if e.Actor.InvokedBy != "" {
-		who = "the AWS service " + quote(e.Actor.InvokedBy)
-	}
-	return name(e.EventName) + " at " + text.Time(e.EventTime) + " by " + who + ", event " + id(e.EventID) + "."
+	return name(e.EventName) + " at " + text.Time(e.EventTime) + " by " + caller(*e) + ", event " + id(e.EventID) + "."
 }
 
 // assumedRole returns the parts of
@@ -111,4 +78,14 @@ func assumedRole(arn string) (role, session string) {
 	}
 	role, session, _ = strings.Cut(rest, "/")
 	return role, session
+}
+
+// actors are the texts by which the call's author can be routed: the ARN of the role or
+// user, and the session's name, which the caller chose.
+func actors(e cloudtrail.Event) []string {
+	_, session := assumedRole(e.Actor.ARN)
+	if p := e.Actor.Principal(); p != "" {
+		return []string{p, session}
+	}
+	return []string{e.Actor.InvokedBy}
 }

@@ -22,7 +22,6 @@ type notificationContent struct {
 	TextType    string   `json:"textType"`
 	Title       string   `json:"title"`
 	Description string   `json:"description"`
-	NextSteps   []string `json:"nextSteps,omitempty"`
 	Keywords    []string `json:"keywords,omitempty"`
 }
 
@@ -39,47 +38,46 @@ type notificationMetadata struct {
 // chat is the medium of a notification's description, in Slack's markup.
 func chat() medium {
 	return medium{
-		sections: append(everything(), (*view).elsewhere),
-		limits:   limits{listed: 5, commands: 1, excepted: 1, exposed: 3, reasons: 4, untrusted: 120, line: 1200},
+		sections: brief(),
+		limits:   limits{listed: 5, commands: 1, exposed: 1, reasons: 1, untrusted: 120, line: 1200},
 		quotes:   quotes{text: chatQuote, policy: chatQuote},
 		print:    printChat,
 		size:     text.Units, most: maxDescription,
 	}
 }
 
-// printChat leaves out links, which are next steps.
 func printChat(_ *view, sections []section) string {
 	var b strings.Builder
 	for _, s := range sections {
-		var body strings.Builder
-		for _, it := range s.items {
+		if s.title != "" && s.title != linksTitle {
+			b.WriteString("*" + s.title + "*" + pick(s.items[0].kind == prose, " ", "\n"))
+		}
+		for i, it := range s.items {
 			switch it.kind {
 			case block:
-				body.WriteString("```\n" + it.text + "\n```\n")
-			case prose:
-				body.WriteString(it.text + "\n")
+				b.WriteString("```\n" + it.text + "\n```\n")
+			case link:
+				b.WriteString("<" + it.url + "|" + it.text + ">" + pick(i < len(s.items)-1, " · ", "\n"))
+			default:
+				b.WriteString(it.text + "\n")
 			}
 		}
-		if s.title != "" && body.Len() > 0 {
-			b.WriteString("*" + s.title + "*\n")
-		}
-		b.WriteString(body.String())
 	}
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
 // notificationOf encodes a view as a notification.
 func notificationOf(v *view) (string, error) {
-	id, title := v.alert.ID, v.headline(maxTitle)
+	id, title := v.alert.ID, v.title()
 	n := notification{
 		Version: "1.0", Source: "custom", ID: id,
-		Content: notificationContent{TextType: "client-markdown", Title: title, Description: chat().text(v), NextSteps: nextSteps(v)},
+		Content: notificationContent{TextType: "client-markdown", Title: title, Description: chat().text(v)},
 		Metadata: notificationMetadata{
 			ThreadID: id, Summary: title, EventType: "sgward.alert",
 			RelatedResources: v.resources, AdditionalContext: v.facts, EnableCustomActions: true,
 		},
 	}
-	for _, key := range []string{"severity", "outcome", "mode", "accountId", "region"} {
+	for _, key := range []string{"severity", "outcome", "region", "alertId"} {
 		if word := v.facts[key]; word != "" {
 			n.Content.Keywords = append(n.Content.Keywords, word)
 		}
@@ -89,19 +87,4 @@ func notificationOf(v *view) (string, error) {
 		return "", fmt.Errorf("encoding chat notification: %w", err)
 	}
 	return out, nil
-}
-
-// nextSteps are the first step and the links.
-func nextSteps(v *view) []string {
-	var steps []string
-	if v.nextStep != "" {
-		steps = append(steps, v.nextStep)
-	}
-	for _, it := range v.links {
-		// A truncated link leads nowhere.
-		if step := "<" + it.url + "|" + it.text + ">"; it.kind == link && text.Units(step) <= maxStep {
-			steps = append(steps, step)
-		}
-	}
-	return first(steps, maxSteps)
 }

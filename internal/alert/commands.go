@@ -5,38 +5,32 @@ import (
 	"slices"
 	"strings"
 
-	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
 
-// toClose lists the commands that close the open rules.
+// toClose lists the commands that close the open rules beside the first, whose command
+// comes earlier.
 func (v *view) toClose(lim limits) section {
-	s := section{title: "To close it by hand"}
+	s := section{title: "To close the others by hand"}
 	for i, o := range v.detailed(lim) {
-		if o.Rule != nil && o.isOpen() && !o.Gone {
-			s.command("To close "+v.numbered(i)+" yourself, if it still is as judged", o.closeCommand, lim)
+		if i > 0 && o.Rule != nil && o.isOpen() && !o.Gone {
+			s.command("To close "+v.numbered(i)+", if it still is as judged", o.closeCommand, lim)
 		}
 	}
 	return s
 }
 
-// toUndo lists the commands that restore the closed rules and, in observe mode, those that
-// a person may close.
+// toUndo lists the commands that restore the closed rules.
 func (v *view) toUndo(lim limits) section {
 	s := section{title: "Undo"}
-	isClosed := false
 	for i, o := range v.detailed(lim) {
-		if o.Rule == nil || o.isOpen() && o.Outcome != finding.OutcomeWouldRevoke {
+		if o.Rule == nil || o.isOpen() {
 			continue
 		}
 		intro := "To restore " + v.numbered(i) + " exactly, with description and tags"
-		switch {
-		case o.Outcome == finding.OutcomeWouldRevoke:
-			intro = "If you close " + v.numbered(i) + " and regret it, this restores it"
-		case o.Edited:
+		if o.Edited {
 			intro = "To restore " + v.numbered(i) + " as the edit left it, with description and tags"
 		}
-		isClosed = isClosed || !o.isOpen()
 		s.command(intro, o.undoCommand, lim)
 		if slices.ContainsFunc(o.Rule.Tags, secgroup.Tag.IsOwnedByAWS) {
 			s.say("Tags that begin with aws: are missing from it: only AWS can set them.")
@@ -45,7 +39,7 @@ func (v *view) toUndo(lim limits) section {
 			s.say("The rule's values before the edit are not restored: see below.")
 		}
 	}
-	if isClosed {
+	if len(s.items) > 0 {
 		account := "the account"
 		if isIdentifier(v.alert.Event.AccountID) {
 			account += " " + v.alert.Event.AccountID
@@ -60,11 +54,13 @@ func (v *view) toUndo(lim limits) section {
 func (s *section) command(intro, command string, lim limits) {
 	switch {
 	case command == "":
-		s.say(intro + ", there is no command: the record lacks parts of the rule.")
+		s.say(strings.TrimPrefix(intro+", there is no command: the record lacks parts of the rule.", ", "))
 	case hasLongLine(command, lim):
-		s.say(intro + ", the command is too long for this text; it is in the JSON form of this alert, as \"undo\".")
+		s.say(strings.TrimPrefix(intro+", the command is too long for this text; it is in the JSON form of this alert, as \"undo\".", ", "))
 	default:
-		s.say(intro + ":")
+		if intro != "" {
+			s.say(intro + ":")
+		}
 		s.show(command)
 	}
 }
@@ -102,7 +98,7 @@ func (v *view) beforeEdit(lim limits) section {
 
 // toAllow lists the exceptions to paste.
 func (v *view) toAllow(lim limits) section {
-	s := section{title: "If this is meant to be open"}
+	s := section{title: "If it must stay open"}
 	detailed := v.detailed(lim)
 	for i, o := range first(detailed, lim.excepted) {
 		if o.exception == "" || hasLongLine(o.exception, lim) { // only a forged id is that long
@@ -116,16 +112,6 @@ func (v *view) toAllow(lim limits) section {
 			s.say("For " + v.numbered(i) + ":")
 		}
 		s.show(o.exception)
-	}
-	return s
-}
-
-// elsewhere says where the commands and exceptions are that a text leaves out.
-func (v *view) elsewhere(lim limits) section {
-	s := section{}
-	n := len(v.openings)
-	if !v.isExpiry && (lim.commands < n || n > 0 && lim.excepted == 0) {
-		s.say("More commands and exceptions are in the e-mail of this alert, and all of them in its JSON form.")
 	}
 	return s
 }

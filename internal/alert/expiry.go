@@ -8,9 +8,6 @@ import (
 	"sgward/internal/text"
 )
 
-// expiryStep is the first step in an expiry notice.
-const expiryStep = "Close what the exception covers, or agree on a new last day with its owner and change the policy; remove exceptions that have ended."
-
 // isExpiryNotice reports that an alert is about exceptions that end, and not about rules.
 func isExpiryNotice(a *finding.Alert) bool {
 	isOther := func(r finding.Result) bool { return r.Rule != nil || r.Exception == nil }
@@ -43,23 +40,4 @@ func (o *opening) ending(a *finding.Alert) string {
 	default:
 		return out + ", in " + text.Plural(days, "day") + "."
 	}
-}
-
-// meaning explains the end of an exception.
-func (v *view) meaning(limits) section {
-	s := section{title: "What that means"}
-	if v.isExpiry {
-		s.say("An exception applies to the end of its last day, in UTC. After that, a rule that it covers is judged like any other: " +
-			"when it is made or edited anew, and by the sweep that follows the end, which closes it where its statement says existing: revoke.")
-	}
-	return s
-}
-
-// toDo advises on exceptions that end.
-func (v *view) toDo(limits) section {
-	s := section{title: "What to do"}
-	if v.isExpiry {
-		s.say(expiryStep)
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"slices"
 	"strings"
 
 	"sgward/internal/finding"
@@ -9,7 +10,7 @@ import (
 
 // exposed lists the network interfaces that use the open groups.
 func (v *view) exposed(lim limits) section {
-	s, a := section{title: "What was exposed"}, v.alert
+	s, a := section{title: pick(slices.ContainsFunc(v.openings, opening.isOpen), "What is exposed", "What was exposed")}, v.alert
 	if len(v.openings) == 0 || v.isDigest || v.isSweep || v.isExpiry {
 		return s
 	}

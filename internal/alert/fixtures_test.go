@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -72,6 +73,10 @@ func result(outcome finding.Outcome, rule *secgroup.Rule) finding.Result {
 	switch outcome {
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
 		r.ExposureSeconds, r.ClosedAt = number(2.4), at(2.4)
+		if fix := *rule; fix.Permission.Direction == secgroup.Ingress {
+			fix.ID, fix.Permission.Peer = "", secgroup.CIDRPeer(netip.MustParsePrefix("198.51.100.7/32"))
+			r.Fix = &fix
+		}
 	case finding.OutcomeExempt:
 		r.Verdict = policy.Exempt
 		r.Exception = &finding.Exception{ID: "partner-replica", Owner: "data-platform@example.com", Expires: "2027-03-31"}
@@ -94,7 +99,8 @@ func alertOf(results ...finding.Result) finding.Alert {
 		results[i].ID = finding.NewID(testAccount, results[i].Region, results[i].GroupID, key, testEvent)
 	}
 	return finding.Alert{
-		Mode: finding.Enforce, Verdict: policy.Revoke, PolicyDigest: "sha256:" + strings.Repeat("ab", 32),
+		AccountName: "production",
+		Mode:        finding.Enforce, Verdict: policy.Revoke, PolicyDigest: "sha256:" + strings.Repeat("ab", 32),
 		Event: cloudtrail.Event{
 			EventID: testEvent, EventName: "AuthorizeSecurityGroupIngress", EventTime: testTime(), AccountID: testAccount, Region: "us-east-1",
 			Actor: cloudtrail.Actor{
@@ -246,7 +252,7 @@ func scenarios() []scenario {
 	}
 	left := result(finding.OutcomeAlerted, usesList(6379, "sgr-0bbbbbbbbbbbbbbb2"))
 	left.Verdict, left.Severity, left.StatementID = policy.Revoke, policy.Critical, "world-open-database"
-	left.ExposureSeconds, left.Left = nil, "a run closes no more than MAX_REVOKES=1, which leaves 1 open"
+	left.ExposureSeconds, left.Left = nil, "a run closes no more than 1 rule, which leaves 1 open"
 	byList := result(finding.OutcomeRevoked, usesList(5432, "sgr-0aaaaaaaaaaaaaaa1"))
 	byList.OpenedByEdit = true
 	editedList := alertOf(byList, left)

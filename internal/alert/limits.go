@@ -13,13 +13,12 @@ const (
 	maxSubject = 99
 	// maxMail bounds the mail, as encoded in the SNS message.
 	maxMail = 40_000
-	// maxChat bounds the chat notification, as encoded in the SNS message: a description
-	// and steps of 4,300 characters, each of at most four bytes after two encodings, and
-	// some ids.
+	// maxChat bounds the chat notification, as encoded in the SNS message: a description of
+	// 2,800 characters, each of at most four bytes after two encodings, and some ids.
 	maxChat = 24_000
-	// maxStatements and maxStatementBytes bound the attribute statementId.
-	maxStatements     = 200
-	maxStatementBytes = 8_000
+	// maxValues and maxListBytes bound an attribute that is a list.
+	maxValues    = 200
+	maxListBytes = 8_000
 )
 
 // The limits of a chat notification, in characters. AWS publishes none; these are Slack's
@@ -27,8 +26,6 @@ const (
 const (
 	maxTitle       = 150
 	maxDescription = 2800
-	maxStep        = 300
-	maxSteps       = 5
 )
 
 // The longest lists in a text, whatever its limits.
@@ -52,8 +49,9 @@ type limits struct {
 	excepted  int // openings with the exception to paste
 	exposed   int // network interfaces
 	reasons   int
-	untrusted int // units of one untrusted text
-	line      int // bytes of a line to be copied
+	untrusted int  // units of one untrusted text
+	line      int  // bytes of a line to be copied
+	isLong    bool // the text has the details
 }
 
 // tightened returns two thirds of the limits, but at least one item of each list.
@@ -70,21 +68,27 @@ func (l limits) tightened() limits {
 // fitting renders with ever tighter limits until the size of the text is at most most.
 // Exceptions are dropped before commands, because a person needs a command sooner.
 func fitting(lim limits, render func(limits) string, size func(string) int, most int) string {
-	for step := 0; ; step++ {
+	step := 0
+	for {
 		out := render(lim)
 		if size(out) <= most {
 			return out
 		}
 		tighter := lim
-		switch step {
-		case 1:
-			tighter.excepted = 0
-		case 3:
-			tighter.commands = 0
-		default:
+		for ; tighter == lim && step <= 4; step++ {
+			switch step {
+			case 1:
+				tighter.excepted = 0
+			case 3:
+				tighter.commands = 0
+			default:
+				tighter = lim.tightened()
+			}
+		}
+		if tighter == lim {
 			tighter = lim.tightened()
 		}
-		if step > 3 && tighter == lim {
+		if tighter == lim {
 			// One character takes eight at most.
 			return text.Cut(out, most/8)
 		}

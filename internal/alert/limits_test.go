@@ -39,7 +39,7 @@ func TestExceptionsGoBeforeCommandsAndOneOfEachListStays(t *testing.T) {
 			assert.False(t, l.commands == 0 && l.excepted > 0, "a person needs a command sooner than an exception")
 			assert.Equal(t, before.line, l.line)
 		}
-		assert.Equal(t, limits{listed: 1, exposed: 1, reasons: 1, untrusted: minQuoted, line: m.limits.line}, all[len(all)-1], name)
+		assert.Equal(t, limits{listed: 1, exposed: 1, reasons: 1, untrusted: minQuoted, line: m.limits.line, isLong: m.limits.isLong}, all[len(all)-1], name)
 		assert.LessOrEqual(t, len(text), 800, "no text is too long")
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"sgward/internal/text"
 )
 
-// linksOf lists console pages, or a command if a group has no page.
+// linksOf lists console pages.
 func (v *view) linksOf() []item {
 	if v.isExpiry {
 		return nil
@@ -15,7 +15,13 @@ func (v *view) linksOf() []item {
 	for i := range v.openings {
 		o := &v.openings[i]
 		l := item{kind: link, text: "Security group " + o.GroupID, url: groupURL(o.region, o.GroupID)}
-		if l.url != "" && !slices.Contains(out, l) {
+		isListed := slices.ContainsFunc(out, func(other item) bool { return other.url == l.url })
+		if named := "Security group " + o.GroupName; isPlainName(o.GroupName) {
+			// Groups of different VPCs may share a name.
+			isTaken := slices.ContainsFunc(out, func(other item) bool { return other.text == named })
+			l.text = named + pick(isTaken, " "+o.GroupID, "")
+		}
+		if l.url != "" && !isListed {
 			out = append(out, l)
 		}
 		if len(out) == maxLinks {
@@ -25,19 +31,15 @@ func (v *view) linksOf() []item {
 	if v.isSweep || v.isDigest { // whose id CloudTrail does not know
 		return out
 	}
-	e, isGroupKnown := v.alert.Event, len(out) > 0
-	if url := eventURL(e.Region, e.EventID); url != "" {
-		out = append(out, item{kind: link, text: "CloudTrail event " + e.EventID, url: url})
-	}
-	if command := lookupEvent(e.Region, e.EventID); command != "" && !isGroupKnown {
-		out = append(out,
-			item{kind: prose, text: "To see the whole event (the console and CloudTrail's look-up know it after some minutes):"},
-			item{kind: block, text: command})
+	if url := eventURL(v.alert.Event.Region, v.alert.Event.EventID); url != "" {
+		out = append(out, item{kind: link, text: "CloudTrail event", url: url})
 	}
 	return out
 }
 
-func (v *view) whereToLook(limits) section { return section{title: "Links", items: v.links} }
+const linksTitle = "Links"
+
+func (v *view) whereToLook(limits) section { return section{title: linksTitle, items: v.links} }
 
 // resourcesOf lists the ARNs of the groups.
 func (v *view) resourcesOf() []string {

@@ -1,12 +1,9 @@
 package alert
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
-	"sgward/internal/finding"
 )
 
 func TestLinksFollowTheRegionsPartition(t *testing.T) {
@@ -32,14 +29,4 @@ func TestLinksFollowTheRegionsPartition(t *testing.T) {
 	assert.Empty(t, eventURL("us-east-1", ""))
 	assert.Equal(t, "arn:aws-cn:ec2:cn-north-1:123456789012:security-group/"+testGroup, groupARN(testAccount, "cn-north-1", testGroup))
 	assert.Equal(t, "arn:aws-us-gov:ec2:us-gov-west-1:123456789012:security-group/"+testGroup, groupARN(testAccount, "us-gov-west-1", testGroup))
-}
-
-func TestALinkTooLongForChatIsInTheMailAlone(t *testing.T) {
-	a := alertOf(result(finding.OutcomeRevoked, tcp(22, "0.0.0.0/0")))
-	a.Event.Region, a.Event.EventID = "eusc-"+strings.Repeat("a", 57)+"-1", strings.Repeat("e", 64)
-	m := messageOf(t, a)
-	requireDeliverable(t, m)
-	assert.Contains(t, m.Email, "\n"+eventURL(a.Event.Region, a.Event.EventID)+"\n")
-	assert.NotContains(t, m.HTTPS, "#/events/")
-	assert.Len(t, chatOf(t, m).Content.NextSteps, 2, "the step and the group's page")
 }

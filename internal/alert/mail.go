@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"fmt"
 	"strings"
 
 	"sgward/internal/text"
@@ -13,13 +14,15 @@ const (
 	// within the 998 bytes that mail allows
 	// (https://www.rfc-editor.org/rfc/rfc5322#section-2.1.1).
 	maxWord = 160
+	// factWidth is the width of the titles "Who", "Where" and their like.
+	factWidth = 7
 )
 
-// mail is plain text with every section.
+// mail is plain text: the brief sections and, below a rule, all that is known.
 func mail() medium {
 	return medium{
-		sections: everything(),
-		limits:   limits{listed: maxListed, commands: 8, excepted: 8, exposed: 10, reasons: 20, untrusted: 255, line: 900},
+		sections: append(brief(), details()...),
+		limits:   limits{listed: maxListed, commands: 8, excepted: 8, exposed: 10, reasons: 20, untrusted: 255, line: 900, isLong: true},
 		quotes:   quotes{text: mailQuote, policy: mailCite},
 		print:    printMail,
 		size:     encodedSize, most: maxMail,
@@ -28,9 +31,20 @@ func mail() medium {
 
 func printMail(v *view, sections []section) string {
 	var b strings.Builder
-	b.WriteString(text.Wrap(v.headline(maxTitle), "", mailWidth, maxWord) + "\n")
+	b.WriteString(text.Wrap(v.title(), "", mailWidth, maxWord) + "\n")
+	wasFact := false
 	for _, s := range sections {
-		b.WriteString("\n" + strings.ToUpper(s.title) + "\n")
+		if !s.isFact || !wasFact {
+			b.WriteString("\n")
+		}
+		wasFact = s.isFact
+		label := ""
+		switch {
+		case s.isFact:
+			label = fmt.Sprintf("%-*s", factWidth, s.title)
+		case s.title != "":
+			b.WriteString(strings.ToUpper(s.title) + "\n")
+		}
 		for i, it := range s.items {
 			isAfterBlock := i > 0 && s.items[i-1].kind == block
 			switch {
@@ -41,10 +55,18 @@ func printMail(v *view, sections []section) string {
 			case isAfterBlock:
 				b.WriteString("\n")
 			}
-			if it.kind == link {
+			switch it.kind {
+			case rule:
+				b.WriteString("-- " + it.text + " " + strings.Repeat("-", mailWidth-len(it.text)-4) + "\n")
+			case link:
 				b.WriteString(it.text + ":\n" + it.url + "\n")
-			} else {
-				b.WriteString(text.Wrap(it.text, hanging(it.text), mailWidth, maxWord) + "\n")
+			default:
+				indent := hanging(it.text)
+				if s.isFact {
+					indent = strings.Repeat(" ", factWidth)
+				}
+				b.WriteString(text.Wrap(label+it.text, indent, mailWidth, maxWord) + "\n")
+				label = strings.Repeat(" ", len(label))
 			}
 		}
 	}

@@ -36,7 +36,7 @@ type Attribute struct {
 func NewMessage(a finding.Alert) (Message, error) {
 	a = bounded(a)
 	v := newView(&a)
-	m := Message{Subject: v.headline(maxSubject), Attributes: v.attributes()}
+	m := Message{Subject: v.subject(), Attributes: v.attributes()}
 	room := maxMessage - maxMail - maxChat - len(m.Subject)
 	for _, at := range m.Attributes {
 		room -= len(at.Name) + len(at.Type) + len(at.Value)
@@ -85,14 +85,28 @@ func (m Message) body() (string, error) {
 }
 
 // attributes are computed over all findings, including those that a bounded message leaves
-// out, so that no filter misses an alert.
+// out, so that no filter misses an alert. Ten are the most that SNS delivers to SQS as they
+// are (https://docs.aws.amazon.com/sns/latest/dg/sns-large-payload-raw-message-delivery.html).
 func (v *view) attributes() []Attribute {
+	var statements, owners []string
+	for i := range v.alert.Findings {
+		statements = append(statements, v.alert.Findings[i].StatementID)
+		owners = append(owners, v.alert.Findings[i].Owner)
+	}
+	e := v.alert.Event
+	var callers []string
+	if !v.isSweep && !v.isDigest && !v.isExpiry {
+		callers = actors(e)
+	}
 	all := []Attribute{
-		{"accountId", "String", attributeText(v.alert.Event.AccountID)},
+		{"accountId", "String", attributeText(e.AccountID)},
+		{"accountName", "String", v.account},
+		{"actor", "String.Array", listAttribute(callers)},
 		{"outcome", "String", string(v.outcome)},
-		{"region", "String", attributeText(v.alert.Event.Region)},
+		{"owner", "String.Array", listAttribute(owners)},
+		{"region", "String", attributeText(e.Region)},
 		{"severity", "String", v.severity.String()},
-		{"statementId", "String.Array", statementIDs(v.alert)},
+		{"statementId", "String.Array", listAttribute(statements)},
 	}
 	return slices.DeleteFunc(all, func(at Attribute) bool { return at.Value == "" })
 }
@@ -100,18 +114,18 @@ func (v *view) attributes() []Attribute {
 // attributeText makes a text acceptable for an attribute.
 func attributeText(s string) string { return text.Shown(s, maxID) }
 
-// statementIDs is a JSON list of the deciding statements, sorted, or "".
-func statementIDs(a *finding.Alert) string {
-	var ids []string
-	for i := range a.Findings {
-		if id := attributeText(a.Findings[i].StatementID); id != "" {
-			ids = append(ids, id)
+// listAttribute is a JSON list of texts, sorted, each once, or "".
+func listAttribute(texts []string) string {
+	var list []string
+	for _, s := range texts {
+		if s = attributeText(s); s != "" {
+			list = append(list, s)
 		}
 	}
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	for n := min(len(ids), maxStatements); n > 0; n-- {
-		if out, err := marshal(ids[:n]); err == nil && len(out) <= maxStatementBytes {
+	slices.Sort(list)
+	list = slices.Compact(list)
+	for n := min(len(list), maxValues); n > 0; n-- {
+		if out, err := marshal(list[:n]); err == nil && len(out) <= maxListBytes {
 			return out
 		}
 	}

@@ -2,7 +2,9 @@ package alert
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,59 +14,23 @@ import (
 	"sgward/internal/text"
 )
 
-// opened lists the openings, those of a sweep under the names of their groups.
+// opened describes each opening in full.
 func (v *view) opened(lim limits) section {
 	s, a, listed := section{title: v.openedTitle()}, v.alert, v.listed(lim)
 	for i := range listed {
 		o := &listed[i]
-		if v.isSweep && (i == 0 || o.GroupID != listed[i-1].GroupID) {
-			inGroup := 0
-			for j := range v.openings {
-				if v.openings[j].GroupID == o.GroupID {
-					inGroup++
-				}
-			}
-			s.say(group(o.GroupID, o.GroupName) + ", " + text.Plural(inGroup, "opening") + ":")
-		}
-		switch {
-		case len(v.openings) > 1:
-			s.say(fmt.Sprintf("%d. %s", i+1, o.sentence))
-		case v.isSweep:
-			s.say("- " + o.sentence)
-		default:
-			s.say(o.sentence)
-		}
+		s.say(pick(len(v.openings) > 1, strconv.Itoa(i+1)+". ", "") + o.sentence)
 		if v.isExpiry {
 			for _, reason := range first(o.reasons, lim.reasons) {
 				s.say(reason)
 			}
 		}
 	}
-	if len(v.openings) == 0 {
-		s.say("Nothing that the policy forbids.")
-	}
-	others := v.openings[len(listed):]
-	more := len(others)
-	counted := byOutcome(others)
-	if v.isSweep { // which leaves nearly all open
-		counted = bySeverity(others)
-	}
-	if v.isExpiry {
-		s.leftOut(more, text.Thousands(more)+" more")
-	} else {
-		s.leftOut(more, text.Plural(more, "more opening")+" that "+text.Agree(more, "is", "are")+" not listed here: "+counted)
-	}
 	s.say(prefixListEntries(a, lim))
 	if v.omitted > 0 {
-		rest := "."
-		if !v.isSweep && !v.isExpiry {
-			rest = "; for the others see the CloudTrail event and sgward's log."
-		}
+		rest := pick(v.isSweep || v.isExpiry, ".", "; for the others see the CloudTrail event and sgward's log.")
 		s.say(fmt.Sprintf("The JSON form of this alert lists %s of %s%s",
 			text.Thousands(len(a.Findings)-v.omitted), text.Plural(len(a.Findings), "finding"), rest))
-	}
-	if v.isSweep && (more > 0 || v.omitted > 0) {
-		s.say("To list everything that stands: sgward audit --regions " + id(a.Event.Region))
 	}
 	return s
 }
@@ -81,6 +47,25 @@ func (v *view) openedTitle() string {
 	default:
 		return "What is open"
 	}
+}
+
+// why cites the policy.
+func (v *view) why(lim limits) section {
+	s := section{title: "Why"}
+	if v.isExpiry {
+		return s
+	}
+	var reasons [][]string
+	for _, o := range v.listed(lim) {
+		reasons = append(reasons, o.reasons)
+	}
+	lines := grouped(reasons)
+	for _, out := range first(lines, lim.reasons) {
+		s.say(out)
+	}
+	more := len(lines) - lim.reasons
+	s.leftOut(more, text.Plural(more, "more reason")+" of the policy")
+	return s
 }
 
 // opening is one finding of a view.
@@ -106,12 +91,12 @@ func (o *opening) describe(v *view) {
 	case v.isExpiry:
 		o.sentence = o.ending(a)
 	default:
-		o.sentence = joined(o.opens(v.isSweep), o.openedBy(a), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a), o.madeBy())
+		o.sentence = joined(o.opens(v), o.closing(), o.openedBy(a), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a), o.madeBy())
 	}
-	o.done, o.reasons = o.doneText(a), o.reasonsText()
+	o.done, o.reasons = joined(o.doneText(a), o.decidedBy()), o.reasonsText()
 	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")
 	if o.Rule != nil {
-		o.closeCommand = folded(closeArguments(o.accountID, o.region, o.GroupID, *o.Rule))
+		o.closeCommand = oneLine("revoke", o.accountID, o.region, o.GroupID, *o.Rule)
 		o.undoCommand = folded(undoArguments(o.accountID, o.region, o.GroupID, *o.Rule, "\n  "))
 	}
 }
@@ -135,47 +120,30 @@ func (o *opening) isEgress() bool {
 	return o.Rule != nil && o.Rule.Permission.Direction == secgroup.Egress
 }
 
-// opens describes the traffic and its peer, duration and group, in the tense of the
-// outcome. A sweep names the group above, and does not know the duration.
-func (o *opening) opens(isStanding bool) string {
-	switch {
-	case o.Rule == nil && isStanding:
-		return "Some of its rules could not be read: the traffic that they open is unknown."
-	case o.Rule == nil:
-		return "The rules that the call changed in " + group(o.GroupID, o.GroupName) + " are unknown."
+// opens is the headline in full, with the group and, unless a sweep found it, the time that
+// it was or has been open.
+func (o *opening) opens(v *view) string {
+	in := group(o.GroupID, o.GroupName)
+	if o.Rule == nil {
+		return "Unknown rules of " + in + "."
 	}
-	is, was, opened, in := " is open to ", " was open to ", " was opened to ", " in "
-	if o.isEgress() {
-		is, was, opened, in = " can go out to ", " could go out to ", " was let out to ", " from "
+	_, _, what := traffic(o.Rule.Permission)
+	_, who := o.peer(v)
+	out := what + o.way() + who + pick(o.isEgress(), " from ", " in ") + in
+	if o.ExposureSeconds != nil && !v.isSweep {
+		// CloudTrail truncates the time of the call to seconds: it lasted at most this long.
+		length := text.Duration(*o.ExposureSeconds)
+		out += pick(o.isOpen(), ", opened "+length+" ago", ", for at most "+length)
 	}
-	where, length := "", ""
-	if !isStanding {
-		where = in + group(o.GroupID, o.GroupName)
+	return out + "."
+}
+
+// way joins traffic and peer. An opening that is open has no verb: its outcome is one.
+func (o *opening) way() string {
+	if o.isOpen() {
+		return pick(o.isEgress(), " out to ", " to ")
 	}
-	if o.ExposureSeconds != nil && !isStanding {
-		length = " " + text.Duration(*o.ExposureSeconds)
-	}
-	// since formats the duration, or returns "" if it is unknown.
-	since := func(before, after string) string {
-		if length == "" {
-			return ""
-		}
-		return before + length + after
-	}
-	what := traffic(o.Rule.Permission)
-	_, who := peer(o.Rule.Permission.Peer, o.AccountID)
-	switch {
-	case !o.isOpen():
-		// CloudTrail truncates the time of the call to seconds: the opening lasted at most
-		// this long.
-		return what + was + who + since(" for at most", "") + where + "."
-	case o.Gone:
-		return what + opened + who + where + since("", " ago") + "; that rule is gone, but others of the group let through some of the same traffic."
-	case o.Outcome == finding.OutcomeFailed && !isStanding:
-		return what + opened + who + where + since("", " ago") + " and may still be open."
-	default:
-		return what + is + who + where + since(", for", " so far") + "."
-	}
+	return pick(o.isEgress(), " could go out to ", " was open to ")
 }
 
 // openedBy says that the edit of a prefix list made the opening.
@@ -231,7 +199,8 @@ func (o *opening) together(isStanding bool) string {
 	var list []string
 	for i := range o.With {
 		_, who := peer(o.With[i].Permission.Peer, o.AccountID)
-		out := traffic(o.With[i].Permission) + ", " + who
+		_, _, out := traffic(o.With[i].Permission)
+		out += ", " + who
 		if o.With[i].ID != "" {
 			out = id(o.With[i].ID) + " (" + out + ")"
 		}
@@ -267,7 +236,8 @@ func (o *opening) allowed() string {
 	out := "Allowed: a rule that the record leaves out"
 	if o.Rule != nil {
 		_, who := peer(o.Rule.Permission.Peer, o.AccountID)
-		out = "Allowed: " + traffic(o.Rule.Permission) + ", " + who
+		_, _, what := traffic(o.Rule.Permission)
+		out = "Allowed: " + what + ", " + who
 	}
 	out += ", in " + group(o.GroupID, o.GroupName)
 	x := o.Exception
@@ -308,4 +278,33 @@ func (o *opening) deciding() (reasons []policy.Reason, others int) {
 		return o.Reasons, 0
 	}
 	return reasons, len(o.Reasons) - len(reasons)
+}
+
+// peer is the package's peer of the opening's rule. An edited prefix list that holds the
+// whole internet is that.
+func (o *opening) peer(v *view) (short, full string) {
+	short, full = peer(o.Rule.Permission.Peer, o.AccountID)
+	if list := o.Rule.Permission.Peer.PrefixList(); list != "" && list == v.alert.PrefixListID {
+		for _, e := range v.alert.PrefixListEntries {
+			if p, err := netip.ParsePrefix(e.Cidr); err == nil && wholeInternet(p) != "" {
+				return wholeInternet(p) + " by " + short, wholeInternet(p) + " by " + full
+			}
+		}
+	}
+	return short, full
+}
+
+// decidedBy names the deciding statement and the severity: "(world-open-database, critical)".
+func (o *opening) decidedBy() string {
+	var parts []string
+	if o.StatementID != "" {
+		parts = append(parts, name(o.StatementID))
+	}
+	if o.Severity != policy.NoSeverity {
+		parts = append(parts, o.Severity.String())
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(parts, ", ") + ")"
 }

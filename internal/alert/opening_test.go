@@ -43,7 +43,7 @@ func TestARuleLeftOpenAmongOthersDoesNotSayThatTheyWereThereBefore(t *testing.T)
 	f.Left = "it is not known which call crossed the threshold"
 	m := messageOf(t, a)
 	assert.Contains(t, m.Subject, "Left open")
-	assert.Contains(t, m.Email, "sgward left it open: it is not known which call crossed the threshold.")
+	assert.Contains(t, m.Email, "Left open, as it is not known which call crossed the")
 	assert.Contains(t, m.Email, "together with other rules of the")
 	assert.NotContains(t, m.Email, "before the call")
 	assert.Contains(t, m.Email, "aws ec2 revoke-security-group-ingress", "how to close it by hand")

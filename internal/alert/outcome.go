@@ -11,42 +11,6 @@ import (
 	"sgward/internal/text"
 )
 
-// done lists the outcome of each opening and the policy's reasons.
-func (v *view) done(lim limits) section {
-	s := section{title: "What was done"}
-	if v.isExpiry {
-		return s
-	}
-	listed := v.listed(lim)
-	var outcomes, reasons [][]string
-	for i := range listed {
-		outcomes = append(outcomes, []string{listed[i].done})
-		reasons = append(reasons, listed[i].reasons)
-	}
-	for _, out := range grouped(outcomes) {
-		// A text about several openings says so.
-		if len(listed) > 1 && strings.HasPrefix(out, "sgward") {
-			out = "Each of them: " + out
-		}
-		s.say(out)
-	}
-	lines := grouped(reasons)
-	for _, out := range first(lines, lim.reasons) {
-		s.say(out)
-	}
-	more := len(lines) - lim.reasons
-	s.leftOut(more, text.Plural(more, "more reason")+" of the policy")
-	for i := range first(v.exempt, lim.listed) {
-		s.say(v.exempt[i].sentence)
-	}
-	more = len(v.exempt) - lim.listed
-	s.leftOut(more, text.Plural(more, "more rule")+" that exceptions allow")
-	if len(v.openings) == 0 && len(v.exempt) == 0 {
-		s.say("Nothing.")
-	}
-	return s
-}
-
 // grouped lists texts for numbered openings, each text once in the order of its first
 // appearance, after its numbers: "1-3, 7: text". A text for all openings has no numbers.
 func grouped(texts [][]string) []string {
@@ -92,34 +56,40 @@ func ranges(numbers []int) string {
 	return strings.Join(parts, ", ")
 }
 
-// doneText says how an opening was closed, or why it was not.
+// doneText says what sgward did about an opening, in a sentence or two.
 func (o *opening) doneText(a *finding.Alert) string {
-	out := ""
-	switch o.Outcome {
-	case finding.OutcomeRevoked:
-		out = "sgward closed it: the rule is gone."
-	case finding.OutcomeAlreadyClosed:
-		out = "sgward found it closed: the rule is gone. " + o.closedBy(a)
-	case finding.OutcomeWouldRevoke:
-		out = "Nothing was changed: sgward runs in observe mode. In enforce mode it would have closed this. It is still open."
-	case finding.OutcomeFailed:
-		if o.isFinal() {
-			out = "sgward COULD NOT CLOSE it: " + text.Visible(o.Left) + ". It did not call EC2, and there is no other try: " +
-				"find the group by the CloudTrail event, and close the rule by hand."
-			break
-		}
-		out = "sgward COULD NOT CLOSE it. " + o.refusal() + " " + nextTry(a)
+	switch {
+	case o.Edited && !o.isOpen():
+		return pick(o.Outcome == finding.OutcomeRevoked, "The rule was removed", "The rule was gone already") +
+			", and with it all that it allowed before the edit."
+	case o.Outcome == finding.OutcomeRevoked:
+		return "Only this rule was removed; nothing else in the group changed."
+	case o.Outcome == finding.OutcomeAlreadyClosed:
+		return "The rule was gone already. " + o.closedBy(a)
+	case o.Outcome == finding.OutcomeWouldRevoke:
+		return "Left open, as sgward runs in observe mode; enforce mode closes it."
+	case o.isFinal():
+		return "Left open, as " + text.Visible(o.Left) + ". There is no retry."
+	case o.Outcome == finding.OutcomeFailed:
+		return "Not closed, as " + o.refusal() + " " + nextTry(a)
+	case o.Gone:
+		return "The rule itself is gone, and yet its traffic is not closed: " + text.Visible(o.Left) + "."
 	default:
-		out = o.whyLeft()
+		return "Left open, as " + o.whyLeft() + "."
 	}
+}
+
+// closing gives the time of a closing, and what the record leaves open about the rule.
+func (o *opening) closing() string {
+	out := ""
 	if o.ClosedAt != nil && !o.ClosedAt.IsZero() && o.Outcome == finding.OutcomeRevoked {
-		out += " EC2 said so at " + o.ClosedAt.UTC().Format("2006-01-02 15:04:05.000") + " UTC."
+		out = "EC2 reported it removed at " + o.ClosedAt.UTC().Format("2006-01-02 15:04:05.000") + " UTC."
 	}
-	if o.Edited && !o.isOpen() {
-		out += " The call had edited an older rule: WHAT THAT RULE ALLOWED BEFORE IS CLOSED TOO (below: how to find out what it was)."
+	if o.ErrorMessage != "" {
+		out = "EC2's message: " + quoteLong(strings.TrimRight(o.ErrorMessage, ".")) + "."
 	}
 	if o.FromRequest {
-		out += " The record lacks EC2's response: this is the rule as the caller typed it, and EC2 may have stored other values."
+		out = joined(out, "The record lacks EC2's response: this is the rule as the caller typed it, and EC2 may have stored other values.")
 	}
 	return out
 }
@@ -140,50 +110,46 @@ func (o *opening) closedBy(a *finding.Alert) string {
 	}
 }
 
-// whyLeft says why a finding was only reported.
+// whyLeft says why a finding was only reported, in words that end a sentence.
 func (o *opening) whyLeft() string {
 	switch {
-	case o.Gone:
-		return "The rule itself is gone, and yet its traffic is not closed: " + text.Visible(o.Left) + "."
 	case o.Left != "":
-		return "sgward left it open: " + text.Visible(o.Left) + "."
+		return text.Visible(o.Left)
 	case o.Rule == nil && o.GroupID == "":
-		return "Nothing was closed: sgward does not know which group to look at."
+		return "sgward does not know which group to look at"
 	case o.Verdict == policy.Undetermined || o.Verdict == policy.Revoke || o.Rule == nil:
-		return "sgward left it open: a fact that the policy asks for is unknown, as the reasons say."
+		out := "a fact that the policy asks for is unknown"
+		if deciding, _ := o.deciding(); len(deciding) > 0 {
+			out += ": " + cite(strings.TrimSuffix(deciding[len(deciding)-1].String(), "."))
+		}
+		return out
 	default:
-		return "sgward left it open: the policy says alert only."
+		return "the policy says alert only"
 	}
 }
 
-// refusal cites EC2's error.
+// refusal names EC2's error.
 func (o *opening) refusal() string {
-	if o.ErrorCode == "" && o.ErrorMessage == "" {
+	switch o.ErrorCode {
+	case "":
 		return "EC2 gave no reason."
+	case "UnauthorizedOperation":
+		return "EC2 answered " + id(o.ErrorCode) + ": sgward's role may not revoke, often because of a service control policy, " +
+			"a permissions boundary or a stack deployed in observe mode."
+	default:
+		return "EC2 answered " + id(o.ErrorCode) + "."
 	}
-	out := "EC2 answered an error"
-	if o.ErrorCode != "" {
-		out = "EC2 answered " + id(o.ErrorCode)
-	}
-	if o.ErrorMessage != "" {
-		out += ": " + quoteLong(strings.TrimRight(o.ErrorMessage, "."))
-	}
-	out += "."
-	if o.ErrorCode == "UnauthorizedOperation" {
-		out += " sgward's role may not revoke: the cause is often a service control policy, a permissions boundary, or a stack deployed in observe mode."
-	}
-	return out
 }
 
 // nextTry says whether there is another try.
 func nextTry(a *finding.Alert) string {
 	switch {
 	case a.Try <= 0 || a.Tries <= 0:
-		return "Close it by hand (command below)."
+		return "Close it by hand."
 	case a.Try >= a.Tries:
-		return "This was the last try, " + tryOf(a) + ": there is no retry until the message is sent again from the dead-letter queue. Close it by hand (command below)."
+		return "This was the last try, " + tryOf(a) + ": there is no retry until the message is sent again from the dead-letter queue."
 	default:
-		return "This was " + tryOf(a) + "; sgward will retry. To close it sooner, use the command below."
+		return "This was " + tryOf(a) + "; sgward will retry."
 	}
 }
 
@@ -192,36 +158,6 @@ func tryOf(a *finding.Alert) string {
 		return fmt.Sprintf("try %d", a.Try)
 	}
 	return fmt.Sprintf("try %d of %d", a.Try, a.Tries)
-}
-
-// nextStepOf advises on the most urgent opening.
-func (v *view) nextStepOf() string {
-	if v.isExpiry {
-		return expiryStep
-	}
-	if len(v.openings) == 0 {
-		return ""
-	}
-	switch o := &v.openings[0]; {
-	case o.Rule == nil && v.isSweep:
-		return "Look at the group's rules: sgward could not read all of them."
-	case o.Rule == nil:
-		return "Look at the event and at the group's rules: the opened rules are unknown."
-	case o.isFinal():
-		return "Find the group by the CloudTrail event, and close the rule by hand."
-	case o.Outcome == finding.OutcomeFailed:
-		return "Close it by hand, then find out what keeps sgward from doing it."
-	case o.Outcome == finding.OutcomeWouldRevoke:
-		return "Decide whether it is meant to be open: close it, or add an exception before you switch to enforce mode."
-	case o.Gone:
-		return "Close the rules that let the traffic through now, and find out who makes such rules again and again."
-	case o.Outcome == finding.OutcomeAlerted:
-		return "Decide whether it is meant to be open: close it, or add an exception."
-	case o.Edited:
-		return "Find out what the rule allowed before the edit: clients that relied on it are cut off now."
-	default:
-		return "If it is meant to be open, add an exception to the policy first, then undo."
-	}
 }
 
 // bySeverity counts openings, worst first: "3 critical, 1 medium".

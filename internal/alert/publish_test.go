@@ -53,7 +53,7 @@ func TestPublishSendsOneMessageWithAVariantForEachMedium(t *testing.T) {
 		assert.NotEmpty(t, form.Get(attribute(i, "Value.StringValue")))
 		assert.NotEmpty(t, form.Get(attribute(i, "Value.DataType")))
 	}
-	assert.ElementsMatch(t, []string{"accountId", "outcome", "region", "severity", "statementId"}, names)
+	assert.ElementsMatch(t, []string{"accountId", "accountName", "actor", "outcome", "region", "severity", "statementId"}, names)
 }
 
 func attribute(i int, part string) string {

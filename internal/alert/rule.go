@@ -9,54 +9,45 @@ import (
 	"sgward/internal/text"
 )
 
-// traffic describes protocol and ports with their common name: "tcp 3306 (MySQL)", "tcp
-// 3300-3310 (MySQL 3306 among them)", "all traffic (every protocol and port)", "protocol
-// 50 (ESP)".
-func traffic(p secgroup.Permission) string {
-	note := p.Protocol.Title()
+// traffic names protocol and ports by the service that people know: "MySQL" for subjects,
+// "MySQL (tcp 3306)" for titles, and in full "tcp 3300-3310 (MySQL 3306 among them)".
+func traffic(p secgroup.Permission) (service, short, full string) {
+	plain := p.Traffic()
+	named := func(title string) (string, string, string) {
+		out := title + " (" + plain + ")"
+		return title, out, out
+	}
 	switch {
 	case p.Protocol == secgroup.AllProtocols:
-		note = "every protocol and port"
-	case p.Protocol.HasPorts():
-		note = servicesOn(p)
+		return plain, plain, plain + " (every protocol and port)"
+	case p.Protocol.Title() != "":
+		return named(p.Protocol.Title())
+	case !p.Protocol.HasPorts():
+		return plain, plain, plain
+	case p.Ports == secgroup.AllPorts:
+		return named("every " + strings.ToUpper(string(p.Protocol)) + " port")
 	}
-	if note == "" {
-		return p.Traffic()
-	}
-	return p.Traffic() + " (" + note + ")"
-}
-
-func servicesOn(p secgroup.Permission) string {
-	if p.Ports == secgroup.AllPorts {
-		return "every " + strings.ToUpper(string(p.Protocol)) + " port"
-	}
+	services := secgroup.ServicesOn(p.Protocol, p.Ports)
 	var names []string
-	for _, known := range secgroup.ServicesOn(p.Protocol, p.Ports) {
+	for _, known := range services {
 		if p.Ports.CoveredBy(known.PortRange) {
-			return known.Title
+			return named(known.Title)
 		}
 		names = append(names, known.Title+" "+known.PortRange.String())
 	}
 	switch n := len(names); {
 	case n == 0:
-		return ""
-	case n <= maxServices:
-		return strings.Join(names, ", ") + " among them"
+		return plain, plain, plain
+	case n == 1:
+		out := plain + " (" + names[0] + " among them)"
+		return plain, out, out
 	default:
-		return fmt.Sprintf("%s and %d more known services among them", strings.Join(names[:maxServices], ", "), n-maxServices)
+		full = strings.Join(first(names, maxServices), ", ")
+		if more := n - maxServices; more > 0 {
+			full += fmt.Sprintf(" and %d more known services", more)
+		}
+		return plain, fmt.Sprintf("%s (%s and %d more)", plain, services[0].Title, n-1), plain + " (" + full + " among them)"
 	}
-}
-
-// shortTraffic is traffic for titles, with the name of one service at most.
-func shortTraffic(p secgroup.Permission) string {
-	s := traffic(p)
-	if short, _, found := strings.Cut(s, " among them)"); found && !strings.Contains(short, ",") {
-		return short + ")"
-	}
-	if len(s) > 40 {
-		return p.Traffic()
-	}
-	return s
 }
 
 // peer describes the peer: "the whole internet (0.0.0.0/0)". short is for titles, which
@@ -64,18 +55,10 @@ func shortTraffic(p secgroup.Permission) string {
 func peer(p secgroup.Peer, accountID string) (short, full string) {
 	switch p.Kind() {
 	case secgroup.CIDRPeerKind:
-		// Every public IPv6 address is in 2000::/3
-		// (https://www.iana.org/assignments/ipv6-address-space).
-		cidr, public := p.CIDR(), netip.MustParsePrefix("2000::/3")
-		switch {
-		case cidr.Addr().Is4() && cidr.Bits() == 0:
-			short = "the whole internet"
-		case cidr.Addr().Is6() && cidr.Bits() <= public.Bits() && cidr.Contains(public.Addr()):
-			short = "the whole IPv6 internet"
-		default:
-			return p.String(), p.String() + rangeSize(cidr)
+		if short := wholeInternet(p.CIDR()); short != "" {
+			return short, short + " (" + p.String() + ")"
 		}
-		return short, short + " (" + p.String() + ")"
+		return p.String(), p.String() + rangeSize(p.CIDR())
 	case secgroup.PrefixListPeerKind:
 		return "prefix list " + titleID(p.PrefixList()), "the prefix list " + id(p.PrefixList())
 	case secgroup.GroupPeerKind:
@@ -87,6 +70,20 @@ func peer(p secgroup.Peer, accountID string) (short, full string) {
 		return "group " + titleID(groupID), full
 	default:
 		return "an unknown peer", "an unknown peer"
+	}
+}
+
+// wholeInternet names a range that holds every public address of its family; "" for any
+// other. Every public IPv6 address is in 2000::/3
+// (https://www.iana.org/assignments/ipv6-address-space).
+func wholeInternet(cidr netip.Prefix) string {
+	switch public := netip.MustParsePrefix("2000::/3"); {
+	case cidr.Addr().Is4() && cidr.Bits() == 0:
+		return "the whole internet"
+	case cidr.Addr().Is6() && cidr.Bits() <= public.Bits() && cidr.Contains(public.Addr()):
+		return "the whole IPv6 internet"
+	default:
+		return ""
 	}
 }
 
@@ -108,7 +105,7 @@ func rangeSize(p netip.Prefix) string {
 	}
 }
 
-// group shows a security group: "sg-0123456789abcdef0 (web)".
+// group shows a security group: "web (sg-0123456789abcdef0)".
 func group(groupID, groupName string) string {
 	switch {
 	case groupID == "" && groupName == "":
@@ -118,6 +115,6 @@ func group(groupID, groupName string) string {
 	case groupName == "":
 		return id(groupID)
 	default:
-		return id(groupID) + " (" + name(groupName) + ")"
+		return name(groupName) + " (" + id(groupID) + ")"
 	}
 }

@@ -13,25 +13,26 @@ import (
 
 func TestTrafficUsesTheNamesPeopleKnow(t *testing.T) {
 	for want, words := range map[string]string{
-		"tcp 3306 (MySQL)":                      "tcp 3306",
+		"MySQL (tcp 3306)":                      "tcp 3306",
 		"udp 3306":                              "udp 3306",
-		"tcp 22 (SSH)":                          "tcp 22",
-		"tcp 27017-27019 (MongoDB)":             "tcp 27017-27019",
-		"tcp 27018 (MongoDB)":                   "tcp 27018",
-		"tcp 0-65535 (every TCP port)":          "tcp 0-65535",
+		"SSH (tcp 22)":                          "tcp 22",
+		"MongoDB (tcp 27017-27019)":             "tcp 27017-27019",
+		"MongoDB (tcp 27018)":                   "tcp 27018",
+		"every TCP port (tcp 0-65535)":          "tcp 0-65535",
 		"tcp 0":                                 "tcp 0",
 		"tcp 3300-3310 (MySQL 3306 among them)": "tcp 3300-3310",
 		"tcp 1024-65535 (MySQL 3306, PostgreSQL 5432, SQL Server 1433 and 40 more known services among them)": "tcp 1024-65535",
-		"tcp 2483 (Oracle)":                     "tcp 2483",
-		"tcp 33060 (MySQL X Protocol)":          "tcp 33060",
-		"tcp 8443 (ClickHouse or HTTPS)":        "tcp 8443",
-		"udp 1434 (SQL Server Browser)":         "udp 1434",
+		"Oracle (tcp 2483)":                     "tcp 2483",
+		"MySQL X Protocol (tcp 33060)":          "tcp 33060",
+		"ClickHouse or HTTPS (tcp 8443)":        "tcp 8443",
+		"SQL Server Browser (udp 1434)":         "udp 1434",
 		"all traffic (every protocol and port)": "all traffic",
 		"icmp type 8":                           "icmp type 8",
-		"protocol 50 (ESP)":                     "protocol 50",
+		"ESP (protocol 50)":                     "protocol 50",
 		"protocol 99":                           "protocol 99",
 	} {
-		assert.Equal(t, want, traffic(secgrouptest.Rule("ingress "+words+" from 0.0.0.0/0").Permission))
+		_, _, full := traffic(secgrouptest.Rule("ingress " + words + " from 0.0.0.0/0").Permission)
+		assert.Equal(t, want, full)
 	}
 }
 

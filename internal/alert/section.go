@@ -5,7 +5,9 @@ import "slices"
 // section is a part of a text for people, without a medium's markup.
 type section struct {
 	title string
-	items []item
+	// isFact is set if the title and the first sentence stand on one line.
+	isFact bool
+	items  []item
 }
 
 // item is a sentence or two, a block to be copied as it is, or a link.
@@ -21,6 +23,7 @@ const (
 	prose itemKind = iota
 	block
 	link
+	rule // a line across, with a text
 )
 
 func (s *section) say(text string) {
@@ -38,14 +41,17 @@ func (s *section) leftOut(n int, counted string) {
 
 func (s *section) show(text string) { s.items = append(s.items, item{kind: block, text: text}) }
 
-// everything lists the sections of a text in order. A section is empty in an alert that it
-// does not apply to; that is the only difference between an event, a sweep and an expiry
-// notice.
-func everything() []func(*view, limits) section {
+// details lists the sections that only the mail has, after the brief ones: all that is
+// known, and at the very end the exception that keeps a rule open.
+func details() []func(*view, limits) section {
 	return []func(*view, limits) section{
-		(*view).opened, (*view).done, (*view).caller, (*view).found, (*view).meaning, (*view).exposed,
-		(*view).toClose, (*view).toUndo, (*view).beforeEdit, (*view).toAllow, (*view).toDo, (*view).whereToLook,
+		(*view).detailsBegin, (*view).opened, (*view).why, (*view).call, (*view).sweep, (*view).exposed,
+		(*view).toClose, (*view).toUndo, (*view).beforeEdit, (*view).toAllow,
 	}
+}
+
+func (v *view) detailsBegin(limits) section {
+	return section{items: []item{{kind: rule, text: "Details"}}}
 }
 
 // medium is a way to print a view.
@@ -60,18 +66,21 @@ type medium struct {
 
 // text prints as much of a view as the medium has room for.
 func (m medium) text(v *view) string {
-	return fitting(m.limits, func(lim limits) string {
-		var sections []section
-		for _, tell := range m.sections {
-			s := tell(v, lim)
-			s.items = slices.Clone(s.items)
-			for i := range s.items {
-				s.items[i].text = m.quotes.show(s.items[i].text, lim.untrusted)
-			}
-			if len(s.items) > 0 {
-				sections = append(sections, s)
-			}
+	return fitting(m.limits, func(lim limits) string { return m.print(v, m.filled(v, lim)) }, m.size, m.most)
+}
+
+// filled returns the sections of a view that are not empty, with untrusted text quoted.
+func (m medium) filled(v *view, lim limits) []section {
+	var out []section
+	for _, of := range m.sections {
+		s := of(v, lim)
+		s.items = slices.Clone(s.items)
+		for i := range s.items {
+			s.items[i].text = m.quotes.show(s.items[i].text, lim.untrusted)
 		}
-		return m.print(v, sections)
-	}, m.size, m.most)
+		if len(s.items) > 0 {
+			out = append(out, s)
+		}
+	}
+	return out
 }

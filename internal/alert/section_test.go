@@ -14,7 +14,7 @@ func TestWhatToReadComesInItsOrder(t *testing.T) {
 		}
 		last := -1
 		text := messageOf(t, s.alert).Email
-		for _, title := range []string{"\nWHAT WAS DONE\n", "\nWHO DID IT\n", "\nWHAT WAS EXPOSED\n", "\nUNDO\n", "\nIF THIS IS MEANT TO BE OPEN\n", "\nLINKS\n"} {
+		for _, title := range []string{"\nWho ", "\nWhere ", "\nDone ", "\nLINKS\n", "\n-- Details ", "\nWHY\n", "\nTHE CALL\n", " EXPOSED\n", "\nUNDO\n", "\nIF IT MUST STAY OPEN\n"} {
 			if i := strings.Index(text, title); i >= 0 {
 				assert.Greater(t, i, last, "%s in %s", title, s.name)
 				last = i

@@ -19,38 +19,39 @@ func byGroup(results []finding.Result) {
 	slices.SortStableFunc(results, func(a, b finding.Result) int { return first[a.GroupID] - first[b.GroupID] })
 }
 
-// found describes the sweep that found the openings, and its blind spots.
+// found says in a line what the sweep read.
 func (v *view) found(limits) section {
-	s := section{title: "How it was found"}
-	sweep, event := v.alert.Sweep, v.alert.Event
+	s, sweep := section{title: "Found", isFact: true}, v.alert.Sweep
 	if sweep == nil {
 		return s
 	}
-	place := "this account in " + id(event.Region)
-	if event.AccountID != "" {
-		place = "the account " + id(event.AccountID) + " in " + id(event.Region)
-	}
 	if sweep.Closing {
-		s.say("By a sweep over all security groups of " + place + ", not by an event. These are existing rules, and the policy says " +
-			"to close them (existing: revoke). Who made them and how long they were open is unknown.")
+		s.say("by a sweep over all security groups, not by an event")
 		return s
 	}
-	s.say(fmt.Sprintf("sgward swept all %s with %s of %s. These are existing rules: who made them and how long they have been open is unknown. "+
-		"A rule made since the last sweep may have had an alert of its own. For any other, the event was lost, "+
-		"or the rule is older than sgward, or an exception ended, or the policy changed.",
-		text.Plural(sweep.Groups, "security group"), text.Plural(sweep.Rules, "rule"), place))
-	if first := v.firstSeen(); first != "" {
-		s.say("First seen: " + first + ".")
-	}
+	out := "by a sweep over " + text.Plural(sweep.Groups, "security group") + " with " + text.Plural(sweep.Rules, "rule")
 	switch {
 	case sweep.Forgetful != "":
-		s.say("It does not know the earlier digests, since " + text.Visible(sweep.Forgetful) + ": this lists everything.")
+		out += "; it lists everything, since " + text.Visible(sweep.Forgetful)
 	case sweep.Known+sweep.Gone > 0:
-		s.say(fmt.Sprintf("Of the findings in earlier digests, %s %s unchanged and not repeated here, and %s %s gone.",
-			text.Thousands(sweep.Known), text.Agree(sweep.Known, "is", "are"), text.Thousands(sweep.Gone), text.Agree(sweep.Gone, "is", "are")))
+		out += fmt.Sprintf("; of earlier findings %s %s unchanged and %s gone",
+			text.Thousands(sweep.Known), text.Agree(sweep.Known, "is", "are"), text.Thousands(sweep.Gone))
 	}
 	if n := sweep.Ordered; n > 0 {
-		s.say(text.Plural(n, "more rule") + " " + text.Agree(n, "is", "are") + " being closed, as another alert will report.")
+		out += "; " + text.Plural(n, "more rule") + " " + text.Agree(n, "is", "are") + " being closed, as another alert will report"
+	}
+	s.say(out)
+	return s
+}
+
+// sweep says what a sweep cannot know.
+func (v *view) sweep(limits) section {
+	s := section{title: "About sweeps"}
+	if v.isSweep {
+		s.say("These are existing rules. Who made them and how long they have been open is unknown (docs/SWEEP.md).")
+		if first := v.firstSeen(); first != "" {
+			s.say("First seen: " + first + ".")
+		}
 	}
 	return s
 }

@@ -44,13 +44,6 @@ func undoArguments(accountID, region, groupID string, rule secgroup.Rule, tagBre
 	return append(args, b.String())
 }
 
-// closeArguments returns the words of the command that closes a rule by hand if its values
-// are unchanged.
-func closeArguments(accountID, region, groupID string, rule secgroup.Rule) []string {
-	rule.Description = "" // EC2 does not compare it
-	return ruleArguments("revoke", accountID, region, groupID, rule)
-}
-
 func ruleArguments(verb, accountID, region, groupID string, rule secgroup.Rule) []string {
 	p := rule.Permission
 	if !p.IsValid() || p.Direction == 0 || !isIdentifier(groupID) || !isIdentifier(region) {

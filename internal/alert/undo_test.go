@@ -197,16 +197,6 @@ func TestUndoIsEmptyWhereNoCommandCouldRestoreTheRule(t *testing.T) {
 	assert.Empty(t, Undo(testAccount, "$(id)", testGroup, sound))
 }
 
-func TestClosingByHandNamesTheJudgedValuesAndNoDescription(t *testing.T) {
-	rule := *tcp(22, "0.0.0.0/0")
-	rule.Description = "x"
-	operation, options, p, _ := request(t, shellWords(t, folded(closeArguments(testAccount, "us-east-1", testGroup, rule))))
-	assert.Equal(t, "revoke-security-group-ingress", operation)
-	assert.Len(t, options, 3)
-	assert.Equal(t, "0.0.0.0/0", p.IpRanges[0].CidrIp)
-	assert.Empty(t, p.IpRanges[0].Description)
-}
-
 func TestLookUpCommandsAreWholeWords(t *testing.T) {
 	words := shellWords(t, lookupRule("us-east-1", "AuthorizeSecurityGroupIngress", "sgr-0123456789abcdef0"))
 	assert.Equal(t, []string{

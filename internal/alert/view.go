@@ -2,6 +2,7 @@ package alert
 
 import (
 	"maps"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -16,24 +17,34 @@ type view struct {
 	isSweep   bool              // a digest, or the rules that a sweep closed
 	isDigest  bool              // of old events
 	isExpiry  bool              // exceptions that end, without rules
-	headlines []string          // one line, from the most detailed to the shortest
+	titles    []string          // from the most detailed to the shortest
+	subjects  []string          // likewise
 	openings  []opening         // all but exempt ones, most urgent first; the first maxListed have texts
 	exempt    []opening         // likewise
 	omitted   int               // findings left out of the JSON
-	place     string            // ", account 123456789012 us-east-1", or ""
+	account   string            // the account's name, or ""
 	severity  policy.Severity   // the highest severity
 	outcome   finding.Outcome   // the worst
-	nextStep  string            // the first step, or ""
 	links     []item            // console pages
 	resources []string          // ARNs of groups
 	facts     map[string]string // ids and words without markup
 	footer    string
 }
 
+// accountName matches account names that titles and attributes may hold.
+var accountName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z ._-]{0,62}$`)
+
+// IsAccountName reports whether alerts can show an account's name: up to 63 letters,
+// digits, blanks, dots, dashes and underscores.
+func IsAccountName(s string) bool { return accountName.MatchString(s) }
+
 // newView computes the view of an alert that Complete has completed.
 func newView(a *finding.Alert) *view {
 	v := &view{alert: a, isSweep: a.Sweep != nil, isDigest: a.OldEvents > 0, isExpiry: isExpiryNotice(a)}
 	v.severity, v.outcome = worst(a)
+	if IsAccountName(a.AccountName) {
+		v.account = a.AccountName
+	}
 	for i := range a.Findings {
 		o := opening{Result: a.Findings[i]}
 		o.accountID, o.region = placeOf(a, &a.Findings[i])
@@ -43,16 +54,13 @@ func newView(a *finding.Alert) *view {
 			v.openings = append(v.openings, o)
 		}
 	}
-	if isIdentifier(a.Event.AccountID) && isIdentifier(a.Event.Region) {
-		v.place = ", account " + a.Event.AccountID + " " + a.Event.Region
-	}
-	v.headlines = v.headlinesOf()
+	v.titles, v.subjects = v.headlines()
 	for _, list := range [][]opening{v.openings, v.exempt} {
 		for i := range first(list, maxListed) {
 			list[i].describe(v)
 		}
 	}
-	v.nextStep, v.links, v.resources, v.facts = v.nextStepOf(), v.linksOf(), v.resourcesOf(), v.factsOf()
+	v.links, v.resources, v.facts = v.linksOf(), v.resourcesOf(), v.factsOf()
 	v.footer = "Alert " + a.ID + " (repeats carry the same id)"
 	if digits, ok := strings.CutPrefix(a.PolicyDigest, "sha256:"); ok && isIdentifier(digits) {
 		// People need no more digits to tell two policies apart.
@@ -66,7 +74,7 @@ func newView(a *finding.Alert) *view {
 func (v *view) factsOf() map[string]string {
 	e := v.alert.Event
 	facts := map[string]string{
-		"severity": v.severity.String(), "outcome": string(v.outcome), "mode": string(v.alert.Mode),
+		"severity": v.severity.String(), "outcome": string(v.outcome), "mode": string(v.alert.Mode), "alertId": v.alert.ID,
 		"accountId": e.AccountID, "region": e.Region, "eventId": e.EventID,
 	}
 	if len(v.openings) > 0 {
@@ -92,4 +100,11 @@ func (v *view) numbered(i int) string {
 		return "it"
 	}
 	return strconv.Itoa(i + 1)
+}
+
+func pick(isFirst bool, one, other string) string {
+	if isFirst {
+		return one
+	}
+	return other
 }

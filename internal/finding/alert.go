@@ -7,6 +7,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 // Mode says whether remediate revokes. The zero value is invalid.
@@ -49,6 +50,13 @@ type Result struct {
 	ExposureSeconds *float64 `json:"exposureSeconds,omitempty"`
 	// ClosedAt is the time of the response that the rule is gone; zero if it is not.
 	ClosedAt *time.Time `json:"closedAt,omitempty"`
+	// Owner is the value of the group's tag that the policy names as owner-tag, as far as
+	// the group was read.
+	Owner string `json:"owner,omitempty"`
+	// Fix is a rule to offer in place of a closed one: the same traffic, from the caller's
+	// own address or from a group that the group lets in already. By itself the policy does
+	// not forbid it. Absent if none is known.
+	Fix *secgroup.Rule `json:"fix,omitempty"`
 	// Undo is the AWS CLI command that restores the rule exactly, for outcomes revoked,
 	// already_closed and would_revoke.
 	Undo string `json:"undo,omitempty"`
@@ -86,6 +94,8 @@ type Alert struct {
 	Verdict       policy.Verdict   `json:"decision"` // the strongest of Findings
 	PolicyDigest  string           `json:"policyDigest"`
 	Event         cloudtrail.Event `json:"event"`
+	// AccountName is the name that the stack was given for its account. Empty if it has none.
+	AccountName string `json:"accountName,omitempty"`
 	// Try and Tries say which delivery of the message this is, and after how many it goes
 	// to the dead-letter queue; both zero if the queue did not say.
 	Try   int `json:"try,omitempty"`

@@ -10,17 +10,18 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Why an existing rule stays open although its statement would revoke it.
 const (
-	LeftStanding = "its statement closes a rule when it is made, and leaves existing rules open (existing: revoke would close them)"
+	LeftStanding = "its statement closes a rule when it is made, and leaves existing ones to people"
 	LeftTogether = "it is forbidden only together with other rules of the group, and people must choose which of them to close"
 )
 
-// LeftAtLimit says why rules stay open that exceed MAX_REVOKES.
+// LeftAtLimit says why rules stay open that exceed MaxRevokes.
 func LeftAtLimit(maxRevokes, left int) string {
-	return fmt.Sprintf("a run closes no more than MAX_REVOKES=%d, which leaves %d open", maxRevokes, left)
+	return fmt.Sprintf("a run closes no more than %s, which leaves %d open", text.Plural(maxRevokes, "rule"), left)
 }
 
 // standing is the source of a message of sweep: it names existing rules that sweep chose

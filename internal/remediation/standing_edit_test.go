@@ -251,7 +251,7 @@ func TestAMessageClosesNoMoreThanMaxRevokesWhateverItNames(t *testing.T) {
 		outcomes[f.Outcome] = f.Left
 	}
 	assert.Equal(t, map[finding.Outcome]string{
-		finding.OutcomeRevoked: "", finding.OutcomeAlerted: "a run closes no more than MAX_REVOKES=1, which leaves 1 open",
+		finding.OutcomeRevoked: "", finding.OutcomeAlerted: "a run closes no more than 1 rule, which leaves 1 open",
 	}, outcomes)
 }
 

@@ -102,7 +102,7 @@ func fingerprint(f *candidate) string {
 // recall reads the memory. If that fails, the run reports everything, and says so.
 func (s *sweep) recall(ctx context.Context) {
 	if s.Memory == nil {
-		s.tally.Forgetful = "it has no table of earlier digests (MEMORY_TABLE)"
+		s.tally.Forgetful = "it has no table of earlier digests"
 		return
 	}
 	known, err := s.Sweeper.recall(ctx, s.now)

@@ -33,7 +33,7 @@ func TestWithoutATableEveryRunReportsEverythingAndSaysSo(t *testing.T) {
 		alerts := b.Day()
 		require.Len(t, alerts, 1)
 		assert.Len(t, alerts[0].Findings, 2)
-		assert.Contains(t, alerts[0].Sweep.Forgetful, "MEMORY_TABLE")
+		assert.Contains(t, alerts[0].Sweep.Forgetful, "no table")
 	}
 }
 

@@ -69,7 +69,7 @@ func TestAListThatWasTheWorldBeforeItsEditIsStanding(t *testing.T) {
 	assert.Equal(t, policy.Alert, a.Verdict)
 	for _, f := range a.Findings {
 		assert.False(t, f.OpenedByEdit)
-		assert.Contains(t, f.Left, "existing: revoke", "why it is open is said")
+		assert.Contains(t, f.Left, "leaves existing ones", "why it is open is said")
 		assert.Equal(t, policy.High, f.Severity)
 		assert.NotEmpty(t, f.VPCID)
 		assert.Equal(t, sweeptest.Account, f.AccountID)
@@ -164,7 +164,7 @@ func TestARunClosesNoMoreThanItMayAndSaysHowManyAreLeft(t *testing.T) {
 		for _, f := range findings {
 			done[f.Outcome]++
 			if f.Outcome == finding.OutcomeAlerted {
-				assert.Contains(t, f.Left, "MAX_REVOKES=2")
+				assert.Contains(t, f.Left, "no more than 2 rules")
 				assert.Contains(t, f.Left, "which leaves 3 open")
 				assert.Equal(t, policy.Revoke, f.Verdict)
 			}

@@ -29,7 +29,7 @@ func TestASweepReportsOnceWhatStandsAndThenOnlyWhatIsNew(t *testing.T) {
 	require.Len(t, alerts, 1)
 	a := alerts[0]
 	assert.Equal(t, map[string]finding.Outcome{"data 5432": finding.OutcomeAlerted}, sweeptest.Told(a))
-	assert.Contains(t, a.Findings[0].Left, "existing: revoke")
+	assert.Contains(t, a.Findings[0].Left, "leaves existing ones")
 	assert.Equal(t, policy.Alert, a.Findings[0].Verdict)
 	require.NotNil(t, a.Sweep)
 	assert.Equal(t, len(b.Server.Groups()), a.Sweep.Groups, "the default groups too")
@@ -130,7 +130,7 @@ statements:
 	assert.Len(t, digest.Findings, 2)
 	assert.Equal(t, 2, digest.Sweep.Ordered)
 	for _, f := range digest.Findings {
-		assert.Equal(t, "a run closes no more than MAX_REVOKES=2, which leaves 2 open", f.Left)
+		assert.Equal(t, "a run closes no more than 2 rules, which leaves 2 open", f.Left)
 	}
 	require.NoError(t, b.Close(order, 1))
 	b.Pass(24 * time.Hour)

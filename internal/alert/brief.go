@@ -1,0 +1,235 @@
+package alert
+
+import (
+	"fmt"
+	"strings"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/text"
+)
+
+// brief lists the sections that a person reads in five seconds; chat has no others. Each
+// is empty in an alert that it does not apply to.
+func brief() []func(*view, limits) section {
+	return []func(*view, limits) section{
+		(*view).overview, (*view).who, (*view).where, (*view).done, (*view).found, (*view).nextStep, (*view).mustBeOpen, (*view).whereToLook,
+	}
+}
+
+// overview lists several openings by number, those of a sweep under the names of their
+// groups. A single one is in the title.
+func (v *view) overview(lim limits) section {
+	s, a, listed := section{}, v.alert, v.listed(lim)
+	severities := map[policy.Severity]bool{}
+	for i := range v.openings {
+		severities[v.openings[i].Severity] = true
+	}
+	for i := range listed {
+		o := &listed[i]
+		if v.isSweep && len(v.openings) > 1 && (i == 0 || o.GroupID != listed[i-1].GroupID) {
+			s.say(group(o.GroupID, o.GroupName) + ":")
+		}
+		line := o.headline(v)
+		if o.Rule != nil && (!v.isSweep || a.Sweep.Closing) {
+			verb, _ := o.verb()
+			line = verb + ": " + line
+		}
+		if o.Event != nil {
+			line += ", by " + caller(*o.Event)
+		}
+		if len(severities) > 1 && o.Severity != policy.NoSeverity {
+			line += ", " + o.Severity.String()
+		}
+		switch {
+		case v.isExpiry:
+			s.say("- " + o.ending(a))
+		case len(v.openings) > 1:
+			s.say(fmt.Sprintf("%d. %s", i+1, line))
+		}
+	}
+	others := v.openings[len(listed):]
+	counted := byOutcome(others)
+	if v.isSweep { // which leaves nearly all open
+		counted = bySeverity(others)
+	}
+	s.leftOut(len(others), text.Thousands(len(others))+" more"+pick(v.isExpiry, "", ": "+counted))
+	if v.isSweep && len(others)+v.omitted > 0 {
+		s.say("To list everything: sgward audit --regions " + id(a.Event.Region))
+	}
+	return s
+}
+
+// who names the caller, its address, its program and the time.
+func (v *view) who(limits) section {
+	s, e := section{title: "Who", isFact: true}, v.alert.Event
+	if v.isSweep || v.isExpiry || v.isDigest {
+		return s
+	}
+	who := caller(e)
+	switch {
+	case isAddress(e.SourceIPAddress):
+		who += ", from " + e.SourceIPAddress
+	case e.SourceIPAddress != "" && e.SourceIPAddress != e.Actor.InvokedBy: // a service's name, or "AWS Internal"
+		who += ", from " + service(e.SourceIPAddress)
+	}
+	if p := program(e.UserAgent); p != "" {
+		who += " with " + p
+	}
+	if !e.EventTime.IsZero() {
+		who += ", " + text.Time(e.EventTime)
+	}
+	s.say(who)
+	return s
+}
+
+// caller names who made a call. A session name is the caller's own choice, except in IAM
+// Identity Center, whose roles nobody else can assume or edit.
+func caller(e cloudtrail.Event) string {
+	a := e.Actor
+	role, session := assumedRole(a.ARN)
+	if i := strings.LastIndexByte(a.SessionIssuerARN, '/'); i >= 0 {
+		role = a.SessionIssuerARN[i+1:]
+	}
+	who := "not named by the record"
+	switch _, user, isUser := strings.Cut(a.ARN, ":user/"); {
+	case session != "" && strings.Contains(a.SessionIssuerARN, ":role/aws-reserved/sso.amazonaws.com/"):
+		who = quote(session) + ", role " + name(role)
+	case session != "":
+		who = quote(session) + " (unverified), role " + name(role)
+	case role != "":
+		who = "role " + name(role)
+	case a.Type == "Root":
+		who = "the account's ROOT user"
+	case isUser:
+		who = "user " + name(user)
+	case a.ARN != "":
+		who = quoteLong(a.ARN)
+	case a.Type == "AWSService" && a.InvokedBy != "":
+		return "the AWS service " + service(a.InvokedBy)
+	case a.Type != "":
+		who = "a caller of type " + name(a.Type) + " that the record does not name"
+	}
+	if a.InvokedBy != "" {
+		who += ", through " + service(a.InvokedBy)
+	}
+	return who
+}
+
+// service names an AWS service: "autoscaling" for autoscaling.amazonaws.com.
+func service(host string) string { return name(strings.TrimSuffix(host, ".amazonaws.com")) }
+
+// program names the program of a user agent, which is the caller's own word; "" if its
+// name is no plain one.
+func program(userAgent string) string {
+	lower := strings.ToLower(userAgent)
+	for _, known := range []struct{ part, name string }{
+		{"terraform", "Terraform"}, {"opentofu", "OpenTofu"}, {"pulumi", "Pulumi"}, {"ansible", "Ansible"},
+		{"mozilla", "the console"}, {"console.", "the console"}, {"signin.", "the console"},
+	} {
+		if strings.Contains(lower, known.part) {
+			return known.name
+		}
+	}
+	if product, _, _ := strings.Cut(userAgent, "/"); isPlainName(product) {
+		return product
+	}
+	return ""
+}
+
+// where names the group, what uses it, and whose it is.
+func (v *view) where(limits) section {
+	s := section{title: "Where", isFact: true}
+	if len(v.openings) == 0 || v.isExpiry || v.groupCount() > 1 {
+		return s
+	}
+	o := &v.openings[0]
+	out := group(o.GroupID, o.GroupName)
+	if o.region != "" {
+		out += ", " + id(o.region)
+	}
+	if use := v.use(); use != "" {
+		out += "; " + use
+	}
+	if o.Owner != "" {
+		out += "; owner " + name(o.Owner)
+	}
+	s.say(out)
+	return s
+}
+
+// use names the most exposed network interface of the group; "" if they were not read.
+func (v *view) use() string {
+	a := v.alert
+	if len(a.Exposed) == 0 {
+		return pick(a.Exposed != nil && a.ExposedError == "", "nothing uses it", "")
+	}
+	most := 0
+	for i := range a.Exposed {
+		if len(a.Exposed[i].PublicAddresses()) > 0 {
+			most = i
+			break
+		}
+	}
+	n := &a.Exposed[most]
+	out := "in use by "
+	switch {
+	case n.InstanceID != "":
+		out += id(n.InstanceID)
+	case n.Service != "":
+		out += quote(n.Service)
+	default:
+		out += id(n.ID)
+	}
+	if public := n.PublicAddresses(); len(public) > 0 {
+		out += " at " + address(public[0])
+	} else {
+		out += ", no public address"
+	}
+	if more := len(a.Exposed) - 1; more > 0 {
+		out += " and " + text.Thousands(more) + " more"
+	}
+	return out
+}
+
+// done says what sgward did about each opening, and by which statement.
+func (v *view) done(lim limits) section {
+	s := section{title: "Done", isFact: true}
+	if v.isExpiry {
+		return s
+	}
+	listed := v.listed(lim)
+	outcomes := make([][]string, len(listed))
+	for i := range listed {
+		outcomes[i] = []string{listed[i].done}
+	}
+	for _, out := range grouped(outcomes) {
+		s.say(out)
+	}
+	for i := range first(v.exempt, lim.listed) {
+		s.say(v.exempt[i].sentence)
+	}
+	more := len(v.exempt) - lim.listed
+	s.leftOut(more, text.Plural(more, "more rule")+" that exceptions allow")
+	if len(v.openings) == 0 && len(v.exempt) == 0 {
+		s.say("Nothing.")
+	}
+	return s
+}
+
+// mustBeOpen says where the way to keep an opening is; the way itself comes last.
+func (v *view) mustBeOpen(lim limits) section {
+	s := section{title: "Must it stay open?"}
+	if len(v.openings) == 0 || v.isExpiry || v.openings[0].exception == "" {
+		return s
+	}
+	where := pick(lim.isLong, "below", "in the e-mail")
+	switch o := &v.openings[0]; {
+	case !o.isOpen():
+		s.say("Add an exception first, or sgward closes it again: text and undo command are " + where + ".")
+	case o.Outcome == finding.OutcomeAlerted || v.isSweep:
+		s.say("Add an exception: its text is " + where + ".")
+	}
+	return s
+}
