@@ -4,6 +4,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,8 +12,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sgward/internal/crash"
+	"sgward/internal/text"
 )
 
 // Exit statuses, the same for every command and format.
@@ -63,21 +66,22 @@ func rootCommand(in Invocation) *cobra.Command {
 		Version:       in.Version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE: func(*cobra.Command, []string) error {
-			return usageError("which command? Try 'sgward --help', or 'sgward demo' to see it at work")
-		},
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetArgs(in.Args)
 	root.SetIn(in.Stdin)
 	root.SetOut(in.Stdout)
 	root.SetErr(in.Stderr)
 	root.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command prints it
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { showHelp(in, cmd) })
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(demoCommand(in), localCommand(in), explainCommand(in), replayCommand(in), auditCommand(in), groupCommand(in), undoCommand(in), policyCommand(in), versionCommand(in))
 	root.InitDefaultCompletionCmd(in.Args...)
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {
 			needsCommand(cmd)
+			cmd.Short = "Print a script that completes commands and flags in your shell"
 		}
 	}
 	return root
@@ -93,6 +97,7 @@ func Run(ctx context.Context, in Invocation) (status int) {
 			status = crash.Status
 		}
 	}()
+	in.Stderr = in.forPeople(in.Stderr)
 	root := rootCommand(in)
 	// An error that cobra returns before a command runs is a usage error.
 	reached := false
@@ -121,8 +126,13 @@ func Run(ctx context.Context, in Invocation) (status int) {
 	}
 }
 
-// commandGroup returns a command that only holds others: alone it is a usage error, not a
-// page of help with status 0.
+// helpAlone runs a command that needs another: it prints help, and a script that left the
+// command out notices by the status.
+func helpAlone(cmd *cobra.Command, _ []string) error {
+	return cmp.Or(cmd.Help(), error(&statusError{status: StatusUsage}))
+}
+
+// commandGroup returns a command that only holds others.
 func commandGroup(use, short string, children ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{Use: use, Short: short}
 	needsCommand(cmd)
@@ -132,9 +142,21 @@ func commandGroup(use, short string, children ...*cobra.Command) *cobra.Command 
 
 func needsCommand(cmd *cobra.Command) {
 	cmd.Args = cobra.NoArgs
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		return usageError("%s needs a command. Try '%s --help'", cmd.CommandPath(), cmd.CommandPath())
+	cmd.RunE = helpAlone
+}
+
+// flagError adds to the error of an unknown flag the one that was probably meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) || len(unknown.GetSpecifiedName()) < 2 {
+		return err
 	}
+	var names []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if near := text.Nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return fmt.Errorf("%w: did you mean --%s?", err, near)
+	}
+	return err
 }
 
 // helpCommand is cobra's, except that an unknown topic is a usage error.

@@ -82,7 +82,7 @@ func (f *groupFlags) end(in Invocation, result *group.Result) error {
 			return err
 		}
 	}
-	if _, err := io.WriteString(in.Stdout, out); err != nil {
+	if _, err := io.WriteString(f.results(in), out); err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	switch {

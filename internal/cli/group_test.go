@@ -200,9 +200,8 @@ func TestMistakesAreNamedBeforeAnyCall(t *testing.T) {
 	d.ec2.ResetCalls()
 	const aGroup = "group allow --group-id sg-0123456789abcdef0 --description x "
 	for words, want := range map[string]string{
-		"group":                             "sgward group needs a command",
-		"group create":                      `--pattern: "": want web-server, database or scanner`,
-		"group create --pattern web-server": "--vpc-id is missing",
+		"group create":                                                                                       `--pattern: "": want web-server, database or scanner`,
+		"group create --pattern web-server":                                                                  "--vpc-id is missing",
 		"group create --pattern web-server --vpc-id vpc-1":                                                   `--vpc-id "vpc-1"`,
 		"group create --pattern web-server --vpc-id vpc-0123456789abcdef0":                                   "--name: it is empty",
 		"group create --pattern web-server --vpc-id vpc-0123456789abcdef0 --name sg-web":                     "begins with sg-",

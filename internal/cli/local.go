@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"sgward/internal/finding"
 	"sgward/internal/input"
@@ -54,7 +53,7 @@ func (f *stackFlags) resolve(cmd *cobra.Command, in Invocation) (io.Writer, erro
 		}
 	}
 	if f.logs {
-		return in.Stderr, nil
+		return bare(in.Stderr), nil
 	}
 	return nil, nil //nolint:nilnil // no writer is a valid one: no logs
 }
@@ -104,7 +103,7 @@ func demoCommand(in Invocation) *cobra.Command {
 			}
 			return tour.Demo(cmd.Context(), tour.DemoConfig{
 				TemplatePath: flags.template, BuildDir: flags.buildDir, PolicyFile: flags.policy,
-				Out: in.Stdout, Color: terminal && wantsColor(in), Pause: pause, Logs: logs,
+				Out: in.Stdout, Color: terminal && in.wantsColor(), Pause: pause, Logs: logs,
 			})
 		},
 	}
@@ -142,7 +141,7 @@ func localCommand(in Invocation) *cobra.Command {
 			err = tour.Watch(cmd.Context(), tour.WatchConfig{
 				TemplatePath: flags.template, BuildDir: flags.buildDir, PolicyFile: flags.policy,
 				Listen: listen, Mode: finding.Mode(mode), RecordDir: record,
-				Out: in.Stdout, Color: isTerminal(in.Stdout) && wantsColor(in), Logs: logs,
+				Out: in.Stdout, Color: isTerminal(in.Stdout) && in.wantsColor(), Logs: logs,
 			})
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return fmt.Errorf("%w: stop the program that uses it, or choose another with --listen 127.0.0.1:0", err)
@@ -156,16 +155,4 @@ func localCommand(in Invocation) *cobra.Command {
 	cmd.Flags().StringVar(&record, "record", "", "keep alerts (for undo) and CloudTrail records (for replay) in this folder")
 	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
 	return cmd
-}
-
-// isTerminal reports whether w is a terminal.
-func isTerminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// wantsColor follows https://no-color.org: any value but the empty one means no.
-func wantsColor(in Invocation) bool {
-	value, _ := in.LookupEnv("NO_COLOR")
-	return value == ""
 }

@@ -77,7 +77,7 @@ func writePage(cmds []*cobra.Command) string {
 				if kind != "" {
 					name += " " + kind
 				}
-				if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0" {
+				if hasDefault(f) {
 					usage += fmt.Sprintf(" (default `%s`)", f.DefValue)
 				}
 				fmt.Fprintf(&b, "| `%s` | %s |\n", name, strings.ReplaceAll(usage, "|", `\|`))

@@ -89,7 +89,7 @@ func tellSoundness(in Invocation, output outputFlags, file string, p *policy.Pol
 	if output.quiet {
 		return nil
 	}
-	_, err := fmt.Fprintf(in.Stdout, "%s: sound, %s\n", file, p.Summary())
+	_, err := fmt.Fprintf(output.results(in), "%s: sound, %s\n", file, p.Summary())
 	return err
 }
 

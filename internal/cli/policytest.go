@@ -33,7 +33,7 @@ func policyTestCommand(in Invocation) *cobra.Command {
 					} else {
 						failed++
 					}
-					if err := writeTestOutcome(in.Stdout, output, o); err != nil {
+					if err := writeTestOutcome(output.results(in), output, o); err != nil {
 						return fmt.Errorf("writing the results: %w", err)
 					}
 				}

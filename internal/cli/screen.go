@@ -2,11 +2,8 @@ package cli
 
 import (
 	"io"
-	"os"
 	"sync"
 	"time"
-
-	"golang.org/x/term"
 
 	"sgward/internal/crash"
 	"sgward/internal/policy"
@@ -15,14 +12,8 @@ import (
 
 // look returns the options of a report: for a person at a terminal, or plain.
 func (f *outputFlags) look(in Invocation) report.Options {
-	o := report.Options{Quiet: f.quiet}
-	if out, ok := in.Stdout.(*os.File); ok && isTerminal(out) {
-		o.Color = wantsColor(in)
-		if width, _, err := term.GetSize(int(out.Fd())); err == nil {
-			o.Width = width
-		}
-	}
-	return o
+	paper := in.paper(in.Stdout)
+	return report.Options{Quiet: f.quiet, Color: bool(paper.Ink), Width: paper.Width}
 }
 
 // namedPolicy is a policy as reports name it.
@@ -46,7 +37,7 @@ const screenPause = 200 * time.Millisecond
 // startScreen shows the text of state regularly, if standard error is a terminal and quiet
 // is not set. end must follow.
 func startScreen(in Invocation, quiet bool, state func() string) *screen {
-	s := &screen{out: in.Stderr}
+	s := &screen{out: bare(in.Stderr)}
 	if quiet || !isTerminal(in.Stderr) {
 		return s
 	}

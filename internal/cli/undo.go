@@ -108,7 +108,7 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 	if err != nil {
 		return err
 	}
-	p := undo.Printer{People: in.Stderr, Out: in.Stdout, JSON: f.format == string(report.JSON), Quiet: f.quiet, Policy: judge, PolicyFile: f.policy}
+	p := undo.Printer{People: in.Stderr, Out: f.results(in), JSON: f.format == string(report.JSON), Quiet: f.quiet, Policy: judge, PolicyFile: f.policy}
 	// An answer to what is shown is consent; --yes is none.
 	undoer.Consent = undo.Consent{Forbidden: !f.yes || f.forbidden, Unconfirmed: !f.yes || f.unconfirmed, Contradicted: f.unconfirmed}
 	steps := undoer.Plan(ctx, items)

@@ -106,3 +106,46 @@ func First(items []string, most int, separator string) string {
 	}
 	return strings.Join(items[:most], separator) + separator + "and " + Thousands(more) + " more"
 }
+
+// Nearest returns the known word that a mistyped or shortened one probably stands for; "" if
+// none is near: at most two letters are missing, extra, wrong or swapped.
+func Nearest(word string, known []string) string {
+	best, nearest := "", 3
+	for _, k := range known {
+		n := distance(word, k)
+		if len(word) > 1 && strings.HasPrefix(k, word) {
+			n = 1
+		}
+		if n < nearest && n < len(k) {
+			best, nearest = k, n
+		}
+	}
+	return best
+}
+
+// distance is the number of letters to insert, delete, replace or swap with their neighbour
+// to get from a to b.
+func distance(a, b string) int {
+	rows := make([][]int, len(a)+1)
+	for i := range rows {
+		rows[i] = make([]int, len(b)+1)
+		rows[i][0] = i
+	}
+	for k := range rows[0] {
+		rows[0][k] = k
+	}
+	for i := 1; i <= len(a); i++ {
+		for k := 1; k <= len(b); k++ {
+			wrong := 1
+			if a[i-1] == b[k-1] {
+				wrong = 0
+			}
+			n := min(rows[i-1][k]+1, rows[i][k-1]+1, rows[i-1][k-1]+wrong)
+			if i > 1 && k > 1 && a[i-1] == b[k-2] && a[i-2] == b[k-1] {
+				n = min(n, rows[i-2][k-2]+1)
+			}
+			rows[i][k] = n
+		}
+	}
+	return rows[len(a)][len(b)]
+}

@@ -49,3 +49,13 @@ func TestListsAreSentences(t *testing.T) {
 	assert.Equal(t, "a; and 1 more", First([]string{"a", "b"}, 1, "; "))
 	assert.Equal(t, "a and 1,999 more", First(append([]string{"a"}, make([]string, 1999)...), 1, " "))
 }
+
+func TestNearestWord(t *testing.T) {
+	known := []string{"format", "from-file", "region", "regions", "policy", "quiet"}
+	for typed, want := range map[string]string{
+		"fromat": "format", "formt": "format", "form": "format", "regoin": "region", "polcy": "policy", "xyz": "", "": "", "q": "",
+	} {
+		assert.Equal(t, want, Nearest(typed, known), typed)
+	}
+	assert.Empty(t, Nearest("a", []string{"b"}), "one letter is not like another")
+}
