@@ -30,6 +30,7 @@ type explainFlags struct {
 	tags, standing      []string
 	listOwner           string
 	listEntries         []string
+	details             bool
 	outputFlags
 }
 
@@ -39,10 +40,13 @@ func explainCommand(in Invocation) *cobra.Command {
 		Use:   "explain",
 		Short: "Explain the policy's verdict on a rule or an event",
 		Long: "Explain prints the verdict on a rule given by flags, or on each rule of a CloudTrail event given as a file,\n" +
-			"with every statement's part in it and its line. It calls no AWS API: facts that only EC2 has are listed as\n" +
-			"unknown.\n" +
-			"Exit status: 0 compliant or exempt, 1 error, 2 usage or an unsound policy, 3 revoke, alert or undetermined.",
-		Example: "  sgward explain --protocol tcp --port 3306 --cidr 0.0.0.0/0\n" +
+			"with the statements that led to it and their lines. It calls no AWS API: facts that only EC2 has are listed as\n" +
+			"unknown. A rule that is \"compliant on its own\" is forbidden only together with others of its group: say with\n" +
+			"--standing which those are.\n" +
+			"Exit status: 0 compliant or exempt, 1 error, 2 usage or an unsound policy, 3 revoke, alert, or undetermined, as\n" +
+			"\"compliant on its own\" is.",
+		Example: "  sgward explain --port mysql --cidr 0.0.0.0/0\n" +
+			"  sgward explain --port ssh --cidr 203.0.113.10/32 --standing none\n" +
 			"  sgward explain --port 5432 --cidr 52.64.0.0/10 --standing 'tcp 5432 52.0.0.0/10'\n" +
 			"  sgward explain --event events/ingress-two-half-worlds.json",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
@@ -63,7 +67,7 @@ func explainCommand(in Invocation) *cobra.Command {
 	flags.StringVar(&f.event, "event", "", "file with one CloudTrail event: of EventBridge, of lookup-events, or the bare record (- for standard input)")
 	flags.StringVar(&f.rule.Direction, "direction", "ingress", "ingress or egress")
 	flags.StringVar(&f.rule.Protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
-	flags.StringVar(&f.rule.Port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp; all ports if left out)")
+	flags.StringVar(&f.rule.Port, "port", "", portUsage+" (tcp and udp; all ports if left out)")
 	flags.StringVar(&f.rule.CIDR, "cidr", "", "peer: an IPv4 or IPv6 range")
 	flags.StringVar(&f.rule.PrefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
 	flags.StringVar(&f.listOwner, "prefix-list-owner", "", "account that owns the prefix list, or AWS; left out, it is not known")
@@ -78,6 +82,8 @@ func explainCommand(in Invocation) *cobra.Command {
 		"existing rule of the group, as 'PROTOCOL [PORTS] PEER' such as 'tcp 22 52.0.0.0/10' (repeats), or none; if left out, they are unknown")
 	flags.StringVar(&f.place.Actor, "actor", "", "ARN of the role, user or root that makes the rule")
 	flags.StringVar(&f.mode, "mode", string(finding.Enforce), "observe or enforce: how the outcome is worded")
+	flags.BoolVar(&f.details, "details", false, "list the statements that do not apply too")
+	offer(cmd, "port", secgroup.ServiceNames()...)
 	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
 	offer(cmd, "direction", "ingress", "egress")
 	offer(cmd, "protocol", "tcp", "udp", "icmp", "icmpv6", "-1")
@@ -129,10 +135,10 @@ func explain(ctx context.Context, in Invocation, f explainFlags, lists completeL
 	q.req.Time = time.Now()
 	judgements, steps := p.Explain(q.req)
 	var out strings.Builder
-	if err := f.write(&out, q, judgements, steps); err != nil {
+	if err := f.write(&out, in.paper(in.Stdout), q, judgements, steps); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(in.Stdout, out.String()); err != nil {
+	if _, err := io.WriteString(f.results(in), out.String()); err != nil {
 		return fmt.Errorf("writing the explanation: %w", err)
 	}
 	if q.untold || slices.ContainsFunc(judgements, isFinding) {
@@ -232,8 +238,12 @@ func askOf(c cloudtrail.Call) question {
 func noteOf(c cloudtrail.Call) string {
 	if c.Skipped != "" {
 		note := "Nothing to judge: " + c.Skipped + "."
-		if c.EventName != "" {
-			note = strings.TrimSpace(c.EventName+" "+c.EventID) + ": nothing to judge: " + c.Skipped
+		switch {
+		case c.EventName == "":
+		case c.Kind.Opens():
+			note = "Nothing to judge: " + strings.TrimSpace(c.EventName+" "+c.EventID) + ": " + c.Skipped
+		default:
+			note = "Nothing to judge: " + strings.TrimSpace(c.EventName+" "+c.EventID)
 		}
 		if !c.Kind.Opens() {
 			note += "\nJudged are the calls that can open a group: " + strings.Join(cloudtrail.Names(cloudtrail.Openings()...), ", ") + "."

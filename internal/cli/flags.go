@@ -42,6 +42,9 @@ func (f *outputFlags) add(cmd *cobra.Command, formats ...report.Format) {
 	}
 }
 
+// portUsage is the usage of flags for ports.
+const portUsage = "port, range or service, such as 3306, 27017-27019 or mysql"
+
 // policyFlag names the policy that judges, alike for every command.
 func policyFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "policy", input.DefaultPolicy, "policy file")

@@ -38,7 +38,7 @@ func groupAllowCommand(in Invocation) *cobra.Command {
 	flags.StringVar(&f.group, "group-id", "", "group that holds the rule")
 	flags.StringVar(&f.rule.Direction, "direction", "ingress", "ingress or egress")
 	flags.StringVar(&f.rule.Protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
-	flags.StringVar(&f.rule.Port, "port", "", "port or range, such as 3306 or 27017-27019 (tcp and udp)")
+	flags.StringVar(&f.rule.Port, "port", "", portUsage+" (tcp and udp)")
 	flags.StringVar(&f.rule.CIDR, "cidr", "", "peer: an IPv4 or IPv6 range")
 	flags.StringVar(&f.rule.PrefixList, "prefix-list", "", "peer: a prefix list (pl-...)")
 	flags.StringVar(&f.rule.SourceGroup, "source-group", "", "peer: a security group (sg-..., or ACCOUNT/sg-... of another account)")
@@ -49,6 +49,7 @@ func groupAllowCommand(in Invocation) *cobra.Command {
 		}
 		return pflag.NormalizedName(name)
 	})
+	offer(cmd, "port", secgroup.ServiceNames()...)
 	offer(cmd, "direction", "ingress", "egress")
 	offer(cmd, "protocol", "tcp", "udp", "icmp", "icmpv6", "-1")
 	return cmd

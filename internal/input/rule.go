@@ -111,12 +111,12 @@ func (r Rule) Read(in Place, name Naming) (secgroup.Rule, error) {
 	}
 	var from, to *int
 	if r.Port != "" {
-		ports, err := secgroup.ParsePorts(r.Port)
-		if err != nil {
-			return secgroup.Rule{}, fmt.Errorf("%s %w, such as 27017-27019", name("port"), err)
-		}
 		if !protocol.HasPorts() {
 			return secgroup.Rule{}, fmt.Errorf("%s: protocol %s has no ports", name("port"), protocol)
+		}
+		ports, err := secgroup.ParseServicePorts(protocol, r.Port)
+		if err != nil {
+			return secgroup.Rule{}, fmt.Errorf("%s %w", name("port"), err)
 		}
 		a, b := int(ports.From), int(ports.To)
 		from, to = &a, &b

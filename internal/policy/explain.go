@@ -16,7 +16,19 @@ type Step struct {
 	// it from applying) or "does not apply".
 	Part string
 	Why  string
+	// Alone counts the public addresses of a peer that is below the statement's threshold
+	// on its own, and Threshold those that the statement is about. Both are empty for
+	// other parts.
+	Alone, Threshold string
 }
+
+// The values of Step.Part.
+const (
+	PartApplies  = "applies"
+	PartUnknown  = "may apply"
+	PartExcepted = "excepted"
+	PartNone     = "does not apply"
+)
 
 // Explain judges as Evaluate does and also returns, for every rule, one Step per statement
 // in file order.
@@ -41,17 +53,22 @@ func (e *evaluation) step(s *statement, r *subject) Step {
 		if pt.statement != s {
 			continue
 		}
-		step.Part, step.Why = "applies", pt.text(r)
+		step.Part, step.Why = PartApplies, pt.text(r)
+		if pt.narrow {
+			fromIPv6 := r.rule.Permission.Peer.CIDR().Addr().Is6()
+			f, note := s.peer.width.familyOf(r.reach, fromIPv6)
+			step.Alone, step.Threshold = f.addresses(r.reach[f])+note, s.peer.width[f].String()
+		}
 		switch {
 		case pt.answer == unknown:
-			step.Part = "may apply"
+			step.Part = PartUnknown
 		case pt.answer == no:
-			step.Part = "excepted"
+			step.Part = PartExcepted
 			step.Why += "; " + pt.exception.id + " exempts it until the end of " + pt.exception.lastDay + " UTC"
 		}
 		return step
 	}
-	step.Part, step.Why = "does not apply", e.whyNot(s, r)
+	step.Part, step.Why = PartNone, e.whyNot(s, r)
 	return step
 }
 
@@ -73,10 +90,10 @@ func (e *evaluation) whyNot(s *statement, r *subject) string {
 	case found == peerNo:
 		return r.rule.Permission.Peer.String() + " is not " + s.peer.words
 	case found == peerNarrow && e.req.StandingKnown:
-		return r.reach.describe() + " are below the threshold, with the group's other rules too"
+		return r.reach.describe() + " " + r.reach.are() + " below the threshold, with the group's other rules too"
 	}
 	if in, _ := s.inScope(e.req); in == no {
 		return "its when or unless keeps it from this account, region, group or actor"
 	}
-	return strings.TrimSpace(r.reach.describe() + " are below the threshold")
+	return strings.TrimSpace(r.reach.describe() + " " + r.reach.are() + " below the threshold")
 }

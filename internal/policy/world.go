@@ -3,12 +3,15 @@ package policy
 import (
 	"cmp"
 	"encoding/binary"
+	"math"
 	"math/bits"
 	"net/netip"
 	"slices"
 	"strconv"
 
 	"go4.org/netipx"
+
+	"sgward/internal/text"
 )
 
 // The public address space, as of the IANA special-purpose address registries of
@@ -82,6 +85,14 @@ type count struct{ hi, lo uint64 }
 
 func (c count) less(o count) bool {
 	return c.hi < o.hi || c.hi == o.hi && c.lo < o.lo
+}
+
+// small returns the number if it has 64 bits, else the largest of 64 bits.
+func (c count) small() uint64 {
+	if c.hi > 0 {
+		return math.MaxUint64
+	}
+	return c.lo
 }
 
 func (c count) isZero() bool { return c == count{} }
@@ -361,24 +372,40 @@ func (w width) reached(r reach) bool {
 // the threshold, or else in the one that reaches anything. If an IPv6 peer reaches both
 // thresholds, IPv6 is reported; IPv4 alone is reported as embedded.
 func (w width) describe(r reach, fromIPv6 bool) string {
-	f, name := ipv4, " public IPv4 addresses"
-	if fromIPv6 {
-		name += " inside IPv6"
+	f, note := w.familyOf(r, fromIPv6)
+	return f.addresses(r[f]) + note + "; the threshold is " + w[f].String()
+}
+
+// familyOf returns the family that describe speaks of, and a note on its addresses.
+func (w width) familyOf(r reach, fromIPv6 bool) (f family, note string) {
+	switch {
+	case !r[ipv6].less(w[ipv6]) && (fromIPv6 || r[ipv4].less(w[ipv4])) || r[ipv4].isZero():
+		return ipv6, ""
+	case fromIPv6:
+		return ipv4, " inside IPv6"
+	default:
+		return ipv4, ""
 	}
-	if !r[ipv6].less(w[ipv6]) && (fromIPv6 || r[ipv4].less(w[ipv4])) || r[ipv4].isZero() {
-		f, name = ipv6, " public IPv6 addresses"
-	}
-	return r[f].String() + name + "; the threshold is " + w[f].String()
+}
+
+// addresses counts public addresses of a family.
+func (f family) addresses(n count) string {
+	return n.String() + " public " + [...]string{"IPv4", "IPv6"}[f] + text.Agree(n.small(), " address", " addresses")
 }
 
 // describe counts the public addresses of each family.
 func (r reach) describe() string {
 	switch {
 	case r[ipv6].isZero():
-		return r[ipv4].String() + " public IPv4 addresses"
+		return ipv4.addresses(r[ipv4])
 	case r[ipv4].isZero():
-		return r[ipv6].String() + " public IPv6 addresses"
+		return ipv6.addresses(r[ipv6])
 	default:
-		return r[ipv4].String() + " public IPv4 and " + r[ipv6].String() + " public IPv6 addresses"
+		return r[ipv4].String() + " public IPv4 and " + ipv6.addresses(r[ipv6])
 	}
+}
+
+// are returns the verb for describe.
+func (r reach) are() string {
+	return text.Agree(r[ipv4].plus(r[ipv6]).small(), "is", "are")
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sgward/internal/text"
 )
 
 // Service is a program that listens on well-known ports: those that IANA assigns
@@ -161,6 +163,39 @@ func ServicesOn(protocol Protocol, ports PortRange) []ServicePorts {
 		}
 	}
 	return out
+}
+
+// ParseServicePorts reads ports of a protocol, or a service's name: "3306", "27017-27019",
+// "mysql". A name means the port that clients connect to, or the first that the service
+// listens on.
+func ParseServicePorts(protocol Protocol, s string) (PortRange, error) {
+	if known, ok := ServiceNamed(s); ok {
+		for _, p := range known.Ports {
+			switch {
+			case p.Protocol != protocol:
+			case known.Client == 0:
+				return p.PortRange, nil
+			case p.Contains(known.Client):
+				return PortRange{known.Client, known.Client}, nil
+			}
+		}
+		return PortRange{}, fmt.Errorf("%q: that is %s: want its protocol, or ports of %s", s, known.PortList(), protocol)
+	}
+	if ports, err := ParsePorts(s); err == nil {
+		return ports, nil
+	}
+	if name, _, ok := strings.Cut(s, "/"); ok {
+		if _, known := ServiceNamed(name); known {
+			return PortRange{}, fmt.Errorf("%q: a service has its protocols: write %s", s, name)
+		}
+		if ports, err := ParsePorts(name); err == nil {
+			return PortRange{}, fmt.Errorf("%q: write %s here, the protocol has a place of its own", s, ports)
+		}
+	}
+	if near := text.Nearest(s, ServiceNames()); near != "" {
+		return PortRange{}, fmt.Errorf("%q: no such service: did you mean %s?", s, near)
+	}
+	return PortRange{}, fmt.Errorf("%q: want a port from 0 to 65535, a range such as 27017-27019, or a service such as mysql or ssh", s)
 }
 
 // protocols are the protocols that EC2 knows by number only

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestServicesAreSoundAndApart(t *testing.T) {
@@ -77,5 +78,25 @@ func TestPortsAreOneOrARange(t *testing.T) {
 	for _, in := range []string{"", "-", "-1", "1-", "65536", "3307-3306", "1-2-3", "+1", " 1", "ssh"} {
 		_, err := ParsePorts(in)
 		assert.ErrorContains(t, err, "want FIRST-LAST", in)
+	}
+}
+
+func TestPortsMayBeServices(t *testing.T) {
+	for typed, want := range map[string]PortRange{
+		"22": {22, 22}, "27017-27019": {27017, 27019}, "mysql": {3306, 3306}, "mssql": {1433, 1433}, "mongodb": {27017, 27017},
+		"ssh": {22, 22}, "vnc": {5800, 5806}, "rabbitmq": {5671, 5672},
+	} {
+		got, err := ParseServicePorts(TCP, typed)
+		require.NoError(t, err, typed)
+		assert.Equal(t, want, got, typed)
+	}
+	got, err := ParseServicePorts(UDP, "snmp")
+	require.NoError(t, err)
+	assert.Equal(t, PortRange{161, 162}, got)
+	for typed, want := range map[string]string{
+		"snmp": "that is 161-162/udp", "ssh/tcp": "write ssh", "22/tcp": "write 22 here", "reddis": "did you mean redis?", "": "want a port from 0 to 65535", "99999": "want a port from 0 to 65535", "3306,22": "want a port from 0 to 65535",
+	} {
+		_, err := ParseServicePorts(TCP, typed)
+		assert.ErrorContains(t, err, want, typed)
 	}
 }
