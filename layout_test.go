@@ -61,7 +61,7 @@ func TestDetectLinksNoAWSSDK(t *testing.T) {
 // mayImport says which packages of the module each may import: those on the floors
 // below. What is not named here may not be imported by anything in it.
 var mayImport = map[string][]string{
-	"secgroup":       {},
+	"secgroup":       {"text"},
 	"awsid":          {},
 	"crash":          {},
 	"policy":         {"awsid", "secgroup", "text"},
