@@ -87,7 +87,7 @@ func TestDemoEndsAsExpected(t *testing.T) {
 		"closed  tcp 5432 from 0.0.0.0/1", "closed  tcp 5432 from 128.0.0.0/1",
 		"closed  tcp 6379 from 0.0.0.0/0",
 		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
-		"kept in DeadLetterQueue", "has judged: nothing to close", "] Sweep: ",
+		"kept in DeadLetterQueue", "has judged: nothing to close",
 		"found  critical  tcp 27017 from 0.0.0.0/0      shop-web", "new, told",
 		"14 records", "6  revoke", "would have been revoked", "5 closed by a later call", "as Slack shows it", "policy.yaml:", "Everything ended as expected",
 	} {
@@ -263,7 +263,7 @@ func TestLocalSweepsWhenItIsAskedToAndReportsOnce(t *testing.T) {
 	sweep()
 	require.Eventually(t, func() bool { return strings.Count(out.String(), "has judged") == 2 }, 20*time.Second, 5*time.Millisecond, out)
 	require.NoError(t, end())
-	assert.Equal(t, 1, strings.Count(out.String(), "] Sweep: "), out)
+	assert.Equal(t, 2, strings.Count(out.String(), "alert: "), "detect's, and one of the two sweeps': %s", out)
 	assert.Contains(t, out.String(), group)
 }
 
