@@ -11,6 +11,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
 
@@ -33,8 +34,8 @@ func Exception(e cloudtrail.Event, f finding.Finding) string {
 	var b strings.Builder
 	account, region := cmp.Or(f.AccountID, e.AccountID), cmp.Or(f.Region, e.Region)
 	b.WriteString("  - id: " + exceptionID(p, account, region, f.GroupID) + "\n")
-	b.WriteString("    reason: \"CHANGE ME: why this has to be open\"\n")
-	b.WriteString("    owner: CHANGE-ME@example.com\n")
+	b.WriteString("    reason: " + yamlString(policy.PlaceholderReason) + "\n")
+	b.WriteString("    owner: " + policy.PlaceholderOwner + "\n")
 	b.WriteString("    expires: " + e.EventTime.UTC().AddDate(0, 0, exceptionDays).Format(time.DateOnly) + "\n")
 	b.WriteString("    match:\n")
 	list := func(key, value string) {

@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -34,7 +35,12 @@ func TestThePastedExceptionExemptsTheRule(t *testing.T) {
 				return j[0].Verdict
 			}
 			require.Equal(t, policy.Revoke, judge(strict))
-			assert.Equal(t, policy.Exempt, judge(strict+"exceptions:\n"+Exception(alertOf().Event, f)))
+			pasted := Exception(alertOf().Event, f)
+			_, err := policy.Parse("policy.yaml", []byte(strict+"exceptions:\n"+pasted))
+			assert.ErrorContains(t, err, "policy.yaml:8: exception ", "as it is, it must not load")
+			assert.ErrorContains(t, err, "policy.yaml:9: exception ")
+			filled := strings.NewReplacer(policy.PlaceholderReason, "why", policy.PlaceholderOwner, "somebody@example.com").Replace(pasted)
+			assert.Equal(t, policy.Exempt, judge(strict+"exceptions:\n"+filled))
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/secgroup/secgrouptest"
 )
@@ -72,7 +73,7 @@ func TestTheExceptionNamesThisRuleAndNoMore(t *testing.T) {
 	for name, rule := range coverable() {
 		got := read(t, Exception(e, result(finding.OutcomeRevoked, rule).Finding))
 		var expected pasted
-		expected.ID, expected.Reason, expected.Owner = got.ID, "CHANGE ME: why this has to be open", "CHANGE-ME@example.com"
+		expected.ID, expected.Reason, expected.Owner = got.ID, policy.PlaceholderReason, policy.PlaceholderOwner
 		expected.Expires = "2026-12-03"
 		expected.Match.Accounts, expected.Match.Regions = []string{testAccount}, []string{"us-east-1"}
 		expected.Match.Groups, expected.Match.Direction = []string{testGroup}, "ingress"

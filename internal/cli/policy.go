@@ -23,7 +23,7 @@ func lintCommand(in Invocation) *cobra.Command {
 		Use:   "lint [FILE...]",
 		Short: "List every problem of policy files by line",
 		Long: "Lint reads policy files (policy.yaml if none is named) and lists every problem with its line.\n" +
-			"Exceptions that have expired, or will within 14 days, are warnings: the policy still loads.\n" +
+			"Exceptions that have expired, will within 14 days, or change no verdict are warnings: the policy still loads.\n" +
 			"Text writes problems to standard error; json writes one problem or warning per line to standard output.\n" +
 			"Exit status: 0 sound, 1 error, 2 problems.",
 		Example: "  sgward policy lint\n  sgward policy lint --format json policies/*.yaml",
@@ -41,7 +41,10 @@ func lintCommand(in Invocation) *cobra.Command {
 					return fmt.Errorf("writing the result: %w", err)
 				}
 			}
-			if unsound > 0 {
+			switch {
+			case unsound > 0 && len(files) == 1:
+				return &statusError{status: StatusUsage} // its problems are printed
+			case unsound > 0:
 				return usageError("%d of %d policy files not sound", unsound, len(files))
 			}
 			return nil

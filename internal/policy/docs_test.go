@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -58,12 +59,21 @@ func TestEveryExampleOfThePageIsTrue(t *testing.T) {
 		}
 		switch f.kind {
 		case "yaml":
-			assert.Contains(t, []string{"verdicts", "problems"}, next.kind, "%s: no block behind this policy says what it does", where)
-			_, err := Parse("policy.yaml", []byte(f.text))
+			assert.Contains(t, []string{"verdicts", "problems", "warnings"}, next.kind, "%s: no block behind this policy says what it does", where)
+			p, err := Parse("policy.yaml", []byte(f.text))
 			if next.kind == "problems" {
 				assert.EqualError(t, err, strings.TrimSpace(next.text), where)
-			} else {
-				assert.NoError(t, err, where)
+				continue
+			}
+			if !assert.NoError(t, err, where) {
+				continue
+			}
+			warned := p.Warnings(time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)).Error()
+			// platform-network shows an exception that matters only together with other rules.
+			if next.kind == "warnings" {
+				assert.Equal(t, strings.TrimSpace(next.text), warned, where)
+			} else if !strings.Contains(warned, "policy.yaml:6: exception platform-network covers nothing") {
+				assert.Empty(t, warned, "%s: an example that lint warns of", where)
 			}
 		case "verdicts":
 			require.Equal(t, "yaml", fences[i-1].kind, where)
@@ -75,7 +85,7 @@ func TestEveryExampleOfThePageIsTrue(t *testing.T) {
 				openings += len(s.req.Rules)
 				s.run(t, p, page)
 			}
-		case "problems", "yaml test": // seen with its policy, or run as a file by the command
+		case "problems", "warnings", "yaml test": // seen with its policy, or run as a file by the command
 		default:
 			assert.Fail(t, "a block that no test runs", "%s: %q", where, f.kind)
 		}

@@ -193,6 +193,18 @@ func (c *compiler) peer(n *yaml.Node, where string) peerMatcher {
 	return peerMatcher{}
 }
 
+// PlaceholderReason and PlaceholderOwner stand in the exceptions that alerts and commands
+// suggest, for a person to replace. A policy with one of their marks does not load.
+const (
+	PlaceholderReason = "CHANGE ME: why this has to be open"
+	PlaceholderOwner  = "CHANGE-ME@example.com"
+)
+
+// isPlaceholder reports whether a text still holds the mark of a placeholder.
+func isPlaceholder(s string) bool {
+	return strings.Contains(strings.ReplaceAll(s, "-", " "), "CHANGE ME")
+}
+
 func (c *compiler) exception(n *yaml.Node, index int) {
 	where := fmt.Sprintf("exceptions[%d]", index)
 	f := c.fields(n, where, "id", "reason", "owner", "expires", "match")
@@ -213,6 +225,9 @@ func (c *compiler) exception(n *yaml.Node, index int) {
 	} {
 		if v, ok := f[field.name]; ok {
 			*field.into, _ = c.text(v.value, where+": "+field.name)
+			if isPlaceholder(*field.into) {
+				c.problem(v.value, "%s: %s: %q is a placeholder: want %s", where, field.name, *field.into, field.want)
+			}
 		} else {
 			c.problem(n, "%s: %s is missing: want %s", where, field.name, field.want)
 		}

@@ -138,10 +138,15 @@ func (p *Policy) IsWorld(ranges []netip.Prefix) bool { return p.world.reached(re
 const expiryNotice = 14 * 24 * time.Hour
 
 // Warnings returns problems that need attention at the given time: exceptions that have
-// expired or will within 14 days. They do not keep a policy from loading.
+// expired or will within 14 days, and exceptions that change no verdict. They do not keep a
+// policy from loading.
 func (p *Policy) Warnings(now time.Time) Problems {
 	var out Problems
-	for _, x := range p.exceptions {
+	for i := range p.exceptions {
+		x := &p.exceptions[i]
+		if why, idle := p.idle(x); idle {
+			out = append(out, Problem{p.file, x.line, "exception " + x.id + " covers nothing: without it no statement forbids or reports " + x.words() + " (" + why + ")"})
+		}
 		switch {
 		case !now.Before(x.ends):
 			out = append(out, Problem{p.file, x.line, "exception " + x.id + " expired on " + x.lastDay + " and no longer applies: remove it, or agree on a new date with " + x.owner})

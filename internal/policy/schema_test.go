@@ -103,6 +103,8 @@ func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 		{"ports: [stores]}", "port: [stores]}"},
 		{"expires: 2027-03-31", "expires: next year"},
 		{"    owner: somebody@example.com\n", ""},
+		{"owner: somebody@example.com", "owner: " + PlaceholderOwner},
+		{"reason: because", "reason: \"" + PlaceholderReason + "\""},
 		{"[22/tcp]", "[22]"},
 		{"group-tags: {a: b}", "group-tags: {}"},
 		{"when: {accounts: [123456789012], ", "when: {account: [123456789012], "},
