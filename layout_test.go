@@ -82,7 +82,7 @@ var mayImport = map[string][]string{
 	"input":          {"awsid", "cloudtrail", "logfile", "policy", "secgroup", "text"},
 	"caller":         {"policy"},
 	"authorize":      {"alert", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
-	"undo":           {"authorize", "awsid", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
+	"undo":           {"alert", "authorize", "awsid", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"group":          {"authorize", "caller", "ec2rules", "finding", "policy", "remediation", "secgroup", "text"},
 	"policytest":     {"awsid", "finding", "input", "policy", "secgroup", "text"},
 	"lambdaenv":      {"awsid", "finding"},

@@ -113,6 +113,10 @@ func sorted(a *finding.Alert) []finding.Result {
 	return out
 }
 
+// ClosingSuffix follows the event id of the alert of the rules that the queue brought, for a
+// sweep and for the edit of a prefix list: see ID.
+const ClosingSuffix = "/closing"
+
 // idOf returns the id of an alert that has none. A sweep has up to three alerts: the
 // expiry notice of its schedule, its digest, and the alert of the rules that the queue
 // brought to be closed. The edit of a prefix list has two: of the rules that stay open,
@@ -121,10 +125,10 @@ func idOf(a *finding.Alert) string {
 	e := a.Event
 	switch {
 	case a.Sweep == nil && a.PrefixListID != "" && a.Tries > 0:
-		e.EventID += "/closing"
+		e.EventID += ClosingSuffix
 	case a.Sweep == nil:
 	case a.Sweep.Closing:
-		e.EventID += "/closing"
+		e.EventID += ClosingSuffix
 	default:
 		e.EventID += "/digest"
 	}

@@ -7,10 +7,14 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 	"sgward/internal/input"
 	"sgward/internal/policy"
@@ -25,6 +29,8 @@ type undoFlags struct {
 	policy, actor string
 	policyNamed   bool
 	findings      []string
+	groupID       string // restore what sgward closed in this group
+	since         string // how far the search for closings goes back
 	yes, dryRun   bool
 	forbidden     bool // restore rules that the policy forbids
 	unconfirmed   bool // restore rules that sgward is not known to have closed
@@ -33,13 +39,18 @@ type undoFlags struct {
 func undoCommand(in Invocation) *cobra.Command {
 	var f undoFlags
 	cmd := &cobra.Command{
-		Use:   "undo ALERT.json...",
-		Short: "Restore the rules that an alert reports as closed",
-		Long: "Undo reads alerts in their JSON form, bare or in the envelopes of SNS and SQS, and restores exactly the rules\n" +
-			"that were closed, with their descriptions and tags. It runs with your own credentials, which must be of the\n" +
-			"alert's account; the region is the alert's. Before it asks, it shows the rules to open, who had opened them and\n" +
-			"why they were closed, and whether the policy still forbids them, with the exception to paste. Existing rules are\n" +
-			"left as they are. E-mail and Slack messages cannot be used here; the JSON that SNS sends to SQS or code can.\n\n" +
+		Use:   "undo ALERT-ID|ALERT.json...",
+		Short: "Restore the rules that sgward has closed",
+		Long: "Undo restores exactly the rules that were closed, with your own credentials. Before it asks, it shows the rules to\n" +
+			"open, who had opened them, and whether the policy still forbids them, with the exception to paste. Existing rules\n" +
+			"are left as they are. It finds the rules\n" +
+			"- by the id of an alert (a-...), as e-mail and chat show it: the id is made from the call that opened the rules,\n" +
+			"  which CloudTrail's event history has, as it has the call with which sgward closed them;\n" +
+			"- by a group: --group-id sg-... restores what sgward closed there, whatever the alert was;\n" +
+			"- in the alert's JSON, bare or in the envelopes of SNS and SQS: the text of an e-mail is none.\n" +
+			"Credentials must be of the alert's account. An id or group is looked up in one region (--region), from --since on;\n" +
+			"calls take some minutes to appear in the history, 15 at most, and stay for 90 days. Descriptions are restored. Tags\n" +
+			"are if the alert's JSON or the call that made the rule has them; undo says where they are not known.\n\n" +
 			"Anybody can write text that looks like an alert. So undo looks in CloudTrail's event history for the call with\n" +
 			"which sgward closed the rule (by the role of remediate, or with app/sgward in the user agent), and names it. If\n" +
 			"the history shows that there was none, the rule is refused. \"Not confirmed\" means that undo cannot tell: calls\n" +
@@ -50,17 +61,22 @@ func undoCommand(in Invocation) *cobra.Command {
 			"AuthorizeSecurityGroupIngress or -Egress, CreateTags if a rule had tags, and cloudtrail:LookupEvents.\n" +
 			"Exit status: 0 all rules exist, 1 error, or some are missing, 2 usage, 3 the policy forbids some, which exist or were\n" +
 			"refused for that.",
-		Example: "  sgward undo alert.json\n" +
+		Example: "  sgward undo a-9bc16ee75906b5bf\n" +
+			"  sgward undo --group-id sg-0123456789abcdef0 --since 2h\n" +
+			"  sgward undo alert.json\n" +
 			"  sgward undo --dry-run --finding f-0123456789abcdef alert.json\n" +
 			"  sgward undo --yes --quiet alert.json",
 		Args: func(_ *cobra.Command, files []string) error {
-			if len(files) == 0 {
+			if len(files) == 0 && f.groupID == "" {
 				return errNoAlertFile
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, files []string) error {
 			f.policyNamed = cmd.Flags().Changed("policy")
+			if cmd.Flags().Changed("since") && f.groupID == "" && !slices.ContainsFunc(files, undo.IsAlertID) {
+				return usageError("--since goes with an alert's id or --group-id: an alert's JSON names its rules itself")
+			}
 			return f.run(cmd.Context(), in, files)
 		},
 	}
@@ -69,6 +85,8 @@ func undoCommand(in Invocation) *cobra.Command {
 	policyFlag(cmd, &f.policy)
 	flags := cmd.Flags()
 	flags.StringVar(&f.actor, "actor", "", actorUsage)
+	flags.StringVar(&f.groupID, "group-id", "", "put back what sgward closed in this group")
+	flags.StringVar(&f.since, "since", "24h", "look that far back for an id or a group: 2h, 3d, or a time or day (UTC) such as 2026-10-01")
 	flags.StringArrayVar(&f.findings, "finding", nil, "put back only the finding of this id (repeats)")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask; refuse rules that the policy forbids or CloudTrail does not confirm")
 	flags.BoolVar(&f.forbidden, undo.FlagForbidden, false, "with --yes: restore rules that the policy forbids too")
@@ -78,7 +96,7 @@ func undoCommand(in Invocation) *cobra.Command {
 }
 
 // errNoAlertFile is returned without a file.
-var errNoAlertFile = errors.New("the alert is missing: name a file with its JSON, or - for standard input")
+var errNoAlertFile = errors.New("the alert is missing: name its id (a-...), a group with --group-id, or a file with the alert's JSON (- for standard input)")
 
 // Usage texts that several commands share.
 const (
@@ -89,13 +107,9 @@ const (
 )
 
 func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) error {
-	alerts, err := readAlerts(in, files)
+	items, left, err := f.find(ctx, in, files)
 	if err != nil {
 		return err
-	}
-	items, left, err := undo.Select(alerts, f.findings)
-	if err != nil {
-		return fmt.Errorf("checking the alert: %w", err)
 	}
 	if !f.dryRun && !f.yes && len(items) > 0 && !isInteractive(in) {
 		return usageError("stdin is not a terminal: pass --yes to restore %s, or --dry-run to see the plan", text.Plural(len(items), "rule"))
@@ -137,6 +151,78 @@ func (f *undoFlags) run(ctx context.Context, in Invocation, files []string) erro
 		return &statusError{status: StatusFindings}
 	}
 	return nil
+}
+
+// find finds the rules to restore: in the files, and in CloudTrail's history.
+func (f *undoFlags) find(ctx context.Context, in Invocation, args []string) (items []undo.Item, left []undo.Left, err error) {
+	var files, ids []string
+	for _, arg := range args {
+		if _, err := os.Stat(arg); err != nil && undo.IsAlertID(arg) {
+			ids = append(ids, arg)
+		} else {
+			files = append(files, arg)
+		}
+	}
+	if len(files) > 0 && (len(ids) > 0 || f.groupID != "") || len(ids) > 0 && f.groupID != "" {
+		return nil, nil, usageError("want ids of alerts, or --group-id, or files with alerts: one of the three")
+	}
+	if len(files) > 0 {
+		alerts, err := readAlerts(in, files)
+		if err != nil {
+			return nil, nil, err
+		}
+		if items, left, err = undo.Select(alerts, f.findings); err != nil {
+			return nil, nil, fmt.Errorf("checking the alert: %w", err)
+		}
+		return items, left, nil
+	}
+	if f.groupID != "" && !awsid.IsGroup(f.groupID) {
+		return nil, nil, usageError("--group-id %q: want a security group such as sg-0123456789abcdef0", f.groupID)
+	}
+	since, err := ago(f.since, time.Now())
+	if err != nil {
+		return nil, nil, usageError("--since %w", err)
+	}
+	config, err := f.awsFlags.config(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	history := undo.NewHistory(config, since)
+	if f.groupID != "" {
+		items, left, err = history.OfGroup(ctx, f.groupID)
+	}
+	for _, id := range ids {
+		found, more, problem := history.OfAlert(ctx, id)
+		items, left, err = append(items, found...), append(left, more...), errors.Join(err, problem)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(f.findings) > 0 {
+		items = slices.DeleteFunc(items, func(it undo.Item) bool { return !slices.Contains(f.findings, it.Result.ID) })
+	}
+	return items, left, nil
+}
+
+// ago reads how far back to look: a number of hours and the like, or a moment.
+func ago(s string, now time.Time) (time.Time, error) {
+	length := s
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.Atoi(days); err == nil {
+			length = strconv.Itoa(24*n) + "h"
+		}
+	}
+	if d, err := time.ParseDuration(length); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	at, err := moment(s, false)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q: want 2h, 3d, or a time or day (UTC) such as 2026-10-01 or 2026-10-01T12:00:00Z", s)
+	}
+	if !at.Before(now) {
+		return time.Time{}, fmt.Errorf("%q: it is yet to come", s)
+	}
+	return at, nil
 }
 
 // readAlerts reads all files before anything is done.

@@ -35,10 +35,13 @@ type workspace struct {
 	*testing.T
 	ec2 *ec2api.Server
 	web http.Handler // EC2 and STS
-	vpc string       // its default VPC
+	// endpoint is where it listens.
+	endpoint string
+	vpc      string // its default VPC
 	// sgward calls as the role of remediate does, and trail holds what everybody did.
 	sgward *ec2.Client
 	trail  cloudtrailapi.Server
+	calls  [][]byte // their records, in order
 }
 
 func newWorkspace(t *testing.T) *workspace {
@@ -46,7 +49,10 @@ func newWorkspace(t *testing.T) *workspace {
 	d := &workspace{T: t}
 	d.ec2 = ec2api.New(ec2api.WithSeed("workspace"), ec2api.WithIdentity(otherKey, ec2api.Identity{Account: "111122223333"}),
 		ec2api.WithIdentity(remediateKey, ec2api.Identity{Role: "sgward-RemediateRole-EXAMPLE", Session: "sgward-remediate"}),
-		ec2api.WithEvents(func(_ context.Context, record []byte) { d.trail.Add(record) }))
+		ec2api.WithEvents(func(_ context.Context, record []byte) {
+			d.calls = append(d.calls, record)
+			d.trail.Add(record)
+		}))
 	whoCalls := stsapi.Handler(func(r *http.Request) stsapi.Caller {
 		account, arn, userID := d.ec2.Caller(r)
 		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
@@ -64,6 +70,7 @@ func newWorkspace(t *testing.T) *workspace {
 	})
 	web := httptest.NewServer(d.web)
 	t.Cleanup(web.Close)
+	d.endpoint = web.URL
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": web.URL, "AWS_REGION": workspaceRegion, "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "not-a-secret",
 		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none", "AWS_MAX_ATTEMPTS": "1", "AWS_CA_BUNDLE": "",

@@ -3,6 +3,7 @@ package undo
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -103,6 +104,9 @@ func (u *Undoer) searches(items []*sought) []*search {
 	for _, it := range items {
 		closed := it.Result.ClosedAt
 		switch {
+		case it.Confirmed != nil:
+			it.Confirmation = *it.Confirmed
+			continue
 		case u.Trail == nil:
 			it.Why = "CloudTrail was not asked"
 			continue
@@ -150,39 +154,49 @@ func (u *Undoer) search(ctx context.Context, s *search) {
 	if s.direction == secgroup.Egress {
 		name = "RevokeSecurityGroupEgress"
 	}
-	in := &trail.LookupEventsInput{
-		LookupAttributes: []types.LookupAttribute{{AttributeKey: types.LookupAttributeKeyEventName, AttributeValue: aws.String(name)}},
-		StartTime:        aws.Time(s.start),
+	end := s.end
+	if !end.Before(u.Now()) {
+		end = time.Time{}
 	}
-	if s.end.Before(u.Now()) {
-		in.EndTime = aws.Time(s.end)
-	}
-	for page := 0; ; page++ {
-		if page == mostPages {
-			s.leave(fmt.Sprintf("the account has made more than %s calls of %s in that time", text.Thousands(mostPages*50), name))
-			return
-		}
-		out, err := u.Trail(s.region).LookupEvents(ctx, in)
-		if err != nil {
-			s.leave(unreadable(err))
-			return
-		}
-		for _, e := range out.Events {
+	err := lookUp(ctx, u.Trail(s.region), name, s.start, end, func(events []types.Event) bool {
+		for _, e := range events {
 			s.see(e)
 		}
-		if !slices.ContainsFunc(s.items, func(it *sought) bool { return it.Evidence != Confirmed }) {
-			return
-		}
-		if aws.ToString(out.NextToken) == "" {
-			break
-		}
-		in.NextToken = out.NextToken
+		return slices.ContainsFunc(s.items, func(it *sought) bool { return it.Evidence != Confirmed })
+	})
+	if err != nil {
+		s.leave(err.Error())
+		return
 	}
 	for _, it := range s.items {
 		if it.Evidence != Confirmed {
 			it.Confirmation = u.missing(ctx, it)
 		}
 	}
+}
+
+// lookUp reads the calls of one name in a period, page by page and the newest first, until
+// see returns false. A zero end is now. The error says why the history was not read to its
+// end, in words that end a sentence.
+func lookUp(ctx context.Context, t Trail, name string, start, end time.Time, see func([]types.Event) (more bool)) error {
+	in := &trail.LookupEventsInput{
+		LookupAttributes: []types.LookupAttribute{{AttributeKey: types.LookupAttributeKeyEventName, AttributeValue: aws.String(name)}},
+		StartTime:        aws.Time(start),
+	}
+	if !end.IsZero() {
+		in.EndTime = aws.Time(end)
+	}
+	for range mostPages {
+		out, err := t.LookupEvents(ctx, in)
+		if err != nil {
+			return errors.New(unreadable(err))
+		}
+		if !see(out.Events) || aws.ToString(out.NextToken) == "" {
+			return nil
+		}
+		in.NextToken = out.NextToken
+	}
+	return fmt.Errorf("the account has made more than %s calls of %s in that time", text.Thousands(mostPages*50), name)
 }
 
 // leave ends the search for this reason. Items not confirmed yet stay unconfirmed.
@@ -209,7 +223,7 @@ func (s *search) see(e types.Event) {
 			it.unread = it.unread || call.Group.ID == "" || call.Group.ID == it.Rule.GroupID
 		case !holds(call, it):
 		case bySgward(call.Event):
-			it.Confirmation = Confirmation{Confirmed, fmt.Sprintf("closed by %s at %s", call.Actor.ARN, call.EventTime.Format(time.RFC3339))}
+			it.Confirmation = Confirmation{Confirmed, closedBy(call.Event)}
 		default:
 			it.somebody = fmt.Sprintf("%s closed it at %s, which is not sgward",
 				cmp.Or(call.Actor.ARN, call.Actor.InvokedBy, "somebody"), call.EventTime.Format(time.RFC3339))
@@ -243,6 +257,11 @@ var appID = regexp.MustCompile(`(^|\s)app/sgward(\s|$)`)
 // names, or of any role with sgward's user agent.
 func bySgward(e cloudtrail.Event) bool {
 	return e.Actor.Type == "AssumedRole" && (strings.Contains(e.Actor.SessionIssuerARN, "RemediateRole") || appID.MatchString(e.UserAgent))
+}
+
+// closedBy names sgward's call, in words that end a sentence.
+func closedBy(e cloudtrail.Event) string {
+	return fmt.Sprintf("closed by %s at %s", e.Actor.ARN, e.EventTime.Format(time.RFC3339))
 }
 
 // missing answers for an item if the history was read to its end and holds no closing by

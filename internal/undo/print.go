@@ -113,14 +113,23 @@ func (p *Printer) item(s Step, it Item) {
 	if it.Alert.Sweep != nil {
 		made, by = "a sweep over all groups found it", "an unknown caller"
 	}
-	p.note("    made by %s, by %s", text.Visible(made), text.Visible(by))
+	if it.fromHistory() && it.event().EventName == "" {
+		p.note("    who made it is not known: CloudTrail's history of that time does not show the call")
+	} else {
+		p.note("    made by %s, by %s", text.Visible(made), text.Visible(by))
+	}
 	closed := "revoked"
 	if it.Result.Outcome == finding.OutcomeAlreadyClosed {
 		closed = "found already closed"
 	}
-	p.note("    %s; policy then: %s", closed, authorize.ReasonsText(it.Result.Deciding()))
+	if !it.fromHistory() {
+		p.note("    %s; policy then: %s", closed, authorize.ReasonsText(it.Result.Deciding()))
+	}
 	if it.Result.Edited {
 		p.note("    an edit made it: this restores the edited rule, as its earlier values are unknown")
+	}
+	if it.Note != "" {
+		p.note("    %s", it.Note)
 	}
 	if len(secgroup.SettableTags(it.Rule.Tags)) < len(it.Rule.Tags) {
 		p.note("    its tags that begin with aws: are left out: only AWS can set them")
@@ -152,6 +161,8 @@ func (p *Printer) verdict(it Item, f finding.Finding) {
 		p.note("    policy now: the same")
 	case !authorize.Allowed(f):
 		p.note("    policy now: %s", authorize.ReasonsText(f.Deciding()))
+	case it.fromHistory():
+		p.note("    policy now: allowed by %s: deploy it first, if another one is deployed", p.PolicyFile)
 	case it.Alert.PolicyDigest != p.Policy.Digest():
 		p.note("    policy now: allowed by %s, which differs from the policy of the alert: deploy it first", p.PolicyFile)
 	default:
@@ -177,6 +188,8 @@ type undone struct {
 	// Confirmation names the call, or the reason why there is none.
 	Confirmed    bool   `json:"confirmed"`
 	Confirmation string `json:"confirmation,omitempty"`
+	// Unknown says which parts of the closed rule are not known and so not restored.
+	Unknown      string `json:"unknown,omitempty"`
 	Exception    string `json:"exception,omitempty"` // to paste, if the policy forbids it
 	ErrorCode    string `json:"errorCode,omitempty"`
 	ErrorMessage string `json:"errorMessage,omitempty"`
@@ -204,7 +217,7 @@ func (p *Printer) Results(s Step, results []authorize.Result) {
 		code, words := outcomeText(r.Outcome)
 		line := undone{
 			AlertID: s.Items[i].Alert.ID, FindingID: s.Items[i].Result.ID, AccountID: s.Group.OwnerID, Region: s.Group.Region,
-			GroupID: s.Group.ID, Outcome: code, Differs: r.Differs, Edited: s.Items[i].Result.Edited,
+			GroupID: s.Group.ID, Outcome: code, Differs: r.Differs, Edited: s.Items[i].Result.Edited, Unknown: s.Items[i].Note,
 		}
 		line.Rule = &r.Rule
 		if i < len(s.Confirmed) {

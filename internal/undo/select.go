@@ -22,6 +22,11 @@ type Item struct {
 	AccountID string
 	Region    string
 	Rule      secgroup.Rule // its GroupID is the group; it has no ID
+	// Confirmed is CloudTrail's answer if it is known before Plan asks; nil for rules that
+	// an alert reports.
+	Confirmed *Confirmation
+	// Note says which parts of the rule are not known, "" if none is.
+	Note string
 }
 
 // event returns the call that the finding is of: an alert of several old events names it

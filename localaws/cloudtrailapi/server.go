@@ -71,6 +71,13 @@ func (s *Server) Add(envelope []byte) {
 	}
 }
 
+// Clear forgets all records.
+func (s *Server) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.events = nil
+}
+
 // ActionOf returns the CloudTrail action that a request names, if it is for CloudTrail.
 func ActionOf(r *http.Request) (string, bool) {
 	_, action, ok := strings.Cut(r.Header.Get("X-Amz-Target"), target)
