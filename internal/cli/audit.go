@@ -32,7 +32,7 @@ type auditFlags struct {
 func auditCommand(in Invocation) *cobra.Command {
 	var f auditFlags
 	cmd := &cobra.Command{
-		Use:   "audit",
+		Use:   "audit [PATH...]",
 		Short: "Judge the security groups that exist now",
 		Long: "Audit judges every group as a whole, all its rules together, and changes nothing. It reads the groups from EC2,\n" +
 			"with whatever credentials the AWS CLI would use, or from files that the AWS CLI has written.\n\n" +
@@ -44,28 +44,36 @@ func auditCommand(in Invocation) *cobra.Command {
 			"files, which hold more together. Those of describe-network-interfaces, describe-prefix-lists,\n" +
 			"describe-managed-prefix-lists (the owners) and get-managed-prefix-list-entries (the entries), in a file named\n" +
 			"after the list (pl-....json), add what live reading would.\n" +
-			"A file may be gzipped, a folder, or - for standard input; --region is for files that do not name their region.\n\n" +
+			"PATH is such a file, gzipped or not, a folder, or - for standard input; --from-file names more. --region is for\n" +
+			"files that do not name their region.\n\n" +
 			"EC2 does not record who made a rule, so clauses on actors can only alert. Unused groups, default groups with\n" +
 			"rules and the like are notes, which are not findings: text and HTML show them, and SARIF at the level note.\n" +
 			"Exit status: 0 nothing found, or only excepted rules, 1 error or input not read, 2 usage or an unsound policy,\n" +
 			"3 findings.",
 		Example: "  sgward audit --all-regions\n" +
 			"  sgward audit --assume-role arn:aws:iam::111122223333:role/audit,arn:aws:iam::123456789012:role/audit --regions eu-central-1,us-east-1\n" +
-			"  aws ec2 describe-security-groups > groups.json && sgward audit --from-file groups.json\n" +
+			"  aws ec2 describe-security-groups > groups.json && sgward audit groups.json\n" +
 			"  sgward audit --format json > known.json; sgward audit --baseline known.json\n" +
-			"  sgward audit --all-regions --format html > audit.html",
-		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), in) },
+			"  sgward audit --all-regions --out audit.html\n" +
+			"  sgward audit --all-regions --fail-on revoke --quiet",
+		ValidArgsFunction: completeFiles(recordFiles...),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			f.files = append(f.files, paths...)
+			return f.run(cmd.Context(), in)
+		},
 	}
 	f.judgeFlags.add(cmd)
 	f.awsFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.files, "from-file", nil, "judge the groups in these files or folders, and call no AWS API (- for standard input; repeats)")
 	flags.StringSliceVar(&f.regions, "regions", nil, "read these regions (repeats)")
+	offerFiles(cmd, "from-file", recordFiles...)
+	offer(cmd, "regions", regionNames()...)
 	flags.BoolVar(&f.allRegions, "all-regions", false, "read every region that the account has enabled")
 	flags.StringSliceVar(&f.roles, "assume-role", nil, "read the accounts of these roles, by ARN (repeats)")
 	flags.StringVar(&f.externalID, "external-id", "", "external id that the roles require")
 	flags.StringVar(&f.baseline, "baseline", "", "JSON of an earlier audit: report only new or worse findings")
+	offerFiles(cmd, "baseline", recordFiles...)
 	return cmd
 }
 
@@ -77,7 +85,7 @@ func (f *auditFlags) check() error {
 	live := len(f.regions)+len(f.roles) > 0 || f.allRegions || f.profile != "" || f.endpoint != "" || f.externalID != ""
 	switch {
 	case len(f.files) > 0 && live:
-		return usageError("--from-file calls no AWS API: leave out --regions, --all-regions, --assume-role, --external-id, --profile and --endpoint-url")
+		return usageError("files are judged without AWS: leave out the files, or --regions, --all-regions, --assume-role, --external-id, --profile and --endpoint-url")
 	case f.allRegions && len(f.regions) > 0:
 		return usageError("--all-regions and --regions: want one of them")
 	case f.region != "" && len(f.regions) > 0:
@@ -85,13 +93,12 @@ func (f *auditFlags) check() error {
 	case f.externalID != "" && len(f.roles) == 0:
 		return usageError("--external-id is for --assume-role")
 	}
-	regions := f.regions
-	if f.region != "" {
-		regions = []string{f.region}
+	if f.region != "" && !awsid.IsRegion(f.region) {
+		return usageError("--region %q: want a region such as eu-central-1", f.region)
 	}
-	for _, region := range regions {
+	for _, region := range f.regions {
 		if !awsid.IsRegion(region) {
-			return usageError("--region %q: want a region such as eu-central-1", region)
+			return usageError("--regions %q: want regions such as eu-central-1,us-east-1", region)
 		}
 	}
 	for _, arn := range f.roles {
@@ -106,7 +113,7 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	p, format, err := f.read()
+	p, format, err := f.read(in)
 	if err != nil {
 		return err
 	}
@@ -120,33 +127,38 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 	if err != nil {
 		return err
 	}
+	if len(snapshot.Groups) == 0 && len(snapshot.Problems) > 0 && format != report.SARIF { // which has a place for the problems
+		var problems []report.Problem
+		for _, p := range snapshot.Problems {
+			problems = append(problems, problemOf(p))
+		}
+		return nothingJudged(problems)
+	}
 	run := report.Run{
-		Command: report.Audit, Version: in.Version, Policy: namedPolicy(p), Sources: sources, Now: time.Now().UTC(),
+		Command: report.Audit, Version: in.Version, Policy: namedPolicy(p), Sources: namedSources(sources), Now: time.Now().UTC(),
 	}
 	a.now = run.Now
-	w, err := report.New(format, in.Stdout, run, f.look(in))
+	to, err := f.destination(in)
 	if err != nil {
 		return err
 	}
-	tally := report.Count(w)
+	defer to.discard()
+	w, err := report.New(format, to, run, f.look(in))
+	if err != nil {
+		return err
+	}
+	tally := report.Count(w, report.FailOn(f.failOn))
 	summary, err := a.write(ctx, snapshot, tally)
 	if err != nil {
 		return err
 	}
-	for _, problem := range summary.Problems {
-		fmt.Fprintln(in.Stderr, "sgward: "+text.Visible(problem.Place+": "+problem.Text))
+	if err := to.keep(in, f.quiet); err != nil {
+		return err
 	}
 	if !f.quiet {
 		f.remark(in, &a, snapshot)
 	}
-	switch {
-	case len(summary.Problems) > 0:
-		return &statusError{StatusError, fmt.Errorf("%s: the report is incomplete", text.Plural(len(summary.Problems), "problem"))}
-	case tally.Findings() > 0:
-		return &statusError{status: StatusFindings}
-	default:
-		return nil
-	}
+	return f.ends(in, format, summary.Problems, tally.Findings())
 }
 
 // remark prints why ids may differ from those of another audit, and which findings of the
@@ -203,7 +215,7 @@ func (f *auditFlags) fromFiles(ctx context.Context, in Invocation) (*inventory.S
 	}
 	var early []inventory.Problem
 	for _, p := range found.Problems {
-		early = append(early, inventory.Problem{Place: p.Source, Text: p.Text})
+		early = append(early, inventory.Problem{Place: sourceName(p.Source), Text: p.Text})
 	}
 	snapshot.Problems = slices.Concat(early, snapshot.Problems)
 	return snapshot, nil

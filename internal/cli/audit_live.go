@@ -128,7 +128,7 @@ func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts [
 	for _, a := range accounts {
 		if a.err != nil {
 			sources = append(sources, a.name)
-			early = append(early, inventory.Problem{Place: a.name, Text: ec2rules.ErrorText(a.err)})
+			early = append(early, inventory.Problem{Place: a.name, Text: awsErrorText(a.err)})
 			continue
 		}
 		where := text.Plural(len(a.regions), "region")

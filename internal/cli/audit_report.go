@@ -40,7 +40,7 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 	read := report.Coverage{Inventory: &report.Inventory{Groups: len(s.Groups), Accounts: slices.Clone(s.Own), Baseline: -1}}
 	accounts, regions := map[string]bool{}, map[string]bool{}
 	for _, p := range s.Problems {
-		read.Problems = append(read.Problems, report.Problem(p))
+		read.Problems = append(read.Problems, problemOf(p))
 	}
 	for chunk := range slices.Chunk(s.Groups, groupsAtOnce) {
 		if err := ctx.Err(); err != nil {
@@ -73,6 +73,14 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 		return read, err
 	}
 	return read, nil
+}
+
+// problemOf is a problem in a person's words.
+func problemOf(p inventory.Problem) report.Problem {
+	if p.Err != nil {
+		p.Text = awsErrorText(p.Err)
+	}
+	return report.Problem{Place: p.Place, Text: p.Text}
 }
 
 // judge judges groups on all cores.

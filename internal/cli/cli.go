@@ -114,14 +114,14 @@ func Run(ctx context.Context, in Invocation) (status int) {
 		return StatusError
 	case errors.As(err, &own):
 		if own.err != nil {
-			fmt.Fprintf(in.Stderr, "sgward: %v\n", own.err)
+			fmt.Fprintf(in.Stderr, "sgward: %s\n", awsErrorText(own.err))
 		}
 		return own.status
 	case !reached:
 		fmt.Fprintf(in.Stderr, "sgward: %v\nTry '%s --help'.\n", err, cmd.CommandPath())
 		return StatusUsage
 	default:
-		fmt.Fprintf(in.Stderr, "sgward: %v\n", err)
+		fmt.Fprintf(in.Stderr, "sgward: %s\n", awsErrorText(err))
 		return StatusError
 	}
 }

@@ -100,3 +100,32 @@ func TestInterruptIsSaidInOneWord(t *testing.T) {
 	assert.Equal(t, cli.StatusError, status)
 	assert.Equal(t, "sgward: interrupted\n", errs.String())
 }
+
+func TestShellsCompleteFilesRegionsAndProfiles(t *testing.T) {
+	config := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(config, []byte("[default]\nregion = us-east-1\n[profile prod]\n[ profile x\n[sso-session corp]\n[profile \"with blank\"]\n"), 0o600))
+	t.Setenv("AWS_CONFIG_FILE", config)
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+	complete := func(words ...string) string {
+		var out bytes.Buffer
+		cli.Run(context.Background(), cli.Invocation{
+			Args: append([]string{"__complete"}, words...), Stdin: strings.NewReader(""), Stdout: &out, Stderr: &bytes.Buffer{},
+			LookupEnv: func(string) (string, bool) { return "", false },
+		})
+		return out.String()
+	}
+	const files, values = ":8\n", ":4\n" // cobra's directives
+	for _, command := range []string{"audit", "undo"} {
+		assert.Equal(t, "default\nprod\nwith blank\n"+values, complete(command, "--profile", ""), command)
+	}
+	assert.Contains(t, complete("audit", "--region", "eu-c"), "eu-central-1\n")
+	assert.Contains(t, complete("audit", "--regions", ""), "us-east-1\n")
+	assert.Contains(t, complete("explain", "--port", "my"), "mysql\n")
+	assert.Contains(t, complete("audit", "--fail-on", ""), "revoke\n")
+	for _, words := range [][]string{{"audit", "--policy", ""}, {"replay", "--compare", ""}} {
+		assert.Equal(t, "yaml\nyml\n"+files, complete(words...), words)
+	}
+	for _, words := range [][]string{{"audit", ""}, {"replay", ""}, {"audit", "--baseline", ""}, {"explain", "--event", ""}} {
+		assert.Equal(t, "json\njsonl\nndjson\ngz\n"+files, complete(words...), words)
+	}
+}

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"bytes"
 	"encoding/pem"
 	"io"
 	"log"
@@ -60,5 +61,60 @@ func TestMissingCredentialsAreNamed(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata.URL)
 	said := d.run("audit --quiet")
 	assert.Equal(t, cli.StatusError, said.status)
-	assert.Contains(t, said.errs, "no usable AWS credentials: name a profile with --profile or AWS_PROFILE")
+	assert.Contains(t, said.errs, "sgward: no AWS credentials: set AWS_PROFILE or --profile, run aws sso login")
+}
+
+func TestErrorsOfAWSAreInAPersonsWords(t *testing.T) {
+	answer := func(status int, body string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = io.WriteString(w, body)
+		})
+	}
+	ofSTS := func(code, message string) string {
+		return "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>" + message + "</Message></Error></ErrorResponse>"
+	}
+	closed := httptest.NewServer(http.NotFoundHandler())
+	closed.Close()
+	for want, web := range map[string]http.Handler{
+		"sgward: access denied: the credentials lack sts:GetCallerIdentity (AccessDenied: no)\n":            answer(403, ofSTS("AccessDenied", "no")),
+		"has expired: run aws sso login":                                                      answer(403, ofSTS("ExpiredToken", "The security token included in the request is expired")),
+		"AWS does not accept these credentials (sts:GetCallerIdentity: InvalidClientTokenId)": answer(403, ofSTS("InvalidClientTokenId", "The security token included in the request is invalid.")),
+		closed.URL + " does not answer (is sgward local running?): connection refused\n":      nil,
+	} {
+		t.Run(want, func(t *testing.T) {
+			d := newWorkspace(t)
+			url := closed.URL
+			if web != nil {
+				server := httptest.NewServer(web)
+				t.Cleanup(server.Close)
+				url = server.URL
+			}
+			for _, args := range []string{"audit --quiet", "group allow --group-id sg-0123456789abcdef0 --port 443 --cidr 203.0.113.0/24 --description HTTPS"} {
+				said := d.run(args + " --endpoint-url " + url)
+				assert.Equal(t, cli.StatusError, said.status)
+				assert.Contains(t, said.errs, want)
+			}
+		})
+	}
+}
+
+func TestPermissionThatIsMissingIsNamed(t *testing.T) {
+	d := newWorkspace(t)
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(data))
+		if bytes.Contains(data, []byte("Action=DescribeNetworkInterfaces")) {
+			w.WriteHeader(http.StatusForbidden)
+			_, _ = io.WriteString(w, "<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>You are not authorized to perform this operation. "+
+				"Encoded authorization failure message: abc</Message></Error></Errors><RequestID>r</RequestID></Response>")
+			return
+		}
+		d.web.ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	said := d.run("audit --format json --endpoint-url " + web.URL)
+	assert.Equal(t, cli.StatusError, said.status)
+	assert.Contains(t, said.errs, "us-east-1: access denied: the credentials lack ec2:DescribeNetworkInterfaces (UnauthorizedOperation: You are not authorized to perform this operation)\n")
+	assert.NotContains(t, said.errs, "Encoded")
 }

@@ -31,6 +31,7 @@ type explainFlags struct {
 	listOwner           string
 	listEntries         []string
 	details             bool
+	failOn              string
 	outputFlags
 }
 
@@ -64,6 +65,7 @@ func explainCommand(in Invocation) *cobra.Command {
 	flags := cmd.Flags()
 	policyFlag(cmd, &f.policy)
 	f.add(cmd, report.Text, report.JSON)
+	failOnFlag(cmd, &f.failOn)
 	flags.StringVar(&f.event, "event", "", "file with one CloudTrail event: of EventBridge, of lookup-events, or the bare record (- for standard input)")
 	flags.StringVar(&f.rule.Direction, "direction", "ingress", "ingress or egress")
 	flags.StringVar(&f.rule.Protocol, "protocol", "tcp", "tcp, udp, icmp, icmpv6, -1 or a protocol number")
@@ -82,7 +84,9 @@ func explainCommand(in Invocation) *cobra.Command {
 		"existing rule of the group, as 'PROTOCOL [PORTS] PEER' such as 'tcp 22 52.0.0.0/10' (repeats), or none; if left out, they are unknown")
 	flags.StringVar(&f.place.Actor, "actor", "", "ARN of the role, user or root that makes the rule")
 	flags.StringVar(&f.mode, "mode", string(finding.Enforce), "observe or enforce: how the outcome is worded")
-	flags.BoolVar(&f.details, "details", false, "list the statements that do not apply too")
+	flags.BoolVar(&f.details, "details", false, detailsUsage)
+	offerFiles(cmd, "event", recordFiles...)
+	offer(cmd, "region", regionNames()...)
 	offer(cmd, "port", secgroup.ServiceNames()...)
 	offer(cmd, "mode", string(finding.Enforce), string(finding.Observe))
 	offer(cmd, "direction", "ingress", "egress")
@@ -141,7 +145,8 @@ func explain(ctx context.Context, in Invocation, f explainFlags, lists completeL
 	if _, err := io.WriteString(f.results(in), out.String()); err != nil {
 		return fmt.Errorf("writing the explanation: %w", err)
 	}
-	if q.untold || slices.ContainsFunc(judgements, isFinding) {
+	counts := func(j policy.Judgement) bool { return report.FailOn(f.failOn).Counts(j.Verdict, j.Severity) }
+	if q.untold && report.FailOn(f.failOn).Counts(policy.Undetermined, policy.NoSeverity) || slices.ContainsFunc(judgements, counts) {
 		return &statusError{status: StatusFindings}
 	}
 	return nil

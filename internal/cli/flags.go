@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"sgward/internal/input"
-	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/sdkhttp"
 	"sgward/internal/text"
@@ -48,26 +47,7 @@ const portUsage = "port, range or service, such as 3306, 27017-27019 or mysql"
 // policyFlag names the policy that judges, alike for every command.
 func policyFlag(cmd *cobra.Command, file *string) {
 	cmd.Flags().StringVar(file, "policy", input.DefaultPolicy, "policy file")
-}
-
-// judgeFlags are the flags of every command that judges many rules and writes a report.
-type judgeFlags struct {
-	outputFlags
-	policy string
-}
-
-func (f *judgeFlags) add(cmd *cobra.Command) {
-	policyFlag(cmd, &f.policy)
-	f.outputFlags.add(cmd, report.Formats()...)
-}
-
-// read compiles the policy.
-func (f *judgeFlags) read() (*policy.Policy, report.Format, error) {
-	p, err := input.Policy(f.policy)
-	if err != nil {
-		return nil, "", &statusError{StatusUsage, err}
-	}
-	return p, report.Format(f.format), nil
+	offerFiles(cmd, "policy", policyFiles...)
 }
 
 // awsFlags are the flags of every command that calls AWS. Their defaults come from the
@@ -83,6 +63,8 @@ func (f *awsFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.profile, "profile", "", "named profile of the shared AWS configuration")
 	flags.StringVar(&f.region, "region", "", "AWS region (default: of the environment or the profile)")
 	flags.StringVar(&f.endpoint, "endpoint-url", "", "send all calls here, for example to sgward local")
+	offer(cmd, "region", regionNames()...)
+	offerProfiles(cmd)
 }
 
 // errNoRegion is returned if neither flag nor configuration names a region.
@@ -113,7 +95,7 @@ func (f *awsFlags) config(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, &statusError{StatusUsage, errNoRegion}
 	}
 	if _, err := c.Credentials.Retrieve(ctx); err != nil {
-		return aws.Config{}, fmt.Errorf("no usable AWS credentials: name a profile with --profile or AWS_PROFILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY: %w", err)
+		return aws.Config{}, fmt.Errorf("no usable AWS credentials: %w", err)
 	}
 	return c, nil
 }

@@ -92,3 +92,9 @@ func TestProgramsGetWholeLines(t *testing.T) {
 	out := shown(t, 60, nil, "explain", "--format", "json", "--port", "3306", "--cidr", "0.0.0.0/0")
 	assert.Equal(t, 1, strings.Count(out, "\n"), out)
 }
+
+func TestTerminalGetsNoPage(t *testing.T) {
+	t.Chdir("../..")
+	out := shown(t, 200, nil, "audit", "--format", "html", "internal/inventory/testdata")
+	assert.Equal(t, "sgward: --format html: a terminal cannot show a page: write it with --out report.html\n", out)
+}

@@ -39,20 +39,24 @@ func replayCommand(in Invocation) *cobra.Command {
 			"Exit status: 0 nothing found, or only excepted rules, 1 error or input not read, 2 usage or an unsound policy,\n" +
 			"3 findings, or differences with --compare.",
 		Example: "  sgward replay AWSLogs/\n" +
-			"  sgward replay --format html AWSLogs/ > history.html\n" +
+			"  sgward replay --out history.html AWSLogs/\n" +
+			"  sgward replay --fail-on revoke --quiet AWSLogs/\n" +
 			"  sgward replay --since 2026-10-01 --until 2026-10-31 --accounts 123456789012 AWSLogs/\n" +
 			"  sgward replay --compare stricter.yaml AWSLogs/\n" +
 			"  aws cloudtrail lookup-events --lookup-attributes \\\n" +
 			"    AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress | sgward replay -",
-		RunE: func(cmd *cobra.Command, paths []string) error { return f.run(cmd.Context(), in, paths) },
+		ValidArgsFunction: completeFiles(recordFiles...),
+		RunE:              func(cmd *cobra.Command, paths []string) error { return f.run(cmd.Context(), in, paths) },
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.compare, "compare", "", "another policy file: report only differences")
+	offerFiles(cmd, "compare", policyFiles...)
 	flags.StringVar(&f.since, "since", "", "judge calls from this time or day on (UTC), such as 2026-10-01 or 2026-10-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "judge calls before this time, or to the end of this day (UTC)")
 	flags.StringSliceVar(&f.accounts, "accounts", nil, "read these accounts only (repeats)")
 	flags.StringSliceVar(&f.regions, "regions", nil, "read these regions (repeats)")
+	offer(cmd, "regions", regionNames()...)
 	return cmd
 }
 
@@ -64,13 +68,13 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 	if err != nil {
 		return err
 	}
-	p, format, err := f.read()
+	p, format, err := f.read(in)
 	if err != nil {
 		return err
 	}
 	o.Policy = p
 	run := report.Run{
-		Command: report.Replay, Version: in.Version, Policy: namedPolicy(p), Sources: paths, Chosen: f.chosen(),
+		Command: report.Replay, Version: in.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Chosen: f.chosen(),
 		Now: time.Now().UTC(),
 	}
 	if f.compare != "" {
@@ -80,26 +84,36 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 		other := namedPolicy(o.Other)
 		run.Other = &other
 	}
-	w, err := report.New(format, in.Stdout, run, f.look(in))
+	to, err := f.destination(in)
 	if err != nil {
 		return err
 	}
-	return f.replay(ctx, in, paths, o, report.Count(w))
+	defer to.discard()
+	w, err := report.New(format, to, run, f.look(in))
+	if err != nil {
+		return err
+	}
+	tally := report.Count(w, report.FailOn(f.failOn))
+	problems, err := f.replay(ctx, in, paths, o, format, tally)
+	if err != nil {
+		return err
+	}
+	if err := to.keep(in, f.quiet); err != nil {
+		return err
+	}
+	return f.ends(in, format, problems, tally.Findings())
 }
 
-// replay judges the history and writes the report.
-func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string, o replay.Options, w *report.Tally) error {
+// replay judges the history and writes the report. It returns the parts that could not be
+// read.
+func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string, o replay.Options, format report.Format, w report.Writer) ([]report.Problem, error) {
 	found := findSources(in, f.quiet, paths)
 	o.Progress = &replay.Progress{}
 	screen := startScreen(in, f.quiet, howFar(found.Sources, o.Progress, time.Now()))
-	show := func(p report.Problem) {
-		screen.print("sgward: " + text.Visible(p.Place+": "+p.Text))
-	}
-	o.Bad = show
+	defer screen.end()
 	var early []report.Problem
 	for _, p := range found.Problems {
-		early = append(early, report.Problem{Place: p.Source, Text: p.Text})
-		show(early[len(early)-1])
+		early = append(early, report.Problem{Place: sourceName(p.Source), Text: p.Text})
 	}
 	summary, err := replay.Run(ctx, found.Sources, o, func(e report.Entry) error {
 		screen.end() // all has been read: now the report is written
@@ -107,20 +121,13 @@ func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string,
 	})
 	screen.end()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	summary.Problems = append(early, summary.Problems...)
-	if err := w.Close(summary); err != nil {
-		return err
+	if summary.History.Records == 0 && len(summary.Problems) > 0 && format != report.SARIF { // which has a place for the problems
+		return nil, nothingJudged(summary.Problems)
 	}
-	switch {
-	case len(summary.Problems) > 0:
-		return &statusError{StatusError, fmt.Errorf("%s: the report is incomplete", text.Plural(len(summary.Problems), "problem"))}
-	case w.Findings() > 0:
-		return &statusError{status: StatusFindings}
-	default:
-		return nil
-	}
+	return summary.Problems, w.Close(summary)
 }
 
 // options reads the flags that choose calls.

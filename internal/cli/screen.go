@@ -10,12 +10,6 @@ import (
 	"sgward/internal/report"
 )
 
-// look returns the options of a report: for a person at a terminal, or plain.
-func (f *outputFlags) look(in Invocation) report.Options {
-	paper := in.paper(in.Stdout)
-	return report.Options{Quiet: f.quiet, Color: bool(paper.Ink), Width: paper.Width}
-}
-
 // namedPolicy is a policy as reports name it.
 func namedPolicy(p *policy.Policy) report.Policy {
 	return report.Policy{File: p.File(), Digest: p.Digest(), Summary: p.Summary()}

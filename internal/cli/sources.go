@@ -19,3 +19,20 @@ func findSources(in Invocation, quiet bool, paths []string) logfile.Found {
 	}
 	return found
 }
+
+// sourceName names a source for people.
+func sourceName(s string) string {
+	if s == "-" {
+		return "standard input"
+	}
+	return s
+}
+
+// namedSources names sources for people.
+func namedSources(names []string) []string {
+	var out []string
+	for _, name := range names {
+		out = append(out, sourceName(name))
+	}
+	return out
+}

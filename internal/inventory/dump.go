@@ -77,7 +77,7 @@ func ReadDumps(ctx context.Context, sources []Source, region string, progress fu
 		for _, s := range sources {
 			names = append(names, s.Name)
 		}
-		d.problems = []Problem{{text.First(names, 1, " "), "no security groups found; " + wantDump}}
+		d.problems = []Problem{{Place: text.First(names, 1, " "), Text: "no security groups found; " + wantDump}}
 	}
 	s := d.snapshot(region)
 	s.RulesMissing = d.rulesMissing
@@ -138,7 +138,7 @@ func (d *dumps) readAll(ctx context.Context, sources []Source, progress func(int
 	defer func() {
 		adding.Wait()
 		for _, id := range slices.Sorted(maps.Keys(leftOut)) {
-			d.problems = append(d.problems, Problem{id, fmt.Sprintf("more than %d accounts or regions have a group of this id; the others were not judged", maxSameID)})
+			d.problems = append(d.problems, Problem{Place: id, Text: fmt.Sprintf("more than %d accounts or regions have a group of this id; the others were not judged", maxSameID)})
 		}
 	}()
 	defer close(d.made)
@@ -205,7 +205,7 @@ func (r *dump) problem(format string, args ...any) {
 	if len(what) > maxProblem {
 		what = strings.Clone(text.CutBytes(what, maxProblem)) + text.CutMark
 	}
-	r.problems = append(r.problems, Problem{r.name, what})
+	r.problems = append(r.problems, Problem{Place: r.name, Text: what})
 }
 
 // damaged records the damage that ends the reading of the source.

@@ -83,7 +83,7 @@ type placeRead struct {
 func readPlace(ctx context.Context, p *Place) placeRead {
 	var out placeRead
 	problem := func(err error) {
-		out.problems = append(out.problems, Problem{p.String(), ec2rules.ErrorText(err)})
+		out.problems = append(out.problems, Problem{Place: p.String(), Text: ec2rules.ErrorText(err), Err: err})
 	}
 	var err error
 	if out.groups, err = ec2rules.Groups(ctx, p.API, p.Region, ec2rules.All()); err != nil {

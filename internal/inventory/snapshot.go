@@ -14,6 +14,7 @@ import (
 type Problem struct {
 	Place string // the source, or the account and region
 	Text  string
+	Err   error // the error of AWS behind it; nil if there is none
 }
 
 // Snapshot is the merged content of all sources.

@@ -2,6 +2,7 @@ package logfile
 
 import (
 	"cmp"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -93,7 +94,11 @@ func (f *finder) add(name string, info fs.FileInfo) {
 }
 
 func (f *finder) problem(name string, err error) {
-	f.Problems = append(f.Problems, Problem{Source: name, Text: "cannot be opened: " + reasonOf(err).Error()})
+	why := "cannot be opened: " + reasonOf(err).Error()
+	if errors.Is(err, fs.ErrNotExist) {
+		why = "does not exist"
+	}
+	f.Problems = append(f.Problems, Problem{Source: name, Text: why})
 }
 
 func (f *finder) pass(name, reason string) {

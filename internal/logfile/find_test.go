@@ -74,7 +74,7 @@ func TestMissingPathIsAProblem(t *testing.T) {
 	tree(t, "a.json")
 	found := logfile.Find([]string{"b.json", "a.json"}, nil)
 	assert.Equal(t, []string{"a.json"}, names(found.Sources))
-	assert.Equal(t, []logfile.Problem{{Source: "b.json", Text: "cannot be opened: no such file or directory"}}, found.Problems)
+	assert.Equal(t, []logfile.Problem{{Source: "b.json", Text: "does not exist"}}, found.Problems)
 }
 
 func TestSymbolicLinksAreFollowedOnce(t *testing.T) {

@@ -231,10 +231,35 @@ func TestATallyCountsWhatWasWritten(t *testing.T) {
 		for _, f := range Formats() {
 			w, err := New(f, &strings.Builder{}, scenarios()[name].run, Options{})
 			require.NoError(t, err)
-			tally := Count(w)
+			tally := Count(w, "")
 			require.NoError(t, scenarios()[name].write(tally))
 			assert.Equal(t, want, [2]int{tally.Entries(), tally.Findings()}, name)
 		}
+	}
+}
+
+func TestFailOnCountsFindingsFromItsThresholdOn(t *testing.T) {
+	findings := []struct {
+		verdict  policy.Verdict
+		severity policy.Severity
+	}{
+		{policy.Revoke, policy.Medium}, {policy.Undetermined, policy.Critical}, {policy.Undetermined, policy.NoSeverity},
+		{policy.Alert, policy.Low}, {policy.Exempt, policy.Critical}, {policy.Compliant, policy.NoSeverity},
+	}
+	for failOn, want := range map[FailOn]string{
+		"": "yyyynn", FailOnAlert: "yyyynn", FailOnInspect: "yyynnn", FailOnRevoke: "ynnnnn", FailOnNone: "nnnnnn",
+		"critical": "nyynnn", "high": "nyynnn", "medium": "yyynnn", "low": "yyyynn",
+	} {
+		got := ""
+		for _, f := range findings {
+			got += map[bool]string{true: "y", false: "n"}[failOn.Counts(f.verdict, f.severity)]
+		}
+		assert.Equal(t, want, got, string(failOn))
+	}
+	for _, failOn := range FailOns() {
+		tally := Count(newJSON(io.Discard), failOn)
+		require.NoError(t, tally.Entry(Entry{Finding: finding.Finding{Verdict: policy.Compliant}, Compared: &Compared{Verdict: policy.Revoke, Severity: policy.Critical}}))
+		assert.Equal(t, failOn != FailOnNone, tally.Findings() == 1, "either side of a comparison counts: %s", failOn)
 	}
 }
 
@@ -249,14 +274,14 @@ func TestAFullDiskIsAnError(t *testing.T) {
 	for _, f := range Formats() {
 		w, err := New(f, full{}, runOf(Replay), Options{})
 		require.NoError(t, err)
-		tally := Count(w)
+		tally := Count(w, "")
 		err = replayed().write(tally)
 		require.ErrorIs(t, err, errFull, string(f))
 		assert.ErrorContains(t, err, "writing the report")
 	}
 	w, err := New(JSON, full{}, runOf(Replay), Options{})
 	require.NoError(t, err)
-	tally := Count(w)
+	tally := Count(w, "")
 	e := replayed().entries[0]
 	e.Reasons = []policy.Reason{policy.Remark(strings.Repeat("x", 10_000))}
 	require.ErrorIs(t, tally.Entry(e), errFull)

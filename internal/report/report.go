@@ -183,6 +183,9 @@ type Options struct {
 	Width int  // of text in columns; 0 means 100
 	// Quiet limits text to findings and problems.
 	Quiet bool
+	// Details makes text show the reasons of each finding, and the rules and interfaces of
+	// each group. Else a finding is one line.
+	Details bool
 	// Limit is the number of findings or groups that text and HTML list, the worst ones;
 	// counts always cover all. 0 means 50 of each in text, and 5,000 findings or 500
 	// groups in HTML. JSON, CSV and SARIF list everything.
