@@ -8,7 +8,17 @@ import "sgward/internal/secgroup"
 // (https://docs.aws.amazon.com/vpc/latest/userguide/vpc-security-groups.html).
 func (d *decoder) createGroup(c *Call, _ secgroup.Direction) (skipped string) {
 	d.value(d.record.request, "requestParameters", func(r *reader) {
-		r.member("vpcId", func() { c.Group.VPCID = cut(r.text(), mostName) })
+		r.object(func(key []byte) bool {
+			switch string(key) {
+			case "vpcId":
+				c.Group.VPCID = cut(r.text(), mostName)
+			case "groupName":
+				c.Group.Name = cut(r.text(), mostName)
+			default:
+				return false
+			}
+			return true
+		})
 	})
 	omitted := d.record.response == nil
 	d.value(d.record.response, "responseElements", func(r *reader) {

@@ -35,6 +35,7 @@ type judging struct {
 type known struct {
 	held  []ruleFate
 	vpcID string
+	name  string // "" if the history does not show the group being made
 	// whole is set if the group was made in this history, so that its ingress rules are
 	// all known. It may hold one unknown egress rule, for all of IPv6.
 	whole bool
@@ -94,7 +95,7 @@ func (j *judging) take(at int32, c *call) {
 	switch c.Kind {
 	case cloudtrail.KindCreate:
 		egress := defaultEgress()
-		*g = known{vpcID: c.Group.VPCID, whole: true, held: []ruleFate{{&egress, &c.fates[0]}}}
+		*g = known{vpcID: c.Group.VPCID, name: c.Group.Name, whole: true, held: []ruleFate{{&egress, &c.fates[0]}}}
 	case cloudtrail.KindDelete:
 		delete(j.groups, p)
 	case cloudtrail.KindRevoke:
@@ -118,7 +119,7 @@ func (j *judging) takeMissing(c *call, g *known, end *fate) {
 	if !j.judged(c.EventTime) || j.Other != nil { // no policy knows more about it
 		return
 	}
-	j.second = append(j.second, j.entry(c, finding.OfMissing(c.Call), end))
+	j.second = append(j.second, j.entry(c, g, finding.OfMissing(c.Call), end))
 }
 
 // takeChange judges a call by every policy.
@@ -159,7 +160,7 @@ func (j *judging) takeChange(at int32, c *call, g *known) {
 		} else if f.Verdict == policy.Compliant {
 			continue
 		}
-		e := j.entry(c, f, &c.fates[i])
+		e := j.entry(c, g, f, &c.fates[i])
 		e.Compared = compared
 		j.second = append(j.second, e)
 	}
@@ -238,8 +239,10 @@ func (g *known) standing(k int) []secgroup.Rule {
 	return out
 }
 
-// entry returns the report entry of a finding, with its end if the history shows it.
-func (j *judging) entry(c *call, f finding.Finding, end *fate) report.Entry {
+// entry returns the report entry of a finding, with its end if the history shows it. The
+// records of most calls lack the group's name: the call that made the group has it.
+func (j *judging) entry(c *call, g *known, f finding.Finding, end *fate) report.Entry {
+	f.GroupName = cmp.Or(f.GroupName, g.name)
 	r := logfile.Record{Index: c.index, Line: c.line}
 	e := report.Entry{Finding: f, Event: &c.Event, Place: nameOf(j.sources[c.source].Name) + " " + r.Place()}
 	if end.shown {

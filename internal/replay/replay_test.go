@@ -261,3 +261,15 @@ func TestProgressIsCounted(t *testing.T) {
 	assert.Equal(t, r.History.Bytes, p.Bytes.Load())
 	assert.EqualValues(t, 1, p.Openings.Load())
 }
+
+func TestGroupsHaveTheNameUnderWhichTheHistoryShowsThemMade(t *testing.T) {
+	r := replayOf(t, created("0", at(-9)), authorize("a", at(0), "1 tcp 22 0.0.0.0/0"), omitted(authorize("o", at(1))))
+	require.Len(t, r.entries, 2)
+	for _, e := range r.entries {
+		assert.Equal(t, "web", e.GroupName)
+	}
+	r = replayOf(t, authorize("a", at(0), "1 tcp 22 0.0.0.0/0"), created("0", at(9)))
+	assert.Empty(t, r.entries[0].GroupName, "nothing is known of a group before it was made")
+	r = replayOf(t, created("0", at(-9)), deleted("d", at(-8)), authorize("a", at(0), "1 tcp 22 0.0.0.0/0"))
+	assert.Empty(t, r.entries[0].GroupName, "the group is gone")
+}
