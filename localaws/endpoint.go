@@ -11,6 +11,7 @@ import (
 	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
+	"sgward/localaws/logsapi"
 	"sgward/localaws/samtemplate"
 	"sgward/localaws/snsapi"
 	"sgward/localaws/stsapi"
@@ -71,6 +72,10 @@ func (s *Stack) startServices() {
 		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
 	})
 	s.ct.Authorize = func(action, accessKey string) bool { return s.mayCall(accessKey, "cloudtrail:"+action) }
+	for _, f := range s.template.Functions {
+		s.logs.Create(f.LogGroup)
+	}
+	s.logs.Authorize = func(action, accessKey string) bool { return s.mayCall(accessKey, "logs:"+action) }
 	var tables []dynamodbapi.Table
 	for _, t := range s.template.Tables {
 		tables = append(tables, dynamodbapi.Table{Name: t.Name, Key: t.Key})
@@ -147,6 +152,9 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if target, ok := cloudtrailapi.ActionOf(r); ok {
 		service, action = "cloudtrail", target
 	}
+	if target, ok := logsapi.ActionOf(r); ok {
+		service, action = "logs", target
+	}
 	if name, ok := invoked(r); ok {
 		s.calls.add(owner, "lambda:Invoke")
 		s.serveInvoke(w, r, name)
@@ -164,9 +172,11 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.db.ServeHTTP(w, r)
 	case "cloudtrail":
 		s.ct.ServeHTTP(w, r)
+	case "logs":
+		s.logs.ServeHTTP(w, r)
 	default:
 		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sts (who calls), dynamodb "+
-			"(scan), cloudtrail (lookup-events) and lambda (invoke), not %q.", service),
+			"(scan), cloudtrail (lookup-events), logs (filter-log-events) and lambda (invoke), not %q.", service),
 			http.StatusNotImplemented)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/eventpattern"
+	"sgward/localaws/logsapi"
 	"sgward/localaws/queue"
 	"sgward/localaws/runtimeapi"
 	"sgward/localaws/samtemplate"
@@ -83,6 +84,8 @@ type Stack struct {
 	sts http.Handler
 	db  *dynamodbapi.Server
 	ct  cloudtrailapi.Server
+	// logs holds each line of the functions, under their log groups.
+	logs logsapi.Server
 
 	functions map[string]*runtimeapi.Function // by logical id
 	asyncs    map[string]*runtimeapi.Async    // by logical id
@@ -176,6 +179,9 @@ func (s *Stack) SNS() *snsapi.Server { return s.sns }
 
 // DynamoDB returns the DynamoDB stand-in, for what its tables hold and for faults.
 func (s *Stack) DynamoDB() *dynamodbapi.Server { return s.db }
+
+// Logs returns the CloudWatch Logs stand-in, for what the functions have logged.
+func (s *Stack) Logs() *logsapi.Server { return &s.logs }
 
 // Template returns the evaluated template.
 func (s *Stack) Template() *samtemplate.Template { return s.template }

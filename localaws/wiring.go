@@ -153,8 +153,11 @@ func (s *Stack) function(t samtemplate.Function, concurrency int) (*runtimeapi.F
 	if s.cfg.OnInvoke != nil {
 		cfg.OnInvoke = func(p runtimeapi.Process, payload []byte) { s.cfg.OnInvoke(t.LogicalID, p, payload) }
 	}
-	if s.cfg.Log != nil {
-		cfg.Log = func(line string) { s.cfg.Log(t.LogicalID, line) }
+	cfg.Log = func(line string) {
+		s.logs.Add(t.LogGroup, line, time.Now())
+		if s.cfg.Log != nil {
+			s.cfg.Log(t.LogicalID, line)
+		}
 	}
 	f, err := runtimeapi.New(cfg)
 	if err != nil {

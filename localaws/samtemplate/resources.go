@@ -72,7 +72,7 @@ func (c *collector) addFunction(r cloudformation.Resource) error {
 	if err != nil {
 		return err
 	}
-	f := Function{LogicalID: r.LogicalID, Name: name, ARN: arn, Environment: map[string]string{}, MaximumRetryAttempts: 2}
+	f := Function{LogicalID: r.LogicalID, Name: name, ARN: arn, LogGroup: "/aws/lambda/" + name, Environment: map[string]string{}, MaximumRetryAttempts: 2}
 	globals := cloudformation.Child(cloudformation.Child(c.source.Root, "Globals"), "Function")
 	timeout, memory := 3, 128
 	for _, source := range []*yaml.Node{globals, r.Properties} { // later sources override
@@ -86,6 +86,11 @@ func (c *collector) addFunction(r cloudformation.Resource) error {
 			for key, v := range inner {
 				f.Environment[key] = fmt.Sprint(v)
 			}
+		}
+		logging := map[string]any{}
+		p.object("LoggingConfig", &logging)
+		if group, ok := logging["LogGroup"]; ok {
+			f.LogGroup = textOf(group)
 		}
 		config := map[string]any{}
 		p.object("EventInvokeConfig", &config)

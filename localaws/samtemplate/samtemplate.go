@@ -44,6 +44,7 @@ type Function struct {
 	RoleARN     string        // empty when the template gives none
 	Timeout     time.Duration // default 3 s, as on Lambda
 	MemoryMB    int           // default 128
+	LogGroup    string        // default /aws/lambda/<name>
 	Environment map[string]string
 
 	// What follows an asynchronous invocation.
