@@ -85,7 +85,7 @@ var mayImport = map[string][]string{
 	"undo":           {"alert", "authorize", "awsid", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"group":          {"authorize", "caller", "ec2rules", "finding", "policy", "remediation", "secgroup", "text"},
 	"policytest":     {"awsid", "finding", "input", "policy", "secgroup", "text"},
-	"lambdaenv":      {"awsid", "finding"},
+	"lambdaenv":      {"awsid", "finding", "text"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {

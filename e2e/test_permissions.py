@@ -41,7 +41,7 @@ REMEMBERING = ["dynamodb:Scan", "dynamodb:BatchWriteItem"]
 OTHERS = {
     "DetectRole": [*LOGGING, "sqs:SendMessage"],
     "RemediateRole": [*LOGGING, *TAKING, "sns:Publish"],
-    "SweepRole": [*LOGGING, "sqs:SendMessage", "sns:Publish", *REMEMBERING],
+    "SweepRole": [*LOGGING, "sqs:SendMessage", "sns:Publish", *REMEMBERING, "logs:FilterLogEvents"],
 }
 READERS = pytest.mark.parametrize("role", ["RemediateRole", "SweepRole"])
 QUEUES = ["FindingsQueue", "DeadLetterQueue"]

@@ -257,6 +257,22 @@ exceptions:
     assert "left by somebody" in finding["undo"]
 
 
+def test_an_opening_that_no_event_announced_says_that_events_may_be_lost(enforcing, sweep_policy):
+    db, table = enforcing.cloud.client("dynamodb"), enforcing.stack.ids["MemoryTable"]
+    with enforcing.configured("SweepFunction", POLICY_FILE=sweep_policy("alert")):
+        enforcing.invoke(ON_DEMAND, SWEEP)
+        group = stand_open(enforcing)
+        first = digest_of(enforcing, enforcing.invoke(ON_DEMAND, SWEEP))
+        (waiting,) = [item for item in db.scan(TableName=table)["Items"]
+                      if item["id"]["S"].startswith("pending-") and item["groupId"]["S"] == group]
+        an_hour_ago = datetime.now(timezone.utc) - timedelta(hours=1)
+        db.put_item(TableName=table, Item=waiting | {"firstSeen": {"S": an_hour_ago.strftime("%Y-%m-%dT%H:%M:%SZ")}})
+        second = digest_of(enforcing, enforcing.invoke(ON_DEMAND, SWEEP))
+
+    assert not any(finding.get("unannounced") for finding in first["findings"]), "its event may be on the way"
+    assert [finding["groupId"] for finding in second["findings"] if finding.get("unannounced")] == [group]
+
+
 def test_a_sweep_in_observe_mode_says_what_it_would_close(observing, sweep_policy):
     with observing.configured("SweepFunction", POLICY_FILE=sweep_policy("revoke")):
         group = stand_open(observing)

@@ -2,7 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
 	"log/slog"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -29,6 +35,44 @@ func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *sweep.Memor
 	return &sweep.Memory{Client: client, Table: name}
 }
 
+// readAnnouncements reads DETECT_LOG_GROUP and LOG_RETENTION_DAYS; nil if the first is not
+// set.
+func readAnnouncements(lookup lambdaenv.Lookup, env lambdaenv.Environment) (sweep.Announcements, error) {
+	group, _ := lookup("DETECT_LOG_GROUP")
+	if group == "" {
+		return nil, nil //nolint:nilnil // optional
+	}
+	text, _ := lookup("LOG_RETENTION_DAYS")
+	days, err := strconv.Atoi(text)
+	if err != nil || days < 1 {
+		return nil, fmt.Errorf("reading LOG_RETENTION_DAYS: %q: want for how many days %s keeps its lines", text, group)
+	}
+	config, err := env.Logs(patience)
+	if err != nil {
+		return nil, err
+	}
+	return &detectLog{config: config, group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
+}
+
+// release identifies this program by its own bytes: a new one may judge otherwise, and what
+// it finds then is no new opening.
+func release() (string, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("finding this program: %w", err)
+	}
+	program, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("reading this program: %w", err)
+	}
+	defer func() { _ = program.Close() }() // it was only read
+	sum := sha256.New()
+	if _, err := io.Copy(sum, program); err != nil {
+		return "", fmt.Errorf("reading this program: %w", err)
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:8]), nil
+}
+
 // newHandler wires the function. It makes no call to AWS.
 func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
 	env, err := lambdaenv.Read(lookup)
@@ -39,10 +83,19 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
+	announcements, err := readAnnouncements(lookup, env)
+	if err != nil {
+		return nil, err
+	}
+	build, err := release()
+	if err != nil {
+		return nil, err
+	}
+	name, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
 	clients := env.Clients(patience)
 	a, err := sweep.New(sweep.Config{
 		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
-		Memory: readMemory(lookup, env),
+		Memory: readMemory(lookup, env), Release: build, Announcements: announcements, Count: metricsOf(logger, name),
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
 		},
@@ -50,6 +103,5 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	name, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
-	return &handler{sweeper: a, logger: logger, function: name}, nil
+	return &handler{sweeper: a, logger: logger}, nil
 }

@@ -164,13 +164,13 @@ func TestTheFunctionSweepsAndRemembers(t *testing.T) {
 	}
 	require.Len(t, alerts, 1)
 	assert.Len(t, alerts[0].Findings, 2, "the digest")
-	assert.Len(t, tables.Items("told"), 3, "two were told, and one was tried")
+	assert.Len(t, tables.Items("told"), 4, "two were told, and one was tried; and the sweep itself")
 
 	out, err = h.Invoke(invoked(t), []byte(onDemand))
 	require.NoError(t, err)
 	assert.False(t, passes(t, string(out)))
 	assert.Len(t, topics.Messages(), 1, "nothing is new")
-	assert.Len(t, tables.Items("told"), 2, "what was closed is forgotten")
+	assert.Len(t, tables.Items("told"), 3, "what was closed is forgotten")
 }
 
 func deployed(t *testing.T, mode string) *samtemplate.Template {
@@ -209,7 +209,7 @@ func TestTheTemplateAgrees(t *testing.T) {
 	assert.NotEmpty(t, function.OnFailureARN)
 	assert.Equal(t, 2, function.MaximumRetryAttempts)
 	for name := range function.Environment {
-		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES" || name == "MEMORY_TABLE", name)
+		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES" || name == "MEMORY_TABLE" || name == "DETECT_LOG_GROUP" || name == "LOG_RETENTION_DAYS", name)
 	}
 	env := map[string]string{"AWS_REGION": "us-east-1"}
 	for name, value := range function.Environment {
@@ -218,6 +218,10 @@ func TestTheTemplateAgrees(t *testing.T) {
 	read, err := lambdaenv.Read(lookup(env))
 	require.NoError(t, err)
 	assert.Equal(t, 20, read.MaxRevokes)
+	assert.Equal(t, template.Functions["DetectFunction"].LogGroup, function.Environment["DETECT_LOG_GROUP"])
+	announcements, err := readAnnouncements(lookup(env), read)
+	require.NoError(t, err)
+	assert.Equal(t, 365*24*time.Hour, announcements.Kept())
 	table := template.Tables["MemoryTable"]
 	assert.Equal(t, table.Name, function.Environment["MEMORY_TABLE"])
 	assert.Equal(t, [2]string{"id", "expiresAt"}, [2]string{table.Key, table.TTL})

@@ -66,9 +66,8 @@ var _ sweeper = (*sweep.Sweeper)(nil)
 
 // handler dispatches events. It is safe for concurrent use.
 type handler struct {
-	sweeper  sweeper
-	logger   *slog.Logger
-	function string // its own name, which tells the heartbeats of stacks apart
+	sweeper sweeper
+	logger  *slog.Logger
 }
 
 // envelope holds the members that distinguish events: EventBridge's own, or a person's.
@@ -145,11 +144,11 @@ func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error
 	return detection, runFailed(errors.Join(warned, err))
 }
 
-// sweep looks at all groups, and logs a heartbeat if it completed.
+// sweep looks at all groups, and logs that it completed.
 func (h *handler) sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
 	detection, err := h.sweeper.Sweep(ctx, event)
 	if err == nil {
-		h.heartbeat(ctx, detection)
+		h.logger.InfoContext(ctx, "sweep completed", "eventId", detection.Event.EventID, "handedOver", len(detection.Findings))
 	}
 	return detection, err
 }

@@ -114,35 +114,20 @@ func TestASweepIsMadeOnDemand(t *testing.T) {
 	assert.Equal(t, order(), d)
 }
 
-func TestOnlyASweepThatCameToItsEndLeavesAHeartbeat(t *testing.T) {
-	for name, event := range map[string][]byte{"schedule": recorded(t, "scheduled-day.json"), "on demand": []byte(onDemand)} {
-		b := newBench()
-		b.function = "sgward-sweep"
-		b.err = errors.New("EC2 throttles")
-		_, err := b.Invoke(invoked(t), event)
-		require.Error(t, err)
-		assert.NotContains(t, b.log.String(), "_aws", "%s: a sweep that failed is no sign of life", name)
-
-		b.err = nil
-		b.log.Reset()
-		before := time.Now().UnixMilli()
-		_, err = b.Invoke(invoked(t), event)
-		require.NoError(t, err)
-		var line map[string]any // one JSON object, or CloudWatch takes no metric from it
-		require.NoError(t, json.Unmarshal(b.log.Bytes(), &line), name)
-		meta, _ := line["_aws"].(map[string]any)
-		assert.Equal(t, []any{map[string]any{
-			"Namespace": "sgward", "Dimensions": []any{[]any{"FunctionName"}},
-			"Metrics": []any{map[string]any{"Name": "SweepsCompleted", "Unit": "Count"}},
-		}}, meta["CloudWatchMetrics"], name)
-		assert.GreaterOrEqual(t, meta["Timestamp"], float64(before), "%s: milliseconds", name)
-		assert.InDelta(t, 1, line["SweepsCompleted"], 0, "%s: the metric's value stands at the root", name)
-		assert.Equal(t, "sgward-sweep", line["FunctionName"], name)
-	}
-	b := newBench()
-	_, err := b.Invoke(invoked(t), recorded(t, "modify-prefix-list-one-entry-world.json"))
-	require.NoError(t, err)
-	assert.NotContains(t, b.log.String(), "_aws", "an edit looks at the groups of one list")
+func TestAMetricIsALineOfItsOwnInTheEmbeddedFormat(t *testing.T) {
+	var log bytes.Buffer
+	before := time.Now().UnixMilli()
+	metricsOf(slog.New(slog.NewJSONHandler(&log, nil)), "sgward-sweep")(t.Context(), sweep.MetricSweeps, 1)
+	var line map[string]any // one JSON object, or CloudWatch takes no metric from it
+	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
+	meta, _ := line["_aws"].(map[string]any)
+	assert.Equal(t, []any{map[string]any{
+		"Namespace": "sgward", "Dimensions": []any{[]any{"FunctionName"}},
+		"Metrics": []any{map[string]any{"Name": "SweepsCompleted", "Unit": "Count"}},
+	}}, meta["CloudWatchMetrics"])
+	assert.GreaterOrEqual(t, meta["Timestamp"], float64(before), "milliseconds")
+	assert.InDelta(t, 1, line["SweepsCompleted"], 0, "the metric's value stands at the root")
+	assert.Equal(t, "sgward-sweep", line["FunctionName"])
 }
 
 func TestAWarningThatFailsKeepsTheSweepFromNothingAndIsRetried(t *testing.T) {

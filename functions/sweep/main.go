@@ -15,10 +15,13 @@
 //   - MAX_REVOKES: how many rules one run has closed at most; default 20
 //   - MEMORY_TABLE: the DynamoDB table of reported findings; without it, every sweep
 //     reports everything
+//   - DETECT_LOG_GROUP: the log group of detect, in which a sweep looks up whether an event
+//     announced a new opening; without it, no sweep notices that events stay away
+//   - LOG_RETENTION_DAYS: for how long that group keeps its lines
 //
 // If one of them is missing or wrong, the function says so and does not start.
 //
-// A completed sweep logs a heartbeat, from which CloudWatch makes a metric.
+// It logs its metrics, a heartbeat among them, in CloudWatch's embedded metric format.
 package main
 
 import (

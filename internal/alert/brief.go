@@ -14,7 +14,7 @@ import (
 // is empty in an alert that it does not apply to.
 func brief() []func(*view, limits) section {
 	return []func(*view, limits) section{
-		(*view).overview, (*view).who, (*view).where, (*view).done, (*view).found, (*view).nextStep, (*view).mustBeOpen, (*view).whereToLook,
+		(*view).overview, (*view).eventsLost, (*view).who, (*view).where, (*view).done, (*view).found, (*view).nextStep, (*view).mustBeOpen, (*view).whereToLook,
 	}
 }
 

@@ -91,7 +91,7 @@ func (o *opening) describe(v *view) {
 	case v.isExpiry:
 		o.sentence = o.ending(a)
 	default:
-		o.sentence = joined(o.opens(v), o.closing(), o.openedBy(a), o.detail(), o.together(v.isSweep), o.lostException(), o.reportedBefore(a), o.madeBy())
+		o.sentence = joined(o.opens(v), o.closing(), o.openedBy(a), o.detail(), o.together(v.isSweep), o.lostException(), o.unannounced(), o.reportedBefore(a), o.madeBy())
 	}
 	o.done, o.reasons = joined(o.doneText(a), o.decidedBy()), o.reasonsText()
 	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")
@@ -225,10 +225,23 @@ func (o *opening) lostException() string {
 
 // reportedBefore says why the opening of an earlier digest is reported again.
 func (o *opening) reportedBefore(a *finding.Alert) string {
-	if o.FirstSeen == nil || !o.FirstSeen.Before(a.Event.EventTime) {
+	if o.FirstSeen == nil || !o.FirstSeen.Before(a.Event.EventTime) || o.Unannounced {
 		return ""
 	}
-	return "It was reported before (first seen " + o.FirstSeen.UTC().Format(time.DateOnly) + "); its verdict has changed since."
+	seen := o.FirstSeen.UTC().Format(time.DateOnly)
+	if !o.Reminder {
+		return "It was reported before (first seen " + seen + "); its verdict has changed since."
+	}
+	return "It has stood for " + text.Plural(int(a.Event.EventTime.Sub(*o.FirstSeen).Hours()/24), "day") + " or more (first seen " + seen +
+		"), and was reported " + text.Plural(o.Reports, "time") + " before."
+}
+
+// unannounced says that sgward heard nothing of the rule's making.
+func (o *opening) unannounced() string {
+	if !o.Unannounced {
+		return ""
+	}
+	return "No event announced it."
 }
 
 // allowed names the exception that covers an exempt rule.

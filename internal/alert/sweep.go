@@ -3,6 +3,7 @@ package alert
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"sgward/internal/finding"
 	"sgward/internal/text"
@@ -30,6 +31,9 @@ func (v *view) found(limits) section {
 		return s
 	}
 	out := "by a sweep over " + text.Plural(sweep.Groups, "security group") + " with " + text.Plural(sweep.Rules, "rule")
+	if v.isReminder() {
+		out = v.reminder()
+	}
 	switch {
 	case sweep.Forgetful != "":
 		out += "; it lists everything, since " + text.Visible(sweep.Forgetful)
@@ -54,6 +58,37 @@ func (v *view) sweep(limits) section {
 		}
 	}
 	return s
+}
+
+// reminder says why openings are reported that nothing has changed about.
+func (v *view) reminder() string {
+	const weekly = "critical openings are reported every week while they stand and no exception covers them"
+	if o := &v.openings[0]; len(v.openings) == 1 {
+		return "first seen " + o.FirstSeen.UTC().Format(time.DateOnly) + ", reported " + text.Plural(o.Reports, "time") + " before; " + weekly
+	}
+	return "nothing is new; " + weekly
+}
+
+// eventsLost says what follows from openings that no event announced.
+func (v *view) eventsLost(limits) section {
+	s := section{title: "The event path may be broken"}
+	if !v.isSweep || v.alert.Sweep.UnannouncedGone == 0 && !slices.ContainsFunc(v.openings, isUnannounced) {
+		return s
+	}
+	out := "Of openings that were made between two sweeps, no event reached detect within half an hour of the second. Until it works again, nothing is closed " +
+		"within seconds. Check that the trail logs management events, and that the rule OpeningsRule is enabled and unchanged."
+	if gone := v.alert.Sweep.UnannouncedGone; gone > 0 {
+		out += fmt.Sprintf(" %s of them %s gone or being closed: see the log of sweep.", text.Thousands(gone), text.Agree(gone, "is", "are"))
+	}
+	s.say(out)
+	return s
+}
+
+func isUnannounced(o opening) bool { return o.Unannounced }
+
+// isReminder reports whether a digest has nothing new.
+func (v *view) isReminder() bool {
+	return len(v.openings) > 0 && !slices.ContainsFunc(v.openings, func(o opening) bool { return !o.Reminder || o.FirstSeen == nil })
 }
 
 // firstSeen is the time at which a sweep first saw an opening that is new here, or "".

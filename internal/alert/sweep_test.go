@@ -64,6 +64,12 @@ func sweepScenarios() []scenario {
 	closing := sweptAlert(finding.Sweep{Closing: true}, closed, gone)
 	closing.Verdict, closing.Try, closing.Tries = policy.Revoke, 1, 5
 
+	stands := standing(finding.OutcomeAlerted, dataGroup, "data", tcp(5432, "0.0.0.0/0"))
+	stands.Severity, stands.Left = policy.Critical, covered.Left
+	stands.FirstSeen, stands.Reports, stands.Reminder = at(-21*86400), 3, true
+	lost := standing(finding.OutcomeAlerted, webGroup, "web", tcp(3306, "0.0.0.0/0"))
+	lost.FirstSeen, lost.Reports, lost.Unannounced = at(-3600), 1, true
+
 	var many []finding.Result
 	for i := range 3000 {
 		many = append(many, standing(finding.OutcomeAlerted, fmt.Sprintf("sg-%017x", i/3), "app", tcp(8000+i%3, "0.0.0.0/0")))
@@ -76,6 +82,8 @@ func sweepScenarios() []scenario {
 		{name: "sweep-one-would-be-closed", alert: would},
 		{name: "sweep-closed", alert: closing},
 		{name: "sweep-of-three-thousand", summary: true, alert: sweptAlert(finding.Sweep{Groups: 1000, Rules: 9000}, many...)},
+		{name: "sweep-reminder", alert: sweptAlert(finding.Sweep{Groups: 1204, Rules: 18223, Known: 12}, stands)},
+		{name: "sweep-no-event", alert: sweptAlert(finding.Sweep{Groups: 1204, Rules: 18223, Known: 12, UnannouncedGone: 1}, lost, stands)},
 	}
 }
 

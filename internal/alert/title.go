@@ -2,6 +2,7 @@ package alert
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"sgward/internal/finding"
@@ -46,6 +47,19 @@ func (v *view) headlines() (titles, subjects []string) {
 		return counted("Allowed by exception: "+text.Plural(len(v.exempt), "rule"), "")
 	case len(v.openings) == 0:
 		return counted("Nothing to close", "")
+	case v.isSweep && slices.ContainsFunc(v.openings, isUnannounced):
+		n, others := 0, ""
+		for i := range v.openings {
+			if v.openings[i].Unannounced {
+				n++
+			}
+		}
+		if more := len(v.openings) - n; more > 0 {
+			others = ", and " + text.Thousands(more) + " more"
+		}
+		return counted("EVENTS MAY BE LOST: "+text.Plural(n, "opening")+" that no event announced"+others, " ("+bySeverity(v.openings)+")", "")
+	case v.isReminder() && len(v.openings) > 1:
+		return counted("Reminder: "+text.Plural(len(v.openings), "critical opening")+" still open", " in "+text.Plural(v.groupCount(), "group"), "")
 	case v.isSweep && !v.alert.Sweep.Closing && len(v.openings) > 1:
 		groups, worst := " in "+text.Plural(v.groupCount(), "group"), " ("+bySeverity(v.openings)+")"
 		return counted("Sweep: "+text.Plural(len(v.openings), "existing opening"), groups+worst, worst, groups, "")
@@ -175,6 +189,8 @@ func (o *opening) verb() (title, subject string) {
 		return "COULD NOT CLOSE", "COULD NOT CLOSE"
 	}
 	switch {
+	case o.Reminder:
+		return "Reminder, still open", "Reminder"
 	case o.Rule == nil && o.GroupID == "":
 		title = "Not judged, look at it"
 	case o.Gone:

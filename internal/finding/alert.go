@@ -83,6 +83,13 @@ type Result struct {
 	// an earlier digest had reported it and its verdict has changed. Absent in alerts of
 	// other events.
 	FirstSeen *time.Time `json:"firstSeen,omitempty"`
+	// Reports is how many earlier digests of sweeps have reported the finding. Reminder is
+	// set if nothing has changed since.
+	Reports  int  `json:"reports,omitempty"`
+	Reminder bool `json:"reminder,omitempty"`
+	// Unannounced is set if the rule was made since the sweep began to watch, and no event
+	// of it has reached detect.
+	Unannounced bool `json:"unannounced,omitempty"`
 }
 
 // Alert is the machine-readable body of the SNS message: at most one for each CloudTrail

@@ -14,6 +14,8 @@ type Sweep struct {
 	Known int `json:"known"`
 	// Gone counts findings that earlier digests have reported and that no longer exist.
 	Gone int `json:"gone"`
+	// UnannouncedGone counts rules that no event has announced, and that are gone again.
+	UnannouncedGone int `json:"unannouncedGone,omitempty"`
 	// Ordered counts the rules that the run has chosen to close; another alert reports
 	// them.
 	Ordered int `json:"ordered"`

@@ -3,6 +3,7 @@ package lambdaenv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -11,6 +12,8 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"sgward/internal/text"
 )
 
 // Patience limits one call.
@@ -44,6 +47,24 @@ func (e Environment) Clients(p Patience) Clients {
 // makes the client: linked here, it would slow the start of the others.
 func (e Environment) DynamoDB(p Patience) (aws.Config, aws.FIPSEndpointState) {
 	return e.serviceConfig("DYNAMODB", p), useFIPS(e.lookup)
+}
+
+// Logs returns the configuration for CloudWatch Logs, with the address of its endpoint. There
+// is no client of the SDK for one call: it would take longer to compile than all of sweep.
+func (e Environment) Logs(p Patience) (aws.Config, error) {
+	c := e.serviceConfig("CLOUDWATCH_LOGS", p)
+	if c.BaseEndpoint == nil {
+		partition, ok := text.PartitionOf(e.Region)
+		if !ok {
+			return aws.Config{}, fmt.Errorf("reading AWS_REGION: %q: want the name of a region", e.Region)
+		}
+		host := "logs"
+		if useFIPS(e.lookup) == aws.FIPSEndpointStateEnabled {
+			host = "logs-fips"
+		}
+		c.BaseEndpoint = aws.String("https://" + host + "." + e.Region + "." + partition.DNSSuffix)
+	}
+	return c, nil
 }
 
 // serviceConfig returns the configuration of a service's client; service is its name in

@@ -28,6 +28,10 @@ type candidate struct {
 	left      string
 	opened    bool      // an edit took it across the threshold
 	firstSeen time.Time // in a sweep
+	// isReminder is set if nothing has changed since reports digests reported it, and
+	// isUnannounced if no event has announced the rule.
+	isReminder, isUnannounced bool
+	reports                   int
 }
 
 // settle gives findings the outcomes of their verdicts and returns those to close, the
@@ -96,7 +100,10 @@ func resultsOf(found []*candidate) []finding.Result {
 		if f.outcome == "" {
 			continue
 		}
-		r := finding.Result{Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left, OpenedByEdit: f.opened}
+		r := finding.Result{
+			Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left, OpenedByEdit: f.opened,
+			Reminder: f.isReminder, Reports: f.reports, Unannounced: f.isUnannounced,
+		}
 		if !f.firstSeen.IsZero() {
 			first := f.firstSeen.UTC()
 			r.FirstSeen = &first

@@ -16,11 +16,14 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// digest reports new findings, and remembers them. Another alert reports the chosen ones;
-// the choice is remembered too.
+// digest reports new findings, reminders and unannounced rules, and remembers them.
+// Another alert reports the chosen ones; the choice is remembered too.
 func (s *sweep) digest(ctx context.Context, chosen []*candidate) error {
 	s.tally.Ordered = len(chosen)
+	settled := s.checkPending(ctx)
 	news, memos, forget := s.compare(chosen)
+	memos = append(memos, s.awaited()...)
+	memos = append(memos, memo{id: lastSweepID, fingerprint: s.basis(), firstSeen: s.began, lastSeen: s.now})
 	s.Logger.InfoContext(ctx, "swept", "eventId", s.event.EventID, "groups", s.tally.Groups, "rules", s.tally.Rules, "findings", len(s.found),
 		"new", len(news), "known", s.tally.Known, "gone", s.tally.Gone, "ordered", s.tally.Ordered)
 	if len(news) > 0 {
@@ -30,7 +33,7 @@ func (s *sweep) digest(ctx context.Context, chosen []*candidate) error {
 		}
 	}
 	// Only now: a repeated report is better than none.
-	s.remember(ctx, memos, forget)
+	s.remember(ctx, memos, append(forget, settled...))
 	return nil
 }
 
@@ -38,6 +41,7 @@ func (s *sweep) digest(ctx context.Context, chosen []*candidate) error {
 // remember afterwards, and those to forget. chosen keep their fingerprints.
 func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, forget []string) {
 	still := map[string]bool{}
+	remind := s.reminders()
 	for _, f := range s.found {
 		switch {
 		case still[f.ID]: // a group holds no two equal rules, and the table accepts no id twice
@@ -63,13 +67,17 @@ func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, f
 			f.firstSeen = held.firstSeen
 		}
 		isKnown := held.fingerprint == fingerprint(f)
-		if isKnown {
-			s.tally.Known++
-		} else {
+		f.reports, f.isReminder = held.reports, isKnown && remind(f)
+		isReported := !isKnown || f.isReminder || f.isUnannounced
+		if isReported {
 			news = append(news, f)
+			held.reported, held.reports = s.now, held.reports+1
+		} else {
+			s.tally.Known++
 		}
-		if !isKnown || s.now.Sub(held.lastSeen) >= confirmAge {
-			memos = append(memos, memo{id: f.ID, groupID: f.GroupID, fingerprint: fingerprint(f), firstSeen: f.firstSeen, lastSeen: s.now, tried: held.tried})
+		if isReported || s.now.Sub(held.lastSeen) >= confirmAge {
+			held.id, held.groupID, held.fingerprint, held.firstSeen, held.lastSeen = f.ID, f.GroupID, fingerprint(f), f.firstSeen, s.now
+			memos = append(memos, held)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.known)) {
@@ -110,7 +118,17 @@ func (s *sweep) recall(ctx context.Context) {
 		s.tally.Forgetful = "its table could not be read"
 		return
 	}
-	delete(known, warningID) // not a finding
+	// Not findings:
+	s.last = known[lastSweepID]
+	delete(known, lastSweepID)
+	delete(known, warningID)
+	s.pending = map[string]memo{}
+	for id, m := range known {
+		if m.isPending() {
+			s.pending[id] = m
+			delete(known, id)
+		}
+	}
 	s.known = known
 }
 

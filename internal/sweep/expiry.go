@@ -60,7 +60,7 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 	}
 	if a.Memory != nil {
 		now := a.Now()
-		a.remember(ctx, []memo{{id: warningID, fingerprint: dateOf(day), firstSeen: now, lastSeen: now}}, nil)
+		a.remember(ctx, []memo{{id: warningID, fingerprint: dayOf(day.Time), firstSeen: now, lastSeen: now}}, nil)
 	}
 	return nil
 }
@@ -74,7 +74,5 @@ func (a *Sweeper) warned(ctx context.Context, day Day) bool {
 	reading, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
 	known, err := a.recall(reading, a.Now())
-	return err == nil && known[warningID].fingerprint == dateOf(day)
+	return err == nil && known[warningID].fingerprint == dayOf(day.Time)
 }
-
-func dateOf(day Day) string { return day.Time.UTC().Format(time.DateOnly) }

@@ -34,6 +34,10 @@ const (
 	attrFirstSeen = "firstSeen" // RFC 3339
 	attrLastSeen  = "lastSeen"  // RFC 3339
 	attrTriedAt   = "triedAt"   // RFC 3339: the last run that chose to close it, "" where none has
+	attrSaidAt    = "saidAt"    // RFC 3339: the last digest that reported it, "" where none has
+	attrReports   = "reports"   // how many digests have reported it
+	attrRule      = "ruleId"    // of a pending item: the rule's id
+	attrSince     = "since"     // RFC 3339, of a pending item: when the rule was not there yet
 	attrExpires   = "expiresAt" // seconds since 1970, as DynamoDB's time to live asks for
 )
 
@@ -63,11 +67,22 @@ type memo struct {
 	// tried is the time of the last run that chose to close the finding's rule; zero
 	// where none did. What is still there was not closed.
 	tried time.Time
+	// reported is the time of the last digest that reported the finding, and reports is how
+	// many have. Items of releases without reminders lack both.
+	reported time.Time
+	reports  int
+	// ruleID and since belong to a pending item, see unannounced.go.
+	ruleID string
+	since  time.Time
 }
 
 // warningID is the id of the item that holds, as fingerprint, the day of the last warning about
 // expiring exceptions. Ids of findings begin otherwise.
 const warningID = "warned-of-exceptions"
+
+// lastSweepID is the id of the item that holds the last completed sweep: as fingerprint
+// what it judged by, as firstSeen when it began to read, as lastSeen when it judged.
+const lastSweepID = "last-sweep"
 
 // recall reads all that the memory holds at a time, by id. What has expired counts
 // as forgotten, although DynamoDB may take days to delete it. Of an item that is not
@@ -105,21 +120,42 @@ func readMemo(item map[string]types.AttributeValue) memo {
 	}
 	// One that cannot be read counts as none: the rule's turn then comes sooner.
 	m.tried, _ = time.Parse(time.RFC3339, text(attrTriedAt))
+	m.reported, _ = time.Parse(time.RFC3339, text(attrSaidAt))
+	if v, ok := item[attrReports].(*types.AttributeValueMemberN); ok {
+		m.reports, _ = strconv.Atoi(v.Value)
+	}
+	if m.fingerprint != "" { // an item of a release without reminders was reported at least once
+		m.reports = max(m.reports, 1)
+		if m.reported.IsZero() {
+			m.reported = m.firstSeen
+		}
+	}
+	m.ruleID = text(attrRule)
+	m.since, _ = time.Parse(time.RFC3339, text(attrSince))
 	return m
 }
 
 func (m memo) item() map[string]types.AttributeValue {
 	text := func(s string) types.AttributeValue { return &types.AttributeValueMemberS{Value: s} }
-	tried := ""
-	if !m.tried.IsZero() {
-		tried = m.tried.UTC().Format(time.RFC3339)
+	number := func(n int64) types.AttributeValue {
+		return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 	}
-	return map[string]types.AttributeValue{
+	moment := func(t time.Time) types.AttributeValue {
+		if t.IsZero() {
+			return text("")
+		}
+		return text(t.UTC().Format(time.RFC3339))
+	}
+	item := map[string]types.AttributeValue{
 		attrID: text(m.id), attrGroup: text(m.groupID), attrSaid: text(m.fingerprint),
-		attrFirstSeen: text(m.firstSeen.UTC().Format(time.RFC3339)), attrLastSeen: text(m.lastSeen.UTC().Format(time.RFC3339)),
-		attrTriedAt: text(tried),
-		attrExpires: &types.AttributeValueMemberN{Value: strconv.FormatInt(m.lastSeen.Add(memoryKeep).Unix(), 10)},
+		attrFirstSeen: moment(m.firstSeen), attrLastSeen: moment(m.lastSeen), attrTriedAt: moment(m.tried),
+		attrSaidAt: moment(m.reported), attrReports: number(int64(m.reports)),
+		attrExpires: number(m.lastSeen.Add(memoryKeep).Unix()),
 	}
+	if m.isPending() {
+		item[attrRule], item[attrSince] = text(m.ruleID), moment(m.since)
+	}
+	return item
 }
 
 // errUnprocessed says that a table kept leaving writes undone.

@@ -43,9 +43,9 @@ func TestAnAlertThatWasNotPublishedIsNotRemembered(t *testing.T) {
 	b.Refused = 1
 	_, err := b.Sweep()
 	require.ErrorContains(t, err, "publishing the alert")
-	assert.Empty(t, b.DB.Items(sweeptest.MemoryTable))
+	assert.Empty(t, b.Findings())
 	assert.Len(t, b.Day(), 1)
-	assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 2)
+	assert.Len(t, b.Findings(), 2)
 }
 
 func TestAMemoryThatCannotBeReadSilencesNothingAndIsNotOverwritten(t *testing.T) {
@@ -53,7 +53,7 @@ func TestAMemoryThatCannotBeReadSilencesNothingAndIsNotOverwritten(t *testing.T)
 	b.Most = 1
 	many(t, b, 3)
 	require.Len(t, b.Day(), 2, "two are left for another day, and one is closed")
-	before := b.DB.Items(sweeptest.MemoryTable)
+	before := b.Findings()
 	require.Len(t, before, 3, "also that one was tried")
 	b.DB.FailNext("Scan", 1, "ProvisionedThroughputExceededException")
 	alerts := b.Day()
@@ -62,7 +62,7 @@ func TestAMemoryThatCannotBeReadSilencesNothingAndIsNotOverwritten(t *testing.T)
 	assert.Len(t, alerts[0].Findings, 1, "it is told once more")
 	assert.Len(t, alerts[1].Findings, 1, "and what has to be closed is closed")
 	assert.Contains(t, b.Log.String(), `"memory failed"`, "an alarm counts that")
-	assert.Equal(t, before, b.DB.Items(sweeptest.MemoryTable))
+	assert.Equal(t, before, b.Findings())
 }
 
 func TestAMemoryThatCannotBeWrittenStopsNothing(t *testing.T) {
@@ -72,7 +72,7 @@ func TestAMemoryThatCannotBeWrittenStopsNothing(t *testing.T) {
 	b.DB.FailNext("BatchWriteItem", 1, "InternalServerError")
 	assert.Len(t, b.Day(), 2, "one is told, and one is closed")
 	assert.Contains(t, b.Log.String(), `"memory failed"`)
-	assert.Empty(t, b.DB.Items(sweeptest.MemoryTable))
+	assert.Empty(t, b.Findings())
 }
 
 func TestWhatDynamoDBLeavesUndoneIsSentAgain(t *testing.T) {
@@ -80,7 +80,7 @@ func TestWhatDynamoDBLeavesUndoneIsSentAgain(t *testing.T) {
 	many(t, b, 60)
 	b.DB.LeaveUndone(70)
 	require.Len(t, b.Day(), 1)
-	assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 60)
+	assert.Len(t, b.Findings(), 60)
 	assert.NotContains(t, b.Log.String(), `"memory failed"`)
 	assert.Positive(t, b.Waited, "with a pause in between")
 
@@ -98,9 +98,9 @@ func TestWhatNoRunHasConfirmedFor90DaysIsForgotten(t *testing.T) {
 		require.Empty(t, b.Day(), "a run a day renews it")
 	}
 	lastRun := b.Time().Add(-24 * time.Hour)
-	assert.Equal(t, fmt.Sprint(lastRun.AddDate(0, 0, 90).Unix()), *b.DB.Items(sweeptest.MemoryTable)[0]["expiresAt"].N)
+	assert.Equal(t, fmt.Sprint(lastRun.AddDate(0, 0, 90).Unix()), *b.Findings()[0]["expiresAt"].N)
 	b.Pass(91 * 24 * time.Hour) // the runs stop
-	require.Len(t, b.DB.Items(sweeptest.MemoryTable), 1, "DynamoDB may take days to delete it")
+	require.Len(t, b.Findings(), 1, "DynamoDB may take days to delete it")
 	assert.Len(t, b.Day(), 1)
 }
 
@@ -108,7 +108,7 @@ func TestTheMemoryHoldsNoUntrustedText(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	b.Open(b.Group("a name of somebody"), 5432, "0.0.0.0/0")
 	b.Day()
-	items := b.DB.Items(sweeptest.MemoryTable)
+	items := b.Findings()
 	require.Len(t, items, 1)
 	var names []string
 	for name, v := range items[0] {
@@ -117,7 +117,7 @@ func TestTheMemoryHoldsNoUntrustedText(t *testing.T) {
 			assert.NotContains(t, *v.S, "somebody")
 		}
 	}
-	assert.ElementsMatch(t, []string{"id", "groupId", "said", "firstSeen", "lastSeen", "triedAt", "expiresAt"}, names)
+	assert.ElementsMatch(t, []string{"id", "groupId", "said", "firstSeen", "lastSeen", "triedAt", "saidAt", "reports", "expiresAt"}, names)
 	expires := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).AddDate(0, 0, 90).Unix()
 	assert.Equal(t, fmt.Sprint(expires), *items[0]["expiresAt"].N, "in seconds, as DynamoDB asks for")
 }
@@ -126,8 +126,8 @@ func TestAnItemThatIsNotAsItWasWrittenIsReportedOnceMoreAndMended(t *testing.T) 
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	many(t, b, 1)
 	require.Len(t, b.Day(), 1)
-	item := b.DB.Items(sweeptest.MemoryTable)[0]
-	mended := func() dynamodbapi.Item { return b.DB.Items(sweeptest.MemoryTable)[0] }
+	item := b.Findings()[0]
+	mended := func() dynamodbapi.Item { return b.Findings()[0] }
 	for name, v := range map[string]types.AttributeValue{
 		"firstSeen": &types.AttributeValueMemberS{Value: "yesterday"},
 		"lastSeen":  &types.AttributeValueMemberN{Value: "1"},
@@ -153,7 +153,7 @@ func TestAnItemThatIsNotAsItWasWrittenIsReportedOnceMoreAndMended(t *testing.T) 
 		require.Len(t, alerts, 1, name)
 		assert.Zero(t, alerts[0].Sweep.Gone, "nobody was told of the foreign item")
 		assert.Equal(t, "alert high database", *mended()["said"].S)
-		assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 1)
+		assert.Len(t, b.Findings(), 1)
 		assert.Empty(t, b.Day(), name)
 	}
 }
@@ -173,10 +173,10 @@ func TestTenThousandFindingsAreOneDigestAndThenSilence(t *testing.T) {
 	alerts := b.Day()
 	require.Len(t, alerts, 1)
 	assert.Len(t, alerts[0].Findings, 10_000)
-	assert.Len(t, b.DB.Items(sweeptest.MemoryTable), 10_000)
+	assert.Len(t, b.Findings(), 10_000)
 	assert.Empty(t, b.Day())
 	assert.NotContains(t, strings.ToLower(b.Log.String()), "failed")
-	assert.Equal(t, aws.Int(800), aws.Int(b.DB.Calls()["BatchWriteItem"]), "25 a call, on both days")
+	assert.Equal(t, aws.Int(802), aws.Int(b.DB.Calls()["BatchWriteItem"]), "25 a call, on both days, and the last sweep")
 }
 
 func TestAKnownFindingIsWrittenOnceADayHoweverOftenSweepsRun(t *testing.T) {
@@ -186,7 +186,7 @@ func TestAKnownFindingIsWrittenOnceADayHoweverOftenSweepsRun(t *testing.T) {
 	for range 48 {
 		_, err := b.Sweep()
 		require.NoError(t, err)
-		seen[*b.DB.Items(sweeptest.MemoryTable)[0]["lastSeen"].S] = true
+		seen[*b.Findings()[0]["lastSeen"].S] = true
 		b.Pass(time.Hour)
 	}
 	assert.Len(t, seen, 3, "at the start, and after 20 and 40 hours")

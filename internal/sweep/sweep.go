@@ -23,6 +23,9 @@ const (
 	// answerReserve is reserved for the run's answer, which names the rules to close:
 	// without it they would be lost.
 	answerReserve = 10 * time.Second
+	// The metrics of a sweep.
+	MetricSweeps      = "SweepsCompleted"     // 1 with the first completed sweep of a day of UTC
+	MetricUnannounced = "UnannouncedOpenings" // rules that no event has announced
 	// memoryTime limits one use of the memory, which is optional.
 	memoryTime = 2 * time.Minute
 )
@@ -35,8 +38,13 @@ type sweep struct {
 	lists ec2rules.PrefixLists
 	found []*candidate
 	tally finding.Sweep
-	// known is the content of the memory, by finding; nil if it cannot be read.
-	known map[string]memo
+	// began is when the run began to read the groups.
+	began time.Time
+	// known is the content of the memory, by finding; nil if it cannot be read. last is the
+	// last completed sweep, zero if unknown, and pending are the rules of which no event is
+	// known yet, by their items' ids.
+	known, pending map[string]memo
+	last           memo
 }
 
 // Sweep judges every group of the account in the region and reports new findings in one
@@ -65,7 +73,7 @@ func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	}
 	acting, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
-	s := &sweep{Sweeper: a, event: event}
+	s := &sweep{Sweeper: a, event: event, began: a.Now()}
 	groups, err := ec2rules.Groups(acting, a.EC2, a.Region, ec2rules.All())
 	if err != nil {
 		return out, fmt.Errorf("sweeping %s: nothing was judged: %w", a.Region, err)
@@ -80,11 +88,22 @@ func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	if err := s.digest(ctx, chosen[:len(out.Findings)]); err != nil {
 		return out, err
 	}
+	s.beat(ctx)
 	if len(out.Findings) > 0 {
 		out.Verdict = policy.Revoke
 	}
 	return out, nil
 }
+
+// beat publishes the heartbeat with the first sweep of a day of UTC: CloudWatch charges a
+// metric for every hour with data.
+func (s *sweep) beat(ctx context.Context) {
+	if dayOf(s.last.lastSeen) != dayOf(s.now) {
+		s.Count(ctx, MetricSweeps, 1)
+	}
+}
+
+func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
 
 // judge judges all groups as of one moment. Groups that other accounts share are left to
 // those accounts.

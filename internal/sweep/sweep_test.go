@@ -56,7 +56,7 @@ func TestWhatGoesAndComesBackIsNew(t *testing.T) {
 	alerts := b.Day()
 	require.Len(t, alerts, 1)
 	assert.Equal(t, 1, alerts[0].Sweep.Gone)
-	require.Len(t, b.DB.Items(sweeptest.MemoryTable), 1, "what is gone is forgotten")
+	require.Len(t, b.Findings(), 1, "what is gone is forgotten")
 	b.Open(data, 5432, "0.0.0.0/0")
 	alerts = b.Day()
 	require.Len(t, alerts, 1)

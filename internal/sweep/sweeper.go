@@ -20,7 +20,8 @@ const (
 	alertReserve = 10 * time.Second
 )
 
-// Config configures a Sweeper. All fields must be set but Memory, Now and Wait.
+// Config configures a Sweeper. All fields must be set but Memory, Release,
+// Announcements, Count, Now and Wait.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
@@ -32,6 +33,13 @@ type Config struct {
 	// Memory holds the findings of earlier digests; without it, every sweep reports
 	// everything.
 	Memory *Memory
+	// Release identifies the build, whose judgement may differ from another's.
+	Release string
+	// Announcements are the events that detect has judged; without them, no sweep notices
+	// that the event path is broken.
+	Announcements Announcements
+	// Count publishes a metric; nil publishes none.
+	Count func(ctx context.Context, metric string, n int)
 	// Publish sends one alert. After an error the event is retried.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger
@@ -53,6 +61,9 @@ func New(c Config) (*Sweeper, error) {
 	}
 	if c.Wait == nil {
 		c.Wait = wait
+	}
+	if c.Count == nil {
+		c.Count = func(context.Context, string, int) {}
 	}
 	switch {
 	case c.EC2 == nil, c.Policy == nil, c.Publish == nil, c.Logger == nil:

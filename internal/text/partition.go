@@ -6,6 +6,8 @@ import "strings"
 type Partition struct {
 	// Name is the second part of its ARNs.
 	Name string
+	// DNSSuffix ends the host names of its services: logs.<region>.<suffix>.
+	DNSSuffix string
 	// console is the host of its console; empty if that is not public.
 	console string
 	// regional is set if the host begins with the region.
@@ -18,14 +20,14 @@ var partitions = []struct {
 	prefix string
 	Partition
 }{
-	{"cn-", Partition{Name: "aws-cn", console: "console.amazonaws.cn"}},
-	{"us-gov-", Partition{Name: "aws-us-gov", console: "console.amazonaws-us-gov.com"}},
-	{"us-iso-", Partition{Name: "aws-iso"}},
-	{"us-isob-", Partition{Name: "aws-iso-b"}},
-	{"eu-isoe-", Partition{Name: "aws-iso-e"}},
-	{"us-isof-", Partition{Name: "aws-iso-f"}},
-	{"eusc-", Partition{Name: "aws-eusc", console: "console.amazonaws-eusc.eu", regional: true}},
-	{"", Partition{Name: "aws", console: "console.aws.amazon.com"}},
+	{"cn-", Partition{Name: "aws-cn", DNSSuffix: "amazonaws.com.cn", console: "console.amazonaws.cn"}},
+	{"us-gov-", Partition{Name: "aws-us-gov", DNSSuffix: "amazonaws.com", console: "console.amazonaws-us-gov.com"}},
+	{"us-iso-", Partition{Name: "aws-iso", DNSSuffix: "c2s.ic.gov"}},
+	{"us-isob-", Partition{Name: "aws-iso-b", DNSSuffix: "sc2s.sgov.gov"}},
+	{"eu-isoe-", Partition{Name: "aws-iso-e", DNSSuffix: "cloud.adc-e.uk"}},
+	{"us-isof-", Partition{Name: "aws-iso-f", DNSSuffix: "csp.hci.ic.gov"}},
+	{"eusc-", Partition{Name: "aws-eusc", DNSSuffix: "amazonaws.eu", console: "console.amazonaws-eusc.eu", regional: true}},
+	{"", Partition{Name: "aws", DNSSuffix: "amazonaws.com", console: "console.aws.amazon.com"}},
 }
 
 // PartitionOf returns the partition of a region. ok is false for a text that does not have

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -70,6 +71,12 @@ type EC2 interface {
 	remediation.EC2
 }
 
+// Judged is an event that detect has judged, and when.
+type Judged struct {
+	sweep.Announcement
+	At time.Time
+}
+
 // Bench is a region with a sweeper and an engine, and the alerts that they publish.
 type Bench struct {
 	t       *testing.T
@@ -90,6 +97,13 @@ type Bench struct {
 	runs   int
 	Waited time.Duration
 	Alerts []finding.Alert
+	// Watches has sweeps look up announcements: the calls that Announce took through detect.
+	Watches bool
+	Judged  []Judged
+	// Unreadable is the error of looking them up, if any.
+	Unreadable error
+	Release    string
+	Metrics    map[string]int // the sums of what was counted
 	// Refused is the number of alerts still to be refused.
 	Refused int
 	Events  [][]byte
@@ -100,7 +114,7 @@ func New(t *testing.T, document string, mode finding.Mode) *Bench {
 	t.Helper()
 	b := &Bench{
 		t: t, Policy: document, Mode: mode, Most: lambdaenv.DefaultMaxRevokes, Account: Account,
-		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC),
+		now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Metrics: map[string]int{},
 	}
 	b.Server = ec2api.New(ec2api.WithSeed("sweep"), ec2api.WithClock(b.Time), ec2api.WithIdentity(otherKey, ec2api.Identity{Account: Other}), ec2api.WithEvents(func(_ context.Context, event []byte) {
 		b.mu.Lock()
@@ -179,7 +193,12 @@ func (b *Bench) policy() *policy.Policy {
 // Sweeper makes a new one, as in a function that has just started.
 func (b *Bench) Sweeper() *sweep.Sweeper {
 	b.t.Helper()
+	var announcements sweep.Announcements
+	if b.Watches {
+		announcements = judgedEvents{b}
+	}
 	s, err := sweep.New(sweep.Config{
+		Release: b.Release, Announcements: announcements, Count: func(_ context.Context, metric string, n int) { b.Metrics[metric] += n },
 		EC2: b.Client, Region: Region, Policy: b.policy(), Mode: b.Mode, MaxRevokes: b.Most, Memory: b.Memory, Publish: b.publish,
 		Logger: slog.New(slog.NewJSONHandler(&b.Log, nil)), Now: b.Time,
 		Wait: func(_ context.Context, d time.Duration) error {
@@ -190,6 +209,34 @@ func (b *Bench) Sweeper() *sweep.Sweeper {
 	})
 	require.NoError(b.t, err)
 	return s
+}
+
+// judgedEvents are those of the bench, which keeps them for three days.
+type judgedEvents struct{ *Bench }
+
+// Kept is three days.
+func (judgedEvents) Kept() time.Duration { return 72 * time.Hour }
+
+// Since returns the events judged from a time on.
+func (j judgedEvents) Since(_ context.Context, from time.Time) ([]sweep.Announcement, error) {
+	var out []sweep.Announcement
+	for _, e := range j.Judged {
+		if !e.At.Before(from) {
+			out = append(out, e.Announcement)
+		}
+	}
+	return out, j.Unreadable
+}
+
+// Findings are the items of the memory that are about findings.
+func (b *Bench) Findings() []dynamodbapi.Item {
+	var out []dynamodbapi.Item
+	for _, item := range b.DB.Items(MemoryTable) {
+		if strings.HasPrefix(*item["id"].S, "f-") {
+			out = append(out, item)
+		}
+	}
+	return out
 }
 
 // Engine makes a new one, as in a function that has just started.
@@ -277,6 +324,15 @@ func (b *Bench) Remove(list string, version int64, cidr string) {
 func (b *Bench) Announce() {
 	b.t.Helper()
 	d := finding.Detect(b.policy(), b.LastChange(), b.Time())
+	judged := Judged{At: b.Time(), Announcement: sweep.Announcement{GroupID: b.LastChange().Group.ID}}
+	for i := range d.Findings {
+		if rule := d.Findings[i].Rule; rule != nil {
+			judged.RuleIDs = append(judged.RuleIDs, rule.ID)
+		} else {
+			judged.Partial = true
+		}
+	}
+	b.Judged = append(b.Judged, judged)
 	if d.Verdict == policy.Compliant {
 		return
 	}

@@ -1,0 +1,98 @@
+package tour_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/finding"
+	"sgward/internal/sdkhttp"
+	"sgward/localaws"
+)
+
+// Detect, remediate and sweep themselves: what detect logs of an event is what sweep looks
+// for, and with a disabled rule there is none.
+func TestASweepNoticesADisabledRule(t *testing.T) {
+	for state, want := range map[string]bool{"ENABLED": false, "DISABLED": true} {
+		t.Run(state, func(t *testing.T) {
+			src, err := os.ReadFile(template)
+			require.NoError(t, err)
+			changed := filepath.Join(t.TempDir(), "template.yaml") // OpeningsRule is the first
+			require.NoError(t, os.WriteFile(changed, []byte(strings.Replace(string(src), "State: ENABLED", "State: "+state, 1)), 0o600))
+			stack, err := localaws.Start(t.Context(), localaws.Config{
+				TemplatePath: changed, BuildDir: buildDir(t), Listen: "127.0.0.1:0", Parameters: map[string]string{"Mode": "observe"},
+			})
+			require.NoError(t, err)
+			t.Cleanup(stack.Close)
+			sweep := func() {
+				t.Helper()
+				require.NoError(t, stack.InvokeAsync("SweepFunction", []byte(`{"sgward":"sweep"}`)))
+				require.NoError(t, stack.WaitIdle(t.Context()))
+			}
+			keys := credentials.NewStaticCredentialsProvider("test", "test", "")
+			user := ec2.New(ec2.Options{Region: "us-east-1", BaseEndpoint: aws.String(stack.Endpoint()), Credentials: keys, HTTPClient: sdkhttp.Client(http.DefaultClient)})
+			group, err := user.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("data"), Description: aws.String("data")})
+			require.NoError(t, err)
+			sweep()
+			_, err = user.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []ec2types.IpPermission{{
+				IpProtocol: aws.String("tcp"), FromPort: aws.Int32(3306), ToPort: aws.Int32(3306), IpRanges: []ec2types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}},
+			}}})
+			require.NoError(t, err)
+			require.NoError(t, stack.WaitIdle(t.Context()))
+			sweep()
+			seenBefore(t, stack, time.Hour)
+			sweep()
+
+			unannounced := 0
+			for _, m := range stack.SNS().Messages() {
+				var a finding.Alert
+				require.NoError(t, json.Unmarshal([]byte(m.For("default")), &a))
+				for _, f := range a.Findings {
+					if f.Unannounced {
+						unannounced++
+					}
+				}
+			}
+			assert.Equal(t, want, unannounced == 1, "%d findings", unannounced)
+		})
+	}
+}
+
+// seenBefore lets the one rule that waits for its event have been seen for longer.
+func seenBefore(t *testing.T, stack *localaws.Stack, d time.Duration) {
+	t.Helper()
+	table := stack.Template().Tables["MemoryTable"].Name
+	waiting := map[string]types.AttributeValue{}
+	for _, item := range stack.DynamoDB().Items(table) {
+		if !strings.HasPrefix(*item["id"].S, "pending-") {
+			continue
+		}
+		require.Empty(t, waiting)
+		for name, v := range item {
+			if v.S != nil {
+				waiting[name] = &types.AttributeValueMemberS{Value: *v.S}
+			} else {
+				waiting[name] = &types.AttributeValueMemberN{Value: *v.N}
+			}
+		}
+	}
+	require.NotEmpty(t, waiting, "the first sweep after it has noted it")
+	waiting["firstSeen"] = &types.AttributeValueMemberS{Value: time.Now().Add(-d).UTC().Format(time.RFC3339)}
+	client := dynamodb.New(dynamodb.Options{Region: "us-east-1", BaseEndpoint: aws.String(stack.Endpoint()), HTTPClient: sdkhttp.Client(http.DefaultClient),
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", "")})
+	_, err := client.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{table: {{PutRequest: &types.PutRequest{Item: waiting}}}}})
+	require.NoError(t, err)
+}
