@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from samcli.yamlhelper import yaml_parse
@@ -122,6 +123,13 @@ def test_the_rule_for_sweep_passes_on_exactly_the_edits_of_prefix_lists(matching
     assert matching(pattern(SWEEP), events) == {
         f"sweep/{name}.json" for name in
         ("modify-prefix-list-one-entry-world", "modify-prefix-list-several-entries", "restore-prefix-list-version")}
+
+
+def test_calls_whose_parameters_are_left_out_wake_sweep_too(matching, pattern):
+    events = with_failures(every_event())
+
+    assert matching(pattern(SimpleNamespace(rule="UnnamedCallsRule")), events) == {
+        "ingress-mysql-world-request-omitted.json", "ingress-request-and-response-omitted.json"}
 
 
 @STAGES

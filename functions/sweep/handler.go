@@ -58,6 +58,7 @@ func (e *runError) Unwrap() error { return e.err }
 // sweeper handles the function's events.
 type sweeper interface {
 	Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error)
+	Unnamed(ctx context.Context, account string, call cloudtrail.Call) (finding.Detection, error)
 	WarnOfExpiry(ctx context.Context, day sweep.Day) error
 	Sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error)
 }
@@ -118,11 +119,15 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 	case e.DetailType == "":
 		return finding.Detection{}, malformed("detail-type", "is missing: want an event of EventBridge, or {\"sgward\":\"sweep\"}")
 	default:
-		change, err := cloudtrail.Parse(event, cloudtrail.KindEditList)
+		change, err := cloudtrail.Parse(event, append(cloudtrail.Openings(), cloudtrail.KindEditList)...)
 		if err != nil {
 			return finding.Detection{}, err
 		}
-		detection, err := h.sweeper.Changed(ctx, ownAccount(ctx), change)
+		judge := h.sweeper.Changed
+		if change.Kind.Opens() {
+			judge = h.sweeper.Unnamed
+		}
+		detection, err := judge(ctx, ownAccount(ctx), change)
 		return detection, runFailed(err)
 	}
 }

@@ -27,6 +27,7 @@ type bench struct {
 	log     bytes.Buffer
 	account string
 	changes []cloudtrail.Call
+	unnamed []cloudtrail.Call
 	days    []sweep.Day
 	sweeps  []cloudtrail.Event
 	answer  finding.Detection
@@ -43,6 +44,11 @@ func newBench() *bench {
 
 func (b *bench) Changed(_ context.Context, account string, c cloudtrail.Call) (finding.Detection, error) {
 	b.account, b.changes = account, append(b.changes, c)
+	return b.answer, b.err
+}
+
+func (b *bench) Unnamed(_ context.Context, account string, c cloudtrail.Call) (finding.Detection, error) {
+	b.account, b.unnamed = account, append(b.unnamed, c)
 	return b.answer, b.err
 }
 
@@ -97,6 +103,18 @@ func TestTheDailyRunIsHandedToTheAuditor(t *testing.T) {
 	var d finding.Detection
 	require.NoError(t, json.Unmarshal(out, &d))
 	assert.Equal(t, b.answer.Verdict, d.Verdict, "what the sweep leaves to close is for the queue")
+}
+
+func TestACallThatNamesNoGroupIsLookedFor(t *testing.T) {
+	b := newBench()
+	event, err := os.ReadFile(filepath.Join("..", "..", "events", "ingress-request-and-response-omitted.json"))
+	require.NoError(t, err)
+	_, err = b.Invoke(invoked(t), event)
+	require.NoError(t, err)
+	require.Len(t, b.unnamed, 1)
+	assert.Equal(t, "AuthorizeSecurityGroupIngress", b.unnamed[0].EventName)
+	assert.Equal(t, "123456789012", b.account)
+	assert.Empty(t, b.changes)
 }
 
 // onDemand is what a person asks for a sweep with.

@@ -1,7 +1,7 @@
 // Command sweep is the Lambda function that judges existing rules.
 //
 // EventBridge invokes it, asynchronously, with the CloudTrail record of a call that edited
-// a managed prefix list, and by a schedule; a person invokes it with {"sgward":"sweep"}.
+// a managed prefix list, or of one that opens a group and names none, and by a schedule; a person invokes it with {"sgward":"sweep"}.
 // It judges the rules that use the list; on schedule it judges all groups of the region
 // and warns about ending exceptions. Rules to close are returned as a finding.Detection
 // with decision revoke, which Lambda puts on remediate's queue. Lambda retries a failed

@@ -26,6 +26,12 @@ func (v *view) found(limits) section {
 	if sweep == nil {
 		return s
 	}
+	if sweep.UnnamedCall {
+		s.say("by a sweep over all security groups: the record of the call leaves out its parameters, as they were too long, and only this call can have made what " +
+			"was closed. The last sweep before it did not see it, or its own tags and description are what made the call so long. Another alert lists what else " +
+			"the call may have opened")
+		return s
+	}
 	if sweep.Closing {
 		s.say("by a sweep over all security groups, not by an event")
 		return s

@@ -14,7 +14,7 @@ import (
 // is enclosed in marks (quote.go).
 type view struct {
 	alert     *finding.Alert
-	isSweep   bool              // a digest, or the rules that a sweep closed
+	isSweep   bool              // a digest, or the rules that a sweep closed, but not those of a call
 	isDigest  bool              // of old events
 	isExpiry  bool              // exceptions that end, without rules
 	titles    []string          // from the most detailed to the shortest
@@ -40,7 +40,7 @@ func IsAccountName(s string) bool { return accountName.MatchString(s) }
 
 // newView computes the view of an alert that Complete has completed.
 func newView(a *finding.Alert) *view {
-	v := &view{alert: a, isSweep: a.Sweep != nil, isDigest: a.OldEvents > 0, isExpiry: isExpiryNotice(a)}
+	v := &view{alert: a, isSweep: a.Sweep != nil && !a.Sweep.UnnamedCall, isDigest: a.OldEvents > 0, isExpiry: isExpiryNotice(a)}
 	v.severity, v.outcome = worst(a)
 	if IsAccountName(a.AccountName) {
 		v.account = a.AccountName

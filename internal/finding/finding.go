@@ -55,21 +55,23 @@ const MaxPrefixListAdded = 100
 type Source string
 
 // The sources. The findings of a call are rules that it made. A prefix list edit and a
-// sweep find existing rules, whose makers are unknown.
+// sweep find existing rules, whose makers are unknown. For a call whose record names no
+// group, sweep finds the rules that nobody else can have made.
 const (
 	SourceCall           Source = ""
 	SourcePrefixListEdit Source = "prefixListEdit"
 	SourceSweep          Source = "sweep"
+	SourceUnnamedCall    Source = "unnamedCall"
 )
 
 // UnmarshalText reads a source. Unknown names are errors.
 func (s *Source) UnmarshalText(text []byte) error {
 	switch read := Source(text); read {
-	case SourceCall, SourcePrefixListEdit, SourceSweep:
+	case SourceCall, SourcePrefixListEdit, SourceSweep, SourceUnnamedCall:
 		*s = read
 		return nil
 	default:
-		return fmt.Errorf("%.20q: want %q, %q, or no source", text, SourcePrefixListEdit, SourceSweep)
+		return fmt.Errorf("%.20q: want %q, %q, %q, or no source", text, SourcePrefixListEdit, SourceSweep, SourceUnnamedCall)
 	}
 }
 

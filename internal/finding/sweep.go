@@ -6,6 +6,9 @@ type Sweep struct {
 	// Closing is set in the report of the rules that the run chose to close. The other
 	// numbers are then those of the run's first step, or zero.
 	Closing bool `json:"closing,omitempty"`
+	// UnnamedCall is set, with Closing, if the rules are those of a call whose record names
+	// no group. The alert's event is then the call.
+	UnnamedCall bool `json:"unnamedCall,omitempty"`
 	// Groups and Rules are the numbers of groups and rules that were read.
 	Groups int `json:"groups"`
 	Rules  int `json:"rules"`

@@ -68,6 +68,8 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 		a.PrefixListBefore = Entries(d.listBefore, nil)
 	case finding.SourceSweep:
 		a.Sweep = &finding.Sweep{Closing: true}
+	case finding.SourceUnnamedCall:
+		a.Sweep = &finding.Sweep{Closing: true, UnnamedCall: true}
 	}
 	return a
 }

@@ -24,8 +24,8 @@ func LeftAtLimit(maxRevokes, left int) string {
 	return fmt.Sprintf("a run closes no more than %s, which leaves %d open", text.Plural(maxRevokes, "rule"), left)
 }
 
-// standing is the source of a message of sweep: it names existing rules that sweep chose
-// to close. The choice is not an order: the groups are read and judged again. The makers
+// standing is the source of a message of sweep: it names existing rules, or those of a call
+// whose record names no group, that sweep chose to close. The choice is not an order: the groups are read and judged again. The makers
 // of the rules are unknown.
 type standing struct {
 	*invocation
@@ -172,8 +172,14 @@ func (r *invocation) atMostMaxRevokes(cases []*Case) []*Case {
 // choose the rules to close, unless the edit of a list has completed the union.
 func (s *standing) closes(c *Case) bool {
 	j := c.judgement
-	return j.Verdict == policy.Revoke && (c.opened || j.Existing == policy.ExistingRevoke) &&
+	return j.Verdict == policy.Revoke && (c.opened || s.isUnnamedCall() || j.Existing == policy.ExistingRevoke) &&
 		(!j.Union || s.Detection.Source == finding.SourcePrefixListEdit)
+}
+
+// isUnnamedCall reports that the rules were made by the event's call, although its record
+// does not name them: the statement's effect applies.
+func (s *standing) isUnnamedCall() bool {
+	return s.Detection.Source == finding.SourceUnnamedCall && !s.isOld(s.now)
 }
 
 // settleGone settles a rule that is gone and that is not sent to EC2. It is not reported,
@@ -197,7 +203,7 @@ func (s *standing) settleHeld(b *batch, c *Case) {
 		c.fail(errListLagging, s.now)
 	case j.Verdict != policy.Revoke:
 		c.settleBy(j.Verdict, s.now)
-	case j.Existing != policy.ExistingRevoke:
+	case j.Existing != policy.ExistingRevoke && !s.isUnnamedCall():
 		c.judgement.Verdict = policy.Alert
 		c.leave(finding.OutcomeAlerted, LeftStanding, s.now)
 	default:

@@ -20,12 +20,13 @@ const (
 )
 
 // leftSuspect is why a rule stays open that searchRegion found.
-const leftSuspect = "the record leaves out the call's rules: this may be one of them, or older"
+const leftSuspect = "the record leaves out the call's rules: this may be one of them, or older; sweep looks for those that can only be the call's and has them closed"
 
 // searchRegion looks for the openings of calls whose records name not even their group: a
 // caller who pads a call with tags and descriptions makes CloudTrail leave out all of it.
-// The call's rules cannot be distinguished from older ones, so none is closed: the alert
-// lists those that the policy would close, and the events are reported in any case.
+// Here the call's rules cannot be distinguished from older ones, so none is closed: the alert
+// lists those that the policy would close, and the events are reported in any case. sweep,
+// which knows what its last run saw, gets the same event and hands over the call's rules.
 func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	var batches []*batch
 	for _, d := range deliveries {

@@ -74,20 +74,32 @@ func (a *Sweeper) limit(forbidden []*candidate) []*candidate {
 // one message takes; remediate reports them. In observe mode there are none: this run
 // reports the rules that would be closed.
 func (a *Sweeper) handOver(chosen []*candidate) []finding.Finding {
+	if a.Mode != finding.Enforce {
+		for _, f := range chosen {
+			f.outcome = finding.OutcomeWouldRevoke
+		}
+		return []finding.Finding{}
+	}
+	findings := messageOf(chosen)
+	for i, f := range chosen {
+		if i < len(findings) {
+			f.outcome = ""
+		} else {
+			f.left = leftNoRoom
+		}
+	}
+	return findings
+}
+
+// messageOf returns the first findings of chosen, as many as one message takes.
+func messageOf(chosen []*candidate) []finding.Finding {
 	findings := []finding.Finding{}
 	used := 0
 	for _, f := range chosen {
-		if a.Mode != finding.Enforce {
-			f.outcome = finding.OutcomeWouldRevoke
-			continue
-		}
 		encoded, err := json.Marshal(&f.Finding.Finding)
 		if used += len(encoded); err != nil || used > maxHandOverBytes {
-			used = maxHandOverBytes // so that the rest is left out too
-			f.left = leftNoRoom
-			continue
+			break
 		}
-		f.outcome = ""
 		findings = append(findings, f.Finding.Finding)
 	}
 	return findings

@@ -61,33 +61,47 @@ func (s *sweep) basis() string { return s.Policy.Digest() + " " + s.Release }
 
 // awaited returns the items of rules that were made since the last completed sweep, for
 // which a later sweep looks up whether an event has announced them.
+func (s *sweep) awaited() []memo {
+	if s.Announcements == nil {
+		return nil
+	}
+	var out []memo
+	isNew, listed := s.isNew(), map[string]bool{}
+	for _, f := range s.found {
+		m := memo{id: pendingPrefix + f.ID, groupID: f.GroupID, since: s.last.firstSeen, firstSeen: s.began, lastSeen: s.now}
+		_, waits := s.pending[m.id]
+		if waits || listed[m.id] || len(out) == maxPending || !isNew(f) {
+			continue
+		}
+		listed[m.id] = true // no id twice
+		m.ruleID = f.Rule.ID
+		out = append(out, m)
+	}
+	return out
+}
+
+// isNew returns which rules were made since the last completed sweep.
 //
 // Such a rule is in no item of the memory, although the last sweep judged by the same
 // policy. It counts only if nothing else than its making can have turned it into a
 // finding: not time, tags, an edit of a prefix list, or another rule of its group; and not
 // if AWS makes it without an event.
-func (s *sweep) awaited() []memo {
-	if s.Announcements == nil || s.tally.Forgetful != "" || s.last.fingerprint != s.basis() {
-		return nil
+func (s *sweep) isNew() func(*candidate) bool {
+	if s.tally.Forgetful != "" || s.last.fingerprint != s.basis() {
+		return func(*candidate) bool { return false }
 	}
-	var out []memo
 	then := map[*secgroup.Group]map[string]bool{}
-	for _, f := range s.found {
+	return func(f *candidate) bool {
 		if _, known := s.known[f.ID]; known || f.group == nil || !isOpening(&f.Finding) || isDefaultEgress(f.Rule.Permission) {
-			continue
+			return false
 		}
 		forbidden, judged := then[f.group]
 		if !judged {
 			forbidden = s.forbiddenAt(f.group, s.last.firstSeen)
 			then[f.group] = forbidden
 		}
-		m := memo{id: pendingPrefix + f.ID, groupID: f.GroupID, ruleID: f.Rule.ID, since: s.last.firstSeen, firstSeen: s.began, lastSeen: s.now}
-		if _, waits := s.pending[m.id]; !waits && forbidden[f.ID] && len(out) < maxPending {
-			forbidden[f.ID] = false // no id twice
-			out = append(out, m)
-		}
+		return forbidden[f.ID]
 	}
-	return out
 }
 
 // isOpening reports whether a rule is forbidden on its own by what is known of it for ever.

@@ -75,7 +75,7 @@ world: {ipv4: 9, ipv6: 32}
 statements:
   - {id: out, severity: high, effect: alert, egress: {to: world, ports: [0-65535/tcp]}}
 `
-	tagged := "allow-tag-exemptions: true" + strings.Replace(sweeptest.Telling, "match: {ports: [6379/tcp]}", "match: {group-tags: {team: demo}}", 1)
+	tagged := strings.Replace(sweeptest.Telling, "effect: revoke,", "effect: revoke, when: {group-tags: {stage: [production]}},", 1)
 	for name, c := range map[string]struct {
 		policy string
 		do     func(t *testing.T, b *sweeptest.Bench)
@@ -120,14 +120,12 @@ statements:
 			b.Open(b.Group("data"), 6379, "0.0.0.0/0")
 			hours(t, b, 13) // to midnight
 		}},
-		"a tag has gone": {tagged, func(t *testing.T, b *sweeptest.Bench) {
+		"a tag was set": {tagged, func(t *testing.T, b *sweeptest.Bench) {
 			group := b.Group("data")
-			tags := []types.Tag{{Key: aws.String("team"), Value: aws.String("demo")}}
-			_, err := b.User.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{group}, Tags: tags})
-			require.NoError(t, err)
 			b.Open(group, 5432, "0.0.0.0/0")
 			hours(t, b, 3)
-			_, err = b.User.DeleteTags(t.Context(), &ec2.DeleteTagsInput{Resources: []string{group}, Tags: tags})
+			_, err := b.User.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{group},
+				Tags: []types.Tag{{Key: aws.String("stage"), Value: aws.String("production")}}})
 			require.NoError(t, err)
 		}},
 		"a prefix list was edited": {"", func(t *testing.T, b *sweeptest.Bench) {

@@ -1,0 +1,130 @@
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"sgward/internal/cloudtrail"
+	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/remediation"
+	"sgward/internal/secgroup"
+)
+
+const (
+	// paddedBytes is from how many bytes of tags and description a rule counts as padded.
+	// CloudTrail leaves out parameters over 100 KB, and a rule's own texts can hold 77 KB;
+	// nobody needs so much to describe a rule.
+	paddedBytes = 16 << 10
+	// secondRead is how long after a first read without a result the groups are read again.
+	secondRead = 15 * time.Second
+)
+
+// Unnamed looks for the openings of a call whose record does not even name the group: it
+// was padded until CloudTrail left out its parameters. account is the account of EC2's
+// credentials, "" if unknown.
+//
+// A forbidden rule is the call's if the last completed sweep before the call did not see
+// it, or, where nobody can know that, if its own tags and description are the padding. It
+// returns a Detection with decision revoke that names such rules, at most MaxRevokes, for
+// remediate, in observe mode too; all others are remediate's to report. Otherwise the
+// Detection's decision is none.
+//
+// Only sweep can tell: it has the memory. And a choice that travels as a message of its own
+// outlives the try that closes it: a rule that is gone is in no read.
+func (a *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.Call) (finding.Detection, error) {
+	out := finding.Detection{
+		SchemaVersion: finding.SchemaVersion, Source: finding.SourceUnnamedCall, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
+		Event: call.Event, Findings: []finding.Finding{},
+	}
+	log := a.Logger.With("eventId", call.EventID, "eventName", call.EventName)
+	switch {
+	case call.Skipped != "" || !call.RulesMissing() || call.Group.String() != "":
+		log.InfoContext(ctx, "nothing to judge", "reason", cmp.Or(call.Skipped, "the record names the group, so detect's finding does too"))
+		return out, nil
+	case call.Region != a.Region:
+		return out, fmt.Errorf("looking for the rules of %s: %w", call.EventID, errElsewhere)
+	case remediation.IsOld(call.Event, a.Now()):
+		log.InfoContext(ctx, "nothing to judge", "reason", "the event is old, so what it opened is a standing rule")
+		return out, nil
+	}
+	acting, cancel := remediation.KeepReserve(ctx, answerReserve)
+	defer cancel()
+	var chosen []*candidate
+	for _, age := range []time.Duration{settleAge, settleAge + secondRead} {
+		if early := age - a.Now().Sub(call.EventTime); early > 0 {
+			if err := a.Wait(acting, min(early, age)); err != nil {
+				return out, fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
+			}
+		}
+		s := &sweep{Sweeper: a, event: call.Event, began: a.Now()}
+		s.event.AccountID = cmp.Or(account, call.AccountID)
+		groups, err := ec2rules.Groups(acting, a.EC2, a.Region, ec2rules.All())
+		if err == nil {
+			err = s.judge(acting, groups)
+		}
+		if err != nil {
+			return out, fmt.Errorf("looking for the rules of %s: %w", call.EventID, err)
+		}
+		s.recall(acting)
+		if chosen = s.madeBy(call); len(chosen) > 0 {
+			break
+		}
+	}
+	taken := a.limit(chosen)
+	out.Findings = messageOf(taken)
+	log.InfoContext(ctx, "judged", "forbidden", len(chosen), "toClose", len(out.Findings))
+	if len(out.Findings) > 0 {
+		out.Verdict = policy.Revoke
+	}
+	return out, nil
+}
+
+// madeBy returns the forbidden rules that are beyond doubt a call's, padded ones first,
+// then the most urgent.
+func (s *sweep) madeBy(call cloudtrail.Call) []*candidate {
+	before := call.EventTime.Add(-announceMargin)
+	isNew := s.isNew()
+	var out []*candidate
+	for _, f := range s.found {
+		if f.Rule == nil || f.Undetermined || f.Verdict != policy.Revoke || f.Union {
+			continue
+		}
+		held, isKnown := s.known[f.ID]
+		waiting, waits := s.pending[pendingPrefix+f.ID]
+		switch {
+		case waits && !waiting.firstSeen.Before(before): // a sweep saw it since the call, and none before
+		case isKnown && held.firstSeen.Before(before):
+			continue // whatever its tags are by now
+		case !isKnown && !s.last.firstSeen.After(call.EventTime) && isNew(f):
+		case isPadded(&f.Held):
+		default:
+			continue
+		}
+		out = append(out, f)
+	}
+	slices.SortStableFunc(out, func(a, b *candidate) int {
+		switch p, q := isPadded(&a.Held), isPadded(&b.Held); {
+		case p == q:
+			return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
+		case p:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return out
+}
+
+// isPadded reports whether a rule's own texts are so long that they can have hidden it.
+func isPadded(r *secgroup.Rule) bool {
+	n := len(r.Description)
+	for _, tag := range r.Tags {
+		n += len(tag.Key) + len(tag.Value)
+	}
+	return n >= paddedBytes
+}
