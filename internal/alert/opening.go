@@ -241,7 +241,7 @@ func (o *opening) unannounced() string {
 	if !o.Unannounced {
 		return ""
 	}
-	return "No event announced it."
+	return "No event is known that announced it."
 }
 
 // allowed names the exception that covers an exempt rule.

@@ -83,6 +83,10 @@ func (v *view) eventsLost(limits) section {
 	}
 	out := "Of openings that were made between two sweeps, no event reached detect within half an hour of the second. Until it works again, nothing is closed " +
 		"within seconds. Check that the trail logs management events, and that the rule OpeningsRule is enabled and unchanged."
+	if v.alert.Sweep.EventsUnread {
+		out = "Whether an event announced openings that were made between two sweeps is unknown, because detect's log has not been readable for hours: see the log of sweep. " +
+			"Check that the log group exists and that sweep's role may read it. Until then the event path may be broken unnoticed."
+	}
 	if gone := v.alert.Sweep.UnannouncedGone; gone > 0 {
 		out += fmt.Sprintf(" %s of them %s gone or being closed: see the log of sweep.", text.Thousands(gone), text.Agree(gone, "is", "are"))
 	}

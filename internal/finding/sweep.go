@@ -19,6 +19,8 @@ type Sweep struct {
 	Gone int `json:"gone"`
 	// UnannouncedGone counts rules that no event has announced, and that are gone again.
 	UnannouncedGone int `json:"unannouncedGone,omitempty"`
+	// EventsUnread is set if that is only because detect's log cannot be read for hours.
+	EventsUnread bool `json:"eventsUnread,omitempty"`
 	// Ordered counts the rules that the run has chosen to close; another alert reports
 	// them.
 	Ordered int `json:"ordered"`

@@ -20,6 +20,9 @@ const (
 	// announceMargin is how much before the sweep that did not see the rule its event may
 	// have been judged: EC2's reads lag behind its writes.
 	announceMargin = time.Minute
+	// unreadableFor is how long after its first sight a rule counts as unannounced if nobody
+	// can look up its event: a log that somebody has deleted must not be silence.
+	unreadableFor = 6 * time.Hour
 	// announceTime limits the reading of announcements.
 	announceTime = 2 * time.Minute
 	// maxPending limits the rules that wait for their events: a mass of them needs no more
@@ -160,7 +163,8 @@ func (s *sweep) checkPending(ctx context.Context) (settled []string) {
 	events, err := s.Announcements.Since(bounded, from.Add(-announceMargin))
 	if err != nil { // the next sweep asks again
 		s.Logger.ErrorContext(ctx, "announcements not read", "rules", len(due), "error", err.Error())
-		return settled
+		due = slices.DeleteFunc(due, func(m memo) bool { return s.now.Sub(m.firstSeen) < unreadableFor })
+		s.tally.EventsUnread = len(due) > 0
 	}
 	still := map[string]*candidate{}
 	for _, f := range s.found {

@@ -59,7 +59,7 @@ func TestAnOpeningThatNoEventAnnouncedSaysThatEventsMayBeLost(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, m.Subject, "EVENTS MAY BE LOST: 1 opening that no event announced")
 		assert.Contains(t, flat(m.Email), "THE EVENT PATH MAY BE BROKEN")
-		assert.Contains(t, flat(m.Email), "No event announced it.")
+		assert.Contains(t, flat(m.Email), "No event is known that announced it.")
 
 		assert.Empty(t, hours(t, b, 24), "once")
 		assert.Equal(t, 1, b.Metrics[sweep.MetricUnannounced])
@@ -216,6 +216,21 @@ func TestAnUnreadableLogIsAskedAgain(t *testing.T) {
 	assert.Contains(t, b.Log.String(), `"announcements not read"`)
 	b.Unreadable = nil
 	assert.Equal(t, 1, unannounced(hours(t, b, 1)))
+}
+
+// Whoever deletes detect's log has not bought silence.
+func TestALogThatStaysUnreadableIsNoSilence(t *testing.T) {
+	b := watched(t, sweeptest.Telling, finding.Enforce)
+	b.Open(b.Group("data"), 5432, "0.0.0.0/0")
+	b.Unreadable = errors.New("ResourceNotFoundException")
+	require.Zero(t, unannounced(hours(t, b, 6)))
+	alerts := hours(t, b, 1)
+	require.Equal(t, 1, unannounced(alerts))
+	assert.Equal(t, 1, b.Metrics[sweep.MetricUnannounced])
+	m, err := alert.NewMessage(alerts[0])
+	require.NoError(t, err)
+	assert.Contains(t, flat(m.Email), "detect's log has not been readable for hours")
+	assert.Empty(t, hours(t, b, 24), "once")
 }
 
 func TestSweepsThatFollowFastWaitForTheEvent(t *testing.T) {
