@@ -143,6 +143,23 @@ def test_nobody_but_the_detectors_can_put_a_message_on_a_queue(enforcing, queue,
     assert refused.value.response["Error"]["Code"] in DENIED
 
 
+@pytest.mark.parametrize("role", [None, "SweepRole"])
+def test_nobody_but_remediate_can_take_a_message_from_the_findings_queue(enforcing, role):
+    """Not even the account's root."""
+    url = enforcing.stack.ids["FindingsQueue"]
+    sqs = enforcing.cloud.client("sqs", enforcing.stack.credentials_of(role) if role else None)
+    for take in (
+        lambda: sqs.receive_message(QueueUrl=url),
+        lambda: sqs.delete_message(QueueUrl=url, ReceiptHandle="any"),
+        lambda: sqs.purge_queue(QueueUrl=url),
+    ):
+        with pytest.raises(ClientError) as refused:
+            take()
+        assert refused.value.response["Error"]["Code"] in DENIED
+
+    enforcing.cloud.client("sqs", enforcing.stack.credentials_of("RemediateRole")).receive_message(QueueUrl=url)
+
+
 @pytest.mark.parametrize("role", [None, "DetectRole"])
 def test_nobody_but_remediate_and_sweep_can_send_an_alert(observing, role):
     """Not even the account's root, and not a role that some policy lets publish everywhere."""

@@ -157,6 +157,25 @@ def test_the_rule_ignores_other_accounts_regions_sources_and_services(matching, 
     assert matching(pattern(stage), others | {"itself": event}) == {"itself"}
 
 
+def test_only_the_rules_of_the_stack_may_invoke_its_functions(resources):
+    """By resource policy; whoever has lambda:InvokeFunction by an identity policy still may."""
+    permissions = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Lambda::Permission"]
+    rules = {name: each["Properties"]["Targets"] for name, each in resources.items() if each["Type"] == "AWS::Events::Rule"}
+
+    assert sorted((each["SourceArn"]["Fn::GetAtt"], each["FunctionName"]["Ref"]) for each in permissions) == sorted(
+        ([name, "Arn"], target["Arn"]["Fn::GetAtt"][0]) for name, targets in rules.items() for target in targets)
+    assert {(each["Principal"], each["Action"]) for each in permissions} == {("events.amazonaws.com", "lambda:InvokeFunction")}
+
+
+def test_whoever_writes_in_the_chat_channel_may_only_read_metrics(resources):
+    channel, role = resources["SlackChannel"]["Properties"], resources["SlackRole"]["Properties"]
+    actions = [action for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"] for action in each["Action"]]
+
+    assert [each["Fn::Sub"].rpartition("/")[2] for each in channel["GuardrailPolicies"]] == ["CloudWatchReadOnlyAccess"]
+    assert "ManagedPolicyArns" not in role
+    assert all(action.startswith(("cloudwatch:Describe", "cloudwatch:Get", "cloudwatch:List")) for action in actions)
+
+
 def test_the_table_is_under_ones_own_key_where_there_is_one_and_lets_items_expire(resources):
     """ministack leaves both out of the table that it makes."""
     table = resources["MemoryTable"]["Properties"]
