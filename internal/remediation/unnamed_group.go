@@ -50,7 +50,7 @@ func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	all, err := false, ctx.Err()
 	if err == nil {
 		sleep(ctx, pause)
-		rules, all, err = ec2rules.SomeRules(ctx, r.EC2, maxRegionPages) // this read proves nothing safe
+		rules, all, err = ec2rules.SomeRules(ctx, &ec2rules.Unpadded{RuleReader: r.EC2}, maxRegionPages) // this read proves nothing safe
 	}
 	if err != nil {
 		r.Logger.WarnContext(ctx, "region not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())

@@ -38,6 +38,8 @@ type sweep struct {
 	lists ec2rules.PrefixLists
 	found []*candidate
 	tally finding.Sweep
+	// padded holds the ids of rules with so many tags that they were read without.
+	padded map[string]bool
 	// began is when the run began to read the groups.
 	began time.Time
 	// known is the content of the memory, by finding; nil if it cannot be read. last is the
@@ -74,7 +76,7 @@ func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	acting, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
 	s := &sweep{Sweeper: a, event: event, began: a.Now()}
-	groups, err := ec2rules.Groups(acting, a.EC2, a.Region, ec2rules.All())
+	groups, err := s.readGroups(acting)
 	if err != nil {
 		return out, fmt.Errorf("sweeping %s: nothing was judged: %w", a.Region, err)
 	}
@@ -104,6 +106,17 @@ func (s *sweep) beat(ctx context.Context) {
 }
 
 func dayOf(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+// readGroups reads all groups of the region.
+func (s *sweep) readGroups(ctx context.Context) ([]secgroup.Group, error) {
+	rules := &ec2rules.Unpadded{RuleReader: s.EC2}
+	groups, err := ec2rules.Groups(ctx, struct {
+		ec2rules.GroupDescriber
+		ec2rules.RuleReader
+	}{s.EC2, rules}, s.Region, ec2rules.All())
+	s.padded = rules.Padded
+	return groups, err
+}
 
 // judge judges all groups as of one moment. Groups that other accounts share are left to
 // those accounts.

@@ -8,21 +8,13 @@ import (
 	"time"
 
 	"sgward/internal/cloudtrail"
-	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
-	"sgward/internal/secgroup"
 )
 
-const (
-	// paddedBytes is from how many bytes of tags and description a rule counts as padded.
-	// CloudTrail leaves out parameters over 100 KB, and a rule's own texts can hold 77 KB;
-	// nobody needs so much to describe a rule.
-	paddedBytes = 16 << 10
-	// secondRead is how long after a first read without a result the groups are read again.
-	secondRead = 15 * time.Second
-)
+// secondRead is how long after a first read without a result the groups are read again.
+const secondRead = 15 * time.Second
 
 // Unnamed looks for the openings of a call whose record does not even name the group: it
 // was padded until CloudTrail left out its parameters. account is the account of EC2's
@@ -63,7 +55,7 @@ func (a *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.C
 		}
 		s := &sweep{Sweeper: a, event: call.Event, began: a.Now()}
 		s.event.AccountID = cmp.Or(account, call.AccountID)
-		groups, err := ec2rules.Groups(acting, a.EC2, a.Region, ec2rules.All())
+		groups, err := s.readGroups(acting)
 		if err == nil {
 			err = s.judge(acting, groups)
 		}
@@ -101,14 +93,14 @@ func (s *sweep) madeBy(call cloudtrail.Call) []*candidate {
 		case isKnown && held.firstSeen.Before(before):
 			continue // whatever its tags are by now
 		case !isKnown && !s.last.firstSeen.After(call.EventTime) && isNew(f):
-		case isPadded(&f.Held):
+		case s.padded[f.Held.ID]:
 		default:
 			continue
 		}
 		out = append(out, f)
 	}
 	slices.SortStableFunc(out, func(a, b *candidate) int {
-		switch p, q := isPadded(&a.Held), isPadded(&b.Held); {
+		switch p, q := s.padded[a.Held.ID], s.padded[b.Held.ID]; {
 		case p == q:
 			return cmp.Or(cmp.Compare(b.Severity, a.Severity), cmp.Compare(a.GroupID, b.GroupID), cmp.Compare(a.ID, b.ID))
 		case p:
@@ -118,13 +110,4 @@ func (s *sweep) madeBy(call cloudtrail.Call) []*candidate {
 		}
 	})
 	return out
-}
-
-// isPadded reports whether a rule's own texts are so long that they can have hidden it.
-func isPadded(r *secgroup.Rule) bool {
-	n := len(r.Description)
-	for _, tag := range r.Tags {
-		n += len(tag.Key) + len(tag.Value)
-	}
-	return n >= paddedBytes
 }
