@@ -99,6 +99,11 @@ func check(d finding.Detection, encoded []byte) error {
 	if err := checkDecisions(encoded); err != nil {
 		return err
 	}
+	for i := range d.Told {
+		if d.Told[i].Rule == nil {
+			return malformed(fmt.Sprintf("responsePayload.told.%d.rule", i), "it is missing")
+		}
+	}
 	if d.Source == finding.SourceCall {
 		return nil
 	}

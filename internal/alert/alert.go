@@ -72,7 +72,7 @@ func Complete(a finding.Alert) finding.Alert {
 		}
 		r.Undo = ""
 		closed := []finding.Outcome{finding.OutcomeRevoked, finding.OutcomeAlreadyClosed, finding.OutcomeWouldRevoke}
-		if r.Rule != nil && slices.Contains(closed, r.Outcome) {
+		if r.Rule != nil && slices.Contains(closed, r.Outcome) && !r.EditedBack {
 			accountID, region := placeOf(&a, r)
 			r.Undo = Undo(accountID, region, r.GroupID, *r.Rule)
 		}
@@ -94,7 +94,7 @@ func sorted(a *finding.Alert) []finding.Result {
 		switch r.Outcome {
 		case finding.OutcomeFailed:
 			return 0
-		case finding.OutcomeExempt:
+		case finding.OutcomeExempt, finding.OutcomeCompliant:
 			return 2
 		default:
 			return 1

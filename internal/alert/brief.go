@@ -221,7 +221,7 @@ func (v *view) done(lim limits) section {
 // mustBeOpen says where the way to keep an opening is; the way itself comes last.
 func (v *view) mustBeOpen(lim limits) section {
 	s := section{title: "Must it stay open?"}
-	if len(v.openings) == 0 || v.isExpiry || v.openings[0].exception == "" {
+	if len(v.openings) == 0 || v.isExpiry || v.openings[0].EditedBack || v.openings[0].exception == "" {
 		return s
 	}
 	where := pick(lim.isLong, "below", "in the e-mail")

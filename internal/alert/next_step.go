@@ -37,6 +37,8 @@ func (v *view) nextStep(lim limits) section {
 			s.title = "Not meant to be open? Close " + it
 		}
 		s.command("", o.closeCommand, lim)
+	case o.EditedBack:
+		s.say("Nothing has to be closed. Find out why it was opened.")
 	case o.isEgress() || v.isSweep || v.isDigest: // nobody is known who may still need it
 	default:
 		s.title, s.isFact = "Need access?", false

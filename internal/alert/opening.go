@@ -85,6 +85,9 @@ type opening struct {
 func (o *opening) describe(v *view) {
 	a := v.alert
 	switch {
+	case o.Outcome == finding.OutcomeCompliant:
+		o.sentence = o.withdrawn()
+		return
 	case o.Outcome == finding.OutcomeExempt:
 		o.sentence = o.allowed()
 		return
@@ -97,6 +100,8 @@ func (o *opening) describe(v *view) {
 	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")
 	if o.Rule != nil {
 		o.closeCommand = oneLine("revoke", o.accountID, o.region, o.GroupID, *o.Rule)
+	}
+	if o.Rule != nil && !o.EditedBack {
 		o.undoCommand = folded(undoArguments(o.accountID, o.region, o.GroupID, *o.Rule, "\n  "))
 	}
 }

@@ -58,7 +58,10 @@ func ranges(numbers []int) string {
 
 // doneText says what sgward did about an opening, in a sentence or two.
 func (o *opening) doneText(a *finding.Alert) string {
+	retried := o.retriedText()
 	switch {
+	case retried != "":
+		return retried
 	case o.Edited && !o.isOpen():
 		return pick(o.Outcome == finding.OutcomeRevoked, "The rule was removed", "The rule was gone already") +
 			", and with it all that it allowed before the edit."
@@ -82,7 +85,7 @@ func (o *opening) doneText(a *finding.Alert) string {
 // closing gives the time of a closing, and what the record leaves open about the rule.
 func (o *opening) closing() string {
 	out := ""
-	if o.ClosedAt != nil && !o.ClosedAt.IsZero() && o.Outcome == finding.OutcomeRevoked {
+	if o.ClosedAt != nil && !o.ClosedAt.IsZero() && o.Outcome == finding.OutcomeRevoked && !o.MaybeEarlier {
 		out = "EC2 reported it removed at " + o.ClosedAt.UTC().Format("2006-01-02 15:04:05.000") + " UTC."
 	}
 	if o.ErrorMessage != "" {
@@ -168,7 +171,7 @@ func bySeverity(openings []opening) string {
 // byOutcome counts openings, worst first: "1 not closed, 2 closed".
 func byOutcome(openings []opening) string {
 	// In the order of finding.OutcomesWorstFirst.
-	words := []string{"not closed", "would be closed", "left open", "closed", "already closed", "exempt"}
+	words := []string{"not closed", "would be closed", "left open", "closed", "already closed", "compliant after all", "exempt"}
 	return counted(openings, words, func(o *opening) int { return outcomeRank(o.Outcome) })
 }
 
@@ -187,14 +190,15 @@ func counted(openings []opening, words []string, rank func(*opening) int) string
 }
 
 // worst returns the severity and outcome of the whole alert: the highest severity and the
-// first of finding.OutcomesWorstFirst. Exempt findings do not count for the severity.
+// first of finding.OutcomesWorstFirst. Findings that the policy allows do not count for the
+// severity.
 func worst(a *finding.Alert) (policy.Severity, finding.Outcome) {
 	outcomes := finding.OutcomesWorstFirst()
 	severity, outcome := severityRank(policy.Low), len(outcomes)-1
 	for i := range a.Findings {
 		r := &a.Findings[i]
 		outcome = min(outcome, outcomeRank(r.Outcome))
-		if r.Outcome != finding.OutcomeExempt {
+		if r.Outcome != finding.OutcomeExempt && r.Outcome != finding.OutcomeCompliant {
 			severity = min(severity, severityRank(r.Severity))
 		}
 	}

@@ -43,6 +43,8 @@ func (v *view) headlines() (titles, subjects []string) {
 	case v.isExpiry:
 		line := v.expiryTitle()
 		return counted(line, "")
+	case len(v.openings) == 0 && slices.ContainsFunc(v.exempt, func(o opening) bool { return o.Outcome == finding.OutcomeCompliant }):
+		return counted("Compliant after all: "+text.Plural(len(v.exempt), "rule"), "")
 	case len(v.openings) == 0 && len(v.exempt) > 0:
 		return counted("Allowed by exception: "+text.Plural(len(v.exempt), "rule"), "")
 	case len(v.openings) == 0:
@@ -176,6 +178,9 @@ func (v *view) expiryTitle() string {
 // verb begins a title and, in fewer words, a subject: the outcome.
 func (o *opening) verb() (title, subject string) {
 	const before = " with all that the rule allowed before its edit"
+	if o.EditedBack {
+		return "Edited again", "Edited again"
+	}
 	switch o.Outcome {
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
 		title = pick(o.Outcome == finding.OutcomeRevoked, "Closed", "Already closed")

@@ -48,7 +48,7 @@ func newView(a *finding.Alert) *view {
 	for i := range a.Findings {
 		o := opening{Result: a.Findings[i]}
 		o.accountID, o.region = placeOf(a, &a.Findings[i])
-		if o.Outcome == finding.OutcomeExempt {
+		if o.needsNothing() {
 			v.exempt = append(v.exempt, o)
 		} else {
 			v.openings = append(v.openings, o)

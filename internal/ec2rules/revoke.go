@@ -36,6 +36,9 @@ type RevokeAnswer struct {
 	Revoked []secgroup.Rule
 	// Unknown are the permissions that the group did not hold.
 	Unknown []secgroup.Permission
+	// AnswerLost is set if an attempt of the call failed without an answer: it may have
+	// taken effect, whatever a later attempt was answered. It is set beside an error too.
+	AnswerLost bool
 }
 
 // Revoke makes one call that revokes rules of one group in one direction by their
@@ -44,31 +47,31 @@ func Revoke(ctx context.Context, client Revoker, groupID string, d secgroup.Dire
 	var accepted *bool
 	var revoked []types.RevokedSecurityGroupRule
 	var unknown []types.IpPermission
-	permissions := ipPermissions(rules, false)
+	var answer RevokeAnswer
+	permissions, watch := ipPermissions(rules, false), watchAttempts(&answer.AnswerLost)
 	switch d {
 	case secgroup.Ingress:
 		out, err := client.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{
 			GroupId: aws.String(groupID), IpPermissions: permissions,
-		})
+		}, watch)
 		if err != nil {
-			return RevokeAnswer{}, fmt.Errorf("revoking ingress of %s: %w", groupID, err)
+			return answer, fmt.Errorf("revoking ingress of %s: %w", groupID, err)
 		}
 		accepted, revoked, unknown = out.Return, out.RevokedSecurityGroupRules, out.UnknownIpPermissions
 	case secgroup.Egress:
 		out, err := client.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{
 			GroupId: aws.String(groupID), IpPermissions: permissions,
-		})
+		}, watch)
 		if err != nil {
-			return RevokeAnswer{}, fmt.Errorf("revoking egress of %s: %w", groupID, err)
+			return answer, fmt.Errorf("revoking egress of %s: %w", groupID, err)
 		}
 		accepted, revoked, unknown = out.Return, out.RevokedSecurityGroupRules, out.UnknownIpPermissions
 	default:
-		return RevokeAnswer{}, fmt.Errorf("revoking rules of %s: %w", groupID, errDirection)
+		return answer, fmt.Errorf("revoking rules of %s: %w", groupID, errDirection)
 	}
 	if accepted != nil && !*accepted {
-		return RevokeAnswer{}, errRevokeFalse
+		return answer, errRevokeFalse
 	}
-	var answer RevokeAnswer
 	for _, r := range revoked {
 		if rule, err := revokedRule(r); err == nil {
 			answer.Revoked = append(answer.Revoked, rule)

@@ -31,12 +31,13 @@ const (
 	OutcomeAlerted       Outcome = "alerted"        // the policy asks for an alert only, or the verdict stayed unknown
 	OutcomeRevoked       Outcome = "revoked"        // closed by this try
 	OutcomeAlreadyClosed Outcome = "already_closed" // found gone
+	OutcomeCompliant     Outcome = "compliant"      // an earlier alert said that it may be open, and the policy allows it
 	OutcomeExempt        Outcome = "exempt"         // an exception covers it
 )
 
 // OutcomesWorstFirst lists the outcomes in the order of their urgency.
 func OutcomesWorstFirst() []Outcome {
-	return []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeExempt}
+	return []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeCompliant, OutcomeExempt}
 }
 
 // Result is a finding and its outcome.
@@ -71,8 +72,15 @@ type Result struct {
 	// group that let through some of its traffic.
 	Gone bool `json:"gone,omitempty"`
 	// MaybeEarlier is set on already_closed if an earlier try of this message may have
-	// closed the rule.
+	// closed the rule, and on revoked if an earlier try has closed the rule, or someone else
+	// after sgward had chosen to.
 	MaybeEarlier bool `json:"maybeEarlier,omitempty"`
+	// EditedBack is set on already_closed if the rule still exists: an edit gave it other
+	// values.
+	EditedBack bool `json:"editedBack,omitempty"`
+	// AnswerLost is set on revoked if EC2's answer was lost, and a repeat of the call found
+	// the rule gone.
+	AnswerLost bool `json:"answerLost,omitempty"`
 	// OpenedByEdit is set if the edit of the prefix list took the rule across the threshold:
 	// before the edit it was not forbidden.
 	OpenedByEdit bool `json:"openedByEdit,omitempty"`

@@ -275,5 +275,5 @@ func TestCollapsedFindingsKeepTheWorstSeverityAndDropTheExempt(t *testing.T) {
 }
 
 func TestOutcomesAreListedWorstFirst(t *testing.T) {
-	assert.Equal(t, []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeExempt}, OutcomesWorstFirst())
+	assert.Equal(t, []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeCompliant, OutcomeExempt}, OutcomesWorstFirst())
 }

@@ -39,6 +39,15 @@ type Detection struct {
 	PolicyDigest  string           `json:"policyDigest"` // "sha256:" and 64 hex digits
 	Event         cloudtrail.Event `json:"event"`        // of a sweep: the run
 	Findings      []Finding        `json:"findings"`
+	// Chosen is set on a Detection of remediate: it has read the groups of the event, and
+	// Findings are complete rules, with their ids, that it is about to close.
+	Chosen bool `json:"chosen,omitempty"`
+	// Apart holds the ids of rules that did not count as the groups' other rules when
+	// Findings were chosen: they were about to be closed too, or later calls had made them.
+	Apart []string `json:"apart,omitempty"`
+	// Told are results that the alert of this choice reports beside its own: rules that were
+	// found gone, whose traffic the chosen rules let through.
+	Told []Result `json:"told,omitempty"`
 	// PrefixListID is the list that the event of SourcePrefixListEdit edited, and
 	// PrefixListAdded holds the first ranges that it added, MaxPrefixListAdded at most.
 	PrefixListID    string         `json:"prefixListId,omitempty"`
@@ -97,6 +106,9 @@ type Finding struct {
 	// FromRequest is set if the record lacks EC2's response: the rule is as the caller
 	// typed it, and EC2 may have stored other values.
 	FromRequest bool `json:"fromRequest,omitempty"`
+	// MakerUnknown is set if the rule was found by reading its group: it may be older than
+	// the event, and another than the event's actor may have made it.
+	MakerUnknown bool `json:"makerUnknown,omitempty"`
 	// Ended is the exception that ended last of those that would cover the rule. Absent if
 	// there is none, and in findings of other sources than sweeps.
 	Ended *Exception `json:"endedException,omitempty"`

@@ -18,6 +18,9 @@ func (d *Detection) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	for i := range d.Findings {
 		d.Findings[i].nameGroups(d.Event)
 	}
+	for i := range d.Told {
+		d.Told[i].nameGroups(d.Event)
+	}
 	return nil
 }
 

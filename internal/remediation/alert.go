@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
@@ -25,13 +26,20 @@ func (r *invocation) conclude(ctx context.Context, d *delivery) error {
 // reportable returns the results of a delivery that an alert should report, if any, and
 // why the message must be retried.
 //
-// A failure that a retry may solve is reported when ReportFailure says so; one that needs
-// people is reported on every try, under the same id.
+// Failures are reported when ReportFailure says so, under the same id. What a try closes
+// that is not the first is reported with it.
 func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Result, error) {
 	results, errs, urgent := d.results()
 	err := errors.Join(errs...)
-	if err != nil && !urgent && !ReportFailure(d.Try, d.Tries) {
-		results = d.closedUnnamed()
+	if err != nil && !ReportFailure(d.Try, d.Tries, urgent) {
+		closed := d.closedUnnamed
+		if d.Try > 1 {
+			closed = d.closedNow
+		}
+		results = closed()
+	}
+	if err == nil {
+		results = append(results, d.takenBack()...)
 	}
 	if !IsReportable(results) {
 		r.Logger.InfoContext(ctx, "no alert", "eventId", d.Detection.Event.EventID, "try", d.Try, "findings", len(results), "outcomes", outcomes(results))
@@ -44,6 +52,9 @@ func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Res
 func (r *invocation) publish(ctx context.Context, a finding.Alert) error {
 	a.Cite(r.Policy)
 	log := r.Logger.With("eventId", a.Event.EventID, "try", a.Try)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("publishing the alert of event %s: no time was left: %w", a.Event.EventID, err)
+	}
 	if err := r.Publish(ctx, a); err != nil {
 		log.ErrorContext(ctx, "alert not published", "error", err.Error())
 		return fmt.Errorf("publishing the alert of event %s: %w", a.Event.EventID, err)
@@ -90,19 +101,33 @@ func (d *delivery) results() (results []finding.Result, errs []error, urgent boo
 			if c.err != nil {
 				errs = append(errs, fmt.Errorf("finding %s: %w", c.finding.ID, c.err))
 			}
-			urgent = urgent || c.needsPeople()
-			if c.outcome != "" {
+			// An unread group may prove harmless on the next try.
+			urgent = urgent || c.needsPeople() && (d.Try != 1 || c.finding.Verdict == policy.Revoke)
+			if c.outcome != "" && !c.carried {
 				results = append(results, c.result())
 			}
 		}
 	}
-	// A denied revoke is reported on every try. The results beside it were reported on the
-	// first; the last try reports all again, in case that alert was lost. Beside a revoke
-	// that failed otherwise, the first try reported nothing.
-	if urgent && len(errs) > 0 && d.repeats() {
+	results = append(d.told(), results...)
+	// The results beside a failure were reported with it; the last try reports all again, in
+	// case an alert was lost. Beside a revoke that failed otherwise, the first try reported
+	// nothing.
+	if (urgent || d.Try > 2) && len(errs) > 0 && d.repeats() {
 		results = slices.DeleteFunc(results, func(r finding.Result) bool { return r.MaybeEarlier })
 	}
 	return results, errs, urgent
+}
+
+// closedNow returns what this try has closed.
+func (d *delivery) closedNow() (results []finding.Result) {
+	for _, b := range d.batches {
+		for _, c := range b.all() {
+			if c.outcome == finding.OutcomeRevoked && !c.earlier {
+				results = append(results, c.result())
+			}
+		}
+	}
+	return results
 }
 
 // closedUnnamed returns what was closed that the event does not name. Another try will
@@ -116,6 +141,49 @@ func (d *delivery) closedUnnamed() (results []finding.Result) {
 		}
 	}
 	return results
+}
+
+// takenBack returns a result for each finding that an earlier try may have reported as a
+// failure, and that the policy allows. It is for a message that ends with this try.
+func (d *delivery) takenBack() (results []finding.Result) {
+	for _, b := range d.batches {
+		allowed := b.allowed()
+		for _, f := range d.Detection.Findings {
+			// The second try has reported any failure; a choice says that a rule was to be closed.
+			reported := d.Try > 2 || d.Detection.Chosen
+			c := allowed[f.ID]
+			if !reported || c == nil || f.Verdict == policy.Exempt {
+				continue
+			}
+			r := c.result()
+			r.Outcome = finding.OutcomeCompliant
+			results = append(results, r)
+		}
+	}
+	return results
+}
+
+// allowed returns the batch's cases that nothing is to be reported of, by their findings'
+// ids. For a whole group, of which each rule is a case, it is one for the group.
+func (b *batch) allowed() map[string]*Case {
+	out := map[string]*Case{}
+	isAllowed := func(c *Case) bool {
+		quiet := c.outcome == "" || c.outcome == finding.OutcomeExempt && !IsReportable([]finding.Result{c.result()})
+		return c.settled && !c.chosen && c.err == nil && quiet
+	}
+	if b.whole && b.of != nil {
+		if !slices.ContainsFunc(b.cases, func(c *Case) bool { return !isAllowed(c) }) {
+			group := &Case{batch: b, finding: *b.of, settled: true}
+			out[b.of.ID] = group
+		}
+		return out
+	}
+	for _, c := range b.cases {
+		if isAllowed(c) {
+			out[c.finding.ID] = c
+		}
+	}
+	return out
 }
 
 // all returns the batch's cases and those of the rules that replaced theirs.
@@ -146,14 +214,17 @@ func outcomes(results []finding.Result) map[string]int {
 // a rule that a sweep chose this is always possible: a person, another message, or a
 // second delivery may have closed it.
 func (c *Case) maybeEarlier() bool {
-	switch b := c.batch; b.Detection.Source {
-	case finding.SourceSweep:
-		return true
-	case finding.SourcePrefixListEdit:
-		return EarlierTry(b.Try, c.at.Sub(b.Sent))
-	default:
-		return EarlierTry(b.Try, b.age(c.at))
+	return c.batch.Detection.Source == finding.SourceSweep || c.batch.retried(c.at)
+}
+
+// retried reports that an earlier try of the message may have closed its rules. The
+// message about an event is as old as the event; other messages name their own age.
+func (d *delivery) retried(now time.Time) bool {
+	made := d.Sent
+	if d.Detection.Source == finding.SourceCall && !d.Detection.Chosen {
+		made = d.Detection.Event.EventTime
 	}
+	return EarlierTry(d.Try, now.Sub(made))
 }
 
 // result returns the case's result for an alert.
@@ -161,8 +232,10 @@ func (c *Case) result() finding.Result {
 	b := c.batch
 	r := finding.Result{
 		Finding: c.finding, Outcome: c.outcome, Left: c.left, Gone: c.gone,
-		Edited:       b.Detection.Event.EventName == "ModifySecurityGroupRules" && !b.whole,
-		MaybeEarlier: c.outcome == finding.OutcomeAlreadyClosed && c.maybeEarlier(),
+		Edited:       b.Detection.Event.EventName == "ModifySecurityGroupRules" && !b.makerUnknown(),
+		MaybeEarlier: c.outcome == finding.OutcomeAlreadyClosed && !c.editedBack && c.maybeEarlier() || c.earlier,
+		EditedBack:   c.outcome == finding.OutcomeAlreadyClosed && c.editedBack,
+		AnswerLost:   c.outcome == finding.OutcomeRevoked && c.answerLost,
 	}
 	r.AccountID, r.Region, r.GroupID = b.account, b.region, cmp.Or(b.group.ID, c.rule.GroupID)
 	if c.judged { // else the message's values stand
@@ -192,7 +265,7 @@ func (c *Case) result() finding.Result {
 	}
 	r.OpenedByEdit = c.opened
 	// A rule found by reading the whole group may be older than the event.
-	if made := b.Detection.Event.EventTime; !b.whole && (!b.isStanding() || c.opened) && !made.IsZero() && c.outcome != finding.OutcomeExempt {
+	if made := b.Detection.Event.EventTime; !b.makerUnknown() && (!b.isStanding() || c.opened) && !made.IsZero() && c.outcome != finding.OutcomeExempt {
 		// Both clocks are AWS's, but not the same one, and the event's has whole seconds.
 		seconds := max(0, c.at.Sub(made)).Seconds()
 		r.ExposureSeconds = &seconds

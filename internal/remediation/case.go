@@ -20,6 +20,11 @@ type batch struct {
 	// whole is set if the event lacks the rules: all rules of the group are judged, and
 	// their makers are unknown.
 	whole bool
+	// found is set if the message names rules that were found by reading the group: their
+	// makers are unknown.
+	found bool
+	// of is the finding of a whole group whose rules have become cases; nil before.
+	of *finding.Finding
 	// sibling is, for a whole group, the batch with the rules that the event has.
 	sibling *batch
 	// replacements holds the rules that the group has instead of those that were found
@@ -35,6 +40,9 @@ type batch struct {
 	// unread is why a read that its verdicts need failed.
 	unread error
 }
+
+// makerUnknown reports that the rules may be older than the event, and made by others.
+func (b *batch) makerUnknown() bool { return b.whole || b.found }
 
 func (b *batch) isOpen() bool {
 	if b.overtaken {
@@ -95,6 +103,23 @@ type Case struct {
 	replaced bool
 	// gone is set if the rule is gone and left names others that let its traffic through.
 	gone bool
+	// chosen is set if a message of its own closes the rule.
+	chosen bool
+	// carried is set if such a message reports the case.
+	carried bool
+	// complete is set if the event alone proves which rule it made and that the policy
+	// forbids it, so that a retry can tell again what this try closes.
+	complete bool
+	// earlier is set on a revoked rule that an earlier try has closed.
+	earlier bool
+	// editedBack is set if the rule exists with other values.
+	editedBack bool
+	// answerLost is set if EC2's answer to the revoke was lost.
+	answerLost bool
+	// seeFirst is set if the group must show the rule, of which the event lacks the id.
+	seeFirst bool
+	// doubted is set if an earlier try may have closed the rule by a policy that forbade it.
+	doubted bool
 }
 
 // shownAs is how a read of the group shows a case's rule.
@@ -134,16 +159,29 @@ func (c *Case) judge(j policy.Judgement) { c.judgement, c.judged = j, true }
 // comply settles a case that needs nothing.
 func (c *Case) comply() { c.settled = true }
 
-// conclude settles a case with an outcome that is not a failure.
+// conclude settles a case with an outcome that is not a failure. A message of remediate
+// proves that the group held its rules and that they were to be closed: what its retry
+// finds gone, an earlier try has closed.
 func (c *Case) conclude(outcome finding.Outcome, at time.Time) {
 	c.settled, c.outcome, c.at = true, outcome, at
+	if outcome == finding.OutcomeAlreadyClosed && c.batch.Detection.Chosen && !c.editedBack && c.batch.retried(at) {
+		c.outcome, c.earlier = finding.OutcomeRevoked, true
+	}
+}
+
+// postpone settles a case of which a later try can tell more. It is not reported.
+func (c *Case) postpone(err error, at time.Time) {
+	c.conclude("", at)
+	c.err = err
 }
 
 // close settles a case with the result of closing its opening. EC2 may not know a new
 // group yet.
 func (c *Case) close(done Closing) {
-	c.rule = done.Rule
+	c.rule, c.answerLost = done.Rule, done.AnswerLost
 	switch {
+	case done.Outcome == "":
+		c.postpone(done.Err, done.At)
 	case done.Outcome == finding.OutcomeFailed:
 		c.fail(done.Err, done.At)
 	case done.GroupGone && !c.batch.isStanding() && c.batch.age(done.At) < lagWindow:
@@ -178,8 +216,8 @@ func (c *Case) settleBy(v policy.Verdict, at time.Time) {
 	}
 }
 
-// needsPeople reports a failure that a retry is unlikely to solve: it is reported on every
-// try.
+// needsPeople reports a failure that a retry is unlikely to solve: it is reported on the
+// first try.
 func (c *Case) needsPeople() bool {
 	return c.outcome == finding.OutcomeFailed && (c.err == nil || !ec2rules.IsTransient(c.err))
 }

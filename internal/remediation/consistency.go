@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
 
@@ -116,7 +117,7 @@ func (b *batch) expand(held []secgroup.Rule) {
 		return
 	}
 	of := b.cases[0].finding
-	b.cases = nil
+	b.cases, b.of = nil, &of
 	for _, r := range held {
 		if b.sibling == nil || !b.sibling.covers(r) { // else it is judged as the call's
 			b.add(of, r)
@@ -135,17 +136,23 @@ func (b *batch) add(of finding.Finding, r secgroup.Rule) {
 	b.cases = append(b.cases, &Case{batch: b, finding: of, rule: r, shownAs: seen, present: r, fromGroup: true})
 }
 
-// takePresent replaces the values of old edits by those that the group shows: the edit is
-// too old for the read to have missed it.
-func (b *batch) takePresent(now time.Time) {
+// addPresentOfLateEdits adds a case for the values that the group shows for the rule of
+// an edit which is too old for the read to have missed it. The edit's own values are gone.
+func (b *batch) addPresentOfLateEdits(now time.Time) {
 	for _, c := range b.cases {
 		if c.state(now) == Open && c.isEdit() && c.shownAs == edited {
-			c.takePresent()
+			b.addPresent(c)
 		}
 	}
 }
 
-func (c *Case) takePresent() {
-	c.settled, c.outcome, c.at = false, "", time.Time{}
-	c.rule, c.shownAs, c.actorUnknown = c.present, seen, true
+// addPresent adds a case for the values that an edited rule has now. Another call than the
+// event's has made them.
+func (b *batch) addPresent(c *Case) {
+	of := c.finding
+	of.ID = finding.NewID(b.account, b.region, b.group.ID, c.present.ID+" "+c.present.Permission.String(), b.Detection.Event.EventID)
+	of.Verdict = policy.Undetermined
+	b.cases = append(b.cases, &Case{
+		batch: b, finding: of, rule: c.present, shownAs: seen, present: c.present, actorUnknown: true, fromGroup: true,
+	})
 }

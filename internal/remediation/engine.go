@@ -26,6 +26,9 @@ const alertReserve = 6 * time.Second
 // other groups of a batch.
 const atWork = 10
 
+// alerting limits how many alerts are published at once. SNS takes hundreds a second.
+const alerting = 16
+
 // Config configures an Engine. All fields must be set but Now and MaxRevokes.
 type Config struct {
 	// EC2 is the API of Region.
@@ -35,6 +38,10 @@ type Config struct {
 	Mode   finding.Mode
 	// MaxRevokes is how many existing rules one message closes at most; 0 closes none.
 	MaxRevokes int
+	// Choose puts a message of its own on the queue that Run's messages come from: d, with
+	// the event of origin. Its error is ErrTooLarge if no message can hold d. nil closes at
+	// once; a retry then cannot tell what an earlier try closed.
+	Choose func(ctx context.Context, origin Message, d finding.Detection) error
 	// Publish sends one alert. After an error the message is retried.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger
@@ -106,7 +113,8 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 		if deliveries[i], errs[i] = m.read(); errs[i] != nil {
 			continue
 		}
-		deliveries[i].old = !m.isStanding() && m.isOld(r.now)
+		// remediate has chosen only rules of events that were not old.
+		deliveries[i].old = !m.isStanding() && !m.Detection.Chosen && m.isOld(r.now)
 		for _, b := range deliveries[i].batches {
 			atOnce = append(atOnce, r.judgeEvent(b)...)
 		}
@@ -120,7 +128,7 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 	concluded := make([]bool, len(messages))
 	conclude := func(ready func(*delivery) bool) {
 		var alerts errgroup.Group
-		alerts.SetLimit(concurrency)
+		alerts.SetLimit(alerting)
 		for i, d := range deliveries {
 			if d == nil || d.old || concluded[i] || !ready(d) {
 				continue
@@ -175,7 +183,9 @@ func KeepReserve(ctx context.Context, reserve time.Duration) (context.Context, c
 func (r *invocation) close(ctx context.Context, cases []*Case) {
 	openings := make([]Opening, len(cases))
 	for i, c := range cases {
-		openings[i] = Opening{Rule: c.rule, EventID: c.batch.Detection.Event.EventID}
+		openings[i] = Opening{
+			Rule: c.rule, EventID: c.batch.Detection.Event.EventID, Retried: c.batch.retried(r.now), Late: c.batch.age(r.now) >= lagWindow,
+		}
 	}
 	for i, done := range r.closer.Close(ctx, openings) {
 		cases[i].close(done)

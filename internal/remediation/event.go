@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"slices"
 	"time"
 
 	"sgward/internal/finding"
@@ -28,12 +29,16 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	req := b.request(r.now, rulesOf(b.cases))
 	const readable = ^policy.NeedActor
 	judgements := r.Policy.Evaluate(req)
-	// The rule of a late event may be long gone, and an allowed actor may have made one with
-	// its values. Only the event's own rule is closed, once the group has shown it.
-	var anyone []policy.Judgement
-	if b.age(r.now) >= lagWindow || b.old {
-		req.Actor = policy.Actor{}
-		anyone = r.Policy.Evaluate(req)
+	// Whose rule has the event's values now? That of a late event may be long gone, an
+	// earlier try may have closed it, and an actor whom the policy allows it may have made
+	// another with its values.
+	retried := b.retried(r.now)
+	late := b.age(r.now) >= lagWindow || b.old
+	asAnyone := req
+	asAnyone.Actor = policy.Actor{}
+	anyone := judgements
+	if late || slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Verdict == policy.Revoke }) {
+		anyone = r.Policy.Evaluate(asAnyone)
 	}
 	for i, j := range judgements {
 		c := b.cases[i]
@@ -48,16 +53,24 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 			}
 		}
 		settled := settles(j)
+		mayBeAnothers := anyone[i].Verdict != policy.Revoke
+		c.complete = j.Verdict == policy.Revoke && !j.Union && c.rule.ID != "" && c.rule.Permission.Direction != 0 && !c.finding.FromRequest
 		switch {
-		case settled || anyone == nil:
+		case settled && retried && c.finding.Verdict == policy.Revoke:
+			// The policy was another: an earlier try may have closed the rule.
+			settled, c.doubted, c.byID = false, true, c.rule.ID != ""
+		case settled:
 		case c.rule.ID != "":
-			c.byID = true
-		case anyone[i].Verdict != policy.Revoke: // its own rule cannot be distinguished from another
+			c.byID = late || j.Verdict == policy.Revoke && mayBeAnothers
+		case !mayBeAnothers:
+		case late || retried: // its own rule cannot be distinguished from another
 			c.actorUnknown, j = true, anyone[i]
 			settled = settles(j)
+		case j.Verdict == policy.Revoke: // the group shows the id, which the message that closes the rule names
+			c.seeFirst = true
 		}
 		c.judge(j)
-		c.fromGroup = c.byID || b.old || c.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
+		c.fromGroup = c.byID || c.seeFirst || c.doubted || b.old || c.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
 		switch {
 		case settled:
 			c.settleBy(j.Verdict, r.now)
@@ -65,7 +78,7 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 			c.leave(finding.OutcomeAlerted, leftElsewhere, r.now)
 		case !b.isNamed():
 			c.leave(finding.OutcomeFailed, leftUnnamed, r.now)
-		case c.ownRevoke() && !c.byID && !b.old && b.group.ID != "" && c.rule.Permission.Direction != 0 && !c.finding.FromRequest:
+		case c.ownRevoke() && !c.byID && !c.seeFirst && !b.old && b.group.ID != "" && c.rule.Permission.Direction != 0 && !c.finding.FromRequest:
 			atOnce = append(atOnce, c)
 		}
 	}

@@ -54,14 +54,51 @@ func TestARepeatDoesNotAnnounceAgainWhatWasDone(t *testing.T) {
 			require.Error(t, s.deliver(m)[0])
 			m = again(m)
 		}
-		require.Len(t, s.alerts, 5)
+		require.Len(t, s.alerts, 3, "on the first two tries and the last")
 		assert.Equal(t, []string{"revoked 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alerts[0]))
-		for _, a := range s.alerts[1:4] {
-			assert.Equal(t, []string{"failed 0.0.0.0/0"}, told(a))
-		}
+		assert.Equal(t, []string{"failed 0.0.0.0/0"}, told(s.alerts[1]))
 		// The last one tells all, for whoever missed the first.
-		assert.Equal(t, []string{"already_closed 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alerts[4]))
-		assert.True(t, s.alerts[4].Findings[0].MaybeEarlier)
+		assert.Equal(t, []string{"already_closed 0.0.0.0/0", "failed 0.0.0.0/0"}, told(s.alerts[2]))
+		assert.True(t, s.alerts[2].Findings[0].MaybeEarlier)
+	})
+}
+
+func TestFailuresAreReportedAboutHourly(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		for code, want := range map[string][]int{
+			"UnauthorizedOperation": {1, 2, 12, 22, 32, 42, 52, 60},
+			"RequestLimitExceeded":  {2, 12, 22, 32, 42, 52, 60},
+		} {
+			s.alerts = nil
+			s.cloud.fault = failing(code, "RevokeSecurityGroupIngress")
+			m := s.open(groupA, in(3306, "0.0.0.0/0"))
+			var tries []int
+			for m.Tries = 60; m.Try <= m.Tries; m = again(m) {
+				require.Error(t, s.deliver(m)[0])
+				time.Sleep(6 * time.Minute)
+			}
+			for _, a := range s.alerts {
+				tries = append(tries, a.Try)
+			}
+			assert.Equal(t, want, tries, code)
+		}
+	})
+}
+
+func TestWhatALaterTryClosesIsReportedThoughAnotherRuleStillFails(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		s.cloud.fault = failing("RequestLimitExceeded", "Revoke")
+		m := s.open(groupA, in(3306, "0.0.0.0/0"), out(3306, "0.0.0.0/0"))
+		m.Tries = 60
+		for range 2 {
+			require.Error(t, s.deliver(m)[0])
+			m = again(m)
+			time.Sleep(6 * time.Minute)
+		}
+		s.alerts = nil
+		s.cloud.fault = failing("RequestLimitExceeded", "RevokeSecurityGroupEgress")
+		require.Error(t, s.deliver(m)[0])
+		assert.Equal(t, []string{"revoked 0.0.0.0/0"}, s.told())
 	})
 }
 

@@ -108,6 +108,10 @@ func surviveFaults(s *stage, random *rand.Rand) {
 				queue = append(queue, again(batch[i]))
 			}
 		}
+		for _, m := range s.returned {
+			queue = append(queue, again(m))
+		}
+		s.returned = nil
 		time.Sleep(time.Duration(random.IntN(40)) * time.Second)
 	}
 

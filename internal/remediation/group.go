@@ -46,7 +46,7 @@ func (g *changedGroup) work(ctx context.Context) {
 	}
 	for _, b := range g.batches {
 		b.expand(g.held)
-		b.takePresent(g.Now())
+		b.addPresentOfLateEdits(g.Now())
 	}
 	g.closeOwn(ctx)
 	// The rest depends on the group's rules together: call by call in their order, so that
@@ -146,11 +146,9 @@ func (b *batch) resolve(groupID string) {
 // remember records the cases whose rules are closed, or would be.
 func (g *changedGroup) remember(cases []*Case) {
 	for _, c := range cases {
-		switch c.outcome {
-		case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed, finding.OutcomeWouldRevoke:
-			if _, known := g.closed[c.identity()]; !known {
-				g.closed[c.identity()] = c
-			}
+		isClosed := c.chosen || c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed || c.outcome == finding.OutcomeWouldRevoke
+		if _, known := g.closed[c.identity()]; isClosed && !known {
+			g.closed[c.identity()] = c
 		}
 	}
 }
@@ -183,7 +181,8 @@ func (g *changedGroup) closeOwn(ctx context.Context) {
 	}
 	for _, c := range own {
 		if c.isEdit() && c.shownAs == edited && c.outcome == finding.OutcomeAlreadyClosed {
-			c.takePresent() // EC2's own word that the edit's values are gone
+			c.editedBack = true // EC2's own word that the edit's values are gone
+			c.batch.addPresent(c)
 		}
 	}
 }
@@ -208,28 +207,35 @@ func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 	return shown, loose
 }
 
-// close closes cases' rules and settles them.
+// close closes cases' rules and settles them. Rules of which the message could not tell
+// again that a try has closed them are closed by a message of their own.
 func (g *changedGroup) close(ctx context.Context, cases []*Case) {
-	g.invocation.close(ctx, cases)
+	g.invocation.close(ctx, g.choose(ctx, cases))
 	g.remember(cases)
 }
 
 // finish settles the remaining cases of a batch.
 func (g *changedGroup) finish(ctx context.Context, b *batch) {
+	var alike []*Case
 	for _, c := range b.cases {
 		// Another message had the same rule closed.
 		if other := g.closed[c.identity()]; !c.settled && c.shownAs == seen && other != nil {
 			c.judge(other.judgement)
+			if other.chosen {
+				alike = append(alike, c)
+				continue
+			}
 			c.conclude(other.outcome, other.at)
 		}
 	}
+	g.close(ctx, alike)
 	if b.old {
 		g.finishOld(ctx, b)
 		return
 	}
 	shown, loose := b.parts(g.Now())
 	if !g.absent {
-		switch err := g.judge(ctx, b, shown, withOthers); {
+		switch err := g.judgeShown(ctx, b, shown); {
 		case errors.Is(err, ec2rules.ErrNoGroup):
 			g.absent = true
 		case err != nil:
@@ -268,6 +274,25 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	g.finishUnseen(ctx, b, shown)
 }
 
+// judgeShown judges a batch's rules that the group shows beside the group's others. Of the
+// rules of a choice, which were there together, an earlier try may have closed some: the
+// others are judged with them.
+func (g *changedGroup) judgeShown(ctx context.Context, b *batch, shown []*Case) error {
+	cases := shown
+	if b.Detection.Chosen && b.retried(g.Now()) && len(shown) > 0 {
+		for _, c := range b.cases {
+			if !c.settled && c.shownAs == unseen {
+				cases = append(slices.Clip(cases), c)
+			}
+		}
+	}
+	judgements, err := g.evaluate(ctx, b, cases, withOthers)
+	for i := range min(len(judgements), len(shown)) {
+		shown[i].judge(judgements[i])
+	}
+	return err
+}
+
 // finishUnseen settles the cases whose rules the group does not show. While reads may lag
 // behind, the message must be retried. After that the rule is gone; it is reported if the
 // policy would have forbidden it, together with the batch's rules that the group showed.
@@ -304,11 +329,23 @@ func (g *changedGroup) settleGone(ctx context.Context, b *batch, gone, shown []*
 		c.judge(judgements[i])
 		switch c.judgement.Verdict {
 		case policy.Compliant, policy.Exempt:
+			if c.mayHaveBeenClosed(g.Now()) {
+				c.conclude(finding.OutcomeAlreadyClosed, g.Now())
+				continue
+			}
 			c.settleBy(c.judgement.Verdict, g.now)
 		default:
+			c.editedBack = c.shownAs == edited
 			c.conclude(finding.OutcomeAlreadyClosed, g.Now())
 		}
 	}
+}
+
+// mayHaveBeenClosed reports that an earlier try may have closed a rule that is gone,
+// although the policy allows it now: the message says that it was to be closed, and the
+// facts or the policy may have been others.
+func (c *Case) mayHaveBeenClosed(now time.Time) bool {
+	return c.shownAs == unseen && c.finding.Verdict == policy.Revoke && c.batch.retried(now)
 }
 
 // finishAbsent settles the open cases of a group that does not exist, which opens nothing.

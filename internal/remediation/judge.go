@@ -104,6 +104,9 @@ func (g *changedGroup) known(b *batch) secgroup.Group {
 // those, without the rules of later calls, and without closed ones.
 func (g *changedGroup) standing(b *batch) []secgroup.Rule {
 	others := map[string]bool{} // by id, as an edited rule has other values now
+	for _, id := range b.Detection.Apart {
+		others[id] = true
+	}
 	for _, c := range b.cases {
 		others[c.rule.ID] = true
 	}

@@ -18,6 +18,9 @@ type Message struct {
 	Try, Tries int
 	// Sent is when the message was made, zero if unknown.
 	Sent time.Time
+	// Record is the invocation record that holds the Detection, for Config.Choose. It may be
+	// empty.
+	Record string
 	// Queued is when the queue took the message, zero where that is not known.
 	Queued time.Time
 }
@@ -55,7 +58,7 @@ func (m Message) read() (*delivery, error) {
 	d := &delivery{Message: m}
 	type key struct {
 		account, region, groupID, groupName string
-		whole                               bool
+		whole, found                        bool
 	}
 	byKey := map[key]*batch{}
 	event := m.Detection.Event
@@ -66,15 +69,15 @@ func (m Message) read() (*delivery, error) {
 		case f.Rule != nil && !f.Rule.Permission.IsValid():
 			return nil, fmt.Errorf("reading findings[%d].rule: EC2 could not hold this rule", i)
 		}
-		k := key{cmp.Or(f.AccountID, event.AccountID), cmp.Or(f.Region, event.Region), f.GroupID, f.GroupName, f.Rule == nil}
+		k := key{cmp.Or(f.AccountID, event.AccountID), cmp.Or(f.Region, event.Region), f.GroupID, f.GroupName, f.Rule == nil, f.MakerUnknown}
 		b := byKey[k]
 		if b == nil {
 			b = &batch{
-				delivery: d, account: k.account, region: k.region, whole: k.whole,
+				delivery: d, account: k.account, region: k.region, whole: k.whole, found: k.found,
 				// Not the VPC: events lack it, and it could exempt the rule.
 				group: secgroup.Group{ID: f.GroupID, Name: f.GroupName},
 			}
-			if !b.whole {
+			if !b.makerUnknown() {
 				b.actor = event.Actor.Subject()
 			}
 			byKey[k] = b
@@ -88,7 +91,7 @@ func (m Message) read() (*delivery, error) {
 	}
 	for k, b := range byKey {
 		if k.whole {
-			k.whole = false
+			k.whole, k.found = false, false
 			b.sibling = byKey[k]
 		}
 	}

@@ -14,6 +14,11 @@ type Opening struct {
 	Rule secgroup.Rule
 	// EventID is the CloudTrail event that made it, for the log. Empty if there is none.
 	EventID string
+	// Retried is set if an earlier try may have closed it.
+	Retried bool
+	// Late is set if its event is so old that a read which does not show the rule proves
+	// that it is gone.
+	Late bool
 }
 
 // check reports a missing part that closing needs.
@@ -40,6 +45,8 @@ type Call struct {
 	Direction secgroup.Direction
 	Rules     []secgroup.Rule
 	EventIDs  []string // of the openings behind Rules, without repeats
+	// Retried and Late are set if they are for all openings behind Rules.
+	Retried, Late bool
 }
 
 // NewPlan gathers openings into as few calls as EC2's API allows: one for each group and
@@ -67,13 +74,15 @@ func NewPlan(openings []Opening) Plan {
 		if !known {
 			if i, known = last[at]; !known || len(plan.Calls[i].Rules) == ec2rules.MaxRulesPerCall {
 				i = len(plan.Calls)
-				plan.Calls = append(plan.Calls, Call{GroupID: at.groupID, Direction: at.direction})
+				plan.Calls = append(plan.Calls, Call{GroupID: at.groupID, Direction: at.direction, Retried: true, Late: true})
 				last[at] = i
 			}
 			plan.Calls[i].Rules = append(plan.Calls[i].Rules, o.Rule)
 			planned[spot{at, o.Rule.Permission.Identity()}] = i
 		}
-		if call := &plan.Calls[i]; o.EventID != "" && !slices.Contains(call.EventIDs, o.EventID) {
+		call := &plan.Calls[i]
+		call.Retried, call.Late = call.Retried && o.Retried, call.Late && o.Late
+		if o.EventID != "" && !slices.Contains(call.EventIDs, o.EventID) {
 			call.EventIDs = append(call.EventIDs, o.EventID)
 		}
 	}

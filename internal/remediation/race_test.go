@@ -112,7 +112,7 @@ func TestAForbiddenRuleIsClosedThoughItsNeighbourCannotBeJudged(t *testing.T) {
 		s.cloud.lists["pl-0123456789abcdef0"] = []string{"10.0.0.0/8"}
 		time.Sleep(3 * time.Minute)
 		s.done(again(m))
-		assert.Equal(t, []string{"already_closed 0.0.0.0/0"}, told(s.alert()))
+		assert.Equal(t, []string{"revoked 0.0.0.0/0", "already_closed 0.0.0.0/0"}, s.told())
 	})
 }
 
@@ -170,8 +170,8 @@ func TestWhatALaterCallMadeOfAnEditedRuleIsNotTheFirstActors(t *testing.T) {
 		s.done(m)
 		assert.Equal(t, []string{"in tcp 5432-5432 0.0.0.0/0"}, s.cloud.rules(groupA))
 		r := only(t, s.alert())
-		assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
-		assert.Equal(t, policy.Undetermined, r.Verdict)
+		assert.Equal(t, "already_closed 0.0.0.0/0", told(s.alert())[0])
+		assert.True(t, r.EditedBack, "and the admin's own event tells of the other")
 	})
 }
 
@@ -224,7 +224,7 @@ func TestWhatACallerTypedIsClosedThoughTheGroupCannotBeRead(t *testing.T) {
 		s.cloud.fault = nil
 		time.Sleep(3 * time.Minute)
 		s.done(again(m))
-		assert.Equal(t, []string{"already_closed 0.0.0.0/0"}, told(s.alert()))
+		assert.Equal(t, []string{"revoked 0.0.0.0/0", "already_closed 0.0.0.0/0"}, s.told())
 	})
 }
 

@@ -25,7 +25,7 @@ func (c *Case) isQuicklyGone() bool {
 
 // mayBeOvertaken reports whether the caller may have replaced a rule that is gone.
 func (b *batch) mayBeOvertaken(now time.Time) bool {
-	return !b.whole && !b.isStanding() && !b.old && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
+	return !b.makerUnknown() && !b.isStanding() && !b.old && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
 }
 
 // quicklyGone returns the batch's cases whose rules may have been replaced and for
@@ -95,6 +95,9 @@ func (g *changedGroup) doubtClosed(ctx context.Context) {
 	for _, b := range g.batches {
 		for _, c := range b.cases {
 			if c.outcome == finding.OutcomeAlreadyClosed && !b.whole && !g.absent {
+				c.editedBack = c.editedBack || slices.ContainsFunc(g.held, func(r secgroup.Rule) bool {
+					return r.ID == c.rule.ID && r.ID != "" && r.Permission.Identity() != c.identity()
+				})
 				c.doubt(g.stillHeld(ctx, c))
 			}
 		}
@@ -178,6 +181,5 @@ func (c *Case) doubt(held []secgroup.Rule) {
 	if more := len(held) - most; more > 0 {
 		why += fmt.Sprintf("; and %d more", more)
 	}
-	c.gone = true
-	c.leave(finding.OutcomeAlerted, why, c.at)
+	c.gone, c.settled, c.outcome, c.left = true, true, finding.OutcomeAlerted, why
 }

@@ -15,12 +15,14 @@ func EarlierTry(try int, age time.Duration) bool {
 	return try != 1 || age > maxFirstTry
 }
 
-// ReportFailure reports whether a failure that a retry may solve is reported on this one
-// of tries:
+// triesAnHour is about how many tries of a message the findings queue makes in an hour.
+const triesAnHour = 10
+
+// ReportFailure reports whether a failure is reported on this one of tries:
 //
-//   - not on the first, so that one throttled call wakes nobody;
+//   - on the first only if it is urgent: one throttled call wakes nobody;
 //   - on the second, so that an attacker who throttles sgward gains no more than one wait;
-//   - on the last.
-func ReportFailure(try, tries int) bool {
-	return try >= tries || try == 0 || try == 2
+//   - then about once an hour, and on the last.
+func ReportFailure(try, tries int, urgent bool) bool {
+	return try <= 0 || try >= tries || try == 1 && urgent || try%triesAnHour == 2
 }

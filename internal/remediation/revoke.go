@@ -37,15 +37,20 @@ type Closing struct {
 	// Rule is the opening's rule, with the id and description that EC2 returned for the
 	// removed one.
 	Rule secgroup.Rule
-	// Outcome is revoked, already_closed, would_revoke or failed.
+	// Outcome is revoked, already_closed, would_revoke or failed. Empty if it is not known
+	// yet whether the rule is gone: Err says why, and a later try can tell.
 	Outcome finding.Outcome
 	// At is the time of the answer, or of the call if there was none.
 	At time.Time
-	// Err is set if the outcome is failed.
+	// Err is set if the outcome is failed or empty.
 	Err error
+	// AnswerLost is set on revoked if EC2's answer was lost, and a repeat found the rule gone.
+	AnswerLost bool
 	// GroupGone is set on already_closed if EC2 does not know the group. A new group may
 	// only not be known yet.
 	GroupGone bool
+	// removed is the rule that EC2's answer names as removed, zero if it names none.
+	removed secgroup.Rule
 }
 
 // closings holds the results for the rules of one call by identity.
@@ -78,6 +83,12 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 			done[place{call.GroupID, permission}] = closing
 		}
 	}
+	// Several calls may have made and removed rules of equal values: the removed one is
+	// the rule of one of them.
+	owned := map[string]bool{} // by rule id
+	for _, o := range openings {
+		owned[o.Rule.ID] = true
+	}
 	out := make([]Closing, len(openings))
 	for i, o := range openings {
 		if err := o.check(); err != nil {
@@ -85,7 +96,13 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 			continue
 		}
 		closing := done[place{o.Rule.GroupID, o.Rule.Permission.Identity()}]
-		closing.Rule = describeClosed(o.Rule, closing.Rule)
+		closing.Rule = o.Rule
+		switch id := closing.removed.ID; {
+		case id != "" && id != o.Rule.ID && o.Rule.ID != "" && owned[id]:
+			closing.Outcome, closing.AnswerLost = finding.OutcomeAlreadyClosed, false
+		default:
+			closing.Rule = describeClosed(o.Rule, closing.removed)
+		}
 		out[i] = closing
 	}
 	return out
@@ -109,7 +126,7 @@ func (c *Closer) run(ctx context.Context, call Call) closings {
 		log.InfoContext(ctx, "would revoke", "mode", c.Mode, ruleAttrs(call.Rules))
 		return c.all(call.Rules, finding.OutcomeWouldRevoke, nil)
 	}
-	g := groupCloser{Closer: c, log: log, groupID: call.GroupID, direction: call.Direction, done: closings{}}
+	g := groupCloser{Closer: c, log: log, call: call, done: closings{}, lost: map[secgroup.Permission]bool{}}
 	g.together(ctx, call.Rules)
 	return g.done
 }
@@ -127,11 +144,16 @@ func (c *Closer) all(rules []secgroup.Rule, outcome finding.Outcome, err error) 
 // groupCloser works on one group in one direction, one call after another.
 type groupCloser struct {
 	*Closer
-	log       *slog.Logger
-	groupID   string
-	direction secgroup.Direction
-	done      closings
+	log  *slog.Logger
+	call Call
+	done closings
+	// lost holds the rules of calls whose answer was lost: they may have been removed.
+	lost map[secgroup.Permission]bool
 }
+
+// maxSingly is the number of rules up to which a retry asks EC2 one by one whether they
+// are gone, instead of waiting until a read proves it.
+const maxSingly = 3
 
 func (g *groupCloser) settle(rules []secgroup.Rule, outcome finding.Outcome, err error) {
 	for permission, closing := range g.all(rules, outcome, err) {
@@ -155,19 +177,29 @@ func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 
 // refused settles rules whose call failed with an error about all of them.
 func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
-	if ec2rules.IsPermissionNotFound(err) || ec2rules.IsGroupNotFound(err) {
-		for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
-			closing.GroupGone = ec2rules.IsGroupNotFound(err)
-			g.done[permission] = closing
-		}
-		return
+	switch {
+	case ec2rules.IsPermissionNotFound(err) || ec2rules.IsGroupNotFound(err):
+		g.gone(rules, ec2rules.IsGroupNotFound(err))
+	default:
+		g.settle(rules, finding.OutcomeFailed, err)
 	}
-	g.settle(rules, finding.OutcomeFailed, err)
+}
+
+// gone settles rules that EC2 does not hold. What an earlier attempt without an answer
+// may have removed, it has removed.
+func (g *groupCloser) gone(rules []secgroup.Rule, groupGone bool) {
+	for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
+		closing.GroupGone = groupGone
+		if g.lost[permission] {
+			closing.Outcome, closing.AnswerLost, closing.GroupGone = finding.OutcomeRevoked, true, false
+		}
+		g.done[permission] = closing
+	}
 }
 
 // apart closes rules of which at least one is missing. Those that a read shows go in one
-// call; the others one by one, because a read may lag behind and only EC2's answer about a
-// single permission proves that it is gone.
+// call. Of the others a read that may lag behind proves nothing: they go one by one,
+// because EC2's answer about a single permission proves that it is gone.
 func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 	held, err := g.held(ctx)
 	if err != nil {
@@ -181,7 +213,16 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 			unlisted = append(unlisted, r)
 		}
 	}
-	if len(listed) > 1 && len(unlisted) > 0 {
+	switch {
+	case err != nil:
+	case g.call.Late:
+		g.gone(unlisted, false)
+		unlisted = nil
+	case g.call.Retried && len(unlisted) > maxSingly:
+		g.settle(unlisted, "", errLagging)
+		unlisted = nil
+	}
+	if len(listed) > 1 && (len(listed) < len(rules)) {
 		silent, err := g.send(ctx, listed)
 		switch {
 		case err == nil:
@@ -190,14 +231,23 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 		case !ec2rules.IsPermissionNotFound(err):
 			g.refused(listed, err)
 			listed = nil
+			if !ec2rules.IsGroupNotFound(err) {
+				g.settle(unlisted, "", errLagging)
+				unlisted = nil
+			}
 		}
 	}
-	g.oneByOne(ctx, append(listed, unlisted...))
+	shown := len(listed)
+	if err != nil { // nothing says what is gone
+		shown += len(unlisted)
+	}
+	g.oneByOne(ctx, append(listed, unlisted...), shown)
 }
 
 // oneByOne closes rules with a call for each. An error that is not about the rule would
-// hit the next one too: it ends the round.
-func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule) {
+// hit the next one too: it ends the round. Only the first of the rules, as many as listed
+// says, were in the group a moment ago: of the others it then stays unknown.
+func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule, listed int) {
 	for i := range rules {
 		one := rules[i : i+1]
 		silent, err := g.send(ctx, one)
@@ -207,7 +257,13 @@ func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule) {
 		case ec2rules.IsPermissionNotFound(err):
 			g.refused(one, err)
 		default:
-			g.refused(rules[i:], err)
+			open := max(listed, i+1)
+			g.refused(rules[i:open], err)
+			if ec2rules.IsGroupNotFound(err) {
+				g.refused(rules[open:], err)
+			} else {
+				g.settle(rules[open:], "", errLagging)
+			}
 			return
 		}
 	}
@@ -265,7 +321,7 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 
 func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, error) {
 	// A rule that cannot be understood is none that was judged.
-	group, err := ec2rules.Held(ctx, g.EC2, g.groupID)
+	group, err := ec2rules.Held(ctx, g.EC2, g.call.GroupID)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +337,12 @@ func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, e
 func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent []secgroup.Rule, err error) {
 	attrs := ruleAttrs(rules)
 	g.log.InfoContext(ctx, "revoking", attrs)
-	answer, err := ec2rules.Revoke(ctx, g.EC2, g.groupID, g.direction, rules)
+	answer, err := ec2rules.Revoke(ctx, g.EC2, g.call.GroupID, g.call.Direction, rules)
+	if answer.AnswerLost {
+		for _, r := range rules {
+			g.lost[r.Permission.Identity()] = true
+		}
+	}
 	switch {
 	case err == nil:
 	case ec2rules.IsPermissionNotFound(err) || ec2rules.IsGroupNotFound(err):
@@ -300,6 +361,9 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 	for _, got := range answer.Revoked {
 		if r, ok := asked[got.Permission.Identity()]; ok {
 			revoked = append(revoked, describeClosed(r, got))
+			closing := g.all([]secgroup.Rule{r}, finding.OutcomeRevoked, nil)[r.Permission.Identity()]
+			closing.removed = got
+			g.done[r.Permission.Identity()] = closing
 			delete(asked, got.Permission.Identity())
 		}
 	}
@@ -314,8 +378,7 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 			silent = append(silent, r)
 		}
 	}
-	g.settle(revoked, finding.OutcomeRevoked, nil)
-	g.settle(closed, finding.OutcomeAlreadyClosed, nil)
+	g.gone(closed, false)
 	g.log.InfoContext(ctx, "revoke answered", "revoked", len(revoked), "alreadyClosed", len(closed),
 		"notMentioned", len(silent), ruleAttrs(revoked))
 	return silent, nil

@@ -26,7 +26,7 @@ func closeAll(t *testing.T, c *cloud, mode finding.Mode, cidrs ...string) []stri
 	var out []string
 	for i, closing := range closer.Close(context.Background(), openings) {
 		assert.Equal(t, openings[i].Rule.Permission, closing.Rule.Permission)
-		assert.Equal(t, closing.Outcome == finding.OutcomeFailed, closing.Err != nil)
+		assert.Equal(t, closing.Outcome == finding.OutcomeFailed || closing.Outcome == "", closing.Err != nil)
 		assert.False(t, closing.At.IsZero())
 		out = append(out, string(closing.Outcome))
 	}
@@ -145,9 +145,10 @@ func TestADenialEndsTheRound(t *testing.T) {
 		}
 		return nil
 	}
-	// All (NotFound), then one by one: the first is gone, the second is denied.
+	// All (NotFound), then one by one: the first is gone, the second is denied. The read showed
+	// none of them: of the others nobody knows.
 	got := closeAll(t, c, finding.Enforce, "2.0.0.0/8", "3.0.0.0/8", "4.0.0.0/8", "5.0.0.0/8")
-	assert.Equal(t, []string{"already_closed", "failed", "failed", "failed"}, got)
+	assert.Equal(t, []string{"already_closed", "failed", "", ""}, got)
 	assert.Equal(t, 3, c.revokes())
 }
 

@@ -57,6 +57,9 @@ type stage struct {
 	publishing func(finding.Alert) error
 	log        bytes.Buffer
 	events     int
+	// returned holds the messages that remediate has put on the queue itself and that have
+	// to come again.
+	returned []remediation.Message
 }
 
 // onStage runs a test in a bubble, where waiting takes no time.
@@ -84,8 +87,25 @@ func (s *stage) deliver(messages ...remediation.Message) []error {
 
 func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Message) []error {
 	s.t.Helper()
-	r, err := remediation.New(remediation.Config{
-		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish,
+	var r *remediation.Engine
+	var chosen sync.WaitGroup
+	// What remediate chooses comes at once, to another invocation.
+	choose := func(_ context.Context, _ remediation.Message, d finding.Detection) error {
+		m := remediation.Message{Detection: d, Try: 1, Tries: 5, Sent: time.Now(), Queued: time.Now()}
+		chosen.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+			defer cancel()
+			if err := errors.Join(r.Run(ctx, account, []remediation.Message{m})...); err != nil {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.returned = append(s.returned, m)
+			}
+		})
+		return nil
+	}
+	var err error
+	r, err = remediation.New(remediation.Config{
+		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish, Choose: choose,
 		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{stage: s}, nil)),
 	})
 	require.NoError(s.t, err)
@@ -93,6 +113,7 @@ func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Messag
 	defer cancel()
 	errs := r.Run(ctx, account, messages)
 	require.Len(s.t, errs, len(messages))
+	chosen.Wait()
 	return errs
 }
 
@@ -102,6 +123,14 @@ func (w *lockedWriter) Write(p []byte) (int, error) {
 	w.stage.mu.Lock()
 	defer w.stage.mu.Unlock()
 	return w.stage.log.Write(p)
+}
+
+// told prints the results of all alerts so far, those of one event after another.
+func (s *stage) told() (out []string) {
+	for _, a := range s.alerts {
+		out = append(out, told(a)...)
+	}
+	return out
 }
 
 // done delivers messages and holds that none has to come again.

@@ -115,6 +115,9 @@ func knowAll(alerts []finding.Alert, ids []string) error {
 
 // notToPutBack says why a result is not to be restored, "" if it is.
 func notToPutBack(r *finding.Result) (why string, missing bool) {
+	if r.EditedBack {
+		return "an edit gave it other values, and the rule still exists: nothing to restore", false
+	}
 	switch r.Outcome {
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
 	case finding.OutcomeFailed:
@@ -123,6 +126,8 @@ func notToPutBack(r *finding.Result) (why string, missing bool) {
 		return "observe mode left it open: nothing to restore", false
 	case finding.OutcomeExempt:
 		return "an exception covers it, and it was left open: nothing to restore", false
+	case finding.OutcomeCompliant:
+		return "the policy allows it, and it was left open: nothing to restore", false
 	default:
 		return "it was left open: nothing to restore", false
 	}
