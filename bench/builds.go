@@ -98,7 +98,7 @@ func copied(name, from string) (program, error) {
 // same build cache.
 func compile(ctx context.Context, goos, goarch, into, pkg string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", into, pkg)
+		"-tags", "lambda.norpc,nethttpomithttp2", "-ldflags", "-s -w", "-o", into, pkg)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+goarch)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building %s for %s/%s: %w\n%s", pkg, goos, goarch, err, out)

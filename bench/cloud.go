@@ -19,6 +19,9 @@ import (
 
 const topicARN = "arn:aws:sns:us-east-1:123456789012:alerts"
 
+// queueURL is where no closing of a complete event goes.
+const queueURL = "https://sqs.us-east-1.amazonaws.com/123456789012/findings"
+
 // cloud is the AWS of a function: EC2 and SNS over HTTP on the loopback interface, without
 // TLS.
 type cloud struct {
@@ -84,7 +87,8 @@ func serve(h http.Handler) (stop func(), address string, err error) {
 
 // environment points the AWS SDKs of both languages to the cloud.
 func (c *cloud) environment() []string {
-	return []string{"AWS_ENDPOINT_URL_EC2=" + c.ec2URL, "AWS_ENDPOINT_URL_SNS=" + c.snsURL, "ALERT_TOPIC_ARN=" + topicARN}
+	return []string{"AWS_ENDPOINT_URL_EC2=" + c.ec2URL, "AWS_ENDPOINT_URL_SNS=" + c.snsURL, "ALERT_TOPIC_ARN=" + topicARN,
+		"FINDINGS_QUEUE_URL=" + queueURL, "DEAD_LETTER_QUEUE_URL=" + queueURL}
 }
 
 // group makes an empty security group.

@@ -12,8 +12,10 @@ import (
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/logsapi"
+	"sgward/localaws/queue"
 	"sgward/localaws/samtemplate"
 	"sgward/localaws/snsapi"
+	"sgward/localaws/sqsapi"
 	"sgward/localaws/stsapi"
 )
 
@@ -83,6 +85,11 @@ func (s *Stack) startServices() {
 	s.db = dynamodbapi.New(dynamodbapi.Config{
 		Tables:    tables,
 		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, "dynamodb:"+action) },
+	})
+	s.sqs = sqsapi.Handler(sqsapi.Config{
+		Queue:     s.queueAt,
+		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, sqsPermission(action)) },
+		OnReceive: s.onReceive,
 	})
 	topics := make([]string, 0, len(s.template.Topics))
 	for _, t := range s.template.Topics {
@@ -155,6 +162,9 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if target, ok := logsapi.ActionOf(r); ok {
 		service, action = "logs", target
 	}
+	if target, ok := sqsapi.ActionOf(r); ok {
+		service, action = "sqs", target
+	}
 	if name, ok := invoked(r); ok {
 		s.calls.add(owner, "lambda:Invoke")
 		s.serveInvoke(w, r, name)
@@ -166,6 +176,8 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.ec2.ServeHTTP(w, r)
 	case "sns":
 		s.sns.ServeHTTP(w, r)
+	case "sqs":
+		s.sqs.ServeHTTP(w, r)
 	case "sts":
 		s.sts.ServeHTTP(w, r)
 	case "dynamodb":
@@ -175,9 +187,79 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "logs":
 		s.logs.ServeHTTP(w, r)
 	default:
-		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sts (who calls), dynamodb "+
+		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sqs, sts (who calls), dynamodb "+
 			"(scan), cloudtrail (lookup-events), logs (filter-log-events) and lambda (invoke), not %q.", service),
 			http.StatusNotImplemented)
+	}
+}
+
+// sqsPermission is the permission that a call of SQS needs: batches have none of their own.
+func sqsPermission(action string) string { return "sqs:" + strings.TrimSuffix(action, "Batch") }
+
+// queueAt returns the queue with a URL as the template's Ref has it: account and name.
+func (s *Stack) queueAt(url string) (*queue.Queue, bool) {
+	for id, t := range s.template.Queues {
+		if strings.HasSuffix(url, "/"+t.Name) {
+			return s.queues[id], true
+		}
+	}
+	return nil, false
+}
+
+// onReceive remembers the messages that a function has received itself: what it leaves
+// is retried after RetryAfter, and not after the visibility timeout.
+func (s *Stack) onReceive(accessKey string, q *queue.Queue, received []queue.Message) {
+	f, ok := s.functionOf(accessKey)
+	if !ok {
+		return
+	}
+	s.receivedMu.Lock()
+	defer s.receivedMu.Unlock()
+	by := s.receivedBy(f.LogicalID)
+	for _, m := range received {
+		by.messages = append(by.messages, receivedMessage{q, m.ReceiptHandle})
+	}
+}
+
+// receivedBy is what a function has received itself, and how many invocations of it run.
+type receivedBy struct {
+	running  int
+	messages []receivedMessage
+}
+
+type receivedMessage struct {
+	queue  *queue.Queue
+	handle string
+}
+
+// receivedBy requires the lock.
+func (s *Stack) receivedBy(logicalID string) *receivedBy {
+	if s.received == nil {
+		s.received = map[string]*receivedBy{}
+	}
+	if s.received[logicalID] == nil {
+		s.received[logicalID] = &receivedBy{}
+	}
+	return s.received[logicalID]
+}
+
+// invoking counts an invocation of a function that a queue feeds. The returned function
+// ends it: after the last one that runs, the messages it has left become visible.
+func (s *Stack) invoking(logicalID string) (end func()) {
+	s.receivedMu.Lock()
+	defer s.receivedMu.Unlock()
+	by := s.receivedBy(logicalID)
+	by.running++
+	return func() {
+		s.receivedMu.Lock()
+		defer s.receivedMu.Unlock()
+		if by.running--; by.running > 0 {
+			return
+		}
+		for _, m := range by.messages {
+			m.queue.ChangeVisibility(m.handle, s.cfg.RetryAfter) // of those that are not deleted
+		}
+		by.messages = nil
 	}
 }
 

@@ -82,6 +82,7 @@ type Stack struct {
 	ec2 *ec2api.Server
 	sns *snsapi.Server
 	sts http.Handler
+	sqs http.Handler
 	db  *dynamodbapi.Server
 	ct  cloudtrailapi.Server
 	// logs holds each line of the functions, under their log groups.
@@ -101,6 +102,8 @@ type Stack struct {
 	busy           atomic.Int64 // requests and invocations in hand
 	handOverFaults atomic.Int64 // hand-overs still to fail
 	stepMu         sync.Mutex
+	receivedMu     sync.Mutex
+	received       map[string]*receivedBy // by the logical id of a function
 	calls          callCounter
 }
 

@@ -135,6 +135,7 @@ func (s *Stack) function(t samtemplate.Function, concurrency int) (*runtimeapi.F
 		"AWS_ENDPOINT_URL":          endpoint, // so that no call leaves this machine
 		"AWS_ENDPOINT_URL_EC2":      endpoint,
 		"AWS_ENDPOINT_URL_SNS":      endpoint,
+		"AWS_ENDPOINT_URL_SQS":      endpoint,
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID":         accessKeyOf(t.LogicalID),
 	})
@@ -248,6 +249,7 @@ func (s *Stack) wireMapping(t samtemplate.Mapping) error {
 		MaximumConcurrency:      t.MaximumConcurrency,
 		RetryAfter:              s.cfg.RetryAfter,
 		Invoke: func(ctx context.Context, payload []byte) (queue.Response, error) {
+			defer s.invoking(target.LogicalID)()
 			result, err := f.Invoke(ctx, payload)
 			if err == nil && result.FunctionError != "" {
 				s.emit(Step{Kind: StepFunctionFailed, Function: target.LogicalID, Duration: result.Duration, Reason: string(result.Payload)})

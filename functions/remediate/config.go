@@ -2,8 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"strings"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sgward/internal/alert"
 	"sgward/internal/finding"
@@ -26,8 +31,13 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		return nil, err
 	}
 	clients := env.Clients(patience)
+	queue, err := queueOf(env, lookup, logger)
+	if err != nil {
+		return nil, err
+	}
 	engine, err := remediation.New(remediation.Config{
 		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
+		Choose: queue.choose,
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
 		},
@@ -35,5 +45,20 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &handler{remediate: engine.Run, logger: logger}, nil
+	return &handler{remediate: engine.Run, queue: queue, logger: logger}, nil
+}
+
+// queueOf reads the URLs of the queues and makes their client.
+func queueOf(env lambdaenv.Environment, lookup lambdaenv.Lookup, logger *slog.Logger) (*findingsQueue, error) {
+	q := &findingsQueue{logger: logger}
+	var problems []error
+	for name, at := range map[string]*string{"FINDINGS_QUEUE_URL": &q.url, "DEAD_LETTER_QUEUE_URL": &q.deadLetterURL} {
+		if *at, _ = lookup(name); !strings.HasPrefix(*at, "https://") && !strings.HasPrefix(*at, "http://") {
+			problems = append(problems, fmt.Errorf("reading %s: %q: want the URL of an SQS queue "+
+				"such as https://sqs.eu-central-1.amazonaws.com/123456789012/findings", name, *at))
+		}
+	}
+	config, fips := env.Service("SQS", patience)
+	q.client = sqs.NewFromConfig(config, func(o *sqs.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	return q, errors.Join(problems...)
 }

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,11 @@ import (
 	"sgward/localaws/snsapi"
 )
 
+const (
+	queueURL      = "https://sqs.eu-central-1.amazonaws.com/123456789012/findings"
+	deadLetterURL = "https://sqs.eu-central-1.amazonaws.com/123456789012/dead-letters"
+)
+
 const topicARN = "arn:aws:sns:eu-central-1:123456789012:alerts"
 
 func lookup(env map[string]string) func(string) (string, bool) {
@@ -43,7 +49,8 @@ world: {ipv4: 9, ipv6: 32}
 statements:
   - {id: database, severity: critical, effect: revoke, ingress: {from: world, ports: [3306/tcp]}}
 `), 0o600))
-	return map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "eu-central-1", "POLICY_FILE": file}
+	return map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "eu-central-1", "POLICY_FILE": file,
+		"FINDINGS_QUEUE_URL": queueURL, "DEAD_LETTER_QUEUE_URL": deadLetterURL}
 }
 
 func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
@@ -60,6 +67,9 @@ func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
 		"no region":       {"AWS_REGION", "", []string{"AWS_REGION"}},
 		"many revokes":    {"MAX_REVOKES", "many", []string{"MAX_REVOKES"}},
 		"less than none":  {"MAX_REVOKES", "-1", []string{"MAX_REVOKES"}},
+		"no queue":        {"FINDINGS_QUEUE_URL", "", []string{"FINDINGS_QUEUE_URL", "https://sqs."}},
+		"queue by name":   {"FINDINGS_QUEUE_URL", "findings", []string{"FINDINGS_QUEUE_URL", `"findings"`}},
+		"no dead letters": {"DEAD_LETTER_QUEUE_URL", "", []string{"DEAD_LETTER_QUEUE_URL"}},
 		"no policy":       {"POLICY_FILE", "/no/such/policy.yaml", []string{"/no/such/policy.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,7 +123,7 @@ func TestTheFunctionClosesAndReports(t *testing.T) {
 	cloud.FailNext("RevokeSecurityGroupIngress", 2, "RequestLimitExceeded")
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	out, err := h.handle(ctx, sqs(record(t, d)))
+	out, err := h.handle(ctx, sqsEvent(record(t, d)))
 
 	require.NoError(t, err)
 	assert.Empty(t, out.BatchItemFailures)
@@ -153,9 +163,15 @@ func TestTheTemplateAgrees(t *testing.T) {
 	assert.Equal(t, maxReceiveCount, template.Queues["FindingsQueue"].MaxReceiveCount)
 	assert.GreaterOrEqual(t, function.Timeout, patience.Longest()+6*time.Second,
 		"one call with all its attempts, and the time kept for the alert")
+	known := []string{"MODE", "ALERT_TOPIC_ARN", "POLICY_FILE", "MAX_REVOKES", "FINDINGS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}
 	for name := range function.Environment {
-		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES", name)
+		assert.True(t, strings.HasPrefix(name, "AWS_") || slices.Contains(known, name), name)
 	}
+	for _, m := range template.Mappings {
+		assert.Equal(t, batchSize, m.BatchSize, "a full batch is a sign of a backlog")
+	}
+	tries := time.Duration(maxReceiveCount) * template.Queues["FindingsQueue"].VisibilityTimeout
+	assert.GreaterOrEqual(t, tries, 4*time.Hour, "retries outlast an outage")
 	env := maps.Clone(function.Environment)
 	env["AWS_REGION"] = "eu-central-1"
 	read, err := lambdaenv.Read(lookup(env))

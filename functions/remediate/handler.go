@@ -11,12 +11,20 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"sgward/internal/awsid"
+	"sgward/internal/policy"
 	"sgward/internal/remediation"
 )
 
-// maxReceiveCount is the number of deliveries after which the findings queue sends a
-// message to the dead-letter queue. template.yaml sets it; a test compares both.
-const maxReceiveCount = 5
+const (
+	// maxReceiveCount is the number of deliveries after which the findings queue sends a
+	// message to the dead-letter queue. template.yaml sets it; a test compares both.
+	maxReceiveCount = 60
+	// maxMalformed is the number of tries for a message that holds no Detection: no retry
+	// can help it.
+	maxMalformed = 3
+	// answerReserve is the part of an invocation's time that its answer is sent in.
+	answerReserve = 1500 * time.Millisecond
+)
 
 // errNotSQS is the one error of the function itself: its event is not a queue's.
 var errNotSQS = errors.New("reading event: Records is missing: want the event of an SQS queue")
@@ -24,44 +32,95 @@ var errNotSQS = errors.New("reading event: Records is missing: want the event of
 // handler handles batches of messages. It is safe for concurrent use.
 type handler struct {
 	remediate func(ctx context.Context, accountID string, messages []remediation.Message) []error
+	queue     *findingsQueue
 	logger    *slog.Logger
 }
 
-// handle handles a batch. A malformed message fails alone and is kept: after some tries
-// the queue sends it to the dead-letter queue. The list of failures is never null, which
-// some implementations take for an error.
+// handle handles a batch, and with a full one what waits behind it. A message that fails,
+// or that no time is left for, is named in the answer and retried. The list of failures is
+// never null, which some implementations take for an error.
 func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	if event.Records == nil {
 		return events.SQSEventResponse{}, errNotSQS
 	}
-	failures := []events.SQSBatchItemFailure{}
-	var messages []remediation.Message
-	var ids []string
+	// Lambda takes an answer after the time for none, and all messages would be retried.
+	working, cancel := remediation.KeepReserve(ctx, answerReserve)
+	defer cancel()
+	var all []queued
 	accountID := ""
 	for _, record := range event.Records {
 		accountID = queueAccount(record.EventSourceARN)
-		message, err := readMessage(record.Body)
-		if err != nil {
-			var malformed *malformedError
-			errors.As(err, &malformed)
-			h.logger.ErrorContext(ctx, "message malformed", "messageId", record.MessageId,
-				"field", malformed.field, "problem", malformed.problem, "bytes", len(record.Body))
-			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: record.MessageId})
-			continue
-		}
-		message.Try, message.Tries = receiveCount(record.Attributes), maxReceiveCount
-		message.Queued = sentTime(record.Attributes)
-		messages = append(messages, message)
-		ids = append(ids, record.MessageId)
+		all = append(all, queued{
+			id: record.MessageId, handle: record.ReceiptHandle, body: record.Body,
+			try: receiveCount(record.Attributes), sent: sentTime(record.Attributes),
+		})
 	}
-	for i, err := range h.remediate(ctx, accountID, messages) {
-		if err != nil {
-			h.logger.WarnContext(ctx, "message will be retried", "messageId", ids[i],
-				"eventId", messages[i].Detection.Event.EventID, "try", messages[i].Try, "tries", maxReceiveCount, "error", err.Error())
-			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: ids[i]})
+	batch := len(all)
+	if batch >= batchSize && h.queue != nil {
+		all = append(all, h.queue.gather(working, batch)...)
+	}
+	failed := h.handleAll(working, accountID, all)
+	failures := []events.SQSBatchItemFailure{}
+	var done []queued
+	for i, m := range all {
+		switch {
+		case i >= batch && !failed[i]:
+			done = append(done, m)
+		case i < batch && failed[i]:
+			failures = append(failures, events.SQSBatchItemFailure{ItemIdentifier: m.id})
 		}
+	}
+	if len(done) > 0 {
+		h.queue.remove(ctx, done)
 	}
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
+}
+
+// handleAll handles messages and reports which of them must be retried.
+func (h *handler) handleAll(ctx context.Context, accountID string, all []queued) (failed []bool) {
+	failed = make([]bool, len(all))
+	var messages []remediation.Message
+	var at []int // in all
+	for i, m := range all {
+		message, err := readMessage(m.body)
+		if err != nil {
+			failed[i] = !h.giveUp(ctx, m, err)
+			continue
+		}
+		if v := message.Detection.Verdict; v == policy.Compliant || v == policy.Exempt {
+			continue // the mapping lets none of these through, but what is gathered passes no filter
+		}
+		message.Try, message.Tries = m.try, maxReceiveCount
+		message.Queued, message.Record = m.sent, m.body
+		messages, at = append(messages, message), append(at, i)
+	}
+	for k, err := range h.remediate(ctx, accountID, messages) {
+		if err == nil {
+			continue
+		}
+		failed[at[k]] = true
+		h.logger.WarnContext(ctx, "message will be retried", "messageId", all[at[k]].id,
+			"eventId", messages[k].Detection.Event.EventID, "try", messages[k].Try, "tries", maxReceiveCount, "error", err.Error())
+	}
+	return failed
+}
+
+// giveUp reports whether a malformed message is with the dead letters. It is, after some
+// tries.
+func (h *handler) giveUp(ctx context.Context, m queued, why error) bool {
+	var malformed *malformedError
+	errors.As(why, &malformed)
+	log := h.logger.With("messageId", m.id, "field", malformed.field, "problem", malformed.problem, "bytes", len(m.body), "try", m.try)
+	if m.try < maxMalformed || h.queue == nil {
+		log.ErrorContext(ctx, "message malformed")
+		return false
+	}
+	if err := h.queue.giveUp(ctx, m.body, why); err != nil {
+		log.ErrorContext(ctx, "message malformed", "error", err.Error())
+		return false
+	}
+	log.ErrorContext(ctx, "message malformed: it is with the dead letters")
+	return true
 }
 
 // queueAccount returns the account of the delivering queue, which is that of the function

@@ -109,7 +109,7 @@ func newBench() *bench {
 	return b
 }
 
-func sqs(bodies ...string) events.SQSEvent {
+func sqsEvent(bodies ...string) events.SQSEvent {
 	e := events.SQSEvent{Records: []events.SQSMessage{}}
 	for i, body := range bodies {
 		e.Records = append(e.Records, events.SQSMessage{
@@ -130,12 +130,12 @@ func failed(r events.SQSEventResponse) []string {
 
 func TestDetectionsReachTheEngineWithWhatTheQueueSays(t *testing.T) {
 	b := newBench()
-	out, err := b.handle(t.Context(), sqs(record(t, detection())))
+	out, err := b.handle(t.Context(), sqsEvent(record(t, detection())))
 	require.NoError(t, err)
 	assert.Equal(t, "123456789012", b.account)
 	require.Len(t, b.messages, 1)
 	assert.Equal(t, remediation.Message{
-		Detection: detection(), Try: 2, Tries: 5, Sent: time.Date(2026, 11, 22, 10, 0, 1, 0, time.UTC),
+		Detection: detection(), Try: 2, Tries: 60, Record: record(t, detection()), Sent: time.Date(2026, 11, 22, 10, 0, 1, 0, time.UTC),
 		Queued: time.Date(2026, 11, 22, 10, 0, 2, 500_000_000, time.UTC),
 	}, b.messages[0])
 	answer, err := json.Marshal(out)
@@ -148,7 +148,7 @@ func TestOnlyTheMessagesThatFailAreRetried(t *testing.T) {
 	bad := detection()
 	bad.Event.EventID = "throttled"
 	b.errs["throttled"] = errors.New("RequestLimitExceeded")
-	out, err := b.handle(t.Context(), sqs(record(t, detection()), "{", record(t, bad), record(t, detection())))
+	out, err := b.handle(t.Context(), sqsEvent(record(t, detection()), "{", record(t, bad), record(t, detection())))
 	require.NoError(t, err)
 	assert.ElementsMatch(t, []string{"m2", "m3"}, failed(out))
 	assert.Len(t, b.messages, 3)
@@ -187,7 +187,7 @@ func TestAMalformedMessageFailsAloneAndIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench()
-			out, err := b.handle(t.Context(), sqs(record(t, detection()), c.body))
+			out, err := b.handle(t.Context(), sqsEvent(record(t, detection()), c.body))
 			require.NoError(t, err)
 			assert.Equal(t, []string{"m2"}, failed(out))
 			assert.Len(t, b.messages, 1, "the other goes on")
@@ -214,7 +214,7 @@ func TestWhatSweepHasChosenReachesTheEngine(t *testing.T) {
 	ofSweep := detection()
 	ofSweep.Source = finding.SourceSweep
 	b := newBench()
-	out, err := b.handle(t.Context(), sqs(record(t, ofEdit()), record(t, ofSweep)))
+	out, err := b.handle(t.Context(), sqsEvent(record(t, ofEdit()), record(t, ofSweep)))
 	require.NoError(t, err)
 	assert.Empty(t, out.BatchItemFailures)
 	require.Len(t, b.messages, 2)
@@ -268,7 +268,7 @@ func TestWhatIsNoQueuesEventIsAnError(t *testing.T) {
 
 func TestAQueueThatSaysLittleIsWorkedWithAllTheSame(t *testing.T) {
 	b := newBench()
-	e := sqs(record(t, detection()))
+	e := sqsEvent(record(t, detection()))
 	e.Records[0].EventSourceARN, e.Records[0].Attributes = "findings", nil
 	_, err := b.handle(t.Context(), e)
 	require.NoError(t, err)

@@ -10,6 +10,9 @@
 //
 //   - MODE: observe or enforce
 //   - ALERT_TOPIC_ARN: the SNS topic of the alerts
+//   - FINDINGS_QUEUE_URL: the queue that its messages come from. It puts rules there that it
+//     is about to close, and takes more messages from it behind a full batch
+//   - DEAD_LETTER_QUEUE_URL: the queue for messages that hold no Detection
 //   - POLICY_FILE: default policy.yaml beside the binary
 //   - MAX_REVOKES: how many existing rules one message closes at most; default 20
 //

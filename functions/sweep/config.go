@@ -30,7 +30,7 @@ func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *sweep.Memor
 	if name == "" {
 		return nil
 	}
-	config, fips := env.DynamoDB(patience)
+	config, fips := env.Service("DYNAMODB", patience)
 	client := dynamodb.NewFromConfig(config, func(o *dynamodb.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
 	return &sweep.Memory{Client: client, Table: name}
 }

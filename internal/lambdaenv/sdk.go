@@ -12,6 +12,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go"
 
 	"sgward/internal/text"
 )
@@ -43,10 +44,11 @@ func (e Environment) Clients(p Patience) Clients {
 	}
 }
 
-// DynamoDB returns the configuration of a DynamoDB client. The one function that uses it
-// makes the client: linked here, it would slow the start of the others.
-func (e Environment) DynamoDB(p Patience) (aws.Config, aws.FIPSEndpointState) {
-	return e.serviceConfig("DYNAMODB", p), useFIPS(e.lookup)
+// Service returns the configuration of the client of another service, by its name in
+// environment variables: "DYNAMODB", "SQS". The one function that uses it makes the client:
+// linked here, it would slow the start of the others.
+func (e Environment) Service(name string, p Patience) (aws.Config, aws.FIPSEndpointState) {
+	return e.serviceConfig(name, p), useFIPS(e.lookup)
 }
 
 // Logs returns the configuration for CloudWatch Logs, with the address of its endpoint. There
@@ -92,9 +94,20 @@ func awsConfig(region string, lookup Lookup, p Patience) aws.Config {
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.MaxAttempts, o.MaxBackoff = p.Attempts, p.Backoff
+				o.Retryables = append(o.Retryables, retry.IsErrorRetryableFunc(isCut))
 			})
 		},
 	}
+}
+
+// isCut answers whether an error may be retried: if the connection broke within an answer.
+// The SDK gives up on those, as it takes them for an answer that it cannot read.
+func isCut(err error) aws.Ternary {
+	var unread *smithy.DeserializationError
+	if errors.As(err, &unread) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
 }
 
 // credentials are the function's role's. They stay valid for the life of the process:

@@ -2,8 +2,8 @@
 // and dead-letter queues. Mapping polls a queue for a Lambda function as an event source
 // mapping does.
 //
-// It is for tests and tours. There is no HTTP side, no long polling by clients, no delay,
-// no FIFO and no encryption.
+// It is for tests and tours. There is no long polling by clients, no delay, no FIFO and no
+// encryption. Package sqsapi is its HTTP side.
 package queue
 
 import (
@@ -67,7 +67,8 @@ type Message struct {
 	Sent          time.Time
 	FirstReceived time.Time // zero before the first receive
 	ReceiveCount  int
-	SourceARN     string // in a dead-letter queue: the source queue
+	Attributes    map[string]string // the message attributes of its sender, nil without any
+	SourceARN     string            // in a dead-letter queue: the source queue
 }
 
 // Depth counts the messages of a queue.
@@ -110,13 +111,16 @@ func (q *Queue) Name() string { return q.cfg.Name }
 func (q *Queue) ARN() string { return q.cfg.ARN }
 
 // Send appends a message and returns its id, or a *TooLargeError.
-func (q *Queue) Send(body string) (string, error) {
+func (q *Queue) Send(body string) (string, error) { return q.SendWith(body, nil) }
+
+// SendWith is Send for a message with attributes.
+func (q *Queue) SendWith(body string, attributes map[string]string) (string, error) {
 	if len(body) > MaxMessageBytes {
 		return "", &TooLargeError{Queue: q.cfg.Name, Bytes: len(body)}
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	m := Message{ID: newID(), Body: body, Sent: q.cfg.Now()}
+	m := Message{ID: newID(), Body: body, Sent: q.cfg.Now(), Attributes: attributes}
 	copies := []time.Duration{0}
 	if q.cfg.Faults.Copies != nil {
 		if hidden := q.cfg.Faults.Copies(m); len(hidden) > 0 {

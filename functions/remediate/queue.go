@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"sgward/internal/crash"
+	"sgward/internal/finding"
+	"sgward/internal/remediation"
+)
+
+const (
+	// maxMessageBytes is the most that SQS takes in one message.
+	maxMessageBytes = 1 << 20
+	// batchSize is the most messages that a batch of the mapping holds, as template.yaml says,
+	// and the most that SQS hands out or deletes in one call.
+	batchSize = 10
+	// maxGathered and maxGatheredBytes limit the messages that are handled together.
+	maxGathered      = 1000
+	maxGatheredBytes = 16 << 20
+	// gatherTime is how long messages are received at most, and gatherReserve what an
+	// invocation must have left for their handling.
+	gatherTime    = 4 * time.Second
+	gatherReserve = 30 * time.Second
+	// gatherers is the number of receives at once.
+	gatherers = 4
+)
+
+// reasonAttribute is the message attribute of a dead letter that says what is wrong with it.
+const reasonAttribute = "reason"
+
+// findingsQueue is the queue that the function's messages come from.
+type findingsQueue struct {
+	client             *sqs.Client
+	url, deadLetterURL string
+	logger             *slog.Logger
+}
+
+// queued is a message of the queue.
+type queued struct {
+	id, handle, body string
+	try              int
+	sent             time.Time
+}
+
+// choose puts a Detection on the queue as the invocation record of the event that origin
+// holds. A Detection that does not fit is sent in parts.
+func (q *findingsQueue) choose(ctx context.Context, origin remediation.Message, d finding.Detection) error {
+	body, err := chosenRecord(origin.Record, d, time.Now())
+	if err != nil {
+		return err
+	}
+	if n := len(d.Findings); len(body) > maxMessageBytes && n > 1 {
+		first, second := d, d
+		first.Findings, second.Findings, second.Told = d.Findings[:n/2], d.Findings[n/2:], nil
+		return errors.Join(q.choose(ctx, origin, first), q.choose(ctx, origin, second))
+	}
+	if len(body) > maxMessageBytes {
+		return remediation.ErrTooLarge
+	}
+	_, err = q.client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: aws.String(q.url), MessageBody: aws.String(string(body))})
+	if err != nil {
+		return fmt.Errorf("sending the chosen rules to the findings queue: %w", err)
+	}
+	return nil
+}
+
+// chosenRecord returns an invocation record with another response than that of record.
+func chosenRecord(record string, d finding.Detection, now time.Time) ([]byte, error) {
+	var origin struct {
+		Version        string          `json:"version"`
+		Timestamp      string          `json:"timestamp"`
+		RequestContext json.RawMessage `json:"requestContext"`
+		RequestPayload json.RawMessage `json:"requestPayload,omitempty"`
+		ResponseStatus json.RawMessage `json:"responseContext,omitempty"`
+		Response       any             `json:"responsePayload"`
+	}
+	if err := json.Unmarshal([]byte(record), &origin); err != nil {
+		return nil, fmt.Errorf("reading the invocation record: %w", err)
+	}
+	origin.Timestamp, origin.Response = now.UTC().Format("2006-01-02T15:04:05.000Z"), d
+	body, err := json.Marshal(origin)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the chosen rules: %w", err)
+	}
+	return body, nil
+}
+
+// giveUp sends a message to the dead letters, with the reason as an attribute.
+func (q *findingsQueue) giveUp(ctx context.Context, body string, reason error) error {
+	text := reason.Error()
+	_, err := q.client.SendMessage(ctx, &sqs.SendMessageInput{
+		QueueUrl: aws.String(q.deadLetterURL), MessageBody: aws.String(body),
+		MessageAttributes: map[string]types.MessageAttributeValue{
+			reasonAttribute: {DataType: aws.String("String"), StringValue: aws.String(text[:min(len(text), 1000)])},
+		},
+	})
+	if err != nil {
+		return fmt.Errorf("sending a message to the dead letters: %w", err)
+	}
+	return nil
+}
+
+// gather receives what waits behind a batch that came full, to handle it together: a
+// storm on few groups then takes few calls. A message that stays undeleted is delivered
+// again after its visibility timeout, so that an invocation that ends early loses nothing.
+func (q *findingsQueue) gather(ctx context.Context, batch int) []queued {
+	deadline, ok := ctx.Deadline()
+	if ok && time.Until(deadline) < gatherReserve+gatherTime {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
+	var out []queued
+	size := 0
+	for wait := int32(0); len(out)+batch < maxGathered && size < maxGatheredBytes; wait = 1 {
+		received := q.receive(ctx, min(gatherers, (maxGathered-batch-len(out)+batchSize-1)/batchSize), wait)
+		for _, m := range received {
+			size += len(m.body)
+		}
+		out = append(out, received...)
+		// The first receive asks whether there is a backlog. If so, the rest of the storm is
+		// waited for, until nothing comes for a second.
+		if len(received) == 0 || wait == 0 && len(received) < batchSize {
+			break
+		}
+	}
+	q.logger.InfoContext(ctx, "messages gathered", "batch", batch, "gathered", len(out), "bytes", size)
+	return out
+}
+
+// receive makes some receives at once. What they cannot get stays on the queue.
+func (q *findingsQueue) receive(ctx context.Context, calls int, wait int32) []queued {
+	answers := make([][]types.Message, calls)
+	var receiving sync.WaitGroup
+	for i := range calls {
+		receiving.Go(func() {
+			defer crash.Exit()
+			out, err := q.client.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+				QueueUrl: aws.String(q.url), MaxNumberOfMessages: batchSize, WaitTimeSeconds: wait,
+				MessageSystemAttributeNames: []types.MessageSystemAttributeName{
+					types.MessageSystemAttributeNameApproximateReceiveCount, types.MessageSystemAttributeNameSentTimestamp,
+				},
+			})
+			if err != nil {
+				if ctx.Err() == nil {
+					q.logger.WarnContext(ctx, "messages not received", "error", err.Error())
+				}
+				return
+			}
+			answers[i] = out.Messages
+		})
+	}
+	receiving.Wait()
+	var all []queued
+	for _, messages := range answers {
+		for _, m := range messages {
+			all = append(all, queued{
+				id: aws.ToString(m.MessageId), handle: aws.ToString(m.ReceiptHandle), body: aws.ToString(m.Body),
+				try: receiveCount(m.Attributes), sent: sentTime(m.Attributes),
+			})
+		}
+	}
+	return all
+}
+
+// remove deletes messages. One that cannot be deleted is delivered again.
+func (q *findingsQueue) remove(ctx context.Context, done []queued) {
+	var removing sync.WaitGroup
+	slots := make(chan struct{}, gatherers)
+	for len(done) > 0 {
+		part := done[:min(batchSize, len(done))]
+		done = done[len(part):]
+		removing.Go(func() {
+			defer crash.Exit()
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			in := &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(q.url)}
+			for i, m := range part {
+				in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(m.handle)})
+			}
+			out, err := q.client.DeleteMessageBatch(ctx, in)
+			switch {
+			case err != nil:
+				q.logger.WarnContext(ctx, "messages not deleted", "messages", len(part), "error", err.Error())
+			case len(out.Failed) > 0:
+				q.logger.WarnContext(ctx, "messages not deleted", "messages", len(out.Failed), "error", aws.ToString(out.Failed[0].Code))
+			}
+		})
+	}
+	removing.Wait()
+}

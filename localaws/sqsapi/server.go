@@ -1,0 +1,199 @@
+// Package sqsapi serves queues of package queue over SQS's JSON protocol: to send,
+// receive, delete, and to change the visibility. It is for tests and tours only:
+// signatures are not verified, and a receive does not wait for messages.
+package sqsapi
+
+import (
+	"crypto/md5" //nolint:gosec // SQS answers with it, and its clients compare it
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"sgward/localaws/queue"
+)
+
+// target is what the header X-Amz-Target begins with.
+const target = "AmazonSQS."
+
+// maxRequest is above the largest request of SQS, a message of 1 MiB in JSON.
+const maxRequest = 8 << 20
+
+// Config describes a server. Queue is required.
+type Config struct {
+	// Queue returns the queue at a URL.
+	Queue func(url string) (*queue.Queue, bool)
+	// Authorize says whether an access key may call an action; nil allows everything.
+	Authorize func(action, accessKey string) bool
+	// OnReceive is called for the messages that a caller has received.
+	OnReceive func(accessKey string, q *queue.Queue, received []queue.Message)
+}
+
+// ActionOf returns the operation that a request asks of SQS; false for requests of other
+// services.
+func ActionOf(r *http.Request) (string, bool) {
+	return strings.CutPrefix(r.Header.Get("X-Amz-Target"), target)
+}
+
+// request has the fields of all operations that are served.
+type request struct {
+	QueueURL            string                                  `json:"QueueUrl"`
+	MessageBody         string                                  `json:"MessageBody"`
+	MessageAttributes   map[string]struct{ StringValue string } `json:"MessageAttributes"`
+	MaxNumberOfMessages *int                                    `json:"MaxNumberOfMessages"`
+	VisibilityTimeout   *int                                    `json:"VisibilityTimeout"`
+	ReceiptHandle       string                                  `json:"ReceiptHandle"`
+	Entries             []struct {
+		ID                string `json:"Id"`
+		ReceiptHandle     string `json:"ReceiptHandle"`
+		VisibilityTimeout int    `json:"VisibilityTimeout"`
+	} `json:"Entries"`
+}
+
+// Handler serves the queues.
+func Handler(cfg Config) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		action, _ := ActionOf(r)
+		accessKey := accessKeyOf(r)
+		if cfg.Authorize != nil && !cfg.Authorize(action, accessKey) {
+			fail(w, http.StatusForbidden, "com.amazonaws.sqs#AccessDeniedException", "not authorized to perform: sqs:"+action)
+			return
+		}
+		var in request
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxRequest))
+		if err == nil {
+			err = json.Unmarshal(body, &in)
+		}
+		if err != nil {
+			fail(w, http.StatusBadRequest, "com.amazonaws.sqs#InvalidAddress", "reading the request: "+err.Error())
+			return
+		}
+		q, ok := cfg.Queue(in.QueueURL)
+		if !ok {
+			fail(w, http.StatusBadRequest, "com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.")
+			return
+		}
+		switch action {
+		case "SendMessage":
+			send(w, q, in)
+		case "ReceiveMessage":
+			received := receive(q, in)
+			if cfg.OnReceive != nil && len(received) > 0 {
+				cfg.OnReceive(accessKey, q, received)
+			}
+			answer(w, map[string]any{"Messages": shown(received)})
+		case "DeleteMessage":
+			q.Delete(in.ReceiptHandle)
+			answer(w, struct{}{})
+		case "DeleteMessageBatch", "ChangeMessageVisibilityBatch":
+			batch(w, q, action, in)
+		case "GetQueueAttributes":
+			depth := q.Depth()
+			answer(w, map[string]any{"Attributes": map[string]string{
+				"QueueArn": q.ARN(), "ApproximateNumberOfMessages": strconv.Itoa(depth.Visible),
+				"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(depth.InFlight),
+			}})
+		default:
+			fail(w, http.StatusNotImplemented, "com.amazonaws.sqs#UnsupportedOperation", "sgward's stand-in for SQS has no "+action)
+		}
+	})
+}
+
+func send(w http.ResponseWriter, q *queue.Queue, in request) {
+	attributes := map[string]string{}
+	for name, value := range in.MessageAttributes {
+		attributes[name] = value.StringValue
+	}
+	id, err := q.SendWith(in.MessageBody, attributes)
+	var large *queue.TooLargeError
+	switch {
+	case errors.As(err, &large):
+		fail(w, http.StatusBadRequest, "com.amazonaws.sqs#InvalidMessageContents", "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
+	case err != nil:
+		fail(w, http.StatusInternalServerError, "com.amazonaws.sqs#InternalError", err.Error())
+	default:
+		answer(w, map[string]any{"MessageId": id, "MD5OfMessageBody": digest(in.MessageBody)})
+	}
+}
+
+func receive(q *queue.Queue, in request) []queue.Message {
+	limit := 1
+	if in.MaxNumberOfMessages != nil {
+		limit = min(*in.MaxNumberOfMessages, 10)
+	}
+	received := q.Receive(limit)
+	if in.VisibilityTimeout != nil {
+		for _, m := range received {
+			q.ChangeVisibility(m.ReceiptHandle, time.Duration(*in.VisibilityTimeout)*time.Second)
+		}
+	}
+	return received
+}
+
+func shown(received []queue.Message) []map[string]any {
+	out := []map[string]any{}
+	for _, m := range received {
+		one := map[string]any{
+			"MessageId": m.ID, "ReceiptHandle": m.ReceiptHandle, "Body": m.Body, "MD5OfBody": digest(m.Body),
+			"Attributes": map[string]string{
+				"ApproximateReceiveCount":          strconv.Itoa(m.ReceiveCount),
+				"SentTimestamp":                    strconv.FormatInt(m.Sent.UnixMilli(), 10),
+				"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceived.UnixMilli(), 10),
+			},
+		}
+		if len(m.Attributes) > 0 {
+			attributes := map[string]any{}
+			for name, value := range m.Attributes {
+				attributes[name] = map[string]string{"DataType": "String", "StringValue": value}
+			}
+			one["MessageAttributes"] = attributes
+		}
+		out = append(out, one)
+	}
+	return out
+}
+
+// batch deletes messages, or changes their visibility, one entry after another.
+func batch(w http.ResponseWriter, q *queue.Queue, action string, in request) {
+	if n := len(in.Entries); n == 0 || n > 10 {
+		fail(w, http.StatusBadRequest, "com.amazonaws.sqs#TooManyEntriesInBatchRequest", fmt.Sprintf("Maximum number of entries per request are 10. You have sent %d.", n))
+		return
+	}
+	done := []map[string]string{}
+	for _, e := range in.Entries {
+		if action == "DeleteMessageBatch" {
+			q.Delete(e.ReceiptHandle)
+		} else {
+			q.ChangeVisibility(e.ReceiptHandle, time.Duration(e.VisibilityTimeout)*time.Second)
+		}
+		done = append(done, map[string]string{"Id": e.ID})
+	}
+	answer(w, map[string]any{"Successful": done, "Failed": []any{}})
+}
+
+func answer(w http.ResponseWriter, out any) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	_ = json.NewEncoder(w).Encode(out) // the client is gone
+}
+
+func fail(w http.ResponseWriter, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
+}
+
+func digest(body string) string {
+	sum := md5.Sum([]byte(body)) //nolint:gosec // see the import
+	return hex.EncodeToString(sum[:])
+}
+
+func accessKeyOf(r *http.Request) string {
+	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	key, _, _ := strings.Cut(scope, "/")
+	return key
+}
