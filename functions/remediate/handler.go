@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -34,6 +35,10 @@ type handler struct {
 	remediate func(ctx context.Context, accountID string, messages []remediation.Message) []error
 	queue     *findingsQueue
 	logger    *slog.Logger
+
+	mu     sync.Mutex
+	since  time.Time // when the count of recent messages began
+	recent int
 }
 
 // handle handles a batch, and with a full one what waits behind it. A message that fails,
@@ -55,9 +60,15 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 			try: receiveCount(record.Attributes), sent: sentTime(record.Attributes),
 		})
 	}
-	batch := len(all)
-	if batch >= batchSize && h.queue != nil {
-		all = append(all, h.queue.gather(working, batch)...)
+	batch, gatheredElsewhere := len(all), false
+	if h.queue != nil && h.isBacklog(batch) {
+		var more []queued
+		began := time.Now()
+		more, gatheredElsewhere = h.queue.gather(working, batch)
+		all = append(all, more...)
+		if gatheredElsewhere { // leave the rest of the storm to the other invocation
+			defer func() { wait(working, gatherTime-time.Since(began)) }()
+		}
 	}
 	failed := h.handleAll(working, accountID, all)
 	failures := []events.SQSBatchItemFailure{}
@@ -74,6 +85,29 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		h.queue.remove(ctx, done)
 	}
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
+}
+
+// isBacklog reports whether a batch is a sign of more messages: it is full, or it fills up
+// what came within a second to as many.
+func (h *handler) isBacklog(batch int) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if now.Sub(h.since) > time.Second {
+		h.since, h.recent = now, 0
+	}
+	h.recent += batch
+	return batch >= batchSize || h.recent >= batchSize
+}
+
+// wait waits until a pause or ctx is over.
+func wait(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
 }
 
 // handleAll handles messages and reports which of them must be retried.

@@ -34,6 +34,9 @@ const (
 	gatherReserve = 30 * time.Second
 	// gatherers is the number of receives at once.
 	gatherers = 4
+	// maxOthers is the number of messages that the other invocations hold at most if none of
+	// them gathers.
+	maxOthers = 2 * batchSize
 )
 
 // reasonAttribute is the message attribute of a dead letter that says what is wrong with it.
@@ -111,32 +114,53 @@ func (q *findingsQueue) giveUp(ctx context.Context, body string, reason error) e
 	return nil
 }
 
-// gather receives what waits behind a batch that came full, to handle it together: a
-// storm on few groups then takes few calls. A message that stays undeleted is delivered
-// again after its visibility timeout, so that an invocation that ends early loses nothing.
-func (q *findingsQueue) gather(ctx context.Context, batch int) []queued {
+// gather receives what waits behind a batch that is a sign of a backlog, to handle it
+// together: a storm on few groups then takes few calls. A message that stays undeleted is
+// delivered again after its visibility timeout, so that an invocation that ends early loses
+// nothing.
+//
+// Two invocations that gather at once would share the messages of every group. So taken is
+// set, and nothing received, if another one gathers already.
+func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, taken bool) {
 	deadline, ok := ctx.Deadline()
 	if ok && time.Until(deadline) < gatherReserve+gatherTime {
-		return nil
+		return nil, false
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
-	var out []queued
+	if q.inFlight(ctx) > batch+maxOthers {
+		return nil, true
+	}
 	size := 0
-	for wait := int32(0); len(out)+batch < maxGathered && size < maxGatheredBytes; wait = 1 {
+	for len(out)+batch < maxGathered && size < maxGatheredBytes {
+		wait := int32(1)
+		if len(out) == 0 {
+			wait = 0 // the first receive asks whether there is a backlog
+		}
 		received := q.receive(ctx, min(gatherers, (maxGathered-batch-len(out)+batchSize-1)/batchSize), wait)
 		for _, m := range received {
 			size += len(m.body)
 		}
 		out = append(out, received...)
-		// The first receive asks whether there is a backlog. If so, the rest of the storm is
-		// waited for, until nothing comes for a second.
-		if len(received) == 0 || wait == 0 && len(received) < batchSize {
+		if len(received) == 0 { // for a second
 			break
 		}
 	}
 	q.logger.InfoContext(ctx, "messages gathered", "batch", batch, "gathered", len(out), "bytes", size)
-	return out
+	return out, false
+}
+
+// inFlight returns about how many messages are received and not deleted; 0 if that is
+// unknown.
+func (q *findingsQueue) inFlight(ctx context.Context) int {
+	name := types.QueueAttributeNameApproximateNumberOfMessagesNotVisible
+	out, err := q.client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(q.url), AttributeNames: []types.QueueAttributeName{name}})
+	if err != nil {
+		q.logger.WarnContext(ctx, "attributes of the queue not read", "error", err.Error())
+		return 0
+	}
+	n, _ := strconv.Atoi(out.Attributes[string(name)]) // 0 if it is no number
+	return n
 }
 
 // receive makes some receives at once. What they cannot get stays on the queue.

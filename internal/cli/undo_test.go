@@ -47,7 +47,7 @@ func (d *workspace) alertFile(mode finding.Mode, results ...finding.Result) stri
 		if _, err := ec2rules.Authorize(d.Context(), d.sgward, r.GroupID, direction, rules, nil, false); err != nil {
 			continue // the group is none of the desk's
 		}
-		_, err := ec2rules.Revoke(d.Context(), d.sgward, r.GroupID, direction, rules)
+		_, err := ec2rules.Revoke(d.Context(), d.sgward, new(ec2rules.Pace), r.GroupID, direction, rules)
 		require.NoError(d, err)
 	}
 	return d.forgedFile(mode, results...)

@@ -12,13 +12,15 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// watchAttempts returns an option for one call that sets lost if an attempt of it stays
-// without an answer. The SDK itself tells only how the last attempt ended.
-func watchAttempts(lost *bool) func(*ec2.Options) {
+// watchAttempts returns an option for one call that paces its attempts and sets lost if
+// one of them stays without an answer. The SDK itself tells only how the last one ended.
+func watchAttempts(pace *Pace, lost *bool) func(*ec2.Options) {
 	watch := middleware.FinalizeMiddlewareFunc("WatchAttempts", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 		middleware.FinalizeOutput, middleware.Metadata, error,
 	) {
+		pace.wait(ctx)
 		out, metadata, err := next.HandleFinalize(ctx, in)
+		pace.note(err)
 		*lost = *lost || isUnanswered(err)
 		return out, metadata, err
 	})

@@ -100,15 +100,21 @@ func IsTransient(err error) bool {
 	switch code {
 	case "":
 		return true
-	case "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException", "SlowDown",
-		"BandwidthLimitExceeded", "InternalError", "InternalFailure", "InternalServerError",
+	case "InternalError", "InternalFailure", "InternalServerError",
 		"Unavailable", "ServiceUnavailable", "RequestTimeout", "RequestTimeoutException":
 		return true
 	}
-	if strings.HasPrefix(code, "Throttl") {
-		return true
-	}
 	var answer interface{ HTTPStatusCode() int }
-	return errors.As(err, &answer) &&
+	return isThrottled(err) || errors.As(err, &answer) &&
 		(answer.HTTPStatusCode() >= http.StatusInternalServerError || answer.HTTPStatusCode() == http.StatusTooManyRequests)
+}
+
+// isThrottled reports that there were too many calls.
+func isThrottled(err error) bool {
+	switch code := ErrorCode(err); code {
+	case "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException", "TooManyRequestsException", "SlowDown", "BandwidthLimitExceeded":
+		return true
+	default:
+		return strings.HasPrefix(code, "Throttl")
+	}
 }

@@ -265,7 +265,7 @@ func TestNothingIsSentForAnUnknownDirection(t *testing.T) {
 	g, err := ec2rules.Group(t.Context(), api, "us-east-1", id)
 	require.NoError(t, err)
 	c.Server.ResetCalls()
-	_, err = ec2rules.Revoke(t.Context(), api, id, 0, g.Rules)
+	_, err = ec2rules.Revoke(t.Context(), api, new(ec2rules.Pace), id, 0, g.Rules)
 	require.ErrorContains(t, err, "the direction is unknown")
 	_, err = ec2rules.Authorize(t.Context(), api, id, 0, g.Rules, nil, false)
 	require.ErrorContains(t, err, "the direction is unknown")

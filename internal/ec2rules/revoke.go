@@ -42,13 +42,14 @@ type RevokeAnswer struct {
 }
 
 // Revoke makes one call that revokes rules of one group in one direction by their
-// permissions, so that EC2 itself leaves alone a rule that was edited since.
-func Revoke(ctx context.Context, client Revoker, groupID string, d secgroup.Direction, rules []secgroup.Rule) (RevokeAnswer, error) {
+// permissions, so that EC2 itself leaves alone a rule that was edited since. pace is that of
+// all calls of the account.
+func Revoke(ctx context.Context, client Revoker, pace *Pace, groupID string, d secgroup.Direction, rules []secgroup.Rule) (RevokeAnswer, error) {
 	var accepted *bool
 	var revoked []types.RevokedSecurityGroupRule
 	var unknown []types.IpPermission
 	var answer RevokeAnswer
-	permissions, watch := ipPermissions(rules, false), watchAttempts(&answer.AnswerLost)
+	permissions, watch := ipPermissions(rules, false), watchAttempts(pace, &answer.AnswerLost)
 	switch d {
 	case secgroup.Ingress:
 		out, err := client.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{

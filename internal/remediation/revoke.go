@@ -30,6 +30,8 @@ type Closer struct {
 	Mode   finding.Mode
 	Logger *slog.Logger
 	Now    func() time.Time
+
+	pace ec2rules.Pace
 }
 
 // Closing is the result for one opening.
@@ -337,7 +339,7 @@ func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, e
 func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent []secgroup.Rule, err error) {
 	attrs := ruleAttrs(rules)
 	g.log.InfoContext(ctx, "revoking", attrs)
-	answer, err := ec2rules.Revoke(ctx, g.EC2, g.call.GroupID, g.call.Direction, rules)
+	answer, err := ec2rules.Revoke(ctx, g.EC2, &g.pace, g.call.GroupID, g.call.Direction, rules)
 	if answer.AnswerLost {
 		for _, r := range rules {
 			g.lost[r.Permission.Identity()] = true

@@ -1,9 +1,10 @@
 // Package sqsapi serves queues of package queue over SQS's JSON protocol: to send,
 // receive, delete, and to change the visibility. It is for tests and tours only:
-// signatures are not verified, and a receive does not wait for messages.
+// signatures are not verified.
 package sqsapi
 
 import (
+	"context"
 	"crypto/md5" //nolint:gosec // SQS answers with it, and its clients compare it
 	"encoding/hex"
 	"encoding/json"
@@ -46,6 +47,7 @@ type request struct {
 	MessageBody         string                                  `json:"MessageBody"`
 	MessageAttributes   map[string]struct{ StringValue string } `json:"MessageAttributes"`
 	MaxNumberOfMessages *int                                    `json:"MaxNumberOfMessages"`
+	WaitTimeSeconds     int                                     `json:"WaitTimeSeconds"`
 	VisibilityTimeout   *int                                    `json:"VisibilityTimeout"`
 	ReceiptHandle       string                                  `json:"ReceiptHandle"`
 	Entries             []struct {
@@ -82,7 +84,7 @@ func Handler(cfg Config) http.Handler {
 		case "SendMessage":
 			send(w, q, in)
 		case "ReceiveMessage":
-			received := receive(q, in)
+			received := receive(r.Context(), q, in)
 			if cfg.OnReceive != nil && len(received) > 0 {
 				cfg.OnReceive(accessKey, q, received)
 			}
@@ -121,12 +123,17 @@ func send(w http.ResponseWriter, q *queue.Queue, in request) {
 	}
 }
 
-func receive(q *queue.Queue, in request) []queue.Message {
+// receive takes messages, and waits for the first if the caller asks for that.
+func receive(ctx context.Context, q *queue.Queue, in request) []queue.Message {
 	limit := 1
 	if in.MaxNumberOfMessages != nil {
 		limit = min(*in.MaxNumberOfMessages, 10)
 	}
 	received := q.Receive(limit)
+	for end := time.Now().Add(time.Duration(in.WaitTimeSeconds) * time.Second); len(received) == 0 && time.Now().Before(end) && ctx.Err() == nil; {
+		time.Sleep(5 * time.Millisecond)
+		received = q.Receive(limit)
+	}
 	if in.VisibilityTimeout != nil {
 		for _, m := range received {
 			q.ChangeVisibility(m.ReceiptHandle, time.Duration(*in.VisibilityTimeout)*time.Second)
