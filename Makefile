@@ -7,6 +7,8 @@ PYTHON        ?= python3
 LAMBDA_GOARCH ?= arm64
 FUZZTIME      ?= 30s
 BENCHTIME     ?= 1s
+# Flags of ./drill: `go run ./drill -help`.
+DRILLFLAGS    ?=
 
 GOLANGCI_LINT_VERSION = v2.15.0
 GOVULNCHECK_VERSION   = v1.9.0
@@ -41,7 +43,7 @@ LAMBDA_FLAGS = -tags lambda.norpc,nethttpomithttp2 -ldflags "-s -w"
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test smoke race demo local e2e lint \
+.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test smoke race demo local drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -98,6 +100,9 @@ demo: build ## Watch sgward close openings, on this machine, without AWS
 
 local: build ## Keep the pipeline running here for any AWS client (Ctrl-C ends it)
 	build/sgward local
+
+drill: build ## Openings, attackers and faults at once, and what must hold (Go and make only)
+	$(GO) run ./drill $(DRILLFLAGS)
 
 e2e: $(VENV_READY) $(MINISTACK) lint-policy ## Deploy template.yaml to an emulator and check it (Python 3.10+, JDK 17, Maven)
 	$(VENV)/bin/python -m pytest e2e

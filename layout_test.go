@@ -136,6 +136,33 @@ func TestStandInIsIndependentOfWhatItTests(t *testing.T) {
 	}
 }
 
+// The drill uses what the product is, from outside: its binaries and the stand-in.
+func TestTheDrillStandsBesideTheProduct(t *testing.T) {
+	for path, p := range deps(t, "./internal/...", "./functions/...", "./cmd/...", "./localaws/...") {
+		for _, imported := range p.Imports {
+			assert.False(t, strings.HasPrefix(imported, "sgward/drill"), "%s imports %s", path, imported)
+		}
+	}
+	all := deps(t, "./drill/...")
+	for path, p := range all {
+		for _, imported := range p.Imports {
+			if strings.HasPrefix(path, "sgward/drill") && strings.HasPrefix(imported, "sgward/internal/") {
+				assert.Contains(t, []string{"sgward/internal/crash", "sgward/internal/sdkhttp"}, imported, "%s imports it", path)
+			}
+		}
+	}
+	require.Contains(t, all, "sgward/drill/oracle")
+}
+
+// An oracle that judges with the judge's code sees none of its errors.
+func TestTheOracleSharesNoCodeWithTheProduct(t *testing.T) {
+	linked := deps(t, "./drill/oracle")
+	require.Contains(t, linked, "sgward/drill/oracle")
+	for path := range linked {
+		assert.True(t, path == "sgward/drill/oracle" || !strings.HasPrefix(path, "sgward/"), path)
+	}
+}
+
 // mayUse says which packages may mention the operations that change what a group
 // lets through: the SDK's, and those of ec2rules, which alone calls them. A name in
 // an interface is enough for the linker to keep the operation.
@@ -236,7 +263,7 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 // A panic in a goroutine without it ends the command line with status 2, which means usage.
 func TestGoroutinesReportTheirCrash(t *testing.T) {
 	found := 0
-	for _, folder := range []string{"cmd", "internal", "localaws"} {
+	for _, folder := range []string{"cmd", "drill", "internal", "localaws"} {
 		require.NoError(t, filepath.WalkDir(folder, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
 				return err
