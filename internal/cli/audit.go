@@ -143,7 +143,7 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		return err
 	}
 	defer to.discard()
-	w, err := report.New(format, to, run, f.look(in))
+	w, err := report.New(format, to, advised(run, p, run.Now), f.look(in))
 	if err != nil {
 		return err
 	}

@@ -81,8 +81,8 @@ func TestAuditJudgesTheGroupsOfARegion(t *testing.T) {
 
 	got = d.run("audit")
 	assert.Contains(t, got.out, "Sources: account 123456789012, us-east-1\n")
-	assert.Contains(t, got.out, "load balancer app/shop/50dc6c495c0c9188")
-	assert.Contains(t, got.out, "198.51.100.7")
+	assert.Regexp(t, `(?m)^forbidden critical  SSH \(22\) from the whole internet  web sg-[0-9a-f]{17}  at 198\.51\.100\.7$`, got.out)
+	assert.Contains(t, d.run("audit --details").out, "load balancer app/shop/50dc6c495c0c9188")
 }
 
 func TestAuditReadsTheRegionsThatAreNamed(t *testing.T) {

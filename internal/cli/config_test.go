@@ -77,8 +77,8 @@ func TestErrorsOfAWSAreInAPersonsWords(t *testing.T) {
 	closed := httptest.NewServer(http.NotFoundHandler())
 	closed.Close()
 	for want, web := range map[string]http.Handler{
-		"sgward: access denied: the credentials lack sts:GetCallerIdentity (AccessDenied: no)\n":            answer(403, ofSTS("AccessDenied", "no")),
-		"has expired: run aws sso login":                                                      answer(403, ofSTS("ExpiredToken", "The security token included in the request is expired")),
+		"sgward: access denied: the credentials lack sts:GetCallerIdentity (AccessDenied: no)\n": answer(403, ofSTS("AccessDenied", "no")),
+		"has expired: run aws sso login": answer(403, ofSTS("ExpiredToken", "The security token included in the request is expired")),
 		"AWS does not accept these credentials (sts:GetCallerIdentity: InvalidClientTokenId)": answer(403, ofSTS("InvalidClientTokenId", "The security token included in the request is invalid.")),
 		closed.URL + " does not answer (is sgward local running?): connection refused\n":      nil,
 	} {

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,8 +35,8 @@ func replayCommand(in Invocation) *cobra.Command {
 			"PATH is a CloudTrail log file, a folder with any number of them, a file of EventBridge events or of bare\n" +
 			"records, the output of \"aws cloudtrail lookup-events\", or - for standard input; all of them plain or gzipped.\n" +
 			"An exception of the policy counts if it applied when the call was made. Verdicts that need facts from EC2 (prefix\n" +
-			"lists, group tags, rules older than the history) are \"inspect\": sgward would have read EC2 first. A run that is\n" +
-			"interrupted writes no report.\n" +
+			"lists, group tags, rules older than the history) are \"needs a look\" (in JSON \"inspect\"): sgward would have read EC2\n" +
+			"first. A run that is interrupted writes no report.\n" +
 			"Exit status: 0 nothing found, or only excepted rules, 1 error or input not read, 2 usage or an unsound policy,\n" +
 			"3 findings, or differences with --compare.",
 		Example: "  sgward replay AWSLogs/\n" +
@@ -82,6 +83,9 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 			return &statusError{StatusUsage, err}
 		}
 		other := namedPolicy(o.Other)
+		if a, b := filepath.Base(run.Policy.Name), filepath.Base(other.Name); a != b { // short names tell them apart
+			run.Policy.Name, other.Name = a, b
+		}
 		run.Other = &other
 	}
 	to, err := f.destination(in)
@@ -89,7 +93,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 		return err
 	}
 	defer to.discard()
-	w, err := report.New(format, to, run, f.look(in))
+	w, err := report.New(format, to, advised(run, p, run.Now), f.look(in))
 	if err != nil {
 		return err
 	}

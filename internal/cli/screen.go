@@ -6,14 +6,7 @@ import (
 	"time"
 
 	"sgward/internal/crash"
-	"sgward/internal/policy"
-	"sgward/internal/report"
 )
-
-// namedPolicy is a policy as reports name it.
-func namedPolicy(p *policy.Policy) report.Policy {
-	return report.Policy{File: p.File(), Digest: p.Digest(), Summary: p.Summary()}
-}
 
 // screen writes lines to standard error and, on a terminal, a line below them with the
 // progress of long work. Its methods may be called from any goroutine.

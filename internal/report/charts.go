@@ -25,7 +25,6 @@ type chartColumn struct {
 	X, W, LabelX string // in per cent
 	Parts        []part
 	Label        string // under the axis; most columns of a long time line have none
-	Behind       bool   // the label stands at the column's end, not under its middle
 	Minor        bool   // the label is left out on narrow screens
 	Name         string
 	Describe     string
@@ -60,9 +59,6 @@ func (c *chart) layOut(classes []string) {
 		width := min(slot*0.72, 9)
 		middle := slot * (float64(i) + 0.5)
 		column.X, column.W, column.LabelX = percent(middle-width/2), percent(width), percent(middle)
-		if column.Behind {
-			column.LabelX = percent(middle + slot/2)
-		}
 		sum := 0
 		for k, n := range column.values {
 			if n == 0 {
@@ -104,10 +100,9 @@ func percent(f float64) string { return strconv.FormatFloat(f, 'f', 2, 64) + "%"
 func (l *TimeLine) Chart() *chart {
 	c := &chart{Heads: []string{l.Unit}}
 	var classes []string
-	for _, d := range l.Verdicts {
-		classes = append(classes, d.String())
+	for _, k := range l.Kinds {
+		classes, c.Heads = append(classes, k.Class), append(c.Heads, k.Word)
 	}
-	c.Heads = append(c.Heads, classes...)
 	// Six labels fit a wide screen, three of them a narrow one.
 	every := (len(l.Buckets) + 5) / 6
 	for i, b := range l.Buckets {
@@ -116,11 +111,11 @@ func (l *TimeLine) Chart() *chart {
 			column.Label, column.Minor = b.Name, i/every%2 == 1
 		}
 		var said []string
-		for _, d := range l.Verdicts {
+		for k, d := range l.Verdicts {
 			n := b.of(d)
 			column.values, column.Figures = append(column.values, n), append(column.Figures, text.Thousands(n))
 			if n > 0 {
-				said = append(said, text.Thousands(n)+" "+d.String())
+				said = append(said, text.Thousands(n)+" "+l.Kinds[k].Word)
 			}
 		}
 		column.Describe = column.Name + ": " + cmp.Or(strings.Join(said, ", "), "none")
@@ -139,10 +134,10 @@ func (e *Exposures) Chart() *chart {
 		column.Describe, column.Figures, column.values = column.Name+": "+n, []string{n}, []int{known, open}
 		c.Columns = append(c.Columns, column)
 	}
-	for _, step := range e.Steps {
-		add(chartColumn{Name: step.Name, Label: step.Tick, Behind: true}, step.N, 0)
+	for i, step := range e.Steps {
+		add(chartColumn{Name: step.Name, Label: step.Tick, Minor: i%2 == 1}, step.N, 0)
 	}
-	add(chartColumn{Name: "never seen closed", Label: "open"}, 0, e.Open)
+	add(chartColumn{Name: "never seen closed", Label: "open", Minor: true}, 0, e.Open)
 	c.layOut([]string{"plain", "open"})
 	return c
 }
@@ -153,7 +148,7 @@ func (b Breakdown) Bar(r Row) []part {
 	at := 0
 	for i, n := range r.Numbers {
 		if n > 0 {
-			out = append(out, part{X: percent(float64(at) / float64(b.Most) * 100), W: percent(float64(n) / float64(b.Most) * 100), Class: b.Verdicts[i].String()})
+			out = append(out, part{X: percent(float64(at) / float64(b.Most) * 100), W: percent(float64(n) / float64(b.Most) * 100), Class: b.Kinds[i].Class})
 			at += n
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"sgward/internal/policy"
@@ -25,9 +24,15 @@ type collector struct {
 	groups   top[judged] // with findings
 	noted    top[Group]  // with notes only
 
-	// The groups with findings that are not exempt: those that a public address uses,
-	// those for which it is known whether one does, and the others.
-	public, known, unknown int
+	// The groups with findings that are not exempt, and of them those of which is known
+	// whether a public address uses them, and the others.
+	affected, known, unknown int
+	// Openings that are forbidden and critical in groups that a public address uses, and
+	// callers of calls that would have been closed.
+	urgent  int
+	closers map[string]bool
+	// Findings that would have been closed and of which the history shows no end.
+	unclosed int
 }
 
 // limits are the numbers of items that a report for people lists.
@@ -50,13 +55,19 @@ type judged struct {
 func newCollector(w io.Writer, run Run, l limits, print func(io.Writer, *Summary) error) *collector {
 	return &collector{
 		to: w, run: run, print: print, limits: l, totals: newTotals(),
-		findings: top[Entry]{limit: l.findings}, groups: top[judged]{limit: l.groups}, noted: top[Group]{limit: l.groups},
+		closers: map[string]bool{}, findings: top[Entry]{limit: l.findings}, groups: top[judged]{limit: l.groups}, noted: top[Group]{limit: l.groups},
 	}
 }
 
 // Entry adds a finding.
 func (c *collector) Entry(e Entry) error {
 	c.add(&e)
+	if e.Verdict == policy.Revoke && e.Event != nil {
+		c.closers[actorText(e.Event.Actor)] = true
+		if e.ClosedAt == nil {
+			c.unclosed++
+		}
+	}
 	c.findings.add(rankOfEntry(&e), e)
 	return nil
 }
@@ -75,18 +86,22 @@ func (c *collector) Group(g Group, entries []Entry) error {
 		c.add(&entries[i])
 		exempt = exempt && entries[i].Verdict == policy.Exempt
 	}
-	slices.SortStableFunc(entries, func(a, b Entry) int { return compareRanks(rankOfEntry(&a), rankOfEntry(&b)) })
+	slices.SortStableFunc(entries, func(a, b Entry) int { return compareRanks(rankIn(&g, &a), rankIn(&g, &b)) })
+	for i := range entries {
+		if e := &entries[i]; e.Verdict == policy.Revoke && e.Severity == policy.Critical && rankIn(&g, e).use == usePublic {
+			c.urgent++
+		}
+	}
 	switch {
 	case exempt:
 	case !g.AttachedKnown:
+		c.affected++
 		c.unknown++
 	default:
+		c.affected++
 		c.known++
-		if g.public() > 0 {
-			c.public++
-		}
 	}
-	c.groups.add(rankOfEntry(&entries[0]), judged{g, entries})
+	c.groups.add(rankIn(&g, &entries[0]), judged{g, entries})
 	return nil
 }
 
@@ -140,7 +155,7 @@ func (b breakdown) add(key, label, note string, e *Entry) {
 		b[key] = r
 	}
 	// A later entry may name a group for which an earlier one has the id only.
-	if strings.HasPrefix(label, r.label) {
+	if r.label == e.GroupID {
 		r.label = label
 	}
 	if urgency(e.Severity) < urgency(r.severity) {

@@ -26,6 +26,7 @@ import (
 //     one line and terminals can show it.
 type csvWriter struct {
 	out     *csv.Writer
+	run     Run
 	columns []column
 	failed  error // of the header
 }
@@ -36,7 +37,7 @@ type column struct {
 	of   func(*Entry) string
 }
 
-func newCSV(w io.Writer) *csvWriter {
+func newCSV(w io.Writer, run Run) *csvWriter {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
 	var names []string
@@ -44,13 +45,14 @@ func newCSV(w io.Writer) *csvWriter {
 	for _, c := range columns {
 		names = append(names, c.name)
 	}
-	return &csvWriter{out, columns, out.Write(names)}
+	return &csvWriter{out, run, columns, out.Write(names)}
 }
 
 func (w *csvWriter) Entry(e Entry) error {
 	if w.failed != nil {
 		return wrote(w.failed)
 	}
+	e = w.run.complete(e)
 	cells := make([]string, 0, len(w.columns))
 	for _, c := range w.columns {
 		cells = append(cells, defused(text.Visible(c.of(&e))))
@@ -141,6 +143,10 @@ func columnsOfCSV() []column {
 		{"publicIps", attachedList((*finding.Interface).PublicAddresses)},
 		{"place", func(e *Entry) string { return e.Place }},
 		{"reasons", func(e *Entry) string { return strings.Join(policy.Texts(e.Reasons), " | ") }},
+		{"title", func(e *Entry) string { return e.Title }},
+		{"controls", func(e *Entry) string { return strings.Join(e.Controls, " | ") }},
+		{"runbook", func(e *Entry) string { return e.Runbook }},
+		{"closeCommand", func(e *Entry) string { return e.CloseCommand }},
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
@@ -53,7 +54,11 @@ func TestAJSONLineIsTheEntry(t *testing.T) {
 				require.NoError(t, decoder.Decode(&e))
 				got = append(got, e)
 			}
-			assert.Equal(t, s.all(), got)
+			want := s.all()
+			for i := range want {
+				want[i] = s.run.complete(want[i])
+			}
+			assert.Equal(t, want, got)
 		})
 	}
 }
@@ -124,7 +129,7 @@ func TestACellIsDefusedByItsFirstCharacter(t *testing.T) {
 }
 
 func TestCSVHasEveryFieldOfAnEntry(t *testing.T) {
-	s := poisoned("zz")["compare"]
+	s := advised(poisoned("zz")["compare"])
 	first := s.entries[0]
 	for _, peer := range []string{"0.0.0.0/0", "::/0", "123456789012/sg-0123456789abcdef0"} { // and the list that it has
 		e := first
@@ -178,7 +183,9 @@ func TestQuietTextIsFindingsAndProblemsOnly(t *testing.T) {
 	assert.Equal(t, "This report is incomplete: 2 problems\n", firstLine(written(t, Text, incompleteAudit(), quiet)))
 	out := written(t, Text, replayed(), quiet)
 	assert.Equal(t, "Findings, worst first\n", firstLine(out))
-	assert.Equal(t, 9, strings.Count(out, "logs/2026/"))
+	assert.Equal(t, 9, strings.Count(out, "2026-"), "one line each")
+	quiet.Details = true
+	assert.Equal(t, 9, strings.Count(written(t, Text, replayed(), quiet), "logs/2026/"))
 	out = written(t, Text, audited(), quiet)
 	assert.NotContains(t, out, "launch-wizard")
 	assert.NotContains(t, out, "now:")
@@ -193,8 +200,8 @@ func firstLine(s string) string {
 func TestALimitIsStated(t *testing.T) {
 	out := written(t, Text, replayed(), Options{Limit: 2})
 	assert.Contains(t, out, "Findings, worst first (2 of 9; --format json lists all)")
-	assert.Contains(t, out, "9 findings\n          3  revoke", "counts are of all")
-	assert.Equal(t, 2, strings.Count(out, "logs/2026/"))
+	assert.Contains(t, out, "9 findings\n          3  would have been closed", "counts are of all")
+	assert.Equal(t, 2, strings.Count(out, " by role/")+strings.Count(out, " by user/"))
 	assert.Contains(t, written(t, Text, audited(), Options{Limit: 1}), "(1 of 2; ")
 	full := replayed()
 	for range 100 {
@@ -211,15 +218,18 @@ func TestNothingFoundSaysWhatWasLookedAt(t *testing.T) {
 	chosen.run.Chosen = "since 2026-10-01"
 	identical := compared()
 	identical.entries = nil
+	partlyRead := incompleteAudit()
+	partlyRead.read.Inventory.Groups = 3
 	noGroups := incompleteAudit()
 	noGroups.read.Problems, noGroups.read.Inventory.Baseline = nil, -1
 	for want, s := range map[string]scenario{
-		"No findings: nothing read violates the policy.":                              emptyReplay(),
-		"No findings: the history holds no successful call that can open a group.":    none,
-		"No findings: none of the chosen calls was successful and can open a group.":  chosen,
-		"No differences: strict.yaml decides as policy.yaml does.":                    identical,
-		"No findings: no security group was read.":                                    noGroups,
-		"No new findings: the baseline holds them all. Not everything could be read.": incompleteAudit(),
+		"No findings: nothing read violates the policy.":                                                                                emptyReplay(),
+		"No findings: the history holds no successful call that can open a group.":                                                      none,
+		"No findings: none of the chosen calls was successful and can open a group.":                                                    chosen,
+		"No differences: strict.yaml decides as policy.yaml does.":                                                                      identical,
+		"No findings: no security group was read.":                                                                                      noGroups,
+		"Nothing was judged: nothing could be read.":                                                                                    incompleteAudit(),
+		"Only a part was judged: 2 problems kept the rest from being read. In that part: no new findings: the baseline holds them all.": partlyRead,
 	} {
 		assert.Contains(t, written(t, Text, s, Options{}), want)
 		assert.Contains(t, written(t, HTML, s, Options{}), want)
@@ -257,7 +267,7 @@ func TestFailOnCountsFindingsFromItsThresholdOn(t *testing.T) {
 		assert.Equal(t, want, got, string(failOn))
 	}
 	for _, failOn := range FailOns() {
-		tally := Count(newJSON(io.Discard), failOn)
+		tally := Count(newJSON(io.Discard, Run{}), failOn)
 		require.NoError(t, tally.Entry(Entry{Finding: finding.Finding{Verdict: policy.Compliant}, Compared: &Compared{Verdict: policy.Revoke, Severity: policy.Critical}}))
 		assert.Equal(t, failOn != FailOnNone, tally.Findings() == 1, "either side of a comparison counts: %s", failOn)
 	}
@@ -303,28 +313,108 @@ func TestCallersAreNamedWithWhatFindsThem(t *testing.T) {
 func TestOfInterfacesThatWereNotReadNoNumberIsReported(t *testing.T) {
 	s := audited()
 	text, page := written(t, Text, s, Options{}), written(t, HTML, s, Options{})
-	assert.Contains(t, text, "        1  in use at a public address  of 1 group with findings (without exempt ones)")
+	assert.Contains(t, text, "        1  critical at a public address  forbidden, in groups that a public address uses\n")
+	assert.Contains(t, text, "1 opening is forbidden and 1 is warned of, in 1 of 57 groups. Begin with the critical opening at a public address.\n")
 	assert.NotContains(t, text+page, "not read")
 	assert.NotContains(t, text+page, "not known")
-
-	mixed := audited()
-	mixed.groups[1].entries = append(mixed.groups[1].entries, mixed.groups[0].entries...)
-	assert.Contains(t, written(t, Text, mixed, Options{}), "of 1 group with findings (without exempt ones)", "a group with other findings too is not exempt")
 
 	unread := s.groups[1]
 	unread.AttachedKnown, unread.Attached = false, nil
 	s.groups = append(s.groups, unread)
-	const known = "of 1 group with findings (without exempt ones); of 1 more unknown"
-	assert.Contains(t, written(t, Text, s, Options{Width: 160}), "        1  in use at a public address  "+known+"\n")
-	assert.Contains(t, written(t, HTML, s, Options{}), "<b>1</b><span>in use at a public address</span><small>"+known+"<")
+	const known = "forbidden, in groups that a public address uses; not known of 1 group"
+	assert.Contains(t, written(t, Text, s, Options{}), "        1  critical at a public address  "+known+"\n")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b>1</b><span>critical at a public address</span><small>"+known+"<")
 
 	s.groups[1].Attached = nil
-	assert.Contains(t, written(t, HTML, s, Options{}), "<b>0</b><span>in use at a public address</span><small>"+known+"<")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b>0</b><span>critical at a public address</span><small>"+known+"<")
+	assert.Contains(t, written(t, Text, s, Options{}), "No critical opening is at a public address.")
 
 	s.groups = []judged{unread}
 	const nothing = "the interfaces that use the groups were not read"
-	assert.Contains(t, written(t, Text, s, Options{}), "        ?  in use at a public address  "+nothing+"\n")
-	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>in use at a public address</span><small>"+nothing+"</small>")
+	assert.Contains(t, written(t, Text, s, Options{}), "        ?  critical at a public address  "+nothing+"\n")
+	assert.Contains(t, written(t, Text, s, Options{}), "Which of the groups are in use was not read.")
+	assert.Contains(t, written(t, HTML, s, Options{}), "<b class=\"words\">?</b><span>critical at a public address</span><small>"+nothing+"</small>")
+}
+
+// Within a severity, the group whose opening somebody can reach comes first.
+func TestGroupsAreRankedByTheirUse(t *testing.T) {
+	s := audited()
+	ssh := s.groups[1].entries[0]
+	group := func(name string, known bool, attached ...finding.Interface) judged {
+		return judged{Group{ID: name, AttachedKnown: known, Attached: attached}, []Entry{ssh}}
+	}
+	public, private := finding.Interface{PublicIP: "203.0.113.10"}, finding.Interface{PrivateIP: "10.0.0.5"}
+	egress := group("egress", true, public)
+	egress.entries = []Entry{ssh}
+	egress.entries[0].Rule = secgrouptest.Rule("egress tcp 22 to 0.0.0.0/0")
+	alerted := group("alerted", true, public)
+	alerted.entries = []Entry{ssh}
+	alerted.entries[0].Verdict = policy.Alert
+	s.groups = []judged{alerted, egress, group("unused", true), group("unknown", false), group("private", true, private), group("public", true, private, public)}
+	out := written(t, JSON, s, Options{})
+	assert.Equal(t, 6, strings.Count(out, "\n"))
+	out = written(t, Text, s, Options{Quiet: true})
+	var got []string
+	for line := range strings.Lines(out) {
+		for _, name := range []string{"alerted", "egress", "unused", "unknown", "private", "public"} {
+			if strings.Contains(line, "  "+name) {
+				got = append(got, name)
+			}
+		}
+	}
+	assert.Equal(t, []string{"public", "private", "unknown", "unused", "egress", "alerted"}, got, out)
+}
+
+func TestReplayBeginsWithTheSentenceThatDecides(t *testing.T) {
+	s := replayed()
+	assert.Contains(t, written(t, Text, s, Options{}),
+		"\nIn 92 days sgward would have closed 3 openings by 2 callers, reported 3 more, looked at EC2 for 2 and left 1,869 rules alone. 1 of the 3 is still open where the history ends.\n")
+	s.entries = s.entries[2:3]
+	assert.Contains(t, written(t, HTML, s, Options{}), "In 92 days sgward would have closed nothing, reported 1 more and left 1,868 rules alone.<")
+	s.read.History.Last = s.read.History.First
+	assert.Contains(t, written(t, HTML, s, Options{}), ">sgward would have closed nothing")
+	for d, want := range map[time.Duration]string{90 * 24 * time.Hour: "90 days", 47 * time.Hour: "2 days", 46 * time.Hour: "46 hours", 100 * time.Minute: "2 hours", 61 * time.Second: "1 minute"} {
+		assert.Equal(t, want, roughly(d))
+	}
+}
+
+// advised gives a scenario statements and next steps.
+func advised(s scenario) scenario {
+	s.run.Statement = func(id string) (policy.StatementRef, bool) {
+		return policy.StatementRef{ID: id, Description: "Anyone can <b>try</b> [it].", Runbook: "https://wiki.example.com/" + id, Controls: []string{"EC2.18", "CIS 5.2"}}, id != ""
+	}
+	s.run.NextSteps = func(*Entry) NextSteps {
+		return NextSteps{Close: "aws ec2 revoke 'x y'", Exception: "- id: <x>\n", GroupURL: "https://console.aws.amazon.com/g", EventURL: "https://console.aws.amazon.com/e"}
+	}
+	return s
+}
+
+func TestFindingsSayWhatToDo(t *testing.T) {
+	for _, s := range []scenario{advised(audited()), advised(replayed()), advised(compared())} {
+		page := written(t, HTML, s, Options{})
+		assertPage(t, page)
+		for _, want := range []string{
+			"Anyone can &lt;b&gt;try&lt;/b&gt; [it].", `<a href="https://wiki.example.com/world-open-admin" rel="noopener noreferrer">Runbook</a>`,
+			"controls EC2.18, CIS 5.2", "aws ec2 revoke &#39;x y&#39;", "- id: &lt;x&gt;", `href="https://console.aws.amazon.com/g"`,
+		} {
+			assert.Contains(t, page, want)
+		}
+		text := written(t, Text, s, Options{Details: true})
+		for _, want := range []string{"Anyone can <b>try</b> [it].\n", "runbook: https://wiki.example.com/world-open-admin\n", "controls: EC2.18, CIS 5.2\n", "close it: aws ec2 revoke 'x y'\n"} {
+			assert.Contains(t, text, want)
+		}
+		assert.NotContains(t, text, "id: <x>", "it depends on the day")
+		first, _, _ := strings.Cut(written(t, JSON, s, Options{}), "\n")
+		assert.Contains(t, first, `"title":"`)
+		assert.Contains(t, first, `"closeCommand":"aws ec2 revoke 'x y'","controls":["EC2.18","CIS 5.2"],"runbook":"https://wiki.example.com/world-open-`)
+		log := assertSARIF(t, sarifSchema(t), written(t, SARIF, s, Options{}))
+		for _, rule := range log.Runs[0].Tool.Driver.Rules {
+			if rule.ID == "world-open-admin" {
+				assert.Equal(t, `world-open-admin: Anyone can <b>try</b> \[it\].`, rule.ShortDescription.Text)
+				assert.Contains(t, rule.Help.Text, "Runbook: https://wiki.example.com/world-open-admin .")
+			}
+		}
+	}
 }
 
 func TestAttachedInterfacesAreNamedByWhatIsBehindThem(t *testing.T) {

@@ -34,7 +34,7 @@ func newHTML(w io.Writer, run Run, o Options) Writer {
 }
 
 func printHTML(w io.Writer, s *Summary) error {
-	t, err := template.New("page").Funcs(template.FuncMap{"thousands": text.Thousands[int], "plural": text.Plural[int], "time": text.Time}).Parse(pageTemplate)
+	t, err := template.New("page").Funcs(template.FuncMap{"thousands": text.Thousands[int], "plural": text.Plural[int], "time": text.Time, "list": func(items ...any) []any { return items }}).Parse(pageTemplate)
 	if err != nil {
 		return fmt.Errorf("parsing the page's template: %w", err)
 	}

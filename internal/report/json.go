@@ -8,24 +8,23 @@ import (
 	"io"
 	"unicode"
 	"unicode/utf8"
-
-	"sgward/internal/policy"
 )
 
 // jsonWriter writes one Entry a line and nothing else: groups, notes and problems are for
 // people. It holds one entry.
 type jsonWriter struct {
 	out  *bufio.Writer
+	run  Run
 	line bytes.Buffer
 }
 
-func newJSON(w io.Writer) *jsonWriter { return &jsonWriter{out: bufio.NewWriter(w)} }
+func newJSON(w io.Writer, run Run) *jsonWriter { return &jsonWriter{out: bufio.NewWriter(w), run: run} }
 
 func (w *jsonWriter) Entry(e Entry) error {
 	w.line.Reset()
 	encoder := json.NewEncoder(&w.line)
 	encoder.SetEscapeHTML(false) // people read CIDRs and ARNs too
-	if err := encoder.Encode(withReasons(e)); err != nil {
+	if err := encoder.Encode(w.run.complete(e)); err != nil {
 		return fmt.Errorf("encoding finding %q: %w", e.ID, err)
 	}
 	_, err := w.out.Write(escapeUnprintable(w.line.Bytes()))
@@ -42,14 +41,6 @@ func (w *jsonWriter) Group(_ Group, entries []Entry) error {
 }
 
 func (w *jsonWriter) Close(Coverage) error { return wrote(w.out.Flush()) }
-
-// withReasons returns e with reasons that are never null in JSON.
-func withReasons(e Entry) Entry {
-	if e.Reasons == nil {
-		e.Reasons = []policy.Reason{}
-	}
-	return e
-}
 
 // wrote adds context to an error of writing a report.
 func wrote(err error) error {

@@ -17,7 +17,8 @@ type FindingView struct {
 	Verdict   Mark
 	Other     *Mark  // the verdict of the other policy in a comparison
 	Change    Change // of the comparison
-	Rule      string
+	Title     string // "MySQL (3306) from the whole internet"
+	Rule      string // exact; "" if it is the title
 	RuleID    string
 	Comment   string // the rule's description
 	Tags      string
@@ -33,7 +34,15 @@ type FindingView struct {
 	Exception string
 	Source    string // the place in the history
 	ID        string
+
+	About, Runbook string // of the statement
+	Controls       string
+	Next           NextSteps
+	Use            string // of the group, in few words; "" if the report lists groups of no use
 }
+
+// Sort is the finding's severity for the filter.
+func (f FindingView) Sort() string { return cmp.Or(f.Verdict.Severity, "none") }
 
 // CallView is the call that made a rule, and the end of the opening.
 type CallView struct {
@@ -41,6 +50,20 @@ type CallView struct {
 	MadeUnix                                        int64
 	OpenFor, OpenSort, ClosedAt, Closing            string
 }
+
+// Places are the words of the place, each of which stays on one line.
+func (f FindingView) Places() []string { return strings.Fields(f.Place) }
+
+// OpenText says how long the opening was open: "open for 3 min".
+func (c *CallView) OpenText() string {
+	if c.OpenSort == neverClosed || c.OpenFor == "closed" {
+		return c.OpenFor
+	}
+	return "open for " + c.OpenFor
+}
+
+// neverClosed sorts after every known time.
+const neverClosed = "1e18"
 
 // ReasonView is a reason, and the place of its statement. Decides is false for statements
 // that apply but did not decide the verdict.
@@ -52,19 +75,34 @@ type ReasonView struct {
 // Kinds are the verdicts for the filter.
 func (f FindingView) Kinds() string {
 	if f.Other != nil {
-		return f.Verdict.Word + " " + f.Other.Word
+		return f.Verdict.Class + " " + f.Other.Class
 	}
-	return f.Verdict.Word
+	return f.Verdict.Class
 }
 
-// Kinds are the verdicts of the listed findings.
-func (s *Summary) Kinds() []string {
+// Severities are those of the listed findings, for the filter.
+func (s *Summary) Severities() []string {
 	var out []string
+	for severity := policy.Critical; severity > policy.NoSeverity; severity-- {
+		has := func(f FindingView) bool { return f.Verdict.Severity == severity.String() }
+		if slices.ContainsFunc(s.Findings.Items, has) || slices.ContainsFunc(s.Groups.Items, func(g GroupView) bool { return slices.ContainsFunc(g.Findings.Items, has) }) {
+			out = append(out, severity.String())
+		}
+	}
+	if len(out) < 2 {
+		return nil
+	}
+	return out
+}
+
+// Kinds are the verdicts of the listed findings, for the filter.
+func (s *Summary) Kinds() []Kind {
+	var out []Kind
 	for _, d := range policy.Verdicts() {
-		if slices.ContainsFunc(s.Findings.Items, func(f FindingView) bool {
-			return f.Verdict.Word == d.String() || f.Other != nil && f.Other.Word == d.String()
-		}) {
-			out = append(out, d.String())
+		class := d.String()
+		has := func(f FindingView) bool { return f.Verdict.Class == class || f.Other != nil && f.Other.Class == class }
+		if slices.ContainsFunc(s.Findings.Items, has) || slices.ContainsFunc(s.Groups.Items, func(g GroupView) bool { return slices.ContainsFunc(g.Findings.Items, has) }) {
+			out = append(out, Kind{class, verdictWord(s.Command, d)})
 		}
 	}
 	return out
@@ -84,29 +122,33 @@ func (c *collector) findingViews() List[FindingView] {
 	}
 	out := List[FindingView]{All: c.findings.seen, rest: "json"}
 	for i := range entries {
-		out.Items = append(out.Items, findingViewOf(&entries[i]))
+		out.Items = append(out.Items, c.findingViewOf(&entries[i]))
 	}
 	return out
 }
 
 // marks are the verdict of an entry, and that of the other policy.
-func marks(e *Entry) (verdict Mark, other *Mark) {
+func marks(command Command, e *Entry) (verdict Mark, other *Mark) {
 	if c := e.Compared; c != nil {
-		m := markOf(c.Verdict, c.Severity, c.StatementID)
+		m := markOf(command, c.Verdict, c.Severity, c.StatementID)
 		other = &m
 	}
-	return markOf(e.Verdict, e.Severity, ""), other
+	return markOf(command, e.Verdict, e.Severity, ""), other
 }
 
-func findingViewOf(e *Entry) FindingView {
+func (c *collector) findingViewOf(e *Entry) FindingView {
+	about := c.run.statement(e.StatementID)
 	v := FindingView{
-		Rule: text.Shown(ruleText(e.Rule), mostText), Typed: e.FromRequest, With: listed(rulesText(e.With), 5), Statement: text.Shown(e.StatementID, mostName),
+		Title: text.Shown(titleText(e.Rule), mostText), About: text.Shown(about.Description, mostText), Runbook: about.Runbook,
+		Controls: text.Shown(strings.Join(about.Controls, ", "), mostText), Next: c.run.nextSteps(e),
+		Typed: e.FromRequest, With: listed(rulesText(e.With), 5), Statement: text.Shown(e.StatementID, mostName),
 		GroupID: text.Shown(cmp.Or(e.GroupID, "not named"), mostName), GroupName: text.Shown(e.GroupName, mostName),
 		Group: text.Shown(groupText(e.GroupID, e.GroupName), mostName), Place: text.Shown(place(e.AccountID, e.Region), mostName),
 		Call: callViewOf(e), Source: text.Shown(e.Place, mostText), ID: text.Shown(e.ID, mostName),
 	}
-	v.Verdict, v.Other = marks(e)
+	v.Verdict, v.Other = marks(c.run.Command, e)
 	if r := e.Rule; r != nil {
+		v.Rule = text.Shown(ruleText(r), mostText)
 		v.RuleID, v.Comment, v.Tags = text.Shown(r.ID, mostName), text.Shown(r.Description, mostText), text.Shown(tagsText(r), mostText)
 	}
 	decided := slices.ContainsFunc(e.Reasons, func(r policy.Reason) bool { return r.Line > 0 && r.ID == e.StatementID })
@@ -119,9 +161,9 @@ func findingViewOf(e *Entry) FindingView {
 	if x := e.Exception; x != nil {
 		v.Exception = text.Shown(x.ID, mostName) + ", owner " + text.Shown(x.Owner, mostName) + ", until " + text.Shown(x.Expires, mostName)
 	}
-	if c := e.Compared; c != nil {
-		v.Change = changeOf(e).view()
-		for _, r := range c.deciding() {
+	if other := e.Compared; other != nil {
+		v.Change = c.changeView(changeOf(e))
+		for _, r := range other.deciding() {
 			v.Others = append(v.Others, text.Shown(r.String(), mostText))
 		}
 	}
@@ -136,7 +178,7 @@ func callViewOf(e *Entry) *CallView {
 	v := &CallView{
 		Name: text.Shown(e.Event.EventName, mostName), ID: text.Shown(e.Event.EventID, mostName), Made: text.Time(e.Event.EventTime), MadeUnix: e.Event.EventTime.Unix(),
 		Caller: text.Shown(callerText(e.Event), mostText), Who: text.Shown(who, mostText), Address: text.Shown(e.Event.SourceIPAddress, mostName),
-		UserAgent: text.Shown(e.Event.UserAgent, mostText), OpenFor: "not seen closed", OpenSort: "1e18", Closing: closedText(e), // 1e18 is after every known time
+		UserAgent: text.Shown(e.Event.UserAgent, mostText), OpenFor: "not seen closed", OpenSort: neverClosed, Closing: closedText(e),
 	}
 	if e.ClosedAt != nil {
 		v.OpenFor, v.ClosedAt = "closed", text.Time(*e.ClosedAt)
@@ -153,12 +195,15 @@ type GroupView struct {
 
 	Worst      Mark
 	Findings   List[FindingView]
+	ConsoleURL string
 	Rules      int
 	Attached   string // in few words
 	Public     int    // interfaces with a public address; -1 if unknown
-	Interfaces List[string]
-	Directions []DirectionView
-	Notes      []string
+	// PublicAddress is one of them, and counts the others: "203.0.113.10 and 2 more".
+	PublicAddress string
+	Interfaces    List[string]
+	Directions    []DirectionView
+	Notes         []string
 }
 
 // DirectionView is the rules of one direction in a group.
@@ -168,7 +213,55 @@ type DirectionView struct {
 }
 
 // RuleView is a rule of a group. Found is the verdict if it is a finding.
-type RuleView struct{ Text, Found, ID, Description string }
+type RuleView struct {
+	Text, ID, Description string
+	Found                 Kind
+}
+
+// Leading are the findings that a group's row shows, and Others counts the rest.
+func (g GroupView) Leading() []FindingView {
+	return g.Findings.Items[:min(leadingFindings, len(g.Findings.Items))]
+}
+
+// Others counts the findings after Leading; "" if there are none.
+func (g GroupView) Others() string {
+	if n := g.Findings.All - leadingFindings; n > 0 {
+		return "and " + text.Thousands(n) + " more"
+	}
+	return ""
+}
+
+const leadingFindings = 3
+
+// UseRank sorts groups by their use, those at a public address first.
+func (g GroupView) UseRank() int {
+	switch {
+	case g.Public > 0:
+		return 0
+	case g.Public < 0:
+		return 2
+	case g.Interfaces.All > 0:
+		return 1
+	default:
+		return 3
+	}
+}
+
+// Kinds are the verdicts of the group's findings, for the filter.
+func (g GroupView) Kinds() string { return g.each(FindingView.Kinds) }
+
+// Sorts are the severities of the group's findings.
+func (g GroupView) Sorts() string { return g.each(FindingView.Sort) }
+
+func (g GroupView) each(of func(FindingView) string) string {
+	var out []string
+	for _, f := range g.Findings.Items {
+		if s := of(f); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return strings.Join(out, " ")
+}
 
 // groupViews are the worst groups that have findings.
 func (c *collector) groupViews() List[GroupView] {
@@ -177,14 +270,17 @@ func (c *collector) groupViews() List[GroupView] {
 		v := c.groupViewOf(&g.Group)
 		v.Anchor = fmt.Sprintf("group-%d", i+1)
 		v.Findings = List[FindingView]{All: len(g.entries), rest: "json"}
-		found := map[secgroup.Permission]string{}
+		found := map[secgroup.Permission]Kind{}
 		for k := range g.entries {
 			e := &g.entries[k]
 			if k < c.groupFindings {
-				v.Findings.Items = append(v.Findings.Items, findingViewOf(e))
+				f := c.findingViewOf(e)
+				f.Use = v.use(rankIn(&g.Group, e).use)
+				v.ConsoleURL = f.Next.GroupURL
+				v.Findings.Items = append(v.Findings.Items, f)
 			}
 			if e.Rule != nil {
-				found[e.Rule.Permission.Identity()] = e.Verdict.String()
+				found[e.Rule.Permission.Identity()] = c.kind(e.Verdict)
 			}
 		}
 		v.Worst = v.Findings.Items[0].Verdict
@@ -194,7 +290,8 @@ func (c *collector) groupViews() List[GroupView] {
 			for _, r := range g.Rules {
 				if r.Permission.Direction == direction {
 					rules = append(rules, RuleView{
-						text.Shown(strings.TrimPrefix(ruleText(&r), d.Name+" "), mostText), found[r.Permission.Identity()], text.Shown(r.ID, mostName), text.Shown(r.Description, mostText),
+						Text: text.Shown(strings.TrimPrefix(ruleText(&r), d.Name+" "), mostText), Found: found[r.Permission.Identity()],
+						ID: text.Shown(r.ID, mostName), Description: text.Shown(r.Description, mostText),
 					})
 				}
 			}
@@ -204,6 +301,20 @@ func (c *collector) groupViews() List[GroupView] {
 		out.Items = append(out.Items, v)
 	}
 	return out
+}
+
+// use describes the group's use where it matters to a finding.
+func (v *GroupView) use(of use) string {
+	switch of {
+	case usePublic:
+		return "at " + v.PublicAddress
+	case usePrivate:
+		return "in use"
+	case useNothing:
+		return "not in use"
+	default:
+		return ""
+	}
 }
 
 // notedViews are the groups that have notes and no finding.
@@ -228,6 +339,16 @@ func (c *collector) groupViewOf(g *Group) GroupView {
 		return v
 	}
 	v.Public, v.Attached = g.public(), "nothing"
+	var addresses []string
+	for i := range g.Attached {
+		addresses = append(addresses, g.Attached[i].PublicAddresses()...)
+	}
+	if len(addresses) > 0 {
+		v.PublicAddress = text.Shown(addresses[0], mostName)
+		if more := len(addresses) - 1; more > 0 {
+			v.PublicAddress += " and " + text.Thousands(more) + " more"
+		}
+	}
 	if len(g.Attached) > 0 {
 		v.Attached = text.Plural(len(g.Attached), "interface") + ", " + text.Thousands(v.Public) + " public"
 	}

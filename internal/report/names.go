@@ -6,6 +6,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
@@ -27,7 +28,25 @@ func ruleText(r *secgroup.Rule) string {
 	return r.Permission.String()
 }
 
-// groupText names a security group: "sg-0123456789abcdef0 (web)".
+// titleText names a finding's opening: "MySQL (3306) from the whole internet".
+func titleText(r *secgroup.Rule) string {
+	if r == nil {
+		return ruleText(nil)
+	}
+	return r.Permission.Title()
+}
+
+// verdictWord is a verdict in a word or two, as a command's report says it: an audit closes
+// nothing, and a replay says what would have happened.
+func verdictWord(c Command, v policy.Verdict) string {
+	words := [...]string{"forbidden", "needs a look", "warned", "excepted", "allowed"}
+	if c == Replay {
+		words = [...]string{"would close", "needs a look", "would alert", "excepted", "left alone"}
+	}
+	return words[rankOf(v)]
+}
+
+// groupText names a security group: "web (sg-0123456789abcdef0)".
 func groupText(id, name string) string {
 	switch {
 	case id == "" && name == "":
@@ -37,7 +56,7 @@ func groupText(id, name string) string {
 	case name == "":
 		return id
 	default:
-		return id + " (" + name + ")"
+		return name + " (" + id + ")"
 	}
 }
 

@@ -7,14 +7,45 @@ import (
 	"time"
 
 	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 // rank orders findings for people: the strongest decision first, then the severity, then
-// the newest, then the order of arrival.
+// the use of the group, then the newest, then the order of arrival.
 type rank struct {
 	decision, severity int
+	use                use
 	at                 time.Time
 	sequence           int
+}
+
+// use is how near an opening is to somebody. It orders the groups of one severity.
+type use uint8
+
+const (
+	usePublic   use = iota // a public address uses the group
+	usePrivate             // interfaces without one
+	useUnknown             // interfaces were not read
+	useNothing             // no interface
+	useOfEgress            // whatever the group's use: nobody comes in
+)
+
+// rankIn is the rank of an entry in its group.
+func rankIn(g *Group, e *Entry) rank {
+	r := rankOfEntry(e)
+	switch {
+	case e.Rule != nil && e.Rule.Permission.Direction == secgroup.Egress:
+		r.use = useOfEgress
+	case !g.AttachedKnown:
+		r.use = useUnknown
+	case g.public() > 0:
+		r.use = usePublic
+	case len(g.Attached) > 0:
+		r.use = usePrivate
+	default:
+		r.use = useNothing
+	}
+	return r
 }
 
 func rankOfEntry(e *Entry) rank {
@@ -39,6 +70,7 @@ func compareRanks(a, b rank) int {
 	return cmp.Or(
 		cmp.Compare(a.decision, b.decision),
 		cmp.Compare(a.severity, b.severity),
+		cmp.Compare(a.use, b.use),
 		b.at.Compare(a.at),
 		cmp.Compare(a.sequence, b.sequence),
 	)

@@ -64,11 +64,39 @@ type Run struct {
 	// Now is the moment of judging. Only HTML prints it, so that the other formats are
 	// equal for equal input.
 	Now time.Time
+	// Statement returns what Policy says of a statement for people, and NextSteps what to
+	// do about a finding. Nil functions know nothing.
+	Statement func(id string) (ref policy.StatementRef, ok bool) `json:"-"`
+	NextSteps func(*Entry) NextSteps                             `json:"-"`
+}
+
+// NextSteps are texts to paste, and pages to open, for one finding. Each may be empty.
+type NextSteps struct {
+	Close     string // the command that closes the rule
+	Exception string // for the policy; it depends on the moment, so only HTML shows it
+	GroupURL  string // in the AWS console
+	EventURL  string
+}
+
+func (r *Run) statement(id string) policy.StatementRef {
+	if r.Statement == nil || id == "" {
+		return policy.StatementRef{}
+	}
+	ref, _ := r.Statement(id)
+	return ref
+}
+
+func (r *Run) nextSteps(e *Entry) NextSteps {
+	if r.NextSteps == nil {
+		return NextSteps{}
+	}
+	return r.NextSteps(e)
 }
 
 // Policy names a policy file.
 type Policy struct {
 	File    string `json:"file"`
+	Name    string `json:"-"`                 // for people; File if empty
 	Digest  string `json:"digest"`            // "sha256:" and 64 hex digits
 	Summary string `json:"summary,omitempty"` // one line
 }
@@ -94,6 +122,26 @@ type Entry struct {
 	// Attached are the network interfaces that use the group, in an audit that could read
 	// them.
 	Attached []finding.Interface `json:"attached,omitempty"`
+
+	// Title names the opening: "MySQL (3306) from the whole internet". CloseCommand closes
+	// it, and Controls and Runbook are those of its statement. The writers fill them in.
+	Title        string   `json:"title,omitempty"`
+	CloseCommand string   `json:"closeCommand,omitempty"`
+	Controls     []string `json:"controls,omitempty"`
+	Runbook      string   `json:"runbook,omitempty"`
+}
+
+// complete fills in the fields of an entry that the run knows.
+func (r *Run) complete(e Entry) Entry {
+	if e.Rule != nil {
+		e.Title = e.Rule.Permission.Title()
+	}
+	ref := r.statement(e.StatementID)
+	e.Controls, e.Runbook, e.CloseCommand = ref.Controls, ref.Runbook, r.nextSteps(&e).Close
+	if e.Reasons == nil {
+		e.Reasons = []policy.Reason{} // never null in JSON
+	}
+	return e
 }
 
 // Compared is the other policy's verdict on an entry's rule.
@@ -180,15 +228,15 @@ type Writer interface {
 // Options are the options of a report's form.
 type Options struct {
 	Color bool // of text
-	Width int  // of text in columns; 0 means 100
+	Width int  // of text in columns; 0 means that lines are as long as they are
 	// Quiet limits text to findings and problems.
 	Quiet bool
 	// Details makes text show the reasons of each finding, and the rules and interfaces of
 	// each group. Else a finding is one line.
 	Details bool
 	// Limit is the number of findings or groups that text and HTML list, the worst ones;
-	// counts always cover all. 0 means 50 of each in text, and 5,000 findings or 500
-	// groups in HTML. JSON, CSV and SARIF list everything.
+	// counts always cover all. 0 means 100 of each in text (50 with Details), and 5,000
+	// findings or 500 groups in HTML. JSON, CSV and SARIF list everything.
 	Limit int
 }
 
@@ -202,9 +250,9 @@ func New(f Format, w io.Writer, run Run, o Options) (Writer, error) {
 	case Text:
 		return newText(w, run, o), nil
 	case JSON:
-		return newJSON(w), nil
+		return newJSON(w, run), nil
 	case CSV:
-		return newCSV(w), nil
+		return newCSV(w, run), nil
 	case SARIF:
 		return newSARIF(w, run), nil
 	case HTML:

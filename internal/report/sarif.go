@@ -48,6 +48,7 @@ type sarifRule struct {
 	ShortDescription sarifText      `json:"shortDescription"`
 	FullDescription  sarifText      `json:"fullDescription"`
 	Help             sarifText      `json:"help"`
+	HelpURI          string         `json:"helpUri,omitempty"`
 	Configuration    sarifLevel     `json:"defaultConfiguration"`
 	Properties       sarifRuleProps `json:"properties"`
 	urgency          int
@@ -131,11 +132,11 @@ func (s *sarifWriter) Entry(e Entry) error {
 	index := s.rule(id, severity)
 	result := sarifResult{
 		RuleID: s.rules[index].ID, RuleIndex: index, Level: level(severity),
-		Message:      s.text(messageOf(&e)),
+		Message:      s.text(s.messageOf(&e)),
 		Locations:    []sarifLocation{s.location(&e)},
 		Fingerprints: sarifFingerprints{e.ID, e.ID},
 		Suppressions: []sarifSuppression{},
-		Properties:   withReasons(e),
+		Properties:   s.run.complete(e),
 	}
 	if x := e.Exception; x != nil && e.Verdict == policy.Exempt && e.Compared == nil {
 		result.Suppressions = append(result.Suppressions, sarifSuppression{
@@ -245,22 +246,31 @@ func (s *sarifWriter) marshal(v any) {
 // severity with which it occurred.
 func (s *sarifWriter) rule(id string, severity policy.Severity) int {
 	title := id + ": a security group rule that the policy forbids or warns of"
+	full := title
 	help := "The statement " + id + " of " + s.run.Policy.File + " says what it covers. Close the rule, or agree on an exception with an owner and a last day."
+	ref := s.run.statement(id)
+	if ref.Description != "" {
+		title = id + ": " + ref.Description
+		full = ref.Description
+	}
+	if ref.Runbook != "" {
+		help = "Runbook: " + ref.Runbook + " . " + help
+	}
 	switch id {
 	case "":
-		id, title = unsettledRule, "The opened rules are unknown"
+		id, title, full = unsettledRule, "The opened rules are unknown", "The opened rules are unknown"
 		help = "The source does not hold the opened rules: look at the group."
 	case noteRule:
-		title, help = "A security group that needs attention", "The policy does not forbid it."
+		title, full, help = "A security group that needs attention", "A security group that needs attention", "The policy does not forbid it."
 	}
 	at, known := s.index[id]
 	if !known {
 		at = len(s.rules)
 		s.index[id] = at
-		s.rules = append(s.rules, sarifRule{ID: id, ShortDescription: s.text(title), FullDescription: s.text(title), Help: s.text(help), urgency: len(levels())})
+		s.rules = append(s.rules, sarifRule{ID: id, ShortDescription: s.text(title), FullDescription: s.text(full), Help: s.text(help), HelpURI: ref.Runbook, urgency: len(levels())})
 	}
 	r := &s.rules[at]
-	r.Properties.Precision, r.Properties.Tags = "very-high", []string{"security", "aws", "security-group"}
+	r.Properties.Precision, r.Properties.Tags = "very-high", append([]string{"security", "aws", "security-group"}, ref.Controls...)
 	if id == noteRule {
 		r.Configuration.Level = "note"
 		return at
@@ -280,9 +290,9 @@ func levels() []struct{ level, number string } {
 func level(severity policy.Severity) string { return levels()[urgency(severity)].level }
 
 // messageOf describes the finding in one line.
-func messageOf(e *Entry) string {
-	verdict, other := marks(e)
-	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + ruleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
+func (s *sarifWriter) messageOf(e *Entry) string {
+	verdict, other := marks(s.run.Command, e)
+	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + titleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
 	if at := place(e.AccountID, e.Region); at != "" {
 		out += ", " + at
 	}

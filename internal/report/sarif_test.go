@@ -112,7 +112,7 @@ func TestASARIFResultTellsSeverityPlaceAndException(t *testing.T) {
 	first, exempt, unknown := run.Results[0], run.Results[4], run.Results[6]
 	assert.Equal(t, []any{"world-open-database", "error", "policy.yaml", 19}, []any{first.RuleID, first.Level, first.Locations[0].Physical.Artifact.URI, first.Locations[0].Physical.Region.StartLine})
 	assert.Equal(t, "arn:aws:ec2:eu-central-1:111122223333:security-group-rule/sgr-00000000000000cea", first.Locations[0].Logical[0].FullyQualifiedName)
-	assert.Contains(t, first.Message.Text, "ingress tcp 3306 from 0.0.0.0/0 in sg-0123456789abcdef1 (database)")
+	assert.Contains(t, first.Message.Text, "would close critical: MySQL (3306) from the whole internet in database (sg-0123456789abcdef1)")
 	assert.Empty(t, first.Suppressions)
 	require.Len(t, exempt.Suppressions, 1)
 	assert.Equal(t, sarifSuppression{"external", "accepted", "exception partner-replica, owner data-platform@example.com, until 2027-03-31"}, exempt.Suppressions[0])
@@ -135,7 +135,7 @@ func TestADifferenceOfTheOtherPolicyIsLocatedInIt(t *testing.T) {
 	log := assertSARIF(t, sarifSchema(t), written(t, SARIF, compared(), Options{}))
 	last := log.Runs[0].Results[5]
 	assert.Equal(t, []any{"world-open-all", "note", "strict.yaml"}, []any{last.RuleID, last.Level, last.Locations[0].Physical.Artifact.URI})
-	assert.Contains(t, last.Message.Text, "none → alert low")
+	assert.Contains(t, last.Message.Text, "left alone → would alert low")
 	assert.Empty(t, log.Runs[0].Results[4].Suppressions, "a difference is told, even where one of the two exempts")
 }
 

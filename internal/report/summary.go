@@ -24,6 +24,7 @@ type Summary struct {
 	Version  string    // of sgward
 	Now      time.Time // the moment of judging
 
+	Headline   string // the sentence that decides; "" without findings
 	Heading    string // the number of all findings
 	Empty      string // why there is none; "" if there are some
 	Tiles      []Tile
@@ -84,9 +85,24 @@ type Change struct {
 // Breakdown counts findings by a property, such as the account.
 type Breakdown struct {
 	Anchor, Title, Head, Text string
-	Verdicts                  []policy.Verdict // the columns
+	Kinds                     []Kind // the columns
 	Rows                      List[Row]
 	Most                      int // findings in one row
+}
+
+// Kind is a verdict: its word in the report, and its name for style and script.
+type Kind struct{ Class, Word string }
+
+func (c *collector) kinds(verdicts []policy.Verdict) []Kind {
+	var out []Kind
+	for _, v := range verdicts {
+		out = append(out, c.kind(v))
+	}
+	return out
+}
+
+func (c *collector) kind(v policy.Verdict) Kind {
+	return Kind{v.String(), verdictWord(c.run.Command, v)}
 }
 
 // Row is one of a Breakdown, with a number for each of its verdicts.
@@ -94,6 +110,9 @@ type Row struct {
 	Label, Note string
 	Numbers     []int
 }
+
+// Words are the words of the note, each of which stays on one line.
+func (r Row) Words() []string { return strings.Fields(r.Note) }
 
 // Exposures describe how long openings stayed open, without exempt ones.
 type Exposures struct {
@@ -126,7 +145,7 @@ func (c *collector) summary(read Coverage) *Summary {
 		s.Title = "What the policy would have done"
 	}
 	if other := c.run.Other; other != nil {
-		s.From, s.To = text.Shown(c.run.Policy.File, mostName), text.Shown(other.File, mostName)
+		s.From, s.To = nameOf(c.run.Policy), nameOf(*other)
 		s.Title = "What changes from " + s.From + " to " + s.To
 		s.Judged += ", compared with " + policyText(*other)
 		s.Policies = append(s.Policies, digestText(*other))
@@ -138,16 +157,20 @@ func (c *collector) summary(read Coverage) *Summary {
 	case c.run.Other != nil:
 		s.Tiles, s.Changes = c.comparedTiles(s.From, s.To), c.changeList()
 	default:
+		s.Headline = c.headline(read)
 		s.Tiles, s.Breakdowns, s.Exposures = c.tiles(), c.breakdowns(), c.exposureSteps()
 		if line := c.timeLine(c.buckets); len(line.Buckets) > 1 {
+			line.Kinds = c.kinds(line.Verdicts)
 			s.TimeLine = &line
 		}
 	}
 	return s
 }
 
+func nameOf(p Policy) string { return text.Shown(cmp.Or(p.Name, p.File), mostName) }
+
 func policyText(p Policy) string {
-	out := text.Shown(p.File, mostName)
+	out := nameOf(p)
 	if p.Summary != "" {
 		out += " (" + text.Shown(p.Summary, mostName) + ")"
 	}
@@ -155,7 +178,7 @@ func policyText(p Policy) string {
 }
 
 func digestText(p Policy) string {
-	return text.Shown(p.File, mostName) + " is " + text.Shown(p.Digest, mostName)
+	return nameOf(p) + " is " + text.Shown(p.Digest, mostName)
 }
 
 // readText describes the input in sentences.
@@ -222,12 +245,102 @@ func emptyText(run Run, read Coverage) string {
 		out = "No new findings: the baseline holds them all."
 	}
 	if run.Other != nil {
-		out = "No differences: " + text.Shown(run.Other.File, mostName) + " decides as " + text.Shown(run.Policy.File, mostName) + " does."
+		out = "No differences: " + nameOf(*run.Other) + " decides as " + nameOf(run.Policy) + " does."
 	}
-	if len(read.Problems) > 0 {
-		out += " Not everything could be read."
+	if len(read.Problems) == 0 {
+		return out
+	}
+	if i := read.Inventory; i != nil && i.Groups == 0 || read.History != nil && read.History.Records == 0 {
+		return "Nothing was judged: nothing could be read."
+	}
+	return "Only a part was judged: " + text.Plural(len(read.Problems), "problem") + " kept the rest from being read. In that part: " +
+		strings.ToLower(out[:1]) + out[1:]
+}
+
+// headline is the one sentence for whoever reads no further.
+func (c *collector) headline(read Coverage) string {
+	if c.run.Command == Audit {
+		return c.auditHeadline(read)
+	}
+	did := []string{"closed nothing"}
+	if n := c.of(policy.Revoke); n > 0 {
+		did[0] = "closed " + text.Plural(n, "opening") + " by " + text.Plural(len(c.closers), "caller")
+	}
+	if n := c.of(policy.Alert); n > 0 {
+		did = append(did, "reported "+text.Thousands(n)+" more")
+	}
+	if n := c.of(policy.Undetermined); n > 0 {
+		did = append(did, "looked at EC2 for "+text.Thousands(n))
+	}
+	out := "sgward would have "
+	if h := read.History; h != nil {
+		did = append(did, "left "+text.Plural(h.Compliant+int64(c.of(policy.Exempt)), "rule")+" alone")
+		if span := h.Last.Sub(h.First); !h.First.IsZero() && span >= time.Minute {
+			out = "In " + roughly(span) + " " + out
+		}
+	}
+	out += and(did) + "."
+	switch n, of := c.unclosed, c.of(policy.Revoke); {
+	case n == 0:
+	case n == of && n == 1:
+		out += " The history does not show it closed."
+	case n == of:
+		out += " The history shows none of the " + text.Thousands(of) + " closed."
+	default:
+		out += " " + text.Thousands(n) + " of the " + text.Thousands(of) + " " + text.Agree(n, "is", "are") + " still open where the history ends."
 	}
 	return out
+}
+
+func (c *collector) auditHeadline(read Coverage) string {
+	var parts []string
+	if n := c.of(policy.Revoke); n > 0 {
+		parts = append(parts, text.Plural(n, "opening")+" "+text.Agree(n, "is", "are")+" forbidden")
+	}
+	if n := c.of(policy.Undetermined); n > 0 {
+		parts = append(parts, text.Thousands(n)+" "+text.Agree(n, "needs", "need")+" a look at EC2")
+	}
+	if n := c.of(policy.Alert); n > 0 {
+		parts = append(parts, text.Thousands(n)+" "+text.Agree(n, "is", "are")+" warned of")
+	}
+	if len(parts) == 0 {
+		return text.Plural(c.of(policy.Exempt), "opening") + ", covered by exceptions; nothing else violates the policy."
+	}
+	out := and(parts) + ", in " + text.Thousands(c.affected)
+	if i := read.Inventory; i != nil {
+		out += " of " + text.Plural(i.Groups, "group")
+	}
+	switch {
+	case c.known == 0 && c.unknown > 0:
+		out += ". Which of the groups are in use was not read."
+	case c.urgent == 1:
+		out += ". Begin with the critical opening at a public address."
+	case c.urgent > 0:
+		out += ". Begin with the " + text.Plural(c.urgent, "critical opening") + " at a public address."
+	default:
+		out += ". No critical opening is at a public address."
+	}
+	return strings.ToUpper(out[:1]) + out[1:]
+}
+
+// roughly prints a span in one unit: "90 days", "6 hours", "5 minutes".
+func roughly(d time.Duration) string {
+	switch {
+	case d >= 47*time.Hour:
+		return text.Plural(int((d+12*time.Hour)/(24*time.Hour)), "day")
+	case d >= 100*time.Minute:
+		return text.Plural(int((d+30*time.Minute)/time.Hour), "hour")
+	default:
+		return text.Plural(int((d+30*time.Second)/time.Minute), "minute")
+	}
+}
+
+// and joins parts of a sentence: "a, b and c".
+func and(parts []string) string {
+	if last := len(parts) - 1; last > 0 {
+		return strings.Join(parts[:last], ", ") + " and " + parts[last]
+	}
+	return strings.Join(parts, "")
 }
 
 // tiles count the findings by verdict, and summarise their exposure.
@@ -235,48 +348,50 @@ func (c *collector) tiles() []Tile {
 	var out []Tile
 	for _, d := range policy.Verdicts() {
 		if n := c.of(d); n > 0 || d == policy.Revoke {
-			out = append(out, Tile{Value: text.Thousands(n), Label: d.String(), Note: outcomeText(c.run.Command, d), Class: d.String()})
+			label, note := outcomeText(c.run.Command, d)
+			out = append(out, Tile{Value: text.Thousands(n), Label: label, Note: note, Class: d.String()})
 		}
 	}
 	aside := ""
 	if c.of(policy.Exempt) > 0 {
-		aside = " (without exempt ones)"
+		aside = " (exceptions not counted)"
 	}
 	if n := len(c.exposures); n > 0 {
 		median, longest := c.exposure()
-		out = append(out, Tile{Value: text.Span(median), Label: "median time open", Note: "the longest " + text.Span(longest) + "; " + text.Thousands(n) + " closed by a later call" + aside, Words: true})
+		out = append(out, Tile{Value: text.Span(median), Label: "median time open", Note: "longest " + text.Span(longest) + ", of " + text.Thousands(n) + " seen closed" + aside, Words: true})
 	}
 	if c.open > 0 {
 		out = append(out, Tile{Value: text.Thousands(c.open), Label: "never seen closed", Note: "the oldest since " + date(c.oldestOpen) + aside})
 	}
-	public := Tile{Value: text.Thousands(c.public), Label: "in use at a public address", Note: "of " + text.Plural(c.known, "group") + " with findings" + aside}
+	public := Tile{Value: text.Thousands(c.urgent), Label: "critical at a public address", Note: "forbidden, in groups that a public address uses"}
 	switch {
 	case c.known == 0 && c.unknown == 0:
 		return out
 	case c.known == 0:
 		public.Value, public.Words, public.Note = "?", true, "the interfaces that use the groups were not read"
 	case c.unknown > 0:
-		public.Note += "; of " + text.Thousands(c.unknown) + " more unknown"
+		public.Note += "; not known of " + text.Plural(c.unknown, "group")
 	}
 	return append(out, public)
 }
 
 // outcomeText describes the effect of a verdict.
-func outcomeText(c Command, d policy.Verdict) string {
-	if c == Audit {
-		return map[policy.Verdict]string{
-			policy.Revoke:       "forbidden: would be revoked if it were made now",
-			policy.Undetermined: "undetermined: a fact could not be read",
-			policy.Alert:        "an alert is sent",
-			policy.Exempt:       "an exception covers it",
-		}[d]
+func outcomeText(c Command, d policy.Verdict) (label, note string) {
+	texts := map[policy.Verdict][2]string{
+		policy.Revoke:       {"would have been closed", "within seconds, and alerted"},
+		policy.Undetermined: {"needs a look at EC2", "sgward would have read the group to decide"},
+		policy.Alert:        {"would have been reported", "an alert, and left open"},
+		policy.Exempt:       {"excepted", "an exception covers it"},
 	}
-	return map[policy.Verdict]string{
-		policy.Revoke:       "would have been revoked",
-		policy.Undetermined: "the group would have been read to decide",
-		policy.Alert:        "an alert would have been sent",
-		policy.Exempt:       "an exception covers it",
-	}[d]
+	if c == Audit {
+		texts = map[policy.Verdict][2]string{
+			policy.Revoke:       {"forbidden", "closed at once if made now"},
+			policy.Undetermined: {"needs a look at EC2", "a fact could not be read"},
+			policy.Alert:        {"warned", "an alert if made now"},
+			policy.Exempt:       {"excepted", "an exception covers it"},
+		}
+	}
+	return texts[d][0], texts[d][1]
 }
 
 func (c *collector) comparedTiles(from, to string) []Tile {
@@ -292,8 +407,8 @@ func (c *collector) comparedTiles(from, to string) []Tile {
 		}
 	}
 	return []Tile{
-		{Value: text.Thousands(more), Label: "newly revoked", Note: "closed by " + to + " only", Class: "revoke"},
-		{Value: text.Thousands(fewer), Label: "no longer revoked", Note: "closed by " + from + " only", Class: "alert"},
+		{Value: text.Thousands(more), Label: "newly closed", Note: "closed by " + to + " only", Class: "revoke"},
+		{Value: text.Thousands(fewer), Label: "no longer closed", Note: "closed by " + from + " only", Class: "alert"},
 		{Value: text.Thousands(other), Label: "other differences", Note: "in severity, statement or alerts"},
 	}
 }
@@ -301,15 +416,18 @@ func (c *collector) comparedTiles(from, to string) []Tile {
 func (c *collector) changeList() []Change {
 	var out []Change
 	for _, change := range slices.SortedFunc(maps.Keys(c.changes), compareChanges) {
-		v := change.view()
+		v := c.changeView(change)
 		v.N = c.changes[change]
 		out = append(out, v)
 	}
 	return out
 }
 
-func (c change) view() Change {
-	return Change{From: markOf(c.from, policy.NoSeverity, c.fromDetail), To: markOf(c.to, policy.NoSeverity, c.toDetail), Meaning: c.meaning()}
+func (c *collector) changeView(of change) Change {
+	return Change{
+		From: markOf(c.run.Command, of.from, policy.NoSeverity, of.fromDetail), To: markOf(c.run.Command, of.to, policy.NoSeverity, of.toDetail),
+		Meaning: of.meaning(),
+	}
 }
 
 // breakdowns are left out if they would add nothing: those of one row, except statements,
@@ -331,11 +449,12 @@ func (c *collector) breakdowns() []Breakdown {
 		if len(rows) == 0 || len(rows) == 1 && !b.always || b.Anchor == "by-group" && c.groups.seen > 0 {
 			continue
 		}
-		b.Verdicts = c.used()
+		verdicts := c.used()
 		if b.Anchor == "by-exception" {
-			b.Verdicts = []policy.Verdict{policy.Exempt}
+			verdicts = []policy.Verdict{policy.Exempt}
 			slices.SortStableFunc(rows, func(x, y *row) int { return cmp.Compare(y.all(), x.all()) })
 		}
+		b.Kinds = c.kinds(verdicts)
 		for _, r := range rows {
 			b.Most = max(b.Most, r.all())
 		}
@@ -345,7 +464,7 @@ func (c *collector) breakdowns() []Breakdown {
 			if b.Anchor == "by-statement" {
 				row.Note = r.severity.String()
 			}
-			for _, d := range b.Verdicts {
+			for _, d := range verdicts {
 				row.Numbers = append(row.Numbers, r.of(d))
 			}
 			b.Rows.Items = append(b.Rows.Items, row)
@@ -362,13 +481,13 @@ func (t *totals) exposureSteps() *Exposures {
 		return nil
 	}
 	const hour, day = 3600, 86400
-	out := &Exposures{Text: "Without exempt ones.", Open: t.open, Steps: []ExposureStep{
-		{60, "less than 1 min", "1 min", 0}, {600, "1 to 10 min", "", 0}, {hour, "10 min to 1 h", "1 h", 0}, {6 * hour, "1 to 6 h", "6 h", 0},
-		{day, "6 h to 1 d", "1 d", 0}, {7 * day, "1 to 7 d", "7 d", 0}, {30 * day, "7 to 30 d", "30 d", 0}, {365 * day, "30 d to 1 y", "1 y", 0},
-		{0, "1 y and more", "", 0}, // without an end
+	out := &Exposures{Text: "Exceptions not counted.", Open: t.open, Steps: []ExposureStep{
+		{60, "less than 1 min", "<1 m", 0}, {600, "1 to 10 min", "<10 m", 0}, {hour, "10 min to 1 h", "<1 h", 0}, {6 * hour, "1 to 6 h", "<6 h", 0},
+		{day, "6 h to 1 d", "<1 d", 0}, {7 * day, "1 to 7 d", "<7 d", 0}, {30 * day, "7 to 30 d", "<30 d", 0}, {365 * day, "30 d to 1 y", "<1 y", 0},
+		{0, "1 y and more", ">1 y", 0}, // without an end
 	}}
 	if median, longest := t.exposure(); len(t.exposures) > 1 {
-		out.Text = "Half were closed within " + text.Span(median) + ", the last after " + text.Span(longest) + "; without exempt ones."
+		out.Text = "Median " + text.Span(median) + ", longest " + text.Span(longest) + ". Exceptions not counted."
 	}
 	for _, s := range t.exposures {
 		at := 0
@@ -382,12 +501,12 @@ func (t *totals) exposureSteps() *Exposures {
 
 // Mark is a verdict with its colour and word.
 type Mark struct {
-	Word, Severity, Detail string
-	Rank                   int // for sorting: verdict, then severity
+	Class, Word, Severity, Detail string
+	Rank                          int // for sorting: verdict, then severity
 }
 
-func markOf(d policy.Verdict, severity policy.Severity, detail string) Mark {
-	return Mark{Word: d.String(), Severity: severity.String(), Detail: text.Shown(detail, mostName), Rank: rankOf(d)*10 + urgency(severity)}
+func markOf(c Command, d policy.Verdict, severity policy.Severity, detail string) Mark {
+	return Mark{Class: d.String(), Word: verdictWord(c, d), Severity: severity.String(), Detail: text.Shown(detail, mostName), Rank: rankOf(d)*10 + urgency(severity)}
 }
 
 // Below is the text below the word.

@@ -3,31 +3,46 @@ package report
 import (
 	"cmp"
 	"io"
+	"slices"
 	"strings"
 
 	"sgward/internal/policy"
 	"sgward/internal/text"
 )
 
-// newText writes for people at a terminal.
+// newText writes for people at a terminal, or for a pipe: then a finding is a line, however
+// long.
 func newText(w io.Writer, run Run, o Options) Writer {
-	limit := cmp.Or(o.Limit, 50)
+	limit := 100
+	if o.Details {
+		limit = 50
+	}
+	limit = cmp.Or(o.Limit, limit)
 	return newCollector(w, run, limits{
 		findings: limit, groups: limit, groupFindings: limit, rules: 20, interfaces: 5, rows: 10, buckets: 16, problems: 50,
 	}, func(w io.Writer, s *Summary) error {
-		p := &textPrinter{ink: text.Ink(o.Color), width: max(cmp.Or(o.Width, 100), 40), quiet: o.Quiet}
+		p := &textPrinter{paper: text.Paper{Ink: text.Ink(o.Color)}, width: plainWidth, quiet: o.Quiet, details: o.Details, limit: limit}
+		if o.Width > 0 {
+			p.width = max(o.Width, 40)
+			p.paper.Width = p.width
+		}
 		p.summary(s)
 		_, err := io.WriteString(w, strings.TrimPrefix(p.out.String(), "\n"))
 		return err
 	})
 }
 
+// plainWidth is the width of tables and bars that no terminal bounds.
+const plainWidth = 100
+
 // textPrinter lays out a summary for a terminal.
 type textPrinter struct {
-	out   strings.Builder
-	ink   text.Ink
-	width int
-	quiet bool // findings and problems only
+	out     strings.Builder
+	paper   text.Paper
+	width   int  // of tables and bars
+	quiet   bool // findings and problems only
+	details bool
+	limit   int
 }
 
 // put writes a line unchanged.
@@ -36,8 +51,7 @@ func (p *textPrinter) put(line string) { p.out.WriteString(line + "\n") }
 // line writes one line, broken at blanks if it is wider than the screen. Further lines are
 // indented by two more blanks.
 func (p *textPrinter) line(line string) {
-	begin := len(line) - len(strings.TrimLeft(line, " "))
-	p.put(text.Wrap(line, strings.Repeat(" ", begin+2), p.width, 0))
+	p.put(p.paper.Lines(line))
 }
 
 // heading starts a section.
@@ -46,14 +60,14 @@ func (p *textPrinter) heading(line string) {
 	p.put(p.bold(line))
 }
 
-func (p *textPrinter) bold(s string) string { return p.ink.Paint(text.Bold, s) }
+func (p *textPrinter) bold(s string) string { return p.paper.Paint(text.Bold, s) }
 
-// paint colours s as a verdict: red means closed, yellow reported.
-func (p *textPrinter) paint(verdict, s string) string {
-	return p.ink.Paint(map[string]text.Style{
+// paint colours s as the verdict of a class: red is forbidden, yellow reported.
+func (p *textPrinter) paint(class, s string) string {
+	return p.paper.Paint(map[string]text.Style{
 		policy.Revoke.String(): text.BoldRed, policy.Undetermined.String(): text.Magenta, policy.Alert.String(): text.Yellow,
 		policy.Exempt.String(): text.Dim, policy.Compliant.String(): text.Dim,
-	}[verdict], s)
+	}[class], s)
 }
 
 // limited is a heading's addition if a list is cut.
@@ -68,15 +82,23 @@ func (p *textPrinter) summary(s *Summary) {
 	if !p.quiet {
 		p.overview(s)
 	}
-	if len(s.Groups.Items) > 0 {
+	switch {
+	case len(s.Groups.Items) == 0:
+	case p.details:
 		p.heading("Groups with findings, worst first" + limited(s.Groups))
 		for i := range s.Groups.Items {
 			p.put("")
 			p.group(&s.Groups.Items[i])
 		}
+	default:
+		p.groupLines(s)
 	}
-	if len(s.Findings.Items) > 0 {
+	switch {
+	case len(s.Findings.Items) == 0:
+	case p.details:
 		p.findings(s)
+	default:
+		p.findingLines(s)
 	}
 	if len(s.Noted.Items) > 0 && !p.quiet {
 		p.heading("Groups without findings that need attention" + limited(s.Noted))
@@ -94,6 +116,10 @@ func (p *textPrinter) summary(s *Summary) {
 			p.line("  " + problem.Place + ": " + problem.Text)
 		}
 		p.more("  ", s.Problems.More())
+	}
+	if len(s.Groups.Items)+len(s.Findings.Items) > 0 && !p.details && !p.quiet {
+		p.put("")
+		p.line(p.paper.Paint(text.Dim, "--details shows reasons, rules and what to do; --out report.html makes a page of it."))
 	}
 }
 
@@ -124,8 +150,12 @@ func (p *textPrinter) overview(s *Summary) {
 	}
 	if s.Empty != "" {
 		p.put("")
-		p.put(text.Wrap(p.bold(s.Empty), "", p.width, 0))
+		p.line(p.bold(s.Empty))
 		return
+	}
+	if s.Headline != "" {
+		p.put("")
+		p.line(p.bold(s.Headline))
 	}
 	p.heading(s.Heading)
 	value, label := 7, 0
@@ -155,10 +185,10 @@ func (p *textPrinter) overview(s *Summary) {
 
 // change returns "alert → revoke", or the other difference if the verdicts are equal.
 func (p *textPrinter) change(c Change) string {
-	out := p.paint(c.From.Word, c.From.Word)
+	out := p.paint(c.From.Class, c.From.Word)
 	switch {
 	case c.From.Word != c.To.Word:
-		return out + " → " + p.paint(c.To.Word, c.To.Word)
+		return out + " → " + p.paint(c.To.Class, c.To.Word)
 	case c.From.Detail+c.To.Detail != "":
 		return out + ": " + cmp.Or(c.From.Detail, "nothing") + " → " + cmp.Or(c.To.Detail, "nothing")
 	default:
@@ -168,8 +198,14 @@ func (p *textPrinter) change(c Change) string {
 
 // table is one breakdown.
 func (p *textPrinter) table(b *Breakdown) {
-	const number = 8
-	room := max(p.width-2-number*len(b.Verdicts), 30)
+	var columns []int
+	taken := 2
+	for _, k := range b.Kinds {
+		n := max(8, text.Columns(k.column())+2)
+		columns = append(columns, n)
+		taken += n
+	}
+	room := max(p.width-taken, 25)
 	label, note := text.Columns(b.Title)-2, 0
 	for _, r := range b.Rows.Items {
 		label, note = max(label, text.Columns(r.Label)), max(note, text.Columns(r.Note))
@@ -181,8 +217,8 @@ func (p *textPrinter) table(b *Breakdown) {
 	}
 	p.put("")
 	head := p.bold(text.PadRight(b.Title, label+2+note))
-	for _, d := range b.Verdicts {
-		head += text.PadLeft(d.String(), number)
+	for i, k := range b.Kinds {
+		head += text.PadLeft(k.column(), columns[i])
 	}
 	p.put(head)
 	for _, r := range b.Rows.Items {
@@ -190,12 +226,17 @@ func (p *textPrinter) table(b *Breakdown) {
 		if note > 0 {
 			line += "  " + text.PadRight(text.Shown(r.Note, note-2), note-2)
 		}
-		for _, n := range r.Numbers {
-			line += text.PadLeft(cmp.Or(strings.TrimPrefix(text.Thousands(n), "0"), "-"), number)
+		for i, n := range r.Numbers {
+			line += text.PadLeft(cmp.Or(strings.TrimPrefix(text.Thousands(n), "0"), "-"), columns[i])
 		}
 		p.put(line)
 	}
 	p.more("  ", b.Rows.More())
+}
+
+// column is the word of a kind over a column of numbers: "would close" is "close" there.
+func (k Kind) column() string {
+	return strings.TrimPrefix(strings.TrimPrefix(k.Word, "would "), "needs a ")
 }
 
 // timeLine draws the openings over time.
@@ -220,10 +261,96 @@ func (p *textPrinter) timeLine(l *TimeLine) {
 		p.put(strings.TrimRight("  "+text.PadRight(b.Name, 10)+"  "+text.PadLeft(text.Thousands(b.all()), 7)+"  "+bar, " "))
 	}
 	var legend []string
-	for _, d := range l.Verdicts {
-		legend = append(legend, p.paint(d.String(), marks[d])+" "+d.String())
+	for i, d := range l.Verdicts {
+		legend = append(legend, p.paint(d.String(), marks[d])+" "+l.Kinds[i].Word)
 	}
 	p.line("  " + strings.Repeat(" ", 21) + strings.Join(legend, "  "))
+}
+
+// groupLines lists the findings of all groups, one a line, worst first.
+func (p *textPrinter) groupLines(s *Summary) {
+	places := map[string]bool{}
+	all, listed := 0, 0
+	for i := range s.Groups.Items {
+		g := &s.Groups.Items[i]
+		places[g.Place] = true
+		all += g.Findings.All
+	}
+	type line struct {
+		f *FindingView
+		g *GroupView
+	}
+	var lines []line
+	for i := range s.Groups.Items {
+		g := &s.Groups.Items[i]
+		for k := range g.Findings.Items {
+			lines = append(lines, line{&g.Findings.Items[k], g})
+		}
+	}
+	slices.SortStableFunc(lines, func(a, b line) int { return cmp.Compare(a.f.Verdict.Rank, b.f.Verdict.Rank) })
+	listed = min(len(lines), p.limit)
+	note := limited(s.Groups)
+	if note == "" && listed < all {
+		note = " (" + text.Thousands(listed) + " of " + text.Thousands(all) + "; --format json lists all)"
+	}
+	p.heading("Findings, worst first" + note)
+	var heads []string
+	for _, l := range lines[:listed] {
+		heads = append(heads, verdictText(l.f.Verdict, l.f.Other, p.paint))
+	}
+	widest := widestOf(heads)
+	for i, l := range lines[:listed] {
+		where := ""
+		if len(places) > 1 {
+			where = l.g.Place
+		}
+		p.line(joined(text.PadRight(heads[i], widest), p.bold(l.f.Title), l.g.named(), where, l.f.Use))
+	}
+}
+
+func widestOf(texts []string) int {
+	widest := 0
+	for _, s := range texts {
+		widest = max(widest, text.Columns(s))
+	}
+	return widest
+}
+
+// named is the group's name with its id.
+func (g *GroupView) named() string {
+	if g.Name == "" {
+		return g.ID
+	}
+	return g.Name + " " + g.ID
+}
+
+// findingLines lists the findings reported without their group, one a line; those of a
+// comparison by change.
+func (p *textPrinter) findingLines(s *Summary) {
+	title := "Findings, worst first"
+	if s.To != "" {
+		title = "Differences"
+	}
+	p.heading(title + limited(s.Findings))
+	places := map[string]bool{}
+	var heads []string
+	for i := range s.Findings.Items {
+		f := &s.Findings.Items[i]
+		places[f.Place] = true
+		heads = append(heads, verdictText(f.Verdict, f.Other, p.paint))
+	}
+	widest := widestOf(heads)
+	for i := range s.Findings.Items {
+		f := &s.Findings.Items[i]
+		where, call := "", ""
+		if len(places) > 1 {
+			where = f.Place
+		}
+		if c := f.Call; c != nil {
+			call = c.Made + " by " + c.Who + ", " + c.OpenText()
+		}
+		p.line(joined(text.PadRight(heads[i], widest), p.bold(f.Title), strings.TrimSpace(f.GroupName+" "+f.GroupID), where, call))
+	}
 }
 
 // findings lists the findings reported without their group, in a comparison by change.
@@ -242,7 +369,7 @@ func (p *textPrinter) findings(s *Summary) {
 			p.line(line)
 			p.put("")
 		}
-		p.line(joined(verdictText(f.Verdict, f.Other, p.paint), p.bold(f.Group), f.Place))
+		p.line(joined(verdictText(f.Verdict, f.Other, p.paint), p.bold(f.Title), f.Group, f.Place))
 		p.rule(f, "  ", "  ")
 		if c := f.Call; c != nil {
 			p.line("  " + c.Made + " by " + c.Caller)
@@ -252,15 +379,16 @@ func (p *textPrinter) findings(s *Summary) {
 		for _, reason := range f.Others {
 			p.line("  → " + reason)
 		}
+		p.nextSteps(f, "  ")
 		if f.Source != "" {
-			p.line("  " + p.ink.Paint(text.Dim, f.Source))
+			p.line("  " + p.paper.Paint(text.Dim, f.Source))
 		}
 	}
 }
 
 // verdictText is "revoke critical", or both sides of a comparison.
-func verdictText(verdict Mark, other *Mark, paint func(verdict, s string) string) string {
-	of := func(m Mark) string { return paint(m.Word, strings.TrimSpace(m.Word+" "+m.Severity)) }
+func verdictText(verdict Mark, other *Mark, paint func(class, s string) string) string {
+	of := func(m Mark) string { return paint(m.Class, strings.TrimSpace(m.Word+" "+m.Severity)) }
 	out := of(verdict)
 	if other != nil {
 		out += " → " + of(*other)
@@ -308,6 +436,22 @@ func (p *textPrinter) reasons(f *FindingView, indent string) {
 	}
 }
 
+// nextSteps writes what to do about a finding, and what its statement says.
+func (p *textPrinter) nextSteps(f *FindingView, indent string) {
+	if f.About != "" {
+		p.line(indent + f.About)
+	}
+	if f.Controls != "" {
+		p.line(indent + "controls: " + f.Controls)
+	}
+	if f.Runbook != "" {
+		p.line(indent + "runbook: " + f.Runbook)
+	}
+	if f.Next.Close != "" && f.Exception == "" {
+		p.put(indent + "close it: " + f.Next.Close)
+	}
+}
+
 func (p *textPrinter) group(g *GroupView) {
 	p.line(joined(p.bold(g.Group), g.VPC, g.Place))
 	if g.Description != "" {
@@ -315,8 +459,10 @@ func (p *textPrinter) group(g *GroupView) {
 	}
 	for i := range g.Findings.Items {
 		f := &g.Findings.Items[i]
-		p.rule(f, "  "+verdictText(f.Verdict, f.Other, p.paint)+"  ", "    ")
+		p.line("  " + joined(verdictText(f.Verdict, f.Other, p.paint), p.bold(f.Title), f.Use))
+		p.rule(f, "    ", "    ")
 		p.reasons(f, "    ")
+		p.nextSteps(f, "    ")
 	}
 	if limit := g.Findings.Limited(); limit != "" {
 		p.line("  the first " + limit)
@@ -345,8 +491,8 @@ func (p *textPrinter) group(g *GroupView) {
 			if r.Description != "" {
 				comment = `"` + r.Description + `"`
 			}
-			if r.Found != "" {
-				found = p.paint(r.Found, "<- "+r.Found)
+			if r.Found.Word != "" {
+				found = p.paint(r.Found.Class, "<- "+r.Found.Word)
 			}
 			p.line("    " + joined(r.Text, comment, found))
 		}

@@ -13,6 +13,7 @@ import (
 type TimeLine struct {
 	Unit     string // length of a bucket
 	Verdicts []policy.Verdict
+	Kinds    []Kind // of Verdicts
 	Buckets  []Bucket
 }
 

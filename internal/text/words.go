@@ -66,10 +66,13 @@ func Duration(seconds float64) string {
 	}
 }
 
-// Span is Duration in whole seconds, for times of that precision: "42 s", "4 min 10 s", "3
-// h 5 min", "12 d 4 h".
+// Span is Duration in whole seconds, for times of that precision: "under 1 s", "42 s", "4
+// min 10 s", "3 h 5 min", "12 d 4 h".
 func Span(seconds float64) string {
 	s := int64(math.Round(min(max(seconds, 0), 1e12)))
+	if s < 1 {
+		return "under 1 s"
+	}
 	for _, u := range []struct {
 		size, part  int64
 		large, less string

@@ -29,7 +29,7 @@ func TestDurationsAreSaidAsPeopleDo(t *testing.T) {
 		assert.Equal(t, want, Duration(seconds))
 	}
 	for seconds, want := range map[float64]string{
-		0: "0 s", -5: "0 s", 0.4: "0 s", 59: "59 s", 60: "1 min", 3661: "1 h 1 min", 86400: "1 d", 90000: "1 d 1 h", 1e9: "11,574 d 1 h", math.Inf(1): "11,574,074 d 1 h",
+		0: "under 1 s", -5: "under 1 s", 0.4: "under 1 s", 0.6: "1 s", 59: "59 s", 60: "1 min", 3661: "1 h 1 min", 86400: "1 d", 90000: "1 d 1 h", 1e9: "11,574 d 1 h", math.Inf(1): "11,574,074 d 1 h",
 	} {
 		assert.Equal(t, want, Span(seconds))
 	}

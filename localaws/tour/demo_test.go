@@ -89,7 +89,7 @@ func TestDemoEndsAsExpected(t *testing.T) {
 		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
 		"kept in DeadLetterQueue", "has judged: nothing to close",
 		"found  critical  tcp 27017 from 0.0.0.0/0      shop-web", "new, told",
-		"14 records", "6  revoke", "would have been revoked", "5 closed by a later call", "as Slack shows it", "policy.yaml:", "Everything ended as expected",
+		"14 records", "6  would have been closed", "of 5 seen closed", "as Slack shows it", "policy.yaml:", "Everything ended as expected",
 	} {
 		assert.Contains(t, text, want)
 	}
