@@ -15,22 +15,32 @@ import (
 // advised completes a run with what its report says to do about findings at a moment.
 func advised(run report.Run, p *policy.Policy, now time.Time) report.Run {
 	run.Statement = p.Statement
+	run.CloseCommand = closeCommand
 	run.NextSteps = func(e *report.Entry) report.NextSteps {
-		out := report.NextSteps{GroupURL: alert.GroupURL(e.Region, e.GroupID)}
+		out := report.NextSteps{Close: closeCommand(e), GroupURL: alert.GroupURL(e.Region, e.GroupID)}
 		if e.Event != nil {
 			out.EventURL = alert.EventURL(e.Region, e.Event.EventID)
 		}
-		if e.Rule == nil || e.Verdict == policy.Exempt || e.Verdict == policy.Compliant {
-			return out
+		if isOpening(e) {
+			// The exception's days count from now, whenever the rule was made.
+			out.Exception = alert.Exception(cloudtrail.Event{EventTime: now}, e.Finding)
 		}
-		if e.ClosedAt == nil {
-			out.Close = alert.Close(e.AccountID, e.Region, e.GroupID, *e.Rule)
-		}
-		// The exception's days count from now, whenever the rule was made.
-		out.Exception = alert.Exception(cloudtrail.Event{EventTime: now}, e.Finding)
 		return out
 	}
 	return run
+}
+
+// isOpening reports whether a rule is known and the policy has something against it.
+func isOpening(e *report.Entry) bool {
+	return e.Rule != nil && e.Verdict != policy.Exempt && e.Verdict != policy.Compliant
+}
+
+// closeCommand is "" for a rule that is closed, excepted or not known.
+func closeCommand(e *report.Entry) string {
+	if !isOpening(e) || e.ClosedAt != nil {
+		return ""
+	}
+	return alert.Close(e.AccountID, e.Region, e.GroupID, *e.Rule)
 }
 
 // namedPolicy is a policy as reports name it.

@@ -383,6 +383,7 @@ func advised(s scenario) scenario {
 	s.run.Statement = func(id string) (policy.StatementRef, bool) {
 		return policy.StatementRef{ID: id, Description: "Anyone can <b>try</b> [it].", Runbook: "https://wiki.example.com/" + id, Controls: []string{"EC2.18", "CIS 5.2"}}, id != ""
 	}
+	s.run.CloseCommand = func(*Entry) string { return "aws ec2 revoke 'x y'" }
 	s.run.NextSteps = func(*Entry) NextSteps {
 		return NextSteps{Close: "aws ec2 revoke 'x y'", Exception: "- id: <x>\n", GroupURL: "https://console.aws.amazon.com/g", EventURL: "https://console.aws.amazon.com/e"}
 	}

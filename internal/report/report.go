@@ -64,10 +64,12 @@ type Run struct {
 	// Now is the moment of judging. Only HTML prints it, so that the other formats are
 	// equal for equal input.
 	Now time.Time
-	// Statement returns what Policy says of a statement for people, and NextSteps what to
-	// do about a finding. Nil functions know nothing.
-	Statement func(id string) (ref policy.StatementRef, ok bool) `json:"-"`
-	NextSteps func(*Entry) NextSteps                             `json:"-"`
+	// Statement returns what Policy says of a statement for people, CloseCommand the command
+	// that closes a finding's rule, and NextSteps everything to do about a finding. Nil
+	// functions know nothing.
+	Statement    func(id string) (ref policy.StatementRef, ok bool)
+	CloseCommand func(*Entry) string
+	NextSteps    func(*Entry) NextSteps
 }
 
 // NextSteps are texts to paste, and pages to open, for one finding. Each may be empty.
@@ -137,7 +139,10 @@ func (r *Run) complete(e Entry) Entry {
 		e.Title = e.Rule.Permission.Title()
 	}
 	ref := r.statement(e.StatementID)
-	e.Controls, e.Runbook, e.CloseCommand = ref.Controls, ref.Runbook, r.nextSteps(&e).Close
+	e.Controls, e.Runbook = ref.Controls, ref.Runbook
+	if r.CloseCommand != nil {
+		e.CloseCommand = r.CloseCommand(&e)
+	}
 	if e.Reasons == nil {
 		e.Reasons = []policy.Reason{} // never null in JSON
 	}
