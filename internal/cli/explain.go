@@ -146,7 +146,7 @@ func explain(ctx context.Context, in Invocation, f explainFlags, lists completeL
 		return fmt.Errorf("writing the explanation: %w", err)
 	}
 	counts := func(j policy.Judgement) bool { return report.FailOn(f.failOn).Counts(j.Verdict, j.Severity) }
-	if q.untold && report.FailOn(f.failOn).Counts(policy.Undetermined, policy.NoSeverity) || slices.ContainsFunc(judgements, counts) {
+	if q.missing && report.FailOn(f.failOn).Counts(policy.Undetermined, policy.NoSeverity) || slices.ContainsFunc(judgements, counts) {
 		return &statusError{status: StatusFindings}
 	}
 	return nil
@@ -156,10 +156,10 @@ func explain(ctx context.Context, in Invocation, f explainFlags, lists completeL
 type question struct {
 	req policy.Request
 	// call is the event's call; zero for a rule given by flags. note describes it, and
-	// untold is set if it opened rules that its record leaves out.
+	// missing is set if it opened rules that its record leaves out.
 	call   cloudtrail.Call
 	note   string
-	untold bool
+	missing bool
 }
 
 // question builds the input from an event file or from the flags.
@@ -235,7 +235,7 @@ func (f explainFlags) standingRules() ([]secgroup.Rule, error) {
 func askOf(c cloudtrail.Call) question {
 	return question{
 		req:  finding.RequestOf(c, time.Time{}),
-		call: c, note: text.VisibleLines(noteOf(c)), untold: c.RulesMissing(),
+		call: c, note: text.VisibleLines(noteOf(c)), missing: c.RulesMissing(),
 	}
 }
 

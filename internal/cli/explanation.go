@@ -23,7 +23,7 @@ func isFinding(j policy.Judgement) bool {
 func (f explainFlags) write(out *strings.Builder, paper text.Paper, q question, judgements []policy.Judgement, steps [][]policy.Step) error {
 	asJSON := f.format == string(report.JSON)
 	switch {
-	case asJSON && q.untold:
+	case asJSON && q.missing:
 		if err := writeJSON(out, explanation{Finding: finding.OfMissing(q.call), Statements: []explanationStep{}}); err != nil {
 			return err
 		}

@@ -53,6 +53,23 @@ Flags that name files or values more than once may be repeated; ` + "`-`" + ` is
 | 3 | a finding other than exempt was printed |
 
 They are the same in every format. An error wins over findings. ` + "`--format json`" + ` writes one object per line and nothing else.
+` + "`--fail-on`" + ` sets which findings count: see [REPORTS.md](REPORTS.md#what-makes-the-exit-status-3).
+
+On a terminal, text has colours (none if ` + "`NO_COLOR`" + ` is set) and its lines are wrapped at the width of the terminal. In a
+pipe or a file a line is a line. A port may be written as the name of its service: ` + "`--port mysql`" + `.
+
+## Completion
+
+` + "`sgward completion SHELL`" + ` prints a script that completes commands, flags and their values: formats, services as ports,
+regions, the profiles of ` + "`~/.aws/config`" + `, and files of the right kind.
+
+` + "```sh" + `
+source <(sgward completion bash)   # now; it needs the package bash-completion
+sgward completion bash > ~/.local/share/bash-completion/completions/sgward
+sgward completion zsh > "${fpath[1]}/_sgward"
+sgward completion fish > ~/.config/fish/completions/sgward.fish
+sgward completion powershell | Out-String | Invoke-Expression
+` + "```" + `
 `
 
 func writePage(cmds []*cobra.Command) string {

@@ -93,7 +93,7 @@ func TestCommandsOfTheReplayPageRun(t *testing.T) {
 	files, err := filepath.Abs("testdata/files")
 	require.NoError(t, err)
 	stand := strings.NewReplacer("AWSLogs/", filepath.Join(files, "history"), "stricter.yaml", filepath.Join(files, "stricter.yaml"),
-		"events.json", filepath.Join(files, "history", "lookup-events.json"))
+		"events.json", filepath.Join(files, "history", "lookup-events.json"), "history.html", filepath.Join(t.TempDir(), "history.html"))
 	t.Chdir("../..")
 	ran := 0
 	for _, line := range strings.Split(string(page), "\n") {
@@ -115,7 +115,7 @@ func TestCommandsOfTheReplayPageRun(t *testing.T) {
 		})
 		require.NoError(t, input.Close())
 		assert.Equal(t, StatusFindings, status, "%s\n%s", line, stderr.String())
-		assert.NotEmpty(t, stdout.String(), line)
+		assert.True(t, stdout.Len() > 0 || strings.Contains(stderr.String(), "sgward: wrote "), line)
 		ran++
 	}
 	assert.Greater(t, ran, 5)

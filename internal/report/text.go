@@ -60,6 +60,9 @@ func (p *textPrinter) heading(line string) {
 	p.put(p.bold(line))
 }
 
+// proseWidth is the width of sentences, which go on without indentation.
+func (p *textPrinter) proseWidth() int { return cmp.Or(p.paper.Width, 1<<16) }
+
 func (p *textPrinter) bold(s string) string { return p.paper.Paint(text.Bold, s) }
 
 // paint colours s as the verdict of a class: red is forbidden, yellow reported.
@@ -155,7 +158,7 @@ func (p *textPrinter) overview(s *Summary) {
 	}
 	if s.Headline != "" {
 		p.put("")
-		p.line(p.bold(s.Headline))
+		p.put(text.Wrap(p.bold(s.Headline), "", p.proseWidth(), 0))
 	}
 	p.heading(s.Heading)
 	value, label := 7, 0
