@@ -39,7 +39,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Choose: queue.choose,
 		Publish: func(ctx context.Context, a finding.Alert) error {
-			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
+			return alert.Publish(ctx, clients.SNS, env.TopicARN, env.Named(ctx, a))
 		},
 	})
 	if err != nil {

@@ -97,7 +97,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Memory: readMemory(lookup, env), Release: build, Announcements: announcements, Count: metricsOf(logger, name),
 		Publish: func(ctx context.Context, a finding.Alert) error {
-			return alert.Publish(ctx, clients.SNS, env.TopicARN, a)
+			return alert.Publish(ctx, clients.SNS, env.TopicARN, env.Named(ctx, a))
 		},
 	})
 	if err != nil {

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"maps"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -31,18 +30,11 @@ type view struct {
 	footer    string
 }
 
-// accountName matches account names that titles and attributes may hold.
-var accountName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z ._-]{0,62}$`)
-
-// IsAccountName reports whether alerts can show an account's name: up to 63 letters,
-// digits, blanks, dots, dashes and underscores.
-func IsAccountName(s string) bool { return accountName.MatchString(s) }
-
 // newView computes the view of an alert that Complete has completed.
 func newView(a *finding.Alert) *view {
 	v := &view{alert: a, isSweep: a.Sweep != nil && !a.Sweep.UnnamedCall, isDigest: a.OldEvents > 0, isExpiry: isExpiryNotice(a)}
 	v.severity, v.outcome = worst(a)
-	if IsAccountName(a.AccountName) {
+	if finding.IsAccountName(a.AccountName) {
 		v.account = a.AccountName
 	}
 	for i := range a.Findings {

@@ -200,6 +200,26 @@ func DescribeGroup(ctx context.Context, client GroupDescriber, id string) (secgr
 	return describeOne(ctx, client, id, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
 }
 
+// DescribeGroupAndClients is DescribeGroup with the groups that its ingress rules
+// reference, those of the most rules first.
+func DescribeGroupAndClients(ctx context.Context, client GroupDescriber, id string) (g secgroup.Group, clients []secgroup.Peer, err error) {
+	found, err := describeRaw(ctx, client, id, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{{Name: aws.String("group-id"), Values: []string{id}}}})
+	if err != nil {
+		return g, nil, err
+	}
+	rules := map[secgroup.Peer]int{}
+	for _, p := range found.IpPermissions {
+		for _, pair := range p.UserIdGroupPairs {
+			peer := secgroup.GroupPeer(aws.ToString(pair.GroupId), aws.ToString(pair.UserId))
+			if rules[peer]++; rules[peer] == 1 && aws.ToString(pair.GroupId) != id {
+				clients = append(clients, peer)
+			}
+		}
+	}
+	slices.SortStableFunc(clients, func(a, b secgroup.Peer) int { return rules[b] - rules[a] })
+	return GroupOf(found), clients, nil
+}
+
 // DescribeGroupNamed reads the group with a name in the default VPC, as DescribeGroup
 // does.
 func DescribeGroupNamed(ctx context.Context, client GroupDescriber, name string) (secgroup.Group, error) {
@@ -212,14 +232,22 @@ func literal(name string) string {
 }
 
 func describeOne(ctx context.Context, client GroupDescriber, called string, in *ec2.DescribeSecurityGroupsInput) (secgroup.Group, error) {
+	found, err := describeRaw(ctx, client, called, in)
+	if err != nil {
+		return secgroup.Group{}, err
+	}
+	return GroupOf(found), nil
+}
+
+func describeRaw(ctx context.Context, client GroupDescriber, called string, in *ec2.DescribeSecurityGroupsInput) (types.SecurityGroup, error) {
 	out, err := client.DescribeSecurityGroups(ctx, in)
 	switch {
 	case IsGroupNotFound(err), err == nil && len(out.SecurityGroups) == 0:
-		return secgroup.Group{}, fmt.Errorf("reading group %s: %w", called, ErrNoGroup)
+		return types.SecurityGroup{}, fmt.Errorf("reading group %s: %w", called, ErrNoGroup)
 	case err != nil:
-		return secgroup.Group{}, fmt.Errorf("reading group %s: %w", called, err)
+		return types.SecurityGroup{}, fmt.Errorf("reading group %s: %w", called, err)
 	}
-	return GroupOf(out.SecurityGroups[0]), nil
+	return out.SecurityGroups[0], nil
 }
 
 // GroupOf converts a group of DescribeSecurityGroups without its rules, which

@@ -2,6 +2,7 @@ package finding
 
 import (
 	"net/netip"
+	"regexp"
 	"slices"
 	"time"
 
@@ -171,6 +172,13 @@ func (a *Alert) Statement(id string) (s policy.StatementRef, ok bool) {
 	}
 	return a.Statements[i], true
 }
+
+// accountName matches account names that titles and attributes may hold.
+var accountName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z ._-]{0,62}$`)
+
+// IsAccountName reports whether alerts can show an account's name: up to 63 letters,
+// digits, blanks, dots, dashes and underscores.
+func IsAccountName(s string) bool { return accountName.MatchString(s) }
 
 // PrefixListEntry is one address range of a managed prefix list.
 type PrefixListEntry struct {

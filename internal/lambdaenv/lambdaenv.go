@@ -3,10 +3,13 @@
 package lambdaenv
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
@@ -22,7 +25,9 @@ type Environment struct {
 	// MaxRevokes is MAX_REVOKES: how many existing rules one run closes at most.
 	MaxRevokes int
 	Region     string // AWS_REGION, as Lambda sets it
-	lookup     Lookup
+	// AccountName is ACCOUNT_NAME: the name of the function's account in alerts, or "".
+	AccountName string
+	lookup      Lookup
 }
 
 // Read reads the environment. The error names every variable that is missing or wrong,
@@ -50,7 +55,22 @@ func Read(lookup Lookup) (Environment, error) {
 			problems = append(problems, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text))
 		}
 	}
+	if e.AccountName, _ = lookup("ACCOUNT_NAME"); e.AccountName != "" && !finding.IsAccountName(e.AccountName) {
+		problems = append(problems, fmt.Errorf("reading ACCOUNT_NAME: %q: want at most 63 letters, digits, blanks, dots, dashes and underscores, "+
+			"or no such variable", e.AccountName))
+	}
 	return e, errors.Join(problems...)
+}
+
+// Named returns the alert with the account's name, if it is of the account whose function
+// runs in ctx.
+func (e Environment) Named(ctx context.Context, a finding.Alert) finding.Alert {
+	if c, ok := lambdacontext.FromContext(ctx); ok {
+		if parts := strings.Split(c.InvokedFunctionArn, ":"); len(parts) > 4 && parts[4] == a.Event.AccountID {
+			a.AccountName = e.AccountName
+		}
+	}
+	return a
 }
 
 // DefaultMaxRevokes is MaxRevokes if MAX_REVOKES is not set.

@@ -2,13 +2,16 @@ package lambdaenv
 
 import (
 	"maps"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 )
 
@@ -90,5 +93,19 @@ func TestMaxRevokesHasADefaultAndMayBeNone(t *testing.T) {
 	for _, text := range []string{"", "many", "-1", "1.5"} {
 		_, err := Read(lookup(sound(map[string]string{"MAX_REVOKES": text})))
 		assert.ErrorContains(t, err, "MAX_REVOKES", text)
+	}
+}
+
+func TestTheAccountsNameIsForItsOwnAlerts(t *testing.T) {
+	e, err := Read(lookup(sound(map[string]string{"ACCOUNT_NAME": "Data Platform-1"})))
+	require.NoError(t, err)
+	ctx := lambdacontext.NewContext(t.Context(), &lambdacontext.LambdaContext{InvokedFunctionArn: "arn:aws:lambda:eu-central-1:123456789012:function:sgward-remediate"})
+	own := finding.Alert{Event: cloudtrail.Event{AccountID: "123456789012"}}
+	assert.Equal(t, "Data Platform-1", e.Named(ctx, own).AccountName)
+	assert.Empty(t, e.Named(ctx, finding.Alert{Event: cloudtrail.Event{AccountID: "111122223333"}}).AccountName)
+	assert.Empty(t, e.Named(t.Context(), own).AccountName, "whose function runs is unknown")
+	for _, name := range []string{"<!channel>", "a,b", "-x", strings.Repeat("x", 64)} {
+		_, err := Read(lookup(sound(map[string]string{"ACCOUNT_NAME": name})))
+		assert.ErrorContains(t, err, "ACCOUNT_NAME", name)
 	}
 }

@@ -115,7 +115,7 @@ func TestThePageListsEveryServiceName(t *testing.T) {
 func TestThePageNamesEveryField(t *testing.T) {
 	_, text := readPage(t)
 	fields := slices.Concat(scopeFields, []string{
-		"version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "statements", "exceptions",
+		"version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "owner-tag", "statements", "exceptions",
 		"id", "severity", "effect", "existing", "description", "runbook", "controls", "ingress", "egress", "when", "unless",
 		"except-ports", "covering-ports", "protocols", "direction", "peers", "prefix-lists", "referenced-groups",
 		"expires", "reason", "owner", "match", "{referenced-groups: other-accounts", "portless", "public", "any",

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"net/netip"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 	"go4.org/netipx"
@@ -41,7 +42,7 @@ type compiler struct {
 }
 
 func (c *compiler) document(root *yaml.Node) {
-	f := c.fields(root, "policy", "version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "statements", "exceptions")
+	f := c.fields(root, "policy", "version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "owner-tag", "statements", "exceptions")
 	if v, ok := f["version"]; !ok {
 		c.problem(root, "version is missing: want version: 1")
 	} else if v.value.Value != "1" {
@@ -59,6 +60,12 @@ func (c *compiler) document(root *yaml.Node) {
 	}
 	if v, ok := f["allow-tag-exemptions"]; ok {
 		c.tagsExempt = c.boolean(v.value, "allow-tag-exemptions")
+	}
+	if v, ok := f["owner-tag"]; ok {
+		c.policy.ownerTag, _ = c.text(v.value, "owner-tag")
+		if len(c.policy.ownerTag) > maxTagKey || strings.HasPrefix(c.policy.ownerTag, "aws:") {
+			c.problem(v.value, "owner-tag: want the key of a tag that people set, of at most %d bytes", maxTagKey)
+		}
 	}
 	if v, ok := f["networks"]; ok {
 		c.defineNetworks(v.value)

@@ -26,7 +26,9 @@ type Policy struct {
 	digest string
 	world  width
 	// trusted are the accounts whose prefix lists count as this account's own do.
-	trusted    []string
+	trusted []string
+	// ownerTag is the key of the group tag that names the owner; "" if there is none.
+	ownerTag   string
 	statements []statement
 	exceptions []exception
 }
@@ -133,6 +135,21 @@ func (p *Policy) File() string { return p.file }
 
 // IsWorld reports whether ranges together reach the threshold of the policy's world.
 func (p *Policy) IsWorld(ranges []netip.Prefix) bool { return p.world.reached(reachOf(ranges...)) }
+
+// maxTagKey is EC2's limit for the key of a tag, in bytes of one-byte characters.
+const maxTagKey = 128
+
+// Owner returns the value of the group's tag that the policy names as owner-tag: who is to
+// be told of its openings. It is "" if the policy names none or the group's tags are
+// unknown. No verdict depends on it.
+func (p *Policy) Owner(g *secgroup.Group) string {
+	for _, t := range g.Tags {
+		if p.ownerTag != "" && t.Key == p.ownerTag {
+			return t.Value
+		}
+	}
+	return ""
+}
 
 // expiryNotice is how long before its end an exception is warned about.
 const expiryNotice = 14 * 24 * time.Hour

@@ -68,6 +68,7 @@ const everyField = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
 allow-tag-exemptions: true
+owner-tag: team
 networks: {office: [198.51.100.0/24, 2001:db8::/32]}
 ports: {stores: [mysql, 5432/tcp, 161/udp], more: stores}
 statements:

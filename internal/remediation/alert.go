@@ -70,9 +70,17 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 		Event: d.Detection.Event, Try: d.Try, Tries: d.Tries, Findings: results,
 	}
 	a.Verdict = strongestOf(results)
+	for _, b := range d.batches {
+		owner := r.Policy.Owner(&b.group)
+		for i := range results {
+			if owner != "" && results[i].GroupID == b.group.ID {
+				results[i].Owner = owner
+			}
+		}
+	}
 	switch d.Detection.Source {
 	case finding.SourceCall:
-		r.expose(ctx, &a)
+		r.describe(ctx, &a)
 	case finding.SourcePrefixListEdit:
 		a.PrefixListID = d.Detection.PrefixListID
 		a.PrefixListEntries = Entries(r.lists.Held(a.PrefixListID), d.Detection.PrefixListAdded)

@@ -81,8 +81,9 @@ type invocation struct {
 	now     time.Time
 	lists   *ec2rules.Lists
 	slots   chan struct{} // of workers that are not waiting
-	// interfaces are the network interfaces in the groups of alerts.
-	interfaces interfaces
+	// groups and interfaces are what alerts say of their groups.
+	groups     reads[described]
+	interfaces reads[[]finding.Interface]
 	old        oldRules
 }
 

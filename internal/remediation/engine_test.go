@@ -247,7 +247,7 @@ func TestAnAlertNamesTheInterfacesBehindTheOpening(t *testing.T) {
 		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
 		assert.Equal(t, []finding.Interface{{ID: "eni-0123456789abcdef0", GroupID: groupA, PrivateIP: "10.0.0.5",
 			PublicIP: "203.0.113.9", InstanceID: "i-0123456789abcdef0", Description: "db"}}, s.alert().Exposed)
-		assert.Equal(t, []string{"RevokeSecurityGroupIngress " + groupA, "DescribeNetworkInterfaces " + groupA, "DescribeNetworkInterfaces " + groupA}, s.cloud.calls,
+		assert.Equal(t, []string{"RevokeSecurityGroupIngress " + groupA, "DescribeForAlert " + groupA, "DescribeNetworkInterfaces " + groupA, "DescribeNetworkInterfaces " + groupA}, s.cloud.calls,
 			"context comes after the revoke")
 		assert.Empty(t, s.alert().ExposedError)
 	})

@@ -161,7 +161,7 @@ func TestOverHTTPOneCallClosesAndTheNeighboursKeepTheirDescriptions(t *testing.T
 			assert.Equal(t, []string{"10.0.0.0/8"}, w.left(g))
 			assert.Equal(t, "from 10.0.0.0/8", w.ec2.Rules(g)[0].Description)
 			assert.Equal(t, 1, w.calls("RevokeSecurityGroupIngress"))
-			assert.Equal(t, 2, w.calls(), "and one for the interfaces")
+			assert.Equal(t, 3, w.calls(), "and two for the alert: the group and its interfaces")
 			r := only(t, w.alert())
 			assert.Equal(t, finding.OutcomeRevoked, r.Outcome)
 			assert.Equal(t, "from 1.2.3.4/0", r.Rule.Description)

@@ -32,6 +32,7 @@ type candidate struct {
 	// isUnannounced if no event has announced the rule.
 	isReminder, isUnannounced bool
 	reports                   int
+	owner     string    // of the group, as far as its tags are known
 }
 
 // settle gives findings the outcomes of their verdicts and returns those to close, the
@@ -114,7 +115,7 @@ func resultsOf(found []*candidate) []finding.Result {
 		}
 		r := finding.Result{
 			Finding: f.Finding.Finding, Outcome: f.outcome, Left: f.left, OpenedByEdit: f.opened,
-			Reminder: f.isReminder, Reports: f.reports, Unannounced: f.isUnannounced,
+			Reminder: f.isReminder, Reports: f.reports, Unannounced: f.isUnannounced, Owner: f.owner,
 		}
 		if !f.firstSeen.IsZero() {
 			first := f.firstSeen.UTC()

@@ -178,7 +178,7 @@ func (e *edit) judge(ctx context.Context, g secgroup.Group) error {
 		if !e.list.settled || j.Needs&policy.NeedsOfLists != 0 {
 			f.Reasons = append(f.Reasons, policy.Remarks(notes)...)
 		}
-		e.found = append(e.found, &candidate{opened: opened[i], Finding: inventory.Finding{
+		e.found = append(e.found, &candidate{opened: opened[i], owner: e.Policy.Owner(&req.Group), Finding: inventory.Finding{
 			Finding: f, Held: req.Rules[i], Existing: j.Existing, Undetermined: j.Verdict == policy.Undetermined,
 		}})
 	}

@@ -140,10 +140,12 @@ func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 		s.tally.Groups++
 		s.tally.Rules += len(g.Rules) + len(g.Unread)
 		for _, f := range inventory.Judge(s.Policy, *g, s.lists, s.now) {
-			s.found = append(s.found, &candidate{Finding: f, group: g})
+			s.found = append(s.found, &candidate{Finding: f, group: g, owner: s.Policy.Owner(g)})
 		}
 		if len(g.Unread) > 0 {
-			s.found = append(s.found, unread(g))
+			u := unread(g)
+			u.owner = s.Policy.Owner(g)
+			s.found = append(s.found, u)
 		}
 	}
 	return nil
