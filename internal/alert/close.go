@@ -1,15 +1,11 @@
 package alert
 
-import (
-	"strings"
-
-	"sgward/internal/secgroup"
-)
+import "sgward/internal/secgroup"
 
 // Close returns the AWS CLI command that closes a rule if its values are unchanged, on one
 // line for a POSIX shell; "" where Undo has none.
 func Close(accountID, region, groupID string, rule secgroup.Rule) string {
-	return strings.Join(closeArguments(accountID, region, groupID, rule), " ")
+	return oneLine("revoke", accountID, region, groupID, rule)
 }
 
 // GroupURL returns the page of a security group in the AWS console; "" if its region or id

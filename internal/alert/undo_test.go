@@ -213,7 +213,7 @@ func TestCloseIsTheCommandOfOneRule(t *testing.T) {
 	rule := secgrouptest.TCP(22, "0.0.0.0/0")
 	rule.Description = "SSH, oops"
 	assert.Equal(t, `aws ec2 revoke-security-group-ingress --region us-east-1 --group-id sg-0123456789abcdef0 `+
-		`--ip-permissions '[{"IpProtocol":"tcp","FromPort":22,"ToPort":22,"IpRanges":[{"CidrIp":"0.0.0.0/0"}]}]'`,
+		`--protocol tcp --port 22 --cidr 0.0.0.0/0`,
 		Close("123456789012", "us-east-1", "sg-0123456789abcdef0", *rule))
 	assert.Empty(t, Close("123456789012", "us-east-1; rm -rf /", "sg-0123456789abcdef0", *rule))
 	assert.Equal(t, "https://console.aws.amazon.com/ec2/home?region=us-east-1#SecurityGroup:groupId=sg-0123456789abcdef0", GroupURL("us-east-1", "sg-0123456789abcdef0"))

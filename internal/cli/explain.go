@@ -157,8 +157,8 @@ type question struct {
 	req policy.Request
 	// call is the event's call; zero for a rule given by flags. note describes it, and
 	// missing is set if it opened rules that its record leaves out.
-	call   cloudtrail.Call
-	note   string
+	call    cloudtrail.Call
+	note    string
 	missing bool
 }
 

@@ -34,7 +34,7 @@ func (d *workspace) openedAndClosed(groupID string, port int, cidr string) (aler
 	})
 	require.NoError(d, err)
 	call := d.lastCall()
-	_, err = ec2rules.Revoke(d.Context(), d.sgward, groupID, secgroup.Ingress, []secgroup.Rule{*secgrouptest.TCP(port, cidr)})
+	_, err = ec2rules.Revoke(d.Context(), d.sgward, new(ec2rules.Pace), groupID, secgroup.Ingress, []secgroup.Rule{*secgrouptest.TCP(port, cidr)})
 	require.NoError(d, err)
 	return alert.ID(call.Event)
 }
@@ -118,7 +118,7 @@ func TestUndoOfAGroup(t *testing.T) {
 	person := *secgrouptest.TCP(8080, "10.0.0.0/8")
 	_, err := ec2rules.Authorize(t.Context(), d.sgward, group, secgroup.Ingress, []secgroup.Rule{person}, nil, false)
 	require.NoError(t, err)
-	_, err = ec2rules.Revoke(t.Context(), d.person(), group, secgroup.Ingress, []secgroup.Rule{person})
+	_, err = ec2rules.Revoke(t.Context(), d.person(), new(ec2rules.Pace), group, secgroup.Ingress, []secgroup.Rule{person})
 	require.NoError(t, err)
 
 	got := d.run("undo --yes --group-id " + group + " --since 2h")
@@ -208,7 +208,7 @@ func TestUndoOfAnEditedRuleByID(t *testing.T) {
 	})
 	require.NoError(t, err)
 	id := alert.ID(d.lastCall().Event)
-	_, err = ec2rules.Revoke(t.Context(), d.sgward, group, secgroup.Ingress, []secgroup.Rule{*secgrouptest.TCP(6379, "0.0.0.0/0")})
+	_, err = ec2rules.Revoke(t.Context(), d.sgward, new(ec2rules.Pace), group, secgroup.Ingress, []secgroup.Rule{*secgrouptest.TCP(6379, "0.0.0.0/0")})
 	require.NoError(t, err)
 	d.openedAndClosed(group, 23, "0.0.0.0/0") // of another call
 
@@ -244,7 +244,7 @@ func TestUndoOfTheEditOfAPrefixListByID(t *testing.T) {
 	require.NoError(t, err)
 	edit := d.lastCall().Event
 	edit.EventID += alert.ClosingSuffix
-	_, err = ec2rules.Revoke(t.Context(), d.sgward, group, secgroup.Ingress, []secgroup.Rule{*secgrouptest.Rule("ingress tcp 3306 from " + pl)})
+	_, err = ec2rules.Revoke(t.Context(), d.sgward, new(ec2rules.Pace), group, secgroup.Ingress, []secgroup.Rule{*secgrouptest.Rule("ingress tcp 3306 from " + pl)})
 	require.NoError(t, err)
 
 	got := d.run("undo --yes --even-if-forbidden " + alert.ID(edit))

@@ -32,7 +32,7 @@ type candidate struct {
 	// isUnannounced if no event has announced the rule.
 	isReminder, isUnannounced bool
 	reports                   int
-	owner     string    // of the group, as far as its tags are known
+	owner                     string // of the group, as far as its tags are known
 }
 
 // settle gives findings the outcomes of their verdicts and returns those to close, the
