@@ -43,12 +43,17 @@ LAMBDA_FLAGS = -tags lambda.norpc,nethttpomithttp2 -ldflags "-s -w"
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test smoke race demo local drill e2e lint \
+.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test smoke race demo local drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+# The EC2 client takes most of a first build. Nothing is said where it is in Go's cache.
+announce:
+	@test -z "$$($(GO) list -f '{{.StaleReason}}' github.com/aws/aws-sdk-go-v2/service/ec2)" || \
+	  echo "This is the first build: downloading and compiling the AWS SDK takes a minute or two. The next ones take seconds."
 
 build: lint-policy ## Build the functions and the CLI for this machine into build/
 	$(GO) build $(LAMBDA_FLAGS) -o build/DetectFunction/bootstrap ./functions/detect
@@ -60,7 +65,7 @@ build: lint-policy ## Build the functions and the CLI for this machine into buil
 	$(LICENSES) build/DetectFunction/bootstrap build/RemediateFunction/bootstrap build/SweepFunction/bootstrap
 
 # Go itself decides what is out of date.
-build/sgward: FORCE
+build/sgward: FORCE announce
 	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/sgward
 
 # An invalid policy must fail here and not in an account.

@@ -93,6 +93,9 @@ func (s *Stack) InvokeAsync(logicalID string, payload []byte) error {
 	if _, ok := s.asyncs[logicalID]; !ok {
 		return fmt.Errorf("invoking %s: no rule of the template leads to it", logicalID)
 	}
+	step := eventOf(payload).step(StepInvoked)
+	step.Function = logicalID
+	s.emit(step)
 	return s.invokeAsync(logicalID, payload)
 }
 

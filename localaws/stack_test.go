@@ -169,7 +169,7 @@ func TestOpeningIsClosedAndAlerted(t *testing.T) {
 		"delivered AuthorizeSecurityGroupIngress",
 		"revoked RevokeSecurityGroupIngress",
 		"ignored RevokeSecurityGroupIngress",
-		"alerted",
+		"alerted", "handled AuthorizeSecurityGroupIngress",
 	}, p.kinds())
 	assert.Equal(t, map[string]int{"ec2:RevokeSecurityGroupIngress": 1, "sns:Publish": 1}, p.Calls("Closer"))
 	assert.Equal(t, map[string]int{"ec2:CreateSecurityGroup": 1, "ec2:AuthorizeSecurityGroupIngress": 1}, p.Calls(""))

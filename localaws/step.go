@@ -1,6 +1,7 @@
 package localaws
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ type StepKind string
 const (
 	// StepCall is a write call to EC2 that CloudTrail records, by a client.
 	StepCall StepKind = "call"
+	// StepInvoked is a function that a person invokes, or a schedule would.
+	StepInvoked StepKind = "invoked"
 	// StepMatched and StepIgnored: whether a rule of the template matched the event.
 	StepMatched StepKind = "matched"
 	StepIgnored StepKind = "ignored"
@@ -31,6 +34,8 @@ const (
 	StepRevoked StepKind = "revoked"
 	// StepAlerted is a message published to a topic; Message is set.
 	StepAlerted StepKind = "alerted"
+	// StepHandled is a message that its function has dealt with.
+	StepHandled StepKind = "handled"
 	// StepReturned is a message that will be delivered again.
 	StepReturned StepKind = "returned"
 	// StepDeadLetter is a message that went to a dead-letter queue.
@@ -47,7 +52,11 @@ type Step struct {
 
 	EventID   string // CloudTrail's eventID
 	EventName string
-	GroupID   string // of the security group that the call names; empty if it names none
+	// GroupID is of the security group that the call names or made, GroupName its name in
+	// the call, and ListID is the prefix list that the call edits: empty if the call has none.
+	GroupID   string
+	GroupName string
+	ListID    string
 	ErrorCode string // with CloudTrail's prefix: "Client.InvalidPermission.Duplicate"
 	Record    json.RawMessage
 
@@ -82,25 +91,34 @@ type cloudEvent struct {
 			AccessKeyID string `json:"accessKeyId"`
 		} `json:"userIdentity"`
 		RequestParameters struct {
-			GroupID string `json:"groupId"`
-			Modify  struct {
+			GroupID   string `json:"groupId"`
+			GroupName string `json:"groupName"`
+			Modify    struct {
 				GroupID string `json:"GroupId"`
 			} `json:"ModifySecurityGroupRulesRequest"`
+			ModifyList  listEdit `json:"ModifyManagedPrefixListRequest"`
+			RestoreList listEdit `json:"RestoreManagedPrefixListVersionRequest"`
 		} `json:"requestParameters"`
+		ResponseElements struct {
+			GroupID string `json:"groupId"`
+		} `json:"responseElements"`
 	} `json:"detail"`
 }
 
+type listEdit struct {
+	ID string `json:"PrefixListId"`
+}
+
 func (e cloudEvent) groupID() string {
-	if id := e.Detail.RequestParameters.GroupID; id != "" {
-		return id
-	}
-	return e.Detail.RequestParameters.Modify.GroupID
+	p := e.Detail.RequestParameters
+	return cmp.Or(p.GroupID, p.Modify.GroupID, e.Detail.ResponseElements.GroupID)
 }
 
 func (e cloudEvent) step(kind StepKind) Step {
 	return Step{
 		Kind: kind, EventID: e.Detail.EventID, EventName: e.Detail.EventName,
-		GroupID: e.groupID(), ErrorCode: e.Detail.ErrorCode,
+		GroupID: e.groupID(), GroupName: e.Detail.RequestParameters.GroupName, ErrorCode: e.Detail.ErrorCode,
+		ListID: cmp.Or(e.Detail.RequestParameters.ModifyList.ID, e.Detail.RequestParameters.RestoreList.ID),
 	}
 }
 

@@ -253,6 +253,8 @@ func (s *Stack) wireMapping(t samtemplate.Mapping) error {
 			result, err := f.Invoke(ctx, payload)
 			if err == nil && result.FunctionError != "" {
 				s.emit(Step{Kind: StepFunctionFailed, Function: target.LogicalID, Duration: result.Duration, Reason: string(result.Payload)})
+			} else if err == nil {
+				s.emitHandled(target.LogicalID, source.LogicalID, payload, result.Payload)
 			}
 			return queue.Response{Payload: result.Payload, FunctionError: result.FunctionError}, err
 		},
@@ -277,6 +279,33 @@ func (s *Stack) wireMapping(t samtemplate.Mapping) error {
 		m.Run(s.ctx)
 	})
 	return nil
+}
+
+// emitHandled reports the messages of a batch that the answer does not return.
+func (s *Stack) emitHandled(function, queueID string, batch, answer []byte) {
+	var sent struct {
+		Records []struct {
+			MessageID string `json:"messageId"`
+			Body      string `json:"body"`
+		}
+	}
+	var got struct {
+		BatchItemFailures []struct {
+			ItemIdentifier string `json:"itemIdentifier"`
+		} `json:"batchItemFailures"`
+	}
+	_, _ = json.Unmarshal(batch, &sent), json.Unmarshal(answer, &got) // what cannot be read is not reported
+	for _, m := range sent.Records {
+		returned := false
+		for _, f := range got.BatchItemFailures {
+			returned = returned || f.ItemIdentifier == m.MessageID
+		}
+		if !returned {
+			step := messageStep(StepHandled, queueID, queue.Message{Body: m.Body})
+			step.Function = function
+			s.emit(step)
+		}
+	}
 }
 
 // messageStep labels a message with the event inside its invocation record.

@@ -86,7 +86,8 @@ func demoCommand(in Invocation) *cobra.Command {
 		Use:   "demo",
 		Short: "Watch sgward close openings, on this machine, without AWS",
 		Long: "Demo plays a scripted tour in a few seconds: the real functions, wired as template.yaml says, between\n" +
-			"stand-ins for AWS inside this process. No AWS account is needed or touched. Run \"make build\" first,\n" +
+			"stand-ins for AWS inside this process. No AWS account is needed or touched. With --policy it tells the story as that\n" +
+			"policy ends it, and checks that. Run \"make build\" first,\n" +
 			"or \"make demo\" for both.\n" +
 			"Exit status: 0 if everything ended as expected, 1 if not, 2 usage.",
 		Example: "  sgward demo\n  sgward demo --fast --policy my-policy.yaml",
@@ -96,14 +97,14 @@ func demoCommand(in Invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			terminal := isTerminal(in.Stdout)
+			paper := in.paper(in.Stdout)
 			pause := scenePause
-			if fast || !terminal {
+			if fast || !isTerminal(in.Stdout) {
 				pause = 0
 			}
 			return tour.Demo(cmd.Context(), tour.DemoConfig{
 				TemplatePath: flags.template, BuildDir: flags.buildDir, PolicyFile: flags.policy,
-				Out: in.Stdout, Color: terminal && in.wantsColor(), Pause: pause, Logs: logs,
+				Out: bare(in.Stdout), Color: bool(paper.Ink), Width: paper.Width, Pause: pause, Logs: logs,
 			})
 		},
 	}
@@ -119,7 +120,7 @@ func localCommand(in Invocation) *cobra.Command {
 		Use:   "local",
 		Short: "Keep the pipeline running on this machine for any AWS client",
 		Long: "Local runs the real functions, wired as template.yaml says, between stand-ins for AWS, serves EC2 security\n" +
-			"groups and SNS to any AWS client, and prints every step. It is for tests and tours: everything is kept\n" +
+			"groups, SNS, STS and what else it takes to any AWS client, and prints every step and every alert. It is for tests and tours: everything is kept\n" +
 			"in memory, and credentials are not checked. Run \"make build\" first, or \"make local\" for both.\n" +
 			"docs/TUTORIAL.md uses it.\n" +
 			"Exit status: 0 when it is ended by Ctrl-C, 1 error, 2 usage.",
@@ -138,10 +139,11 @@ func localCommand(in Invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			paper := in.paper(in.Stdout)
 			err = tour.Watch(cmd.Context(), tour.WatchConfig{
 				TemplatePath: flags.template, BuildDir: flags.buildDir, PolicyFile: flags.policy,
 				Listen: listen, Mode: finding.Mode(mode), RecordDir: record,
-				Out: in.Stdout, Color: isTerminal(in.Stdout) && in.wantsColor(), Logs: logs,
+				Out: bare(in.Stdout), Color: bool(paper.Ink), Width: paper.Width, Logs: logs,
 			})
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return fmt.Errorf("%w: stop the program that uses it, or choose another with --listen 127.0.0.1:0", err)

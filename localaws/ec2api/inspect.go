@@ -3,6 +3,7 @@ package ec2api
 import (
 	"cmp"
 	"net/http"
+	"net/netip"
 	"slices"
 )
 
@@ -43,6 +44,25 @@ func (s *Server) Groups() []Group {
 		}
 	}
 	return out
+}
+
+// PrefixList returns the owner and the current entries of a managed prefix list; ok is
+// false if there is none.
+func (s *Server) PrefixList(id string) (owner string, entries []netip.Prefix, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.sortedRegions() {
+		l := r.lists[id]
+		if l == nil || len(l.versions) == 0 {
+			continue
+		}
+		entries = []netip.Prefix{}
+		for _, e := range l.versions[len(l.versions)-1] {
+			entries = append(entries, e.cidr)
+		}
+		return l.owner, entries, true
+	}
+	return "", nil, false
 }
 
 // Rules lists the rules of a group in the order of their creation, and nothing

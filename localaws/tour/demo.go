@@ -18,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"sgward/internal/finding"
+	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 	"sgward/internal/text"
 	"sgward/localaws"
 	"sgward/localaws/ec2api"
@@ -41,6 +43,7 @@ type DemoConfig struct {
 	PolicyFile   string // empty: the policy that is packed with the functions
 	Out          io.Writer
 	Color        bool
+	Width        int           // of Out in columns; 0 for what is no terminal
 	Pause        time.Duration // between scenes; zero does not wait
 	// Logs, if not nil, gets the functions' own log lines.
 	Logs io.Writer
@@ -50,6 +53,7 @@ type DemoConfig struct {
 type stage struct {
 	*screen
 	stack  *localaws.Stack
+	policy *policy.Policy
 	client *ec2.Client
 	groups map[string]string // name -> id
 	cfg    DemoConfig
@@ -59,7 +63,6 @@ type stage struct {
 
 	problems []string
 	closed   []closing
-	told     map[string]bool // rules that the sweep reported, by id
 }
 
 // closing is one opening that was closed, for the summary.
@@ -72,16 +75,15 @@ type closing struct {
 // wrapping ErrUnexpected counts them.
 func Demo(ctx context.Context, cfg DemoConfig) error {
 	began := time.Now()
-	s := &stage{screen: &screen{out: cfg.Out, Ink: text.Ink(cfg.Color)}, groups: map[string]string{}, told: map[string]bool{}, cfg: cfg}
+	s := &stage{screen: newScreen(cfg.Out, cfg.Color, cfg.Width), groups: map[string]string{}, cfg: cfg}
 	if err := s.open(ctx); err != nil {
 		return err
 	}
 	defer s.stack.Close()
 
-	s.line("%s: openings to the world, and how they are closed again.", s.Paint(text.Bold, "sgward demo"))
+	s.paragraph("", "", s.Paint(text.Bold, "sgward demo")+": openings to the world, and how they are closed again.")
 	s.paragraph("", "", "The functions that run are the real ones, wired as template.yaml says; EC2, EventBridge, SQS, SNS and DynamoDB "+
-		"are stand-ins inside this process. No AWS account is touched. Times are of the work: CloudTrail's seconds, and the "+
-		"second for which the queue gathers a batch, are left out.")
+		"are stand-ins inside this process. No AWS account is touched. Times are of the work: CloudTrail's seconds are left out.")
 
 	s.title("Before")
 	standing := map[string]bool{}
@@ -144,6 +146,10 @@ func (s *stage) open(ctx context.Context) error {
 		return err
 	}
 	s.stack = stack
+	if s.policy, err = readPolicy(s.cfg.PolicyFile, s.cfg.BuildDir); err != nil {
+		stack.Close()
+		return err
+	}
 	s.client = clientOf(stack.Endpoint(), storyKey)
 	if err := s.furnish(ctx); err != nil {
 		stack.Close()
@@ -185,10 +191,13 @@ func (s *stage) furnish(ctx context.Context) error {
 // play shows one scene and checks its end.
 func (s *stage) play(ctx context.Context, number int, sc scene) error {
 	s.title(fmt.Sprintf("%d. %s", number, sc.title))
-	s.paragraph("", "   ", sc.story)
+	if s.cfg.PolicyFile != "" {
+		s.judge(&sc)
+	}
+	s.paragraph("", "   ", strings.TrimSpace(sc.story+" "+sc.byPolicy))
 	before := s.stack.Calls(remediate)
 	from := s.mark()
-	if err := sc.act(ctx, s); err != nil {
+	if err := s.act(ctx, sc); err != nil {
 		return fmt.Errorf("scene %d: %w", number, err)
 	}
 	if err := s.rest(ctx); err != nil {
@@ -196,14 +205,66 @@ func (s *stage) play(ctx context.Context, number int, sc scene) error {
 	}
 	steps := s.since(from)
 	began := callTime(steps)
+	s.timeline(steps)
+	s.verdict(sc, steps, began, callsSince(before, s.stack.Calls(remediate)))
+	if err := s.alert(ctx, sc, steps); err != nil {
+		return err
+	}
+	if sc.moral != "" {
+		s.paragraph("", "   ", sc.moral)
+	}
+	return s.err
+}
+
+// timeline shows the steps of one cause.
+func (s *stage) timeline(steps []localaws.Step) {
+	var n narration
 	for _, step := range steps {
 		if step.Kind == localaws.StepIgnored && step.Function == "" && strings.HasPrefix(step.EventName, "Revoke") {
 			continue // remediate's own call: the pattern does not match it
 		}
-		s.step(step.At-began, step)
+		for _, l := range n.lines(step) {
+			s.stepLine(step.At-steps[0].At, l)
+		}
 	}
-	s.verdict(sc, steps, began, callsSince(before, s.stack.Calls(remediate)))
-	return s.err
+}
+
+// judge makes a scene that of the policy at hand: its verdicts decide what has to be closed
+// and what stays.
+func (s *stage) judge(sc *scene) {
+	edited := ""
+	if cache, ok := s.cache(); ok && sc.edit {
+		edited = cache.ID
+	}
+	req := policy.Request{
+		Time: time.Now(), AccountID: ec2api.DefaultAccount, Region: ec2api.DefaultRegion,
+		Group:         secgroup.Group{ID: s.groups[sc.group], Name: sc.group, TagsKnown: true},
+		Actor:         policy.Actor{Known: true, ARN: "arn:aws:iam::" + ec2api.DefaultAccount + ":role/Developer"},
+		StandingKnown: true,
+	}
+	for _, r := range s.stack.EC2().Rules(s.groups[sc.group]) {
+		if rule, err := ruleOf(r); err == nil && r.ID != edited {
+			req.Standing = append(req.Standing, rule)
+		}
+	}
+	for _, o := range sc.opens {
+		if rule, err := ruleOf(ec2api.Rule{Protocol: "tcp", FromPort: int(o.port), ToPort: int(o.port), CIDRIPv4: o.cidr}); err == nil {
+			req.Rules = append(req.Rules, rule)
+		}
+	}
+	own := sc.gone
+	sc.gone, sc.stays, sc.byPolicy = nil, nil, ""
+	for i, j := range s.policy.Evaluate(req) {
+		p := fmt.Sprintf("tcp %d from %s", sc.opens[i].port, sc.opens[i].cidr)
+		if j.Verdict == policy.Revoke {
+			sc.gone = append(sc.gone, p)
+		} else {
+			sc.stays = append(sc.stays, p)
+		}
+	}
+	if !slices.Equal(own, sc.gone) {
+		sc.moral = ""
+	}
 }
 
 // verdict shows how the scene ended and checks the result.
@@ -215,7 +276,9 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		}
 	}
 	decision, said := decisionOf(steps)
-	expect(said && decision == sc.decision, "detect said %q, not %q", decision, sc.decision)
+	if s.cfg.PolicyFile == "" {
+		expect(said && decision == sc.decision, "detect said %q, not %q", decision, sc.decision)
+	}
 
 	held := s.permissions(sc.group)
 	revoked := revokeTime(steps)
@@ -239,25 +302,20 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 			s.line("   %s  %s", s.Paint(text.Red, "GONE"), p)
 		}
 	}
-	if len(sc.gone) > 0 {
+	switch {
+	case len(sc.gone) > 0:
 		expect(calls["ec2:RevokeSecurityGroupIngress"] == 1, "%d revoke calls, not 1", calls["ec2:RevokeSecurityGroupIngress"])
 		expect(calls["sns:Publish"] == 1, "%d alerts, not 1", calls["sns:Publish"])
 		s.paragraph(text.Dim, "   ", "remediate's calls: "+listCalls(calls))
-	} else {
+	case s.cfg.PolicyFile != "":
+		expect(calls["ec2:RevokeSecurityGroupIngress"] == 0, "%d revoke calls, not none", calls["ec2:RevokeSecurityGroupIngress"])
+		if len(calls) > 0 {
+			s.paragraph(text.Dim, "   ", "remediate's calls: "+listCalls(calls))
+		}
+	default:
 		expect(len(calls) == 0, "remediate was called: %s", listCalls(calls))
 		s.line("   %s", s.Paint(text.Dim, "remediate's calls: none, it was not even invoked"))
 	}
-	s.alert(sc, steps, expect)
-	if sc.moral != "" {
-		s.paragraph("", "   ", sc.moral)
-	}
-	for _, problem := range s.problems[told:] {
-		s.line("   %s", s.Paint(text.Red, "UNEXPECTED: "+text.Visible(problem)))
-	}
-}
-
-// alert checks the scene's alert, and draws it if the scene shows it.
-func (s *stage) alert(sc scene, steps []localaws.Step, expect func(bool, string, ...any)) {
 	for _, step := range steps {
 		if step.Kind != localaws.StepAlerted {
 			continue
@@ -265,16 +323,42 @@ func (s *stage) alert(sc scene, steps []localaws.Step, expect func(bool, string,
 		alert, ok := step.Alert()
 		expect(ok, "the alert's machine-readable body cannot be read")
 		for _, f := range alert.Findings {
-			expect(f.Outcome == finding.OutcomeRevoked || f.Outcome == finding.OutcomeExempt, "the alert says %s", f.Outcome)
+			expect(len(sc.gone) == 0 || f.Outcome == finding.OutcomeRevoked || f.Outcome == finding.OutcomeExempt || s.cfg.PolicyFile != "", "the alert says %s", f.Outcome)
 		}
-		n, err := parseNotification(step.Message.For("https"))
+		_, err := parseNotification(step.Message.For("https"))
 		expect(err == nil, "%v", err)
-		if err == nil && sc.showAlert {
-			s.line("")
-			s.slack(n)
-		}
+	}
+	for _, problem := range s.problems[told:] {
+		s.line("   %s", s.Paint(text.Red, "UNEXPECTED: "+text.Visible(problem)))
 	}
 }
+
+// alert draws the scene's alert, if the scene shows it, with time to read it.
+func (s *stage) alert(ctx context.Context, sc scene, steps []localaws.Step) error {
+	for _, step := range steps {
+		if step.Kind != localaws.StepAlerted || !sc.showAlert {
+			continue
+		}
+		n, err := parseNotification(step.Message.For("https"))
+		if err != nil {
+			continue // it is a problem already
+		}
+		if err := s.pause(ctx); err != nil {
+			return err
+		}
+		s.line("")
+		s.slack(n)
+		for range readingPauses {
+			if err := s.pause(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// readingPauses is how many pauses between scenes it takes to read an alert.
+const readingPauses = 3
 
 // after shows the groups at the end. standing holds the rules of the beginning, by id.
 func (s *stage) after(standing map[string]bool) {
@@ -282,9 +366,6 @@ func (s *stage) after(standing map[string]bool) {
 	s.table(s.ownGroups(), s.stack.EC2().Rules, func(r ec2api.Rule) (string, text.Style) {
 		if standing[r.ID] {
 			return "", ""
-		}
-		if s.told[r.ID] {
-			return "new, told", text.Yellow
 		}
 		return "new, kept", text.Green
 	})
@@ -294,26 +375,35 @@ func (s *stage) summary(took time.Duration) {
 	slices.SortFunc(s.closed, func(a, b closing) int { return int(a.after - b.after) })
 	s.line("")
 	if n := len(s.closed); n > 0 {
-		s.line("%s %d openings closed, %.1f to %.1f ms after the call that made them.",
-			s.Paint(text.Bold, "In all:"), n, ms(s.closed[0].after), ms(s.closed[n-1].after))
+		s.paragraph("", "", fmt.Sprintf("%s %d openings closed, %.1f to %.1f ms after the call that made them.",
+			s.Paint(text.Bold, "In all:"), n, ms(s.closed[0].after), ms(s.closed[n-1].after)))
 	}
 	s.paragraph("", "", "On AWS, EventBridge delivers the record some seconds after the call; from there on it is this code.")
 	if len(s.problems) > 0 {
 		s.line("%s", s.Paint(text.Red, fmt.Sprintf("%s did not end as expected.", text.Plural(len(s.problems), "thing"))))
-		if s.cfg.PolicyFile != "" {
-			s.paragraph("", "", "The tour is written for sgward's own policy: another one may judge differently.")
-		}
 		return
 	}
-	s.line("Everything ended as expected, in %s.", elapsed(took))
+	if s.cfg.PolicyFile != "" {
+		s.line("Everything ended as %s says, in %s.", text.Visible(s.cfg.PolicyFile), elapsed(took))
+	} else {
+		s.line("Everything ended as expected, in %s.", elapsed(took))
+	}
 	s.line("")
 	s.line("%s", s.Paint(text.Bold, "Next"))
-	s.line("   make local                        the same pipeline for your own aws commands")
-	s.line("   docs/TUTORIAL.md                  all commands on it, including undo")
-	s.line("   build/sgward replay AWSLogs/      a policy judged on your own history")
-	s.line("   build/sgward policy lint FILE     check a policy of yours")
-	s.line("   build/sgward demo --policy FILE   run this tour with it")
-	s.line("   make deploy                       into an account; starts in observe mode")
+	for _, next := range [][2]string{
+		{"make local", "the same pipeline for your own aws commands"},
+		{"docs/TUTORIAL.md", "all commands on it, including undo"},
+		{"build/sgward replay AWSLogs/", "a policy judged on your own history"},
+		{"build/sgward policy lint FILE", "check a policy of yours"},
+		{"build/sgward demo --policy FILE", "this tour, as that policy ends it"},
+		{"make deploy", "into an account; starts in observe mode"},
+	} {
+		row := "   " + text.PadRight(next[0], 32) + "  " + next[1]
+		if text.Columns(row) > s.width {
+			row = "   " + next[0] + "\n      " + next[1]
+		}
+		s.line("%s", row)
+	}
 }
 
 // ownGroups lists the story's groups, without the default ones.

@@ -22,22 +22,39 @@ func (s *screen) table(groups []ec2api.Group, rules func(id string) []ec2api.Rul
 			if mark != nil {
 				note, how = mark(r)
 			}
-			s.line("%s", s.Paint(how, ruleRow(r, note)))
+			for _, l := range s.ruleRow(r, note) {
+				s.line("%s", s.Paint(how, l))
+			}
 		}
 	}
 }
 
-func ruleRow(r ec2api.Rule, note string) string {
+// ruleRow returns a rule in one line, with its description and note, or those in lines of
+// their own.
+func (s *screen) ruleRow(r ec2api.Rule, note string) []string {
 	direction := "in"
 	if r.Egress {
 		direction = "out"
 	}
 	peer := text.Visible(cmp.Or(r.CIDRIPv4, r.CIDRIPv6, r.PrefixListID, r.ReferencedGroupID))
-	row := fmt.Sprintf("     %-3s  %-12s  %-18s  %s", direction, protocolText(r.Protocol, &r.FromPort, &r.ToPort), peer, text.Visible(r.Description))
-	if note != "" {
-		row = fmt.Sprintf("%-68s %s", row, note)
+	const more = "          " // of a second line
+	row := strings.TrimRight(fmt.Sprintf("     %-3s  %-12s  %-18s", direction, protocolText(r.Protocol, &r.FromPort, &r.ToPort), peer), " ")
+	lines := []string{row}
+	if description := text.Visible(r.Description); description != "" {
+		if full := text.PadRight(row, 42) + "  " + description; text.Columns(full) <= s.width {
+			lines[0] = full
+		} else {
+			lines = append(lines, more+description)
+		}
 	}
-	return strings.TrimRight(row, " ")
+	switch room := s.width - 2 - max(text.Columns(note), 18); {
+	case note == "":
+	case len(lines) == 1 && text.Columns(lines[0]) <= room:
+		lines[0] = text.PadRight(lines[0], room) + "  " + note
+	default:
+		lines = append(lines, more+note)
+	}
+	return lines
 }
 
 // permission returns a rule's permission, which the tour checks.

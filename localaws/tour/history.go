@@ -31,7 +31,7 @@ func (s *stage) lookBack(ctx context.Context) error {
 	var told strings.Builder
 	w, err := report.New(report.Text, &told, report.Run{
 		Command: report.Replay, Policy: report.Policy{File: cmp.Or(s.cfg.PolicyFile, "policy.yaml"), Summary: p.Summary()}, Sources: []string{"trail.ndjson"}, Now: time.Now(),
-	}, report.Options{Color: bool(s.Ink), Width: width - len(indent)})
+	}, report.Options{Color: bool(s.Ink), Width: s.width - len(indent)})
 	if err != nil {
 		return err
 	}

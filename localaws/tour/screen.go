@@ -9,15 +9,28 @@ import (
 	"sgward/internal/text"
 )
 
-// width is the number of columns that the tour is written for.
-const width = 80
+// The number of columns that the tour is written for, and the fewest and most that it uses.
+const (
+	usualWidth = 80
+	leastWidth = 40
+	mostWidth  = 100
+)
 
 // screen writes lines to a terminal or a file. The first write error stays, and ends
 // the writing.
 type screen struct {
 	text.Ink
-	out io.Writer
-	err error
+	out   io.Writer
+	width int // in columns
+	err   error
+}
+
+// newScreen returns a screen of a width in columns; 0 is the usual one.
+func newScreen(out io.Writer, color bool, width int) *screen {
+	if width == 0 {
+		width = usualWidth
+	}
+	return &screen{out: out, Ink: text.Ink(color), width: min(max(width, leastWidth), mostWidth)}
 }
 
 func (s *screen) line(format string, args ...any) {
@@ -30,22 +43,37 @@ func (s *screen) line(format string, args ...any) {
 func (s *screen) title(out string) {
 	s.line("")
 	s.line("%s", s.Paint(text.Bold, out))
-	s.line("%s", s.Paint(text.Dim, strings.Repeat("─", min(width, utf8.RuneCountInString(out)))))
+	s.line("%s", s.Paint(text.Dim, strings.Repeat("─", min(s.width, utf8.RuneCountInString(out)))))
 }
 
 // paragraph writes wrapped text.
 func (s *screen) paragraph(how text.Style, indent, out string) {
-	for _, l := range wrap(out, width-utf8.RuneCountInString(indent)) {
+	for _, l := range wrap(out, s.width-utf8.RuneCountInString(indent)) {
 		s.line("%s%s", indent, s.Paint(how, l))
 	}
 }
 
-// wrap breaks s at spaces into lines of at most limit characters; a longer word is
-// broken where it must. Spaces at the start of s indent every line.
-func wrap(s string, limit int) []string {
+// wrap breaks s at spaces into lines of at most limit characters. A longer word, such as an
+// ARN, stays whole. Spaces at the start of s indent every line.
+func wrap(s string, limit int) []string { return broken(s, limit, 0) }
+
+// wrapCode is wrap for text that no reader takes for words: what is too long is broken.
+func wrapCode(s string, limit int) []string { return broken(s, limit, limit) }
+
+func broken(s string, limit, longest int) []string {
 	body := strings.TrimLeft(s, " ")
 	indent := strings.Repeat(" ", min(len(s)-len(body), limit/2))
-	return strings.Split(text.Wrap(indent+body, indent, limit, limit-len(indent)), "\n")
+	if longest > 0 {
+		longest -= len(indent)
+	}
+	return strings.Split(text.Wrap(indent+body, indent, limit, longest), "\n")
+}
+
+// code shows lines that people paste.
+func (s *screen) code(lines ...string) {
+	for _, l := range lines {
+		s.line("%s", s.Paint(text.Cyan, l))
+	}
 }
 
 // command shows a shell command whose line breaks the caller has chosen, so that it

@@ -15,15 +15,15 @@ import (
 
 func TestWrapKeepsWordsAndIndent(t *testing.T) {
 	assert.Equal(t, []string{"  one two", "  three"}, wrap("  one two three", 10))
-	assert.Equal(t, []string{"abcdefghij", "klm no"}, wrap("abcdefghijklm no", 10), "a long word is broken")
-	assert.Equal(t, []string{"ab", "abcdefghij", "klm"}, wrap("ab abcdefghijklm", 10), "but not glued to the one before")
+	assert.Equal(t, []string{"abcdefghijklm", "no"}, wrap("abcdefghijklm no", 10), "a long word stays whole")
+	assert.Equal(t, []string{"ab", "abcdefghij", "klm"}, wrapCode("ab abcdefghijklm", 10), "but for code, which is not glued to what is before")
 	assert.Equal(t, []string{""}, wrap("", 10))
 }
 
 func TestWrapLosesNothingAndStaysWithinItsLimit(t *testing.T) {
 	text := strings.Repeat("wörter und ", 20) + strings.Repeat("x", 100) + " end"
 	for limit := 5; limit < 90; limit++ {
-		lines := wrap(text, limit)
+		lines := wrapCode(text, limit)
 		for _, l := range lines {
 			assert.LessOrEqual(t, utf8.RuneCountInString(l), limit)
 		}
@@ -34,11 +34,11 @@ func TestWrapLosesNothingAndStaysWithinItsLimit(t *testing.T) {
 
 func TestCommandOfAnOpeningFitsAndIsOneCommand(t *testing.T) {
 	var out bytes.Buffer
-	st := &stage{screen: &screen{out: &out}, groups: map[string]string{"g": "sg-0123456789abcdef0"}}
+	st := &stage{screen: newScreen(&out, false, 0), groups: map[string]string{"g": "sg-0123456789abcdef0"}}
 	st.command(st.authorizeCommand("g", opening{5432, "0.0.0.0/1", "first half"}, opening{5432, "128.0.0.0/1", "second half"})...)
 	st.command(st.authorizeCommand("g", opening{443, "0.0.0.0/0", ""})...)
 	for l := range strings.Lines(out.String()) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), width, l)
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), usualWidth, l)
 	}
 	_, quoted, _ := strings.Cut(out.String(), "'")
 	quoted, flat, _ := strings.Cut(quoted, "'")
@@ -61,10 +61,10 @@ func TestAlertIsDrawnAsSlackShowsIt(t *testing.T) {
 	n, err := parseNotification(chat)
 	require.NoError(t, err)
 	var out bytes.Buffer
-	(&screen{out: &out}).slack(n)
+	(newScreen(&out, false, 0)).slack(n)
 	text := out.String()
 	for l := range strings.Lines(text) {
-		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), width, l)
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), usualWidth, l)
 	}
 	for _, want := range []string{
 		"   │ Closed: tcp 3306 <world>\n",

@@ -39,9 +39,13 @@ func parseNotification(body string) (notification, error) {
 // would displace.
 func (s *screen) slack(n notification) {
 	bar := s.Paint(text.Dim, "   │ ")
-	s.line("%s", s.Paint(text.Dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", 36)))
+	s.line("%s", s.Paint(text.Dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", max(s.width-44, 0))))
 	write := func(how text.Style, out string) {
-		for _, l := range wrap(out, width-6) {
+		lines := wrap(out, s.width-6)
+		if how == text.Cyan {
+			lines = wrapCode(out, s.width-6)
+		}
+		for _, l := range lines {
 			s.line("%s%s", bar, s.Paint(how, l))
 		}
 	}
@@ -58,7 +62,13 @@ func (s *screen) slack(n notification) {
 		case isHeading(l):
 			write(text.Bold, text.Visible(unescape(strings.Trim(l, "*"))))
 		default:
-			write("", "  "+text.Visible(unmarked(l)))
+			label, rest := labelled(l)
+			for i, part := range wrap("  "+text.Visible(unmarked(label+rest)), s.width-6) {
+				if before, after, ok := strings.Cut(part, label); i == 0 && label != "" && ok {
+					part = before + s.Paint(text.Bold, label) + after
+				}
+				s.line("%s%s", bar, part)
+			}
 		}
 	}
 	if len(n.Content.NextSteps) > 0 {
@@ -68,7 +78,20 @@ func (s *screen) slack(n notification) {
 			write("", fmt.Sprintf("  %d. %s", i+1, text.Visible(unmarked(step))))
 		}
 	}
-	s.line("%s", s.Paint(text.Dim, "   └"+strings.Repeat("─", 74)))
+	s.line("%s", s.Paint(text.Dim, "   └"+strings.Repeat("─", s.width-6)))
+}
+
+// labelled splits a line that begins with bold words: "*Who* casey".
+func labelled(line string) (label, rest string) {
+	marked, ok := strings.CutPrefix(line, "*")
+	if !ok {
+		return "", line
+	}
+	label, rest, ok = strings.Cut(marked, "*")
+	if !ok || label != text.Visible(unescape(label)) {
+		return "", line
+	}
+	return label, rest
 }
 
 func isHeading(line string) bool {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"strings"
-	"time"
 
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -25,21 +24,29 @@ func describe(step localaws.Step) (stepLine, bool) {
 	switch step.Kind {
 	case localaws.StepCall:
 		l := stepLine{where: "EC2", what: text.Visible(step.EventName)}
-		if step.GroupID != "" {
-			l.what += " on " + text.Visible(step.GroupID)
+		if on := text.Visible(cmp.Or(step.GroupID, step.ListID)); on != "" {
+			l.what += " on " + on
+		}
+		if name := text.Visible(step.GroupName); name != "" {
+			l.what += " (" + name + ")"
 		}
 		if step.ErrorCode != "" {
 			l.what, l.how = l.what+" failed: "+text.Visible(step.ErrorCode), text.Yellow
 		}
 		return l, true
+	case localaws.StepInvoked:
+		if step.Function == sweepFunction {
+			return stepLine{where: part(step.Function), what: "starts: looks at all groups"}, true
+		}
+		return stepLine{where: part(step.Function), what: "is invoked"}, true
 	case localaws.StepMatched:
 		return stepLine{where: "EventBridge", what: "rule " + step.Rule + " takes the event"}, true
 	case localaws.StepIgnored:
 		what := "no rule takes " + cmp.Or(text.Visible(step.EventName), "it")
 		if step.Reason != "" {
-			what += ": " + step.Reason
+			what += " (" + step.Reason + ")"
 		}
-		return stepLine{where: "EventBridge", what: what, how: text.Dim}, true
+		return stepLine{where: "EventBridge", what: what + ": ignored", how: text.Dim}, true
 	case localaws.StepDetected:
 		return describeDetection(step), true
 	case localaws.StepFiltered:
@@ -104,24 +111,6 @@ func describeDetection(step localaws.Step) stepLine {
 
 // column is where the words of a timeline start.
 const column = 25
-
-// step writes one step with its time since the call that began it all.
-func (s *screen) step(since time.Duration, step localaws.Step) {
-	l, ok := describe(step)
-	if !ok {
-		return
-	}
-	lines := wrap(l.what, width-column)
-	s.line("%s  %-11s  %s", s.Paint(text.Dim, fmt.Sprintf("%7.1f ms", float64(since.Microseconds())/1000)), l.where, s.Paint(l.how, lines[0]))
-	for _, rest := range lines[1:] {
-		s.line("%*s%s", column, "", s.Paint(l.how, rest))
-	}
-	for _, out := range l.more {
-		for _, rest := range wrap(out, width-column) {
-			s.line("%*s%s", column, "", s.Paint(text.Dim, rest))
-		}
-	}
-}
 
 // part shortens a function's logical id to its common name.
 func part(logicalID string) string {

@@ -9,13 +9,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"sgward/internal/policy"
+	"sgward/localaws/ec2api"
 )
 
 // scene is one scene, with its expected end.
 type scene struct {
 	title, story string
+	byPolicy     string // ends the story, if the tour runs with sgward's own policy
 	group        string // by name
-	act          func(ctx context.Context, s *stage) error
+	opens        []opening
+	edit         bool // of the cache's rule, not a new one
 
 	decision  policy.Verdict // detect's
 	gone      []string       // permissions that the group must not hold at the end
@@ -27,34 +30,27 @@ type scene struct {
 func story() []scene {
 	return []scene{
 		{
-			title: "A database, opened to the world",
-			story: "Casey needs to look at the orders from home, quickly.",
-			group: "orders-db",
-			act: func(ctx context.Context, s *stage) error {
-				return s.authorizeShown(ctx, "orders-db", opening{3306, "0.0.0.0/0", "temporary, from home"})
-			},
+			title:    "A database, opened to the world",
+			story:    "Casey needs to look at the orders from home, quickly.",
+			group:    "orders-db",
+			opens:    []opening{{3306, "0.0.0.0/0", "temporary, from home"}},
 			decision: policy.Revoke,
 			gone:     []string{"tcp 3306 from 0.0.0.0/0"}, stays: []string{"tcp 3306 from 10.20.0.0/16"},
 			showAlert: true,
 		},
 		{
 			title: "HTTPS for everybody",
-			story: "The shop has to be reachable. The policy says so too.",
-			group: "shop-web",
-			act: func(ctx context.Context, s *stage) error {
-				return s.authorizeShown(ctx, "shop-web", opening{443, "0.0.0.0/0", ""})
-			},
+			story: "The shop has to be reachable.", byPolicy: "The policy says so too.",
+			group:    "shop-web",
+			opens:    []opening{{443, "0.0.0.0/0", ""}},
 			decision: policy.Compliant,
 			stays:    []string{"tcp 443 from 0.0.0.0/0"},
 		},
 		{
-			title: "The world in two halves",
-			story: "No rule says 0.0.0.0/0 here. Together they are the same thing.",
-			group: "orders-db",
-			act: func(ctx context.Context, s *stage) error {
-				return s.authorizeShown(ctx, "orders-db",
-					opening{5432, "0.0.0.0/1", "first half"}, opening{5432, "128.0.0.0/1", "second half"})
-			},
+			title:    "The world in two halves",
+			story:    "No rule says 0.0.0.0/0 here. Together they are the same thing.",
+			group:    "orders-db",
+			opens:    []opening{{5432, "0.0.0.0/1", "first half"}, {5432, "128.0.0.0/1", "second half"}},
 			decision: policy.Revoke,
 			gone:     []string{"tcp 5432 from 0.0.0.0/1", "tcp 5432 from 128.0.0.0/1"},
 			moral:    "sgward counts the public addresses that a rule lets in. Their notation does not matter.",
@@ -63,18 +59,17 @@ func story() []scene {
 			title:    "A harmless rule, edited",
 			story:    "The cache was open to 10.0.0.0/8. An edit makes no Authorize call, and its record tells neither direction nor old value.",
 			group:    "orders-db",
-			act:      editCache,
+			opens:    []opening{{6379, "0.0.0.0/0", ""}},
+			edit:     true,
 			decision: policy.Undetermined,
 			gone:     []string{"tcp 6379 from 0.0.0.0/0"},
 			moral:    "An edit replaces the rule, so closing it leaves none. The alert says so, and how to look the old one up.",
 		},
 		{
-			title: "Half right",
-			story: "One permission, two sources. Only one of them is a mistake.",
-			group: "shop-web",
-			act: func(ctx context.Context, s *stage) error {
-				return s.authorizeShown(ctx, "shop-web", opening{22, "10.0.0.0/8", "office network"}, opening{22, "0.0.0.0/0", "just for today"})
-			},
+			title:    "Half right",
+			story:    "One permission, two sources. Only one of them is a mistake.",
+			group:    "shop-web",
+			opens:    []opening{{22, "10.0.0.0/8", "office network"}, {22, "0.0.0.0/0", "just for today"}},
 			decision: policy.Revoke,
 			gone:     []string{"tcp 22 from 0.0.0.0/0"}, stays: []string{"tcp 22 from 10.0.0.0/8"},
 		},
@@ -117,37 +112,56 @@ func (s *stage) authorizeShown(ctx context.Context, group string, openings ...op
 	return s.authorize(ctx, group, permissions(openings...))
 }
 
-// authorizeCommand spells openings of one port as an AWS CLI command, in lines.
+// authorizeCommand spells openings of one port as an AWS CLI command, in lines that fit a
+// narrow terminal.
 func (s *stage) authorizeCommand(group string, openings ...opening) []string {
-	lines := []string{"aws ec2 authorize-security-group-ingress --group-id " + s.groups[group] + ` \`}
+	lines := []string{`aws ec2 authorize-security-group-ingress \`, "  --group-id " + s.groups[group] + ` \`}
 	if len(openings) == 1 && openings[0].description == "" {
 		return append(lines, fmt.Sprintf("  --protocol tcp --port %d --cidr %s", openings[0].port, openings[0].cidr))
 	}
 	port := openings[0].port
 	lines = append(lines,
-		fmt.Sprintf(`  --ip-permissions '[{"IpProtocol": "tcp", "FromPort": %d,`, port),
-		fmt.Sprintf(`    "ToPort": %d, "IpRanges": [`, port))
+		`  --ip-permissions '[{"IpProtocol": "tcp",`,
+		fmt.Sprintf(`    "FromPort": %d, "ToPort": %d, "IpRanges": [`, port, port))
 	for i, o := range openings {
 		end := ","
 		if i == len(openings)-1 {
 			end = "]}]'"
 		}
-		lines = append(lines, fmt.Sprintf(`      {"CidrIp": %q, "Description": %q}%s`, o.cidr, o.description, end))
+		lines = append(lines, fmt.Sprintf(`      {"CidrIp": %q,`, o.cidr), fmt.Sprintf(`       "Description": %q}%s`, o.description, end))
 	}
 	return lines
 }
 
-// editCache opens the cache by editing its rule.
-func editCache(ctx context.Context, s *stage) error {
+// act makes the scene's call and shows its command.
+func (s *stage) act(ctx context.Context, sc scene) error {
+	if sc.edit {
+		return s.editCache(ctx)
+	}
+	return s.authorizeShown(ctx, sc.group, sc.opens...)
+}
+
+// cache is the rule of the cache in the database's group.
+func (s *stage) cache() (ec2api.Rule, bool) {
 	for _, r := range s.stack.EC2().Rules(s.groups["orders-db"]) {
-		if r.FromPort != 6379 || r.Egress {
-			continue
+		if r.FromPort == 6379 && !r.Egress {
+			return r, true
 		}
+	}
+	return ec2api.Rule{}, false
+}
+
+// editCache opens the cache by editing its rule.
+func (s *stage) editCache(ctx context.Context) error {
+	if r, ok := s.cache(); ok {
 		s.command(
-			"aws ec2 modify-security-group-rules --group-id "+r.GroupID+` \`,
-			fmt.Sprintf(`  --security-group-rules '[{"SecurityGroupRuleId": %q,`, r.ID),
-			`    "SecurityGroupRule": {"IpProtocol": "tcp", "FromPort": 6379,`,
-			`                          "ToPort": 6379, "CidrIpv4": "0.0.0.0/0"}}]'`,
+			`aws ec2 modify-security-group-rules \`,
+			"  --group-id "+r.GroupID+` \`,
+			`  --security-group-rules '[{`,
+			fmt.Sprintf(`    "SecurityGroupRuleId": %q,`, r.ID),
+			`    "SecurityGroupRule": {"IpProtocol": "tcp",`,
+			`      "FromPort": 6379, "ToPort": 6379,`,
+			`      "CidrIpv4": "0.0.0.0/0"}}]'`,
 		)
 		_, err := s.client.ModifySecurityGroupRules(ctx, &ec2.ModifySecurityGroupRulesInput{
 			GroupId: aws.String(r.GroupID),

@@ -30,6 +30,7 @@ type WatchConfig struct {
 	Mode         finding.Mode // empty: enforce, since nothing here is real
 	Out          io.Writer
 	Color        bool
+	Width        int // of Out in columns; 0 for what is no terminal
 	// Logs, if not nil, gets the functions' own log lines.
 	Logs io.Writer
 	// RecordDir, if not empty, is a folder for the alerts, for undo, and the CloudTrail
@@ -37,7 +38,8 @@ type WatchConfig struct {
 	RecordDir string
 }
 
-// Watch serves EC2 and SNS until ctx ends, shows every step, and at the end the groups.
+// Watch serves AWS clients until ctx ends, shows every step and the text of every alert,
+// and at the end the groups with the policy's verdicts.
 // The end of ctx is not an error.
 func Watch(ctx context.Context, cfg WatchConfig) error {
 	if cfg.Mode == "" {
@@ -61,6 +63,10 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 		return err
 	}
 	defer stack.Close()
+	p, err := readPolicy(cfg.PolicyFile, cfg.BuildDir)
+	if err != nil {
+		return err
+	}
 	endpoint := reachable(stack.Endpoint())
 	client := clientOf(endpoint, "test")
 	group, err := client.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
@@ -71,62 +77,65 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 	}
 	feed.drop()
 
-	s := &screen{out: cfg.Out, Ink: text.Ink(cfg.Color)}
-	s.line("%s serves EC2 security groups and SNS at %s in %s mode.", s.Paint(text.Bold, "sgward local"), endpoint, cfg.Mode)
+	s := newScreen(cfg.Out, cfg.Color, cfg.Width)
+	s.paragraph("", "", fmt.Sprintf("%s serves EC2 security groups, prefix lists and VPCs, SNS, STS, CloudTrail's event history, DynamoDB and "+
+		"Lambda's Invoke at %s, in %s mode. The functions are the real ones; nothing else is: any credentials do, and Ctrl-C ends it.",
+		s.Paint(text.Bold, "sgward local"), endpoint, cfg.Mode))
 	for _, g := range stack.EC2().Groups() {
 		if g.ID == aws.ToString(group.GroupId) {
 			s.line("Its VPC is %s, in %s.", g.VPCID, ec2api.DefaultRegion)
 		}
 	}
-	s.line("Nothing here is real: any credentials do. Ctrl-C ends it. In another terminal, paste:")
+	s.line("In another terminal, with version 1 or 2 of the AWS CLI, paste:")
 	s.line("")
-	for _, l := range []string{
-		`AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test \`,
-		fmt.Sprintf(`  aws --region %s --endpoint-url %s \`, ec2api.DefaultRegion, endpoint),
-		fmt.Sprintf(`  ec2 authorize-security-group-ingress --group-id %s \`, aws.ToString(group.GroupId)),
+	s.code(
+		"export AWS_ENDPOINT_URL="+endpoint+" AWS_REGION="+ec2api.DefaultRegion+` \`,
+		"  AWS_DEFAULT_REGION="+ec2api.DefaultRegion+" AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test",
+		`aws ec2 authorize-security-group-ingress --group-id `+aws.ToString(group.GroupId)+` \`,
 		`  --protocol tcp --port 3306 --cidr 0.0.0.0/0`,
-	} {
-		s.line("%s", s.Paint(text.Cyan, l))
-	}
+	)
 	s.line("")
-	s.line("AWS has sweep look at all groups every hour. Here you ask for it, with the")
-	s.line("same first two lines and:")
+	s.paragraph("", "", "On AWS, sweep looks at all groups every hour. Here you ask for it:")
 	s.line("")
-	for _, l := range sweepCommand("  ") {
-		s.line("%s", s.Paint(text.Cyan, l))
+	s.code(sweepCommand()...)
+	if cfg.RecordDir == "" {
+		s.line("")
+		s.paragraph(text.Dim, "", "--record FOLDER keeps the alerts' JSON, for undo, and CloudTrail's records, for replay.")
 	}
 
-	times := timeline{}
-	for {
-		steps := feed.take(ctx)
-		for _, step := range steps {
-			if step.Kind == localaws.StepCall {
-				s.line("")
-			}
-			s.step(step.At-times.began(step), step)
-			if records == nil {
-				continue
-			}
-			kept, err := records.keep(step)
-			if err != nil {
-				return err
-			}
-			if kept != "" {
-				s.line("%*skept as %s", column, "", kept)
-			}
+	f := &follower{screen: s, known: map[string]*cause{}}
+	f.alert = func(step localaws.Step, kept string) {
+		if kept != "" {
+			s.line("%*skept as %s", column, "", kept)
 		}
+		if n, err := parseNotification(step.Message.For("https")); err == nil {
+			s.slack(n)
+		}
+	}
+	for ctx.Err() == nil || feed.holds() {
+		steps := feed.take(ctx, patience/4)
+		now := time.Now()
+		for _, step := range steps {
+			kept := ""
+			if records != nil {
+				if kept, err = records.keep(step); err != nil {
+					return err
+				}
+			}
+			f.add(step, kept, now)
+		}
+		f.show(now, false)
 		if s.err != nil {
 			return fmt.Errorf("writing: %w", s.err)
 		}
-		if len(steps) == 0 { // ctx has ended and all is shown
-			break
-		}
 	}
+	f.show(time.Now(), true)
 	s.title("The groups now")
 	groups := slices.DeleteFunc(stack.EC2().Groups(), func(g ec2api.Group) bool {
 		return g.Name == "default" && len(stack.EC2().Rules(g.ID)) <= 2 // as it was made
 	})
-	s.table(groups, stack.EC2().Rules, nil)
+	verdicts := judgeAll(p, stack.EC2(), groups, time.Now())
+	s.table(groups, stack.EC2().Rules, func(r ec2api.Rule) (string, text.Style) { return verdictNote(verdicts[r.ID]) })
 	return s.err
 }
 
@@ -141,23 +150,6 @@ func reachable(endpoint string) string {
 		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
 	}
 	return u.String()
-}
-
-// timeline holds the time of the call that a step follows from: by event, and for calls of
-// functions by group.
-type timeline map[string]time.Duration
-
-func (t timeline) began(step localaws.Step) time.Duration {
-	if step.Kind == localaws.StepCall {
-		t[step.EventID], t[step.GroupID], t[""] = step.At, step.At, step.At
-		return step.At
-	}
-	for _, key := range []string{step.EventID, step.GroupID, ""} {
-		if at, ok := t[key]; ok {
-			return at
-		}
-	}
-	return step.At
 }
 
 // feed passes steps on so that the pipeline does not wait for the terminal.
@@ -185,19 +177,27 @@ func (f *feed) drop() {
 	f.steps = nil
 }
 
-// take waits for steps; it returns none once ctx has ended and all were taken.
-func (f *feed) take(ctx context.Context) []localaws.Step {
-	for {
-		f.mu.Lock()
-		steps := f.steps
-		f.steps = nil
-		f.mu.Unlock()
-		if len(steps) > 0 || ctx.Err() != nil {
-			return steps
-		}
+// holds reports whether there are steps that were not taken.
+func (f *feed) holds() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.steps) > 0
+}
+
+// take waits for steps, until ctx has ended or for some time; it may return none.
+func (f *feed) take(ctx context.Context, most time.Duration) []localaws.Step {
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	if !f.holds() {
 		select {
 		case <-f.some:
+		case <-timer.C:
 		case <-ctx.Done():
 		}
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	steps := f.steps
+	f.steps = nil
+	return steps
 }
