@@ -150,9 +150,21 @@ verify: ## Check that go.mod is tidy and that everything is committed
 	@changes=$$(git status --porcelain) || exit 1; \
 	if [ -n "$$changes" ]; then echo "uncommitted changes:" >&2; echo "$$changes" >&2; exit 1; fi
 
+# SAM asks for parameters by their names and shows no label, so they come first. Its answers go into a file that is not
+# tracked: samconfig.toml stays as it is, and so does the version.
 deploy: ## Build and deploy with SAM (asks for the parameters)
+	@command -v sam >/dev/null || { \
+	  echo "make deploy needs the SAM CLI, and there is no sam in PATH. Install it with one of" >&2; \
+	  echo "  brew install aws-sam-cli" >&2; \
+	  echo "  python3 -m pip install aws-sam-cli" >&2; \
+	  echo "  https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/install-sam-cli.html" >&2; exit 1; }
 	sam build
-	sam deploy --guided
+	@test -f samconfig.local.toml || cp samconfig.toml samconfig.local.toml
+	@echo; echo "SAM asks for each parameter by its name; Enter keeps the value in brackets. They mean:"; echo
+	@awk '/^    ParameterLabels:/ {on = 1; next} on && !NF {exit} \
+	  on {name = $$1; sub(/:$$/, "", name); sub(/^[^{]*[{]default: */, ""); sub(/[}] *$$/, ""); gsub(/"/, ""); printf "  %-18s %s\n", name, $$0}' template.yaml
+	@echo; echo "Without AlertEmail, AlertTopicArn or a Slack channel nobody is alerted. Your answers are kept in samconfig.local.toml."; echo
+	sam deploy --guided --config-file samconfig.local.toml
 
 clean: ## Remove everything that the other targets made
 	rm -rf build .aws-sam e2e/.pytest_cache e2e/__pycache__

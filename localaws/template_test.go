@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/cloudformation"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/localaws/eventpattern"
@@ -22,6 +23,31 @@ func template(t *testing.T, mode string) *samtemplate.Template {
 	tmpl, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: map[string]string{"Mode": mode}})
 	require.NoError(t, err)
 	return tmpl
+}
+
+// A stack that alerts nobody says so where people look after a deployment.
+func TestTheOutputsSayWhoIsAlerted(t *testing.T) {
+	src, err := os.ReadFile("../template.yaml")
+	require.NoError(t, err)
+	for want, parameters := range map[string]map[string]string{
+		"NOBODY IS SUBSCRIBED YET: deploy again with AlertEmail or a Slack channel, or subscribe: aws sns subscribe --region us-east-1 --topic-arn arn:aws:sns:us-east-1:": nil,
+		"ops@example.com, once it confirms the subscription":                                    {"AlertEmail": "ops@example.com"},
+		"the Slack channel C0123456789":                                                         {"SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"},
+		"ops@example.com, once it confirms the subscription, and the Slack channel C0123456789": {"AlertEmail": "ops@example.com", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"},
+		"the subscribers of your topic arn:aws:sns:us-east-1:123456789012:security;":            {"AlertTopicArn": "arn:aws:sns:us-east-1:123456789012:security"},
+	} {
+		tmpl, err := cloudformation.Parse(src, cloudformation.Options{
+			Region: "us-east-1", Parameters: parameters,
+			Ref: func(t *cloudformation.Template, r cloudformation.Resource) (any, error) {
+				return t.ARN("sns", r.LogicalID), nil
+			},
+		})
+		require.NoError(t, err)
+		alerts := cloudformation.Child(cloudformation.Child(tmpl.Root, "Outputs"), "Alerts")
+		value, err := tmpl.Value(cloudformation.Child(alerts, "Value"))
+		require.NoError(t, err)
+		assert.Contains(t, value, want)
+	}
 }
 
 // openingsPattern is the pattern of the rule that leads to detect.
