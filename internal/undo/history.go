@@ -40,6 +40,10 @@ func NewHistory(config aws.Config, since time.Time) *History {
 // CloudTrail answers two calls a second.
 const historyAttempts = 10
 
+// longestTry is how long after a call sgward may still close its rules: it retries for
+// hours, and the queue keeps a message that long at most.
+const longestTry = 14 * 24 * time.Hour
+
 // IsAlertID reports whether s has the form of an alert's or a finding's id.
 func IsAlertID(s string) bool {
 	kind, digits, _ := strings.Cut(s, "-")
@@ -58,7 +62,7 @@ func (h *History) OfAlert(ctx context.Context, id string) ([]Item, []Left, error
 			}
 			return opening == nil
 		}); err != nil {
-			return nil, nil, fmt.Errorf("looking for the call of alert %s: %w", id, err)
+			return nil, nil, fmt.Errorf("looking for the call of alert %s: %w; a later --since reads less of the history", id, err)
 		}
 		if opening != nil {
 			break
@@ -69,7 +73,7 @@ func (h *History) OfAlert(ctx context.Context, id string) ([]Item, []Left, error
 			"CloudTrail may take %d minutes to show a call; the alert of a sweep is of no call: use --group-id",
 			h.Region, h.Since.UTC().Format(time.RFC3339), id, int(trailLag.Minutes()))
 	}
-	closed, left, err := h.closed(ctx, opening.EventTime.Add(-closingSlack), func(call cloudtrail.Call, r secgroup.Rule) bool {
+	closed, left, err := h.closed(ctx, opening.EventTime.Add(-closingSlack), opening.EventTime.Add(longestTry), func(call cloudtrail.Call, r secgroup.Rule) bool {
 		return madeBy(*opening, r, call.EventTime)
 	})
 	if err != nil {
@@ -93,7 +97,7 @@ func (h *History) OfAlert(ctx context.Context, id string) ([]Item, []Left, error
 
 // OfGroup returns the rules that sgward has closed in a group.
 func (h *History) OfGroup(ctx context.Context, groupID string) ([]Item, []Left, error) {
-	closed, left, err := h.closed(ctx, h.Since, func(call cloudtrail.Call, _ secgroup.Rule) bool { return call.Group.ID == groupID })
+	closed, left, err := h.closed(ctx, h.Since, time.Time{}, func(call cloudtrail.Call, _ secgroup.Rule) bool { return call.Group.ID == groupID })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,14 +130,14 @@ type closing struct {
 
 // closed returns sgward's closings that match, the last of each permission, the oldest
 // first. left are those whose rule the record does not hold.
-func (h *History) closed(ctx context.Context, since time.Time, match func(cloudtrail.Call, secgroup.Rule) bool) (out []closing, left []Left, err error) {
+func (h *History) closed(ctx context.Context, since, until time.Time, match func(cloudtrail.Call, secgroup.Rule) bool) (out []closing, left []Left, err error) {
 	type key struct {
 		group      string
 		permission secgroup.Permission
 	}
 	known := map[key]bool{}
 	for _, name := range cloudtrail.Names(cloudtrail.KindRevoke) {
-		err := h.calls(ctx, name, since, time.Time{}, func(c cloudtrail.Call) bool {
+		err := h.calls(ctx, name, since, until, func(c cloudtrail.Call) bool {
 			if !bySgward(c.Event) {
 				return true
 			}
@@ -285,6 +289,9 @@ func (h *History) calls(ctx context.Context, name string, start, end time.Time, 
 	oldest := h.Now().AddDate(0, 0, -historyDays)
 	if start.Before(oldest) {
 		start = oldest
+	}
+	if !end.Before(h.Now()) {
+		end = time.Time{}
 	}
 	return lookUp(ctx, h.Trail, name, start, end, func(events []types.Event) bool {
 		for _, e := range events {
