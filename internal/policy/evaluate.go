@@ -46,6 +46,7 @@ type evaluation struct {
 	members        []member
 	taking         []*member // all of members
 	placed         []placed
+	interrupted    bool // by Request.Interrupted
 }
 
 // subject is a rule with the properties that every statement asks for.

@@ -147,6 +147,9 @@ func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
 	e.place(f)
 	var taken [2][]span // where the threshold is crossed with the help of existing rules
 	sweep(s, e.taking, func(at span, active []*member) {
+		if e.isInterrupted() {
+			return
+		}
 		c, by := e.crossAt(active, f, threshold)
 		if c.answer == no {
 			return
@@ -160,7 +163,21 @@ func (e *evaluation) crossIn(s *statement, f family, found []crossing) {
 			taken[by] = append(taken[by], at)
 		}
 	})
-	e.nameOthers(f, taken, found)
+	if !e.interrupted {
+		e.nameOthers(f, taken, found)
+		return
+	}
+	for i := range found {
+		if found[i].answer != yes {
+			found[i].note(crossing{answer: unknown, needs: NeedTime})
+		}
+	}
+}
+
+// isInterrupted reports whether the judgement is to end, and stays true.
+func (e *evaluation) isInterrupted() bool {
+	e.interrupted = e.interrupted || e.req.Interrupted != nil && e.req.Interrupted()
+	return e.interrupted
 }
 
 // note keeps the stronger of two results for one rule.

@@ -147,6 +147,9 @@ const (
 	// NeedListOwner: whether the prefix list has a trusted owner. Its owner is unknown, or
 	// an account that the policy does not trust.
 	NeedListOwner
+	// NeedTime: how the rules add up with the group's others. Request.Interrupted ended the
+	// judgement before.
+	NeedTime
 )
 
 // NeedsOfLists are the facts about a prefix list.
@@ -159,7 +162,7 @@ func (n Needs) String() string {
 		"the rule's direction", "the group's other rules", "the group's VPC", "the group's tags",
 		"the prefix list's entries", "who made the rule", "the group's id",
 		"the owner of the referenced group", "who made the group's other rules",
-		"whether the owner of the prefix list is trusted",
+		"whether the owner of the prefix list is trusted", "more time than there was to add up the group's rules",
 	} {
 		if n&(1<<i) == 0 {
 			continue
@@ -192,6 +195,10 @@ type Request struct {
 	StandingKnown bool
 	// PrefixLists holds prefix lists by id (pl-...). A list that is missing is unknown.
 	PrefixLists map[string]secgroup.PrefixList
+	// Interrupted is asked now and then while rules are added up, which can take long for
+	// many. Once it says true, rules whose verdicts depend on that are undetermined. nil
+	// never interrupts.
+	Interrupted func() bool
 }
 
 // Actor is the identity that made the rules. The zero value is an unknown actor, which

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"context"
 	"slices"
 	"time"
 
@@ -27,6 +28,7 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 		return nil
 	}
 	req := b.request(r.now, rulesOf(b.cases))
+	req.Interrupted = interruptedAfter(context.Background(), eventJudgeTime)
 	const readable = ^policy.NeedActor
 	judgements := r.Policy.Evaluate(req)
 	// Whose rule has the event's values now? That of a late event may be long gone, an
@@ -35,7 +37,7 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	retried := b.retried(r.now)
 	late := b.age(r.now) >= lagWindow || b.old
 	asAnyone := req
-	asAnyone.Actor = policy.Actor{}
+	asAnyone.Actor, asAnyone.Interrupted = policy.Actor{}, interruptedAfter(context.Background(), eventJudgeTime)
 	anyone := judgements
 	if late || slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Verdict == policy.Revoke }) {
 		anyone = r.Policy.Evaluate(asAnyone)

@@ -247,7 +247,7 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 		g.finishAbsent(b)
 		return
 	}
-	g.judgeAtThreshold(b, shown)
+	g.judgeAtThreshold(ctx, b, shown)
 	var crossing []*Case
 	for _, c := range shown {
 		switch v := c.judgement.Verdict; {

@@ -2,7 +2,9 @@ package remediation
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/policy"
@@ -42,6 +44,7 @@ func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, wi
 	var lists map[string]secgroup.PrefixList
 	for {
 		req := g.request(b, cases, lists)
+		req.Interrupted = interruptedAfter(ctx, judgeTime)
 		if with == withOthers {
 			req.StandingKnown, req.Standing = true, g.standing(b)
 		}
@@ -65,10 +68,29 @@ func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, wi
 				return judgements, err
 			}
 			lists, b.lists, b.notes = read.Known, read.Known, read.Why(ids)
+		case needs&policy.NeedTime != 0:
+			return judgements, errJudgeTime
 		default:
 			return judgements, nil
 		}
 	}
+}
+
+const (
+	// judgeTime limits the judgement of one group's rules, and eventJudgeTime that of an
+	// event alone, for which the other messages of a batch wait.
+	judgeTime      = 3 * time.Second
+	eventJudgeTime = 200 * time.Millisecond
+)
+
+// errJudgeTime says that a group has too many rules to add up in time.
+var errJudgeTime = fmt.Errorf("adding up the group's rules took longer than %s", judgeTime)
+
+// interruptedAfter returns a policy.Request's Interrupted that ends a judgement after some
+// time, or with ctx.
+func interruptedAfter(ctx context.Context, limit time.Duration) func() bool {
+	end := time.Now().Add(limit)
+	return func() bool { return ctx.Err() != nil || time.Now().After(end) }
 }
 
 // request builds the policy request for cases of one batch.
@@ -134,16 +156,20 @@ const leftAtThreshold = "the group's other rules were at the threshold without i
 // is at the threshold already. Each of several quick calls looks like this when the group
 // is read after the last of them. Which call crossed the threshold cannot be known, so
 // people decide.
-func (g *changedGroup) judgeAtThreshold(b *batch, cases []*Case) {
+func (g *changedGroup) judgeAtThreshold(ctx context.Context, b *batch, cases []*Case) {
 	if b.whole || len(cases) == 0 {
 		return
 	}
 	req := g.request(b, cases, b.lists)
 	others := g.standing(b)
-	req.StandingKnown, req.Rules = true, slices.Concat(req.Rules, others)
+	req.StandingKnown, req.Rules, req.Interrupted = true, slices.Concat(req.Rules, others), interruptedAfter(ctx, judgeTime)
 	judgements := g.Policy.Evaluate(req)
 	for i, c := range cases {
 		j := judgements[i]
+		if j.Needs&policy.NeedTime != 0 && j.Verdict.IsStrongerThan(c.judgement.Verdict) {
+			c.judge(j)
+			continue
+		}
 		// An undetermined verdict alerts anyway, and names the unknown facts.
 		if !j.Union || c.judgement.Verdict == policy.Undetermined || j.Verdict <= c.judgement.Verdict {
 			continue

@@ -81,7 +81,7 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 	for _, b := range s.batches {
 		// A group that is gone cannot be judged.
 		if at := slices.IndexFunc(groups, func(g secgroup.Group) bool { return g.ID == b.group.ID }); at >= 0 {
-			s.judge(b, groups[at], lists, edit)
+			s.judge(ctx, b, groups[at], lists, edit)
 		}
 	}
 	return nil
@@ -90,7 +90,7 @@ func (s *standing) judgeGroups(ctx context.Context) error {
 // judge judges a group in its current state and records the verdicts on the rules that the
 // message names. Those that the group no longer shows are judged as if they were added to
 // it.
-func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists, edit ListEdit) {
+func (s *standing) judge(ctx context.Context, b *batch, g secgroup.Group, lists ec2rules.PrefixLists, edit ListEdit) {
 	g.OwnerID = cmp.Or(g.OwnerID, b.account)
 	if s.isElsewhere(g.OwnerID, s.Region) {
 		s.leaveElsewhere(b)
@@ -99,6 +99,7 @@ func (s *standing) judge(b *batch, g secgroup.Group, lists ec2rules.PrefixLists,
 	b.notes = lists.Why(secgroup.PrefixLists(g.Rules, rulesOf(b.cases)))
 	b.group = g
 	req := finding.RequestOfGroup(g, lists.Known, s.now)
+	req.Interrupted = interruptedAfter(ctx, judgeTime)
 	if s.Detection.Source == finding.SourcePrefixListEdit {
 		// The edit adds to the traffic that the group's other rules allow.
 		req.Rules, req.Standing = SplitByList(g.Rules, s.Detection.PrefixListID)

@@ -94,6 +94,7 @@ func (r *invocation) suspects(b *batch, rules []secgroup.Rule) []*Case {
 	var out []*Case
 	for _, id := range order {
 		req := b.request(r.now, byGroup[id])
+		req.Interrupted = interruptedAfter(context.Background(), eventJudgeTime)
 		req.Group, req.Actor, req.StandingKnown = secgroup.Group{ID: id}, b.Detection.Event.Actor.Subject(), true
 		for i, j := range r.Policy.Evaluate(req) {
 			if j.Verdict != policy.Revoke {
