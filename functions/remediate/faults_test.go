@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -103,6 +104,7 @@ type scene struct {
 	function       *runtimeapi.Function
 	people         map[string]*ec2.Client // by the name of their key
 	vpc            *string
+	proxyURL       string
 
 	mu      sync.Mutex
 	records [][]byte
@@ -134,6 +136,7 @@ func newScene(t *testing.T, document string, timeout time.Duration) *scene {
 	}})
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, queues) }))
 	t.Cleanup(proxy.Close)
+	s.proxyURL = proxy.URL
 	direct := httptest.NewServer(s.cloud)
 	t.Cleanup(direct.Close)
 	file := filepath.Join(t.TempDir(), "policy.yaml")
@@ -165,6 +168,14 @@ func newScene(t *testing.T, document string, timeout time.Duration) *scene {
 			})})
 	}
 	return s
+}
+
+// sqsClient is a client of the queues behind the proxy.
+func (s *scene) sqsClient() *sqs.Client {
+	return sqs.New(sqs.Options{Region: sceneRegion, BaseEndpoint: &s.proxyURL, HTTPClient: sdkhttp.Client(http.DefaultClient),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "ASIAREMEDIATE0000000", SecretAccessKey: "secret"}, nil
+		})})
 }
 
 // serve is the proxy.
