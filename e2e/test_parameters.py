@@ -25,10 +25,14 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
     assert "AlertTopic" not in stack.ids
     assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5"}
     assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
-                                                    "MEMORY_TABLE": stack.ids["MemoryTable"]}
-    assert len(alarms) == 14
+                                                    "MEMORY_TABLE": stack.ids["MemoryTable"],
+                                                    "DETECT_LOG_GROUP": stack.ids["DetectLogGroup"], "LOG_RETENTION_DAYS": "14"}
+    assert len(alarms) == 16
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
-    assert {alarm["TreatMissingData"] for alarm in alarms} == {"notBreaching"}
+    (silence,) = [alarm for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"]
+    assert (silence["MetricName"], silence["TreatMissingData"]) == ("SweepsCompleted", "missing")
+    assert silence["InsufficientDataActions"] == [topic_arn], "no data is the signal"
+    assert silence["Period"] * silence["EvaluationPeriods"] == 2 * 24 * 3600
 
 
 def test_the_address_is_subscribed_to_the_topic(stack, cloud, topic_arn):

@@ -231,7 +231,7 @@ def test_a_detector_can_put_a_message_on_the_queues(enforcing, quick_retries, ro
 
 def test_only_the_rules_of_the_stack_may_have_eventbridge_send_dead_letters(enforcing):
     policy = json.loads(enforcing.stack.queue_attribute("DeadLetterQueue", "Policy"))
-    senders = ["OpeningsRule", "PrefixListRule", "ScheduleRule"]
+    senders = ["OpeningsRule", "PrefixListRule", "UnnamedCallsRule", "ScheduleRule"]
     (allowed,) = [each for each in policy["Statement"] if each["Effect"] == "Allow"]
     events = enforcing.cloud.client("events")
     rules = [events.describe_rule(Name=enforcing.stack.ids[sender])["Arn"] for sender in senders]

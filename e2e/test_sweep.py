@@ -89,7 +89,7 @@ def test_an_edit_of_a_list_that_was_the_world_is_told_and_nothing_is_closed(enfo
         "198.51.100.0/24": True, WORLD: False, OFFICE: False}
     (finding,) = alert["findings"]
     assert (finding["groupId"], finding["rule"]["prefixListId"], finding["rule"]["fromPort"]) == (group, prefix_list, 3306)
-    assert "existing: revoke" in finding["left"]
+    assert "leaves existing ones to people" in finding["left"]
     enforcing.drained(SWEEP)
     assert set(enforcing.ingress(group)) == {database, web}
     assert len(enforcing.alerts_about(record)) == 1
@@ -224,7 +224,7 @@ def test_a_sweep_tells_once_what_stands_and_closes_nothing_unless_told_to(enforc
 
     (finding,) = [each for each in alert["findings"] if each["groupId"] == group]
     assert (finding["outcome"], finding["rule"]["description"]) == ("alerted", "left by somebody")
-    assert "existing: revoke" in finding["left"]
+    assert "leaves existing ones to people" in finding["left"]
     assert alert["sweep"]["groups"] > 1
     items = enforcing.cloud.client("dynamodb").scan(TableName=enforcing.stack.ids["MemoryTable"])["Items"]
     assert finding["id"] in {item["id"]["S"] for item in items}
