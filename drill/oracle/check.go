@@ -97,7 +97,10 @@ type Finding struct {
 	Event *struct {
 		ID string `json:"eventId"`
 	} `json:"event"`
+	// MaybeEarlier and AnswerLost say that nobody can know for sure who closed it: an earlier try, or a call whose answer was
+	// lost, or somebody else in between.
 	MaybeEarlier bool   `json:"maybeEarlier"`
+	AnswerLost   bool   `json:"answerLost"`
 	Gone         bool   `json:"gone"`
 	Union        bool   `json:"union"`
 	Left         string `json:"left"`
@@ -348,7 +351,7 @@ func (c *check) heard(r *rule, i int) {
 	switch {
 	case last.claimsClosed() && there:
 		c.add(FalseClosed, v, "%s: the last alert says %s, and it is there", describe(r.id, v), last.Outcome)
-	case last.Outcome == "revoked" && !closedByUs && !last.MaybeEarlier:
+	case last.Outcome == "revoked" && !closedByUs && !last.MaybeEarlier && !last.AnswerLost:
 		c.add(FalseRevoked, v, "%s: the last alert says revoked, and %s", describe(r.id, v), c.fate(r, i))
 	case last.Outcome == "failed" && !there && !c.excused(append(c.listEvents(v), v.event)...):
 		c.add(NotTakenBack, v, "%s: the last alert of its event says failed, and %s", describe(r.id, v), c.fate(r, i))

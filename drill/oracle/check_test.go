@@ -191,6 +191,11 @@ func TestEachInvariantIsMissed(t *testing.T) {
 			s.close("ALICE", "sgr-1", 3306, world)
 			s.alert(event, "revoked", "sgr-1", 3306, world, "")
 		}, []Invariant{FalseRevoked}},
+		"it says that an answer was lost": {func(s *story) {
+			event := s.open("ALICE", "sgr-1", 3306, world, Delivery{})
+			s.close("ALICE", "sgr-1", 3306, world)
+			s.alert(event, "revoked", "sgr-1", 3306, world, `,"answerLost":true`)
+		}, nil},
 		"the last alert says failed, and it is gone": {func(s *story) {
 			event := s.open("ALICE", "sgr-1", 3306, world, Delivery{})
 			s.close("REMEDIATE", "sgr-1", 3306, world)

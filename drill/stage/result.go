@@ -104,6 +104,7 @@ func (s *stage) judge(r *Result, patient bool) {
 	}
 	s.bus.mu.Lock()
 	defer s.bus.mu.Unlock()
+	r.Events = len(s.bus.deliveries)
 	e := oracle.Evidence{Ledger: s.bus.ledger, Deliveries: maps.Clone(s.bus.deliveries), Present: map[string]bool{}}
 	for id := range deadEvents {
 		if d, ok := e.Deliveries[id]; ok {

@@ -155,7 +155,7 @@ func Run(ctx context.Context, cfg Config, h history.History) (*Result, error) {
 	if err := s.play(ctx); err != nil {
 		return nil, err
 	}
-	r := &Result{History: h, Openings: h.Openings(), Events: len(s.bus.deliveries)}
+	r := &Result{History: h, Openings: h.Openings()}
 	s.Progress("every call is made after %s; waiting for the functions", time.Since(began).Round(time.Second))
 	if err := s.rest(ctx); err != nil {
 		r.Violations = append(r.Violations, s.unfinished(err))

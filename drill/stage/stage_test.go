@@ -1,10 +1,12 @@
 package stage_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,19 +19,37 @@ import (
 	"sgward/drill/wire"
 )
 
-// build makes what make build makes.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
+// built holds what make build makes.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "drill")
+	if err != nil {
+		return "", err
+	}
 	for out, pkg := range map[string]string{
 		"DetectFunction/bootstrap": "./functions/detect", "RemediateFunction/bootstrap": "./functions/remediate", "SweepFunction/bootstrap": "./functions/sweep",
 		"sgward": "./cmd/sgward",
 	} {
 		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, out), pkg)
 		cmd.Dir = "../.."
-		said, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(said))
+		if said, err := cmd.CombinedOutput(); err != nil {
+			return "", fmt.Errorf("building %s: %w: %s", pkg, err, said)
+		}
 	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := built(); err == nil {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+func build(t *testing.T) string {
+	t.Helper()
+	dir, err := built()
+	require.NoError(t, err)
 	return dir
 }
 
@@ -80,6 +100,23 @@ func TestARun(t *testing.T) {
 		}
 		assert.Equal(t, map[oracle.Invariant]bool{oracle.LeftOpen: true, oracle.Unheard: true, oracle.DeadAgain: true}, found)
 	})
+}
+
+// A saved history of a known limit shows that limit or, once it is mended, nothing.
+func TestSavedHistories(t *testing.T) {
+	paths, err := filepath.Glob("../testdata/*.json")
+	require.NoError(t, err)
+	require.NotEmpty(t, paths)
+	dir := build(t)
+	for _, path := range paths {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			h, err := history.Read(path)
+			require.NoError(t, err)
+			for _, v := range run(t, dir, h).Violations {
+				assert.Equal(t, strings.TrimSuffix(filepath.Base(path), ".json"), v.Known, v.String())
+			}
+		})
+	}
 }
 
 // The drill excuses what is with the dead letters, because an alarm says so.
