@@ -304,8 +304,8 @@ func (o *opening) peer(v *view) (short, full string) {
 	short, full = peer(o.Rule.Permission.Peer, o.AccountID)
 	if list := o.Rule.Permission.Peer.PrefixList(); list != "" && list == v.alert.PrefixListID {
 		for _, e := range v.alert.PrefixListEntries {
-			if p, err := netip.ParsePrefix(e.Cidr); err == nil && wholeInternet(p) != "" {
-				return wholeInternet(p) + " by " + short, wholeInternet(p) + " by " + full
+			if p, err := netip.ParsePrefix(e.Cidr); err == nil && secgroup.WholeInternet(p) != "" {
+				return secgroup.WholeInternet(p) + " by " + short, secgroup.WholeInternet(p) + " by " + full
 			}
 		}
 	}

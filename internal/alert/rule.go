@@ -55,7 +55,7 @@ func traffic(p secgroup.Permission) (service, short, full string) {
 func peer(p secgroup.Peer, accountID string) (short, full string) {
 	switch p.Kind() {
 	case secgroup.CIDRPeerKind:
-		if short := wholeInternet(p.CIDR()); short != "" {
+		if short := secgroup.WholeInternet(p.CIDR()); short != "" {
 			return short, short + " (" + p.String() + ")"
 		}
 		return p.String(), p.String() + rangeSize(p.CIDR())
@@ -70,20 +70,6 @@ func peer(p secgroup.Peer, accountID string) (short, full string) {
 		return "group " + titleID(groupID), full
 	default:
 		return "an unknown peer", "an unknown peer"
-	}
-}
-
-// wholeInternet names a range that holds every public address of its family; "" for any
-// other. Every public IPv6 address is in 2000::/3
-// (https://www.iana.org/assignments/ipv6-address-space).
-func wholeInternet(cidr netip.Prefix) string {
-	switch public := netip.MustParsePrefix("2000::/3"); {
-	case cidr.Addr().Is4() && cidr.Bits() == 0:
-		return "the whole internet"
-	case cidr.Addr().Is6() && cidr.Bits() <= public.Bits() && cidr.Contains(public.Addr()):
-		return "the whole IPv6 internet"
-	default:
-		return ""
 	}
 }
 

@@ -49,7 +49,7 @@ func (p Permission) TrafficTitle() string {
 func (p Peer) Title() string {
 	switch p.Kind() {
 	case CIDRPeerKind:
-		if whole := wholeInternet(p.CIDR()); whole != "" {
+		if whole := WholeInternet(p.CIDR()); whole != "" {
 			return whole
 		}
 	case PrefixListPeerKind:
@@ -60,10 +60,10 @@ func (p Peer) Title() string {
 	return p.String()
 }
 
-// wholeInternet names a range that holds every public address of its family; "" for any
+// WholeInternet names a range that holds every public address of its family; "" for any
 // other. Every public IPv6 address is in 2000::/3
 // (https://www.iana.org/assignments/ipv6-address-space).
-func wholeInternet(cidr netip.Prefix) string {
+func WholeInternet(cidr netip.Prefix) string {
 	switch public := netip.MustParsePrefix("2000::/3"); {
 	case cidr.Addr().Is4() && cidr.Bits() == 0:
 		return "the whole internet"
