@@ -19,7 +19,7 @@ import (
 const (
 	noCredentials = "no AWS credentials: set AWS_PROFILE or --profile, run aws sso login or aws configure, " +
 		"or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-	expiredSession = "the session of these AWS credentials has expired: run aws sso login (with --profile if you use one), or assume the role again"
+	expiredSession = "the session of these AWS credentials has expired or is missing: run aws sso login (with --profile if you use one), or assume the role again"
 )
 
 // awsErrorText says in a person's words why a call of AWS failed, and what to do about it.
@@ -31,7 +31,8 @@ func awsErrorText(err error) string {
 		call    *smithy.OperationError
 	)
 	switch code := ec2rules.ErrorCode(err); {
-	case errors.As(err, &session):
+	case errors.As(err, &session), strings.Contains(err.Error(), "cached SSO token"), // missing, or too old
+		code == "InvalidGrantException", code == "UnauthorizedException":
 		return expiredSession
 	case code == "ExpiredToken", code == "ExpiredTokenException", code == "RequestExpired":
 		return expiredSession + " (" + code + ")"

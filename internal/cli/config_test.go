@@ -78,9 +78,9 @@ func TestErrorsOfAWSAreInAPersonsWords(t *testing.T) {
 	closed.Close()
 	for want, web := range map[string]http.Handler{
 		"sgward: access denied: the credentials lack sts:GetCallerIdentity (AccessDenied: no)\n": answer(403, ofSTS("AccessDenied", "no")),
-		"has expired: run aws sso login": answer(403, ofSTS("ExpiredToken", "The security token included in the request is expired")),
-		"AWS does not accept these credentials (sts:GetCallerIdentity: InvalidClientTokenId)": answer(403, ofSTS("InvalidClientTokenId", "The security token included in the request is invalid.")),
-		closed.URL + " does not answer (is sgward local running?): connection refused\n":      nil,
+		"has expired or is missing: run aws sso login":                                           answer(403, ofSTS("ExpiredToken", "The security token included in the request is expired")),
+		"AWS does not accept these credentials (sts:GetCallerIdentity: InvalidClientTokenId)":    answer(403, ofSTS("InvalidClientTokenId", "The security token included in the request is invalid.")),
+		closed.URL + " does not answer (is sgward local running?): connection refused\n":         nil,
 	} {
 		t.Run(want, func(t *testing.T) {
 			d := newWorkspace(t)
@@ -117,4 +117,21 @@ func TestPermissionThatIsMissingIsNamed(t *testing.T) {
 	assert.Equal(t, cli.StatusError, said.status)
 	assert.Contains(t, said.errs, "us-east-1: access denied: the credentials lack ec2:DescribeNetworkInterfaces (UnauthorizedOperation: You are not authorized to perform this operation)\n")
 	assert.NotContains(t, said.errs, "Encoded")
+}
+
+func TestSessionThatHasExpiredAsksForALogin(t *testing.T) {
+	d := newWorkspace(t)
+	home := t.TempDir()
+	config := filepath.Join(home, "config")
+	const place = "sso_account_id = 123456789012\nsso_role_name = Dev\nregion = us-east-1\n"
+	writeFile(t, config, "[profile session]\nsso_session = corp\n"+place+"[sso-session corp]\nsso_start_url = https://example.com/start\nsso_region = us-east-1\n"+
+		"[profile plain]\nsso_start_url = https://example.com/start\nsso_region = us-east-1\n"+place)
+	for name, value := range map[string]string{"HOME": home, "AWS_CONFIG_FILE": config, "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""} {
+		t.Setenv(name, value)
+	}
+	for _, profile := range []string{"session", "plain"} {
+		said := d.run("audit --quiet --profile " + profile)
+		assert.Equal(t, cli.StatusError, said.status)
+		assert.Contains(t, said.errs, "has expired or is missing: run aws sso login", profile)
+	}
 }
