@@ -43,7 +43,7 @@ LAMBDA_FLAGS = -tags lambda.norpc,nethttpomithttp2 -ldflags "-s -w"
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction test smoke race demo local drill e2e lint \
+.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction test smoke race demo local drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -89,6 +89,9 @@ build-RemediateFunction: lint-policy
 
 build-SweepFunction: lint-policy
 	$(call artifact,sweep)
+
+build-SlackFunction:
+	$(call artifact,slack)
 
 test: ## Run the tests (Go and make only)
 	$(GO) test -count=1 ./...

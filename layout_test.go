@@ -86,6 +86,7 @@ var mayImport = map[string][]string{
 	"group":          {"authorize", "caller", "ec2rules", "finding", "policy", "remediation", "secgroup", "text"},
 	"policytest":     {"awsid", "finding", "input", "policy", "secgroup", "text"},
 	"lambdaenv":      {"awsid", "finding", "text"},
+	"slack":          {"alert", "text"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {
@@ -242,6 +243,11 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 	}
 	for path := range deps(t, "./functions/...", "./cmd/...", "./localaws/...") {
 		assert.NotEqual(t, "sgward/"+testBench, path)
+	}
+	slackBinary := deps(t, "./functions/slack")
+	require.Contains(t, slackBinary, "github.com/slack-go/slack", "the list is of the right program")
+	for _, banned := range []string{"github.com/aws/aws-sdk-go-v2/service/ec2", "sgward/internal/ec2rules", "sgward/internal/remediation"} {
+		assert.NotContains(t, slackBinary, banned, "slack only posts")
 	}
 	dir := t.TempDir()
 	for function, revokes := range map[string]bool{"remediate": true, "sweep": false} {

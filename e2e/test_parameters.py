@@ -1,4 +1,4 @@
-"""The template's parameters, on a stack that uses all of them but Slack's."""
+"""The template's parameters, on a stack that uses all of them but Amazon Q Developer's."""
 
 import pytest
 
@@ -14,18 +14,25 @@ def topic_arn(cloud):
 
 
 @pytest.fixture(scope="module")
-def stack(build, key_arn, topic_arn):
+def secret_arn(cloud):
+    return cloud.client("secretsmanager").create_secret(Name="sgward/slack", SecretString="https://hooks.slack.com/services/T/B/x")["ARN"]
+
+
+@pytest.fixture(scope="module")
+def stack(build, key_arn, topic_arn, secret_arn):
     return build.deploy("parameters", AlertTopicArn=topic_arn, AlertEmail="security@example.com", KmsKeyArn=key_arn,
-                        LogRetentionDays="14", MaxRevokes="5", SweepSchedule="rate(12 hours)")
+                        LogRetentionDays="14", MaxRevokes="5", SweepSchedule="rate(12 hours)", AccountName="production",
+                        SlackWebhookSecretArn=secret_arn)
 
 
 def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud, topic_arn):
     alarms = cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="parameters-")["MetricAlarms"]
 
     assert "AlertTopic" not in stack.ids
-    assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5"}
+    assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
+                                                        "ACCOUNT_NAME": "production"}
     assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
-                                                    "MEMORY_TABLE": stack.ids["MemoryTable"],
+                                                    "ACCOUNT_NAME": "production", "MEMORY_TABLE": stack.ids["MemoryTable"],
                                                     "DETECT_LOG_GROUP": stack.ids["DetectLogGroup"], "LOG_RETENTION_DAYS": "14"}
     assert len(alarms) == 16
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
@@ -36,9 +43,31 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
 
 
 def test_the_address_is_subscribed_to_the_topic(stack, cloud, topic_arn):
-    (subscription,) = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"]
+    subscriptions = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"]
 
-    assert (subscription["Protocol"], subscription["Endpoint"]) == ("email", "security@example.com")
+    assert ("email", "security@example.com") in {(each["Protocol"], each["Endpoint"]) for each in subscriptions}
+
+
+def test_alerts_go_to_slack_one_at_a_time_and_what_fails_is_kept(stack, cloud, topic_arn, secret_arn):
+    client, name = cloud.client("lambda"), stack.ids["SlackFunction"]
+    function = client.get_function(FunctionName=name)
+    subscriptions = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"]
+    invoke = client.get_function_event_invoke_config(FunctionName=name)
+
+    assert ("lambda", function["Configuration"]["FunctionArn"]) in {(each["Protocol"], each["Endpoint"]) for each in subscriptions}
+    assert function["Concurrency"]["ReservedConcurrentExecutions"] == 1
+    assert variables_of(stack, "SlackFunction") == {"WEBHOOK_SECRET_ARN": secret_arn}, "the URL is in no variable"
+    assert invoke["DestinationConfig"]["OnFailure"]["Destination"] == stack.queue_arn("DeadLetterQueue")
+
+
+@pytest.mark.parametrize(("action", "allowed"), [
+    ("secretsmanager:GetSecretValue", True), ("secretsmanager:PutSecretValue", False), ("sns:Publish", False),
+    ("ec2:RevokeSecurityGroupIngress", False), ("ec2:DescribeSecurityGroups", False)])
+def test_the_slack_function_reads_its_secret_and_nothing_else(stack, cloud, action, allowed, secret_arn):
+    (result,) = cloud.client("iam").simulate_principal_policy(
+        PolicySourceArn=stack.role_arn("SlackFunctionRole"), ActionNames=[action], ResourceArns=[secret_arn])["EvaluationResults"]
+
+    assert (result["EvalDecision"] == "allowed") == allowed
 
 
 @pytest.mark.parametrize(
@@ -65,14 +94,14 @@ def test_the_roles_may_use_the_key_through_queues_topic_and_table_only(stack, cl
     assert direct["EvaluationResults"][0]["EvalDecision"] == "implicitDeny"
 
 
-@pytest.mark.parametrize("group", ["DetectLogGroup", "RemediateLogGroup", "SweepLogGroup"])
+@pytest.mark.parametrize("group", ["DetectLogGroup", "RemediateLogGroup", "SweepLogGroup", "SlackLogGroup"])
 def test_logs_are_kept_as_long_as_asked(stack, cloud, group):
     (found,) = cloud.client("logs").describe_log_groups(logGroupNamePrefix=stack.ids[group])["logGroups"]
 
     assert found["retentionInDays"] == 14
 
 
-@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction", "SweepFunction"])
+@pytest.mark.parametrize("function", ["DetectFunction", "RemediateFunction", "SweepFunction", "SlackFunction"])
 def test_the_functions_log_json_into_their_own_group(stack, cloud, function):
     logging = cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["LoggingConfig"]
 

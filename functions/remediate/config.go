@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sgward/internal/alert"
@@ -30,16 +32,19 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	clients := env.Clients(patience)
+	config, fips := env.Service("EC2", patience)
+	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	config, fips = env.Service("SNS", patience)
+	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
 	queue, err := queueOf(env, lookup, logger)
 	if err != nil {
 		return nil, err
 	}
 	engine, err := remediation.New(remediation.Config{
-		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
+		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Choose: queue.choose,
 		Publish: func(ctx context.Context, a finding.Alert) error {
-			return alert.Publish(ctx, clients.SNS, env.TopicARN, env.Named(ctx, a))
+			return alert.Publish(ctx, snsClient, env.TopicARN, env.Named(ctx, a))
 		},
 	})
 	if err != nil {

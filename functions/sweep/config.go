@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"sgward/internal/alert"
 	"sgward/internal/finding"
@@ -92,12 +94,15 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		return nil, err
 	}
 	name, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
-	clients := env.Clients(patience)
+	config, fips := env.Service("EC2", patience)
+	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	config, fips = env.Service("SNS", patience)
+	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
 	a, err := sweep.New(sweep.Config{
-		EC2: clients.EC2, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
+		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Memory: readMemory(lookup, env), Release: build, Announcements: announcements, Count: metricsOf(logger, name),
 		Publish: func(ctx context.Context, a finding.Alert) error {
-			return alert.Publish(ctx, clients.SNS, env.TopicARN, env.Named(ctx, a))
+			return alert.Publish(ctx, snsClient, env.TopicARN, env.Named(ctx, a))
 		},
 	})
 	if err != nil {

@@ -2,7 +2,9 @@
 // event or sweep, with a body for machines (JSON), for mail (plain text) and for chat (a
 // custom notification of Amazon Q Developer).
 //
-// A view (view.go) holds every text, computed once; mail and chat print sections of it.
+// A view (view.go) holds every text, computed once. Chat prints the brief sections
+// (brief.go), mail those and the details below a rule (section.go), and a card (card.go) is
+// the brief sections in parts, for other media.
 // The package decides nothing and reads nothing: the same finding.Alert gives the same
 // bytes. Untrusted text (descriptions, tags, names of groups and sessions, user agents,
 // EC2's error messages) is quoted for its medium. Every alert fits its limits: a text

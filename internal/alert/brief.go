@@ -14,7 +14,7 @@ import (
 // is empty in an alert that it does not apply to.
 func brief() []func(*view, limits) section {
 	return []func(*view, limits) section{
-		(*view).overview, (*view).eventsLost, (*view).who, (*view).where, (*view).done, (*view).found, (*view).nextStep, (*view).mustBeOpen, (*view).whereToLook,
+		(*view).overview, (*view).eventsLost, (*view).who, (*view).where, (*view).done, (*view).policy, (*view).found, (*view).nextStep, (*view).mustBeOpen, (*view).whereToLook,
 	}
 }
 
@@ -50,12 +50,16 @@ func (v *view) overview(lim limits) section {
 		}
 	}
 	others := v.openings[len(listed):]
-	counted := byOutcome(others)
-	if v.isSweep { // which leaves nearly all open
-		counted = bySeverity(others)
+	counted := ": " + byOutcome(others)
+	switch {
+	case v.isExpiry || a.FindingsOmitted > 0:
+		counted = ""
+	case v.isSweep: // which leaves nearly all open
+		counted = ": " + bySeverity(others)
 	}
-	s.leftOut(len(others), text.Thousands(len(others))+" more"+pick(v.isExpiry, "", ": "+counted))
-	if v.isSweep && len(others)+v.omitted > 0 {
+	more := len(others) + a.FindingsOmitted
+	s.leftOut(more, text.Thousands(more)+" more"+counted)
+	if v.isSweep && more+v.omitted > 0 {
 		s.say("To list everything: sgward audit --regions " + id(a.Event.Region))
 	}
 	return s
@@ -193,20 +197,13 @@ func (v *view) use() string {
 	return out
 }
 
-// done says what sgward did about each opening, and by which statement.
+// done says what sgward did about each opening.
 func (v *view) done(lim limits) section {
 	s := section{title: "Done", isFact: true}
 	if v.isExpiry {
 		return s
 	}
-	listed := v.listed(lim)
-	outcomes := make([][]string, len(listed))
-	for i := range listed {
-		outcomes[i] = []string{listed[i].done}
-	}
-	for _, out := range grouped(outcomes) {
-		s.say(out)
-	}
+	s.each(v.listed(lim), func(o *opening) string { return o.done })
 	for i := range first(v.exempt, lim.listed) {
 		s.say(v.exempt[i].sentence)
 	}
@@ -216,6 +213,39 @@ func (v *view) done(lim limits) section {
 		s.say("Nothing.")
 	}
 	return s
+}
+
+// policy names the statement that decided about each opening, and the severity of a single
+// one: "world-open-database, critical".
+func (v *view) policy(lim limits) section {
+	s := section{title: "Policy", isFact: true}
+	if v.isExpiry {
+		return s
+	}
+	s.each(v.listed(lim), func(o *opening) string {
+		var parts []string
+		if o.StatementID != "" {
+			parts = append(parts, name(o.StatementID))
+		}
+		if o.Severity != policy.NoSeverity && len(v.openings) == 1 {
+			parts = append(parts, o.Severity.String())
+		}
+		return strings.Join(parts, ", ")
+	})
+	return s
+}
+
+// each says a text of each opening, equal ones once, behind their numbers.
+func (s *section) each(openings []opening, of func(*opening) string) {
+	texts := make([][]string, len(openings))
+	for i := range openings {
+		if out := of(&openings[i]); out != "" {
+			texts[i] = []string{out}
+		}
+	}
+	for _, out := range grouped(texts) {
+		s.say(out)
+	}
 }
 
 // mustBeOpen says where the way to keep an opening is; the way itself comes last.

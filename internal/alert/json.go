@@ -55,6 +55,10 @@ func bounded(a finding.Alert) finding.Alert {
 	a.PrefixListBefore = boundList(a.PrefixListBefore, maxEntries, func(e *finding.PrefixListEntry) {
 		cutAll(maxID, &e.Cidr, &e.Description)
 	})
+	a.Statements = boundList(a.Statements, maxValues, func(s *policy.StatementRef) {
+		cutAll(maxID, &s.ID)
+		cutAll(maxEC2Text, &s.Description, &s.Runbook)
+	})
 	a.Findings = boundList(a.Findings, len(a.Findings), boundResult)
 	return a
 }

@@ -24,7 +24,7 @@ const (
 // The limits of a chat notification, in characters. AWS publishes none; these are Slack's
 // for the blocks that Amazon Q Developer makes of it, with some room left.
 const (
-	maxTitle       = 150
+	maxTitle       = 147 // room for a mark before it
 	maxDescription = 2800
 )
 

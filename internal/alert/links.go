@@ -2,6 +2,7 @@ package alert
 
 import (
 	"slices"
+	"strings"
 
 	"sgward/internal/text"
 )
@@ -28,13 +29,21 @@ func (v *view) linksOf() []item {
 			break
 		}
 	}
-	if v.isSweep || v.isDigest { // whose id CloudTrail does not know
-		return out
-	}
-	if url := eventURL(v.alert.Event.Region, v.alert.Event.EventID); url != "" {
+	e := v.alert.Event
+	if url := eventURL(e.Region, e.EventID); url != "" && !v.isSweep && !v.isDigest { // whose id CloudTrail does not know
 		out = append(out, item{kind: link, text: "CloudTrail event", url: url})
 	}
+	if len(v.openings) > 0 {
+		if s, ok := v.alert.Statement(v.openings[0].StatementID); ok && isWebPage(s.Runbook) {
+			out = append(out, item{kind: link, text: "Runbook", url: s.Runbook})
+		}
+	}
 	return out
+}
+
+// isWebPage reports whether s is an https address that chat and mail can link as it is.
+func isWebPage(s string) bool {
+	return strings.HasPrefix(s, "https://") && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("<>|\"`", r) })
 }
 
 const linksTitle = "Links"

@@ -57,7 +57,16 @@ func (v *view) why(lim limits) section {
 	}
 	var reasons [][]string
 	for _, o := range v.listed(lim) {
-		reasons = append(reasons, o.reasons)
+		texts := slices.Clone(o.reasons)
+		if st, ok := v.alert.Statement(o.StatementID); ok {
+			if st.Description != "" {
+				texts = append(texts, cite(st.Description))
+			}
+			if len(st.Controls) > 0 {
+				texts = append(texts, "Controls: "+cite(strings.Join(st.Controls, ", "))+".")
+			}
+		}
+		reasons = append(reasons, texts)
 	}
 	lines := grouped(reasons)
 	for _, out := range first(lines, lim.reasons) {
@@ -96,7 +105,7 @@ func (o *opening) describe(v *view) {
 	default:
 		o.sentence = joined(o.opens(v), o.closing(), o.openedBy(a), o.detail(), o.together(v.isSweep), o.lostException(), o.unannounced(), o.reportedBefore(a), o.madeBy())
 	}
-	o.done, o.reasons = joined(o.doneText(a), o.decidedBy()), o.reasonsText()
+	o.done, o.reasons = o.doneText(a), o.reasonsText()
 	o.exception = strings.TrimSuffix(Exception(a.Event, o.Finding), "\n")
 	if o.Rule != nil {
 		o.closeCommand = oneLine("revoke", o.accountID, o.region, o.GroupID, *o.Rule)
@@ -310,19 +319,4 @@ func (o *opening) peer(v *view) (short, full string) {
 		}
 	}
 	return short, full
-}
-
-// decidedBy names the deciding statement and the severity: "(world-open-database, critical)".
-func (o *opening) decidedBy() string {
-	var parts []string
-	if o.StatementID != "" {
-		parts = append(parts, name(o.StatementID))
-	}
-	if o.Severity != policy.NoSeverity {
-		parts = append(parts, o.Severity.String())
-	}
-	if len(parts) == 0 {
-		return ""
-	}
-	return "(" + strings.Join(parts, ", ") + ")"
 }

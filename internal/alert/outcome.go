@@ -137,8 +137,7 @@ func (o *opening) refusal() string {
 	case "":
 		return "EC2 gave no reason."
 	case "UnauthorizedOperation":
-		return "EC2 answered " + id(o.ErrorCode) + ": sgward's role may not revoke, often because of a service control policy, " +
-			"a permissions boundary or a stack deployed in observe mode."
+		return "EC2 answered " + id(o.ErrorCode) + ". Look for a service control policy, a permissions boundary, or a stack deployed in observe mode."
 	default:
 		return "EC2 answered " + id(o.ErrorCode) + "."
 	}
@@ -152,7 +151,7 @@ func nextTry(a *finding.Alert) string {
 	case a.Try >= a.Tries:
 		return "This was the last try, " + tryOf(a) + ": there is no retry until the message is sent again from the dead-letter queue."
 	default:
-		return "This was " + tryOf(a) + "; sgward will retry."
+		return "T" + tryOf(a)[1:] + "; sgward will retry."
 	}
 }
 

@@ -28,7 +28,7 @@ func TestARetryDoesNotLie(t *testing.T) {
 	text = say(finding.OutcomeAlreadyClosed, 1, 5, false)
 	assert.Contains(t, text, "Someone else had removed it")
 	assert.NotContains(t, text, "earlier try")
-	assert.Contains(t, say(finding.OutcomeFailed, 2, 5, false), "This was try 2 of 5; sgward will retry.")
+	assert.Contains(t, say(finding.OutcomeFailed, 2, 5, false), "Try 2 of 5; sgward will retry.")
 	assert.Contains(t, say(finding.OutcomeFailed, 5, 5, false), "the last try, try 5 of 5: there is no retry")
 	assert.NotContains(t, say(finding.OutcomeFailed, 0, 0, false), "try again.")
 	for _, try := range []int{2, 5} {

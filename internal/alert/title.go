@@ -130,12 +130,12 @@ func (v *view) openingSubjects(place string) []string {
 
 // others counts the openings beside the first, by outcome where these differ.
 func (v *view) others() (all, others string) {
-	more := len(v.openings) - 1
+	more := len(v.openings) - 1 + v.alert.FindingsOmitted
 	if more == 0 {
 		return "", ""
 	}
 	others = ", and " + text.Thousands(more) + " more"
-	if out := byOutcome(v.openings); strings.Contains(out, ",") {
+	if out := byOutcome(v.openings); strings.Contains(out, ",") && v.alert.FindingsOmitted == 0 {
 		return " (" + out + ")", others
 	}
 	return others, others

@@ -2,8 +2,8 @@ package finding
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"sgward/internal/cloudtrail"
@@ -173,12 +173,13 @@ func (a *Alert) Statement(id string) (s policy.StatementRef, ok bool) {
 	return a.Statements[i], true
 }
 
-// accountName matches account names that titles and attributes may hold.
-var accountName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z ._-]{0,62}$`)
-
 // IsAccountName reports whether alerts can show an account's name: up to 63 letters,
-// digits, blanks, dots, dashes and underscores.
-func IsAccountName(s string) bool { return accountName.MatchString(s) }
+// digits, blanks, dots, dashes and underscores, of which the first is a letter or digit.
+func IsAccountName(s string) bool {
+	const first = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	isOther := func(r rune) bool { return !strings.ContainsRune(first+" ._-", r) }
+	return s != "" && len(s) <= 63 && strings.IndexByte(first, s[0]) >= 0 && !strings.ContainsFunc(s, isOther)
+}
 
 // PrefixListEntry is one address range of a managed prefix list.
 type PrefixListEntry struct {

@@ -45,8 +45,8 @@ func Read(lookup Lookup) (Environment, error) {
 		problems = append(problems, fmt.Errorf("reading ALERT_TOPIC_ARN: %q: want the ARN of a standard SNS topic "+
 			"such as arn:aws:sns:eu-central-1:123456789012:alerts", e.TopicARN))
 	}
-	if e.Region, _ = lookup("AWS_REGION"); e.Region == "" {
-		problems = append(problems, errors.New("reading AWS_REGION: it is not set: want the region of this function, as Lambda sets it"))
+	if err := e.readRegion(); err != nil {
+		problems = append(problems, err)
 	}
 	e.MaxRevokes = DefaultMaxRevokes
 	if text, set := lookup("MAX_REVOKES"); set {
@@ -60,6 +60,19 @@ func Read(lookup Lookup) (Environment, error) {
 			"or no such variable", e.AccountName))
 	}
 	return e, errors.Join(problems...)
+}
+
+// ReadRegion reads what every function of Lambda has, for one without the rest.
+func ReadRegion(lookup Lookup) (Environment, error) {
+	e := Environment{lookup: lookup}
+	return e, e.readRegion()
+}
+
+func (e *Environment) readRegion() error {
+	if e.Region, _ = e.lookup("AWS_REGION"); e.Region == "" {
+		return errors.New("reading AWS_REGION: it is not set: want the region of this function, as Lambda sets it")
+	}
+	return nil
 }
 
 // Named returns the alert with the account's name, if it is of the account whose function

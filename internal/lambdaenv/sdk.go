@@ -10,8 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/smithy-go"
 
 	"sgward/internal/text"
@@ -29,24 +27,9 @@ func (p Patience) Longest() time.Duration {
 	return time.Duration(p.Attempts)*p.Attempt + time.Duration(p.Attempts-1)*p.Backoff
 }
 
-// Clients are the services that the functions call.
-type Clients struct {
-	EC2 *ec2.Client
-	SNS *sns.Client
-}
-
-// Clients returns clients for the environment's region, credentials and endpoints.
-func (e Environment) Clients(p Patience) Clients {
-	fips := useFIPS(e.lookup)
-	return Clients{
-		EC2: ec2.NewFromConfig(e.serviceConfig("EC2", p), func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }),
-		SNS: sns.NewFromConfig(e.serviceConfig("SNS", p), func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }),
-	}
-}
-
-// Service returns the configuration of the client of another service, by its name in
-// environment variables: "DYNAMODB", "SQS". The one function that uses it makes the client:
-// linked here, it would slow the start of the others.
+// Service returns the configuration of a service's client, by its name in environment
+// variables: "EC2", "SQS". Each function makes its own clients: others, linked here, would
+// slow its start.
 func (e Environment) Service(name string, p Patience) (aws.Config, aws.FIPSEndpointState) {
 	return e.serviceConfig(name, p), useFIPS(e.lookup)
 }

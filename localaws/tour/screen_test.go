@@ -54,8 +54,7 @@ func TestColorIsOnlyWhereAskedFor(t *testing.T) {
 }
 
 const chat = `{"version":"1.0","source":"custom","id":"x","content":{"textType":"client-markdown",
-"title":"Closed: tcp 3306 &lt;world&gt;","description":"*What was open*\ntcp 3306 to \u0060temporary\u001b[31m\u0060\n\u0060\u0060\u0060\naws ec2 authorize-security-group-ingress --group-id sg-0123456789abcdef0 --ip-permissions '[{\"IpProtocol\":\"tcp\"}]'\n\u0060\u0060\u0060",
-"nextSteps":["Look at it.","<https://example.com/a|The group in the console>"]}}`
+"title":"Closed: tcp 3306 &lt;world&gt;","description":"*What was open*\ntcp 3306 to \u0060temporary\u001b[31m\u0060\n\u0060\u0060\u0060\naws ec2 authorize-security-group-ingress --group-id sg-0123456789abcdef0 --ip-permissions '[{\"IpProtocol\":\"tcp\"}]'\n\u0060\u0060\u0060\n<https://example.com/a|The group in the console>"}}`
 
 func TestAlertIsDrawnAsSlackShowsIt(t *testing.T) {
 	n, err := parseNotification(chat)
@@ -70,8 +69,7 @@ func TestAlertIsDrawnAsSlackShowsIt(t *testing.T) {
 		"   │ Closed: tcp 3306 <world>\n",
 		"   │ What was open\n",
 		"   │   tcp 3306 to temporary[U+001B][31m\n",
-		"   │   1. Look at it.\n",
-		"   │   2. The group in the console ↗\n",
+		"   │   The group in the console ↗\n",
 		"--group-id",
 	} {
 		assert.Contains(t, text, want)

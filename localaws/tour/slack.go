@@ -16,7 +16,6 @@ type notification struct {
 	Content struct {
 		Title       string   `json:"title"`
 		Description string   `json:"description"`
-		NextSteps   []string `json:"nextSteps"`
 		Keywords    []string `json:"keywords"`
 	} `json:"content"`
 }
@@ -35,7 +34,7 @@ func parseNotification(body string) (notification, error) {
 }
 
 // slack draws a notification as a message in a channel: a bar on the left, bold headings,
-// code set off, numbered next steps. There is no bar on the right, which wide characters
+// code set off, links by their names. There is no bar on the right, which wide characters
 // would displace.
 func (s *screen) slack(n notification) {
 	bar := s.Paint(text.Dim, "   │ ")
@@ -69,13 +68,6 @@ func (s *screen) slack(n notification) {
 				}
 				s.line("%s%s", bar, part)
 			}
-		}
-	}
-	if len(n.Content.NextSteps) > 0 {
-		s.line("%s", strings.TrimRight(bar, " "))
-		write(text.Bold, "Next steps")
-		for i, step := range n.Content.NextSteps {
-			write("", fmt.Sprintf("  %d. %s", i+1, text.Visible(unmarked(step))))
 		}
 	}
 	s.line("%s", s.Paint(text.Dim, "   └"+strings.Repeat("─", s.width-6)))

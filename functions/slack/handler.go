@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"sgward/internal/alert"
+	"sgward/internal/lambdaenv"
+	"sgward/internal/slack"
+)
+
+// patience limits the read of the secret within the function's 60 seconds.
+var patience = lambdaenv.Patience{Attempts: 3, Attempt: 4 * time.Second, Backoff: 2 * time.Second}
+
+// errNotSNS is the error for an event that is not a topic's.
+var errNotSNS = errors.New("reading event: Records is missing: want the event of an SNS topic")
+
+// handler posts messages. Reserved concurrency makes it one at a time.
+type handler struct {
+	secrets   *secretsmanager.Client
+	secretARN string
+	transport http.RoundTripper
+	logger    *slog.Logger
+	webhook   *slack.Webhook // nil until the secret was read
+}
+
+// newHandler wires the function. It makes no call.
+func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger, transport http.RoundTripper) (*handler, error) {
+	env, err := lambdaenv.ReadRegion(lookup)
+	if err != nil {
+		return nil, err
+	}
+	arn, _ := lookup("WEBHOOK_SECRET_ARN")
+	if parts := strings.Split(arn, ":"); len(parts) != 7 || parts[2] != "secretsmanager" || parts[5] != "secret" {
+		return nil, fmt.Errorf("reading WEBHOOK_SECRET_ARN: %q: want the ARN of a secret "+
+			"such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:slack-AbCdEf", arn)
+	}
+	cfg, fips := env.Service("SECRETS_MANAGER", patience)
+	client := secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	return &handler{secrets: client, secretARN: arn, transport: transport, logger: logger}, nil
+}
+
+// handle posts the messages of an event, of which SNS sends one.
+func (h *handler) handle(ctx context.Context, event events.SNSEvent) error {
+	if event.Records == nil {
+		return errNotSNS
+	}
+	for _, record := range event.Records {
+		if err := h.post(ctx, record.SNS.Subject, record.SNS.Message); err != nil {
+			h.logger.ErrorContext(ctx, "alert not posted", "messageId", record.SNS.MessageID, "error", err.Error())
+			return err
+		}
+		h.logger.InfoContext(ctx, "alert posted", "messageId", record.SNS.MessageID)
+	}
+	return nil
+}
+
+// post posts one message. If Slack does not know the webhook, the secret is read anew: it
+// may have been changed since.
+func (h *handler) post(ctx context.Context, subject, message string) error {
+	isFresh := h.webhook == nil
+	if isFresh {
+		if err := h.read(ctx); err != nil {
+			return err
+		}
+	}
+	m := slack.Message(alert.CardOf(subject, message))
+	err := h.webhook.Post(ctx, m)
+	if !errors.Is(err, slack.ErrGone) {
+		return err
+	}
+	h.webhook = nil
+	if isFresh {
+		return err
+	}
+	if err := h.read(ctx); err != nil {
+		return err
+	}
+	return h.webhook.Post(ctx, m)
+}
+
+// read reads the webhook's URL.
+func (h *handler) read(ctx context.Context) error {
+	out, err := h.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(h.secretARN)})
+	if err != nil {
+		return fmt.Errorf("reading secret %s: %w", h.secretARN, err)
+	}
+	value := strings.TrimSpace(aws.ToString(out.SecretString))
+	var object struct {
+		URL string `json:"url"`
+	}
+	if json.Unmarshal([]byte(value), &object) == nil && object.URL != "" {
+		value = object.URL
+	}
+	if h.webhook, err = slack.NewWebhook(value, h.transport); err != nil {
+		return fmt.Errorf("reading secret %s: %w", h.secretARN, err)
+	}
+	return nil
+}
