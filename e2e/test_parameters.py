@@ -52,7 +52,7 @@ def test_alerts_go_to_slack_one_at_a_time_and_what_fails_is_kept(stack, cloud, t
     client, name = cloud.client("lambda"), stack.ids["SlackFunction"]
     function = client.get_function(FunctionName=name)
     subscriptions = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"]
-    invoke = client.get_function_event_invoke_config(FunctionName=name)
+    invoke = client.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
 
     assert ("lambda", function["Configuration"]["FunctionArn"]) in {(each["Protocol"], each["Endpoint"]) for each in subscriptions}
     assert function["Concurrency"]["ReservedConcurrentExecutions"] == 1

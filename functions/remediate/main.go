@@ -15,6 +15,7 @@
 //   - DEAD_LETTER_QUEUE_URL: the queue for messages that hold no Detection
 //   - POLICY_FILE: default policy.yaml beside the binary
 //   - MAX_REVOKES: how many existing rules one message closes at most; default 20
+//   - ACCOUNT_NAME: the name of the account in alerts; without it they show the id
 //
 // If one of them is missing or wrong, the function says so and does not start.
 package main

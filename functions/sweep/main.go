@@ -13,6 +13,7 @@
 //   - ALERT_TOPIC_ARN: the SNS topic of the alerts
 //   - POLICY_FILE: default policy.yaml beside the binary
 //   - MAX_REVOKES: how many rules one run has closed at most; default 20
+//   - ACCOUNT_NAME: the name of the account in alerts; without it they show the id
 //   - MEMORY_TABLE: the DynamoDB table of reported findings; without it, every sweep
 //     reports everything
 //   - DETECT_LOG_GROUP: the log group of detect, in which a sweep looks up whether an event

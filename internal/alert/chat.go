@@ -39,7 +39,7 @@ type notificationMetadata struct {
 func chat() medium {
 	return medium{
 		sections: brief(),
-		limits:   limits{listed: 5, commands: 1, exposed: 1, reasons: 1, untrusted: 120, line: 1200},
+		limits:   limits{listed: 5, commands: 1, untrusted: 120, line: 1200},
 		quotes:   quotes{text: chatQuote, policy: chatQuote},
 		print:    printChat,
 		size:     text.Units, most: maxDescription,

@@ -99,8 +99,7 @@ func (v *view) beforeEdit(lim limits) section {
 // toAllow lists the exceptions to paste.
 func (v *view) toAllow(lim limits) section {
 	s := section{title: "If it must stay open"}
-	detailed := v.detailed(lim)
-	for i, o := range first(detailed, lim.excepted) {
+	for i, o := range v.detailed(lim) {
 		if o.exception == "" || hasLongLine(o.exception, lim) { // only a forged id is that long
 			continue
 		}

@@ -26,10 +26,10 @@ func (v *view) exposed(lim limits) section {
 	case a.ExposedError == "":
 		s.say("Not looked up.")
 	}
-	for i := range first(a.Exposed, lim.exposed) {
+	for i := range first(a.Exposed, lim.listed) {
 		s.say(networkInterface(&a.Exposed[i], groups > 1))
 	}
-	more := len(a.Exposed) - lim.exposed
+	more := len(a.Exposed) - lim.listed
 	s.leftOut(more, text.Thousands(more)+" more")
 	switch {
 	case a.ExposedError != "" && a.Exposed != nil:

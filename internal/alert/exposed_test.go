@@ -35,6 +35,6 @@ func TestExposureSaysWhatWasReadAndFound(t *testing.T) {
 	assert.Equal(t, []string{"No network interface uses the group at present."}, said([]finding.Interface{}, ""))
 	assert.Equal(t, []string{"No network interface was found that uses the group.", `This is not all: "x".`}, said([]finding.Interface{}, "x"))
 	assert.Equal(t, []string{`The interfaces that use the group could not be read: "x".`}, said(nil, "x"))
-	many := said(make([]finding.Interface, 12), "")
+	many := said(make([]finding.Interface, maxListed+2), "")
 	assert.Equal(t, "And 2 more.", many[len(many)-1])
 }

@@ -44,51 +44,28 @@ const minQuoted = 30
 
 // limits is the amount of a view that a text shows.
 type limits struct {
-	listed    int // openings and exempt rules, each
-	commands  int // openings with their commands
-	excepted  int // openings with the exception to paste
-	exposed   int // network interfaces
-	reasons   int
+	listed    int  // openings, exempt rules, network interfaces and reasons, each
+	commands  int  // openings with their commands and exceptions
 	untrusted int  // units of one untrusted text
 	line      int  // bytes of a line to be copied
 	isLong    bool // the text has the details
 }
 
-// tightened returns two thirds of the limits, but at least one item of each list.
+// tightened returns two thirds of the limits. One item of each list stays, no command need.
 func (l limits) tightened() limits {
-	for _, n := range []*int{&l.listed, &l.exposed, &l.reasons, &l.commands, &l.excepted} {
-		if *n > 1 {
-			*n = *n * 2 / 3
-		}
-	}
+	l.listed, l.commands = max(l.listed*2/3, 1), l.commands*2/3
 	l.untrusted = max(l.untrusted*2/3, minQuoted)
 	return l
 }
 
 // fitting renders with ever tighter limits until the size of the text is at most most.
-// Exceptions are dropped before commands, because a person needs a command sooner.
 func fitting(lim limits, render func(limits) string, size func(string) int, most int) string {
-	step := 0
 	for {
-		out := render(lim)
-		if size(out) <= most {
+		out, tighter := render(lim), lim.tightened()
+		switch {
+		case size(out) <= most:
 			return out
-		}
-		tighter := lim
-		for ; tighter == lim && step <= 4; step++ {
-			switch step {
-			case 1:
-				tighter.excepted = 0
-			case 3:
-				tighter.commands = 0
-			default:
-				tighter = lim.tightened()
-			}
-		}
-		if tighter == lim {
-			tighter = lim.tightened()
-		}
-		if tighter == lim {
+		case tighter == lim:
 			// One character takes eight at most.
 			return text.Cut(out, most/8)
 		}

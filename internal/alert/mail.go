@@ -22,7 +22,7 @@ const (
 func mail() medium {
 	return medium{
 		sections: append(brief(), details()...),
-		limits:   limits{listed: maxListed, commands: 8, excepted: 8, exposed: 10, reasons: 20, untrusted: 255, line: 900, isLong: true},
+		limits:   limits{listed: maxListed, commands: 8, untrusted: 255, line: 900, isLong: true},
 		quotes:   quotes{text: mailQuote, policy: mailCite},
 		print:    printMail,
 		size:     encodedSize, most: maxMail,

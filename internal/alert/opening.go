@@ -21,7 +21,7 @@ func (v *view) opened(lim limits) section {
 		o := &listed[i]
 		s.say(pick(len(v.openings) > 1, strconv.Itoa(i+1)+". ", "") + o.sentence)
 		if v.isExpiry {
-			for _, reason := range first(o.reasons, lim.reasons) {
+			for _, reason := range first(o.reasons, lim.listed) {
 				s.say(reason)
 			}
 		}
@@ -69,10 +69,10 @@ func (v *view) why(lim limits) section {
 		reasons = append(reasons, texts)
 	}
 	lines := grouped(reasons)
-	for _, out := range first(lines, lim.reasons) {
+	for _, out := range first(lines, lim.listed) {
 		s.say(out)
 	}
-	more := len(lines) - lim.reasons
+	more := len(lines) - lim.listed
 	s.leftOut(more, text.Plural(more, "more reason")+" of the policy")
 	return s
 }
