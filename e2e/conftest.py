@@ -1,5 +1,6 @@
 """Fixtures: the emulators and the deployed stacks, made once for the whole run."""
 
+import json
 import statistics
 
 import pytest
@@ -45,6 +46,16 @@ def quick_retries(enforcing):
     yield
     for queue, seconds in before.items():
         sqs.set_queue_attributes(QueueUrl=enforcing.stack.ids[queue], Attributes={"VisibilityTimeout": seconds})
+
+
+@pytest.fixture
+def few_tries(enforcing):
+    """The findings queue gives up after three tries, not after sixty."""
+    sqs, url = enforcing.cloud.client("sqs"), enforcing.stack.ids["FindingsQueue"]
+    before = enforcing.stack.queue_attribute("FindingsQueue", "RedrivePolicy")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps({**json.loads(before), "maxReceiveCount": 3})})
+    yield
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": before})
 
 
 @pytest.fixture

@@ -33,11 +33,12 @@ def test_a_poison_message_holds_up_none_of_its_batch_and_ends_in_the_dead_letter
         assert outcomes(enforcing.alert_for(record)) <= CLOSED
     (letter,) = dead_letters(enforcing)
     assert json.loads(letter["Body"])["responsePayload"]["findings"] == "poison"
+    assert letter["MessageAttributes"]["reason"]["StringValue"], "remediate says what is wrong with it"
     for record in opened:
         assert len(enforcing.alerts_about(record)) == 1, "a good message of the batch was tried again"
 
 
-def test_an_alert_that_could_not_be_published_comes_back_from_the_dead_letters(enforcing, quick_retries):
+def test_an_alert_that_could_not_be_published_comes_back_from_the_dead_letters(enforcing, quick_retries, few_tries):
     group = enforcing.new_group()
     record = enforcing.authorize_ingress(group, tcp(3306, WORLD))
     iam, role = enforcing.cloud.client("iam"), enforcing.stack.ids["RemediateRole"]
@@ -121,7 +122,7 @@ def dead_letters(pipeline, queue="DeadLetterQueue"):
     """Takes what is in the dead-letter queue out of it, once something is."""
     wait_until(f"a message in {queue}", lambda: pipeline.stack.messages_in(queue) > 0, timeout=60)
     sqs, url = pipeline.cloud.client("sqs"), pipeline.stack.ids[queue]
-    taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])["Messages"]
     for message in taken:
         sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     return taken

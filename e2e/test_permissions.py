@@ -217,8 +217,8 @@ def test_a_queue_refuses_what_is_not_encrypted_in_transit(enforcing, queue):
     assert refused.value.response["Error"]["Code"] in DENIED
 
 
-@pytest.mark.parametrize("role", ["DetectRole", "SweepRole"])
-def test_a_detector_can_put_a_message_on_the_queues(enforcing, quick_retries, role):
+@pytest.mark.parametrize("role", ["DetectRole", "SweepRole", "RemediateRole"])
+def test_a_function_can_put_a_message_on_the_queues(enforcing, quick_retries, role):
     sqs = enforcing.cloud.client("sqs", enforcing.stack.credentials_of(role))
     body = json.dumps({"responsePayload": {"decision": "none"}})
 

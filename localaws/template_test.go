@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -30,11 +31,11 @@ func TestTheOutputsSayWhoIsAlerted(t *testing.T) {
 	src, err := os.ReadFile("../template.yaml")
 	require.NoError(t, err)
 	for want, parameters := range map[string]map[string]string{
-		"NOBODY IS SUBSCRIBED YET: deploy again with AlertEmail or a Slack channel, or subscribe: aws sns subscribe --region us-east-1 --topic-arn arn:aws:sns:us-east-1:": nil,
-		"ops@example.com, once it confirms the subscription":                                    {"AlertEmail": "ops@example.com"},
-		"the Slack channel C0123456789":                                                         {"SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"},
-		"ops@example.com, once it confirms the subscription, and the Slack channel C0123456789": {"AlertEmail": "ops@example.com", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"},
-		"the subscribers of your topic arn:aws:sns:us-east-1:123456789012:security;":            {"AlertTopicArn": "arn:aws:sns:us-east-1:123456789012:security"},
+		"NOBODY IS SUBSCRIBED YET: deploy again with AlertEmail or a channel, or subscribe: aws sns subscribe --region us-east-1 --topic-arn arn:aws:sns:us-east-1:": nil,
+		"ops@example.com (once it confirms the subscription), other subscribers":                                                                                     {"AlertEmail": "ops@example.com"},
+		"the Slack channel C0123456789, other subscribers":                                                                                                           {"SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"},
+		"the webhook of Slack, other subscribers":                                                                                                                    {"SlackWebhookSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hook"},
+		"the subscribers of your topic: aws sns list-subscriptions-by-topic --topic-arn arn:aws:sns:us-east-1:123456789012:security":                                 {"AlertTopicArn": "arn:aws:sns:us-east-1:123456789012:security"},
 	} {
 		tmpl, err := cloudformation.Parse(src, cloudformation.Options{
 			Region: "us-east-1", Parameters: parameters,
@@ -251,8 +252,25 @@ func TestNothingIsLostOnTheWay(t *testing.T) {
 	for _, q := range tmpl.Queues {
 		assert.Equal(t, 14*24, int(q.Retention.Hours()), "%s keeps messages for the most that SQS offers", q.LogicalID)
 	}
+	assert.True(t, strings.HasSuffix(remediate.Environment["FINDINGS_QUEUE_URL"], "/"+tmpl.Queues["FindingsQueue"].Name))
+	assert.True(t, strings.HasSuffix(remediate.Environment["DEAD_LETTER_QUEUE_URL"], "/"+tmpl.Queues["DeadLetterQueue"].Name))
 	assert.Equal(t, "observe", remediate.Environment["MODE"])
 	assert.Equal(t, tmpl.Topics["AlertTopic"].ARN, remediate.Environment["ALERT_TOPIC_ARN"])
+}
+
+// The queues' policies deny everybody else, so each sender must be named there too.
+func TestTheQueuesPoliciesNameTheRolesThatSend(t *testing.T) {
+	text, err := os.ReadFile("../template.yaml")
+	require.NoError(t, err)
+	for _, queue := range []string{"FindingsQueuePolicy", "DeadLetterQueuePolicy"} {
+		_, policy, ok := strings.Cut(string(text), "\n  "+queue+":\n")
+		require.True(t, ok, queue)
+		policy, _, _ = strings.Cut(policy, "Sid: OnlyOverTLS")
+		for _, role := range []string{"DetectRole", "SweepRole", "RemediateRole"} {
+			assert.Contains(t, policy, "- !GetAtt "+role+".Arn\n", "%s admits %s", queue, role)
+			assert.Contains(t, policy, "assumed-role/${"+role+"}/*", "%s admits %s", queue, role)
+		}
+	}
 }
 
 // Whoever writes into the table can keep a sweep silent: the ids of findings can be computed.
@@ -307,6 +325,9 @@ func TestRolesCanCloseAndNeverOpen(t *testing.T) {
 			} {
 				assert.False(t, role.Allows(action), "%s in %s mode: %s", role.LogicalID, mode, action)
 			}
+		}
+		for _, action := range []string{"sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"} {
+			assert.True(t, remediate.Allows(action), "remediate gathers storms and writes down what it closes: %s", action)
 		}
 		detect, ok := tmpl.RoleByARN(tmpl.Functions["DetectFunction"].RoleARN)
 		require.True(t, ok)
