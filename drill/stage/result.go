@@ -178,7 +178,7 @@ func (s *stage) report(r *Result, took time.Duration) {
 			Text: fmt.Sprintf("%d calls for %d openings: want at most %d for each", r.Attempted, r.Openings, callsPerOpening)})
 	}
 	for i := range r.Violations {
-		r.Violations[i].Known = known(r.Violations[i], s.bus.ops)
+		r.Violations[i].Known = known(r.Violations[i], s.bus.ops, r.Fired)
 	}
 	slices.SortFunc(r.Violations, func(a, b oracle.Violation) int {
 		return strings.Compare(string(a.Invariant)+a.Scene+a.Op, string(b.Invariant)+b.Scene+b.Op)

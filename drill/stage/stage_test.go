@@ -29,7 +29,7 @@ var built = sync.OnceValues(func() (string, error) {
 		"DetectFunction/bootstrap": "./functions/detect", "RemediateFunction/bootstrap": "./functions/remediate", "SweepFunction/bootstrap": "./functions/sweep",
 		"sgward": "./cmd/sgward",
 	} {
-		cmd := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, out), pkg)
+		cmd := exec.Command("go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", filepath.Join(dir, out), pkg)
 		cmd.Dir = "../.."
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", pkg, err, said)

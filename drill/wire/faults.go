@@ -37,11 +37,11 @@ func Kinds() []Kind {
 }
 
 // shares are the parts of the rate that kinds have where it is not 1. Calls are refused at the rate, throttled or not, and
-// lost at the rate, before or after their effect. A call that hangs holds a function for seconds. A batch makes tens of calls,
-// and each invocation is killed at the whole rate besides.
+// lost at the rate, before or after their effect. A call that hangs holds a function for seconds. In a storm one
+// invocation makes hundreds of calls, and each invocation is killed at the whole rate besides.
 var shares = map[Kind]float64{
 	Throttled: 0.5, Failed: 0.5, RequestLost: 0.5, ReplyLost: 0.5, ReplyCut: 0.5,
-	HungBefore: 0.02, HungAfter: 0.02, KilledBefore: 0.1, KilledAfter: 0.1,
+	HungBefore: 0.02, HungAfter: 0.02, KilledBefore: 0.01, KilledAfter: 0.01,
 }
 
 // Faults decides which faults happen. It is safe for concurrent use.
