@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
 	"sync"
 	"time"
@@ -32,6 +33,8 @@ const (
 	// invocation must have left for their handling.
 	gatherTime    = 4 * time.Second
 	gatherReserve = 30 * time.Second
+	// gatherJitter is the longest pause before an invocation asks whether another one gathers.
+	gatherJitter = 400 * time.Millisecond
 	// gatherers is the number of receives at once.
 	gatherers = 4
 	// maxOthers is the number of messages that the other invocations hold at most if none of
@@ -128,16 +131,17 @@ func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, ta
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
+	wait(ctx, rand.N(gatherJitter)) // two that ask at once would both gather
 	if q.inFlight(ctx) > batch+maxOthers {
 		return nil, true
 	}
 	size := 0
 	for len(out)+batch < maxGathered && size < maxGatheredBytes {
-		wait := int32(1)
+		seconds := int32(1)
 		if len(out) == 0 {
-			wait = 0 // the first receive asks whether there is a backlog
+			seconds = 0 // the first receive asks whether there is a backlog
 		}
-		received := q.receive(ctx, min(gatherers, (maxGathered-batch-len(out)+batchSize-1)/batchSize), wait)
+		received := q.receive(ctx, min(gatherers, (maxGathered-batch-len(out)+batchSize-1)/batchSize), seconds)
 		for _, m := range received {
 			size += len(m.body)
 		}
