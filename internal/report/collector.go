@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sgward/internal/policy"
@@ -156,7 +157,7 @@ func (b breakdown) add(key, label, note string, e *Entry) {
 	}
 	// A later entry may name a group for which an earlier one has the id only.
 	if r.label == e.GroupID {
-		r.label = label
+		r.label, r.note = label, note
 	}
 	if urgency(e.Severity) < urgency(r.severity) {
 		r.severity = e.Severity
@@ -207,7 +208,11 @@ func (t *totals) add(e *Entry) {
 	if e.GroupID == "" { // the record only names the group
 		key += e.GroupName
 	}
-	t.byGroup.add(key, groupText(e.GroupID, e.GroupName), place(e.AccountID, e.Region), e)
+	label, note := groupText(e.GroupID, e.GroupName), place(e.AccountID, e.Region)
+	if e.GroupID != "" && e.GroupName != "" { // the id stays on one line
+		label, note = e.GroupName, strings.TrimSpace(e.GroupID+" "+note)
+	}
+	t.byGroup.add(key, label, note, e)
 	if x := e.Exception; x != nil && e.Verdict == policy.Exempt {
 		t.exceptions.add(x.ID, x.ID, "owner "+x.Owner+", until "+x.Expires, e)
 	}
