@@ -134,7 +134,12 @@ func (f told) names(id string, v version) bool {
 	if f.Rule == nil || f.Group != v.group {
 		return false
 	}
-	if f.Rule.ID != "" && f.Rule.ID != id {
+	return (f.Rule.ID == "" || f.Rule.ID == id) && f.sameValues(v)
+}
+
+// sameValues reports whether the finding is about a rule with the values of a version, whichever it is.
+func (f told) sameValues(v version) bool {
+	if f.Rule == nil || f.Group != v.group {
 		return false
 	}
 	i := f.Rule.item
@@ -376,6 +381,7 @@ func (c *check) needed(r *rule, v version, d Delivery, meaning Meaning, last *to
 	case closedByUs: // removal checks it
 	case d.Replayed && (r.removed != 0 || r.last().event != v.event): // replays of what is gone are not reported
 	case c.isTold(r.id, v, "revoked", "already_closed", "alerted", "failed"): // by another event of its group
+	case slices.ContainsFunc(c.told, func(f told) bool { return f.event == v.event && f.sameValues(v) }): // with the id of one that was made like it since
 	case d.Form != "" && (r.removed != 0 || r.last().event != v.event): // the record does not name it, and it is gone
 	default:
 		c.add(Unheard, v, "%s: it is %s, and %s", describe(r.id, v), words[meaning], c.fate(r, slices.IndexFunc(r.versions, func(o version) bool { return o == v })))

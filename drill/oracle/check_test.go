@@ -175,6 +175,13 @@ func TestEachInvariantIsMissed(t *testing.T) {
 			s.open("ALICE", "sgr-1", 3306, world, Delivery{})
 			s.close("ALICE", "sgr-1", 3306, world)
 		}, []Invariant{Unheard}},
+		"its event's alert names one that was made like it since": {func(s *story) {
+			event := s.open("ALICE", "sgr-1", 3306, world, Delivery{})
+			s.close("ALICE", "sgr-1", 3306, world)
+			s.open("ALICE", "sgr-2", 3306, world, Delivery{})
+			s.close("REMEDIATE", "sgr-2", 3306, world)
+			s.alert(event, "revoked", "sgr-2", 3306, world, "")
+		}, nil},
 		"nobody hears of an edit that was edited back": {func(s *story) {
 			s.open("ALICE", "sgr-1", 3306, "10.0.0.0/8", Delivery{})
 			s.edit("ALICE", "sgr-1", 3306, world)

@@ -31,6 +31,10 @@ func Limits() []Limit {
 			}},
 		{"copy-disowns", "of two deliveries of one message the one that closed the rule is killed before its alert, and the other tells that somebody else closed it",
 			func(v oracle.Violation, _ string, copied bool) bool { return v.Invariant == oracle.Disowned && copied }},
+		{"equal-values", "a rule is made again with equal values before the first one's event comes, which closes it: if that answer is lost, its own event's alert says that somebody else closed it",
+			func(v oracle.Violation, scene string, _ bool) bool {
+				return v.Invariant == oracle.Disowned && scene == "removed"
+			}},
 	}
 }
 

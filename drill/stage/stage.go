@@ -37,9 +37,9 @@ const (
 	retryAfter = time.Second
 	maxLag     = history.MaxLagMS * time.Millisecond
 	// scenesAtOnce is how many scenes are played at the same time.
-	scenesAtOnce = 24
+	scenesAtOnce = 12
 	// backlog is the number of findings that wait from which on no scene begins.
-	backlog = 120
+	backlog = 40
 	// The token bucket of revokes: a burst, and so many a second.
 	revokeBurst, revokesPerSecond = 20, 25
 )
