@@ -93,6 +93,7 @@ func (e *evaluation) subject(r *secgroup.Rule, req *Request) subject {
 		if s.reachKnown {
 			s.reach = reachOf(s.entries...)
 		}
+	case secgroup.UnknownPeerKind: // may reach anything
 	default: // a referenced group is not a set of addresses: it reaches none
 		s.reachKnown = true
 	}
@@ -198,6 +199,9 @@ const (
 func (m *peerMatcher) match(r *subject, account string) (peerAnswer, Needs) {
 	peer := r.rule.Permission.Peer
 	kind := peer.Kind()
+	if kind == secgroup.UnknownPeerKind && m.kind != anyPeer {
+		return peerUnknown, NeedPeer
+	}
 	switch m.kind {
 	case anyPeer:
 		return peerYes, 0
@@ -259,7 +263,7 @@ func (m *peerMatcher) asksForAddresses() bool {
 
 // trusts reports whether what a prefix list of an owner holds counts in an account.
 func (p *Policy) trusts(owner, account string) bool {
-	return owner != "" && (owner == account || owner == secgroup.OwnerAWS || slices.Contains(p.trusted, owner))
+	return owner != "" && (owner == account || owner == secgroup.OwnerAWS || owner == secgroup.OwnerSelf || slices.Contains(p.trusted, owner))
 }
 
 // excepted answers whether an exception keeps the statement from applying to the
@@ -310,6 +314,8 @@ func (e *evaluation) covers(x *exception, r *subject, s *statement) (answer, Nee
 	}
 	peer := r.rule.Permission.Peer
 	switch peer.Kind() {
+	case secgroup.UnknownPeerKind:
+		return unknown, needs | NeedPeer
 	case secgroup.GroupPeerKind:
 		if id, _ := peer.Group(); !slices.Contains(x.groups, id) {
 			return no, 0

@@ -87,7 +87,11 @@ func (e *evaluation) join(s *statement, r *subject, fresh bool) bool {
 		m.unsure, m.needs = true, m.needs|NeedDirection
 	}
 	if !r.reachKnown {
-		m.unsure, m.needs = true, m.needs|NeedPrefixList
+		lacks := NeedPrefixList
+		if r.rule.Permission.Peer.Kind() == secgroup.UnknownPeerKind {
+			lacks = NeedPeer
+		}
+		m.unsure, m.needs = true, m.needs|lacks
 	}
 	if !fresh {
 		m.needs = m.needs.ofStanding()

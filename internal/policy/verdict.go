@@ -150,6 +150,8 @@ const (
 	// NeedTime: how the rules add up with the group's others. Request.Interrupted ended the
 	// judgement before.
 	NeedTime
+	// NeedPeer: the peer, which a plan leaves open until it is applied.
+	NeedPeer
 )
 
 // NeedsOfLists are the facts about a prefix list.
@@ -163,6 +165,7 @@ func (n Needs) String() string {
 		"the prefix list's entries", "who made the rule", "the group's id",
 		"the owner of the referenced group", "who made the group's other rules",
 		"whether the owner of the prefix list is trusted", "more time than there was to add up the group's rules",
+		"the peer",
 	} {
 		if n&(1<<i) == 0 {
 			continue

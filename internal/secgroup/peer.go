@@ -15,6 +15,9 @@ const (
 	CIDRPeerKind
 	PrefixListPeerKind
 	GroupPeerKind
+	// UnknownPeerKind is a peer of any other kind that is not known yet: a plan leaves it
+	// open until it is applied. EC2 has no such rules.
+	UnknownPeerKind
 )
 
 // Peer is the far side of a rule: exactly one of an address range, a prefix list
@@ -63,6 +66,10 @@ func GroupPeer(id, owner string) Peer {
 	}
 	return Peer{kind: GroupPeerKind, id: id, owner: owner}
 }
+
+// UnknownPeer returns the peer of a planned rule whose peer is not known yet, or not shown.
+// why is printed in its place, such as "known after apply".
+func UnknownPeer(why string) Peer { return Peer{kind: UnknownPeerKind, id: why} }
 
 // Kind returns the kind of the peer.
 func (p Peer) Kind() PeerKind { return p.kind }
@@ -113,6 +120,8 @@ func (p Peer) String() string {
 			return p.id
 		}
 		return strings.Join([]string{p.owner, p.id}, "/")
+	case UnknownPeerKind:
+		return "(" + p.id + ")"
 	default:
 		return "no peer"
 	}
