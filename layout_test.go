@@ -77,6 +77,10 @@ var mayImport = map[string][]string{
 	"logfile":        {"crash", "jsonscan"},
 	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"sweep":          {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup", "text"},
+	"planned":        {"finding", "policy", "secgroup"},
+	"terraform":      {"crash", "planned", "secgroup"},
+	"template":       {"cloudformation", "planned", "secgroup"},
+	"check":          {"cloudformation", "planned", "template", "terraform"},
 	"report":         {"cloudtrail", "finding", "policy", "secgroup", "text"},
 	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
 	"input":          {"awsid", "cloudtrail", "logfile", "policy", "secgroup", "text"},
@@ -110,7 +114,7 @@ func TestPackagesImportOnlyFloorsBelow(t *testing.T) {
 // the network.
 func TestJudgingIsPure(t *testing.T) {
 	all := deps(t, "./internal/...")
-	for _, pkg := range []string{"secgroup", "text", "policy", "cloudtrail", "finding"} {
+	for _, pkg := range []string{"secgroup", "text", "policy", "cloudtrail", "finding", "planned"} {
 		for _, imported := range all["sgward/internal/"+pkg].Imports {
 			for _, banned := range []string{"os", "net", "net/http", "log", "log/slog", "os/exec"} {
 				assert.NotEqual(t, banned, imported, "%s imports %s", pkg, imported)

@@ -39,6 +39,7 @@ func measurements() []measurement {
 		{"storm", (*bench).storm},
 		{"replay", (*bench).replay},
 		{"audit", (*bench).audit},
+		{"check", (*bench).check},
 	}
 }
 

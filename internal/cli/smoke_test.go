@@ -48,6 +48,9 @@ func steps() []step {
 		{"audit --all-regions", cli.StatusFindings, "try-me"},
 		{"audit --regions us-east-1 --format html", cli.StatusFindings, "<!doctype html>"},
 		{"audit --from-file dumps/private.json --region us-east-1", cli.StatusClean, "launch-wizard-7"},
+		{"check plans/create.json", cli.StatusFindings, "aws_security_group_rule.postgres"},
+		{"check --parameter-overrides Env=prod -- templates/forms.yaml", cli.StatusFindings, "templates/forms.yaml:43"},
+		{"check --format sarif plans/errored.json", cli.StatusError, "run terraform plan again"},
 		{"group create --pattern web-server --vpc-id VPC --name web", cli.StatusClean, "nothing to change"},
 		{"group create --dry-run --pattern scanner --vpc-id VPC --name another", cli.StatusClean, "would be made"},
 		{"group allow --dry-run --group-id WEB --port 443 --cidr 203.0.113.0/24 --description HTTPS", cli.StatusClean, "would make"},
@@ -136,8 +139,9 @@ func linkBuild(t *testing.T, repository, checkout string) {
 	for _, name := range []string{"policy_test.yaml", "events"} {
 		require.NoError(t, os.Symlink(filepath.Join(repository, name), filepath.Join(checkout, name)))
 	}
-	dumps := filepath.Join(repository, "internal", "cli", "testdata", "files", "audit")
-	require.NoError(t, os.Symlink(dumps, filepath.Join(checkout, "dumps")))
+	for name, folder := range map[string]string{"dumps": "internal/cli/testdata/files/audit", "plans": "internal/terraform/testdata", "templates": "internal/template/testdata"} {
+		require.NoError(t, os.Symlink(filepath.Join(repository, filepath.FromSlash(folder)), filepath.Join(checkout, name)))
+	}
 }
 
 // builtProgram is the command line that "make build" makes, in an environment of its own.

@@ -3,10 +3,12 @@
 // the attributes of resources.
 //
 // An expression that it cannot evaluate is an error that names line and function, never a
-// guess.
+// guess; or an Unknown value, if the caller asks for as much as can be known.
 package cloudformation
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -20,6 +22,12 @@ import (
 // 123456789012, us-east-1, partition aws, stack "sgward" and every parameter at its
 // default.
 type Options struct {
+	// Partial makes values that cannot be evaluated Unknown, in place of errors. No pseudo
+	// parameter has a default then, and a parameter without a value is Unknown too.
+	Partial bool
+	// Values are evaluated values of parameters, such as those that a nested stack gets.
+	// They need no declaration.
+	Values     map[string]any
 	AccountID  string
 	Region     string
 	Partition  string
@@ -44,6 +52,8 @@ type Template struct {
 	parameters map[string]any
 	conditions map[string]*yaml.Node
 	evaluating []string // conditions under evaluation, to find cycles
+	evaluated  int      // nodes
+	depth      int      // of the node under evaluation
 }
 
 // Resource is an entry of the Resources section.
@@ -51,6 +61,11 @@ type Resource struct {
 	LogicalID  string
 	Type       string // AWS::SQS::Queue
 	Properties *yaml.Node
+	Metadata   *yaml.Node
+	Line       int // of its logical id
+	// Uncertain says why it is unknown whether the resource's condition holds; "" if it
+	// does. Only partial evaluation has such resources.
+	Uncertain string
 }
 
 // NoValue is the value of AWS::NoValue: the key that holds it disappears.
@@ -60,16 +75,16 @@ var substitution = regexp.MustCompile(`\$\{(!?)([^}]*)\}`)
 
 // Parse reads a template from its YAML or JSON text.
 func Parse(src []byte, opts Options) (*Template, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(src, &document); err != nil {
+	root, err := document(src)
+	if err != nil {
 		return nil, err
 	}
-	if len(document.Content) == 0 {
-		return nil, fmt.Errorf("the document is empty")
-	}
 	t := &Template{
-		Options: withDefaults(opts), Root: document.Content[0],
+		Options: opts, Root: root,
 		parameters: map[string]any{}, conditions: map[string]*yaml.Node{},
+	}
+	if !opts.Partial {
+		t.Options = withDefaults(opts)
 	}
 	for key, value := range Pairs(Child(t.Root, "Conditions")) {
 		t.conditions[key] = value
@@ -79,26 +94,40 @@ func Parse(src []byte, opts Options) (*Template, error) {
 	}
 	section := Child(t.Root, "Resources")
 	if section == nil {
-		return nil, fmt.Errorf("there is no Resources section")
+		return nil, ErrNoResources
 	}
-	for id, node := range Pairs(section) {
+	if err := t.expandLoops(section); err != nil {
+		return nil, err
+	}
+	for key, node := range entries(section) {
+		id := key.Value
+		if strings.HasPrefix(id, "Fn::") && opts.Partial {
+			continue // the caller looks for these itself
+		}
+		r := Resource{LogicalID: id, Properties: Child(node, "Properties"), Metadata: Child(node, "Metadata"), Line: key.Line}
 		if condition := Child(node, "Condition"); condition != nil {
 			holds, err := t.condition(condition.Value)
-			if err != nil {
+			switch {
+			case err != nil && opts.Partial:
+				r.Uncertain = err.Error()
+			case err != nil:
 				return nil, fmt.Errorf("resource %s: %w", id, err)
-			}
-			if !holds {
+			case !holds:
 				continue
 			}
 		}
 		kind := Child(node, "Type")
 		if kind == nil {
-			return nil, fmt.Errorf("resource %s has no Type", id)
+			return nil, fmt.Errorf("line %d: resource %s has no Type", key.Line, id)
 		}
-		t.Resources = append(t.Resources, Resource{LogicalID: id, Type: kind.Value, Properties: Child(node, "Properties")})
+		r.Type = kind.Value
+		t.Resources = append(t.Resources, r)
 	}
 	return t, nil
 }
+
+// ErrNoResources is the error of Parse for a document that is no template.
+var ErrNoResources = errors.New("there is no Resources section")
 
 func withDefaults(o Options) Options {
 	if o.AccountID == "" {
@@ -118,6 +147,14 @@ func withDefaults(o Options) Options {
 
 func (t *Template) readParameters(section *yaml.Node) error {
 	for name, node := range Pairs(section) {
+		if given, ok := t.Options.Values[name]; ok {
+			t.parameters[name] = asList(node, given)
+			continue
+		}
+		if why := t.unset(name, node); why != "" {
+			t.parameters[name] = Unknown{Why: why}
+			continue
+		}
 		value := ""
 		if d := Child(node, "Default"); d != nil {
 			value = d.Value
@@ -129,15 +166,7 @@ func (t *Template) readParameters(section *yaml.Node) error {
 			!slices.ContainsFunc(allowed.Content, func(n *yaml.Node) bool { return n.Value == value }) {
 			return fmt.Errorf("parameter %s: %q is not one of its AllowedValues", name, value)
 		}
-		t.parameters[name] = value
-		if kind := Child(node, "Type"); kind != nil &&
-			(kind.Value == "CommaDelimitedList" || strings.HasPrefix(kind.Value, "List<")) {
-			list := []any{}
-			for part := range strings.SplitSeq(value, ",") {
-				list = append(list, strings.TrimSpace(part))
-			}
-			t.parameters[name] = list
-		}
+		t.parameters[name] = asList(node, value)
 	}
 	for name := range t.Options.Parameters {
 		if _, ok := t.parameters[name]; !ok {
@@ -152,6 +181,10 @@ func (t *Template) Value(node *yaml.Node) (any, error) {
 	if node == nil {
 		return nil, nil //nolint:nilnil // YAML's null is a value
 	}
+	if err := t.enter(node); err != nil {
+		return nil, err
+	}
+	defer func() { t.depth-- }()
 	if node.Kind == yaml.AliasNode {
 		return t.Value(node.Alias)
 	}
@@ -197,13 +230,28 @@ func (t *Template) Value(node *yaml.Node) (any, error) {
 	if err := node.Decode(&v); err != nil {
 		return nil, fmt.Errorf("line %d: %w", node.Line, err)
 	}
+	if s, ok := v.(string); ok && t.Options.Partial && strings.Contains(s, dynamicReference) {
+		return Unknown{Why: fmt.Sprintf("line %d: %s", node.Line, dynamicWhy)}, nil
+	}
 	return v, nil
 }
 
 func (t *Template) located(node *yaml.Node, function string, argument *yaml.Node) (any, error) {
-	v, err := t.call(function, argument)
+	v, err := t.call(function, followed(argument))
+	if err == nil && t.Options.Partial {
+		if s, ok := v.(string); ok && strings.Contains(s, dynamicReference) {
+			err = errors.New(dynamicWhy)
+		}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("line %d: %s: %w", node.Line, function, err)
+		// Of nested functions, the innermost one says what is missing.
+		if !t.Options.Partial || !strings.HasPrefix(err.Error(), "line ") {
+			err = fmt.Errorf("line %d: %s: %w", node.Line, function, err)
+		}
+		if t.Options.Partial && !errors.Is(err, errTooMuch) {
+			return Unknown{Why: err.Error()}, nil
+		}
+		return nil, err
 	}
 	return v, nil
 }
@@ -225,6 +273,9 @@ func (t *Template) call(function string, arg *yaml.Node) (any, error) {
 			return nil, fmt.Errorf("want [condition, value, value]")
 		}
 		holds, err := t.condition(arg.Content[0].Value)
+		if err != nil && t.Options.Partial {
+			return t.either(err, arg.Content[1], arg.Content[2])
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -236,6 +287,14 @@ func (t *Template) call(function string, arg *yaml.Node) (any, error) {
 		return t.logic(function, arg)
 	case "Join", "Split", "Select":
 		return t.listFunction(function, arg)
+	case "FindInMap":
+		return t.findInMap(arg)
+	case "Cidr":
+		return t.cidr(arg)
+	case "Length":
+		return t.length(arg)
+	case "ImportValue", "GetAZs", "Transform", "GetStackOutput":
+		return nil, fmt.Errorf("only AWS knows its value")
 	}
 	return nil, fmt.Errorf("this intrinsic function is unknown here")
 }
@@ -244,7 +303,13 @@ func (t *Template) ref(name string) (any, error) {
 	if v, ok := t.pseudo(name); ok {
 		return v, nil
 	}
+	if strings.HasPrefix(name, "AWS::") {
+		return nil, fmt.Errorf("%s depends on where the stack is made", name)
+	}
 	if v, ok := t.parameters[name]; ok {
+		if u, unknown := v.(Unknown); unknown {
+			return nil, errors.New(u.Why)
+		}
 		return v, nil
 	}
 	r, ok := t.Resource(name)
@@ -258,6 +323,14 @@ func (t *Template) ref(name string) (any, error) {
 }
 
 func (t *Template) pseudo(name string) (any, bool) {
+	if t.Options.Partial {
+		given := map[string]string{
+			"AWS::AccountId": t.Options.AccountID, "AWS::Region": t.Options.Region, "AWS::Partition": t.Options.Partition, "AWS::StackName": t.Options.StackName,
+		}[name]
+		if given == "" && name != "AWS::NoValue" {
+			return nil, false
+		}
+	}
 	switch name {
 	case "AWS::AccountId":
 		return t.Options.AccountID, true
@@ -314,7 +387,7 @@ func (t *Template) sub(arg *yaml.Node) (any, error) {
 		}
 		text = arg.Content[0]
 		for key, node := range Pairs(arg.Content[1]) {
-			v, err := t.Value(node)
+			v, err := t.known(node)
 			if err != nil {
 				return nil, err
 			}
@@ -338,6 +411,9 @@ func (t *Template) sub(arg *yaml.Node) (any, error) {
 		} else {
 			v, err = t.ref(name)
 		}
+		if err == nil {
+			err = unknownIn(v)
+		}
 		if err != nil && failure == nil {
 			failure = err
 		}
@@ -350,12 +426,19 @@ func (t *Template) listFunction(function string, arg *yaml.Node) (any, error) {
 	if arg.Kind != yaml.SequenceNode || len(arg.Content) != 2 {
 		return nil, fmt.Errorf("want two arguments")
 	}
-	first, err := t.Value(arg.Content[0])
+	first, err := t.known(arg.Content[0])
 	if err != nil {
 		return nil, err
 	}
 	second, err := t.Value(arg.Content[1])
 	if err != nil {
+		return nil, err
+	}
+	// Of a list with unknown elements, one that is known can be selected.
+	if u, ok := second.(Unknown); ok {
+		return nil, errors.New(u.Why)
+	}
+	if err := unknownIn(second); err != nil && function != "Select" {
 		return nil, err
 	}
 	if function == "Split" {
@@ -373,6 +456,9 @@ func (t *Template) listFunction(function string, arg *yaml.Node) (any, error) {
 		index, err := strconv.Atoi(fmt.Sprint(first))
 		if err != nil || index < 0 || index >= len(list) {
 			return nil, fmt.Errorf("there is no element %v", first)
+		}
+		if err := unknownIn(list[index]); err != nil {
+			return nil, err
 		}
 		return list[index], nil
 	}
@@ -406,7 +492,7 @@ func (t *Template) truth(node *yaml.Node) (bool, error) {
 	if node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[0].Value == "Condition" {
 		return t.condition(node.Content[1].Value)
 	}
-	v, err := t.Value(node)
+	v, err := t.known(node)
 	if err != nil {
 		return false, err
 	}
@@ -428,29 +514,37 @@ func (t *Template) logic(function string, arg *yaml.Node) (any, error) {
 		if len(arg.Content) != 2 {
 			return nil, fmt.Errorf("want two values")
 		}
-		a, err := t.Value(arg.Content[0])
+		a, err := t.known(arg.Content[0])
 		if err != nil {
 			return nil, err
 		}
-		b, err := t.Value(arg.Content[1])
+		b, err := t.known(arg.Content[1])
 		if err != nil {
 			return nil, err
 		}
 		return fmt.Sprint(a) == fmt.Sprint(b), nil
 	}
 	and, or := true, false
+	var unknown error
 	for _, node := range arg.Content {
 		holds, err := t.truth(node)
 		if err != nil {
-			return nil, err
+			if !t.Options.Partial {
+				return nil, err
+			}
+			unknown = cmp.Or(unknown, err)
+			continue
 		}
 		and, or = and && holds, or || holds
 	}
-	switch function {
-	case "And":
+	// One false value decides an And, and a true one an Or, whatever the others are.
+	switch {
+	case function == "And" && (unknown == nil || !and):
 		return and, nil
-	case "Or":
+	case function == "Or" && (unknown == nil || or):
 		return or, nil
+	case unknown != nil:
+		return nil, unknown
 	}
 	return !and, nil
 }

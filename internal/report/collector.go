@@ -208,7 +208,10 @@ func (t *totals) add(e *Entry) {
 	if e.GroupID == "" { // the record only names the group
 		key += e.GroupName
 	}
-	label, note := groupText(e.GroupID, e.GroupName), place(e.AccountID, e.Region)
+	if e.Location != nil && e.GroupID == "" {
+		key += "/" + e.Group
+	}
+	label, note := e.groupText(), place(e.AccountID, e.Region)
 	if e.GroupID != "" && e.GroupName != "" { // the id stays on one line
 		label, note = e.GroupName, strings.TrimSpace(e.GroupID+" "+note)
 	}

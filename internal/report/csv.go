@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"encoding/csv"
 	"io"
 	"strconv"
@@ -141,7 +142,7 @@ func columnsOfCSV() []column {
 		{"fromRequest", func(e *Entry) string { return yes(e.FromRequest) }},
 		{"networkInterfaceIds", attachedList(func(a *finding.Interface) []string { return []string{a.ID} })},
 		{"publicIps", attachedList((*finding.Interface).PublicAddresses)},
-		{"place", func(e *Entry) string { return e.Place }},
+		{"place", func(e *Entry) string { return cmp.Or(e.Place, e.Location.String()) }},
 		{"reasons", func(e *Entry) string { return strings.Join(policy.Texts(e.Reasons), " | ") }},
 		{"title", func(e *Entry) string { return e.Title }},
 		{"controls", func(e *Entry) string { return strings.Join(e.Controls, " | ") }},

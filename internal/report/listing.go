@@ -139,12 +139,12 @@ func marks(command Command, e *Entry) (verdict Mark, other *Mark) {
 func (c *collector) findingViewOf(e *Entry) FindingView {
 	about := c.run.statement(e.StatementID)
 	v := FindingView{
-		Title: text.Shown(titleText(e.Rule), mostText), About: text.Shown(about.Description, mostText), Runbook: about.Runbook,
+		Title: text.Shown(e.titleText(), mostText), About: text.Shown(about.Description, mostText), Runbook: about.Runbook,
 		Controls: text.Shown(strings.Join(about.Controls, ", "), mostText), Next: c.run.nextSteps(e),
 		Typed: e.FromRequest, With: listed(rulesText(e.With), 5), Statement: text.Shown(e.StatementID, mostName),
-		GroupID: text.Shown(cmp.Or(e.GroupID, "not named"), mostName), GroupName: text.Shown(e.GroupName, mostName),
-		Group: text.Shown(groupText(e.GroupID, e.GroupName), mostName), Place: text.Shown(place(e.AccountID, e.Region), mostName),
-		Call: callViewOf(e), Source: text.Shown(e.Place, mostText), ID: text.Shown(e.ID, mostName),
+		GroupID: text.Shown(cmp.Or(e.GroupID, e.unnamedGroup()), mostName), GroupName: text.Shown(e.GroupName, mostName),
+		Group: text.Shown(e.groupText(), mostName), Place: text.Shown(place(e.AccountID, e.Region), mostName),
+		Call: callViewOf(e), Source: text.Shown(cmp.Or(e.Place, e.Location.String()), mostText), ID: text.Shown(e.ID, mostName),
 	}
 	v.Verdict, v.Other = marks(c.run.Command, e)
 	if r := e.Rule; r != nil {

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -40,6 +41,9 @@ func titleText(r *secgroup.Rule) string {
 // nothing, and a replay says what would have happened.
 func verdictWord(c Command, v policy.Verdict) string {
 	words := [...]string{"forbidden", "needs a look", "warned", "excepted", "allowed"}
+	if c == Check {
+		words[1] = "not known yet"
+	}
 	if c == Replay {
 		words = [...]string{"would close", "needs a look", "would alert", "excepted", "left alone"}
 	}
@@ -58,6 +62,30 @@ func groupText(id, name string) string {
 	default:
 		return name + " (" + id + ")"
 	}
+}
+
+// titleText is titleText of the entry's rule. A check has findings without one.
+func (e *Entry) titleText() string {
+	if e.Location != nil && e.Rule == nil {
+		return "rules not known yet"
+	}
+	return titleText(e.Rule)
+}
+
+// unnamedGroup stands for the id of a group that has none.
+func (e *Entry) unnamedGroup() string {
+	if e.Location != nil {
+		return cmp.Or(e.Group, "not known yet")
+	}
+	return "not named"
+}
+
+// groupText names the entry's group: its resource, if only that is known.
+func (e *Entry) groupText() string {
+	if e.Location != nil && e.GroupID == "" && e.GroupName == "" {
+		return cmp.Or(e.Group, "a group not known yet")
+	}
+	return groupText(e.GroupID, e.GroupName)
 }
 
 // actorText names who made a call: the role behind a session, else the caller

@@ -1,4 +1,4 @@
-// Package report writes the results of replay and audit as text for people, JSON lines,
+// Package report writes the results of replay, audit and check as text for people, JSON lines,
 // CSV, SARIF and HTML, all from one stream of results. It judges nothing and reads
 // nothing.
 package report
@@ -6,6 +6,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,10 +42,12 @@ func formatNames() string {
 // Command is the command that reports. The zero value is invalid.
 type Command string
 
-// The commands: replay of a history of calls, and audit of the current groups.
+// The commands: replay of a history of calls, audit of the current groups, and check of
+// planned changes.
 const (
 	Replay Command = "replay"
 	Audit  Command = "audit"
+	Check  Command = "check"
 )
 
 // Run describes the run: its input and its policies. It is known before the first finding.
@@ -125,12 +128,38 @@ type Entry struct {
 	// them.
 	Attached []finding.Interface `json:"attached,omitempty"`
 
+	// Location is where a check found the rule, and Group the address of its group's
+	// resource. Unknown says what is not known before the change is made.
+	Location *Location `json:"location,omitempty"`
+	Group    string    `json:"groupAddress,omitempty"`
+	Unknown  []string  `json:"unknown,omitempty"`
+
 	// Title names the opening: "MySQL (3306) from the whole internet". CloseCommand closes
 	// it, and Controls and Runbook are those of its statement. The writers fill them in.
 	Title        string   `json:"title,omitempty"`
 	CloseCommand string   `json:"closeCommand,omitempty"`
 	Controls     []string `json:"controls,omitempty"`
 	Runbook      string   `json:"runbook,omitempty"`
+}
+
+// Location is a place in a plan or template.
+type Location struct {
+	File string `json:"file"`
+	Line int    `json:"line,omitempty"` // from 1
+	// Address is Terraform's address, or CloudFormation's logical id.
+	Address string `json:"address,omitempty"`
+}
+
+// String prints "template.yaml:12 WebIngress".
+func (l *Location) String() string {
+	if l == nil {
+		return ""
+	}
+	out := l.File
+	if l.Line > 0 {
+		out += ":" + strconv.Itoa(l.Line)
+	}
+	return strings.TrimSpace(out + " " + l.Address)
 }
 
 // complete fills in the fields of an entry that the run knows.
@@ -180,9 +209,10 @@ type Group struct {
 
 // Coverage describes the input of a run. It is known after the last finding.
 type Coverage struct {
-	// History is set for replay, Inventory for audit.
+	// History is set for replay, Inventory for audit, Planned for check.
 	History   *History
 	Inventory *Inventory
+	Planned   *Planned
 	// Problems are the parts that could not be read, in the order of the sources. With
 	// any, the report says that it is incomplete.
 	Problems []Problem
@@ -211,6 +241,14 @@ type Inventory struct {
 	Regions  []string `json:"regions"`
 	// Baseline is the number of findings that the baseline hid; -1 without one.
 	Baseline int `json:"baseline"`
+}
+
+// Planned counts the input of a check.
+type Planned struct {
+	Files    int `json:"files"`
+	Groups   int `json:"groups"`
+	Rules    int `json:"rules"`    // created or changed
+	Standing int `json:"standing"` // left alone
 }
 
 // Problem is a part of the input that could not be read.

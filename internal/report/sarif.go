@@ -208,7 +208,8 @@ func (s *sarifWriter) Close(read Coverage) error {
 		Chosen    string     `json:"chosen,omitempty"`
 		History   *History   `json:"history,omitempty"`
 		Inventory *Inventory `json:"inventory,omitempty"`
-	}{s.run.Policy, s.run.Other, s.run.Sources, s.run.Chosen, read.History, read.Inventory})
+		Planned   *Planned   `json:"planned,omitempty"`
+	}{s.run.Policy, s.run.Other, s.run.Sources, s.run.Chosen, read.History, read.Inventory, read.Planned})
 	s.write("\n}]\n}\n")
 	if s.err == nil {
 		s.err = wrote(s.out.Flush())
@@ -292,7 +293,7 @@ func level(severity policy.Severity) string { return levels()[urgency(severity)]
 // messageOf describes the finding in one line.
 func (s *sarifWriter) messageOf(e *Entry) string {
 	verdict, other := marks(s.run.Command, e)
-	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + titleText(e.Rule) + " in " + groupText(e.GroupID, e.GroupName)
+	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + e.titleText() + " in " + e.groupText()
 	if at := place(e.AccountID, e.Region); at != "" {
 		out += ", " + at
 	}
@@ -310,8 +311,11 @@ func (s *sarifWriter) text(message string) sarifText {
 	return sarifText{s.plain.Replace(text.Visible(message))}
 }
 
-// location is the deciding line of the policy, and the rule.
+// location is the deciding line of the policy, and the rule; of a check, the resource.
 func (s *sarifWriter) location(e *Entry) sarifLocation {
+	if at := e.Location; at != nil {
+		return s.locationOf(at.File, max(at.Line, 1), at.Address, at.Address)
+	}
 	name, arn := groupText(e.GroupID, e.GroupName), arnOf("security-group", e.AccountID, e.Region, e.GroupID)
 	if e.Rule != nil && e.Rule.ID != "" {
 		name, arn = e.Rule.ID, arnOf("security-group-rule", e.AccountID, e.Region, e.Rule.ID)

@@ -141,8 +141,11 @@ func (c *collector) summary(read Coverage) *Summary {
 	for i, p := range s.Problems.Items {
 		s.Problems.Items[i] = Problem{text.Shown(p.Place, mostText), text.Shown(p.Text, mostText)}
 	}
-	if c.run.Command == Replay {
+	switch c.run.Command {
+	case Replay:
 		s.Title = "What the policy would have done"
+	case Check:
+		s.Title = "What this change would open"
 	}
 	if other := c.run.Other; other != nil {
 		s.From, s.To = nameOf(c.run.Policy), nameOf(*other)
@@ -223,6 +226,10 @@ func readText(run Run, read Coverage) []string {
 			out = append(out, "The baseline hides "+text.Plural(i.Baseline, "finding")+"; the others are new.")
 		}
 	}
+	if p := read.Planned; p != nil {
+		out = append(out, fmt.Sprintf("Read %s: %s with %s that the change makes, and %s that it leaves alone.",
+			text.Plural(p.Files, "file"), text.Plural(p.Groups, "group"), text.Plural(p.Rules, "rule"), text.Thousands(p.Standing)))
+	}
 	if len(run.Sources) > 0 {
 		out = append(out, "Sources: "+listed(run.Sources, 5))
 	}
@@ -240,6 +247,9 @@ func emptyText(run Run, read Coverage) string {
 	}
 	if read.Inventory != nil && read.Inventory.Groups == 0 && len(read.Problems) == 0 {
 		out = "No findings: no security group was read."
+	}
+	if read.Planned != nil && read.Planned.Rules == 0 && len(read.Problems) == 0 {
+		out = "No findings: the change makes no security group rule."
 	}
 	if read.Inventory != nil && read.Inventory.Baseline > 0 {
 		out = "No new findings: the baseline holds them all."
@@ -259,8 +269,11 @@ func emptyText(run Run, read Coverage) string {
 
 // headline is the one sentence for whoever reads no further.
 func (c *collector) headline(read Coverage) string {
-	if c.run.Command == Audit {
+	switch c.run.Command {
+	case Audit:
 		return c.auditHeadline(read)
+	case Check:
+		return c.checkHeadline(read)
 	}
 	did := []string{"closed nothing"}
 	if n := c.of(policy.Revoke); n > 0 {
@@ -290,6 +303,26 @@ func (c *collector) headline(read Coverage) string {
 		out += " " + text.Thousands(n) + " of the " + text.Thousands(of) + " " + text.Agree(n, "is", "are") + " still open where the history ends."
 	}
 	return out
+}
+
+func (c *collector) checkHeadline(read Coverage) string {
+	var parts []string
+	for _, part := range []struct {
+		verdict policy.Verdict
+		says    string
+	}{{policy.Revoke, "forbidden"}, {policy.Alert, "reported once made"}, {policy.Undetermined, "not known before the change is made"}} {
+		if n := c.of(part.verdict); n > 0 {
+			parts = append(parts, text.Thousands(n)+" "+text.Agree(n, "is", "are")+" "+part.says)
+		}
+	}
+	if len(parts) == 0 {
+		return "Exceptions cover every finding."
+	}
+	out := "Of the rules of this change, "
+	if p := read.Planned; p != nil {
+		out = "Of " + text.Plural(p.Rules, "rule") + " that this change makes, "
+	}
+	return out + and(parts) + "."
 }
 
 func (c *collector) auditHeadline(read Coverage) string {
@@ -388,6 +421,14 @@ func outcomeText(c Command, d policy.Verdict) (label, note string) {
 			policy.Revoke:       {"forbidden", "closed at once if made now"},
 			policy.Undetermined: {"needs a look at EC2", "a fact could not be read"},
 			policy.Alert:        {"warned", "an alert if made now"},
+			policy.Exempt:       {"excepted", "an exception covers it"},
+		}
+	}
+	if c == Check {
+		texts = map[policy.Verdict][2]string{
+			policy.Revoke:       {"forbidden", "closed at once when made"},
+			policy.Undetermined: {"not known yet", "it depends on values that the file lacks"},
+			policy.Alert:        {"warned", "an alert when made"},
 			policy.Exempt:       {"excepted", "an exception covers it"},
 		}
 	}

@@ -1,0 +1,6 @@
+variable "group_id" {}
+
+module "inner" {
+  source = "./inner"
+  group  = var.group_id
+}
