@@ -105,7 +105,7 @@ func TestDemoTellsTheStoryOfAnotherPolicy(t *testing.T) {
 	}{
 		"one that closes nothing": {
 			strings.ReplaceAll(string(rules), "effect: revoke", "effect: alert"),
-			[]string{"stays   tcp 3306 from 0.0.0.0/0", "says ALERT", "remediate's calls: 1×sns:Publish"}, []string{"closed  tcp"},
+			[]string{"stays   tcp 3306 from 0.0.0.0/0", "says ALERT", "remediate's calls: 1×ec2:DescribeSecurityGroups, 1×sns:Publish"}, []string{"closed  tcp"},
 		},
 		"one that closes what stands": {
 			strings.ReplaceAll(string(rules), "effect: revoke", "effect: revoke\n    existing: revoke"),
