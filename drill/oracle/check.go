@@ -116,6 +116,13 @@ func ReadAlert(body string, at time.Time) (Alert, error) {
 	return a, nil
 }
 
+// Values are those of the finding's rule, which it must have, in the words of Closed.
+func (f Finding) Values() string {
+	i := f.Rule.item
+	i.Egress = f.Rule.Direction == "egress"
+	return i.value().String()
+}
+
 // told is a finding with its event.
 type told struct {
 	Finding

@@ -73,7 +73,8 @@ func (s *stage) undo(ctx context.Context, r *Result) {
 			continue
 		}
 		at := slices.IndexFunc(a.Findings, func(f oracle.Finding) bool {
-			return f.Outcome == "revoked" && f.Rule != nil && closed[f.Rule.ID].ID != ""
+			// Of an edit whose answer was lost the alert may name earlier values.
+			return f.Outcome == "revoked" && f.Rule != nil && closed[f.Rule.ID].ID != "" && f.Values() == closed[f.Rule.ID].Values
 		})
 		if at < 0 {
 			continue
