@@ -58,6 +58,9 @@ func lines(p *policy.Policy, r *check.Result) []string {
 					line += "; " + reason.Text
 				}
 			}
+			if f.Verdict == policy.Undetermined && len(f.Unknown) == 0 {
+				line += "; it does not say what is unknown"
+			}
 			out = append(out, line)
 		}
 	}

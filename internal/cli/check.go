@@ -25,7 +25,7 @@ func checkCommand(in Invocation) *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
 		Use:   "check FILE...",
-		Short: "Judge what a Terraform plan or a CloudFormation template would open",
+		Short: "Judge what a plan or template would open",
 		Long: "Check judges the security group rules that a change would make, before it is applied, and calls no AWS API.\n\n" +
 			"FILE is the output of \"terraform show -json PLANFILE\" (OpenTofu's too), a CloudFormation or SAM template in YAML or\n" +
 			"JSON, a folder of templates such as cdk.out (*.template.json, *.template.yaml), or - for standard input. A file may\n" +

@@ -87,7 +87,7 @@ func (g *judged) fresh() []Finding {
 		return nil
 	}
 	verdicts := g.policy.Evaluate(req)
-	firm := g.firm(req, rules, verdicts)
+	firm := g.firm(rules, verdicts)
 	var out []Finding
 	for i, j := range verdicts {
 		if j.Verdict == policy.Compliant {
@@ -103,7 +103,7 @@ func (g *judged) fresh() []Finding {
 
 // firm returns a function that reports whether a verdict would be the same without the
 // rules that are uncertain.
-func (g *judged) firm(req policy.Request, rules []*Rule, verdicts []policy.Judgement) func(int) bool {
+func (g *judged) firm(rules []*Rule, verdicts []policy.Judgement) func(int) bool {
 	if !slices.ContainsFunc(g.group.Rules, func(r Rule) bool { return r.Uncertain }) {
 		return func(int) bool { return true }
 	}
@@ -162,6 +162,9 @@ func (g *judged) finding(req policy.Request, i int, r *Rule, j policy.Judgement,
 	f := Finding{Finding: finding.Of(req, i, j, ""), Location: at, Group: g.group.Address, Unknown: r.Unknown}
 	f.GroupID = g.group.ID
 	f.ID = finding.NewID(req.AccountID, req.Region, cmp.Or(g.group.ID, g.group.Address), r.Permission.Identity().String(), g.name+"\n"+at.Address)
+	if f.Verdict == policy.Undetermined && len(f.Unknown) == 0 && j.Needs != 0 {
+		f.Unknown = []string{"not known: " + j.Needs.String()} // as the reasons say
+	}
 	if f.Verdict != policy.Exempt {
 		for _, why := range r.Unknown {
 			f.Reasons = append(f.Reasons, policy.Remark(why))
