@@ -432,7 +432,7 @@ func TestFaultsComeBetweenTheParts(t *testing.T) {
 	p.rest(t)
 	assert.Empty(t, p.ingress())
 	assert.GreaterOrEqual(t, calls.Load(), int64(2), "revoke and publish went through the proxy")
-	assert.Equal(t, int64(p.Calls("Closer")["ec2:RevokeSecurityGroupIngress"]), int64(2), "the message came twice")
+	assert.Equal(t, 2, p.Calls("Closer")["ec2:RevokeSecurityGroupIngress"], "the message came twice")
 	assert.Positive(t, invoked.Load())
 	f, ok := p.Function("Closer")
 	require.True(t, ok)

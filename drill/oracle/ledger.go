@@ -321,7 +321,7 @@ func (l *Ledger) ClosedByRemediate() map[string]Closed {
 			continue
 		}
 		v, _ := r.at(r.removed - 1)
-		out[r.id] = Closed{r.id, v.group, v.value.String(), v.description}
+		out[r.id] = Closed{r.id, v.group, v.String(), v.description}
 	}
 	return out
 }
@@ -331,7 +331,7 @@ func (l *Ledger) Held(group string) map[string]string {
 	out := map[string]string{}
 	for _, r := range l.groups[group] {
 		if v, there := r.at(l.clock); there {
-			out[v.value.String()] = v.description
+			out[v.String()] = v.description
 		}
 	}
 	return out

@@ -50,10 +50,11 @@ func with(raw []byte, place []string, value string) []byte {
 	if json.Unmarshal(raw, &object) != nil {
 		return raw
 	}
-	if len(place) == 1 {
-		object[place[0]] = json.RawMessage(value)
+	member, inner := place[0], place[1:] //nolint:gosec // a place has one member or more
+	if len(inner) == 0 {
+		object[member] = json.RawMessage(value)
 	} else {
-		object[place[0]] = with(object[place[0]], place[1:], value)
+		object[member] = with(object[member], inner, value)
 	}
 	return encoded(object)
 }

@@ -2,7 +2,6 @@ package wire_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -159,7 +158,7 @@ func TestACallThatHangsIsNotAnswered(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		_, _, err := b.call(ctx, revoke)
 		cancel()
-		assert.True(t, errors.Is(err, context.DeadlineExceeded), "%s: %v", kind, err)
+		assert.ErrorIs(t, err, context.DeadlineExceeded, kind)
 		assert.Equal(t, effects, b.effects.Load(), kind)
 	}
 }

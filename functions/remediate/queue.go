@@ -131,7 +131,7 @@ func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, ta
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
-	wait(ctx, rand.N(gatherJitter)) // two that ask at once would both gather
+	wait(ctx, rand.N(gatherJitter)) //nolint:gosec // nobody gains by guessing it; two that ask at once would both gather
 	if q.inFlight(ctx) > batch+maxOthers {
 		return nil, true
 	}

@@ -167,7 +167,7 @@ func TestAMessageThatSlackCannotTakeFailsAndNothingHoldsTheURL(t *testing.T) {
 	s.slack.Fail(slacktest.Fault{Status: 404, Body: "no_service"}, slacktest.Fault{Status: 404, Body: "no_service"})
 	assert.Contains(t, s.invoke("", body), "make a new one and put its URL into the secret")
 
-	s.slack.Server.Close() // connections are refused, and the error of net/http names the URL
+	s.slack.Close() // connections are refused, and the error of net/http names the URL
 	assert.Contains(t, s.invoke("", body), "posting to slack")
 	s.mu.Lock()
 	log := s.log.String()

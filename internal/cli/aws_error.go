@@ -71,7 +71,7 @@ func firstSentence(s string) string {
 // unreachableText describes a call that got no answer.
 func unreachableText(err error, call *smithy.OperationError) string {
 	var at *url.Error
-	var inner error = err
+	inner := err
 	where := call.Service()
 	if errors.As(err, &at) {
 		inner = at.Err

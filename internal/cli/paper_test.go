@@ -46,7 +46,7 @@ func shown(t *testing.T, columns int, env map[string]string, args ...string) str
 	t.Helper()
 	screen, other := terminal(t, columns)
 	done := make(chan string)
-	go func() { //nolint:testifylint // ends with the terminal
+	go func() { // ends with the terminal
 		var b bytes.Buffer
 		_, _ = io.Copy(&b, other) // ends with an error when the screen is closed
 		done <- b.String()

@@ -54,17 +54,6 @@ func (s *screen) show() {
 	}
 }
 
-// print writes a line above the progress.
-func (s *screen) print(line string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.state != nil {
-		line = erase + line
-	}
-	_, _ = io.WriteString(s.out, line+"\n") // there is nowhere to report an error
-	s.show()
-}
-
 // end removes the progress. It may be called again.
 func (s *screen) end() {
 	s.mu.Lock()

@@ -183,7 +183,7 @@ func (f *undoFlags) find(ctx context.Context, in Invocation, args []string) (ite
 	if err != nil {
 		return nil, nil, usageError("--since %w", err)
 	}
-	config, err := f.awsFlags.config(ctx)
+	config, err := f.config(ctx)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -3,7 +3,6 @@ package finding
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -45,5 +44,5 @@ func TestAnAlertDescribesTheStatementsOfItsFindings(t *testing.T) {
 	a.Cite(p)
 	data, err = json.Marshal(a)
 	require.NoError(t, err)
-	assert.False(t, strings.Contains(string(data), "statements"))
+	assert.NotContains(t, string(data), "statements")
 }

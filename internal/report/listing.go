@@ -304,10 +304,10 @@ func (c *collector) groupViews() List[GroupView] {
 }
 
 // use describes the group's use where it matters to a finding.
-func (v *GroupView) use(of use) string {
+func (g *GroupView) use(of use) string {
 	switch of {
 	case usePublic:
-		return "at " + v.PublicAddress
+		return "at " + g.PublicAddress
 	case usePrivate:
 		return "in use"
 	case useNothing:

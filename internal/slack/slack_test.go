@@ -38,14 +38,15 @@ func TestNoCardExceedsSlacksLimits(t *testing.T) {
 }
 
 // posted posts a message with a webhook whose waits take no time, and returns them.
-func posted(t *testing.T, s *slacktest.Server, within time.Duration) (error, []time.Duration) {
+func posted(t *testing.T, s *slacktest.Server, within time.Duration) ([]time.Duration, error) {
 	w, err := NewWebhook(s.Webhook(), s.Client().Transport)
 	require.NoError(t, err)
 	var waits []time.Duration
 	w.sleep = func(_ context.Context, d time.Duration) error { waits = append(waits, d); return nil }
 	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
-	return w.Post(ctx, Message(alert.Card{Title: "x"})), waits
+	err = w.Post(ctx, Message(alert.Card{Title: "x"}))
+	return waits, err
 }
 
 func TestRateLimitsAndFailuresOfSlackAreWaitedFor(t *testing.T) {
@@ -61,7 +62,7 @@ func TestRateLimitsAndFailuresOfSlackAreWaitedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := slacktest.New(t)
 			s.Fail(c.faults...)
-			err, waits := posted(t, s, time.Minute)
+			waits, err := posted(t, s, time.Minute)
 			require.NoError(t, err)
 			assert.Equal(t, c.waits, waits)
 			assert.Len(t, s.Messages(), 1, "posted once")
@@ -72,7 +73,7 @@ func TestRateLimitsAndFailuresOfSlackAreWaitedFor(t *testing.T) {
 func TestAWaitBeyondTheInvocationIsAnErrorAtOnce(t *testing.T) {
 	s := slacktest.New(t)
 	s.Fail(slacktest.Fault{Status: 429, RetryAfter: "60"})
-	err, waits := posted(t, s, 30*time.Second)
+	waits, err := posted(t, s, 30*time.Second)
 	require.ErrorContains(t, err, "429")
 	assert.Empty(t, waits, "Lambda's own retry comes later")
 }
@@ -81,7 +82,7 @@ func TestARemovedWebhookIsSaidToBeGone(t *testing.T) {
 	for _, f := range []slacktest.Fault{{Status: 404, Body: "no_service"}, {Status: 403, Body: "invalid_token"}, {Status: 410, Body: "channel_is_archived"}} {
 		s := slacktest.New(t)
 		s.Fail(f)
-		err, _ := posted(t, s, time.Minute)
+		_, err := posted(t, s, time.Minute)
 		require.ErrorIs(t, err, ErrGone)
 		require.ErrorContains(t, err, f.Body)
 		assert.Equal(t, 1, s.Tries())
@@ -91,14 +92,14 @@ func TestARemovedWebhookIsSaidToBeGone(t *testing.T) {
 func TestAMessageWhoseBlocksAreRefusedArrivesAsText(t *testing.T) {
 	s := slacktest.New(t)
 	s.Fail(slacktest.Fault{Status: 400, Body: "invalid_blocks"})
-	err, _ := posted(t, s, time.Minute)
+	_, err := posted(t, s, time.Minute)
 	require.NoError(t, err)
 	require.Len(t, s.Messages(), 1)
 	assert.Nil(t, s.Messages()[0]["blocks"])
 	assert.Contains(t, s.Messages()[0]["text"], "see the e-mail")
 
 	s.Fail(slacktest.Fault{Status: 400, Body: "invalid_blocks"}, slacktest.Fault{Status: 400, Body: "invalid_payload"})
-	err, _ = posted(t, s, time.Minute)
+	_, err = posted(t, s, time.Minute)
 	require.ErrorContains(t, err, "invalid_payload")
 }
 
@@ -114,13 +115,13 @@ func TestNoErrorHoldsTheURL(t *testing.T) {
 		}
 	}
 	s.Fail(slacktest.Fault{Status: 404, Body: "no such hook: " + leaking})
-	err, _ := posted(t, s, time.Minute)
+	_, err := posted(t, s, time.Minute)
 	check(err)
 	s.Fail(slacktest.Fault{Status: 302, Body: leaking})
-	err, _ = posted(t, s, time.Minute)
+	_, err = posted(t, s, time.Minute)
 	check(err)
 	s.Close() // a refused connection, whose error net/http gives the URL
-	err, _ = posted(t, s, 3*time.Second)
+	_, err = posted(t, s, 3*time.Second)
 	check(err)
 	for _, address := range []string{leaking[len("https://"):], "http://hooks.slack.com" + slacktest.Path, "https://user@x" + slacktest.Path, "https://%zz" + slacktest.Path} {
 		_, err := NewWebhook(address, http.DefaultTransport)

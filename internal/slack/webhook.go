@@ -42,7 +42,7 @@ type Webhook struct {
 func NewWebhook(address string, transport http.RoundTripper) (*Webhook, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return nil, errors.New("reading the webhook's URL: want an https address such as https://hooks.slack.com/services/...")
+		return nil, errors.New("reading the webhook's URL: want an https address such as https://hooks.slack.com/services/T000/B000/XXX")
 	}
 	return &Webhook{url: address, sleep: sleep, http: &http.Client{
 		Transport: transport, Timeout: 10 * time.Second,

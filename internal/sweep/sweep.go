@@ -23,9 +23,10 @@ const (
 	// answerReserve is reserved for the run's answer, which names the rules to close:
 	// without it they would be lost.
 	answerReserve = 10 * time.Second
-	// The metrics of a sweep.
-	MetricSweeps      = "SweepsCompleted"     // 1 with the first completed sweep of a day of UTC
-	MetricUnannounced = "UnannouncedOpenings" // rules that no event has announced
+	// MetricSweeps is 1 with the first completed sweep of a day of UTC.
+	MetricSweeps = "SweepsCompleted"
+	// MetricUnannounced counts rules that no event has announced.
+	MetricUnannounced = "UnannouncedOpenings"
 	// memoryTime limits one use of the memory, which is optional.
 	memoryTime = 2 * time.Minute
 )

@@ -109,13 +109,14 @@ func (h *History) OfGroup(ctx context.Context, groupID string) ([]Item, []Left, 
 	// before it was closed goes without.
 	var openings []cloudtrail.Call
 	for _, name := range cloudtrail.Names(cloudtrail.Openings()...) {
-		if err := h.calls(ctx, name, h.Since.Add(-time.Hour), time.Time{}, func(c cloudtrail.Call) bool {
+		err = h.calls(ctx, name, h.Since.Add(-time.Hour), time.Time{}, func(c cloudtrail.Call) bool {
 			if c.Group.ID == groupID {
 				openings = append(openings, c)
 			}
 			return true
-		}); err != nil {
-			break // the rules are known without
+		})
+		if err != nil {
+			return nil, nil, err
 		}
 	}
 	items, more := h.items(closed, openings)

@@ -54,7 +54,7 @@ func Read(data []byte) ([]finding.Alert, error) {
 			place = fmt.Sprintf("reading alert %d", n)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s: it is not JSON: %w: the text of an e-mail or chat message holds no alert, but its id does: sgward undo a-...", place, err)
+			return nil, fmt.Errorf("%s: it is not JSON: %w: the text of an e-mail or chat message holds no alert, but its id does: sgward undo ALERT-ID", place, err)
 		}
 		alerts, err := read(value, place, 0)
 		if err != nil {
@@ -81,7 +81,7 @@ func read(value json.RawMessage, place string, depth int) ([]finding.Alert, erro
 	}
 	within := func(text, name string) ([]finding.Alert, error) {
 		if !json.Valid([]byte(text)) {
-			return nil, fmt.Errorf("%s: %s is not JSON: the text of an e-mail or chat message holds no alert, but its id does: sgward undo a-...", place, name)
+			return nil, fmt.Errorf("%s: %s is not JSON: the text of an e-mail or chat message holds no alert, but its id does: sgward undo ALERT-ID", place, name)
 		}
 		return read(json.RawMessage(text), place+": "+name, depth+1)
 	}

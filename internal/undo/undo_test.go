@@ -211,7 +211,7 @@ func TestWhatIsNoAlertIsNamed(t *testing.T) {
 	quoted := encode(t, sound)
 	for name, tt := range map[string]struct{ text, want string }{
 		"nothing":          {" \n", "it is empty"},
-		"plain text":       {"Closed: tcp 3306 (MySQL)\n", "but its id does: sgward undo a-"},
+		"plain text":       {"Closed: tcp 3306 (MySQL)\n", "but its id does: sgward undo ALERT-ID"},
 		"cut off":          {sound[:len(sound)-2], "not JSON"},
 		"another object":   {`{"detail":{}}`, "no alert of sgward"},
 		"a number":         {`7`, "no alert of sgward"},

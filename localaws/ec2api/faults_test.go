@@ -206,7 +206,7 @@ func TestReadLagOfOneRequest(t *testing.T) {
 		r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Action=DescribeSecurityGroupRules&Filter.1.Name=group-id&Filter.1.Value.1="+group))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		w := httptest.NewRecorder()
-		s.Server.ServeHTTP(w, r.WithContext(ec2api.WithReadLag(r.Context(), lag)))
+		s.ServeHTTP(w, r.WithContext(ec2api.WithReadLag(r.Context(), lag)))
 		assert.Equal(t, seen, strings.Contains(w.Body.String(), "<fromPort>22</fromPort>"), lag)
 	}
 }

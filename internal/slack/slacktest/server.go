@@ -24,7 +24,6 @@ type Server struct {
 	mu       sync.Mutex
 	messages []map[string]any
 	tries    int
-	at       []time.Time
 	faults   []Fault
 }
 
@@ -158,9 +157,8 @@ func checkBlock(b map[string]any) error {
 			}
 			if id := button["action_id"]; id != nil && id != "" && ids[id] {
 				return fmt.Errorf("action_id %q twice", id)
-			} else {
-				ids[id] = true
 			}
+			ids[button["action_id"]] = true
 			if err := checkText(button["text"], 75, "plain_text"); err != nil {
 				return err
 			}
