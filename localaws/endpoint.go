@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"sgward/localaws/awswire"
 	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
@@ -139,7 +140,7 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "reading the form: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	accessKey, service := credential(r)
+	accessKey, _, service := awswire.Credential(r)
 	switch r.Form.Get("Version") {
 	case "2016-11-15":
 		service = "ec2"
@@ -261,17 +262,4 @@ func (s *Stack) invoking(logicalID string) (end func()) {
 		}
 		by.messages = nil
 	}
-}
-
-// credential reads access key and service from a SigV4 signature without checking it.
-func credential(r *http.Request) (accessKey, service string) {
-	scope := r.Form.Get("X-Amz-Credential")
-	if _, after, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
-		scope, _, _ = strings.Cut(after, ",")
-	}
-	parts := strings.Split(strings.TrimSpace(scope), "/")
-	if len(parts) != 5 { // key/date/region/service/aws4_request
-		return "", ""
-	}
-	return parts[0], parts[3]
 }

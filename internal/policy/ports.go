@@ -1,11 +1,13 @@
 package policy
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // parsePort reads an entry of a port list that is not a name: "22/tcp", "27017-27019/tcp"
@@ -16,7 +18,8 @@ func parsePort(s string) (span, error) {
 		if _, err := strconv.Atoi(strings.TrimSpace(s)); err == nil {
 			return span{}, fmt.Errorf("port %q lacks its protocol: write %s/tcp or %s/udp", s, s, s)
 		}
-		return span{}, fmt.Errorf("unknown port name %q: want a service (%s), a name defined under ports, or ports such as 3306/tcp, 27017-27019/tcp, 161/udp", s, nearest(s))
+		return span{}, fmt.Errorf("unknown port name %q: want a service (%s), a name defined under ports, or ports such as 3306/tcp, 27017-27019/tcp, 161/udp", s,
+			cmp.Or(text.Nearest(s, secgroup.ServiceNames()), "mysql, postgresql, ssh, ... as docs/POLICY.md lists"))
 	}
 	r, err := secgroup.ParsePorts(ports)
 	if err != nil {
@@ -27,21 +30,6 @@ func parsePort(s string) (span, error) {
 		return span{}, fmt.Errorf("port %q: want /tcp or /udp behind the ports (protocols without ports are named under protocols)", s)
 	}
 	return portSpan(p, r), nil
-}
-
-// nearest lists the services whose names look like s, so that a typing error is seen at
-// once.
-func nearest(s string) string {
-	var close []string
-	for _, name := range secgroup.ServiceNames() {
-		if len(s) >= 2 && (strings.HasPrefix(name, s[:2]) || strings.Contains(name, s) || strings.Contains(s, name)) {
-			close = append(close, name)
-		}
-	}
-	if len(close) == 0 {
-		return "mysql, postgresql, ssh, ... as docs/POLICY.md lists"
-	}
-	return strings.Join(close, ", ")
 }
 
 // parseProtocol reads an entry of a protocols list.

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sgward/localaws/awswire"
 )
 
 const (
@@ -109,10 +111,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action, ok := ActionOf(r)
 	switch {
 	case !ok || action != "LookupEvents":
-		refuse(w, "UnsupportedOperationException", fmt.Sprintf("This stand-in for CloudTrail knows LookupEvents, not %q.", action))
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "UnsupportedOperationException", fmt.Sprintf("This stand-in for CloudTrail knows LookupEvents, not %q.", action))
 		return
-	case s.Authorize != nil && !s.Authorize(action, accessKey(r)):
-		refuse(w, "AccessDeniedException", "The role may not call cloudtrail:LookupEvents.")
+	case s.Authorize != nil && !s.Authorize(action, awswire.AccessKey(r)):
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "AccessDeniedException", "The role may not call cloudtrail:LookupEvents.")
 		return
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
@@ -121,17 +123,17 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = json.Unmarshal(body, &in)
 	}
 	if err != nil {
-		refuse(w, "SerializationException", err.Error())
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "SerializationException", err.Error())
 		return
 	}
 	matches, problem := in.matcher()
 	from, err := strconv.Atoi("0" + in.NextToken)
 	switch {
 	case problem != "":
-		refuse(w, "InvalidLookupAttributesException", problem)
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "InvalidLookupAttributesException", problem)
 		return
 	case err != nil:
-		refuse(w, "InvalidNextTokenException", "The token is none of this history's.")
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "InvalidNextTokenException", "The token is none of this history's.")
 		return
 	}
 	page := maxPage
@@ -149,7 +151,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if from+page < len(found) {
 		out.NextToken = strconv.Itoa(from + page)
 	}
-	write(w, http.StatusOK, out)
+	awswire.WriteJSON(w, "1.1", http.StatusOK, out)
 }
 
 // matcher returns what picks the events that are asked for.
@@ -183,26 +185,4 @@ func (s *Server) newest(matches func(event) bool) []event {
 		}
 	}
 	return out
-}
-
-// accessKey reads the access key from a SigV4 signature without checking it.
-func accessKey(r *http.Request) string {
-	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(scope, "/")
-	return key
-}
-
-func refuse(w http.ResponseWriter, code, message string) {
-	write(w, http.StatusBadRequest, map[string]string{"__type": code, "message": message})
-}
-
-func write(w http.ResponseWriter, status int, document any) {
-	body, err := json.Marshal(document)
-	if err != nil { // texts and numbers always encode
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the only error is that the caller has gone
 }

@@ -19,6 +19,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"sgward/localaws/awswire"
 )
 
 // The limits of DynamoDB
@@ -162,7 +164,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		write(w, nil, refuse("UnknownOperationException", "the header X-Amz-Target names no operation of DynamoDB"))
 		return
 	}
-	answer, failure := s.do(action, accessKey(r), body)
+	answer, failure := s.do(action, awswire.AccessKey(r), body)
 	write(w, answer, failure)
 }
 
@@ -377,11 +379,4 @@ func write(w http.ResponseWriter, answer any, failure *apiError) {
 	w.Header().Set("X-Amz-Crc32", strconv.FormatUint(uint64(crc32.ChecksumIEEE(body)), 10))
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // the client may be gone
-}
-
-// accessKey reads the access key from a SigV4 signature without checking it.
-func accessKey(r *http.Request) string {
-	_, after, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(after, "/")
-	return key
 }

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sgward/localaws/awswire"
 )
 
 const (
@@ -306,19 +308,10 @@ func (s *Server) write(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// credentialScope reads the access key and the region of a SigV4 signature, from
-// the header or from a presigned address. It does not check the signature.
+// credentialScope reads the access key and the region of a signature.
 func credentialScope(r *http.Request) (accessKey, region string) {
-	credential := r.Form.Get("X-Amz-Credential")
-	if _, after, found := strings.Cut(r.Header.Get("Authorization"), "Credential="); found {
-		credential, _, _ = strings.Cut(after, ",")
-	}
-	parts := strings.Split(strings.TrimSpace(credential), "/")
-	if len(parts) < 5 {
-		return "", DefaultRegion
-	}
-	// An access key holds no slash, but counting from the end costs nothing.
-	return strings.Join(parts[:len(parts)-4], "/"), cmp.Or(parts[len(parts)-3], DefaultRegion)
+	key, region, _ := awswire.Credential(r)
+	return key, cmp.Or(region, DefaultRegion)
 }
 
 func remoteHost(r *http.Request) string {

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"sgward/localaws/awswire"
 )
 
 const (
@@ -82,10 +84,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	action, ok := ActionOf(r)
 	switch {
 	case !ok || action != "FilterLogEvents":
-		refuse(w, "UnknownOperationException", fmt.Sprintf("This stand-in for CloudWatch Logs knows FilterLogEvents, not %q.", action))
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "UnknownOperationException", fmt.Sprintf("This stand-in for CloudWatch Logs knows FilterLogEvents, not %q.", action))
 		return
-	case s.Authorize != nil && !s.Authorize(action, accessKey(r)):
-		refuse(w, "AccessDeniedException", "The role may not call logs:FilterLogEvents.")
+	case s.Authorize != nil && !s.Authorize(action, awswire.AccessKey(r)):
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "AccessDeniedException", "The role may not call logs:FilterLogEvents.")
 		return
 	}
 	var in request
@@ -94,22 +96,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		err = json.Unmarshal(body, &in)
 	}
 	if err != nil {
-		refuse(w, "SerializationException", err.Error())
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "SerializationException", err.Error())
 		return
 	}
 	compared := comparison.FindStringSubmatch(strings.TrimSpace(in.FilterPattern))
 	from, err := strconv.Atoi("0" + in.NextToken)
 	switch {
 	case in.FilterPattern != "" && compared == nil:
-		refuse(w, "InvalidParameterException", "This stand-in knows patterns such as { $.message = \"judged\" }, not "+in.FilterPattern)
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "InvalidParameterException", "This stand-in knows patterns such as { $.message = \"judged\" }, not "+in.FilterPattern)
 		return
 	case err != nil:
-		refuse(w, "InvalidParameterException", "The specified nextToken is invalid.")
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "InvalidParameterException", "The specified nextToken is invalid.")
 		return
 	}
 	found, known := s.find(in, compared)
 	if !known {
-		refuse(w, "ResourceNotFoundException", "The specified log group does not exist.")
+		awswire.WriteError(w, "1.1", http.StatusBadRequest, "ResourceNotFoundException", "The specified log group does not exist.")
 		return
 	}
 	page := s.Page
@@ -130,7 +132,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if from+page < len(found) {
 		out.NextToken = strconv.Itoa(from + page)
 	}
-	write(w, http.StatusOK, out)
+	awswire.WriteJSON(w, "1.1", http.StatusOK, out)
 }
 
 // find returns the lines of a group that a request asks for, oldest first.
@@ -149,26 +151,4 @@ func (s *Server) find(in request, compared []string) (found []line, known bool) 
 		}
 	}
 	return found, known
-}
-
-// accessKey reads the access key from a SigV4 signature without checking it.
-func accessKey(r *http.Request) string {
-	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(scope, "/")
-	return key
-}
-
-func refuse(w http.ResponseWriter, code, message string) {
-	write(w, http.StatusBadRequest, map[string]string{"__type": code, "message": message})
-}
-
-func write(w http.ResponseWriter, status int, document any) {
-	body, err := json.Marshal(document)
-	if err != nil { // texts and numbers always encode
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the only error is that the caller has gone
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"sgward/localaws/awswire"
 )
 
 const (
@@ -63,7 +65,7 @@ func (s *Server) publish(r *http.Request) (any, *apiError) {
 		Body:      r.Form.Get("Message"),
 		Structure: r.Form.Get("MessageStructure"),
 		Published: s.cfg.Now(),
-		AccessKey: accessKey(r),
+		AccessKey: awswire.AccessKey(r),
 	}
 	if m.TopicARN == "" {
 		m.TopicARN = r.Form.Get("TargetArn")

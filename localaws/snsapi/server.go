@@ -15,9 +15,10 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
+
+	"sgward/localaws/awswire"
 )
 
 const namespace = "http://sns.amazonaws.com/doc/2010-03-31/"
@@ -139,7 +140,7 @@ func (s *Server) do(action string, r *http.Request) (any, *apiError) {
 	if err := s.injected(action); err != nil {
 		return nil, err
 	}
-	if s.cfg.Authorize != nil && !s.cfg.Authorize(action, accessKey(r)) {
+	if s.cfg.Authorize != nil && !s.cfg.Authorize(action, awswire.AccessKey(r)) {
 		return nil, &apiError{http.StatusForbidden, "AuthorizationError", "User is not authorized to perform: SNS:" + action}
 	}
 	switch action {
@@ -236,12 +237,6 @@ func (s *Server) listTopics() any {
 		result.Topics = append(result.Topics, member{ARN: arn})
 	}
 	return result
-}
-
-func accessKey(r *http.Request) string {
-	_, credential, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(credential, "/")
-	return key
 }
 
 func writeError(w http.ResponseWriter, requestID string, err *apiError) {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"sgward/localaws/awswire"
 	"sgward/localaws/queue"
 )
 
@@ -61,9 +62,9 @@ type request struct {
 func Handler(cfg Config) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		action, _ := ActionOf(r)
-		accessKey := accessKeyOf(r)
+		accessKey := awswire.AccessKey(r)
 		if cfg.Authorize != nil && !cfg.Authorize(action, accessKey) {
-			fail(w, http.StatusForbidden, "com.amazonaws.sqs#AccessDeniedException", "not authorized to perform: sqs:"+action)
+			awswire.WriteError(w, "1.0", http.StatusForbidden, "com.amazonaws.sqs#AccessDeniedException", "not authorized to perform: sqs:"+action)
 			return
 		}
 		var in request
@@ -72,12 +73,12 @@ func Handler(cfg Config) http.Handler {
 			err = json.Unmarshal(body, &in)
 		}
 		if err != nil {
-			fail(w, http.StatusBadRequest, "com.amazonaws.sqs#InvalidAddress", "reading the request: "+err.Error())
+			awswire.WriteError(w, "1.0", http.StatusBadRequest, "com.amazonaws.sqs#InvalidAddress", "reading the request: "+err.Error())
 			return
 		}
 		q, ok := cfg.Queue(in.QueueURL)
 		if !ok {
-			fail(w, http.StatusBadRequest, "com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.")
+			awswire.WriteError(w, "1.0", http.StatusBadRequest, "com.amazonaws.sqs#QueueDoesNotExist", "The specified queue does not exist.")
 			return
 		}
 		switch action {
@@ -88,20 +89,20 @@ func Handler(cfg Config) http.Handler {
 			if cfg.OnReceive != nil && len(received) > 0 {
 				cfg.OnReceive(accessKey, q, received)
 			}
-			answer(w, map[string]any{"Messages": shown(received)})
+			awswire.WriteJSON(w, "1.0", http.StatusOK, map[string]any{"Messages": shown(received)})
 		case "DeleteMessage":
 			q.Delete(in.ReceiptHandle)
-			answer(w, struct{}{})
+			awswire.WriteJSON(w, "1.0", http.StatusOK, struct{}{})
 		case "DeleteMessageBatch", "ChangeMessageVisibilityBatch":
 			batch(w, q, action, in)
 		case "GetQueueAttributes":
 			depth := q.Depth()
-			answer(w, map[string]any{"Attributes": map[string]string{
+			awswire.WriteJSON(w, "1.0", http.StatusOK, map[string]any{"Attributes": map[string]string{
 				"QueueArn": q.ARN(), "ApproximateNumberOfMessages": strconv.Itoa(depth.Visible),
 				"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(depth.InFlight),
 			}})
 		default:
-			fail(w, http.StatusNotImplemented, "com.amazonaws.sqs#UnsupportedOperation", "sgward's stand-in for SQS has no "+action)
+			awswire.WriteError(w, "1.0", http.StatusNotImplemented, "com.amazonaws.sqs#UnsupportedOperation", "sgward's stand-in for SQS has no "+action)
 		}
 	})
 }
@@ -115,11 +116,11 @@ func send(w http.ResponseWriter, q *queue.Queue, in request) {
 	var large *queue.TooLargeError
 	switch {
 	case errors.As(err, &large):
-		fail(w, http.StatusBadRequest, "com.amazonaws.sqs#InvalidMessageContents", "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
+		awswire.WriteError(w, "1.0", http.StatusBadRequest, "com.amazonaws.sqs#InvalidMessageContents", "One or more parameters are invalid. Reason: Message must be shorter than 1048576 bytes.")
 	case err != nil:
-		fail(w, http.StatusInternalServerError, "com.amazonaws.sqs#InternalError", err.Error())
+		awswire.WriteError(w, "1.0", http.StatusInternalServerError, "com.amazonaws.sqs#InternalError", err.Error())
 	default:
-		answer(w, map[string]any{"MessageId": id, "MD5OfMessageBody": digest(in.MessageBody)})
+		awswire.WriteJSON(w, "1.0", http.StatusOK, map[string]any{"MessageId": id, "MD5OfMessageBody": digest(in.MessageBody)})
 	}
 }
 
@@ -168,7 +169,7 @@ func shown(received []queue.Message) []map[string]any {
 // batch deletes messages, or changes their visibility, one entry after another.
 func batch(w http.ResponseWriter, q *queue.Queue, action string, in request) {
 	if n := len(in.Entries); n == 0 || n > 10 {
-		fail(w, http.StatusBadRequest, "com.amazonaws.sqs#TooManyEntriesInBatchRequest", fmt.Sprintf("Maximum number of entries per request are 10. You have sent %d.", n))
+		awswire.WriteError(w, "1.0", http.StatusBadRequest, "com.amazonaws.sqs#TooManyEntriesInBatchRequest", fmt.Sprintf("Maximum number of entries per request are 10. You have sent %d.", n))
 		return
 	}
 	done := []map[string]string{}
@@ -180,27 +181,10 @@ func batch(w http.ResponseWriter, q *queue.Queue, action string, in request) {
 		}
 		done = append(done, map[string]string{"Id": e.ID})
 	}
-	answer(w, map[string]any{"Successful": done, "Failed": []any{}})
-}
-
-func answer(w http.ResponseWriter, out any) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	_ = json.NewEncoder(w).Encode(out) // the client is gone
-}
-
-func fail(w http.ResponseWriter, status int, code, message string) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": code, "message": message})
+	awswire.WriteJSON(w, "1.0", http.StatusOK, map[string]any{"Successful": done, "Failed": []any{}})
 }
 
 func digest(body string) string {
 	sum := md5.Sum([]byte(body)) //nolint:gosec // see the import
 	return hex.EncodeToString(sum[:])
-}
-
-func accessKeyOf(r *http.Request) string {
-	_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(scope, "/")
-	return key
 }
