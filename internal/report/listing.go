@@ -32,6 +32,8 @@ type FindingView struct {
 	Reasons   []ReasonView
 	Others    []string // the reasons of the other policy
 	Exception string
+	At        string // the place in a plan or template
+	Missing   string // what is not known of it yet
 	Source    string // the place in the history
 	ID        string
 
@@ -144,7 +146,8 @@ func (c *collector) findingViewOf(e *Entry) FindingView {
 		Typed: e.FromRequest, With: listed(rulesText(e.With), 5), Statement: text.Shown(e.StatementID, mostName),
 		GroupID: text.Shown(cmp.Or(e.GroupID, e.unnamedGroup()), mostName), GroupName: text.Shown(e.GroupName, mostName),
 		Group: text.Shown(e.groupText(), mostName), Place: text.Shown(place(e.AccountID, e.Region), mostName),
-		Call: callViewOf(e), Source: text.Shown(cmp.Or(e.Place, e.Location.String()), mostText), ID: text.Shown(e.ID, mostName),
+		Call: callViewOf(e), Source: text.Shown(cmp.Or(e.Place, e.Location.String()), mostText),
+		At: text.Shown(e.Location.String(), mostText), Missing: text.Shown(strings.Join(e.Unknown, "; "), mostText), ID: text.Shown(e.ID, mostName),
 	}
 	v.Verdict, v.Other = marks(c.run.Command, e)
 	if r := e.Rule; r != nil {

@@ -352,7 +352,14 @@ func (p *textPrinter) findingLines(s *Summary) {
 		if c := f.Call; c != nil {
 			call = c.Made + " by " + c.Who + ", " + c.OpenText()
 		}
-		p.line(joined(text.PadRight(heads[i], widest), p.bold(f.Title), strings.TrimSpace(f.GroupName+" "+f.GroupID), where, call))
+		group := strings.TrimSpace(f.GroupName + " " + f.GroupID)
+		if f.At != "" { // which names the resource
+			group, where = f.At, ""
+		}
+		p.line(joined(text.PadRight(heads[i], widest), p.bold(f.Title), group, where, call))
+		if f.Missing != "" {
+			p.line(strings.Repeat(" ", widest+2) + p.paper.Paint(text.Dim, f.Missing))
+		}
 	}
 }
 
