@@ -43,7 +43,7 @@ LAMBDA_FLAGS = -tags lambda.norpc,nethttpomithttp2 -ldflags "-s -w"
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction test smoke race demo local drill e2e lint \
+.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction test smoke race demo local pictures drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -108,6 +108,9 @@ demo: build ## Watch sgward close openings, on this machine, without AWS
 
 local: build ## Keep the pipeline running here for any AWS client (Ctrl-C ends it)
 	build/sgward local
+
+pictures: build ## Make the pictures of README.md anew (Chromium or Chrome)
+	$(GO) run ./docs/pictures
 
 drill: build ## Openings, attackers and faults at once, and what must hold (Go and make only)
 	$(GO) run ./drill $(DRILLFLAGS)
