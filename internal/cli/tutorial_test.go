@@ -33,6 +33,7 @@ type reader struct {
 	endpoint string                   // of sgward local
 	ids      map[string]string        // the page's -> those here
 	theirs   map[string]string        // and the other way round
+	vars     map[string]string        // of the second terminal's shell, by name
 	status   int                      // of the last command
 	alerts   int                      // that have been seen
 }
@@ -72,7 +73,7 @@ func TestTutorialIsAsItSays(t *testing.T) {
 
 func newReader(t *testing.T) *reader {
 	t.Helper()
-	r := &reader{T: t, checkout: t.TempDir(), ids: map[string]string{}, theirs: map[string]string{}}
+	r := &reader{T: t, checkout: t.TempDir(), ids: map[string]string{}, theirs: map[string]string{}, vars: map[string]string{}}
 	for _, file := range []string{"template.yaml", "policy.yaml"} {
 		writeFile(t, filepath.Join(r.checkout, file), readFile(t, "../../"+file))
 	}
@@ -109,6 +110,15 @@ func (r *reader) enter(line string) string {
 			return mine
 		}
 		return id
+	})
+	if set := assignment.FindStringSubmatch(line); set != nil {
+		r.vars[set[1]] = set[2]
+		return ""
+	}
+	line = variable.ReplaceAllStringFunc(line, func(v string) string {
+		value, ok := r.vars[v[1:]]
+		require.True(r, ok, "%s is used before it is set: %s", v, line)
+		return value
 	})
 	line, file, redirected := strings.Cut(line, " > ")
 	words := shellWords(line)
@@ -152,6 +162,12 @@ func (r *reader) enter(line string) string {
 	}
 	return out.String()
 }
+
+// A line that sets a variable, and a variable that a command uses. $PWD is the shell's own, in an export.
+var (
+	assignment = regexp.MustCompile(`^([A-Z]+)=(\S+)$`)
+	variable   = regexp.MustCompile(`\$(VPC|WEB|DB)\b`)
+)
 
 // opened is a line of undo about a rule that is open again, so that sgward closes it.
 var opened = regexp.MustCompile(`(?m)^put back`)
