@@ -1,0 +1,94 @@
+package sgward_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	codeBlock  = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	inlineCode = regexp.MustCompile("`[^`\n]*`")
+	pageLink   = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	heading    = regexp.MustCompile(`(?m)^#{1,6} +(.*)$`)
+)
+
+func TestEveryLinkOfThePagesLeadsSomewhere(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	pages = append(pages, "README.md", "events/README.md")
+	links := 0
+	for _, page := range pages {
+		for _, m := range pageLink.FindAllStringSubmatch(inlineCode.ReplaceAllString(proseOf(t, page), ""), -1) {
+			target := m[1]
+			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
+				continue
+			}
+			links++
+			file, anchor, hasAnchor := strings.Cut(target, "#")
+			path := page
+			if file != "" {
+				path = filepath.Join(filepath.Dir(page), filepath.FromSlash(file))
+			}
+			if _, err := os.Stat(path); !assert.NoError(t, err, "%s links to %s", page, target) || !hasAnchor {
+				continue
+			}
+			assert.Contains(t, anchors(t, path), anchor, "%s links to %s: no heading of that name", page, target)
+		}
+	}
+	assert.Greater(t, links, 100, "the pages were read")
+}
+
+// A page that no other page links to is never found.
+func TestREADMELinksToEveryPage(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	readme := proseOf(t, "README.md")
+	for _, page := range pages {
+		assert.True(t, strings.Contains(readme, "]("+filepath.ToSlash(page)+")"), page)
+	}
+}
+
+// proseOf returns a page without its code blocks.
+func proseOf(t *testing.T, page string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	require.NoError(t, err)
+	return codeBlock.ReplaceAllString(string(text), "")
+}
+
+// anchors returns the names that GitHub gives the headings of a page.
+func anchors(t *testing.T, page string) []string {
+	t.Helper()
+	var all []string
+	for _, m := range heading.FindAllStringSubmatch(proseOf(t, page), -1) {
+		all = append(all, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case r == '-', r == '_', unicode.IsLetter(r), unicode.IsDigit(r):
+				return unicode.ToLower(r)
+			}
+			return -1
+		}, m[1]))
+	}
+	return all
+}
+
+// docs/UPGRADE.md promises it: what was opened and closed can be looked up after the stack is gone.
+func TestLogsOutliveTheStack(t *testing.T) {
+	template, err := os.ReadFile("template.yaml")
+	require.NoError(t, err)
+	for _, group := range []string{"Detect", "Remediate", "Sweep"} {
+		_, resource, found := strings.Cut(string(template), "\n  "+group+"LogGroup:\n")
+		require.True(t, found, group)
+		resource, _, _ = strings.Cut(resource, "    Properties:\n")
+		assert.Contains(t, resource, "    UpdateReplacePolicy: Retain\n    DeletionPolicy: RetainExceptOnCreate\n", group)
+	}
+}
