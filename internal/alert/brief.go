@@ -256,6 +256,8 @@ func (v *view) mustBeOpen(lim limits) section {
 	}
 	where := pick(lim.isLong, "below", "in the e-mail")
 	switch o := &v.openings[0]; {
+	case !o.isOpen() && !lim.isLong && isIdentifier(o.region):
+		s.say("Add an exception first (its text is in the e-mail), or sgward closes it again; then " + id("sgward undo --region "+o.region+" "+v.alert.ID) + ".")
 	case !o.isOpen():
 		s.say("Add an exception first, or sgward closes it again: text and undo command are " + where + ".")
 	case o.Outcome == finding.OutcomeAlerted || v.isSweep:
