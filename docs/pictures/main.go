@@ -74,7 +74,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	heights := map[string]int{"alert": 540, "replay": 860, "audit": 980}
+	heights := map[string]int{"alert": 560, "replay": 860, "audit": 980}
 	for name, page := range pages {
 		file := filepath.Join(work, name+".html")
 		if err := os.WriteFile(file, page, 0o600); err != nil {
@@ -131,14 +131,15 @@ func demo(ctx context.Context) error {
 	if err := tour.Demo(ctx, tour.DemoConfig{TemplatePath: template, BuildDir: builds, Out: &out, Color: true, Width: 80}); err != nil {
 		return err
 	}
-	const second = "2. HTTPS for everybody"
-	first, _, found := strings.Cut(out.String(), second)
-	if !found {
-		return fmt.Errorf("no scene %q", second)
+	// From the scene's title to the alert, which has a picture of its own.
+	_, scene, begins := strings.Cut(out.String(), "1. A database, opened to the world")
+	scene, _, ends := strings.Cut(scene, "┌─ #cloud-security")
+	if !begins || !ends {
+		return errors.New("no first scene with an alert")
 	}
-	first = first[:strings.LastIndex(first, "\n")+1] // without the style that the heading begins with
-	lines := strings.Split(strings.TrimSpace(first), "\n")
-	return os.WriteFile(filepath.Join(folder, "demo.svg"), terminal("sgward demo", lines), 0o644)
+	scene = scene[strings.Index(scene, "\n")+1 : strings.LastIndex(scene, "\n")]
+	lines := append([]string{"$ sgward demo", "", "\x1b[1m1. A database, opened to the world\x1b[0m"}, strings.Split(strings.TrimSpace(scene), "\n")...)
+	return os.WriteFile(filepath.Join(folder, "demo.svg"), terminal("sgward demo", lines), 0o600)
 }
 
 // colors are those of a terminal, by the codes of text.Style.
