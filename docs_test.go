@@ -49,10 +49,29 @@ func TestEveryLinkOfThePagesLeadsSomewhere(t *testing.T) {
 func TestREADMELinksToEveryPage(t *testing.T) {
 	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
-	readme := proseOf(t, "README.md")
-	for _, page := range pages {
-		assert.True(t, strings.Contains(readme, "]("+filepath.ToSlash(page)+")"), page)
+	var linked []string
+	for _, m := range pageLink.FindAllStringSubmatch(proseOf(t, "README.md"), -1) {
+		linked = append(linked, m[1])
 	}
+	for _, page := range pages {
+		assert.Contains(t, linked, filepath.ToSlash(page))
+	}
+}
+
+// A line break in a cell ends the table there.
+func TestEveryRowOfATableIsOneLine(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	rows := 0
+	for _, page := range append(pages, "README.md", "events/README.md") {
+		for line := range strings.Lines(proseOf(t, page)) {
+			if strings.HasPrefix(line, "|") {
+				rows++
+				assert.True(t, strings.HasSuffix(strings.TrimRight(line, " \r\n"), "|"), "%s: %s", page, line)
+			}
+		}
+	}
+	assert.Greater(t, rows, 200, "the pages were read")
 }
 
 // proseOf returns a page without its code blocks.
