@@ -106,7 +106,7 @@ func sorted(a *finding.Alert) []finding.Result {
 		return cmp.Or(
 			cmp.Compare(class(a), class(b)),
 			cmp.Compare(severityRank(a.Severity), severityRank(b.Severity)),
-			cmp.Compare(outcomeRank(a.Outcome), outcomeRank(b.Outcome)),
+			cmp.Compare(resultRank(&a), resultRank(&b)),
 		)
 	})
 	if a.Sweep != nil {

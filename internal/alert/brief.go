@@ -260,7 +260,7 @@ func (v *view) mustBeOpen(lim limits) section {
 		s.say("Add an exception first (its text is in the e-mail), or sgward closes it again; then " + id("sgward undo --region "+o.region+" "+v.alert.ID) + ".")
 	case !o.isOpen():
 		s.say("Add an exception first, or sgward closes it again: text and undo command are " + where + ".")
-	case o.Outcome == finding.OutcomeAlerted || v.isSweep:
+	case o.Outcome == finding.OutcomeAlerted || o.Gone || v.isSweep:
 		s.say("Add an exception: its text is " + where + ".")
 	}
 	return s

@@ -24,7 +24,7 @@ func (v *view) toClose(lim limits) section {
 func (v *view) toUndo(lim limits) section {
 	s := section{title: "Undo"}
 	for i, o := range v.detailed(lim) {
-		if o.Rule == nil || o.isOpen() {
+		if o.Rule == nil || o.isOpen() && !o.Gone {
 			continue
 		}
 		intro := "To restore " + v.numbered(i) + " exactly, with description and tags"

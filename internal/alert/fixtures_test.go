@@ -162,11 +162,12 @@ func scenarios() []scenario {
 	earlier.Try, earlier.Findings[0].MaybeEarlier = 3, true
 
 	replaced := alertOf(
-		result(finding.OutcomeAlerted, identified("sgr-0aaaaaaaaaaaaaaa1", secgrouptest.Rule("ingress tcp 3300-3310 from 0.0.0.0/0"))),
+		result(finding.OutcomeAlreadyClosed, identified("sgr-0aaaaaaaaaaaaaaa1", secgrouptest.Rule("ingress tcp 3300-3310 from 0.0.0.0/0"))),
 		result(finding.OutcomeFailed, identified("sgr-0bbbbbbbbbbbbbbb2", secgrouptest.Rule("ingress tcp 3299-3311 from 0.0.0.0/0"))),
 	)
 	gone := &replaced.Findings[0]
 	gone.Verdict, gone.Severity, gone.StatementID, gone.Gone = policy.Revoke, policy.Critical, "world-open-database", true
+	gone.MaybeEarlier = true
 	gone.ExposureSeconds, gone.Left = number(12.4), "the group still holds sgr-0000000000abc0001 ingress tcp 3299-3311 from 0.0.0.0/0"
 	replaced.Findings[1].ExposureSeconds = nil
 	replaced.Findings[1].ErrorCode, replaced.Findings[1].ErrorMessage = "UnauthorizedOperation", "You are not authorized to perform this operation."

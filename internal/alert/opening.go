@@ -126,8 +126,9 @@ func joined(sentences ...string) string {
 	return strings.Join(out, " ")
 }
 
+// isOpen reports that the rule, or others of its group, let the traffic through.
 func (o opening) isOpen() bool {
-	return o.Outcome != finding.OutcomeRevoked && o.Outcome != finding.OutcomeAlreadyClosed
+	return o.Gone || o.Outcome != finding.OutcomeRevoked && o.Outcome != finding.OutcomeAlreadyClosed
 }
 
 func (o *opening) isEgress() bool {

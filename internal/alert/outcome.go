@@ -62,6 +62,8 @@ func (o *opening) doneText(a *finding.Alert) string {
 	switch {
 	case retried != "":
 		return retried
+	case o.Gone:
+		return "The rule itself was gone already, and yet its traffic is not closed: " + text.Visible(o.Left) + ". " + o.closedBy(a)
 	case o.Edited && !o.isOpen():
 		return pick(o.Outcome == finding.OutcomeRevoked, "The rule was removed", "The rule was gone already") +
 			", and with it all that it allowed before the edit."
@@ -75,8 +77,6 @@ func (o *opening) doneText(a *finding.Alert) string {
 		return "Left open, as " + text.Visible(o.Left) + ". There is no retry."
 	case o.Outcome == finding.OutcomeFailed:
 		return "Not closed, as " + o.refusal() + " " + nextTry(a)
-	case o.Gone:
-		return "The rule itself is gone, and yet its traffic is not closed: " + text.Visible(o.Left) + "."
 	default:
 		return "Left open, as " + o.whyLeft() + "."
 	}
@@ -104,12 +104,12 @@ func (o *opening) isFinal() bool { return o.Outcome == finding.OutcomeFailed && 
 // closedBy says who may have closed a rule that was found gone.
 func (o *opening) closedBy(a *finding.Alert) string {
 	switch {
-	case !o.MaybeEarlier:
-		return "Someone else had removed it before, or sgward itself for another event of the group."
 	case a.Try > 1:
 		return "An earlier try of sgward may have closed it (this was " + tryOf(a) + "), or someone else."
-	default:
+	case a.Sweep != nil:
 		return "An earlier try of sgward may have closed it, or someone else."
+	default:
+		return "Someone else removed it, or sgward itself: for another event of the group, or at an earlier delivery of this one."
 	}
 }
 
@@ -171,7 +171,7 @@ func bySeverity(openings []opening) string {
 func byOutcome(openings []opening) string {
 	// In the order of finding.OutcomesWorstFirst.
 	words := []string{"not closed", "would be closed", "left open", "closed", "already closed", "compliant after all", "exempt"}
-	return counted(openings, words, func(o *opening) int { return outcomeRank(o.Outcome) })
+	return counted(openings, words, func(o *opening) int { return resultRank(&o.Result) })
 }
 
 func counted(openings []opening, words []string, rank func(*opening) int) string {
@@ -196,12 +196,21 @@ func worst(a *finding.Alert) (policy.Severity, finding.Outcome) {
 	severity, outcome := severityRank(policy.Low), len(outcomes)-1
 	for i := range a.Findings {
 		r := &a.Findings[i]
-		outcome = min(outcome, outcomeRank(r.Outcome))
+		outcome = min(outcome, resultRank(r))
 		if r.Outcome != finding.OutcomeExempt && r.Outcome != finding.OutcomeCompliant {
 			severity = min(severity, severityRank(r.Severity))
 		}
 	}
 	return policy.Critical - policy.Severity(severity), outcomes[outcome]
+}
+
+// resultRank is the rank of a result's outcome: where other rules let the traffic of a
+// closed rule through, that of alerted.
+func resultRank(r *finding.Result) int {
+	if r.Gone {
+		return outcomeRank(finding.OutcomeAlerted)
+	}
+	return outcomeRank(r.Outcome)
 }
 
 // outcomeRank orders outcomes from worst to best. An unknown one is the worst.

@@ -26,7 +26,7 @@ func TestARetryDoesNotLie(t *testing.T) {
 	assert.Contains(t, text, "An earlier try of sgward may have closed it (this was try 3 of 5), or someone else.")
 	assert.NotContains(t, text, "sgward closed it")
 	text = say(finding.OutcomeAlreadyClosed, 1, 5, false)
-	assert.Contains(t, text, "Someone else had removed it")
+	assert.Contains(t, text, "Someone else removed it, or sgward itself")
 	assert.NotContains(t, text, "earlier try")
 	assert.Contains(t, say(finding.OutcomeFailed, 2, 5, false), "Try 2 of 5; sgward will retry.")
 	assert.Contains(t, say(finding.OutcomeFailed, 5, 5, false), "the last try, try 5 of 5: there is no retry")

@@ -177,9 +177,12 @@ func (v *view) expiryTitle() string {
 
 // verb begins a title and, in fewer words, a subject: the outcome.
 func (o *opening) verb() (title, subject string) {
-	const before = " with all that the rule allowed before its edit"
+	const before, stillOpen = " with all that the rule allowed before its edit", "Still open by other rules"
 	if o.EditedBack {
 		return "Edited again", "Edited again"
+	}
+	if o.Gone {
+		return stillOpen, stillOpen
 	}
 	switch o.Outcome {
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
@@ -198,8 +201,6 @@ func (o *opening) verb() (title, subject string) {
 		return "Reminder, still open", "Reminder"
 	case o.Rule == nil && o.GroupID == "":
 		title = "Not judged, look at it"
-	case o.Gone:
-		title = "Still open by other rules"
 	case o.Left != "" && o.Verdict == policy.Revoke:
 		title = "Left open"
 	case o.Verdict == policy.Alert && o.Rule != nil:

@@ -69,11 +69,11 @@ type Result struct {
 	// sentence. Empty if Verdict and Reasons say why. With a failed outcome it means that
 	// EC2 was not called and that there is no further try.
 	Left string `json:"left,omitempty"`
-	// Gone is set on alerted if the rule itself is gone, and Left names other rules of its
-	// group that let through some of its traffic.
+	// Gone is set on already_closed if Left names other rules of the group that still let
+	// through some of the rule's traffic: the alert's worst outcome is then alerted.
 	Gone bool `json:"gone,omitempty"`
-	// MaybeEarlier is set on already_closed if an earlier try of this message may have
-	// closed the rule, and on revoked if an earlier try has closed the rule, or someone else
+	// MaybeEarlier is set on already_closed if sgward itself may have closed the rule, at an
+	// earlier try or at another delivery of the event, and on revoked if an earlier try has closed the rule, or someone else
 	// after sgward had chosen to.
 	MaybeEarlier bool `json:"maybeEarlier,omitempty"`
 	// EditedBack is set on already_closed if the rule still exists: an edit gave it other

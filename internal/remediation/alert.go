@@ -218,12 +218,10 @@ func outcomes(results []finding.Result) map[string]int {
 	return out
 }
 
-// maybeEarlier reports that an earlier try may have closed a rule that was found gone. For
-// a rule that a sweep chose this is always possible: a person, another message, or a
-// second delivery may have closed it.
-func (c *Case) maybeEarlier() bool {
-	return c.batch.Detection.Source == finding.SourceSweep || c.batch.retried(c.at)
-}
+// maybeOurs reports that sgward itself may have closed a rule that was found gone. At a
+// first try too: the event, or the message, may have been delivered before, and that
+// delivery may have ended before its alert.
+func (c *Case) maybeOurs() bool { return c.outcome == finding.OutcomeAlreadyClosed && !c.editedBack }
 
 // retried reports that an earlier try of the message may have closed its rules. The
 // message about an event is as old as the event; other messages name their own age.
@@ -241,7 +239,7 @@ func (c *Case) result() finding.Result {
 	r := finding.Result{
 		Finding: c.finding, Outcome: c.outcome, Left: c.left, Gone: c.gone,
 		Edited:       b.Detection.Event.EventName == "ModifySecurityGroupRules" && !b.makerUnknown(),
-		MaybeEarlier: c.outcome == finding.OutcomeAlreadyClosed && !c.editedBack && c.maybeEarlier() || c.earlier,
+		MaybeEarlier: c.maybeOurs() || c.earlier,
 		EditedBack:   c.outcome == finding.OutcomeAlreadyClosed && c.editedBack,
 		AnswerLost:   c.outcome == finding.OutcomeRevoked && c.answerLost,
 	}

@@ -99,8 +99,6 @@ type Case struct {
 	// left says why people must close a rule that the policy forbids, in the words of an
 	// alert.
 	left string
-	// replaced is set once the group has been judged for rules in place of the case's.
-	replaced bool
 	// gone is set if the rule is gone and left names others that let its traffic through.
 	gone bool
 	// chosen is set if a message of its own closes the rule.

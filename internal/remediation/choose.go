@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
@@ -37,6 +38,9 @@ func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Cas
 	}
 	for _, d := range deliveries {
 		carried := carriedBy(chosen[d])
+		for _, c := range carried {
+			c.doubt(g.stillHeld(ctx, c)) // beside the chosen rules
+		}
 		err := g.Choose(ctx, d.Message, g.choice(d, chosen[d], carried))
 		log := g.Logger.With("eventId", d.Detection.Event.EventID, "groupId", g.group.ID, ruleAttrs(rulesOf(chosen[d])))
 		switch {
@@ -115,7 +119,7 @@ func (d *delivery) told() []finding.Result {
 	out := slices.Clone(d.Detection.Told)
 	for i := range out {
 		r := &out[i]
-		gone := Case{rule: *r.Rule, outcome: r.Outcome}
+		gone := Case{rule: *r.Rule}
 		var open []secgroup.Rule
 		for _, b := range d.batches {
 			for _, c := range b.cases {
@@ -125,7 +129,10 @@ func (d *delivery) told() []finding.Result {
 			}
 		}
 		if gone.doubt(open); gone.gone {
-			r.Outcome, r.Gone, r.Left, r.ClosedAt = gone.outcome, true, gone.left, nil
+			if r.Gone {
+				gone.left = r.Left + "; " + strings.TrimPrefix(gone.left, stillHolds)
+			}
+			r.Gone, r.Left = true, gone.left
 		}
 	}
 	return out

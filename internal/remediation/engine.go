@@ -53,7 +53,8 @@ type Config struct {
 // alerts. It is safe for concurrent use.
 type Engine struct {
 	Config
-	closer *Closer
+	closer    *Closer
+	sightings sightings
 }
 
 // New returns an Engine. The error names the field that is missing or wrong.
@@ -71,7 +72,7 @@ func New(c Config) (*Engine, error) {
 	case c.MaxRevokes < 0:
 		return nil, fmt.Errorf("making engine: %d revokes at most: want 0 or more", c.MaxRevokes)
 	}
-	return &Engine{c, &Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
+	return &Engine{Config: c, closer: &Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
 }
 
 // invocation is one Run.

@@ -204,7 +204,7 @@ func TestALaterDuplicateFindsTheRuleGone(t *testing.T) {
 		require.Len(t, s.alerts, 2)
 		r := only(t, s.alerts[1])
 		assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
-		assert.False(t, r.MaybeEarlier, "the queue says that this is the first try")
+		assert.True(t, r.MaybeEarlier, "the queue says that this is the first try, and of an earlier delivery nothing")
 	})
 }
 

@@ -150,21 +150,18 @@ func TestAThrottledRevokeIsReportedAtOnceWhereTheTriesAreNotCounted(t *testing.T
 	}
 }
 
-func TestAnOldMessageCountedFromOneAgainMayHaveBeenTried(t *testing.T) {
-	for name, c := range map[string]struct {
-		age     time.Duration
-		earlier bool
-	}{"redriven": {25 * time.Minute, true}, "fresh": {0, false}} {
+func TestAMessageCountedFromOneMayHaveBeenDeliveredBefore(t *testing.T) {
+	for name, age := range map[string]time.Duration{"redriven": 25 * time.Minute, "fresh": 0} {
 		t.Run(name, func(t *testing.T) {
 			onStage(t, closing, func(s *stage) {
 				m := s.open(groupA, in(3306, "0.0.0.0/0"))
 				s.done(m)
 				s.alerts = nil
-				m.Detection.Event.EventTime = m.Detection.Event.EventTime.Add(-c.age)
+				m.Detection.Event.EventTime = m.Detection.Event.EventTime.Add(-age)
 				s.done(m)
 				r := only(t, s.alert())
 				assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
-				assert.Equal(t, c.earlier, r.MaybeEarlier)
+				assert.True(t, r.MaybeEarlier)
 			})
 		})
 	}

@@ -31,16 +31,24 @@ func (g *changedGroup) work(ctx context.Context) {
 	slices.SortStableFunc(g.batches, func(a, b *batch) int {
 		return a.Detection.Event.EventTime.Compare(b.Detection.Event.EventTime)
 	})
-	for {
-		if err := g.read(ctx); err != nil {
+	for suspected, again := false, false; ; {
+		err := g.read(ctx)
+		if err != nil && !again {
 			g.unreadable(ctx, err)
 			return
 		}
-		// Rules that are forbidden on their own do not wait for a read that shows the
-		// rest.
-		g.closeOwn(ctx)
-		g.closeReplacements(ctx)
-		if !g.tooEarly() || !g.wait(ctx) {
+		if err == nil {
+			// Rules that are forbidden on their own do not wait for a read that shows the
+			// rest.
+			g.closeOwn(ctx)
+			g.closeReplacements(ctx)
+		}
+		// Whoever leaps makes another rule soon, even if the one that raised the suspicion
+		// is gone. A read for that alone may fail: the one before it holds for the rest.
+		suspected = suspected || g.mayBeReplaced(ctx)
+		tooEarly := g.tooEarly()
+		again = suspected && !tooEarly
+		if !tooEarly && !again || !g.wait(ctx) {
 			break
 		}
 	}
@@ -116,11 +124,13 @@ func (g *changedGroup) read(ctx context.Context) error {
 			b.resolve(group.ID)
 		}
 	}
+	began := g.Now()
 	held, err := ec2rules.Held(ctx, g.EC2, g.group.ID)
 	if err != nil {
 		return err
 	}
 	g.held, g.unread = held.Rules, held.Unread
+	g.sightings.add(g.group.ID, g.held, began)
 	for _, b := range g.batches {
 		b.match(g.held)
 	}

@@ -200,8 +200,8 @@ func TestALateEventTakesOnlyTheRuleWithItsOwnID(t *testing.T) {
 				assert.Len(t, s.cloud.rules(groupA), 1)
 				assert.Zero(t, s.cloud.revokes())
 				r := only(t, s.alert())
-				assert.Equal(t, finding.OutcomeAlerted, r.Outcome)
-				assert.True(t, r.Gone, "it is not closed either")
+				assert.Equal(t, finding.OutcomeAlreadyClosed, r.Outcome)
+				assert.True(t, r.Gone, "its traffic is not closed")
 			})
 		})
 	}

@@ -28,8 +28,7 @@ func (b *batch) mayBeOvertaken(now time.Time) bool {
 	return !b.makerUnknown() && !b.isStanding() && !b.old && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
 }
 
-// quicklyGone returns the batch's cases whose rules may have been replaced and for
-// which the group has not been judged yet. A read that does not show the rule of an
+// quicklyGone returns the batch's cases whose rules may have been replaced. A read that does not show the rule of an
 // edit may lag, but that is no reason to leave open what it does show.
 func (g *changedGroup) quicklyGone(b *batch) []*Case {
 	var out []*Case
@@ -37,7 +36,7 @@ func (g *changedGroup) quicklyGone(b *batch) []*Case {
 		now := g.Now()
 		hidden := c.shownAs == unseen && (!c.settled || errors.Is(c.err, errLagging)) && c.isEdit() &&
 			b.mayBeOvertaken(now) && b.age(now) >= settleAge && g.forbids(b, c)
-		if (hidden || c.isQuicklyGone()) && !c.replaced {
+		if hidden || c.isQuicklyGone() {
 			out = append(out, c)
 		}
 	}
@@ -63,16 +62,16 @@ func (c *Case) overlaps(r secgroup.Rule) bool {
 	return sharesTraffic(p, r.Permission)
 }
 
-// closeReplacements judges the rules that may have replaced those of calls, as for a
-// record without rules, and closes of them what is forbidden on its own.
+// closeReplacements judges the rules that have replaced those of calls, as for a record
+// without rules, and closes of them what is forbidden on its own.
 func (g *changedGroup) closeReplacements(ctx context.Context) {
 	if g.absent {
 		return
 	}
 	var added []*batch
 	for _, b := range g.batches {
-		if gone := g.quicklyGone(b); len(gone) > 0 {
-			added = append(added, g.replacements(b, gone))
+		if gone := g.quicklyGone(b); len(gone) > 0 && g.replacements(b, gone) {
+			added = append(added, b.replacements)
 		}
 	}
 	if len(added) == 0 {
@@ -89,8 +88,8 @@ func (g *changedGroup) closeReplacements(ctx context.Context) {
 	}
 }
 
-// doubtClosed withdraws the outcome of every case that was found closed if the group still
-// lets its traffic through.
+// doubtClosed says of every case that was found closed whether the group still lets its
+// traffic through.
 func (g *changedGroup) doubtClosed(ctx context.Context) {
 	for _, b := range g.batches {
 		for _, c := range b.cases {
@@ -104,22 +103,44 @@ func (g *changedGroup) doubtClosed(ctx context.Context) {
 	}
 }
 
-// replacements adds the rules that the group holds for the traffic of cases to a batch
-// of their own. Their makers are unknown.
-func (g *changedGroup) replacements(b *batch, gone []*Case) *batch {
-	if b.replacements == nil {
-		b.replacements = &batch{delivery: b.delivery, account: b.account, region: b.region, group: b.group, whole: true, sibling: b}
-	}
-	out := b.replacements
+// replacements adds the rules that the group holds for the traffic of cases, and that are
+// newer than the batch's event, to a batch of their own. Their makers are unknown. It
+// reports whether there are any.
+func (g *changedGroup) replacements(b *batch, gone []*Case) bool {
+	var found bool
 	for _, r := range g.held {
-		if !b.covers(r) && !out.covers(r) && slices.ContainsFunc(gone, func(c *Case) bool { return c.overlaps(r) }) {
-			out.add(gone[0].finding, r)
+		if b.covers(r) || b.replacements != nil && b.replacements.covers(r) {
+			continue
+		}
+		newer := g.sightings.isNewer(r, b.Detection.Event.EventTime)
+		of := slices.IndexFunc(gone, func(c *Case) bool {
+			isEdited := r.ID != "" && r.ID == c.rule.ID // since the call gave it the values that are gone
+			c.editedBack = c.editedBack || isEdited
+			return (newer || isEdited) && c.overlaps(r)
+		})
+		if of < 0 {
+			continue
+		}
+		if b.replacements == nil {
+			b.replacements = &batch{delivery: b.delivery, account: b.account, region: b.region, group: b.group, whole: true, sibling: b}
+		}
+		b.replacements.add(gone[of].finding, r)
+		found = true
+	}
+	return found
+}
+
+// mayBeReplaced reports whether a later read may show a rule that has replaced a call's:
+// one has, or the group holds a forbidden one for its traffic that may be older.
+func (g *changedGroup) mayBeReplaced(ctx context.Context) bool {
+	for _, b := range g.batches {
+		for _, c := range g.quicklyGone(b) {
+			if !g.absent && (b.replacements != nil || len(g.stillHeld(ctx, c)) > 0) {
+				return true
+			}
 		}
 	}
-	for _, c := range gone {
-		c.replaced = true
-	}
-	return out
+	return false
 }
 
 // covers reports whether one of the batch's own cases is about a rule that a read shows. A
@@ -135,8 +156,9 @@ func (b *batch) covers(r secgroup.Rule) bool {
 // actor.
 func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 	var out []secgroup.Rule
-	if around := c.batch.replacements; around != nil {
-		for _, other := range around.cases {
+	replaced := c.batch.replacements
+	if replaced != nil {
+		for _, other := range replaced.cases {
 			switch other.outcome {
 			case finding.OutcomeFailed, finding.OutcomeWouldRevoke, finding.OutcomeAlerted:
 				if other.finding.Rule != nil && c.overlaps(other.rule) {
@@ -144,13 +166,12 @@ func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 				}
 			}
 		}
-		return out
 	}
 	b := c.batch
 	around := &batch{delivery: b.delivery, account: b.account, region: b.region, group: b.group, whole: true}
 	for _, r := range g.held {
 		closed := g.closed[r.Permission.Identity()]
-		if c.overlaps(r) && !b.covers(r) && (closed == nil || closed.outcome == finding.OutcomeWouldRevoke) {
+		if c.overlaps(r) && !b.covers(r) && (replaced == nil || !replaced.covers(r)) && (closed == nil || closed.outcome == finding.OutcomeWouldRevoke) {
 			around.add(c.finding, r)
 		}
 	}
@@ -166,8 +187,11 @@ func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 	return out
 }
 
-// doubt withdraws the outcome of a case that was found closed if the group still holds
-// rules for its traffic.
+// stillHolds begins what is left of a case whose rule is gone.
+const stillHolds = "the group still holds "
+
+// doubt says of a case that was found closed which rules the group still holds for its
+// traffic. The outcome stays, and with it the undo: sgward itself may have closed the rule.
 func (c *Case) doubt(held []secgroup.Rule) {
 	if len(held) == 0 {
 		return
@@ -177,9 +201,9 @@ func (c *Case) doubt(held []secgroup.Rule) {
 	for _, r := range held[:min(most, len(held))] {
 		names = append(names, strings.TrimSpace(r.ID+" "+r.Permission.String()))
 	}
-	why := "the group still holds " + strings.Join(names, "; ")
+	why := stillHolds + strings.Join(names, "; ")
 	if more := len(held) - most; more > 0 {
 		why += fmt.Sprintf("; and %d more", more)
 	}
-	c.gone, c.settled, c.outcome, c.left = true, true, finding.OutcomeAlerted, why
+	c.gone, c.left = true, why
 }

@@ -60,6 +60,10 @@ type stage struct {
 	// returned holds the messages that remediate has put on the queue itself and that have
 	// to come again.
 	returned []remediation.Message
+	// warm has one engine handle all deliveries, as a function that has been running. Then
+	// deliver does not wait for what is chosen.
+	warm   bool
+	engine *remediation.Engine
 }
 
 // onStage runs a test in a bubble, where waiting takes no time.
@@ -92,7 +96,11 @@ func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Messag
 	// What remediate chooses comes at once, to another invocation.
 	choose := func(_ context.Context, _ remediation.Message, d finding.Detection) error {
 		m := remediation.Message{Detection: d, Try: 1, Tries: 5, Sent: time.Now(), Queued: time.Now()}
-		chosen.Go(func() {
+		start := chosen.Go
+		if s.warm {
+			start = func(run func()) { go run() }
+		}
+		start(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 			defer cancel()
 			if err := errors.Join(r.Run(ctx, account, []remediation.Message{m})...); err != nil {
@@ -103,18 +111,29 @@ func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Messag
 		})
 		return nil
 	}
-	var err error
-	r, err = remediation.New(remediation.Config{
-		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish, Choose: choose,
-		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{stage: s}, nil)),
-	})
-	require.NoError(s.t, err)
+	r = s.engineFor(client, choose)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	errs := r.Run(ctx, account, messages)
 	require.Len(s.t, errs, len(messages))
 	chosen.Wait()
 	return errs
+}
+
+// engineFor returns a new engine or, of a warm stage, the one that it has.
+func (s *stage) engineFor(client remediation.EC2, choose func(context.Context, remediation.Message, finding.Detection) error) *remediation.Engine {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.warm && s.engine != nil {
+		return s.engine
+	}
+	engine, err := remediation.New(remediation.Config{
+		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish, Choose: choose,
+		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{stage: s}, nil)),
+	})
+	require.NoError(s.t, err)
+	s.engine = engine
+	return engine
 }
 
 type lockedWriter struct{ stage *stage }
