@@ -63,7 +63,7 @@ func TestTheReportTellsKnownLimitsFromWhatIsNew(t *testing.T) {
 		Calls: map[string]int{"ec2:RevokeSecurityGroupIngress": 10, "sns:Publish": 9},
 		Violations: []oracle.Violation{
 			{Invariant: oracle.LeftOpen, Scene: "1-open", Op: "1.1", Text: "sgr-1"},
-			{Invariant: oracle.Disowned, Scene: "2-open", Op: "2.1", Text: "sgr-2", Known: "copy-disowns"},
+			{Invariant: oracle.Disowned, Scene: "2-open", Op: "2.1", Text: "sgr-2", Known: "some-limit"},
 		},
 	}
 	for range 8 {
@@ -77,7 +77,7 @@ func TestTheReportTellsKnownLimitsFromWhatIsNew(t *testing.T) {
 	for _, want := range []string{
 		"seed 7: 10 openings by 12 calls, 11 messages, 9 alerts, in 1m0s", "killed 3", "p50 2, p99 5", "2.5 sent by functions, 1.0 reached EC2",
 		"a process of remediate 16 16 16 16 MB, 12 12 12 12 descriptors", "DID NOT HOLD: left-open in 1-open, op 1.1: sgr-1",
-		"known limit copy-disowns, seen 1 times", "1 violations that are not known",
+		"known limit some-limit, seen 1 times", "1 violations that are not known",
 	} {
 		assert.Contains(t, out.String(), want)
 	}

@@ -140,12 +140,16 @@ func (t *totals) print(w io.Writer) {
 			t.runs, t.seeds[0], t.seeds[len(t.seeds)-1], t.openings, t.messages, t.alerts, t.faults, t.dead, t.undone)
 		printf(w, "memory of the stack and the drill: %d MB in the first run, %d MB in the last\n", t.firstKB/1024, t.lastKB/1024)
 	}
-	printf(w, "\nknown limits (docs/DRILL.md), marked and not counted as failures:\n")
+	held := "everything held"
+	if len(stage.Limits()) > 0 {
+		held = "everything else held"
+		printf(w, "\nknown limits (docs/DRILL.md), marked and not counted as failures:\n")
+	}
 	for _, l := range stage.Limits() {
 		printf(w, "  %-24s seen %d times: %s\n", l.Name, t.known[l.Name], l.Why)
 	}
 	if t.fresh == 0 {
-		printf(w, "everything else held\n")
+		printf(w, "%s\n", held)
 	} else {
 		printf(w, "%d violations that are not known\n", t.fresh)
 	}

@@ -18,24 +18,9 @@ type Limit struct {
 	explains func(v oracle.Violation, scene string, copied bool) bool
 }
 
-// Limits returns the known limits. Each is a promise to mend: docs/DRILL.md says what is wanted.
+// Limits returns the known limits, of which there are none now. Each is a promise to mend: docs/DRILL.md says what is wanted.
 func Limits() []Limit {
-	return []Limit{
-		{"gone-beside-another", "a closed rule whose alert was lost is told as gone, without an undo, if the group holds another rule for its traffic by then",
-			func(v oracle.Violation, _ string, _ bool) bool {
-				return v.Invariant == oracle.ClosedUnheard && strings.Contains(v.Told, "alerted and gone")
-			}},
-		{"second-delivery", "an event or a message that is delivered twice finds its rule gone at its first try and takes an older rule for its replacement: a rule that was there before is closed",
-			func(v oracle.Violation, scene string, _ bool) bool {
-				return v.Invariant == oracle.WronglyRemoved && scene == "standing"
-			}},
-		{"copy-disowns", "of two deliveries of one message the one that closed the rule is killed before its alert, and the other tells that somebody else closed it",
-			func(v oracle.Violation, _ string, copied bool) bool { return v.Invariant == oracle.Disowned && copied }},
-		{"equal-values", "a rule is made again with equal values before the first one's event comes, which closes it: if that answer is lost, its own event's alert says that somebody else closed it",
-			func(v oracle.Violation, scene string, _ bool) bool {
-				return v.Invariant == oracle.Disowned && scene == "removed"
-			}},
-	}
+	return nil
 }
 
 // known names the known limit that explains a violation; "" if there is none. fired are the faults of the run.

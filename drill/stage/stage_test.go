@@ -101,7 +101,7 @@ func TestARun(t *testing.T) {
 	})
 }
 
-// A saved history of a known limit shows that limit or, once it is mended, nothing.
+// The saved histories showed defects that are mended.
 func TestSavedHistories(t *testing.T) {
 	paths, err := filepath.Glob("../testdata/*.json")
 	require.NoError(t, err)
@@ -111,9 +111,7 @@ func TestSavedHistories(t *testing.T) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
 			h, err := history.Read(path)
 			require.NoError(t, err)
-			for _, v := range run(t, dir, h).Violations {
-				assert.Equal(t, strings.TrimSuffix(filepath.Base(path), ".json"), v.Known, v.String())
-			}
+			assert.Empty(t, run(t, dir, h).Violations)
 		})
 	}
 }
