@@ -21,7 +21,9 @@ from records import EVENTS, from_file
 RIE = Path(samcli.__file__).parent / "local" / "rapid" / (
     "aws-lambda-rie-arm64" if platform.machine().lower() in ("aarch64", "arm64") else "aws-lambda-rie-x86_64")
 
-SETTINGS = {"MODE": "observe", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts"}
+SETTINGS = {"MODE": "observe", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts",
+            "FINDINGS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/findings",
+            "DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letters"}
 
 TABLE = dict(re.findall(r"^\| `([\w./-]+\.json)` \| .* \| (revoke|alert|inspect|none) \|$",
                         (EVENTS / "README.md").read_text(), re.MULTILINE))

@@ -30,7 +30,9 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
 
     assert "AlertTopic" not in stack.ids
     assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
-                                                        "ACCOUNT_NAME": "production"}
+                                                        "ACCOUNT_NAME": "production",
+                                                        "FINDINGS_QUEUE_URL": stack.ids["FindingsQueue"],
+                                                        "DEAD_LETTER_QUEUE_URL": stack.ids["DeadLetterQueue"]}
     assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
                                                     "ACCOUNT_NAME": "production", "MEMORY_TABLE": stack.ids["MemoryTable"],
                                                     "DETECT_LOG_GROUP": stack.ids["DetectLogGroup"], "LOG_RETENTION_DAYS": "14"}
@@ -55,7 +57,7 @@ def test_alerts_go_to_slack_one_at_a_time_and_what_fails_is_kept(stack, cloud, t
     invoke = client.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
 
     assert ("lambda", function["Configuration"]["FunctionArn"]) in {(each["Protocol"], each["Endpoint"]) for each in subscriptions}
-    assert function["Concurrency"]["ReservedConcurrentExecutions"] == 1
+    assert client.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 1
     assert variables_of(stack, "SlackFunction") == {"WEBHOOK_SECRET_ARN": secret_arn}, "the URL is in no variable"
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"] == stack.queue_arn("DeadLetterQueue")
 
