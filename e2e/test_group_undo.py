@@ -147,7 +147,10 @@ def test_undo_asks_at_a_terminal(sgward, cloud, enforcing, closed, answer, statu
                           stderr=its, start_new_session=True) as process:
         os.close(its)
         shown, deadline = "", time.monotonic() + 60
-        while "[y/N]" not in shown and time.monotonic() < deadline:
+        while "[y/N]" not in shown:
+            if time.monotonic() > deadline:
+                process.kill()  # else the end of the block waits for it
+                pytest.fail(f"undo does not ask: {shown}")
             if select.select([mine], [], [], 1)[0]:
                 shown += os.read(mine, 65536).decode()
         assert "open ingress tcp 3306 from 0.0.0.0/0" in shown, "what it will open is shown before it asks"

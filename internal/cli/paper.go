@@ -17,7 +17,7 @@ func (in Invocation) paper(w io.Writer) text.Paper {
 		return text.Paper{}
 	}
 	p := text.Paper{Ink: text.Ink(in.wantsColor())}
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 { // some terminals do not know theirs
 		p.Width = max(width, leastWidth)
 	}
 	return p
