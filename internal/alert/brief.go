@@ -2,6 +2,7 @@ package alert
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sgward/internal/cloudtrail"
@@ -248,20 +249,64 @@ func (s *section) each(openings []opening, of func(*opening) string) {
 	}
 }
 
-// mustBeOpen says where the way to keep an opening is; the way itself comes last.
+// mustBeOpen says how to keep what was or is open; in the mail, the way itself comes last.
 func (v *view) mustBeOpen(lim limits) section {
 	s := section{title: "Must it stay open?"}
-	if len(v.openings) == 0 || v.isExpiry || v.openings[0].EditedBack || v.openings[0].exception == "" {
+	if len(v.openings) == 0 || v.isExpiry {
 		return s
 	}
+	o, undo, restored := &v.openings[0], "", ""
+	if i := slices.IndexFunc(v.listed(lim), opening.isUndoable); i >= 0 {
+		o = &v.openings[i]
+		undo, restored = o.undoCall(v)
+	}
+	first := pick(o == &v.openings[0], "Add an exception first", "For what was closed, add an exception first") + ", or sgward closes it again: "
 	where := pick(lim.isLong, "below", "in the e-mail")
-	switch o := &v.openings[0]; {
-	case !o.isOpen() && !lim.isLong && isIdentifier(o.region):
-		s.say("Add an exception first (its text is in the e-mail), or sgward closes it again; then " + id("sgward undo --region "+o.region+" "+v.alert.ID) + ".")
+	switch {
+	case o.EditedBack || o.exception == "":
+	case undo != "" && !lim.isLong:
+		s.say(first + id(undo) + " shows its text, and asks before it restores " + restored + ".")
+	case !o.isOpen() && lim.isLong:
+		s.say(first + "text and undo command are below.")
 	case !o.isOpen():
-		s.say("Add an exception first, or sgward closes it again: text and undo command are " + where + ".")
+		s.say("Add an exception before anybody opens it again, or sgward closes it: its text is " + where + " (docs/POLICY.md says how to write one).")
 	case o.Outcome == finding.OutcomeAlerted || o.Gone || v.isSweep:
+		if !lim.isLong && isIdentifier(o.region) {
+			where += ", and on the page that " + id("sgward audit --regions "+o.region+" --out audit.html") + " writes"
+		}
 		s.say("Add an exception: its text is " + where + ".")
 	}
 	return s
+}
+
+// isUndoable reports whether sgward itself closed the opening. A rule that was found gone
+// may have been removed by somebody else, whose call no undo finds.
+func (o opening) isUndoable() bool {
+	return o.Outcome == finding.OutcomeRevoked && !o.isOpen() && !o.EditedBack && o.exception != ""
+}
+
+// undoCall returns the call of sgward that restores the opening, and what it restores;
+// "" if there is none. It names the alert if the event history leads from the alert's call
+// to its closings, else the group: the alerts of sweeps and of old events are of no single
+// call, a call without parameters names no group, and that of a replayed event is older
+// than what undo searches by itself.
+func (o *opening) undoCall(v *view) (call, restored string) {
+	a := v.alert
+	call = "sgward undo --region " + o.region
+	switch {
+	case !o.isUndoable() || !isIdentifier(o.region):
+		return "", ""
+	case a.Sweep == nil && !v.isDigest && a.Event.ReplayName == "":
+		closed := 0
+		for i := range v.openings {
+			if v.openings[i].Outcome == finding.OutcomeRevoked {
+				closed++
+			}
+		}
+		return call + " " + a.ID, pick(closed+a.FindingsOmitted > 1, "the rules", "the rule")
+	case isIdentifier(o.GroupID):
+		return call + " --group-id " + o.GroupID, "what sgward closed in that group"
+	default:
+		return "", ""
+	}
 }

@@ -53,7 +53,11 @@ func (o *opening) offer(s *section, v *view, lim limits) {
 	rule := secgroup.Rule{Permission: p}
 	switch {
 	case v.alert.PrefixListID != "":
-		s.say("Take the entry out of the prefix list " + id(v.alert.PrefixListID) + ", then restore the rule: the command is " + pick(lim.isLong, "below.", "in the e-mail."))
+		how := "the command is " + pick(lim.isLong, "below", "in the e-mail")
+		if undo, _ := o.undoCall(v); undo != "" && !lim.isLong {
+			how = id(undo)
+		}
+		s.say("Take the entry out of the prefix list " + id(v.alert.PrefixListID) + ", then restore the rule: " + how + ".")
 		return
 	case o.Fix != nil && o.Fix.Permission.Peer.Kind() == secgroup.GroupPeerKind:
 		groupID, _ := o.Fix.Permission.Peer.Group()
@@ -68,7 +72,7 @@ func (o *opening) offer(s *section, v *view, lim limits) {
 		s.command("Open it to the group of its clients instead, by its id", command, lim)
 	}
 	if o.Edited {
-		s.say("How to find out what the rule allowed before its edit is " + pick(lim.isLong, "below.", "in the e-mail."))
+		s.say("AWS Config, or else CloudTrail, knows what the rule allowed before its edit" + pick(lim.isLong, ": the commands are below.", "."))
 	}
 	switch p := program(v.alert.Event.UserAgent); {
 	case p == "Terraform" || p == "OpenTofu" || p == "Pulumi":
