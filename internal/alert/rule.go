@@ -9,8 +9,9 @@ import (
 	"sgward/internal/text"
 )
 
-// traffic names protocol and ports by the service that people know: "MySQL" for subjects,
-// "MySQL (tcp 3306)" for titles, and in full "tcp 3300-3310 (MySQL 3306 among them)".
+// traffic names protocol and ports by the service that people know: "MySQL" or "HTTP on
+// 8080" for subjects, "MySQL (tcp 3306)" for titles, and in full "tcp 3300-3310 (MySQL 3306
+// among them)".
 func traffic(p secgroup.Permission) (service, short, full string) {
 	plain := p.Traffic()
 	named := func(title string) (string, string, string) {
@@ -31,7 +32,8 @@ func traffic(p secgroup.Permission) (service, short, full string) {
 	var names []string
 	for _, known := range services {
 		if p.Ports.CoveredBy(known.PortRange) {
-			return named(known.Title)
+			service, short, full = named(known.Title)
+			return known.TitleAlone(), short, full
 		}
 		names = append(names, known.Title+" "+known.PortRange.String())
 	}

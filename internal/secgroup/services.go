@@ -34,6 +34,22 @@ type ServicePorts struct {
 // String prints "3306/tcp" or "27017-27019/tcp".
 func (p ServicePorts) String() string { return p.PortRange.String() + "/" + string(p.Protocol) }
 
+// TitleAlone is the title for texts that do not name the ports: "MySQL", and with the ports
+// where people would expect others, "HTTP on 8080".
+func (p ServicePorts) TitleAlone() string {
+	titles := strings.Split(p.Title, titleOr)
+	for i, title := range titles {
+		usual := slices.IndexFunc(services, func(s Service) bool { return s.Title == title })
+		if usual >= 0 && !slices.ContainsFunc(services[usual].Ports, func(known ServicePorts) bool { return known.PortRange == p.PortRange }) {
+			titles[i] += " on " + p.PortRange.String()
+		}
+	}
+	return strings.Join(titles, titleOr)
+}
+
+// titleOr joins the titles of services that share ports.
+const titleOr = " or "
+
 // PortList prints "1433/tcp, 1434/tcp, 1434/udp".
 func (s Service) PortList() string {
 	out := make([]string, len(s.Ports))
@@ -157,7 +173,7 @@ func ServicesOn(protocol Protocol, ports PortRange) []ServicePorts {
 			if i < 0 {
 				out = append(out, p)
 			} else {
-				out[i].Title += " or " + p.Title
+				out[i].Title += titleOr + p.Title
 			}
 			break
 		}

@@ -51,6 +51,9 @@ func TestServicesAreFoundByNameAndByPort(t *testing.T) {
 	assert.Equal(t, []string{"ClickHouse or HTTPS 8443/tcp"}, titles(TCP, 8443, 8443))
 	assert.Equal(t, []string{"SSH 22/tcp", "Telnet 23/tcp", "FTP 20-21/tcp", "SMTP 25/tcp"}, titles(TCP, 20, 52), "the most used first")
 	assert.Equal(t, []string{"SQL Server 1433/tcp"}, titles(TCP, 1400, 1500), "each once")
+	alone := func(port uint16) string { return ServicesOn(TCP, PortRange{port, port})[0].TitleAlone() }
+	assert.Equal(t, []string{"HTTP", "HTTP on 8080", "HTTPS", "ClickHouse or HTTPS on 8443", "MySQL", "Oracle", "LDAPS"},
+		[]string{alone(80), alone(8080), alone(443), alone(8443), alone(3306), alone(2484), alone(636)})
 	assert.Empty(t, titles(UDP, 3306, 3306))
 	assert.Empty(t, titles(ICMPv4, 3306, 3306))
 
