@@ -9,7 +9,9 @@ import (
 )
 
 func TestChatNamesAnUndoThatFindsTheClosing(t *testing.T) {
-	byGroup := func(group string) string { return "`sgward undo --region us-east-1 --group-id " + group + "` shows its text" }
+	byGroup := func(group string) string {
+		return "`sgward undo --region us-east-1 --group-id " + group + "` shows its text"
+	}
 	all := map[string]finding.Alert{}
 	for _, s := range scenarios() {
 		all[s.name] = s.alert

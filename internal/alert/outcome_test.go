@@ -44,7 +44,7 @@ func TestClosedEditSaysThatTheOldRuleIsGoneToo(t *testing.T) {
 		a := alertOf(result(outcome, tcp(6379, "0.0.0.0/0")))
 		a.Event.EventName, a.Findings[0].Edited = "ModifySecurityGroupRules", true
 		m := messageOf(t, a)
-		assert.Equal(t, gone, strings.Contains(m.Subject, "losed with old access: "), m.Subject)
+		assert.Equal(t, gone, strings.Contains(m.Subject, "losed (edited): "), m.Subject)
 		for _, text := range []string{m.Email, chatOf(t, m).Content.Title} {
 			said := strings.Contains(strings.Join(strings.Fields(text), " "), "losed with all that the rule allowed before its edit: ")
 			assert.Equal(t, gone, said, outcome)

@@ -32,12 +32,19 @@ func (v *view) subject() string {
 // headlines returns titles and subjects, the most detailed first.
 func (v *view) headlines() (titles, subjects []string) {
 	inTitle, inSubject := v.places()
-	counted := func(line string, details ...string) ([]string, []string) {
-		var long, short []string
-		for _, detail := range details {
-			long, short = append(long, line+detail+inTitle), append(short, line+detail+inSubject)
+	in := v.inOnlyGroup()
+	// counted appends details to a line. The group's name goes before the next less detailed.
+	counted := func(line string, details ...string) (long, short []string) {
+		long = append(endings(line, details...), line)
+		for i := range details {
+			long[i] += inTitle
 		}
-		return append(long, line), append(short, line)
+		for _, place := range append(inSubject, "") {
+			for _, detail := range details {
+				short = append(short, line+in+detail+place, line+detail+place)
+			}
+		}
+		return long, append(short, line)
 	}
 	switch {
 	case v.isExpiry:
@@ -59,11 +66,15 @@ func (v *view) headlines() (titles, subjects []string) {
 		if more := len(v.openings) - n; more > 0 {
 			others = ", and " + text.Thousands(more) + " more"
 		}
-		return counted("EVENTS MAY BE LOST: "+text.Plural(n, "opening")+" that no event announced"+others, " ("+bySeverity(v.openings)+")", "")
+		const lost = "EVENTS MAY BE LOST"
+		titles, subjects = counted(lost+": "+text.Plural(n, "opening")+" that no event announced"+others, " ("+bySeverity(v.openings)+")", "")
+		_, shorter := counted(lost, ": "+text.Plural(n, "unannounced opening")+others, ": "+text.Plural(n, "unannounced opening"), "")
+		// A shorter line with the place is better than a longer one without.
+		return titles, append(slices.DeleteFunc(subjects, func(line string) bool { return !hasEnding(line, inSubject) }), shorter...)
 	case v.isReminder() && len(v.openings) > 1:
-		return counted("Reminder: "+text.Plural(len(v.openings), "critical opening")+" still open", " in "+text.Plural(v.groupCount(), "group"), "")
+		return counted("Reminder: "+text.Plural(len(v.openings), "critical opening")+" still open", v.inGroups(), "")
 	case v.isSweep && !v.alert.Sweep.Closing && len(v.openings) > 1:
-		groups, worst := " in "+text.Plural(v.groupCount(), "group"), " ("+bySeverity(v.openings)+")"
+		groups, worst := v.inGroups(), " ("+bySeverity(v.openings)+")"
 		return counted("Sweep: "+text.Plural(len(v.openings), "existing opening"), groups+worst, worst, groups, "")
 	case v.isDigest && len(v.openings) > 1:
 		return counted("Old events: "+text.Plural(len(v.openings), "existing opening"), " ("+byOutcome(v.openings)+")", "")
@@ -72,21 +83,45 @@ func (v *view) headlines() (titles, subjects []string) {
 	}
 }
 
+func hasEnding(line string, ends []string) bool {
+	return slices.ContainsFunc(ends, func(end string) bool { return strings.HasSuffix(line, end) })
+}
+
+// inGroups counts the groups of several openings: " in 3 groups"; "" if it is one.
+func (v *view) inGroups() string {
+	if n := v.groupCount(); n > 1 {
+		return " in " + text.Plural(n, "group")
+	}
+	return ""
+}
+
+// inOnlyGroup names the group of all findings: " in web"; "" if they are of several.
+func (v *view) inOnlyGroup() string {
+	list := slices.Concat(v.openings, v.exempt)
+	if len(list) == 0 || slices.ContainsFunc(list, func(o opening) bool { return o.GroupID != list[0].GroupID }) {
+		return ""
+	}
+	return list[0].in()
+}
+
 // places returns where an alert is from, for titles (", production 123456789012") and for
-// subjects (", production us-east-1").
-func (v *view) places() (title, subject string) {
+// subjects (", production us-east-1"), where the account's number stands in for a longer
+// name.
+func (v *view) places() (title string, subjects []string) {
 	e := v.alert.Event
 	if !isIdentifier(e.AccountID) || !isIdentifier(e.Region) {
-		return "", ""
+		return "", []string{""}
 	}
-	title, subject = ", account "+e.AccountID, ", "+e.AccountID+" "+e.Region
+	title, subjects = ", account "+e.AccountID, []string{", " + e.AccountID + " " + e.Region}
 	if v.account != "" {
-		title, subject = ", "+v.account+" "+e.AccountID, ", "+v.account+" "+e.Region
+		title = ", " + v.account + " " + e.AccountID
+		named := ", " + v.account + " " + e.Region
+		subjects = append([]string{named}, slices.DeleteFunc(subjects, func(s string) bool { return len(s) > len(named) })...)
 	}
 	if v.isSweep || v.isDigest || v.isExpiry { // no group stands in a console link nearby
 		title += " " + e.Region
 	}
-	return title, subject
+	return title, subjects
 }
 
 // endings appends each of the ends to a beginning.
@@ -114,18 +149,63 @@ func (v *view) openingTitles(place string) []string {
 	return endings(verb+": "+o.headline(v), length+in+place+all+try, in+place+all+try, in+place+others+try, in+others+try, others+try)
 }
 
-// openingSubjects are openingTitles in fewer words.
-func (v *view) openingSubjects(place string) []string {
+// openingSubjects are openingTitles in fewer words. The place is dropped last: before it the group,
+// and first words of the outcome, peer and ports.
+func (v *view) openingSubjects(places []string) []string {
 	o := &v.openings[0]
 	_, verb := o.verb()
 	_, others := v.others()
-	in, what := o.in(), "unknown rules"
-	if o.Rule != nil {
-		service, _, _ := traffic(o.Rule.Permission)
-		who, _ := o.peer(v)
-		what = service + pick(o.isEgress(), " out to ", " open to ") + strings.Replace(who, "the whole ", "the ", 1)
+	in, whats, verbs := o.in(), o.whats(v), []string{verb}
+	if short, _, isLong := strings.Cut(verb, " by "); isLong { // "Still open by other rules"
+		verbs = append(verbs, short)
 	}
-	return endings(verb+": "+what, in+place+others, in+place, place+others, place, in, "")
+	var out []string
+	add := func(whats []string, in, others string, places ...string) {
+		for _, what := range whats {
+			for _, place := range places {
+				for _, verb := range verbs {
+					out = append(out, verb+what+in+place+others)
+				}
+			}
+		}
+	}
+	add(whats[:1], in, others, places...)
+	add(whats, in, "", places...)
+	add(whats, "", others, places...)
+	add(whats, "", "", places...)
+	add([]string{""}, "", "", places...)
+	add(whats, in, "", "")
+	add([]string{""}, "", "", "")
+	return out
+}
+
+// whats say what was or is open to whom, after the verb of a subject, the most detailed
+// first.
+func (o *opening) whats(v *view) []string {
+	if o.Rule == nil {
+		return []string{": unknown rules"}
+	}
+	p := o.Rule.Permission
+	service, _, _ := traffic(p)
+	who, _ := o.peer(v)
+	if o.Union {
+		who = pick(p.Peer.CIDR().IsValid() && p.Peer.CIDR().Addr().Is6(), "the IPv6 internet", "the internet") + " by several rules"
+	}
+	who = strings.Replace(who, "the whole ", "the ", 1)
+	short, _, _ := strings.Cut(who, " by ")
+	if kind, _, isID := strings.Cut(short, " "); isID && (kind == "group" || kind == "prefix") {
+		short = pick(kind == "group", "a group", "a prefix list")
+	}
+	way := pick(o.isEgress(), " out to ", " open to ")
+	out := []string{": " + service + way + who}
+	if o.Union {
+		out = append(out, ": "+service+way+short+" (union)") // docs/GLOSSARY.md
+	}
+	out = append(out, ": "+service+way+short)
+	if p.Protocol.HasPorts() && strings.HasPrefix(service, string(p.Protocol)+" ") {
+		out = append(out, ": "+string(p.Protocol)+" ports"+way+short)
+	}
+	return out
 }
 
 // others counts the openings beside the first, by outcome where these differ.
@@ -188,7 +268,7 @@ func (o *opening) verb() (title, subject string) {
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
 		title = pick(o.Outcome == finding.OutcomeRevoked, "Closed", "Already closed")
 		if o.Edited {
-			return title + before, title + " with old access"
+			return title + before, title + " (edited)"
 		}
 		return title, title
 	case finding.OutcomeWouldRevoke:
