@@ -91,6 +91,7 @@ func (s *Stack) startServices() {
 		Queue:     s.queueAt,
 		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, sqsPermission(action)) },
 		OnReceive: s.onReceive,
+		OnSend:    s.onSend,
 	})
 	topics := make([]string, 0, len(s.template.Topics))
 	for _, t := range s.template.Topics {
@@ -220,6 +221,31 @@ func (s *Stack) onReceive(accessKey string, q *queue.Queue, received []queue.Mes
 	for _, m := range received {
 		by.messages = append(by.messages, receivedMessage{q, m.ReceiptHandle})
 	}
+}
+
+// onSend reports a message that a function sends to a queue of the template by itself.
+func (s *Stack) onSend(accessKey string, q *queue.Queue, m queue.Message) {
+	f, ok := s.functionOf(accessKey)
+	if !ok {
+		return
+	}
+	step := messageStep(StepSent, s.logicalIDOf(q), m)
+	step.Function, step.Detection = f.LogicalID, detectionIn(m.Body)
+	for _, t := range s.template.Queues {
+		if t.DeadLetterARN == q.ARN() {
+			step.Kind, step.Detection, step.Reason = StepDeadLetter, nil, m.Attributes["reason"]
+		}
+	}
+	s.emit(step)
+}
+
+func (s *Stack) logicalIDOf(q *queue.Queue) string {
+	for id, other := range s.queues {
+		if other == q {
+			return id
+		}
+	}
+	return ""
 }
 
 // receivedBy is what a function has received itself, and how many invocations of it run.

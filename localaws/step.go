@@ -30,6 +30,9 @@ const (
 	StepFiltered StepKind = "filtered"
 	// StepDelivered is a batch of messages on its way into a function.
 	StepDelivered StepKind = "delivered"
+	// StepSent is a message that a function sends to a queue by itself; Detection is set if
+	// it holds one. One to a dead-letter queue is a StepDeadLetter.
+	StepSent StepKind = "sent"
 	// StepRevoked is a revoke by a function; ErrorCode is set if EC2 refused it.
 	StepRevoked StepKind = "revoked"
 	// StepAlerted is a message published to a topic; Message is set.

@@ -319,6 +319,24 @@ func messageStep(kind StepKind, queueID string, m queue.Message) Step {
 	return step
 }
 
+// detectionIn returns the Detection of a message that is an invocation record, or nil.
+func detectionIn(body string) *finding.Detection {
+	var record struct {
+		ResponsePayload json.RawMessage `json:"responsePayload"`
+	}
+	_ = json.Unmarshal([]byte(body), &record) // not every message is a record
+	return readDetection(record.ResponsePayload)
+}
+
+// readDetection returns nil for what is no Detection.
+func readDetection(answer []byte) *finding.Detection {
+	var detection finding.Detection
+	if json.Unmarshal(answer, &detection) != nil || detection.SchemaVersion == "" {
+		return nil
+	}
+	return &detection
+}
+
 func attemptStep(function string, payload []byte, attempt int, result runtimeapi.Result) Step {
 	step := eventOf(payload).step(StepDetected)
 	step.Function, step.Duration = function, result.Duration
@@ -327,10 +345,7 @@ func attemptStep(function string, payload []byte, attempt int, result runtimeapi
 		step.Reason = fmt.Sprintf("try %d: %s", attempt, result.Payload)
 		return step
 	}
-	var detection finding.Detection
-	if json.Unmarshal(result.Payload, &detection) == nil && detection.SchemaVersion != "" {
-		step.Detection = &detection
-	}
+	step.Detection = readDetection(result.Payload)
 	return step
 }
 

@@ -34,6 +34,9 @@ type Config struct {
 	Authorize func(action, accessKey string) bool
 	// OnReceive is called for the messages that a caller has received.
 	OnReceive func(accessKey string, q *queue.Queue, received []queue.Message)
+	// OnSend is called for a message that a caller sends, before a consumer can receive it.
+	// The message has its body and attributes only.
+	OnSend func(accessKey string, q *queue.Queue, m queue.Message)
 }
 
 // ActionOf returns the operation that a request asks of SQS; false for requests of other
@@ -83,7 +86,11 @@ func Handler(cfg Config) http.Handler {
 		}
 		switch action {
 		case "SendMessage":
-			send(w, q, in)
+			send(w, q, in, func(m queue.Message) {
+				if cfg.OnSend != nil {
+					cfg.OnSend(accessKey, q, m)
+				}
+			})
 		case "ReceiveMessage":
 			received := receive(r.Context(), q, in)
 			if cfg.OnReceive != nil && len(received) > 0 {
@@ -107,10 +114,13 @@ func Handler(cfg Config) http.Handler {
 	})
 }
 
-func send(w http.ResponseWriter, q *queue.Queue, in request) {
+func send(w http.ResponseWriter, q *queue.Queue, in request, before func(queue.Message)) {
 	attributes := map[string]string{}
 	for name, value := range in.MessageAttributes {
 		attributes[name] = value.StringValue
+	}
+	if len(in.MessageBody) <= queue.MaxMessageBytes {
+		before(queue.Message{Body: in.MessageBody, Attributes: attributes})
 	}
 	id, err := q.SendWith(in.MessageBody, attributes)
 	var large *queue.TooLargeError

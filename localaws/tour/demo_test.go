@@ -78,6 +78,7 @@ func TestDemoEndsAsExpected(t *testing.T) {
 	require.NoError(t, err, "%s\n%s", text, logs.String())
 
 	assert.NotContains(t, text, "\x1b", "no color unless asked for")
+	assert.NotContains(t, text, "nothing to report", "every message of the story leads to something")
 	for l := range strings.Lines(text) {
 		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimSuffix(l, "\n")), 80, l)
 	}
@@ -87,7 +88,7 @@ func TestDemoEndsAsExpected(t *testing.T) {
 		"closed  tcp 5432 from 0.0.0.0/1", "closed  tcp 5432 from 128.0.0.0/1",
 		"closed  tcp 6379 from 0.0.0.0/0",
 		"closed  tcp 22 from 0.0.0.0/0", "stays   tcp 22 from 10.0.0.0/8",
-		"kept in DeadLetterQueue", "has judged: nothing to close",
+		"kept in DeadLetterQueue", "has judged: nothing to close", "has read the group: 1 rule to close",
 		"found  critical  tcp 27017 from 0.0.0.0/0      shop-web",
 		"15 records", "6  would have been closed", "of 6 seen closed", "as Slack shows it", "policy.yaml:", "Everything ended as expected",
 	} {

@@ -11,7 +11,10 @@ import (
 // narration is the state of one cause's time line: a call, or an invocation by a person.
 type narration struct {
 	judged bool // sweep's judgement is shown
-	acted  bool // something was closed or reported since the last message was handled
+	// acted is set if something was closed, reported or sent on since the last message was
+	// handled, and sent counts the messages that follow one of the cause.
+	acted bool
+	sent  int
 }
 
 // lines returns the lines of a step, with those that its cause makes clear.
@@ -25,7 +28,10 @@ func (n *narration) lines(step localaws.Step) []stepLine {
 			n.judged = true
 			out = append(out, stepLine{where: part(sweepFunction), what: "has judged: " + text.Plural(len(a.Findings), "finding") + " to report"})
 		}
-	case localaws.StepRevoked:
+	case localaws.StepSent:
+		n.acted = true
+		n.sent++
+	case localaws.StepRevoked, localaws.StepDeadLetter:
 		n.acted = true
 	case localaws.StepDetected:
 		if step.Function == sweepFunction {
@@ -37,6 +43,10 @@ func (n *narration) lines(step localaws.Step) []stepLine {
 			return []stepLine{l}
 		}
 	case localaws.StepHandled:
+		if n.sent > 0 { // the messages may be handled in any order
+			n.sent--
+			break
+		}
 		if !n.acted {
 			out = append(out, stepLine{where: part(step.Function), what: "has read the group: nothing to close, nothing to report", how: text.Green})
 		}
@@ -65,6 +75,7 @@ type cause struct {
 	name    string
 	began   time.Duration
 	done    bool // a step has ended it; a retry may follow
+	sent    int  // messages to be handled besides the one that ends it
 	shown   bool
 	touched time.Time
 	waiting []keptStep
@@ -87,7 +98,12 @@ func (f *follower) add(step localaws.Step, kept string, now time.Time) {
 	c.waiting = append(c.waiting, keptStep{step, kept})
 	c.touched = now
 	switch step.Kind {
-	case localaws.StepFiltered, localaws.StepHandled, localaws.StepDeadLetter, localaws.StepLost:
+	case localaws.StepSent:
+		c.sent++
+	case localaws.StepHandled:
+		c.done = c.sent == 0
+		c.sent = max(c.sent-1, 0)
+	case localaws.StepFiltered, localaws.StepDeadLetter, localaws.StepLost:
 		c.done = true
 	case localaws.StepIgnored:
 		c.done = c.done || f.known[step.EventID] == c && step.EventName == c.name // not of sgward's own call

@@ -78,4 +78,42 @@ func TestEffectsComeAfterCausesAndQuietOutcomesAreSaid(t *testing.T) {
 	assert.Equal(t, []string{"remediate has read the group: nothing to close, nothing to report"}, text(localaws.Step{Kind: localaws.StepHandled, Function: "RemediateFunction"}))
 	text(localaws.Step{Kind: localaws.StepRevoked, Function: "RemediateFunction"})
 	assert.Empty(t, text(localaws.Step{Kind: localaws.StepHandled, Function: "RemediateFunction"}))
+	text(localaws.Step{Kind: localaws.StepDeadLetter, Function: "RemediateFunction", Queue: "DeadLetterQueue"})
+	assert.Empty(t, text(localaws.Step{Kind: localaws.StepHandled, Function: "RemediateFunction"}))
+}
+
+// remediate sends itself what an inspection finds to close: its message has led to something,
+// whichever of the two is handled first.
+func TestAnInspectionThatSendsItsRulesOnHasFoundSomething(t *testing.T) {
+	event := func(kind localaws.StepKind) localaws.Step {
+		return localaws.Step{Kind: kind, EventID: "one", EventName: "ModifySecurityGroupRules", Function: "RemediateFunction", GroupID: "sg-1", Messages: 1}
+	}
+	call, other, sent := event(localaws.StepCall), event(localaws.StepCall), event(localaws.StepSent)
+	call.Function = ""
+	other.Function, other.EventID, other.EventName, other.GroupID = "", "two", "CreateSecurityGroup", "sg-2"
+	sent.Detection = &finding.Detection{Verdict: policy.Revoke, Chosen: true, Findings: make([]finding.Finding, 1)}
+	handled, delivered, revoked := event(localaws.StepHandled), event(localaws.StepDelivered), event(localaws.StepRevoked)
+	revoked.EventID, revoked.EventName = "own", "RevokeSecurityGroupIngress"
+	for name, steps := range map[string][]localaws.Step{
+		"the inspection first": {call, delivered, sent, other, handled, delivered, revoked, handled},
+		"the choice first":     {call, delivered, sent, other, delivered, revoked, handled, handled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			f := newFollower(&out)
+			for _, step := range steps {
+				f.add(step, "", time.Now())
+				f.show(time.Now(), false)
+			}
+			assert.Contains(t, out.String(), "remediate    has read the group: 1 rule to close\n")
+			assert.NotContains(t, out.String(), "nothing to close")
+			assert.NotContains(t, out.String(), "later, of")
+			first, _, _ := strings.Cut(out.String(), "CreateSecurityGroup")
+			assert.Contains(t, first, "RevokeSecurityGroupIngress", "the other call waits for both messages")
+
+			f.add(event(localaws.StepHandled), "", time.Now())
+			f.show(time.Now(), true)
+			assert.Contains(t, out.String(), "nothing to close", "a later message is spoken of by itself")
+		})
+	}
 }

@@ -53,6 +53,12 @@ func describe(step localaws.Step) (stepLine, bool) {
 		return stepLine{where: "SQS", what: "the queue's filter drops it: done", how: text.Dim}, true
 	case localaws.StepDelivered:
 		return stepLine{where: "SQS", what: fmt.Sprintf("%s for %s", text.Plural(step.Messages, "message"), part(step.Function))}, true
+	case localaws.StepSent:
+		l := stepLine{where: part(step.Function), what: "has read the group: rules to close", how: text.Red}
+		if d := step.Detection; d != nil {
+			l.what = "has read the group: " + text.Plural(len(d.Findings), "rule") + " to close"
+		}
+		return l, true
 	case localaws.StepRevoked:
 		l := stepLine{where: part(step.Function), what: step.EventName, how: text.Green}
 		if step.ErrorCode != "" {
