@@ -82,6 +82,23 @@ func TestEffectsComeAfterCausesAndQuietOutcomesAreSaid(t *testing.T) {
 	assert.Empty(t, text(localaws.Step{Kind: localaws.StepHandled, Function: "RemediateFunction"}))
 }
 
+func TestDryRunsDoNotLookLikeFaults(t *testing.T) {
+	for code, want := range map[string][]string{
+		"":                               {"Authorize on sg-1", "no rule takes Authorize: ignored"},
+		"Client.DryRunOperation":         {"Authorize on sg-1, dry run: allowed", "no rule takes it: a dry run opens nothing"},
+		"Client.InvalidGroup.NotFound":   {"Authorize on sg-1 failed: Client.InvalidGroup.NotFound", "no rule takes it: the call failed, so it opened nothing"},
+		"Client.UnauthorizedOperation\a": {"Authorize on sg-1 failed: Client.UnauthorizedOperation[U+0007]", "no rule takes it: the call failed, so it opened nothing"},
+	} {
+		for i, kind := range []localaws.StepKind{localaws.StepCall, localaws.StepIgnored} {
+			l, ok := describe(localaws.Step{Kind: kind, EventName: "Authorize", GroupID: "sg-1", ErrorCode: code})
+			assert.True(t, ok)
+			assert.Equal(t, want[i], l.what)
+		}
+	}
+	l, _ := describe(localaws.Step{Kind: localaws.StepIgnored, EventName: "Authorize", ErrorCode: "Client.DryRunOperation", Reason: "elsewhere"})
+	assert.Equal(t, "no rule takes Authorize (elsewhere): ignored", l.what)
+}
+
 // remediate sends itself what an inspection finds to close: its message has led to something,
 // whichever of the two is handled first.
 func TestAnInspectionThatSendsItsRulesOnHasFoundSomething(t *testing.T) {

@@ -30,7 +30,10 @@ func describe(step localaws.Step) (stepLine, bool) {
 		if name := text.Visible(step.GroupName); name != "" {
 			l.what += " (" + name + ")"
 		}
-		if step.ErrorCode != "" {
+		switch {
+		case isDryRun(step):
+			l.what, l.how = l.what+", dry run: allowed", text.Dim
+		case step.ErrorCode != "":
 			l.what, l.how = l.what+" failed: "+text.Visible(step.ErrorCode), text.Yellow
 		}
 		return l, true
@@ -43,10 +46,17 @@ func describe(step localaws.Step) (stepLine, bool) {
 		return stepLine{where: "EventBridge", what: "rule " + step.Rule + " takes the event"}, true
 	case localaws.StepIgnored:
 		what := "no rule takes " + cmp.Or(text.Visible(step.EventName), "it")
-		if step.Reason != "" {
-			what += " (" + step.Reason + ")"
+		switch {
+		case step.Reason != "":
+			what += " (" + step.Reason + "): ignored"
+		case isDryRun(step):
+			what = "no rule takes it: a dry run opens nothing"
+		case step.ErrorCode != "":
+			what = "no rule takes it: the call failed, so it opened nothing"
+		default:
+			what += ": ignored"
 		}
-		return stepLine{where: "EventBridge", what: what + ": ignored", how: text.Dim}, true
+		return stepLine{where: "EventBridge", what: what, how: text.Dim}, true
 	case localaws.StepDetected:
 		return describeDetection(step), true
 	case localaws.StepFiltered:
@@ -78,6 +88,10 @@ func describe(step localaws.Step) (stepLine, bool) {
 	}
 	return stepLine{}, false
 }
+
+// isDryRun reports that a call only asked whether it would be allowed, and would be: EC2
+// answers with an error.
+func isDryRun(step localaws.Step) bool { return step.ErrorCode == "Client.DryRunOperation" }
 
 func describeDetection(step localaws.Step) stepLine {
 	l := stepLine{where: part(step.Function)}
