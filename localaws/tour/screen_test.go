@@ -67,7 +67,7 @@ func TestAlertIsDrawnAsSlackShowsIt(t *testing.T) {
 	}
 	for _, want := range []string{
 		"   │ Closed: tcp 3306 <world>\n",
-		"   │ What was open\n",
+		"   │   What was open\n",
 		"   │   tcp 3306 to temporary[U+001B][31m\n",
 		"   │   The group in the console ↗\n",
 		"--group-id",

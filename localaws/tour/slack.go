@@ -59,7 +59,7 @@ func (s *screen) slack(n notification) {
 		case code:
 			write(text.Cyan, "  "+text.Visible(unescape(l)))
 		case isHeading(l):
-			write(text.Bold, text.Visible(unescape(strings.Trim(l, "*"))))
+			write(text.Bold, "  "+text.Visible(unescape(strings.Trim(l, "*"))))
 		default:
 			label, rest := labelled(l)
 			for i, part := range wrap("  "+text.Visible(unmarked(label+rest)), s.width-6) {
