@@ -370,9 +370,32 @@ func TestReplayBeginsWithTheSentenceThatDecides(t *testing.T) {
 	assert.Contains(t, written(t, Text, s, Options{}),
 		"\nIn 92 days sgward would have closed 3 openings by 2 callers, reported 3 more, looked at EC2 for 2 and left 1,869 rules alone. 1 of the 3 is still open where the history ends.\n")
 	s.entries = s.entries[2:3]
-	assert.Contains(t, written(t, HTML, s, Options{}), "In 92 days sgward would have closed nothing, reported 1 more and left 1,868 rules alone.<")
+	assert.Contains(t, written(t, HTML, s, Options{}), "In 92 days sgward would have closed nothing, reported 1 opening and left 1,868 rules alone.<")
 	s.read.History.Last = s.read.History.First
 	assert.Contains(t, written(t, HTML, s, Options{}), ">sgward would have closed nothing")
+	s = replayed()
+	all := s.entries
+	s.read.History.Last, s.read.History.Compliant = s.read.History.First, 0
+	const reported, open, inspect, unknown, lastReported, forbidden = 2, 3, 5, 6, 8, 0
+	for want, of := range map[string][]int{
+		"closed 1 opening by 1 caller.":                                                                       {forbidden},
+		"closed 1 opening by 1 caller and reported 1 more.":                                                   {forbidden, lastReported},
+		"closed 1 opening by 1 caller. The history does not show the opening closed.":                         {open},
+		"closed nothing and reported 1 opening.":                                                              {reported},
+		"closed nothing and reported 1 opening. The history does not show the opening closed.":                {lastReported},
+		"closed nothing and reported 2 openings. 1 of the 2 is still open where the history ends.":            {reported, lastReported},
+		"closed nothing and looked at EC2 for 2 openings. 1 of the 2 is still open where the history ends.":   {inspect, unknown},
+		"closed nothing, reported 1 opening and looked at EC2 for 1. The history shows none of the 2 closed.": {lastReported, unknown},
+		"closed nothing and left 1 rule alone.":                                                               {4},
+	} {
+		s.entries = nil
+		for _, i := range of {
+			s.entries = append(s.entries, all[i])
+		}
+		assert.Contains(t, written(t, Text, s, Options{}), "\nsgward would have "+want+"\n")
+	}
+	s.entries = all[inspect:unknown]
+	assert.Contains(t, written(t, Text, s, Options{}), "1  needs a look at EC2")
 	for d, want := range map[time.Duration]string{90 * 24 * time.Hour: "90 days", 47 * time.Hour: "2 days", 46 * time.Hour: "46 hours", 100 * time.Minute: "2 hours", 61 * time.Second: "1 minute"} {
 		assert.Equal(t, want, roughly(d))
 	}

@@ -276,27 +276,42 @@ func (c *collector) headline(read Coverage) string {
 		return c.checkHeadline(read)
 	}
 	did := []string{"closed nothing"}
-	if n := c.of(policy.Revoke); n > 0 {
-		did[0] = "closed " + text.Plural(n, "opening") + " by " + text.Plural(len(c.closers), "caller")
+	closed, reported, looked := c.of(policy.Revoke), c.of(policy.Alert), c.of(policy.Undetermined)
+	if closed > 0 {
+		did[0] = "closed " + text.Plural(closed, "opening") + " by " + text.Plural(len(c.closers), "caller")
 	}
-	if n := c.of(policy.Alert); n > 0 {
-		did = append(did, "reported "+text.Thousands(n)+" more")
+	switch {
+	case reported == 0:
+	case closed == 0:
+		did = append(did, "reported "+text.Plural(reported, "opening"))
+	default:
+		did = append(did, "reported "+text.Thousands(reported)+" more")
 	}
-	if n := c.of(policy.Undetermined); n > 0 {
-		did = append(did, "looked at EC2 for "+text.Thousands(n))
+	switch {
+	case looked == 0:
+	case closed == 0 && reported == 0:
+		did = append(did, "looked at EC2 for "+text.Plural(looked, "opening"))
+	default:
+		did = append(did, "looked at EC2 for "+text.Thousands(looked))
 	}
 	out := "sgward would have "
 	if h := read.History; h != nil {
-		did = append(did, "left "+text.Plural(h.Compliant+int64(c.of(policy.Exempt)), "rule")+" alone")
+		if n := h.Compliant + int64(c.of(policy.Exempt)); n > 0 {
+			did = append(did, "left "+text.Plural(n, "rule")+" alone")
+		}
 		if span := h.Last.Sub(h.First); !h.First.IsZero() && span >= time.Minute {
 			out = "In " + roughly(span) + " " + out
 		}
 	}
 	out += and(did) + "."
-	switch n, of := c.unclosed, c.of(policy.Revoke); {
+	n, of := c.unclosed, closed
+	if of == 0 {
+		n, of = c.open, reported+looked
+	}
+	switch {
 	case n == 0:
 	case n == of && n == 1:
-		out += " The history does not show it closed."
+		out += " The history does not show the opening closed."
 	case n == of:
 		out += " The history shows none of the " + text.Thousands(of) + " closed."
 	default:
@@ -381,7 +396,7 @@ func (c *collector) tiles() []Tile {
 	var out []Tile
 	for _, d := range policy.Verdicts() {
 		if n := c.of(d); n > 0 || d == policy.Revoke {
-			label, note := outcomeText(c.run.Command, d)
+			label, note := outcomeText(c.run.Command, d, n)
 			out = append(out, Tile{Value: text.Thousands(n), Label: label, Note: note, Class: d.String()})
 		}
 	}
@@ -408,18 +423,19 @@ func (c *collector) tiles() []Tile {
 	return append(out, public)
 }
 
-// outcomeText describes the effect of a verdict.
-func outcomeText(c Command, d policy.Verdict) (label, note string) {
+// outcomeText describes the effect of a verdict on n openings.
+func outcomeText(c Command, d policy.Verdict, n int) (label, note string) {
+	look := text.Agree(n, "needs", "need") + " a look at EC2"
 	texts := map[policy.Verdict][2]string{
 		policy.Revoke:       {"would have been closed", "within seconds, and alerted"},
-		policy.Undetermined: {"needs a look at EC2", "sgward would have read the group to decide"},
+		policy.Undetermined: {look, "sgward would have read the group to decide"},
 		policy.Alert:        {"would have been reported", "an alert, and left open"},
 		policy.Exempt:       {"excepted", "an exception covers it"},
 	}
 	if c == Audit {
 		texts = map[policy.Verdict][2]string{
 			policy.Revoke:       {"forbidden", "closed at once if made now"},
-			policy.Undetermined: {"needs a look at EC2", "a fact could not be read"},
+			policy.Undetermined: {look, "a fact could not be read"},
 			policy.Alert:        {"warned", "an alert if made now"},
 			policy.Exempt:       {"excepted", "an exception covers it"},
 		}
