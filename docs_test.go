@@ -74,6 +74,26 @@ func TestEveryRowOfATableIsOneLine(t *testing.T) {
 	assert.Greater(t, rows, 200, "the pages were read")
 }
 
+// Without the file SAM reads samconfig.toml, which lacks the answers of make deploy.
+func TestEveryDeploymentNamesTheFileThatHasTheAnswers(t *testing.T) {
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	deployments := 0
+	for _, page := range append(pages, "README.md", "events/README.md", "Makefile") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for line := range strings.Lines(string(text)) {
+			for i, rest := range strings.Split(line, "sam deploy") {
+				if i > 0 {
+					deployments++
+					assert.True(t, strings.HasPrefix(strings.TrimPrefix(rest, " --guided"), " --config-file samconfig.local.toml"), "%s: %s", page, line)
+				}
+			}
+		}
+	}
+	assert.GreaterOrEqual(t, deployments, 5, "the pages were read")
+}
+
 // proseOf returns a page without its code blocks.
 func proseOf(t *testing.T, page string) string {
 	t.Helper()
