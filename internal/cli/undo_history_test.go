@@ -249,6 +249,6 @@ func TestUndoOfTheEditOfAPrefixListByID(t *testing.T) {
 
 	got := d.run("undo --yes --even-if-forbidden " + alert.ID(edit))
 	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
-	assert.Contains(t, got.errs, "made by ModifyManagedPrefixList")
+	assert.Contains(t, got.errs, "    opened by ModifyManagedPrefixList at 20")
 	assert.Contains(t, d.held("orders-db"), "in tcp 3306-3306 "+pl)
 }

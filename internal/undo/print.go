@@ -110,12 +110,14 @@ func whatFollows(worst policy.Verdict, observing bool) string {
 func (p *Printer) item(s Step, it Item) {
 	p.note("  open %s", authorize.RuleText(it.Rule))
 	made, by := whenAndWho(it.event())
-	if it.Alert.Sweep != nil {
-		made, by = "a sweep over all groups found it", "an unknown caller"
-	}
-	if it.fromHistory() && it.event().EventName == "" {
+	switch name := it.event().EventName; {
+	case it.Alert.Sweep != nil:
+		p.note("    who made it is not known: a sweep over all groups found it")
+	case it.fromHistory() && name == "":
 		p.note("    who made it is not known: CloudTrail's history of that time does not show the call")
-	} else {
+	case slices.Contains(cloudtrail.Names(cloudtrail.KindEditList), name): // the rule is older than the edit of its list
+		p.note("    opened by %s, by %s", text.Visible(made), text.Visible(by))
+	default:
 		p.note("    made by %s, by %s", text.Visible(made), text.Visible(by))
 	}
 	closed := "revoked"
