@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -109,7 +110,7 @@ func lintJSON(in Invocation, file string, p *policy.Policy, unsound error) error
 			lines = append(lines, lintLine{problem.File, problem.Line, "error", problem.Text})
 		}
 	default:
-		lines = append(lines, lintLine{File: file, Level: "error", Text: strings.TrimPrefix(unsound.Error(), file+": ")})
+		lines = append(lines, lintLine{File: file, Level: "error", Text: strings.TrimLeft(strings.TrimPrefix(unsound.Error(), filepath.Clean(file)), ": ")})
 	}
 	for _, l := range lines {
 		if err := writeJSON(in.Stdout, l); err != nil {

@@ -21,10 +21,20 @@ func Policy(file string) (*policy.Policy, error) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		if file == DefaultPolicy && errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("%s: reading policy: %w: name one, or run this in the folder of policy.yaml", file, err)
+		switch missing := errors.Is(err, fs.ErrNotExist); {
+		case missing && file == DefaultPolicy:
+			return nil, &missingError{file + " does not exist: name a policy, or run this in the folder of policy.yaml"}
+		case missing:
+			return nil, &missingError{filepath.Clean(file) + " does not exist"}
 		}
 		return nil, fmt.Errorf("%s: reading policy: %w", filepath.Clean(file), err)
 	}
 	return policy.Parse(filepath.ToSlash(filepath.Clean(file)), data)
 }
+
+// missingError says in words that a file does not exist. It is fs.ErrNotExist.
+type missingError struct{ text string }
+
+func (e *missingError) Error() string { return e.text }
+
+func (e *missingError) Unwrap() error { return fs.ErrNotExist }
