@@ -116,6 +116,8 @@ type destination struct {
 	io.Writer
 	name string
 	file *os.File // written beside the name; nil for standard output
+	// unnamed is set if the name should say which format the report has, and does not.
+	unnamed report.Format
 }
 
 func (f *judgeFlags) destination(in Invocation) (*destination, error) {
@@ -138,7 +140,11 @@ func (f *judgeFlags) destination(in Invocation) (*destination, error) {
 		}
 		return nil, fmt.Errorf("--out %s: %w", f.out, err)
 	}
-	return &destination{Writer: file, file: file, name: f.out}, nil
+	d := &destination{Writer: file, file: file, name: f.out}
+	if _, ok := formatOf(f.out); !ok && !f.formatNamed && filepath.Ext(f.out) != "" {
+		d.unnamed = report.Format(f.format)
+	}
+	return d, nil
 }
 
 // keep makes a whole report appear under its name.
@@ -156,7 +162,11 @@ func (d *destination) keep(in Invocation, quiet bool) error {
 		return fmt.Errorf("--out %s: %w", d.name, err)
 	}
 	if !quiet {
-		fmt.Fprintf(in.Stderr, "sgward: wrote %s\n", text.Visible(d.name))
+		how := ""
+		if d.unnamed != "" {
+			how = fmt.Sprintf(" as %s: the ending %s names no format", d.unnamed, filepath.Ext(d.name))
+		}
+		fmt.Fprintf(in.Stderr, "sgward: wrote %s\n", text.Visible(d.name+how))
 	}
 	return nil
 }

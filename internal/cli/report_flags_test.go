@@ -27,6 +27,9 @@ func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, begin, string(data)[:len(begin)], name)
 	}
+	odd := filepath.Join(dir, "q.xyz")
+	assert.Equal(t, "sgward: wrote "+odd+" as text: the ending .xyz names no format\n", d.run("audit --out "+odd+" "+dumps).errs)
+	assert.Equal(t, "sgward: wrote "+odd+"\n", d.run("audit --format csv --out "+odd+" "+dumps).errs)
 	file := filepath.Join(dir, "report.html")
 	got := d.run("audit --quiet --format csv -o " + file + " " + dumps)
 	assert.Empty(t, got.errs)
