@@ -32,7 +32,7 @@ func traffic(p secgroup.Permission) (service, short, full string) {
 	var names []string
 	for _, known := range services {
 		if p.Ports.CoveredBy(known.PortRange) {
-			service, short, full = named(known.Title)
+			_, short, full = named(known.Title)
 			return known.TitleAlone(), short, full
 		}
 		names = append(names, known.Title+" "+known.PortRange.String())

@@ -149,8 +149,8 @@ func (v *view) openingTitles(place string) []string {
 	return endings(verb+": "+o.headline(v), length+in+place+all+try, in+place+all+try, in+place+others+try, in+others+try, others+try)
 }
 
-// openingSubjects are openingTitles in fewer words. The place is dropped last: before it the group,
-// and first words of the outcome, peer and ports.
+// openingSubjects are openingTitles in fewer words. The place is dropped last, before it
+// the group, and first of all words of the outcome, peer and ports.
 func (v *view) openingSubjects(places []string) []string {
 	o := &v.openings[0]
 	_, verb := o.verb()
