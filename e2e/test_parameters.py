@@ -50,14 +50,13 @@ def test_the_address_is_subscribed_to_the_topic(stack, cloud, topic_arn):
     assert ("email", "security@example.com") in {(each["Protocol"], each["Endpoint"]) for each in subscriptions}
 
 
-def test_alerts_go_to_slack_one_at_a_time_and_what_fails_is_kept(stack, cloud, topic_arn, secret_arn):
+def test_alerts_go_to_slack_and_what_fails_is_kept(stack, cloud, topic_arn, secret_arn):
     client, name = cloud.client("lambda"), stack.ids["SlackFunction"]
     function = client.get_function(FunctionName=name)
     subscriptions = cloud.client("sns").list_subscriptions_by_topic(TopicArn=topic_arn)["Subscriptions"]
     invoke = client.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
 
     assert ("lambda", function["Configuration"]["FunctionArn"]) in {(each["Protocol"], each["Endpoint"]) for each in subscriptions}
-    assert client.get_function_concurrency(FunctionName=name)["ReservedConcurrentExecutions"] == 1
     assert variables_of(stack, "SlackFunction") == {"WEBHOOK_SECRET_ARN": secret_arn}, "the URL is in no variable"
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"] == stack.queue_arn("DeadLetterQueue")
 

@@ -159,7 +159,8 @@ def test_the_rule_ignores_other_accounts_regions_sources_and_services(matching, 
 
 def test_only_the_rules_of_the_stack_may_invoke_its_functions(resources):
     """By resource policy; whoever has lambda:InvokeFunction by an identity policy still may."""
-    permissions = [each["Properties"] for each in resources.values() if each["Type"] == "AWS::Lambda::Permission"]
+    permissions = [each["Properties"] for name, each in resources.items()
+                   if each["Type"] == "AWS::Lambda::Permission" and name != "SlackPermission"]
     rules = {name: each["Properties"]["Targets"] for name, each in resources.items() if each["Type"] == "AWS::Events::Rule"}
 
     assert sorted((each["SourceArn"]["Fn::GetAtt"], each["FunctionName"]["Ref"]) for each in permissions) == sorted(
@@ -167,8 +168,17 @@ def test_only_the_rules_of_the_stack_may_invoke_its_functions(resources):
     assert {(each["Principal"], each["Action"]) for each in permissions} == {("events.amazonaws.com", "lambda:InvokeFunction")}
 
 
+def test_only_the_alert_topic_may_invoke_the_slack_function_and_one_at_a_time(resources):
+    """ministack has no reserved concurrency."""
+    permission = resources["SlackPermission"]["Properties"]
+
+    assert (permission["Principal"], permission["Action"]) == ("sns.amazonaws.com", "lambda:InvokeFunction")
+    assert permission["SourceArn"] == {"Fn::If": ["OwnTopic", {"Ref": "AlertTopic"}, {"Ref": "AlertTopicArn"}]}
+    assert resources["SlackFunction"]["Properties"]["ReservedConcurrentExecutions"] == 1
+
+
 def test_whoever_writes_in_the_chat_channel_may_only_read_metrics(resources):
-    channel, role = resources["SlackChannel"]["Properties"], resources["SlackRole"]["Properties"]
+    channel, role = resources["SlackChannel"]["Properties"], resources["ChatRole"]["Properties"]
     actions = [action for policy in role["Policies"] for each in policy["PolicyDocument"]["Statement"] for action in each["Action"]]
 
     assert [each["Fn::Sub"].rpartition("/")[2] for each in channel["GuardrailPolicies"]] == ["CloudWatchReadOnlyAccess"]
