@@ -100,9 +100,8 @@ test: ## Run the tests (Go and make only)
 smoke: build ## Run every command of the built CLI and of the tutorial against sgward local (Go and make only)
 	$(GO) test -count=1 -v -run '^TestSmoke$$' ./internal/cli -built
 
-# Two tests expect one order of deliveries that are handled side by side; the detector's slowness makes another. "make test" runs them.
 race: ## Run the tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -count=1 -skip 'TestFaultsNeitherLeaveNorTakeTooMuch|TestHalvesThatCameTwiceInABatchAreReportedAlike' ./...
+	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
 
 demo: build ## Watch sgward close openings, on this machine, without AWS
 	build/sgward demo

@@ -30,6 +30,7 @@ type cloud struct {
 	owners map[string]string // of lists that are not the account\'s own
 	states map[string]types.PrefixListState
 	ids    int
+	rest   map[string][]types.SecurityGroupRule // of reads, by the token of their next page
 
 	// lag is how far reads are behind.
 	lag time.Duration
@@ -61,7 +62,7 @@ type snapshot struct {
 var _ remediation.EC2 = (*cloud)(nil)
 
 func newCloud() *cloud {
-	return &cloud{groups: map[string]*cloudGroup{}, lists: map[string][]string{}, owners: map[string]string{}, states: map[string]types.PrefixListState{}}
+	return &cloud{groups: map[string]*cloudGroup{}, lists: map[string][]string{}, owners: map[string]string{}, states: map[string]types.PrefixListState{}, rest: map[string][]types.SecurityGroupRule{}}
 }
 
 // group adds a group of a VPC that is not the default one.
@@ -187,23 +188,24 @@ func (c *cloud) DescribeSecurityGroupRules(ctx context.Context, in *ec2.Describe
 		return nil, err
 	}
 	out := &ec2.DescribeSecurityGroupRulesOutput{}
-	// Pages of five: whoever asks for one only misses the rest.
-	var all []types.SecurityGroupRule
-	for _, id := range ids {
-		if g := c.groups[id]; g != nil {
-			all = append(all, g.seen(c.lag)...)
-		}
-	}
-	from := 0
+	// Pages of five: whoever asks for one only misses the rest. The pages of a read are of
+	// one moment, as a group of at most 1,000 rules is one page of EC2.
+	var rest []types.SecurityGroupRule
 	if in.NextToken != nil {
-		if _, err := fmt.Sscan(*in.NextToken, &from); err != nil {
-			return nil, err
+		rest = c.rest[*in.NextToken]
+		delete(c.rest, *in.NextToken)
+	} else {
+		for _, id := range ids {
+			if g := c.groups[id]; g != nil {
+				rest = append(rest, g.seen(c.lag)...)
+			}
 		}
 	}
-	to := min(from+5, len(all))
-	out.SecurityGroupRules = all[from:to]
-	if to < len(all) {
-		out.NextToken = aws.String(fmt.Sprint(to))
+	n := min(5, len(rest))
+	out.SecurityGroupRules = rest[:n:n]
+	if n < len(rest) {
+		out.NextToken = aws.String(fmt.Sprint(len(c.calls))) // no other call has it
+		c.rest[*out.NextToken] = rest[n:]
 	}
 	return out, nil
 }

@@ -64,6 +64,8 @@ type stage struct {
 	// deliver does not wait for what is chosen.
 	warm   bool
 	engine *remediation.Engine
+	// inTurn has messages that one goroutine chooses handled one after the other.
+	inTurn bool
 }
 
 // onStage runs a test in a bubble, where waiting takes no time.
@@ -93,12 +95,26 @@ func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Messag
 	s.t.Helper()
 	var r *remediation.Engine
 	var chosen sync.WaitGroup
+	var last chan struct{} // closed when the message chosen last is handled
 	// What remediate chooses comes at once, to another invocation.
 	choose := func(_ context.Context, _ remediation.Message, d finding.Detection) error {
 		m := remediation.Message{Detection: d, Try: 1, Tries: 5, Sent: time.Now(), Queued: time.Now()}
 		start := chosen.Go
-		if s.warm {
+		switch before := last; {
+		case s.warm:
 			start = func(run func()) { go run() }
+		case s.inTurn:
+			last = make(chan struct{})
+			done := last
+			start = func(run func()) {
+				chosen.Go(func() {
+					defer close(done)
+					if before != nil {
+						<-before
+					}
+					run()
+				})
+			}
 		}
 		start(func() {
 			ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)

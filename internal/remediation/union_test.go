@@ -206,6 +206,7 @@ func TestAWorldThatAnotherMessageClosedCountsNoMore(t *testing.T) {
 func TestHalvesThatCameTwiceInABatchAreReportedAlike(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		m := s.open(groupA, in(3306, lower), in(3306, upper))
+		s.inTurn = true
 		s.done(m, m)
 		assert.Empty(t, s.cloud.rules(groupA))
 		assert.Equal(t, []string{"revoked " + lower, "revoked " + upper}, s.told())
