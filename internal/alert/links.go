@@ -15,7 +15,7 @@ func (v *view) linksOf() []item {
 	var out []item
 	for i := range v.openings {
 		o := &v.openings[i]
-		l := item{kind: link, text: "Security group " + o.GroupID, url: groupURL(o.region, o.GroupID)}
+		l := item{kind: link, text: "Security group " + o.GroupID, url: GroupURL(o.region, o.GroupID)}
 		isListed := slices.ContainsFunc(out, func(other item) bool { return other.url == l.url })
 		if named := "Security group " + o.GroupName; isPlainName(o.GroupName) {
 			// Groups of different VPCs may share a name.
@@ -30,7 +30,7 @@ func (v *view) linksOf() []item {
 		}
 	}
 	e := v.alert.Event
-	if url := eventURL(e.Region, e.EventID); url != "" && !v.isSweep && !v.isDigest { // whose id CloudTrail does not know
+	if url := EventURL(e.Region, e.EventID); url != "" && !v.isSweep && !v.isDigest { // whose id CloudTrail does not know
 		out = append(out, item{kind: link, text: "CloudTrail event", url: url})
 	}
 	if len(v.openings) > 0 {
@@ -65,13 +65,14 @@ func (v *view) resourcesOf() []string {
 	return out
 }
 
-// groupURL returns the console's page of a security group, or "".
-func groupURL(region, groupID string) string {
+// GroupURL returns the page of a security group in the AWS console; "" if its region or id
+// lacks their form, or the console is not public.
+func GroupURL(region, groupID string) string {
 	return consoleURL(region, "ec2", "#SecurityGroup:groupId=", groupID)
 }
 
-// eventURL returns the console's page of a CloudTrail event, or "".
-func eventURL(region, eventID string) string {
+// EventURL returns the page of a CloudTrail event in the AWS console; "" as for GroupURL.
+func EventURL(region, eventID string) string {
 	return consoleURL(region, "cloudtrailv2", "#/events/", eventID)
 }
 
