@@ -97,6 +97,9 @@ func (l *detectLog) call(ctx context.Context, in, out any) error {
 	}
 	r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 	r.Header.Set("X-Amz-Target", "Logs_20140328.FilterLogEvents")
+	// net/http then sends the request again if the other side has meanwhile closed the connection that it kept, as is usual
+	// after an hour's pause. An empty key is not sent (https://pkg.go.dev/net/http#Transport).
+	r.Header["Idempotency-Key"] = []string{}
 	keys, err := l.config.Credentials.Retrieve(ctx)
 	if err != nil {
 		return err

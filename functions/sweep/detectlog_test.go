@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 	"time"
@@ -52,6 +53,25 @@ func TestTheEventsThatDetectLoggedAreReadFromAllPages(t *testing.T) {
 	assert.Equal(t, []sweep.Announcement{
 		{GroupID: "sg-1", RuleIDs: []string{"sgr-1", "sgr-2"}}, {GroupID: "sg-2", Partial: true}, {Partial: true}, {GroupID: "sg-3"},
 	}, got)
+}
+
+func TestAConnectionThatWasClosedMeanwhileIsNoError(t *testing.T) {
+	server := &logsapi.Server{}
+	server.Add("/detect", `{"message":"judged","groupId":"sg-1","findings":0}`, time.Now())
+	requests := map[string]int{} // by connection
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests[r.RemoteAddr]++; requests[r.RemoteAddr] > 1 {
+			panic(http.ErrAbortHandler) // closes the connection without an answer
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(web.Close)
+	log := logOf(t, server, map[string]string{"AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": web.URL})
+	for range 3 {
+		got, err := log.Since(t.Context(), time.Now().Add(-time.Minute))
+		require.NoError(t, err)
+		assert.Len(t, got, 1)
+	}
 }
 
 func TestALogThatCannotBeReadIsAnErrorThatNamesIt(t *testing.T) {
