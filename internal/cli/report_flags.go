@@ -95,6 +95,8 @@ func formatOf(name string) (report.Format, bool) {
 		return report.SARIF, true
 	case ".txt":
 		return report.Text, true
+	case ".md":
+		return report.Markdown, true
 	default:
 		return "", false
 	}

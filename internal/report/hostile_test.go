@@ -5,6 +5,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/yuin/goldmark"
+	"github.com/yuin/goldmark/extension"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
@@ -33,6 +36,8 @@ func hostile() map[string]string {
 		"not UTF-8":  "a\xff\xfeb",
 		"link":       "[click](https://203.0.113.9) {0} \\",
 		"long":       strings.Repeat("0123456789 ", 1000),
+		"workflow":   "x::error file=a,line=1::owned\n::set-output name=a::b\r\n::stop-commands::t%0A::warning::y",
+		"markdown":   "![x](http://203.0.113.9/p.png) https://203.0.113.9 <a href=x>y</a> | @everyone #1 www.example.com\n# h\n`c` $x$ &lt;",
 		"one word":   strings.Repeat("x", 5000),
 	}
 }
@@ -124,7 +129,7 @@ func assertVisible(t *testing.T, out, lineBreak string) {
 }
 
 func TestNoTextReachesATerminalAsACommand(t *testing.T) {
-	for format, lineBreak := range map[Format]string{Text: "\n", JSON: "\n", SARIF: "\n", CSV: "\r\n"} {
+	for format, lineBreak := range map[Format]string{Text: "\n", JSON: "\n", SARIF: "\n", CSV: "\r\n", GitHub: "\n", Markdown: "\n"} {
 		t.Run(string(format), func(t *testing.T) {
 			everyPoison(t, format, func(t *testing.T, _, out string) { assertVisible(t, out, lineBreak) })
 		})
@@ -202,6 +207,43 @@ func TestMarkupStaysText(t *testing.T) {
 		assert.NotContains(t, out, "alert(1)</script>")
 		assert.NotContains(t, out, "<img")
 		assertVisible(t, out, "\n")
+	})
+}
+
+func TestNoTextBecomesAWorkflowCommand(t *testing.T) {
+	form := regexp.MustCompile(`^::(error|warning|notice) (file=[^:,]*,)?(line=[0-9]+,)?title=[^:,]*::`)
+	escapes := strings.NewReplacer("%25", "", "%0A", "", "%0D", "", "%3A", "", "%2C", "")
+	everyPoison(t, GitHub, func(t *testing.T, _, out string) {
+		for line := range strings.Lines(out) {
+			assert.Regexp(t, form, line)
+			assert.NotContains(t, line, "\r")
+			assert.NotContains(t, escapes.Replace(line), "%")
+		}
+	})
+}
+
+// Another parser of GitHub's Markdown says what a browser would get.
+func TestMarkdownShowsTextsAsTheyAre(t *testing.T) {
+	renderer := goldmark.New(goldmark.WithExtensions(extension.GFM))
+	everyPoison(t, Markdown, func(t *testing.T, _, out string) {
+		var page strings.Builder
+		require.NoError(t, renderer.Convert([]byte(out), &page))
+		for _, tag := range []string{"<img", "<script", "<code", "<h1", "<del", "<svg"} {
+			assert.NotContains(t, page.String(), tag)
+		}
+		for link := range strings.SplitSeq(page.String(), "<a ") {
+			if !strings.HasPrefix(link, "href") {
+				continue
+			}
+			assert.Contains(t, link, ">runbook</a>", "the policy's own link is the only one")
+		}
+		assert.NotRegexp(t, `@[a-zA-Z]|#[0-9]+\b[^;]`, page.String())
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(line, "| ") {
+				bare := strings.NewReplacer(`\\`, "", `\|`, "").Replace(line)
+				assert.Equal(t, 6, strings.Count(bare, "|"), "a row has five cells: %s", line)
+			}
+		}
 	})
 }
 

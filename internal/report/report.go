@@ -1,5 +1,5 @@
 // Package report writes the results of replay, audit and check as text for people, JSON lines,
-// CSV, SARIF and HTML, all from one stream of results. It judges nothing and reads
+// CSV, SARIF, HTML, GitHub's annotations and Markdown, all from one stream of results. It judges nothing and reads
 // nothing.
 package report
 
@@ -26,10 +26,13 @@ const (
 	CSV   Format = "csv"
 	SARIF Format = "sarif"
 	HTML  Format = "html"
+	// GitHub is workflow commands of GitHub Actions, Markdown a summary in GitHub's Markdown.
+	GitHub   Format = "github"
+	Markdown Format = "markdown"
 )
 
 // Formats lists every format.
-func Formats() []Format { return []Format{Text, JSON, CSV, SARIF, HTML} }
+func Formats() []Format { return []Format{Text, JSON, CSV, SARIF, HTML, GitHub, Markdown} }
 
 func formatNames() string {
 	var names []string
@@ -277,14 +280,14 @@ type Options struct {
 	// Details makes text show the reasons of each finding, and the rules and interfaces of
 	// each group. Else a finding is one line.
 	Details bool
-	// Limit is the number of findings or groups that text and HTML list, the worst ones;
-	// counts always cover all. 0 means 100 of each in text (50 with Details), and 5,000
-	// findings or 500 groups in HTML. JSON, CSV and SARIF list everything.
+	// Limit is the number of findings or groups that text, Markdown and HTML list, the worst ones;
+	// counts always cover all. 0 means 100 of each in text (50 with Details) and Markdown, and
+	// 5,000 findings or 500 groups in HTML. JSON, CSV and GitHub list everything, SARIF 25,000.
 	Limit int
 }
 
 // New begins a report. The writer buffers: nothing is certain to be written before Close.
-// JSON and CSV hold one entry at a time; the other writers document what they hold.
+// JSON, CSV and GitHub hold one entry at a time; the other writers document what they hold.
 func New(f Format, w io.Writer, run Run, o Options) (Writer, error) {
 	if o.Limit < 0 || o.Width < 0 {
 		return nil, fmt.Errorf("writing a report: limit %d and width %d: want 0 or more", o.Limit, o.Width)
@@ -300,6 +303,10 @@ func New(f Format, w io.Writer, run Run, o Options) (Writer, error) {
 		return newSARIF(w, run), nil
 	case HTML:
 		return newHTML(w, run, o), nil
+	case GitHub:
+		return newGitHub(w, run), nil
+	case Markdown:
+		return newMarkdown(w, run, o), nil
 	default:
 		return nil, fmt.Errorf("writing a report as %q: want one of %s", f, formatNames())
 	}

@@ -17,7 +17,8 @@ import (
 // sarifWriter writes SARIF 2.1.0
 // (https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html) in one run. The
 // results are streamed; the tool, whose rules are the statements that occurred, follows
-// them, which JSON allows. It holds one group and a line for each statement.
+// them, which JSON allows. It holds one group, a line for each statement, and at most
+// reservedResults encoded results.
 //
 // A result is located at the deciding line of the policy, since code scanning shows
 // results beside files of a repository, and logically at the rule's or group's ARN. GitHub
@@ -28,10 +29,20 @@ type sarifWriter struct {
 	run   Run
 	rules []sarifRule
 	index map[string]int // of rules, by id
-	any   bool           // a result was written
 	plain *strings.Replacer
 	err   error
+
+	written int      // results
+	held    [][]byte // encoded results that are no errors, written last if there is room
+	leftOut int      // results
 }
+
+const (
+	// maxResults is the number of results that GitHub takes.
+	maxResults = 25_000
+	// reservedResults of them are for errors, as long as there may be any.
+	reservedResults = 5_000
+)
 
 // Rules of sgward's own, beside the statements. No statement's id has a slash.
 const (
@@ -132,7 +143,7 @@ func (s *sarifWriter) Entry(e Entry) error {
 	index := s.rule(id, severity)
 	result := sarifResult{
 		RuleID: s.rules[index].ID, RuleIndex: index, Level: level(severity),
-		Message:      s.text(s.messageOf(&e)),
+		Message:      s.text(messageOf(s.run.Command, &e)),
 		Locations:    []sarifLocation{s.location(&e)},
 		Fingerprints: sarifFingerprints{e.ID, e.ID},
 		Suppressions: []sarifSuppression{},
@@ -189,6 +200,14 @@ func (s *sarifWriter) Close(read Coverage) error {
 	for _, p := range read.Problems {
 		in.Notifications = append(in.Notifications, notification{"error", s.text(p.Place + ": " + p.Text)})
 	}
+	for _, encoded := range s.held {
+		s.encoded(encoded)
+	}
+	if s.leftOut > 0 {
+		in.Notifications = append(in.Notifications, notification{"warning", s.text(fmt.Sprintf(
+			"%s not listed: GitHub takes %s results at most. The formats json and csv list all.",
+			text.Plural(s.leftOut, "more result"), text.Thousands(maxResults)))})
+	}
 	rules := s.rules
 	if rules == nil {
 		rules = []sarifRule{}
@@ -217,17 +236,35 @@ func (s *sarifWriter) Close(read Coverage) error {
 	return s.err
 }
 
+// result writes a result. Once only the places reserved for errors are left, others wait for
+// the end.
 func (s *sarifWriter) result(r sarifResult) error {
-	if s.any {
-		s.write(",")
+	encoded := s.encode(r)
+	if s.written >= maxResults-reservedResults && r.Level != "error" {
+		if len(s.held) < reservedResults {
+			s.held = append(s.held, encoded)
+		} else {
+			s.leftOut++
+		}
+		return s.err
 	}
-	s.any = true
-	s.write("\n")
-	s.marshal(r)
+	s.encoded(encoded)
 	return s.err
 }
 
-// write and marshal do nothing after an error.
+func (s *sarifWriter) encoded(result []byte) {
+	if s.written >= maxResults {
+		s.leftOut++
+		return
+	}
+	if s.written++; s.written > 1 {
+		s.write(",")
+	}
+	s.write("\n")
+	s.write(string(result))
+}
+
+// write, marshal and encode do nothing after an error.
 func (s *sarifWriter) write(text string) {
 	if s.err == nil {
 		_, err := s.out.WriteString(text)
@@ -235,12 +272,14 @@ func (s *sarifWriter) write(text string) {
 	}
 }
 
-func (s *sarifWriter) marshal(v any) {
+func (s *sarifWriter) marshal(v any) { s.write(string(s.encode(v))) }
+
+func (s *sarifWriter) encode(v any) []byte {
 	data, err := json.Marshal(v)
 	if err != nil && s.err == nil {
 		s.err = fmt.Errorf("encoding as SARIF: %w", err)
 	}
-	s.write(string(escapeUnprintable(data)))
+	return escapeUnprintable(data)
 }
 
 // rule returns the index of a statement among the rules. Its level is that of the worst
@@ -291,8 +330,8 @@ func levels() []struct{ level, number string } {
 func level(severity policy.Severity) string { return levels()[urgency(severity)].level }
 
 // messageOf describes the finding in one line.
-func (s *sarifWriter) messageOf(e *Entry) string {
-	verdict, other := marks(s.run.Command, e)
+func messageOf(c Command, e *Entry) string {
+	verdict, other := marks(c, e)
 	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + e.titleText() + " in " + e.groupText()
 	if at := place(e.AccountID, e.Region); at != "" {
 		out += ", " + at
@@ -342,12 +381,15 @@ func (s *sarifWriter) locationOf(file string, line int, arn, name string) sarifL
 
 // artifact is the URI of a file. Relative ones are those of the repository.
 func artifact(file string) sarifArtifact {
-	file = filepath.ToSlash(file)
+	path := artifactPath(file)
 	if filepath.IsAbs(file) {
-		return sarifArtifact{URI: (&url.URL{Scheme: "file", Path: file}).String()}
+		return sarifArtifact{URI: (&url.URL{Scheme: "file", Path: path}).String()}
 	}
-	return sarifArtifact{URI: (&url.URL{Path: strings.TrimPrefix(file, "./")}).String(), URIBaseID: "%SRCROOT%"}
+	return sarifArtifact{URI: (&url.URL{Path: path}).String(), URIBaseID: "%SRCROOT%"}
 }
+
+// artifactPath is the path of a file as code hosts write it.
+func artifactPath(file string) string { return strings.TrimPrefix(filepath.ToSlash(file), "./") }
 
 // arnOf returns the ARN of a group or rule
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html),

@@ -11,7 +11,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/text"
 )
 
 // sarifSchema is the schema that OASIS publishes; testdata/oasis says where.
@@ -173,4 +175,47 @@ func TestNoTwoResultsShareAFingerprint(t *testing.T) {
 		seen[r.Fingerprints.Line] = true
 	}
 	assert.Len(t, seen, 6)
+}
+
+func TestWhatGitHubWouldRefuseIsLeftOutWithAWord(t *testing.T) {
+	type level struct {
+		severity policy.Severity
+		n        int
+	}
+	for name, c := range map[string]struct {
+		in                     []level
+		errors, others, notice int
+	}{
+		"as many as GitHub takes":   {[]level{{policy.Low, 25_000}}, 0, 25_000, 0},
+		"errors come last":          {[]level{{policy.Low, 30_000}, {policy.High, 100}}, 100, 24_900, 5_100},
+		"errors fill the places":    {[]level{{policy.Low, 21_000}, {policy.Critical, 7_000}}, 5_000, 20_000, 3_000},
+		"more errors than it takes": {[]level{{policy.Critical, 26_000}, {policy.Low, 1}}, 25_000, 0, 1_001},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			w, err := New(SARIF, &out, runOf(Check), Options{})
+			require.NoError(t, err)
+			for _, l := range c.in {
+				for range l.n {
+					require.NoError(t, w.Entry(Entry{Finding: finding.Finding{Verdict: policy.Alert, Severity: l.severity}}))
+				}
+			}
+			require.NoError(t, w.Close(Coverage{}))
+			var log sarifLog // the schema would take a second a run
+			require.NoError(t, json.Unmarshal([]byte(out.String()), &log))
+			errors := 0
+			for _, r := range log.Runs[0].Results {
+				if r.Level == "error" {
+					errors++
+				}
+			}
+			assert.Equal(t, [2]int{c.errors, c.others}, [2]int{errors, len(log.Runs[0].Results) - errors})
+			if c.notice == 0 {
+				assert.Empty(t, log.Runs[0].Invocations[0].Notifications)
+				return
+			}
+			assert.Equal(t, text.Thousands(c.notice)+" more results not listed: GitHub takes 25,000 results at most. The formats json and csv list all.",
+				log.Runs[0].Invocations[0].Notifications[0].Message.Text)
+		})
+	}
 }
