@@ -91,6 +91,7 @@ var mayImport = map[string][]string{
 	"policytest":     {"awsid", "finding", "input", "policy", "secgroup", "text"},
 	"lambdaenv":      {"awsid", "finding", "text"},
 	"slack":          {"alert", "text"},
+	"startfailure":   {},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {

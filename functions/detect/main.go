@@ -16,14 +16,14 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"sgward/internal/policyfile"
+	"sgward/internal/startfailure"
 )
 
 func main() {
 	logger := lambdacontext.NewLogger()
-	p, err := policyfile.Load(os.LookupEnv)
+	p, err := policyfile.Load(os.LookupEnv, logger)
 	if err != nil {
-		logger.Error("function does not start", "error", err.Error())
-		os.Exit(1)
+		startfailure.Exit(logger, err)
 	}
 	lambda.Start(&handler{policy: p, logger: logger, now: time.Now})
 }

@@ -28,7 +28,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := policyfile.Load(lookup)
+	p, err := policyfile.Load(lookup, logger, "mode", env.Mode)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &handler{remediate: engine.Run, queue: queue, logger: logger}, nil
+	return &handler{remediate: engine.Run, queue: queue, logger: logger, policyDigest: p.Digest()}, nil
 }
 
 // queueOf reads the URLs of the queues and makes their client.

@@ -65,6 +65,7 @@ func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
 		"a queue":         {"ALERT_TOPIC_ARN", "arn:aws:sqs:eu-central-1:123456789012:alerts", []string{"ALERT_TOPIC_ARN"}},
 		"a FIFO topic":    {"ALERT_TOPIC_ARN", topicARN + ".fifo", []string{"ALERT_TOPIC_ARN", "standard"}},
 		"no region":       {"AWS_REGION", "", []string{"AWS_REGION"}},
+		"another region":  {"AWS_REGION", "us-east-1", []string{"the topic is in eu-central-1 and this function in us-east-1"}},
 		"many revokes":    {"MAX_REVOKES", "many", []string{"MAX_REVOKES"}},
 		"less than none":  {"MAX_REVOKES", "-1", []string{"MAX_REVOKES"}},
 		"no queue":        {"FINDINGS_QUEUE_URL", "", []string{"FINDINGS_QUEUE_URL", "https://sqs."}},

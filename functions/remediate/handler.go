@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -35,6 +37,8 @@ type handler struct {
 	remediate func(ctx context.Context, accountID string, messages []remediation.Message) []error
 	queue     *findingsQueue
 	logger    *slog.Logger
+	// policyDigest is that of the policy that remediate judges by.
+	policyDigest string
 
 	mu     sync.Mutex
 	since  time.Time // when the count of recent messages began
@@ -128,6 +132,7 @@ func (h *handler) handleAll(ctx context.Context, accountID string, all []queued)
 		message.Queued, message.Record = m.sent, m.body
 		messages, at = append(messages, message), append(at, i)
 	}
+	h.comparePolicies(ctx, messages)
 	for k, err := range h.remediate(ctx, accountID, messages) {
 		if err == nil {
 			continue
@@ -137,6 +142,24 @@ func (h *handler) handleAll(ctx context.Context, accountID string, all []queued)
 			"eventId", messages[k].Detection.Event.EventID, "try", messages[k].Try, "tries", maxReceiveCount, "error", err.Error())
 	}
 	return failed
+}
+
+// comparePolicies logs one line for each other policy by which messages were found. A
+// deployment leaves such messages on the queue for a while; later they mean that the
+// functions have different policies. remediate judges by its own.
+func (h *handler) comparePolicies(ctx context.Context, messages []remediation.Message) {
+	others := map[string]int{}
+	for _, m := range messages {
+		d := m.Detection
+		if d.PolicyDigest == h.policyDigest {
+			continue
+		}
+		if others[d.PolicyDigest]++; others[d.PolicyDigest] > 1 {
+			continue
+		}
+		h.logger.WarnContext(ctx, "found by another policy: judged again by that of remediate", "policyDigest", h.policyDigest,
+			"detectionPolicyDigest", fmt.Sprintf("%.80s", d.PolicyDigest), "source", cmp.Or(string(d.Source), "event"), "eventId", d.Event.EventID)
+	}
 }
 
 // giveUp reports whether a malformed message is with the dead letters. It is, after some

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,7 +97,8 @@ type bench struct {
 func newBench() *bench {
 	b := &bench{errs: map[string]error{}}
 	b.handler = handler{
-		logger: slog.New(slog.NewJSONHandler(&b.log, nil)),
+		policyDigest: detection().PolicyDigest,
+		logger:       slog.New(slog.NewJSONHandler(&b.log, nil)),
 		remediate: func(_ context.Context, account string, messages []remediation.Message) []error {
 			b.account, b.messages = account, messages
 			errs := make([]error, len(messages))
@@ -274,4 +276,23 @@ func TestAQueueThatSaysLittleIsWorkedWithAllTheSame(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, b.account)
 	assert.Zero(t, b.messages[0].Try)
+}
+
+// remediate judges by its own policy; a message that another one found says so in the log.
+func TestAMessageThatAnotherPolicyFoundIsWarnedAboutOnce(t *testing.T) {
+	b := newBench()
+	bySweep := detection()
+	bySweep.PolicyDigest, bySweep.Source = "sha256:01", finding.SourceSweep
+	_, err := b.handle(t.Context(), sqsEvent(record(t, detection()), record(t, bySweep), record(t, bySweep)))
+	require.NoError(t, err)
+	assert.Len(t, b.messages, 3, "all are judged")
+	var lines []map[string]any
+	for line := range strings.Lines(b.log.String()) {
+		var l map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &l))
+		delete(l, "time")
+		lines = append(lines, l)
+	}
+	assert.Equal(t, []map[string]any{{"level": "WARN", "msg": "found by another policy: judged again by that of remediate", "policyDigest": "sha256:00",
+		"detectionPolicyDigest": "sha256:01", "source": "sweep", "eventId": detection().Event.EventID}}, lines)
 }

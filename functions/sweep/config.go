@@ -81,7 +81,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	p, err := policyfile.Load(lookup)
+	p, err := policyfile.Load(lookup, logger, "mode", env.Mode)
 	if err != nil {
 		return nil, err
 	}

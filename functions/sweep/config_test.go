@@ -53,6 +53,7 @@ func TestAWrongEnvironmentIsNamedAndNothingStarts(t *testing.T) {
 		"no topic":     {"ALERT_TOPIC_ARN", "alerts", "ALERT_TOPIC_ARN"},
 		"a FIFO topic": {"ALERT_TOPIC_ARN", topicARN + ".fifo", "standard"},
 		"no region":    {"AWS_REGION", "", "AWS_REGION"},
+		"other region": {"AWS_REGION", "eu-west-1", "the topic is in us-east-1 and this function in eu-west-1"},
 		"many revokes": {"MAX_REVOKES", "many", "MAX_REVOKES"},
 		"less than 0":  {"MAX_REVOKES", "-1", "MAX_REVOKES"},
 		"empty number": {"MAX_REVOKES", "", "MAX_REVOKES"},

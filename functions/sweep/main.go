@@ -30,14 +30,15 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"sgward/internal/startfailure"
 )
 
 func main() {
 	logger := lambdacontext.NewLogger()
 	h, err := newHandler(os.LookupEnv, logger)
 	if err != nil {
-		logger.Error("function does not start", "error", err.Error())
-		os.Exit(1)
+		startfailure.Exit(logger, err)
 	}
 	lambda.Start(h)
 }

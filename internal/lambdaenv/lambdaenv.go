@@ -41,12 +41,16 @@ func Read(lookup Lookup) (Environment, error) {
 	default:
 		problems = append(problems, fmt.Errorf("reading MODE: %q: want observe or enforce", mode))
 	}
-	if e.TopicARN, _ = lookup("ALERT_TOPIC_ARN"); !isTopicARN(e.TopicARN) {
+	e.TopicARN, _ = lookup("ALERT_TOPIC_ARN")
+	if _, ok := topicRegion(e.TopicARN); !ok {
 		problems = append(problems, fmt.Errorf("reading ALERT_TOPIC_ARN: %q: want the ARN of a standard SNS topic "+
 			"such as arn:aws:sns:eu-central-1:123456789012:alerts", e.TopicARN))
 	}
 	if err := e.readRegion(); err != nil {
 		problems = append(problems, err)
+	} else if region, ok := topicRegion(e.TopicARN); ok && region != e.Region {
+		problems = append(problems, fmt.Errorf("reading ALERT_TOPIC_ARN: %q: the topic is in %s and this function in %s: "+
+			"want a topic of %[3]s, as SNS takes no message for a topic of another region", e.TopicARN, region, e.Region))
 	}
 	e.MaxRevokes = DefaultMaxRevokes
 	if text, set := lookup("MAX_REVOKES"); set {
@@ -89,10 +93,13 @@ func (e Environment) Named(ctx context.Context, a finding.Alert) finding.Alert {
 // DefaultMaxRevokes is MaxRevokes if MAX_REVOKES is not set.
 const DefaultMaxRevokes = 20
 
-// isTopicARN reports whether s has the form of a standard topic's ARN. FIFO topics reach
-// neither mail nor chat.
-func isTopicARN(s string) bool {
+// topicRegion returns the region of a standard topic's ARN; ok is false if s has not the form
+// of one. FIFO topics reach neither mail nor chat.
+func topicRegion(s string) (region string, ok bool) {
 	parts := strings.Split(s, ":")
-	return len(parts) == 6 && parts[0] == "arn" && strings.HasPrefix(parts[1], "aws") && parts[2] == "sns" &&
-		parts[3] != "" && awsid.IsAccount(parts[4]) && parts[5] != "" && !strings.HasSuffix(parts[5], ".fifo")
+	if len(parts) != 6 || parts[0] != "arn" || !strings.HasPrefix(parts[1], "aws") || parts[2] != "sns" ||
+		parts[3] == "" || !awsid.IsAccount(parts[4]) || parts[5] == "" || strings.HasSuffix(parts[5], ".fifo") {
+		return "", false
+	}
+	return parts[3], true
 }

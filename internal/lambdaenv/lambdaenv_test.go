@@ -44,12 +44,25 @@ func TestEveryWrongVariableIsNamedAtOnce(t *testing.T) {
 }
 
 func TestTopicsOfEveryPartitionAreTaken(t *testing.T) {
-	for _, arn := range []string{topicARN, "arn:aws-us-gov:sns:us-gov-west-1:123456789012:alerts", "arn:aws-cn:sns:cn-north-1:123456789012:alerts"} {
-		assert.True(t, isTopicARN(arn), arn)
+	for arn, want := range map[string]string{
+		topicARN: "eu-central-1",
+		"arn:aws-us-gov:sns:us-gov-west-1:123456789012:alerts": "us-gov-west-1",
+		"arn:aws-cn:sns:cn-north-1:123456789012:alerts":        "cn-north-1",
+	} {
+		region, ok := topicRegion(arn)
+		assert.True(t, ok, arn)
+		assert.Equal(t, want, region)
 	}
 	for _, arn := range []string{"", "alerts", "arn:aws:sqs:eu-central-1:123456789012:alerts", topicARN + ".fifo", "arn:aws:sns:eu-central-1:1234:alerts"} {
-		assert.False(t, isTopicARN(arn), arn)
+		_, ok := topicRegion(arn)
+		assert.False(t, ok, arn)
 	}
+}
+
+func TestATopicOfAnotherRegionIsRefusedWithBothRegions(t *testing.T) {
+	_, err := Read(lookup(sound(map[string]string{"AWS_REGION": "us-east-1"})))
+	assert.EqualError(t, err, `reading ALERT_TOPIC_ARN: "`+topicARN+`": the topic is in eu-central-1 and this function in us-east-1: `+
+		"want a topic of us-east-1, as SNS takes no message for a topic of another region")
 }
 
 func TestTheEndpointsOfTheEnvironmentAreUsed(t *testing.T) {

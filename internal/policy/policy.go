@@ -179,6 +179,12 @@ func digestOf(data []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
+// Statements returns the number of statements.
+func (p *Policy) Statements() int { return len(p.statements) }
+
+// Exceptions returns the number of exceptions, expired ones included.
+func (p *Policy) Exceptions() int { return len(p.exceptions) }
+
 // Summary describes the policy's content in one line.
 func (p *Policy) Summary() string {
 	return fmt.Sprintf("%s, %s", text.Plural(len(p.statements), "statement"), text.Plural(len(p.exceptions), "exception"))

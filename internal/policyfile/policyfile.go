@@ -3,9 +3,13 @@
 package policyfile
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"sgward/internal/policy"
 )
@@ -13,10 +17,15 @@ import (
 // Variable is the environment variable that names the policy file.
 const Variable = "POLICY_FILE"
 
+// InLayer is the path of the policy inside a layer that holds one. Lambda unpacks layers
+// into /opt, so template.yaml sets POLICY_FILE to /opt/sgward/policy.yaml.
+const InLayer = "sgward/policy.yaml"
+
 // Load reads and compiles the policy that POLICY_FILE names, or policy.yaml beside the
-// executable if it is not set. lookup is usually os.LookupEnv. The error names the file
-// and the remedy.
-func Load(lookup func(string) (string, bool)) (*policy.Policy, error) {
+// executable if it is not set, and logs one line with its digest. lookup is usually
+// os.LookupEnv; attrs are more attributes of the line. The error names the file and the
+// remedy.
+func Load(lookup func(string) (string, bool), logger *slog.Logger, attrs ...any) (*policy.Policy, error) {
 	path, set := lookup(Variable)
 	if set && path == "" {
 		return nil, fmt.Errorf("reading %s: it is set but empty: want the path of a policy file, or no such variable", Variable)
@@ -28,7 +37,15 @@ func Load(lookup func(string) (string, bool)) (*policy.Policy, error) {
 		}
 		path = filepath.Join(filepath.Dir(executable), "policy.yaml")
 	}
-	return Read(path)
+	p, err := Read(path)
+	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, "/"+InLayer) {
+		return nil, fmt.Errorf("%w: the layer of PolicyLayerArn holds no policy: want %s in it, as \"sgward policy package\" makes it", err, InLayer)
+	}
+	if err != nil {
+		return nil, err
+	}
+	logger.Info("policy loaded", append([]any{"policyDigest", p.Digest(), "file", path, "statements", p.Statements(), "exceptions", p.Exceptions()}, attrs...)...)
+	return p, nil
 }
 
 // Read compiles the policy file at path. Reasons cite it by its base name.

@@ -1,0 +1,171 @@
+// Package functions_test starts the built functions as Lambda does.
+package functions_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policyfile"
+	"sgward/localaws/runtimeapi"
+)
+
+// packages are the functions that judge, by their logical ids in template.yaml.
+var packages = map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"}
+
+// builtIn is the folder of the builds, "" before there is one.
+var builtIn string
+
+// build builds the functions for this machine into one folder, each with another policy
+// beside it than the tests give them.
+var build = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "functions")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	for id, pkg := range packages {
+		out, err := exec.Command("go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", filepath.Join(dir, id, "bootstrap"), "./"+pkg).CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("building %s: %w: %s", pkg, err, out)
+		}
+		if err := os.WriteFile(filepath.Join(dir, id, "policy.yaml"), []byte(packed), 0o600); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+})
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	_ = os.RemoveAll(builtIn)
+	os.Exit(code)
+}
+
+// packed tolerates what ofLayer closes.
+const packed = `version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: packed, severity: low, effect: alert, ingress: {from: world, ports: [22/tcp]}}
+`
+
+const ofLayer = `version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: of-layer, severity: critical, effect: revoke, ingress: {from: world, ports: [3306/tcp]}}
+  - {id: other, severity: low, effect: alert, ingress: {from: world, except-ports: [3306/tcp]}}
+`
+
+// started is a function of Lambda that was told to start.
+type started struct {
+	mu  sync.Mutex
+	log strings.Builder
+	err error
+}
+
+// start starts a function with more variables than a sound environment.
+func start(t *testing.T, id string, more map[string]string) *started {
+	t.Helper()
+	dir, err := build()
+	require.NoError(t, err)
+	env := map[string]string{
+		"MODE": "enforce", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts",
+		"FINDINGS_QUEUE_URL":    "https://sqs.us-east-1.amazonaws.com/123456789012/findings",
+		"DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead",
+	}
+	for name, value := range more {
+		env[name] = value
+	}
+	s := &started{}
+	f, err := runtimeapi.New(runtimeapi.Config{
+		Name: id, ARN: "arn:aws:lambda:us-east-1:123456789012:function:" + id, Bootstrap: filepath.Join(dir, id, "bootstrap"), Environment: env,
+		Log: func(line string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.log.WriteString(line + "\n")
+		},
+	})
+	require.NoError(t, err)
+	s.err = f.Warm(context.WithoutCancel(t.Context()))
+	f.Close() // the log is complete
+	return s
+}
+
+// lines returns what the function has logged.
+func (s *started) lines(t *testing.T) []map[string]any {
+	t.Helper()
+	var out []map[string]any
+	for line := range strings.Lines(s.log.String()) {
+		var l map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &l), line)
+		delete(l, "timestamp")
+		out = append(out, l)
+	}
+	return out
+}
+
+// inLayer unpacks a policy where a layer would have it, and returns its path.
+func inLayer(t *testing.T, document string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), policyfile.InLayer)
+	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
+	require.NoError(t, os.WriteFile(path, []byte(document), 0o600))
+	return path
+}
+
+func TestEachFunctionLogsItsPolicyWhenItStarts(t *testing.T) {
+	path := inLayer(t, ofLayer)
+	want, err := policyfile.Read(path)
+	require.NoError(t, err)
+	for id := range packages {
+		s := start(t, id, map[string]string{"POLICY_FILE": path})
+		require.NoError(t, s.err, id)
+		line := map[string]any{"level": "INFO", "message": "policy loaded", "policyDigest": want.Digest(), "file": path, "statements": 2.0, "exceptions": 0.0}
+		if id != "DetectFunction" { // which has no mode
+			line["mode"] = "enforce"
+		}
+		assert.Equal(t, []map[string]any{line}, s.lines(t), id)
+	}
+}
+
+func TestNoFunctionStartsWithoutASoundPolicyAndLambdaKnowsWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		path string
+		want []string
+	}{
+		"unsound": {inLayer(t, "version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - id: a\n    efect: revoke\n"),
+			[]string{"policy.yaml:4: ", "effect is missing", "policy.yaml:5: ", `unknown field "efect"`}},
+		"empty":          {inLayer(t, ""), []string{"policy.yaml:1: "}},
+		"without policy": {filepath.Join(t.TempDir(), policyfile.InLayer), []string{"no such file", "the layer of PolicyLayerArn holds no policy: want sgward/policy.yaml in it"}},
+	} {
+		for id := range packages {
+			s := start(t, id, map[string]string{"POLICY_FILE": c.path})
+			require.Error(t, s.err, "%s, %s: nothing is judged, by the packed policy neither", id, name)
+			lines := s.lines(t)
+			require.Len(t, lines, 1, "%s, %s", id, name)
+			assert.Equal(t, "function does not start", lines[0]["message"])
+			for _, want := range c.want {
+				assert.Contains(t, lines[0]["error"], want, "%s, %s: the log", id, name)
+				assert.Contains(t, strings.ReplaceAll(s.err.Error(), `\"`, `"`), want, "%s, %s: the error of the initialization", id, name)
+			}
+		}
+	}
+}
+
+func TestNoFunctionThatAlertsStartsWithATopicOfAnotherRegion(t *testing.T) {
+	for _, id := range []string{"RemediateFunction", "SweepFunction"} {
+		s := start(t, id, map[string]string{"ALERT_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts"})
+		require.Error(t, s.err, id)
+		assert.Contains(t, s.err.Error(), "the topic is in eu-west-1 and this function in us-east-1", id)
+		assert.Contains(t, s.log.String(), "the topic is in eu-west-1 and this function in us-east-1", id)
+	}
+}
