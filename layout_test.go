@@ -67,6 +67,7 @@ var mayImport = map[string][]string{
 	"policy":         {"awsid", "secgroup", "text"},
 	"cloudtrail":     {"policy", "secgroup", "text"},
 	"policyfile":     {"policy"},
+	"policylayer":    {"policyfile"},
 	"cloudformation": {},
 	"finding":        {"policy", "cloudtrail", "secgroup"},
 	"text":           {},

@@ -15,7 +15,7 @@ import (
 )
 
 func policyCommand(in Invocation) *cobra.Command {
-	return commandGroup("policy", "Check policy files", lintCommand(in), policyTestCommand(in), schemaCommand(in))
+	return commandGroup("policy", "Check policy files", lintCommand(in), policyTestCommand(in), packageCommand(in), schemaCommand(in))
 }
 
 func lintCommand(in Invocation) *cobra.Command {

@@ -126,27 +126,35 @@ func (f *judgeFlags) destination(in Invocation) (*destination, error) {
 	if f.out == "" || f.out == "-" {
 		return &destination{Writer: in.Stdout}, nil
 	}
-	info, err := os.Stat(f.out)
+	d, err := createFile(f.out)
+	if err != nil {
+		return nil, err
+	}
+	if _, ok := formatOf(f.out); !ok && !f.formatNamed && filepath.Ext(f.out) != "" {
+		d.unnamed = report.Format(f.format)
+	}
+	return d, nil
+}
+
+// createFile returns a file that appears under its name once it is kept.
+func createFile(name string) (*destination, error) {
+	info, err := os.Stat(name)
 	if err == nil && info.IsDir() {
-		return nil, usageError("--out %s: is a folder: want the name of a file", f.out)
+		return nil, usageError("--out %s: is a folder: want the name of a file", name)
 	}
-	where := filepath.Join(filepath.Dir(f.out), "."+filepath.Base(f.out)+".part")
+	where := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".part")
 	if err == nil && !info.Mode().IsRegular() { // such as /dev/null
-		where = f.out
+		where = name
 	}
-	file, err := os.OpenFile(where, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // a report is for the owner's umask to protect
+	file, err := os.OpenFile(where, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644) //nolint:gosec // what it holds is for the owner's umask to protect
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return nil, fmt.Errorf("--out %s: %w", f.out, err)
+		return nil, fmt.Errorf("--out %s: %w", name, err)
 	}
-	d := &destination{Writer: file, file: file, name: f.out}
-	if _, ok := formatOf(f.out); !ok && !f.formatNamed && filepath.Ext(f.out) != "" {
-		d.unnamed = report.Format(f.format)
-	}
-	return d, nil
+	return &destination{Writer: file, file: file, name: name}, nil
 }
 
 // keep makes a whole report appear under its name.

@@ -40,6 +40,7 @@ func steps() []step {
 		{"completion zsh", cli.StatusClean, "zsh completion"},
 		{"policy lint policy.yaml", cli.StatusClean, ""},
 		{"policy test", cli.StatusClean, "passed"},
+		{"policy package --out layer.zip", cli.StatusClean, "aws lambda publish-layer-version"},
 		{"policy schema", cli.StatusClean, "json-schema.org"},
 		{"explain --port 22 --cidr 0.0.0.0/0", cli.StatusFindings, "world-open-admin"},
 		{"explain --event events/ingress-mysql-world.json", cli.StatusFindings, "3306"},

@@ -15,6 +15,12 @@ const DefaultPolicy = "policy.yaml"
 
 // Policy compiles a policy file. Reasons cite it by the path given.
 func Policy(file string) (*policy.Policy, error) {
+	p, _, err := PolicyData(file)
+	return p, err
+}
+
+// PolicyData compiles a policy file, and returns what it holds.
+func PolicyData(file string) (*policy.Policy, []byte, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		var path *os.PathError
@@ -23,13 +29,14 @@ func Policy(file string) (*policy.Policy, error) {
 		}
 		switch missing := errors.Is(err, fs.ErrNotExist); {
 		case missing && file == DefaultPolicy:
-			return nil, &missingError{file + " does not exist: name a policy, or run this in the folder of policy.yaml"}
+			return nil, nil, &missingError{file + " does not exist: name a policy, or run this in the folder of policy.yaml"}
 		case missing:
-			return nil, &missingError{filepath.Clean(file) + " does not exist"}
+			return nil, nil, &missingError{filepath.Clean(file) + " does not exist"}
 		}
-		return nil, fmt.Errorf("%s: reading policy: %w", filepath.Clean(file), err)
+		return nil, nil, fmt.Errorf("%s: reading policy: %w", filepath.Clean(file), err)
 	}
-	return policy.Parse(filepath.ToSlash(filepath.Clean(file)), data)
+	p, err := policy.Parse(filepath.ToSlash(filepath.Clean(file)), data)
+	return p, data, err
 }
 
 // missingError says in words that a file does not exist. It is fs.ErrNotExist.

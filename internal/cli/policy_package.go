@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sgward/internal/input"
+	"sgward/internal/policyfile"
+	"sgward/internal/policylayer"
+	"sgward/internal/report"
+	"sgward/internal/text"
+)
+
+// stackName is the form of a stack's name, short enough for the name of its layer.
+var stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,56}$`)
+
+func packageCommand(in Invocation) *cobra.Command {
+	var output outputFlags
+	var file, out, stack string
+	cmd := &cobra.Command{
+		Use:   "package",
+		Short: "Make a Lambda layer of a policy, to deploy it without a build",
+		Long: "Package writes the archive of a Lambda layer that holds the policy, and prints the policy's digest and the commands\n" +
+			"that publish the layer and give it to the functions of a stack, by the parameter PolicyLayerArn. The functions log\n" +
+			"the digest when they start. Package calls nothing of AWS; the same policy gives the same bytes.\n" +
+			"A policy that is not sound is refused, with every problem as policy lint lists it.\n" +
+			"Exit status: 0 made, 1 error, 2 usage or a policy that is not sound.",
+		Example: "  sgward policy package\n  sgward policy package --policy strict.yaml --out strict.zip --stack-name sgward-prod",
+		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			if !stackName.MatchString(stack) {
+				return usageError("--stack-name %q: want letters, digits and dashes that begin with a letter, 57 at most", stack)
+			}
+			p, data, err := input.PolicyData(file)
+			if err != nil {
+				if err := tellSoundness(in, outputFlags{format: string(report.Text)}, file, nil, err); err != nil {
+					return fmt.Errorf("writing the result: %w", err)
+				}
+				return &statusError{status: StatusUsage} // its problems are printed
+			}
+			if err := tellSoundness(in, outputFlags{format: string(report.Text), quiet: true}, file, p, nil); err != nil {
+				return fmt.Errorf("writing the result: %w", err)
+			}
+			archive, err := policylayer.Zip(data)
+			if err != nil {
+				return fmt.Errorf("making the layer: %w", err)
+			}
+			if err := writeLayer(in, out, archive); err != nil {
+				return err
+			}
+			made := layerMade{
+				File: out, Bytes: len(archive), Path: "/opt/" + policyfile.InLayer,
+				PolicyFile: p.File(), PolicyDigest: p.Digest(), Statements: p.Statements(), Exceptions: p.Exceptions(),
+				Commands: deployLayer(stack, out, p.Digest()),
+			}
+			if output.format == string(report.JSON) {
+				return writeJSON(in.Stdout, made)
+			}
+			return made.print(output.results(in), bare(in.Stdout), output.quiet)
+		},
+	}
+	output.add(cmd, report.Text, report.JSON)
+	policyFlag(cmd, &file)
+	cmd.Flags().StringVarP(&out, "out", "o", "policy-layer.zip", "write the layer's archive into this file")
+	cmd.Flags().StringVar(&stack, "stack-name", "sgward", "the stack in the printed commands; its layer is STACK-policy")
+	return cmd
+}
+
+func writeLayer(in Invocation, name string, archive []byte) error {
+	file, err := createFile(name)
+	if err != nil {
+		return err
+	}
+	defer file.discard()
+	if _, err := file.Write(archive); err != nil {
+		return fmt.Errorf("--out %s: %w", name, err)
+	}
+	return file.keep(in, true)
+}
+
+// layerMade is the result: one line of JSON.
+type layerMade struct {
+	File         string   `json:"file"`
+	Bytes        int      `json:"bytes"`
+	Path         string   `json:"path"` // in the functions
+	PolicyFile   string   `json:"policyFile"`
+	PolicyDigest string   `json:"policyDigest"`
+	Statements   int      `json:"statements"`
+	Exceptions   int      `json:"exceptions"`
+	Commands     []string `json:"commands"`
+}
+
+// print writes the result for people: prose to lines, and commands, which are pasted, to
+// plain.
+func (m layerMade) print(lines, plain io.Writer, quiet bool) error {
+	if quiet {
+		_, err := fmt.Fprintln(plain, m.PolicyDigest)
+		return err
+	}
+	if _, err := fmt.Fprintf(lines, "%s: %s bytes, with %s as %s\npolicy: %s, %s\ndigest: %s\n\nTo publish it, and give it to the functions:\n",
+		m.File, text.Thousands(m.Bytes), m.PolicyFile, m.Path,
+		text.Plural(m.Statements, "statement"), text.Plural(m.Exceptions, "exception"), m.PolicyDigest); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	_, err := fmt.Fprintf(plain, "\n%s\n", strings.Join(m.Commands, "\n"))
+	return err
+}
+
+// deployLayer returns the commands, for a POSIX shell, that publish an archive as a version
+// of the stack's layer and update the stack with it. All other parameters keep their values:
+// CloudFormation gives those that a call leaves out their defaults.
+func deployLayer(stack, archive, digest string) []string {
+	return []string{
+		fmt.Sprintf("layer=$(aws lambda publish-layer-version --layer-name %s-policy --description %s \\\n"+
+			"  --zip-file %s --query LayerVersionArn --output text)", stack, digest, shellWord("fileb://"+archive)),
+		fmt.Sprintf("aws cloudformation update-stack --stack-name %s --use-previous-template \\\n"+
+			"  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \\\n"+
+			"  --parameters ParameterKey=PolicyLayerArn,ParameterValue=\"$layer\" \\\n"+
+			"    $(aws cloudformation describe-stacks --stack-name %[1]s --output text --query \\\n"+
+			"      \"Stacks[0].Parameters[?ParameterKey!='PolicyLayerArn'].join('', ['ParameterKey=', ParameterKey, ',UsePreviousValue=true'])\")", stack),
+		"aws cloudformation wait stack-update-complete --stack-name " + stack,
+		fmt.Sprintf("for function in detect remediate sweep; do\n"+
+			"  aws logs filter-log-events --log-group-name /aws/lambda/%s-$function --filter-pattern '{ $.message = \"policy loaded\" }' \\\n"+
+			"    --output json --query 'events[-1].message'\n"+
+			"done", stack),
+	}
+}
+
+// shellWord quotes a word for a POSIX shell, if it has to be.
+func shellWord(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(plainInShells, r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+const plainInShells = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%"
