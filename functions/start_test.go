@@ -12,10 +12,17 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/finding"
+	"sgward/internal/policy"
 	"sgward/internal/policyfile"
+	"sgward/internal/policylayer"
+	"sgward/localaws"
 	"sgward/localaws/runtimeapi"
 )
 
@@ -159,6 +166,61 @@ func TestNoFunctionStartsWithoutASoundPolicyAndLambdaKnowsWhy(t *testing.T) {
 			}
 		}
 	}
+}
+
+// The deployed template with a layer: what the packed policy tolerates is closed.
+func TestAStackJudgesByThePolicyOfItsLayer(t *testing.T) {
+	const layer = "arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:1"
+	archive := filepath.Join(t.TempDir(), "layer.zip")
+	data, err := policylayer.Zip([]byte(ofLayer))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(archive, data, 0o600))
+	want, err := policy.Parse("policy.yaml", []byte(ofLayer))
+	require.NoError(t, err)
+	dir, err := build()
+	require.NoError(t, err)
+
+	for name, c := range map[string]struct {
+		parameters map[string]string
+		left       int // the rules of the group beside its own egress
+		alerts     int
+	}{
+		"packed": {map[string]string{"Mode": "enforce"}, 2, 1}, // about port 22
+		"layer":  {map[string]string{"Mode": "enforce", "PolicyLayerArn": layer}, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := localaws.Start(t.Context(), localaws.Config{
+				TemplatePath: "../template.yaml", BuildDir: dir, Listen: "127.0.0.1:0", Parameters: c.parameters,
+				Layers: map[string]string{layer: archive},
+			})
+			require.NoError(t, err)
+			t.Cleanup(s.Close)
+			user := ec2.New(ec2.Options{Region: "us-east-1", BaseEndpoint: aws.String(s.Endpoint()),
+				Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+					return aws.Credentials{AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "secret"}, nil
+				})})
+			group, err := user.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("app"), Description: aws.String("app")})
+			require.NoError(t, err)
+			for _, port := range []int32{3306, 22} {
+				_, err = user.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId,
+					IpPermissions: []types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: aws.Int32(port), ToPort: aws.Int32(port),
+						IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}}}}})
+				require.NoError(t, err)
+			}
+			require.NoError(t, s.WaitIdle(t.Context()))
+			assert.Len(t, s.EC2().Rules(*group.GroupId), c.left+1)
+			messages := s.SNS().Messages()
+			require.Len(t, messages, c.alerts)
+			for _, m := range messages {
+				var a finding.Alert
+				require.NoError(t, json.Unmarshal([]byte(m.For("default")), &a))
+				assert.Equal(t, name == "layer", a.PolicyDigest == want.Digest(), "the alert names the policy")
+			}
+		})
+	}
+	_, err = localaws.Start(t.Context(), localaws.Config{
+		TemplatePath: "../template.yaml", BuildDir: dir, Listen: "127.0.0.1:0", Parameters: map[string]string{"PolicyLayerArn": layer}})
+	assert.ErrorContains(t, err, "its layer "+layer+" has no archive here")
 }
 
 func TestNoFunctionThatAlertsStartsWithATopicOfAnotherRegion(t *testing.T) {

@@ -43,6 +43,9 @@ type Config struct {
 	Parameters map[string]string
 	// PolicyFile replaces the policy that is packed with the functions.
 	PolicyFile string
+	// Layers are the archives of the layers that functions have, by the ARNs of their
+	// versions.
+	Layers map[string]string
 	// RetryAfter is the wait before a failed invocation or message is retried, in place of
 	// a minute or two (Lambda) and the visibility timeout (SQS). Zero is
 	// DefaultRetryAfter.
@@ -93,6 +96,7 @@ type Stack struct {
 	queues    map[string]*queue.Queue         // by logical id
 	rules     []rule
 	sources   []*queue.Queue // queues that a mapping empties
+	opt       string         // the folder of the layers, "" if there are none
 
 	server  *http.Server
 	ctx     context.Context
@@ -247,6 +251,9 @@ func (s *Stack) Close() {
 	s.running.Wait()
 	for _, a := range s.asyncs {
 		a.Wait()
+	}
+	if s.opt != "" {
+		_ = os.RemoveAll(s.opt) // it is a temporary folder
 	}
 }
 

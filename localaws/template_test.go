@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"sgward/internal/cloudformation"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/policyfile"
 	"sgward/localaws/eventpattern"
 	"sgward/localaws/samtemplate"
 )
@@ -48,6 +50,51 @@ func TestTheOutputsSayWhoIsAlerted(t *testing.T) {
 		value, err := tmpl.Value(cloudformation.Child(alerts, "Value"))
 		require.NoError(t, err)
 		assert.Contains(t, value, want)
+	}
+}
+
+// The functions that judge get the policy of a layer, and where it is, together or not at all.
+func TestALayerTakesThePlaceOfThePackedPolicy(t *testing.T) {
+	const layer = "arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:7"
+	hook := map[string]string{"SlackWebhookSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hook"}
+	packed, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: hook})
+	require.NoError(t, err)
+	hook["PolicyLayerArn"] = layer
+	layered, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: hook})
+	require.NoError(t, err)
+	require.Len(t, layered.Functions, 4)
+	for id, f := range layered.Functions {
+		assert.Empty(t, packed.Functions[id].Layers, id)
+		assert.NotContains(t, packed.Functions[id].Environment, policyfile.Variable, id)
+		if id == "SlackFunction" { // which judges nothing
+			assert.Empty(t, f.Layers)
+			continue
+		}
+		assert.Equal(t, []string{layer}, f.Layers, id)
+		assert.Equal(t, "/opt/"+policyfile.InLayer, f.Environment[policyfile.Variable], id)
+	}
+}
+
+func TestOnlyAVersionOfALayerIsTaken(t *testing.T) {
+	src, err := os.ReadFile("../template.yaml")
+	require.NoError(t, err)
+	tmpl, err := cloudformation.Parse(src, cloudformation.Options{Region: "us-east-1"})
+	require.NoError(t, err)
+	parameter := cloudformation.Child(cloudformation.Child(tmpl.Root, "Parameters"), "PolicyLayerArn")
+	pattern, err := regexp.Compile(cloudformation.Child(parameter, "AllowedPattern").Value)
+	require.NoError(t, err)
+	for arn, want := range map[string]bool{
+		"": true,
+		"arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:1":             true,
+		"arn:aws-us-gov:lambda:us-gov-west-1:123456789012:layer:sgward_policy:42": true,
+		"arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy":               false,
+		"arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:$LATEST":       false,
+		"arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:0":             false,
+		"arn:aws:lambda:us-east-1:123456789012:function:sgward-policy:1":          false,
+		"arn:aws:sns:us-east-1:123456789012:layer:sgward-policy:1":                false,
+		"sgward-policy": false,
+	} {
+		assert.Equal(t, want, pattern.MatchString(arn), arn)
 	}
 }
 

@@ -139,6 +139,9 @@ func (s *Stack) function(t samtemplate.Function, concurrency int) (*runtimeapi.F
 		"AWS_EC2_METADATA_DISABLED": "true",
 		"AWS_ACCESS_KEY_ID":         accessKeyOf(t.LogicalID),
 	})
+	if err := s.mountLayers(t, env); err != nil {
+		return nil, err
+	}
 	if s.cfg.PolicyFile != "" {
 		path, err := filepath.Abs(s.cfg.PolicyFile)
 		if err != nil {

@@ -87,6 +87,11 @@ func (c *collector) addFunction(r cloudformation.Resource) error {
 				f.Environment[key] = fmt.Sprint(v)
 			}
 		}
+		var layers []any
+		p.list("Layers", &layers)
+		for _, layer := range layers { // SAM adds those of Globals and of the function
+			f.Layers = append(f.Layers, textOf(layer))
+		}
 		logging := map[string]any{}
 		p.object("LoggingConfig", &logging)
 		if group, ok := logging["LogGroup"]; ok {

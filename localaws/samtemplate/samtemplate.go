@@ -46,6 +46,7 @@ type Function struct {
 	MemoryMB    int           // default 128
 	LogGroup    string        // default /aws/lambda/<name>
 	Environment map[string]string
+	Layers      []string // the ARNs of its layers' versions
 
 	// What follows an asynchronous invocation.
 	MaximumRetryAttempts int    // default 2

@@ -25,6 +25,7 @@ Globals:
   Function:
     Timeout: 5
     Environment: {Variables: {SHARED: "yes", MODE: none}}
+    Layers: !If [OwnTopic, ["arn:aws:lambda:us-east-1:123456789012:layer:shared:3"], !Ref AWS::NoValue]
 Resources:
   Judge:
     Type: AWS::Serverless::Function
@@ -40,6 +41,7 @@ Resources:
       FunctionName: !Sub "${AWS::StackName}-closer"
       Timeout: 20
       MemorySize: 256
+      Layers: ["arn:aws:lambda:us-east-1:123456789012:layer:own:1", !Ref AWS::NoValue]
       Environment:
         Variables:
           MODE: !Ref Mode
@@ -99,7 +101,10 @@ func TestTemplateIsFoundByTypeAndReference(t *testing.T) {
 	assert.Equal(t, tmpl.Queues["Work"].ARN, judge.OnSuccessARN)
 	assert.Equal(t, tmpl.Queues["Lost"].ARN, judge.OnFailureARN)
 
+	assert.Equal(t, []string{"arn:aws:lambda:us-east-1:123456789012:layer:shared:3"}, judge.Layers)
+
 	closer := tmpl.Functions["Closer"]
+	assert.Equal(t, []string{"arn:aws:lambda:us-east-1:123456789012:layer:shared:3", "arn:aws:lambda:us-east-1:123456789012:layer:own:1"}, closer.Layers)
 	assert.Equal(t, "sgward-closer", closer.Name)
 	assert.Equal(t, 20*time.Second, closer.Timeout)
 	assert.Equal(t, 256, closer.MemoryMB)
