@@ -36,7 +36,7 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
     assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
                                                     "ACCOUNT_NAME": "production", "MEMORY_TABLE": stack.ids["MemoryTable"],
                                                     "DETECT_LOG_GROUP": stack.ids["DetectLogGroup"], "LOG_RETENTION_DAYS": "14"}
-    assert len(alarms) == 16
+    assert len(alarms) == 7
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
     (silence,) = [alarm for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"]
     assert (silence["MetricName"], silence["TreatMissingData"]) == ("SweepsCompleted", "missing")

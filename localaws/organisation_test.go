@@ -1,0 +1,309 @@
+package localaws_test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/cloudformation"
+	"sgward/localaws/samtemplate"
+)
+
+// These tests are about the parameters that organisations need, in template.yaml and alerts.yaml.
+
+// evaluated is a template of the repository in eu-central-1, where a reference to a topic is its ARN and any
+// other is the logical id.
+func evaluated(t *testing.T, file string, parameters map[string]string) *cloudformation.Template {
+	t.Helper()
+	src, err := os.ReadFile("../" + file)
+	require.NoError(t, err)
+	tmpl, err := cloudformation.Parse(src, cloudformation.Options{
+		Region: "eu-central-1", Parameters: parameters,
+		Ref: func(t *cloudformation.Template, r cloudformation.Resource) (any, error) {
+			if r.Type == "AWS::SNS::Topic" {
+				return t.ARN("sns", r.LogicalID), nil
+			}
+			return r.LogicalID, nil
+		},
+		Attribute: func(t *cloudformation.Template, r cloudformation.Resource, attribute string) (any, error) {
+			return r.LogicalID + "." + attribute, nil
+		},
+	})
+	require.NoError(t, err)
+	return tmpl
+}
+
+// property evaluates a property of a resource; nil if it has none.
+func property(t *testing.T, tmpl *cloudformation.Template, r cloudformation.Resource, name string) any {
+	t.Helper()
+	node := cloudformation.Child(r.Properties, name)
+	if node == nil {
+		return nil
+	}
+	value, err := tmpl.Value(node)
+	require.NoError(t, err, "%s: %s", r.LogicalID, name)
+	if _, gone := value.(cloudformation.NoValue); gone {
+		return nil
+	}
+	return value
+}
+
+// ofType lists the resources of a type.
+func ofType(tmpl *cloudformation.Template, kind string) (found []cloudformation.Resource) {
+	for _, r := range tmpl.Resources {
+		if r.Type == kind {
+			found = append(found, r)
+		}
+	}
+	return found
+}
+
+// refusals are the descriptions of the assertions of the template's Rules that do not hold: CloudFormation makes
+// nothing of such a stack.
+func refusals(t *testing.T, file string, parameters map[string]string) (refused []string) {
+	t.Helper()
+	tmpl := evaluated(t, file, parameters)
+	for name, rule := range cloudformation.Pairs(cloudformation.Child(tmpl.Root, "Rules")) {
+		if condition := cloudformation.Child(rule, "RuleCondition"); condition != nil {
+			applies, err := tmpl.Value(condition)
+			require.NoError(t, err, name)
+			if applies == false {
+				continue
+			}
+		}
+		for _, assertion := range cloudformation.Items(cloudformation.Child(rule, "Assertions")) {
+			holds, err := tmpl.Value(cloudformation.Child(assertion, "Assert"))
+			require.NoError(t, err, name)
+			require.IsType(t, true, holds, name)
+			if holds == false {
+				refused = append(refused, cloudformation.Child(assertion, "AssertDescription").Value)
+			}
+		}
+	}
+	return refused
+}
+
+const (
+	topicHere  = "arn:aws:sns:eu-central-1:111122223333:security"
+	topicThere = "arn:aws:sns:us-east-1:111122223333:security"
+)
+
+func TestWhatGoesTogetherIsRefusedHalfGiven(t *testing.T) {
+	for _, sound := range []map[string]string{
+		nil,
+		{"AlertTopicArn": topicHere},
+		{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"},
+		{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms"},
+		{"VpcSubnetIds": "subnet-0a,subnet-0b", "VpcSecurityGroupIds": "sg-0a"},
+	} {
+		assert.Empty(t, refusals(t, "template.yaml", sound), "%v", sound)
+	}
+	const (
+		pair  = "AlertTopicAccountId and AlertTopicName go together"
+		alarm = "AlarmTopicName needs AlertTopicAccountId, whose topic it is"
+		vpc   = "VpcSubnetIds and VpcSecurityGroupIds go together"
+	)
+	for _, c := range []struct {
+		given map[string]string
+		want  []string
+	}{
+		{map[string]string{"AlertTopicName": "alerts"}, []string{pair}},
+		{map[string]string{"AlertTopicAccountId": "111122223333"}, []string{pair}},
+		{map[string]string{"AlertTopicArn": topicHere, "AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"},
+			[]string{"AlertTopicArn or AlertTopicName names the alert topic, not both"}},
+		{map[string]string{"AlarmTopicName": "alarms"}, []string{alarm}},
+		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms", "AlarmTopicArn": topicHere},
+			[]string{"AlarmTopicArn or AlarmTopicName names the alarm topic, not both"}},
+		{map[string]string{"VpcSubnetIds": "subnet-0a"}, []string{vpc}},
+		{map[string]string{"VpcSecurityGroupIds": "sg-0a"}, []string{vpc}},
+	} {
+		assert.ElementsMatch(t, c.want, refusals(t, "template.yaml", c.given), "%v", c.given)
+	}
+}
+
+// Rules have no function that takes an ARN apart.
+func TestATopicOfAnotherRegionEndsTheStack(t *testing.T) {
+	for _, sound := range []map[string]string{
+		nil, {"AlertTopicArn": topicHere}, {"AlarmTopicArn": topicHere}, {"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"}} {
+		_, there := evaluated(t, "template.yaml", sound).Resource("TopicOfAnotherRegion")
+		assert.False(t, there, "%v", sound)
+	}
+	for _, wrong := range []map[string]string{{"AlertTopicArn": topicThere}, {"AlarmTopicArn": topicThere}, {"AlertTopicArn": topicHere, "AlarmTopicArn": topicThere}} {
+		tmpl := evaluated(t, "template.yaml", wrong)
+		guard, there := tmpl.Resource("TopicOfAnotherRegion")
+		if !assert.True(t, there, "%v", wrong) {
+			continue
+		}
+		pattern, value := property(t, tmpl, guard, "AllowedPattern"), property(t, tmpl, guard, "Value")
+		assert.Equal(t, "AlertTopicArn and AlarmTopicArn must name topics of eu-central-1, the region of the stack", pattern)
+		assert.NotRegexp(t, regexp.MustCompile(fmt.Sprint(pattern)), value, "Parameter Store refuses it")
+	}
+}
+
+func TestAlertsAndAlarmsGoWhereTheyShould(t *testing.T) {
+	const own, named, alarms = "arn:aws:sns:eu-central-1:123456789012:AlertTopic", "arn:aws:sns:eu-central-1:111122223333:alerts", "arn:aws:sns:eu-central-1:111122223333:alarms"
+	byName := map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"}
+	for _, c := range []struct {
+		given        map[string]string
+		alert, alarm string
+	}{
+		{nil, own, own},
+		{map[string]string{"AlertTopicArn": topicHere}, topicHere, topicHere},
+		{byName, named, named},
+		{map[string]string{"AlarmTopicArn": topicHere}, own, topicHere},
+		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms"}, named, alarms},
+		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicArn": topicHere}, named, topicHere},
+	} {
+		tmpl := evaluated(t, "template.yaml", c.given)
+		for _, id := range []string{"RemediateFunction", "SweepFunction"} {
+			function, ok := tmpl.Resource(id)
+			require.True(t, ok)
+			environment := property(t, tmpl, function, "Environment").(map[string]any)["Variables"].(map[string]any)
+			assert.Equal(t, c.alert, environment["ALERT_TOPIC_ARN"], "%s of %v", id, c.given)
+		}
+		found := ofType(tmpl, "AWS::CloudWatch::Alarm")
+		require.NotEmpty(t, found)
+		for _, alarm := range found {
+			assert.Equal(t, []any{c.alarm}, property(t, tmpl, alarm, "AlarmActions"), "%s of %v", alarm.LogicalID, c.given)
+			if told := property(t, tmpl, alarm, "InsufficientDataActions"); told != nil {
+				assert.Equal(t, []any{c.alarm}, told, "%s of %v", alarm.LogicalID, c.given)
+			}
+		}
+		assert.Equal(t, c.alert == own, len(ofType(tmpl, "AWS::SNS::Topic")) == 1, "a topic is made only where none is given: %v", c.given)
+		grants := map[string]bool{}
+		for _, role := range ofType(tmpl, "AWS::IAM::Role") {
+			for _, statement := range statementsOf(t, tmpl, role) {
+				if statement["Action"] == "sns:Publish" {
+					grants[fmt.Sprint(statement["Resource"])] = true
+				}
+			}
+		}
+		assert.Equal(t, map[string]bool{c.alert: true}, grants, "%v", c.given)
+	}
+}
+
+// statementsOf lists the statements of a role's inline policies.
+func statementsOf(t *testing.T, tmpl *cloudformation.Template, role cloudformation.Resource) (statements []map[string]any) {
+	t.Helper()
+	policies, _ := property(t, tmpl, role, "Policies").([]any)
+	for _, p := range policies {
+		if policy, ok := p.(map[string]any); ok {
+			for _, s := range policy["PolicyDocument"].(map[string]any)["Statement"].([]any) {
+				statements = append(statements, s.(map[string]any))
+			}
+		}
+	}
+	return statements
+}
+
+// everything makes every role of the template.
+var everything = map[string]string{
+	"SlackWebhookSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789",
+}
+
+func with(parameters map[string]string, more ...string) map[string]string {
+	all := map[string]string{}
+	for k, v := range parameters {
+		all[k] = v
+	}
+	for i := 0; i+1 < len(more); i += 2 {
+		all[more[i]] = more[i+1]
+	}
+	return all
+}
+
+func TestEveryRoleHasTheBoundaryAndThePath(t *testing.T) {
+	for given, want := range map[string]any{
+		"":                                       nil,
+		"team/boundary":                          "arn:aws:iam::123456789012:policy/team/boundary",
+		"arn:aws:iam::123456789012:policy/limit": "arn:aws:iam::123456789012:policy/limit",
+		"arn:aws:iam::aws:policy/PowerUserAccess": "arn:aws:iam::aws:policy/PowerUserAccess",
+	} {
+		tmpl := evaluated(t, "template.yaml", with(everything, "PermissionsBoundary", given, "RolePath", "/sgward/"))
+		roles := ofType(tmpl, "AWS::IAM::Role")
+		require.Len(t, roles, 5)
+		for _, role := range roles {
+			assert.Equal(t, want, property(t, tmpl, role, "PermissionsBoundary"), role.LogicalID)
+			assert.Equal(t, "/sgward/", property(t, tmpl, role, "Path"), role.LogicalID)
+		}
+	}
+}
+
+func TestEveryFunctionIsInTheVPCAndOnlyThenItsRoleMayMakeInterfaces(t *testing.T) {
+	inVPC := evaluated(t, "template.yaml", with(everything, "VpcSubnetIds", "subnet-0a,subnet-0b", "VpcSecurityGroupIds", "sg-0a"))
+	elsewhere := evaluated(t, "template.yaml", everything)
+	config := func(tmpl *cloudformation.Template) any {
+		value, err := tmpl.Value(cloudformation.Child(cloudformation.Child(cloudformation.Child(tmpl.Root, "Globals"), "Function"), "VpcConfig"))
+		require.NoError(t, err)
+		return value
+	}
+	assert.Equal(t, map[string]any{"SubnetIds": []any{"subnet-0a", "subnet-0b"}, "SecurityGroupIds": []any{"sg-0a"}}, config(inVPC))
+	assert.Equal(t, cloudformation.NoValue{}, config(elsewhere))
+
+	functions := ofType(inVPC, "AWS::Serverless::Function")
+	require.Len(t, functions, 4)
+	for _, function := range functions {
+		assert.Nil(t, cloudformation.Child(function.Properties, "VpcConfig"), "%s has that of all", function.LogicalID)
+		id := strings.TrimSuffix(fmt.Sprint(property(t, inVPC, function, "Role")), ".Arn")
+		role, ok := inVPC.Resource(id)
+		require.True(t, ok)
+		var made, denied bool
+		for _, statement := range statementsOf(t, inVPC, role) {
+			if !strings.Contains(fmt.Sprint(statement["Action"]), "ec2:CreateNetworkInterface") {
+				continue
+			}
+			switch statement["Effect"] {
+			case "Allow":
+				made = true
+			case "Deny":
+				denied = true
+				assert.Equal(t, map[string]any{"Null": map[string]any{"lambda:SourceFunctionArn": "false"}}, statement["Condition"], id)
+			}
+		}
+		assert.True(t, made && denied, "%s: Lambda may make interfaces and the function's code may not", id)
+
+		outside, _ := elsewhere.Resource(id)
+		for _, statement := range statementsOf(t, elsewhere, outside) {
+			assert.NotContains(t, fmt.Sprint(statement["Action"]), "CreateNetworkInterface", id)
+		}
+	}
+}
+
+// The forms of CloudFormation's console and `make deploy` show them.
+func TestEveryParameterIsInAGroupAndHasALabel(t *testing.T) {
+	for _, file := range []string{"template.yaml"} {
+		tmpl := evaluated(t, file, nil)
+		form := cloudformation.Child(cloudformation.Child(tmpl.Root, "Metadata"), "AWS::CloudFormation::Interface")
+		var declared, grouped, labelled []string
+		for name := range cloudformation.Pairs(cloudformation.Child(tmpl.Root, "Parameters")) {
+			declared = append(declared, name)
+		}
+		for _, group := range cloudformation.Items(cloudformation.Child(form, "ParameterGroups")) {
+			for _, name := range cloudformation.Items(cloudformation.Child(group, "Parameters")) {
+				grouped = append(grouped, name.Value)
+			}
+		}
+		for name := range cloudformation.Pairs(cloudformation.Child(form, "ParameterLabels")) {
+			labelled = append(labelled, name)
+		}
+		assert.ElementsMatch(t, declared, grouped, file)
+		assert.ElementsMatch(t, declared, labelled, file)
+	}
+}
+
+// What the roles may do does not depend on the organisation's parameters, but for the VPC.
+func TestTheFunctionsRolesStayAsNarrow(t *testing.T) {
+	plain, err := samtemplate.Load("../template.yaml", samtemplate.Options{})
+	require.NoError(t, err)
+	bounded, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: map[string]string{
+		"PermissionsBoundary": "limit", "RolePath": "/sgward/", "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms", "Alarms": "essential"}})
+	require.NoError(t, err)
+	for id, role := range plain.Roles {
+		assert.Equal(t, role.Actions, bounded.Roles[id].Actions, id)
+	}
+}
