@@ -1,7 +1,6 @@
 """What no try could deliver: it is kept, it holds nobody up, and there is a way back."""
 
 import json
-import re
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

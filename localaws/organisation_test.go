@@ -1,9 +1,12 @@
 package localaws_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -276,7 +279,7 @@ func TestEveryFunctionIsInTheVPCAndOnlyThenItsRoleMayMakeInterfaces(t *testing.T
 
 // The forms of CloudFormation's console and `make deploy` show them.
 func TestEveryParameterIsInAGroupAndHasALabel(t *testing.T) {
-	for _, file := range []string{"template.yaml"} {
+	for _, file := range []string{"template.yaml", "alerts.yaml"} {
 		tmpl := evaluated(t, file, nil)
 		form := cloudformation.Child(cloudformation.Child(tmpl.Root, "Metadata"), "AWS::CloudFormation::Interface")
 		var declared, grouped, labelled []string
@@ -306,4 +309,112 @@ func TestTheFunctionsRolesStayAsNarrow(t *testing.T) {
 	for id, role := range plain.Roles {
 		assert.Equal(t, role.Actions, bounded.Roles[id].Actions, id)
 	}
+}
+
+// AWS allows one configuration of a channel in an account, so only the stack of one region makes it, whatever the region.
+func TestTheChannelsAreOfOneRegionsStack(t *testing.T) {
+	channels := map[string]string{
+		"SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789", "TeamsTeamId": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d",
+		"TeamsTenantId": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4e", "TeamsChannelId": "19%3A0a1b2c3d%40thread.tacv2", "ChatAlsoTopicArns": topicThere + "," + topicThere + "-alarms",
+	}
+	here := evaluated(t, "alerts.yaml", with(channels, "ChatRegion", "eu-central-1"))
+	for _, kind := range []string{"AWS::Chatbot::SlackChannelConfiguration", "AWS::Chatbot::MicrosoftTeamsChannelConfiguration"} {
+		made := ofType(here, kind)
+		require.Len(t, made, 1, kind)
+		assert.Equal(t, []any{"arn:aws:sns:eu-central-1:123456789012:AlertTopic", "arn:aws:sns:eu-central-1:123456789012:AlarmTopic", topicThere, topicThere + "-alarms"},
+			property(t, here, made[0], "SnsTopicArns"), kind)
+		assert.Equal(t, []any{"arn:aws:iam::aws:policy/CloudWatchReadOnlyAccess"}, property(t, here, made[0], "GuardrailPolicies"), kind)
+	}
+
+	there := evaluated(t, "alerts.yaml", with(channels, "ChatRegion", "us-east-1"))
+	assert.Empty(t, refusals(t, "alerts.yaml", with(channels, "ChatRegion", "us-east-1")))
+	assert.Len(t, ofType(there, "AWS::SNS::Topic"), 2)
+	for _, r := range there.Resources {
+		assert.NotContains(t, []string{"SlackChannel", "TeamsChannel", "ChatRole"}, r.LogicalID)
+	}
+
+	assert.Equal(t, []string{"a channel of Slack or Teams needs ChatRegion, the one region whose stack has it"}, refusals(t, "alerts.yaml", channels))
+	assert.Contains(t, refusals(t, "alerts.yaml", map[string]string{"ChatRegion": "eu-central-1", "SlackChannelId": "C0123456789"}), "SlackWorkspaceId and SlackChannelId go together")
+	assert.Contains(t, refusals(t, "alerts.yaml", map[string]string{"ChatRegion": "eu-central-1", "TeamsTeamId": channels["TeamsTeamId"]}),
+		"TeamsTeamId, TeamsTenantId and TeamsChannelId go together")
+}
+
+// People obey alerts: who else could send one could have something opened.
+func TestOnlyTheStacksOfTheOrganisationPublish(t *testing.T) {
+	for organization, want := range map[string]map[string]any{
+		"o-a1b2c3d4e5": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}, "": {"aws:PrincipalAccount": "123456789012"}} {
+		tmpl := evaluated(t, "alerts.yaml", map[string]string{"OrganizationId": organization, "RolePath": "/sgward/", "EncryptTopics": "yes"})
+		policies := ofType(tmpl, "AWS::SNS::TopicPolicy")
+		require.Len(t, policies, 2)
+		for _, policy := range policies {
+			for _, s := range property(t, tmpl, policy, "PolicyDocument").(map[string]any)["Statement"].([]any) {
+				statement := s.(map[string]any)
+				condition, _ := statement["Condition"].(map[string]any)
+				switch statement["Sid"] {
+				case "TheStacksPublish":
+					assert.Equal(t, "AlertTopicPolicy", policy.LogicalID)
+					assert.Equal(t, want, condition["StringEquals"])
+					assert.Equal(t, stacksRoles(), condition["ArnLike"])
+				case "OnlySgwardAndAlarmsPublish":
+					assert.Equal(t, "Deny", statement["Effect"])
+					assert.Equal(t, stacksRoles(), condition["ArnNotLike"])
+					assert.Equal(t, map[string]any{"aws:PrincipalIsAWSService": "false"}, condition["BoolIfExists"])
+				case "OnlyAlarmsPublish":
+					assert.Equal(t, map[string]any{"BoolIfExists": map[string]any{"aws:PrincipalIsAWSService": "false"}}, condition)
+				case "AlarmsPublish":
+					assert.Equal(t, map[string]any{"Service": "cloudwatch.amazonaws.com"}, statement["Principal"])
+					assert.Len(t, condition["StringEquals"], 1, "alarms of the organisation or of the account alone")
+				default:
+					assert.Equal(t, "OnlyOverTLS", statement["Sid"])
+				}
+			}
+		}
+	}
+}
+
+func stacksRoles() map[string]any {
+	return map[string]any{"aws:PrincipalArn": []any{
+		"arn:aws:iam::*:role/sgward/*-RemediateRole-*", "arn:aws:iam::*:role/sgward/*-SweepRole-*",
+		"arn:aws:sts::*:assumed-role/*-RemediateRole-*/*", "arn:aws:sts::*:assumed-role/*-SweepRole-*/*"}}
+}
+
+// What alerts.yaml puts out is what template.yaml takes.
+func TestTheStacksFindTheTopicsOfAlertsYAML(t *testing.T) {
+	alerts := evaluated(t, "alerts.yaml", nil)
+	out, err := alerts.Value(cloudformation.Child(cloudformation.Child(cloudformation.Child(alerts.Root, "Outputs"), "Parameters"), "Value"))
+	require.NoError(t, err)
+	parameters := map[string]string{}
+	for _, each := range strings.Fields(fmt.Sprint(out)) {
+		name, value, _ := strings.Cut(each, "=")
+		parameters[name] = value
+	}
+	require.Empty(t, refusals(t, "template.yaml", parameters))
+	tmpl := evaluated(t, "template.yaml", parameters)
+	remediate, _ := tmpl.Resource("RemediateFunction")
+	environment := property(t, tmpl, remediate, "Environment").(map[string]any)["Variables"].(map[string]any)
+	assert.Equal(t, "arn:aws:sns:eu-central-1:123456789012:sgward-alerts", environment["ALERT_TOPIC_ARN"])
+	for _, alarm := range ofType(tmpl, "AWS::CloudWatch::Alarm") {
+		assert.Equal(t, []any{"arn:aws:sns:eu-central-1:123456789012:sgward-alarms"}, property(t, tmpl, alarm, "AlarmActions"))
+	}
+}
+
+// docs/ORGANISATIONS.md lists what a boundary has to allow: everything that the roles are granted, and nothing else.
+func TestThePageListsWhatABoundaryMustAllow(t *testing.T) {
+	_, text, _ := strings.Cut(read(t, "../docs/ORGANISATIONS.md"), "```json\n")
+	text, _, _ = strings.Cut(text, "```")
+	var boundary struct{ Statement []struct{ Action []string } }
+	require.NoError(t, json.Unmarshal([]byte(text), &boundary))
+	require.Len(t, boundary.Statement, 1)
+
+	granted := map[string]bool{}
+	tmpl, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: with(everything, "Mode", "enforce",
+		"KmsKeyArn", "arn:aws:kms:us-east-1:123456789012:key/k", "VpcSubnetIds", "subnet-0a", "VpcSecurityGroupIds", "sg-0a")})
+	require.NoError(t, err)
+	for _, role := range tmpl.Roles {
+		for _, action := range role.Actions {
+			granted[action] = true
+		}
+	}
+	delete(granted, "kms:GenerateDataKey") // kms:GenerateDataKey* covers it
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(granted)), boundary.Statement[0].Action)
 }
