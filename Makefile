@@ -15,6 +15,9 @@ GOVULNCHECK_VERSION   = v1.9.0
 ACT_VERSION           = v0.2.89
 
 VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
+# The date is the commit's and not the clock's: the same commit gives the same bytes.
+COMMIT       := $(shell git rev-parse HEAD 2>/dev/null)
+COMMIT_DATE  := $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 TOOLS        := build/tools
 GOLANGCI     := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOVULNCHECK  := $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)
@@ -43,6 +46,8 @@ endif
 # DynamoDB do not speak: half a megabyte.
 LAMBDA_FLAGS = -tags lambda.norpc,nethttpomithttp2 -ldflags "-s -w"
 
+CLI_FLAGS = -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(COMMIT_DATE)"
+
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
@@ -69,7 +74,7 @@ build: lint-policy ## Build the functions and the CLI for this machine into buil
 
 # Go itself decides what is out of date.
 build/sgward: FORCE announce
-	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $@ ./cmd/sgward
+	$(GO) build $(CLI_FLAGS) -o $@ ./cmd/sgward
 
 # An invalid policy must fail here and not in an account.
 lint-policy: build/sgward

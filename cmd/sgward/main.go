@@ -9,8 +9,8 @@ import (
 	"sgward/internal/cli"
 )
 
-// version is set by the build.
-var version = "unversioned"
+// Set by the build, with -ldflags.
+var version, commit, date string
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -18,7 +18,7 @@ func main() {
 	status := cli.Run(ctx, cli.Invocation{
 		Args: os.Args[1:], LookupEnv: os.LookupEnv,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-		Version: version,
+		Build: cli.ReadBuild(cli.Build{Version: version, Commit: commit, Date: date}),
 	})
 	stop()
 	os.Exit(status)

@@ -135,7 +135,7 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		return nothingJudged(problems)
 	}
 	run := report.Run{
-		Command: report.Audit, Version: in.Version, Policy: namedPolicy(p), Sources: namedSources(sources), Now: time.Now().UTC(),
+		Command: report.Audit, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(sources), Now: time.Now().UTC(),
 	}
 	a.now = run.Now
 	to, err := f.destination(in)

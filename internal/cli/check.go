@@ -92,7 +92,7 @@ func (f *checkFlags) run(ctx context.Context, in Invocation, args []string) erro
 		return nothingJudged(problemsOf(read))
 	}
 	run := report.Run{
-		Command: report.Check, Version: in.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Now: time.Now().UTC(),
+		Command: report.Check, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Now: time.Now().UTC(),
 		Statement: p.Statement,
 	}
 	to, err := f.destination(in)

@@ -32,7 +32,7 @@ type Invocation struct {
 	LookupEnv      func(string) (string, bool)
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	Version        string
+	Build          Build
 }
 
 // statusError is an error with an exit status of its own. A nil err prints
@@ -63,7 +63,7 @@ func rootCommand(in Invocation) *cobra.Command {
 		Short: "Close security group openings that a policy forbids",
 		Long: "sgward judges security group rules by a policy: rules that were made, that exist, or that you plan.\n" +
 			"Exit status: 0 clean, 1 error, 2 usage or an unsound policy, 3 findings.",
-		Version:       in.Version,
+		Version:       in.Build.String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -180,14 +180,4 @@ func offer(cmd *cobra.Command, flag string, values ...string) {
 	// The only errors are a missing flag or repeated values, and TestShellsCompleteValues
 	// covers both.
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func versionCommand(in Invocation) *cobra.Command {
-	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(in.Stdout, "sgward", in.Version)
-			return err
-		},
-	}
 }

@@ -16,7 +16,7 @@ import (
 
 // commands are all that a person can run, in the order of help.
 func commands() []*cobra.Command {
-	root := rootCommand(Invocation{Version: "v0.0.0-test"})
+	root := rootCommand(Invocation{Build: Build{Version: "v0.0.0-test"}})
 	var out []*cobra.Command
 	var walk func(*cobra.Command)
 	walk = func(cmd *cobra.Command) {

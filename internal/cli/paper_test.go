@@ -52,7 +52,7 @@ func shown(t *testing.T, columns int, env map[string]string, args ...string) str
 		done <- b.String()
 	}()
 	Run(context.Background(), Invocation{
-		Args: args, Stdin: strings.NewReader(""), Stdout: screen, Stderr: screen, Version: "v0.0.0-test",
+		Args: args, Stdin: strings.NewReader(""), Stdout: screen, Stderr: screen, Build: Build{Version: "v0.0.0-test"},
 		LookupEnv: func(name string) (string, bool) { v, ok := env[name]; return v, ok },
 	})
 	require.NoError(t, screen.Close())

@@ -75,7 +75,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 	}
 	o.Policy = p
 	run := report.Run{
-		Command: report.Replay, Version: in.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Chosen: f.chosen(),
+		Command: report.Replay, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Chosen: f.chosen(),
 		Now: time.Now().UTC(),
 	}
 	if f.compare != "" {

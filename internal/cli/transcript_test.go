@@ -50,6 +50,12 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
+// testBuild is a build that says everything of itself.
+var testBuild = Build{
+	Version: "v0.0.0-test", Commit: "0123456789abcdef0123456789abcdef01234567", Date: "2027-01-31T09:30:00Z",
+	GoVersion: "go1.27.4", Platform: "linux/amd64",
+}
+
 // converse runs one typed line: words separated by blanks, 'quoted' where a word
 // holds blanks, and optionally "< FILE".
 func converse(line string) string {
@@ -75,7 +81,7 @@ func converse(line string) string {
 	}
 	var stdout, stderr strings.Builder
 	status := Run(context.Background(), Invocation{
-		Args: words[1:], Stdin: &stdin, Stdout: &stdout, Stderr: &stderr, Version: "v0.0.0-test",
+		Args: words[1:], Stdin: &stdin, Stdout: &stdout, Stderr: &stderr, Build: testBuild,
 		LookupEnv: func(string) (string, bool) { return "", false },
 	})
 	return fmt.Sprintf("%s%sexit %d\n\n", stdout.String(), stderr.String(), status)
