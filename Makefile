@@ -51,7 +51,7 @@ CLI_FLAGS = -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) 
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction test smoke race demo local pictures drill e2e lint \
+.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction package test smoke race demo local pictures drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -84,7 +84,7 @@ lint-policy: build/sgward
 # here must not keep that one out.
 define artifact
 	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(1)
-	cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml"
+	$(if $(filter slack,$(1)),,cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml")
 	$(LICENSES) "$(ARTIFACTS_DIR)/bootstrap"
 	chmod -R a+rX "$(ARTIFACTS_DIR)"
 endef
@@ -100,6 +100,32 @@ build-SweepFunction: lint-policy
 
 build-SlackFunction:
 	$(call artifact,slack)
+
+# A release, from the same targets that SAM calls. FUNCTION_ARCHS are Lambda's names, CLI_PLATFORMS Go's; fewer of them for a trial:
+# make package FUNCTION_ARCHS=x86_64 CLI_PLATFORMS=linux-amd64
+FUNCTION_ARCHS ?= arm64 x86_64
+CLI_PLATFORMS  ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
+STAGING        := build/package
+FUNCTIONS      := Detect Remediate Sweep Slack
+
+package: announce ## Make a release in dist/: zips, command line, template for CloudFormation, checksums (Go and make only)
+	rm -rf $(STAGING) dist
+	@set -e; for arch in $(FUNCTION_ARCHS); do \
+	  for function in $(FUNCTIONS); do \
+	    name=$$(echo $$function | tr '[:upper:]' '[:lower:]'); \
+	    mkdir -p $(STAGING)/functions/$$name-$$arch; \
+	    $(MAKE) --no-print-directory build-$${function}Function LAMBDA_GOARCH=$$(echo $$arch | sed s/x86_64/amd64/) \
+	      ARTIFACTS_DIR=$(STAGING)/functions/$$name-$$arch; \
+	  done; \
+	done; \
+	for platform in $(CLI_PLATFORMS); do $(MAKE) --no-print-directory package-cli-$$platform; done
+	$(GO) run ./cmd/package -from $(STAGING) -to dist -version $(VERSION) -date "$(COMMIT_DATE)"
+
+# package-cli-OS-ARCH
+package-cli-%: program = $(STAGING)/cli/$*/sgward$(if $(filter windows-%,$*),.exe)
+package-cli-%:
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO) build $(CLI_FLAGS) -o $(program) ./cmd/sgward
+	$(LICENSES) $(program)
 
 test: ## Run the tests (Go and make only)
 	$(GO) test -count=1 ./...
@@ -181,7 +207,7 @@ deploy: ## Build and deploy with SAM (asks for the parameters)
 	sam deploy --guided --config-file samconfig.local.toml
 
 clean: ## Remove everything that the other targets made
-	rm -rf build .aws-sam e2e/.pytest_cache e2e/__pycache__
+	rm -rf build dist .aws-sam e2e/.pytest_cache e2e/__pycache__
 
 # Each tool is built with the toolchain of go.mod and not of its own: a linter refuses a language newer than its Go.
 $(GOLANGCI): go.mod

@@ -181,3 +181,8 @@ func offer(cmd *cobra.Command, flag string, values ...string) {
 	// covers both.
 	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 }
+
+// Command returns the tree of commands, for the man pages and completion scripts of a release. It is not for running.
+func Command(build Build) *cobra.Command {
+	return rootCommand(Invocation{Build: build, LookupEnv: func(string) (string, bool) { return "", false }, Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: io.Discard})
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"sgward/internal/cloudformation"
+)
+
+func named(rest string) string { return "sgward-v1.2.3-" + rest }
+
+// That CloudFormation takes it, and that it is what SAM makes, is tested in e2e/test_package.py.
+func TestTheTemplateOfAReleaseNeedsNoSAM(t *testing.T) {
+	source, err := os.ReadFile("../../template.yaml")
+	require.NoError(t, err)
+	translated, functions, err := translate(source, "v1.2.3", named)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"detect", "remediate", "sweep", "slack"}, functions)
+	assert.NotContains(t, string(translated), "\nTransform")
+	assert.NotContains(t, string(translated), "AWS::Serverless")
+
+	var document yaml.Node
+	require.NoError(t, yaml.Unmarshal(translated, &document))
+	at := func(path ...string) *yaml.Node {
+		node := document.Content[0]
+		for _, key := range path {
+			node = cloudformation.Child(node, key)
+			require.NotNil(t, node, path)
+		}
+		return node
+	}
+	assert.Equal(t, "AWS::Lambda::Function", at("Resources", "DetectFunction", "Type").Value)
+	key := at("Resources", "DetectFunction", "Properties", "Code", "S3Key")
+	assert.Equal(t, "!Sub", key.Tag)
+	assert.Equal(t, "${CodeKeyPrefix}sgward-v1.2.3-detect-${Architecture}.zip", key.Value)
+	assert.Equal(t, "provided.al2023", at("Resources", "DetectFunction", "Properties", "Runtime").Value, "of Globals")
+	assert.Equal(t, "$LATEST", at("Resources", "SlackFunctionEventInvokeConfig", "Properties", "Qualifier").Value)
+	assert.Equal(t, "ByWebhook", at("Resources", "SlackFunctionEventInvokeConfig", "Condition").Value)
+	assert.Equal(t, "v1.2.3", at("Outputs", "Release", "Value").Value)
+	again, _, err := translate(source, "v1.2.3", named)
+	require.NoError(t, err)
+	assert.Equal(t, string(translated), string(again))
+}
+
+func TestGlobalsAreJoinedAsSAMDoes(t *testing.T) {
+	translated, _, err := translate([]byte(`
+Transform: AWS::Serverless-2016-10-31
+Metadata: {"AWS::CloudFormation::Interface": {ParameterGroups: [], ParameterLabels: {}}}
+Globals:
+  Function:
+    CodeUri: .
+    Timeout: 3
+    Environment: {Variables: {A: global, B: global}}
+    Layers: [first]
+    VpcConfig: !If [InVPC, {SubnetIds: []}, !Ref AWS::NoValue]
+Parameters: {}
+Resources:
+  OneFunction:
+    Type: AWS::Serverless::Function
+    Properties:
+      Role: r
+      Timeout: 10
+      Environment: {Variables: {B: own}}
+      Layers: [second]
+      VpcConfig: {SubnetIds: [own]}
+`), "v1.2.3", named)
+	require.NoError(t, err)
+	var got struct {
+		Resources map[string]struct {
+			Properties map[string]any `yaml:"Properties"`
+		} `yaml:"Resources"`
+	}
+	require.NoError(t, yaml.Unmarshal(translated, &got))
+	properties := got.Resources["OneFunction"].Properties
+	assert.Equal(t, 10, properties["Timeout"])
+	assert.Equal(t, map[string]any{"Variables": map[string]any{"A": "global", "B": "own"}}, properties["Environment"])
+	assert.Equal(t, []any{"first", "second"}, properties["Layers"])
+	assert.Equal(t, map[string]any{"SubnetIds": []any{"own"}}, properties["VpcConfig"])
+	assert.NotContains(t, properties, "CodeUri")
+}
+
+func TestWhatHasNoTranslationIsAnErrorThatNamesThePlace(t *testing.T) {
+	const head = `Transform: AWS::Serverless-2016-10-31
+Metadata: {"AWS::CloudFormation::Interface": {ParameterGroups: [], ParameterLabels: {}}}
+Parameters: {}
+`
+	for source, want := range map[string]string{
+		"Resources: {}": "want Transform: AWS::Serverless-2016-10-31",
+		head + "Globals: {Api: {}}\nResources: {}":                                                                            "line 4: Globals: Api: want Function only",
+		head + "Resources:\n  Table:\n    Type: AWS::Serverless::SimpleTable":                                                 "line 6: resource Table: no translation of AWS::Serverless::SimpleTable",
+		head + "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties: {Timeout: 3}":                          "resource F: want a Role: SAM would make one",
+		head + "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      Role: r\n      Events: {A: {}}": "resource F: line 9: no translation of Events",
+		head + "Resources:\n  F:\n    Type: AWS::Serverless::Function\n    Properties:\n      Role: r\n" +
+			"      EventInvokeConfig: {DestinationConfig: {OnFailure: {Type: SQS}}}": "resource F: line 9: OnFailure: want a Destination: SAM would make one",
+	} {
+		t.Run(want, func(t *testing.T) {
+			_, _, err := translate([]byte(source), "v1.2.3", named)
+			require.EqualError(t, err, want)
+		})
+	}
+	_, _, err := translate([]byte(strings.Repeat("a: [", 3)), "v1.2.3", named)
+	require.Error(t, err)
+}
