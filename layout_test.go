@@ -93,6 +93,9 @@ var mayImport = map[string][]string{
 	"lambdaenv":      {"awsid", "finding", "text"},
 	"slack":          {"alert", "text"},
 	"startfailure":   {},
+	"awscall":        {"text"},
+	"stack":          {"awscall", "ec2rules", "text"},
+	"redrive":        {"awscall", "cloudtrail", "crash", "stack", "text"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {

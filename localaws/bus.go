@@ -80,7 +80,8 @@ func (s *Stack) handOver(r rule, target samtemplate.Target, raw []byte) {
 	step := eventOf(raw).step(StepLost)
 	step.Rule, step.Function, step.Reason = r.LogicalID, f.LogicalID, err.Error()
 	if dead, ok := s.template.QueueByARN(target.DeadLetterARN); ok {
-		if _, err := s.queues[dead.LogicalID].Send(string(raw)); err == nil {
+		attributes := map[string]string{"RULE_ARN": r.ARN, "TARGET_ARN": target.ARN, "ERROR_CODE": "INTERNAL_ERROR", "ERROR_MESSAGE": step.Reason}
+		if _, err := s.queues[dead.LogicalID].SendWith(string(raw), attributes); err == nil {
 			step.Kind, step.Queue = StepDeadLetter, dead.LogicalID
 		}
 	}

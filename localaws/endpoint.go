@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"sgward/localaws/awswire"
+	"sgward/localaws/cloudformationapi"
 	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
@@ -74,6 +75,7 @@ func (s *Stack) startServices() {
 		account, arn, userID := s.ec2.Caller(r)
 		return stsapi.Caller{Account: account, ARN: arn, UserID: userID}
 	})
+	s.cfn = cloudformationapi.Handler(s.template, s.cfg.Region, s.began)
 	s.ct.Authorize = func(action, accessKey string) bool { return s.mayCall(accessKey, "cloudtrail:"+action) }
 	for _, f := range s.template.Functions {
 		s.logs.Create(f.LogGroup)
@@ -149,6 +151,8 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		service = "sns"
 	case stsapi.Version:
 		service = "sts"
+	case cloudformationapi.Version:
+		service = "cloudformation"
 	}
 	owner := ""
 	if f, ok := s.functionOf(accessKey); ok {
@@ -186,11 +190,13 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.db.ServeHTTP(w, r)
 	case "cloudtrail":
 		s.ct.ServeHTTP(w, r)
+	case "cloudformation":
+		s.cfn.ServeHTTP(w, r)
 	case "logs":
 		s.logs.ServeHTTP(w, r)
 	default:
 		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sqs, sts (who calls), dynamodb "+
-			"(scan), cloudtrail (lookup-events), logs (filter-log-events) and lambda (invoke), not %q.", service),
+			"(scan), cloudformation (describe-stacks, list-stack-resources), cloudtrail (lookup-events), logs (filter-log-events) and lambda (invoke), not %q.", service),
 			http.StatusNotImplemented)
 	}
 }

@@ -86,6 +86,7 @@ type Stack struct {
 	sns *snsapi.Server
 	sts http.Handler
 	sqs http.Handler
+	cfn http.Handler
 	db  *dynamodbapi.Server
 	ct  cloudtrailapi.Server
 	// logs holds each line of the functions, under their log groups.

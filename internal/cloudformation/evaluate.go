@@ -129,6 +129,28 @@ func Parse(src []byte, opts Options) (*Template, error) {
 // ErrNoResources is the error of Parse for a document that is no template.
 var ErrNoResources = errors.New("there is no Resources section")
 
+// Outputs evaluates the outputs whose condition holds, by name.
+func (t *Template) Outputs() (map[string]any, error) {
+	out := map[string]any{}
+	for name, node := range Pairs(Child(t.Root, "Outputs")) {
+		if condition := Child(node, "Condition"); condition != nil {
+			holds, err := t.condition(condition.Value)
+			if err != nil {
+				return nil, fmt.Errorf("output %s: %w", name, err)
+			}
+			if !holds {
+				continue
+			}
+		}
+		value, err := t.Value(Child(node, "Value"))
+		if err != nil {
+			return nil, fmt.Errorf("output %s: %w", name, err)
+		}
+		out[name] = value
+	}
+	return out, nil
+}
+
 func withDefaults(o Options) Options {
 	if o.AccountID == "" {
 		o.AccountID = "123456789012"

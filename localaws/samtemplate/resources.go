@@ -32,8 +32,20 @@ func collect(source *cloudformation.Template) (*Template, error) {
 		Tables:    map[string]Table{},
 		Roles:     map[string]Role{},
 		Rules:     map[string]Rule{},
+		StackName: source.Options.StackName,
+		Outputs:   map[string]string{},
 	}}
+	outputs, err := source.Outputs()
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range outputs {
+		c.into.Outputs[name] = textOf(value)
+	}
 	for _, r := range source.Resources {
+		if err := c.list(r); err != nil {
+			return nil, fmt.Errorf("resource %s: %w", r.LogicalID, err)
+		}
 		var err error
 		switch r.Type {
 		case "AWS::Serverless::Function":
@@ -61,6 +73,21 @@ func collect(source *cloudformation.Template) (*Template, error) {
 		return nil, err
 	}
 	return c.into, nil
+}
+
+// list adds a resource to those that CloudFormation lists, under the type that SAM makes of
+// its own.
+func (c *collector) list(r cloudformation.Resource) error {
+	id, err := ref(c.source, r)
+	if err != nil {
+		return err
+	}
+	kind := r.Type
+	if kind == "AWS::Serverless::Function" {
+		kind = "AWS::Lambda::Function"
+	}
+	c.into.Resources = append(c.into.Resources, Resource{LogicalID: r.LogicalID, PhysicalID: fmt.Sprint(id), Type: kind})
+	return nil
 }
 
 func (c *collector) addFunction(r cloudformation.Resource) error {

@@ -34,7 +34,15 @@ type Template struct {
 	Roles     map[string]Role
 	Rules     map[string]Rule
 	Mappings  []Mapping // in the order of the template
+	// StackName is the name of the stack, Resources are all of its resources, and Outputs its
+	// outputs by name, as CloudFormation lists them.
+	StackName string
+	Resources []Resource
+	Outputs   map[string]string
 }
+
+// Resource is a resource of any type.
+type Resource struct{ LogicalID, PhysicalID, Type string }
 
 // Function is a Lambda function.
 type Function struct {

@@ -156,14 +156,15 @@ func receive(ctx context.Context, q *queue.Queue, in request) []queue.Message {
 func shown(received []queue.Message) []map[string]any {
 	out := []map[string]any{}
 	for _, m := range received {
-		one := map[string]any{
-			"MessageId": m.ID, "ReceiptHandle": m.ReceiptHandle, "Body": m.Body, "MD5OfBody": digest(m.Body),
-			"Attributes": map[string]string{
-				"ApproximateReceiveCount":          strconv.Itoa(m.ReceiveCount),
-				"SentTimestamp":                    strconv.FormatInt(m.Sent.UnixMilli(), 10),
-				"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceived.UnixMilli(), 10),
-			},
+		system := map[string]string{
+			"ApproximateReceiveCount":          strconv.Itoa(m.ReceiveCount),
+			"SentTimestamp":                    strconv.FormatInt(m.Sent.UnixMilli(), 10),
+			"ApproximateFirstReceiveTimestamp": strconv.FormatInt(m.FirstReceived.UnixMilli(), 10),
 		}
+		if m.SourceARN != "" {
+			system["DeadLetterQueueSourceArn"] = m.SourceARN
+		}
+		one := map[string]any{"MessageId": m.ID, "ReceiptHandle": m.ReceiptHandle, "Body": m.Body, "MD5OfBody": digest(m.Body), "Attributes": system}
 		if len(m.Attributes) > 0 {
 			attributes := map[string]any{}
 			for name, value := range m.Attributes {

@@ -1,0 +1,275 @@
+// Package awscall makes signed calls of AWS services without a generated client. Each
+// generated client of the AWS SDK takes 4 to 10 seconds of processor time to compile; a few
+// calls of a service are not worth that. Configuration, credentials, signatures and the
+// rules for retries are the SDK's.
+//
+// Errors are the SDK's too: a *smithy.OperationError around a smithy.APIError, or around a
+// *http.RequestSendError if no answer came.
+package awscall
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"sgward/internal/text"
+)
+
+// maxAnswer is more than any answer of the services has.
+const maxAnswer = 32 << 20
+
+// Service names a service in the ways that AWS does.
+type Service struct {
+	// ID is the SDK's id, which names the service's endpoint in the configuration
+	// (AWS_ENDPOINT_URL_CLOUDWATCH_LOGS).
+	ID string
+	// Host begins the host name of its endpoints, and is its name in signatures.
+	Host string
+	// IAM is its prefix in the names of permissions; empty stands for Host.
+	IAM string
+	// Target begins the header X-Amz-Target of a service with a JSON protocol.
+	Target string
+	// Version is the API version of a service with the Query protocol, or the first part of
+	// the path of one with the REST protocol.
+	Version string
+}
+
+// The services that the product calls in this way.
+var (
+	CloudFormation = Service{ID: "CloudFormation", Host: "cloudformation", Version: "2010-05-15"}
+	CloudWatch     = Service{ID: "CloudWatch", Host: "monitoring", IAM: "cloudwatch", Version: "2010-08-01"}
+	EventBridge    = Service{ID: "EventBridge", Host: "events", Target: "AWSEvents"}
+	KMS            = Service{ID: "KMS", Host: "kms", Target: "TrentService"}
+	Lambda         = Service{ID: "Lambda", Host: "lambda", Version: "2015-03-31"}
+	Logs           = Service{ID: "CloudWatch Logs", Host: "logs", Target: "Logs_20140328"}
+)
+
+// Client calls services with one configuration. The zero value is not usable.
+type Client struct {
+	config aws.Config
+}
+
+// New returns a client with the region, credentials and endpoints of a configuration.
+func New(config aws.Config) *Client {
+	if config.HTTPClient == nil {
+		config.HTTPClient = awshttp.NewBuildableClient()
+	}
+	return &Client{config: config}
+}
+
+// JSON calls an operation of a service with the JSON protocol. in and out are what
+// encoding/json takes; a nil out drops the answer.
+func (c *Client) JSON(ctx context.Context, s Service, operation string, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", operation, err)
+	}
+	header := http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {s.Target + "." + operation}}
+	return c.call(ctx, s, operation, request{method: http.MethodPost, path: "/", header: header, body: body}, func(answer []byte) error {
+		if out == nil {
+			return nil
+		}
+		return json.Unmarshal(answer, out)
+	})
+}
+
+// Query calls an operation of a service with the Query protocol. out takes the element
+// <operation>Result, as encoding/xml reads it.
+func (c *Client) Query(ctx context.Context, s Service, operation string, parameters url.Values, out any) error {
+	form := url.Values{"Action": {operation}, "Version": {s.Version}}
+	for name, values := range parameters {
+		form[name] = values
+	}
+	header := http.Header{"Content-Type": {"application/x-www-form-urlencoded; charset=utf-8"}}
+	return c.call(ctx, s, operation, request{method: http.MethodPost, path: "/", header: header, body: []byte(form.Encode())}, func(answer []byte) error {
+		decoder := xml.NewDecoder(bytes.NewReader(answer))
+		for {
+			token, err := decoder.Token()
+			if err != nil {
+				return fmt.Errorf("looking for %sResult: %w", operation, err)
+			}
+			if start, ok := token.(xml.StartElement); ok && start.Name.Local == operation+"Result" {
+				return decoder.DecodeElement(out, &start)
+			}
+		}
+	})
+}
+
+// REST calls an operation of a service with the REST protocol. path follows the service's
+// version and has its segments escaped; out is nil or takes the JSON of the answer.
+func (c *Client) REST(ctx context.Context, s Service, operation, method, path string, header http.Header, body []byte, out any) error {
+	return c.call(ctx, s, operation, request{method: method, path: "/" + s.Version + path, header: header, body: body}, func(answer []byte) error {
+		if out == nil || len(answer) == 0 {
+			return nil
+		}
+		return json.Unmarshal(answer, out)
+	})
+}
+
+type request struct {
+	method, path string // the path has its segments escaped, and may end with a query
+	header       http.Header
+	body         []byte
+}
+
+// call sends a request, again where the SDK would, and reads the answer.
+func (c *Client) call(ctx context.Context, s Service, operation string, r request, read func(answer []byte) error) error {
+	fail := func(err error) error {
+		return &smithy.OperationError{ServiceID: cmp.Or(s.IAM, s.Host), OperationName: operation, Err: err}
+	}
+	endpoint, err := c.endpoint(ctx, s)
+	if err != nil {
+		return fail(err)
+	}
+	var retryer aws.Retryer = retry.NewStandard()
+	if c.config.Retryer != nil {
+		retryer = c.config.Retryer()
+	}
+	for attempt := 1; ; attempt++ {
+		answer, err := c.send(ctx, s, endpoint, r)
+		if err == nil {
+			if err := read(answer); err != nil {
+				return fail(fmt.Errorf("reading the answer: %w", err))
+			}
+			return nil
+		}
+		if ctx.Err() != nil || attempt >= retryer.MaxAttempts() || !retryer.IsErrorRetryable(err) {
+			return fail(err)
+		}
+		pause, delayErr := retryer.RetryDelay(attempt, err)
+		if delayErr != nil {
+			return fail(err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fail(ctx.Err())
+		}
+	}
+}
+
+// send makes one attempt.
+func (c *Client) send(ctx context.Context, s Service, endpoint string, r request) ([]byte, error) {
+	q, err := http.NewRequestWithContext(ctx, r.method, strings.TrimSuffix(endpoint, "/")+r.path, bytes.NewReader(r.body))
+	if err != nil {
+		return nil, fmt.Errorf("making the request: %w", err)
+	}
+	for name, values := range r.header {
+		q.Header[name] = values
+	}
+	q.Header.Set("User-Agent", "app/"+c.config.AppID)
+	keys, err := c.config.Credentials.Retrieve(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asking for credentials: %w", err)
+	}
+	sum := sha256.Sum256(r.body)
+	if err := v4.NewSigner().SignHTTP(ctx, keys, q, hex.EncodeToString(sum[:]), s.Host, c.config.Region, time.Now()); err != nil {
+		return nil, fmt.Errorf("signing the request: %w", err)
+	}
+	response, err := c.config.HTTPClient.Do(q)
+	if err != nil {
+		return nil, &smithyhttp.RequestSendError{Err: err}
+	}
+	defer func() { _ = response.Body.Close() }() // it was only read
+	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil {
+		return nil, &smithyhttp.RequestSendError{Err: fmt.Errorf("reading the answer: %w", err)}
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return nil, &smithyhttp.ResponseError{Response: &smithyhttp.Response{Response: response}, Err: apiError(response, answer)}
+	}
+	return answer, nil
+}
+
+// apiError reads the code and the message of a refusal, in the form of any protocol.
+func apiError(response *http.Response, answer []byte) error {
+	out := &smithy.GenericAPIError{Fault: smithy.FaultClient}
+	if response.StatusCode >= http.StatusInternalServerError {
+		out.Fault = smithy.FaultServer
+	}
+	var said struct {
+		Type    string `json:"__type"`
+		Code    string `json:"code"`
+		Message string `json:"message"`
+		Capital string `json:"Message"`
+	}
+	var inXML struct {
+		Code    string `xml:"Error>Code"`
+		Message string `xml:"Error>Message"`
+	}
+	switch {
+	case json.Unmarshal(answer, &said) == nil:
+		out.Code, out.Message = cmp.Or(response.Header.Get("X-Amzn-Errortype"), said.Type, said.Code), cmp.Or(said.Message, said.Capital)
+	case xml.Unmarshal(answer, &inXML) == nil:
+		out.Code, out.Message = inXML.Code, inXML.Message
+	}
+	// "com.amazonaws.sqs#Code", or "Code:http://internal.amazon.com/..."
+	out.Code, _, _ = strings.Cut(out.Code[strings.LastIndexByte(out.Code, '#')+1:], ":")
+	if out.Code == "" {
+		out.Code = "HTTP" + fmt.Sprint(response.StatusCode)
+		out.Message = text.Shown(strings.TrimSpace(string(answer)), 200)
+	}
+	return out
+}
+
+// errNoRegionName says that a region cannot be part of a host name.
+var errNoRegionName = errors.New("want the name of a region such as eu-central-1")
+
+// endpoint returns the address of a service: the configuration's for it, the
+// configuration's for all services, or AWS's.
+func (c *Client) endpoint(ctx context.Context, s Service) (string, error) {
+	var fips, ignored bool
+	for _, source := range c.config.ConfigSources {
+		if p, ok := source.(interface {
+			GetIgnoreConfiguredEndpoints(ctx context.Context) (bool, bool, error)
+		}); ok && !ignored {
+			value, found, err := p.GetIgnoreConfiguredEndpoints(ctx)
+			ignored = err == nil && found && value
+		}
+	}
+	for _, source := range c.config.ConfigSources {
+		if p, ok := source.(interface {
+			GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)
+		}); ok && !ignored {
+			if own, found, err := p.GetServiceBaseEndpoint(ctx, s.ID); err == nil && found {
+				return own, nil
+			}
+		}
+		if p, ok := source.(interface {
+			GetUseFIPSEndpoint(ctx context.Context) (aws.FIPSEndpointState, bool, error)
+		}); ok && !fips {
+			state, found, err := p.GetUseFIPSEndpoint(ctx)
+			fips = err == nil && found && state == aws.FIPSEndpointStateEnabled
+		}
+	}
+	if c.config.BaseEndpoint != nil {
+		return *c.config.BaseEndpoint, nil
+	}
+	partition, ok := text.PartitionOf(c.config.Region)
+	if !ok {
+		return "", fmt.Errorf("region %q: %w", c.config.Region, errNoRegionName)
+	}
+	host := s.Host
+	if fips {
+		host += "-fips"
+	}
+	return "https://" + host + "." + c.config.Region + "." + partition.DNSSuffix, nil
+}

@@ -1,0 +1,275 @@
+package redrive
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/awscall"
+	"sgward/internal/stack"
+	"sgward/internal/stack/stacktest"
+	"sgward/localaws"
+	"sgward/localaws/queue"
+)
+
+func TestMain(m *testing.M) { stacktest.Main(m) }
+
+// bench is a running stack whose dead letters are to be sent back.
+type bench struct {
+	*testing.T
+	*localaws.Stack
+	config aws.Config
+	stack  *stack.Stack
+	dead   *queue.Queue
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	b := &bench{T: t}
+	b.Stack, b.config = stacktest.Start(t, nil)
+	var err error
+	b.stack, err = stack.Find(t.Context(), awscall.New(b.config), b.config.Region, "sgward")
+	require.NoError(t, err)
+	b.dead, _ = b.Queue("DeadLetterQueue")
+	return b
+}
+
+func (b *bench) connect() *Redriver {
+	b.T.Helper()
+	r, err := Connect(b.config, b.stack)
+	require.NoError(b, err)
+	return r
+}
+
+// open makes a group with MySQL open to the world.
+func (b *bench) open() string {
+	b.T.Helper()
+	user := ec2.NewFromConfig(b.config)
+	group, err := user.CreateSecurityGroup(b.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("data"), Description: aws.String("data")})
+	require.NoError(b, err)
+	_, err = user.AuthorizeSecurityGroupIngress(b.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(3306), ToPort: aws.Int32(3306), IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}},
+	}}})
+	require.NoError(b, err)
+	b.rest()
+	return aws.ToString(group.GroupId)
+}
+
+func (b *bench) rest() {
+	b.T.Helper()
+	require.NoError(b, b.WaitIdle(b.Context()))
+}
+
+func (b *bench) rules(groupID string) int {
+	b.T.Helper()
+	out, err := ec2.NewFromConfig(b.config).DescribeSecurityGroups(b.Context(), &ec2.DescribeSecurityGroupsInput{GroupIds: []string{groupID}})
+	require.NoError(b, err)
+	return len(out.SecurityGroups[0].IpPermissions)
+}
+
+func (b *bench) shown() []Result {
+	b.T.Helper()
+	var out []Result
+	later, err := b.connect().Show(b.Context(), func(r Result) { out = append(out, r) })
+	require.NoError(b, err)
+	assert.Zero(b, later)
+	return out
+}
+
+func (b *bench) sent(wanted func(Letter) bool) map[Outcome]int {
+	b.T.Helper()
+	out := map[Outcome]int{}
+	_, err := b.connect().Send(b.Context(), wanted, func(r Result) {
+		out[r.Outcome]++
+		assert.NoError(b, r.Err)
+	})
+	require.NoError(b, err)
+	b.rest()
+	return out
+}
+
+func all(Letter) bool { return true }
+
+func TestAnEventThatEventBridgeCouldNotDeliverIsJudgedAndItsOpeningClosed(t *testing.T) {
+	b := newBench(t)
+	b.FailHandOvers(1)
+	group := b.open()
+	require.Equal(t, 1, b.rules(group))
+
+	shown := b.shown()
+	require.Len(t, shown, 1)
+	assert.Equal(t, "detect", shown[0].Function)
+	assert.Contains(t, shown[0].What, "AuthorizeSecurityGroupIngress in "+group+": ingress tcp 3306 from 0.0.0.0/0, by arn:aws:iam::123456789012:user/demo")
+	assert.Contains(t, shown[0].Why, "EventBridge could not deliver it to detect: INTERNAL_ERROR: ")
+	assert.WithinDuration(t, time.Now(), shown[0].Since, time.Minute)
+	assert.Equal(t, queue.Depth{Visible: 1}, b.dead.Depth(), "what is shown is not hidden from others")
+
+	assert.Equal(t, map[Outcome]int{Sent: 1}, b.sent(all))
+	assert.Equal(t, queue.Depth{}, b.dead.Depth())
+	assert.Zero(t, b.rules(group), "the opening is closed")
+}
+
+func TestOnlyChosenLettersAreSentBack(t *testing.T) {
+	b := newBench(t)
+	for range 2 {
+		_, err := b.dead.Send(`{"source":"aws.events","detail-type":"Scheduled Event","id":"a","account":"123456789012","region":"us-east-1","time":"2026-11-28T10:00:00Z"}`)
+		require.NoError(t, err)
+	}
+	shown := b.shown()
+	require.Len(t, shown, 2)
+	assert.Equal(t, map[Outcome]int{Sent: 1}, b.sent(func(l Letter) bool { return l.ID == shown[1].ID }))
+	assert.Equal(t, queue.Depth{Visible: 1}, b.dead.Depth())
+	assert.Equal(t, shown[0].ID, b.dead.Messages()[0].ID)
+}
+
+// A cause that is not fixed: the message comes back, and the run ends all the same.
+func TestAnEventThatFailsAgainComesBack(t *testing.T) {
+	b := newBench(t)
+	require.NoError(t, b.InvokeAsync("DetectFunction", []byte(`{"detail-type":"AWS API Call via CloudTrail","detail":{"eventSource":"ec2.amazonaws.com","eventName":"AuthorizeSecurityGroupIngress","requestParameters":{}}}`)))
+	b.rest()
+	shown := b.shown()
+	require.Len(t, shown, 1)
+	assert.Contains(t, shown[0].Why, "detect failed 3 times: MalformedError: ")
+	assert.Equal(t, map[Outcome]int{Sent: 1}, b.sent(all))
+	assert.Equal(t, 1, b.dead.Depth().Visible, "it failed again")
+	assert.NotEqual(t, shown[0].ID, b.dead.Messages()[0].ID)
+}
+
+// The shapes that template.yaml's parts put into the queue, and the function that each is for.
+func TestEachShapeIsForTheFunctionThatHandlesIt(t *testing.T) {
+	b := newBench(t)
+	arn := func(id string) string { return b.Template().Functions[id].ARN }
+	record := func(function, condition, request, response string) string {
+		return fmt.Sprintf(`{"version":"1.0","requestContext":{"functionArn":"%s:$LATEST","condition":"%s","approximateInvokeCount":3},"requestPayload":%s,"responsePayload":%s}`, function, condition, request, response)
+	}
+	edit := `{"detail-type":"AWS API Call via CloudTrail","detail":{"eventVersion":"1.11","eventSource":"ec2.amazonaws.com","eventName":"ModifyManagedPrefixList","awsRegion":"us-east-1","recipientAccountId":"123456789012","eventTime":"2026-11-28T10:00:00Z","eventID":"e1","userIdentity":{"type":"Root","arn":"arn:aws:iam::123456789012:root"},"requestParameters":{"ModifyManagedPrefixListRequest":{"PrefixListId":"pl-0123456789abcdef0","CurrentVersion":1}}}}`
+	letters := map[string]struct {
+		body       string
+		attributes map[string]string
+		function   string
+		why        string // or why it stays
+	}{
+		"what remediate failed on":     {record(arn("DetectFunction"), "Success", `{"detail-type":"x"}`, `{"decision":"revoke","findings":[{}]}`), nil, "detect", "remediate failed on every try with what detect found (revoke, 1 finding)"},
+		"what remediate gave up":       {record(arn("SweepFunction"), "Success", `{"sgward":"sweep"}`, `{"decision":7}`), map[string]string{"reason": "decision: want a text"}, "sweep", "remediate could make nothing of it: decision: want a text"},
+		"a sweep that failed":          {record(arn("SweepFunction"), "RetriesExhausted", `{"source":"aws.events","time":"2026-11-28T10:00:00Z"}`, `{"errorType":"runError","errorMessage":"throttled"}`), nil, "sweep", "sweep failed 3 times: runError: throttled"},
+		"an event too old for detect":  {record(arn("DetectFunction"), "EventAgeExceeded", `{"detail-type":"x"}`, `null`), nil, "detect", "detect was not invoked within the event's greatest age"},
+		"a list's edit":                {edit, nil, "sweep", "EventBridge could not deliver it to sweep"},
+		"the same event to its target": {edit, map[string]string{"TARGET_ARN": arn("DetectFunction"), "ERROR_CODE": "NO_PERMISSIONS"}, "detect", "EventBridge could not deliver it to detect: NO_PERMISSIONS"},
+		"text":                         {"hello", nil, "", "it is no JSON object"},
+		"a list":                       {"[1]", nil, "", "it is no JSON object"},
+		"another object":               {`{"a":1}`, nil, "", "it is neither an event of EventBridge nor an invocation record of Lambda"},
+		"a record of another function": {record("arn:aws:lambda:us-east-1:123456789012:function:other", "RetriesExhausted", `{}`, `{}`), nil, "", "it is of function other, which is not of stack sgward"},
+		"a record without its event":   {record(arn("DetectFunction"), "RetriesExhausted", `null`, `{}`), nil, "", "its invocation record holds no event (requestPayload)"},
+		"another function's event":     {edit, map[string]string{"TARGET_ARN": "arn:aws:lambda:us-east-1:123456789012:function:other"}, "", "its target is function other, which is not of stack sgward"},
+		"an event of something else":   {`{"detail-type":"EC2 Instance State-change Notification","source":"aws.ec2","detail":{}}`, nil, "", "no function of sgward handles events of type EC2 Instance State-change Notification"},
+		"a function without a record":  {`{"requestContext":{"functionArn":7},"requestPayload":{}}`, nil, "", "it is neither an event of EventBridge nor an invocation record of Lambda"},
+	}
+	names := map[string]string{} // by message id
+	for name, letter := range letters {
+		id, err := b.dead.SendWith(letter.body, letter.attributes)
+		require.NoError(t, err)
+		names[id] = name
+	}
+	shown := b.shown()
+	require.Len(t, shown, len(letters))
+	for _, got := range shown {
+		want := letters[names[got.ID]]
+		assert.Equal(t, want.function, got.Function, names[got.ID])
+		if want.function != "" {
+			assert.Contains(t, got.Why, want.why, names[got.ID])
+		} else {
+			assert.Equal(t, want.why, got.Unknown, names[got.ID])
+		}
+	}
+	_, err := b.connect().Send(t.Context(), func(l Letter) bool { return l.Unknown != "" }, func(r Result) { assert.Equal(t, Kept, r.Outcome) })
+	require.NoError(t, err)
+	assert.Equal(t, queue.Depth{Visible: len(letters)}, b.dead.Depth(), "they stay, for all to see")
+}
+
+func TestAnInterruptionHidesNothing(t *testing.T) {
+	b := newBench(t)
+	for range 45 {
+		_, err := b.dead.Send("of unknown shape")
+		require.NoError(t, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	_, err := b.connect().Show(ctx, func(Result) {
+		if n++; n == 25 {
+			cancel()
+		}
+	})
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, queue.Depth{Visible: 45}, b.dead.Depth())
+}
+
+func TestAThousandLettersAreSentBackInLittleMemory(t *testing.T) {
+	b := newBench(t)
+	padding := strings.Repeat("x", 20_000)
+	const letters = 1000
+	for range letters {
+		_, err := b.dead.Send(`{"source":"aws.ec2","detail-type":"AWS API Call via CloudTrail","detail":{"eventVersion":"1.11","eventSource":"ec2.amazonaws.com","eventName":"AuthorizeSecurityGroupIngress","errorCode":"Client.DryRunOperation","padding":"` + padding + `"}}`)
+		require.NoError(t, err)
+	}
+	_, err := b.dead.Send("of unknown shape")
+	require.NoError(t, err)
+	began := time.Now()
+	sent := b.sent(all)
+	var memory runtime.MemStats
+	runtime.ReadMemStats(&memory)
+	t.Logf("%d letters of 20 KB in %s, %d MB of the system's memory with the stack's own", letters, time.Since(began).Round(time.Millisecond), memory.Sys>>20)
+	assert.Equal(t, map[Outcome]int{Sent: letters, Kept: 1}, sent)
+	assert.Equal(t, queue.Depth{Visible: 1}, b.dead.Depth())
+	assert.Equal(t, letters, b.Calls("")["lambda:Invoke"], "each once")
+}
+
+// What cannot be invoked stays, and the reason is said.
+func TestALetterWhoseFunctionIsGoneStays(t *testing.T) {
+	b := newBench(t)
+	_, err := b.dead.Send(`{"requestContext":{"functionArn":"arn:aws:lambda:us-east-1:123456789012:function:gone"},"requestPayload":{"detail-type":"x"}}`)
+	require.NoError(t, err)
+	detect := b.stack.Resources["DetectFunction"]
+	detect.PhysicalID = "gone" // as if somebody had deleted it
+	b.stack.Resources["DetectFunction"] = detect
+	var results []Result
+	_, err = b.connect().Send(t.Context(), all, func(r Result) { results = append(results, r) })
+	require.NoError(t, err)
+	require.Len(t, results, 1)
+	assert.Equal(t, Failed, results[0].Outcome)
+	assert.ErrorContains(t, results[0].Err, "ResourceNotFoundException")
+	assert.Equal(t, queue.Depth{Visible: 1}, b.dead.Depth())
+}
+
+func TestResultsAreOneObjectALine(t *testing.T) {
+	var out bytes.Buffer
+	p := Printer{Out: &out, JSON: true}
+	p.Result(Result{Letter: Letter{ID: "m1", Since: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), Function: "detect", What: "a call", Why: "it failed"}, Outcome: Sent})
+	p.Result(Result{Letter: Letter{ID: "m2", Unknown: "it is no JSON object"}, Outcome: Kept})
+	require.NoError(t, p.Err())
+	for l := range strings.Lines(out.String()) {
+		assert.True(t, json.Valid([]byte(l)))
+	}
+	assert.Equal(t, `{"messageId":"m1","since":"2026-11-28T10:00:00Z","function":"detect","event":"a call","reason":"it failed","outcome":"sent"}
+{"messageId":"m2","unknown":"it is no JSON object","outcome":"kept"}
+`, out.String())
+	assert.Equal(t, "1 for detect", p.Functions())
+}
+
+func TestUntrustedTextsAreMadeVisible(t *testing.T) {
+	var out bytes.Buffer
+	p := Printer{Out: &out}
+	p.Result(Result{Letter: Letter{ID: "m1", What: "x\x1b[2Jy\nz"}, Outcome: Shown})
+	assert.NotContains(t, out.String(), "\x1b")
+	assert.Equal(t, 2, strings.Count(out.String(), "\n"))
+}
