@@ -32,7 +32,7 @@ func TestThePagesUnitTestsPassUnderTheDefaultPolicy(t *testing.T) {
 	status := cli.Run(context.Background(), cli.Invocation{
 		Args:      []string{"policy", "test", "--policy", policyFile, file},
 		LookupEnv: func(string) (string, bool) { return "", false },
-		Stdin:     strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Version: "test",
+		Stdin:     strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Build: cli.Build{Version: "test"},
 	})
 	assert.Equal(t, 0, status, "%s%s", stdout.String(), stderr.String())
 	assert.Equal(t, "6 passed, 0 failed\n", stdout.String())
