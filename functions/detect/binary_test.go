@@ -30,6 +30,10 @@ func TestFunctionDoesNotStartWithoutASoundPolicy(t *testing.T) {
 	// A Runtime API that must not be asked for work.
 	asked := false
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/init/error") {
+			w.WriteHeader(http.StatusAccepted)
+			return
+		}
 		asked = true
 		http.Error(w, "no work", http.StatusGone)
 	}))
