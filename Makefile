@@ -26,6 +26,7 @@ VENV_READY   := $(VENV)/.ready
 MINISTACK    := build/ministack-venv/.ready
 PRECOMMIT    := build/precommit-venv/.ready
 ACT          := $(TOOLS)/act-$(ACT_VERSION)
+CHECKOV      := build/checkov-venv
 
 # No VCS stamp: the same source gives the same bytes, so a deployment uploads only what changed, and a checkout that
 # belongs to another user still builds. All targets share these settings, and so one build cache: the EC2 client alone
@@ -158,9 +159,11 @@ lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
 	$(GO) vet ./...
 	$(GOLANGCI) run
 
-lint-template: $(VENV_READY) ## cfn-lint and sam validate (needs Python 3.10+)
-	$(VENV)/bin/cfn-lint -- template.yaml
+# A finding of checkov that does not hold here has its reason in the Metadata of the resource.
+lint-template: $(VENV_READY) $(CHECKOV)/.ready ## cfn-lint, sam validate and checkov (needs Python 3.10+)
+	$(VENV)/bin/cfn-lint -- template.yaml alerts.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint --template template.yaml
+	$(CHECKOV)/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml alerts.yaml
 
 fuzz: ## Fuzz every target for FUZZTIME (30s) each
 	@found=0; \
@@ -227,7 +230,8 @@ $(ACT): go.mod
 $(VENV_READY): e2e/requirements.txt
 $(MINISTACK): e2e/ministack/requirements.txt
 $(PRECOMMIT): e2e/precommit/requirements.txt
-$(VENV_READY) $(MINISTACK) $(PRECOMMIT):
+$(CHECKOV)/.ready: e2e/checkov/requirements.txt
+$(VENV_READY) $(MINISTACK) $(PRECOMMIT) $(CHECKOV)/.ready:
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r $<
 	$(@D)/bin/python -m pip check

@@ -5,6 +5,7 @@ folder that the test run throws away.
 """
 
 import contextlib
+import copy
 import json
 import logging
 import os
@@ -41,6 +42,7 @@ class Cloud:
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self.region = REGION
         self.log = folder / "ministack.log"
         self.certificate = make_certificate(folder)
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # else a line for every request
@@ -72,7 +74,7 @@ class Cloud:
         keys = credentials or {"AccessKeyId": "test", "SecretAccessKey": "test"}
         return boto3.client(
             service,
-            region_name=REGION,
+            region_name=self.region,
             endpoint_url=endpoint or (self.ec2_endpoint if service == "ec2" else self.endpoint),
             verify=str(self.certificate),
             aws_access_key_id=keys["AccessKeyId"],
@@ -80,6 +82,12 @@ class Cloud:
             aws_session_token=keys.get("SessionToken"),
             config=Config(retries={"total_max_attempts": 1}, read_timeout=60),
         )
+
+    def in_region(self, region: str) -> "Cloud":
+        """The same emulators, whose clients are of another region. moto and ministack keep regions apart."""
+        other = copy.copy(self)
+        other.region = region
+        return other
 
     def stop(self) -> None:
         # The whole process group: warm functions are children of ministack.

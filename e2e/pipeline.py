@@ -33,14 +33,15 @@ SWEEP = Stage("PrefixListRule", "SweepFunction", "SweepRole", "FindingsQueue")
 
 
 class Pipeline:
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Stack, topic: str | None = None):
+        """topic is that of the alerts, if it is not the stack's own."""
         self.stack = stack
         self.cloud = stack.cloud
         self.ec2 = self.cloud.client("ec2")
         self._events = self.cloud.client("events")
         self._lambda = self.cloud.client("lambda")
         self._senders = {stage: self.cloud.client("sqs", stack.credentials_of(stage.role)) for stage in (DETECT, SWEEP)}
-        self._inbox = Inbox(stack)
+        self._inbox = Inbox(stack, topic or stack.ids["AlertTopic"])
 
     # --- what a user of EC2 does; each returns the record of the call
 
@@ -186,11 +187,10 @@ def peer_of(rule: dict) -> str | None:
 class Inbox:
     """An SQS subscriber of the alert topic: `default` bodies, kept by event."""
 
-    def __init__(self, stack: Stack):
+    def __init__(self, stack: Stack, topic: str):
         self._sqs = stack.cloud.client("sqs")
         self._url = self._sqs.create_queue(QueueName=f"{stack.name}-inbox")["QueueUrl"]
         arn = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        topic = stack.ids["AlertTopic"]
         self._sqs.set_queue_attributes(QueueUrl=self._url, Attributes={"Policy": json.dumps({
             "Version": "2012-10-17",
             "Statement": [{"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",

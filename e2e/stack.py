@@ -44,13 +44,13 @@ class Build:
     def bootstrap(self, logical_id: str) -> Path:
         return self.folder / logical_id / "bootstrap"
 
-    def deploy(self, name: str, **parameters: str) -> "Stack":
+    def deploy(self, name: str, region: str = REGION, **parameters: str) -> "Stack":
         sam("deploy", "--template", str(self.folder / "template.yaml"), "--stack-name", name,
             "--s3-bucket", CODE_BUCKET, "--capabilities", "CAPABILITY_IAM",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", *[f'{key}="{value}"' for key, value in parameters.items()],
-            "--region", REGION, "--config-file", str(self.config), environment=self.environment)
-        return Stack(self.cloud, name)
+            "--region", region, "--config-file", str(self.config), environment=self.environment)
+        return Stack(self.cloud.in_region(region), name)
 
 
 class Stack:

@@ -104,8 +104,10 @@ def test_sweep_runs_on_awss_runtime_interface_emulator(build):
 @pytest.mark.parametrize(
     ("function", "wrong"),
     [("RemediateFunction", {"MODE": "Enforce!"}), ("SweepFunction", {"MODE": "Enforce!"}),
-     ("SweepFunction", {"MAX_REVOKES": "-1"})],
-    ids=["remediate-mode", "sweep-mode", "sweep-max-revokes"])
+     ("SweepFunction", {"MAX_REVOKES": "-1"}),
+     ("RemediateFunction", {"ALERT_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts"}),
+     ("SweepFunction", {"ALERT_TOPIC_ARN": "arn:aws:sns:eu-west-1:123456789012:alerts"})],
+    ids=["remediate-mode", "sweep-mode", "sweep-max-revokes", "remediate-topic-elsewhere", "sweep-topic-elsewhere"])
 def test_a_function_does_not_start_with_a_setting_that_it_does_not_understand(build, function, wrong):
     done = subprocess.run(
         [str(build.bootstrap(function))], timeout=30, capture_output=True, text=True,

@@ -1,0 +1,218 @@
+"""What an organisation prescribes: a boundary, a path, a VPC, and one alerts.yaml for the stacks of two regions."""
+
+import json
+import re
+
+import pytest
+from botocore.exceptions import ClientError
+
+from cloud import ACCOUNT, REGION, wait_until
+from pipeline import Pipeline
+from stack import ROOT
+from test_permissions import DENIED, decisions
+from test_pipeline import CLOSED, WORLD, assert_closed, outcomes, tcp
+
+OTHER_REGION = "eu-west-1"
+REFUSED = {*DENIED, "AuthorizationError", "AuthorizationErrorException"}
+BOUNDARY = "limits/sgward"
+BOUNDARY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY}"
+
+
+def boundary_without(*actions: str) -> str:
+    """The boundary of docs/ORGANISATIONS.md, less some actions."""
+    text = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "ORGANISATIONS.md").read_text(), re.DOTALL)[1]
+    policy = json.loads(text)
+    policy["Statement"][0]["Action"] = [each for each in policy["Statement"][0]["Action"] if each not in actions]
+    return json.dumps(policy)
+
+
+@pytest.fixture(scope="module")
+def organization(cloud):
+    return cloud.client("organizations").create_organization(FeatureSet="ALL")["Organization"]["Id"]
+
+
+@pytest.fixture(scope="module")
+def alerts(cloud, organization):
+    """alerts(region): the outputs of alerts.yaml there. Both have the same parameters, a channel of a third region too."""
+    outputs = {}
+    for region in (REGION, OTHER_REGION):
+        client = cloud.in_region(region).client("cloudformation")
+        parameters = {"OrganizationId": organization, "RolePath": "/sgward/", "AlertEmail": "security@example.com",
+                      "ChatRegion": "ap-south-1", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"}
+        client.create_stack(
+            StackName="sgward-alerts", TemplateBody=(ROOT / "alerts.yaml").read_text(), Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+
+        def made(client=client):
+            (stack,) = client.describe_stacks(StackName="sgward-alerts")["Stacks"]
+            assert "FAILED" not in stack["StackStatus"] and "ROLLBACK" not in stack["StackStatus"], stack
+            return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
+
+        stack = wait_until(f"alerts.yaml in {region}", made, timeout=60)
+        outputs[region] = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    return outputs.__getitem__
+
+
+@pytest.fixture(scope="module")
+def boundary(cloud):
+    path, name = BOUNDARY.split("/")
+    cloud.client("iam").create_policy(PolicyName=name, Path=f"/{path}/", PolicyDocument=boundary_without())
+    return BOUNDARY
+
+
+def parameters_of(outputs: dict) -> dict[str, str]:
+    return dict(each.split("=", 1) for each in outputs["Parameters"].split())
+
+
+@pytest.fixture(scope="module")
+def bounded(build, alerts, boundary):
+    here = alerts(REGION)
+    stack = build.deploy("bounded", Mode="enforce", PermissionsBoundary=boundary, **parameters_of(here))
+    return Pipeline(stack, here["AlertTopicArn"])
+
+
+@pytest.fixture(scope="module")
+def elsewhere(build, alerts, boundary):
+    """The same parameters in the second region, as a StackSet gives them."""
+    return build.deploy("elsewhere", region=OTHER_REGION, PermissionsBoundary=boundary, **parameters_of(alerts(OTHER_REGION)))
+
+
+def test_one_value_of_the_parameters_serves_all_regions(alerts):
+    assert alerts(REGION)["Parameters"] == alerts(OTHER_REGION)["Parameters"]
+    assert alerts(OTHER_REGION)["AlertTopicArn"] == f"arn:aws:sns:{OTHER_REGION}:{ACCOUNT}:sgward-alerts"
+    assert "no channel" in alerts(OTHER_REGION)["Chat"]
+
+
+def test_alerts_and_alarms_of_each_region_go_to_the_topics_there(bounded, elsewhere, alerts):
+    for stack, region in ((bounded.stack, REGION), (elsewhere, OTHER_REGION)):
+        for function in ("RemediateFunction", "SweepFunction"):
+            settings = stack.cloud.client("lambda").get_function_configuration(FunctionName=stack.ids[function])["Environment"]["Variables"]
+            assert settings["ALERT_TOPIC_ARN"] == alerts(region)["AlertTopicArn"]
+        alarms = stack.cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{stack.name}-")["MetricAlarms"]
+        assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(alerts(region)["AlarmTopicArn"],)}
+        assert "AlertTopic" not in stack.ids
+
+
+@pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "SweepRole"])
+def test_every_role_has_the_path_and_the_boundary(bounded, role):
+    found = bounded.cloud.client("iam").get_role(RoleName=bounded.stack.ids[role])["Role"]
+
+    assert found["Path"] == "/sgward/"
+    assert found["PermissionsBoundary"]["PermissionsBoundaryArn"] == BOUNDARY_ARN
+
+
+def test_the_boundary_of_the_page_is_wide_enough_to_close_and_alert(bounded):
+    group = bounded.new_group()
+    record = bounded.authorize_ingress(group, tcp(3306, WORLD))
+
+    bounded.deliver(record)
+
+    assert outcomes(bounded.alert_for(record)) <= CLOSED
+    assert_closed(bounded, group, "tcp 3306-3306 0.0.0.0/0")
+
+
+def test_a_boundary_that_forbids_closing_forbids_it(bounded):
+    revoke = "ec2:RevokeSecurityGroupIngress"
+    group = f"arn:aws:ec2:{REGION}:{ACCOUNT}:security-group/sg-0123456789abcdef0"
+    assert decisions(bounded, "RemediateRole", [revoke], group) == {revoke: "allowed"}
+
+    with bounded_by(bounded, boundary_without(revoke)):
+        assert decisions(bounded, "RemediateRole", [revoke], group) == {revoke: "implicitDeny"}
+
+
+def test_a_boundary_that_forbids_alerts_is_said_in_the_log_and_no_alert_is_lost(bounded):
+    sqs, url = bounded.cloud.client("sqs"), bounded.stack.ids["FindingsQueue"]
+    before = bounded.stack.queue_attribute("FindingsQueue", "VisibilityTimeout")
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": "2"})
+    group = bounded.new_group()
+    record = bounded.authorize_ingress(group, tcp(3306, WORLD))
+    try:
+        with bounded_by(bounded, boundary_without("sns:Publish")):
+            bounded.deliver(record)
+            lines = wait_until("the refusal in the log", lambda: [
+                line for line in bounded.stack.log_messages("RemediateLogGroup") if "sns:Publish" in line or "AuthorizationError" in line])
+            assert_closed(bounded, group, "tcp 3306-3306 0.0.0.0/0")
+        assert "not authorized to perform: sns:Publish" in lines[0]
+        assert outcomes(bounded.alert_for(record)) <= CLOSED
+        bounded.drained()
+    finally:
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": before})
+
+
+@pytest.mark.parametrize("topic", ["AlertTopicArn", "AlarmTopicArn"])
+@pytest.mark.parametrize("who", ["root", "another role"])
+def test_nobody_but_the_stacks_roles_may_publish(cloud, alerts, topic, who):
+    """Not even the account's root, and not a role that some policy lets publish everywhere."""
+    there = cloud.in_region(OTHER_REGION)
+    keys = None
+    if who == "another role":
+        iam = cloud.client("iam")
+        trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
+        publish = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sns:Publish", "Resource": "*"}]}
+        name = f"publisher-{topic}"
+        role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+        iam.put_role_policy(RoleName=name, PolicyName="everywhere", PolicyDocument=json.dumps(publish))
+        keys = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="e2e")["Credentials"]
+
+    with pytest.raises(ClientError) as refused:
+        there.client("sns", keys).publish(TopicArn=alerts(OTHER_REGION)[topic], Message="forged")
+
+    assert refused.value.response["Error"]["Code"] in REFUSED
+
+
+@pytest.mark.parametrize("role", ["RemediateRole", "SweepRole"])
+def test_the_roles_of_a_stack_may_publish_alerts_and_no_alarms(elsewhere, alerts, role):
+    sns = elsewhere.cloud.client("sns", elsewhere.credentials_of(role))
+
+    assert sns.publish(TopicArn=alerts(OTHER_REGION)["AlertTopicArn"], Message=json.dumps({"event": {"eventId": "of nothing"}}))["MessageId"]
+    with pytest.raises(ClientError) as refused:
+        sns.publish(TopicArn=alerts(OTHER_REGION)["AlarmTopicArn"], Message="forged")
+    assert refused.value.response["Error"]["Code"] in REFUSED
+
+
+@pytest.mark.parametrize(("given", "reason"), [
+    ({"VpcSubnetIds": "subnet-0123456789abcdef0"}, "VpcSubnetIds and VpcSecurityGroupIds go together"),
+    ({"AlertTopicName": "alerts"}, "AlertTopicAccountId and AlertTopicName go together"),
+    ({"AlarmTopicName": "alarms"}, "AlarmTopicName needs AlertTopicAccountId, whose topic it is"),
+], ids=["half a VPC", "a topic's name alone", "an alarm topic's name alone"])
+def test_what_is_half_given_makes_no_stack(build, cloud, given, reason):
+    with pytest.raises(RuntimeError) as refused:
+        build.deploy("half", **given)
+
+    assert reason in str(refused.value)
+    made = cloud.client("cloudformation").list_stacks()["StackSummaries"]
+    assert not [each for each in made if each["StackName"] == "half" and each["StackStatus"] not in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE")]
+
+
+def test_in_a_vpc_every_function_is_there_and_only_lambda_may_make_interfaces(build, cloud):
+    ec2 = cloud.client("ec2", endpoint=cloud.endpoint)
+    vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.1.0/24")["Subnet"]["SubnetId"]
+    group = ec2.create_security_group(GroupName="functions", Description="e2e", VpcId=vpc)["GroupId"]
+
+    stack = build.deploy("in-vpc", VpcSubnetIds=subnet, VpcSecurityGroupIds=group, Alarms="essential")
+
+    client, iam = cloud.client("lambda"), cloud.client("iam")
+    for function, role in (("DetectFunction", "DetectRole"), ("RemediateFunction", "RemediateRole"), ("SweepFunction", "SweepRole")):
+        config = client.get_function_configuration(FunctionName=stack.ids[function])["VpcConfig"]
+        assert (config["SubnetIds"], config["SecurityGroupIds"]) == ([subnet], [group])
+        statements = iam.get_role_policy(RoleName=stack.ids[role], PolicyName="network")["PolicyDocument"]["Statement"]
+        assert [each["Effect"] for each in statements] == ["Allow", "Deny"]
+        assert statements[1]["Condition"] == {"Null": {"lambda:SourceFunctionArn": "false"}}
+        assert "ec2:CreateNetworkInterface" in statements[0]["Action"] and "ec2:CreateNetworkInterface" in statements[1]["Action"]
+    assert len(cloud.client("cloudwatch").describe_alarms(AlarmNamePrefix="in-vpc-")["MetricAlarms"]) == 3
+
+
+class bounded_by:
+    """The boundary of a pipeline's roles holds another policy meanwhile."""
+
+    def __init__(self, pipeline, document: str):
+        self._iam, self._document = pipeline.cloud.client("iam"), document
+
+    def __enter__(self):
+        made = self._iam.create_policy_version(PolicyArn=BOUNDARY_ARN, PolicyDocument=self._document, SetAsDefault=True)
+        self._version = made["PolicyVersion"]["VersionId"]
+
+    def __exit__(self, *_):
+        self._iam.set_default_policy_version(PolicyArn=BOUNDARY_ARN, VersionId="v1")
+        self._iam.delete_policy_version(PolicyArn=BOUNDARY_ARN, VersionId=self._version)
