@@ -96,6 +96,8 @@ var mayImport = map[string][]string{
 	"awscall":        {"text"},
 	"stack":          {"awscall", "ec2rules", "text"},
 	"redrive":        {"awscall", "cloudtrail", "crash", "stack", "text"},
+	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "policy", "policyfile", "stack", "text"},
+	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "stack"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {
@@ -182,8 +184,8 @@ var mayUse = map[string][]string{
 	"AuthorizeSecurityGroupIngress": {"ec2rules"},
 	"AuthorizeSecurityGroupEgress":  {"ec2rules"},
 	"ModifySecurityGroupRules":      {},
-	"CreateSecurityGroup":           {"group"},
-	"DeleteSecurityGroup":           {},
+	"CreateSecurityGroup":           {"group", "selftest"},
+	"DeleteSecurityGroup":           {"selftest"},
 	"ec2rules.Revoke":               {"remediation"},
 	"ec2rules.Revoker":              {"remediation"},
 	"ec2rules.Authorize":            {"authorize"},
@@ -232,14 +234,14 @@ func TestOnlyFewMayRevokeOrAuthorize(t *testing.T) {
 }
 
 // The rest of sgward, the command line too, opens nothing itself.
-func TestOnlyUndoAndGroupPutRulesIntoGroups(t *testing.T) {
+func TestOnlyUndoGroupAndTheSelfTestPutRulesIntoGroups(t *testing.T) {
 	var users []string
 	for path, p := range deps(t, "./...") {
 		if slices.Contains(p.Imports, "sgward/internal/authorize") {
 			users = append(users, path)
 		}
 	}
-	assert.ElementsMatch(t, []string{"sgward/internal/undo", "sgward/internal/group"}, users)
+	assert.ElementsMatch(t, []string{"sgward/internal/undo", "sgward/internal/group", "sgward/internal/selftest"}, users)
 }
 
 // That the functions close and cannot open rests on IAM, and on this.

@@ -1,7 +1,10 @@
 """Fixtures: the emulators and the deployed stacks, made once for the whole run."""
 
 import json
+import os
 import statistics
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +12,7 @@ from cloud import Cloud
 from pipeline import SWEEP, DETECT, Pipeline
 from stack import Build
 
+ROOT = Path(__file__).resolve().parent.parent
 REVOKE_TIMES = pytest.StashKey[list]()
 
 
@@ -34,6 +38,23 @@ def enforcing(build):
 def observing(build):
     """Mode is left out: observe is what the template does unless told otherwise."""
     return Pipeline(build.deploy("observing", LogRetentionDays="30"))
+
+
+@pytest.fixture(scope="session")
+def sgward(cloud, tmp_path_factory):
+    """Runs the command line, with credentials of the account, and returns the finished process."""
+    program = tmp_path_factory.mktemp("bin") / "sgward"
+    subprocess.run([os.environ.get("GO", "go"), "build", "-o", program, "./cmd/sgward"], cwd=ROOT, check=True,
+                   env=os.environ | {"CGO_ENABLED": "0"}, timeout=600)
+
+    def run(*words: str, status: int = 0) -> subprocess.CompletedProcess:
+        done = subprocess.run([program, *words], cwd=ROOT, env=cloud.environment(), stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == status, done.stdout + done.stderr
+        return done
+
+    run.program = program
+    return run
 
 
 @pytest.fixture

@@ -19,23 +19,6 @@ OFFICE = "203.0.113.10/32"
 ANYWHERE = [f"{direction} tcp {port}-{port} {cidr}" for direction in ("in", "out") for port in (80, 443) for cidr in (WORLD, "::/0")]
 
 
-@pytest.fixture(scope="module")
-def sgward(cloud, tmp_path_factory):
-    """Runs the command line, with credentials of the account, and returns the finished process."""
-    program = tmp_path_factory.mktemp("bin") / "sgward"
-    subprocess.run([os.environ.get("GO", "go"), "build", "-o", program, "./cmd/sgward"], cwd=ROOT, check=True,
-                   env=os.environ | {"CGO_ENABLED": "0"}, timeout=600)
-
-    def run(*words: str, status: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run([program, *words], cwd=ROOT, env=cloud.environment(), stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == status, done.stdout + done.stderr
-        return done
-
-    run.program = program
-    return run
-
-
 @pytest.fixture
 def ec2(cloud):
     return cloud.client("ec2")

@@ -10,6 +10,7 @@ Sgward judges security group rules by a policy.
 	sgward policy test [FILE...]  unit tests of a policy
 	sgward policy schema          the JSON Schema of policy files, for editors
 	sgward undo ALERT...          put back exactly what an alert says was closed
+	sgward doctor                 is a deployed stack whole, and does it work
 	sgward redrive [MESSAGE-ID...] send dead letters back, to be judged anew
 	sgward group create           make a group to a known-good pattern
 	sgward group allow            add a rule that the policy allows

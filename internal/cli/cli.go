@@ -76,7 +76,7 @@ func rootCommand(in Invocation) *cobra.Command {
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { showHelp(in, cmd) })
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(demoCommand(in), localCommand(in), explainCommand(in), replayCommand(in), auditCommand(in), checkCommand(in), groupCommand(in), undoCommand(in), redriveCommand(in), policyCommand(in), versionCommand(in))
+	root.AddCommand(demoCommand(in), localCommand(in), explainCommand(in), replayCommand(in), auditCommand(in), checkCommand(in), groupCommand(in), undoCommand(in), redriveCommand(in), doctorCommand(in), policyCommand(in), versionCommand(in))
 	root.InitDefaultCompletionCmd(in.Args...)
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

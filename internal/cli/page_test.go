@@ -121,7 +121,7 @@ func TestFlagsOfOneNameAreAlike(t *testing.T) {
 	seen := map[string]flag{}
 	by := map[string]string{}
 	// The same words with another meaning: what they take differs by command.
-	differ := []string{"format", "group-id", "mode", "out", "policy", "port", "region", "since"}
+	differ := []string{"fail-on", "format", "group-id", "mode", "out", "policy", "port", "region", "since", "yes"}
 	for _, cmd := range commands() {
 		for _, f := range flagsOf(cmd) {
 			this := flag{f.Value.Type(), f.Shorthand, f.Usage, f.DefValue}

@@ -1,0 +1,110 @@
+"""sgward doctor and sgward redrive on a deployed stack, by the APIs of an AWS that others wrote."""
+
+import json
+import time
+import uuid
+
+import pytest
+
+from conftest import ROOT
+from test_pipeline import WORLD, tcp
+
+RECORDING = {"ReadWriteType": "All", "IncludeManagementEvents": True}
+
+
+@pytest.fixture(scope="module")
+def trail(cloud):
+    """A trail of the account that logs management events."""
+    cloud.client("s3").create_bucket(Bucket="trails")
+    cloudtrail = cloud.client("cloudtrail")
+    name = f"e2e-{uuid.uuid4().hex[:8]}"
+    cloudtrail.create_trail(Name=name, S3BucketName="trails", IsMultiRegionTrail=True)
+    cloudtrail.put_event_selectors(TrailName=name, EventSelectors=[RECORDING])
+    cloudtrail.start_logging(Name=name)
+    yield name
+    cloudtrail.delete_trail(Name=name)
+
+
+@pytest.fixture
+def examine(sgward, enforcing):
+    """Runs doctor, and returns its lines by check."""
+
+    def run(status: int, *words: str) -> dict[str, list[dict]]:
+        done = sgward("doctor", "--stack", enforcing.stack.name, "--format", "json", *words, status=status)
+        lines = {}
+        for line in map(json.loads, done.stdout.splitlines()):
+            lines.setdefault(line["check"], []).append(line)
+        return lines
+
+    return run
+
+
+def statuses(lines: list[dict]) -> set[str]:
+    return {line["status"] for line in lines}
+
+
+def test_a_sound_stack_is_well(examine, enforcing, trail):
+    began = time.monotonic()
+    lines = examine(0)
+    print(f"doctor took {time.monotonic() - began:.1f} s")
+    for check in ("stack", "trail", "rules", "functions", "policy", "mapping", "queue", "dead letters", "topic", "subscribers", "keys"):
+        assert statuses(lines[check]) == {"ok"}, lines[check]
+    assert "policy.yaml" in lines["policy"][0]["text"], "the functions' policy is read and is the one of this folder"
+
+
+def test_what_is_broken_is_a_failure_with_its_command(examine, enforcing, trail):
+    events, client = enforcing.cloud.client("events"), enforcing.cloud.client("lambda")
+    rule, mapping = enforcing.stack.ids["OpeningsRule"], enforcing.stack.ids["FindingsMapping"]
+    cloudtrail = enforcing.cloud.client("cloudtrail")
+    events.disable_rule(Name=rule)
+    client.update_event_source_mapping(UUID=mapping, Enabled=False)
+    cloudtrail.stop_logging(Name=trail)
+    try:
+        lines = examine(3)
+    finally:
+        events.enable_rule(Name=rule)
+        client.update_event_source_mapping(UUID=mapping, Enabled=True)
+        cloudtrail.start_logging(Name=trail)
+    (broken,) = lines["rules"]
+    assert broken["status"] == "failure" and rule in broken["fix"] and "enable-rule" in broken["fix"]
+    assert statuses(lines["mapping"]) == {"failure"} and mapping in lines["mapping"][0]["fix"]
+    assert statuses(lines["trail"]) == {"failure"} and "start-logging" in lines["trail"][0]["fix"]
+    examine(0)
+
+
+def test_a_trail_that_reads_only_is_none(examine, enforcing, trail):
+    cloudtrail = enforcing.cloud.client("cloudtrail")
+    cloudtrail.put_event_selectors(TrailName=trail, EventSelectors=[RECORDING | {"ReadWriteType": "ReadOnly"}])
+    try:
+        assert statuses(examine(3)["trail"]) == {"failure"}
+    finally:
+        cloudtrail.put_event_selectors(TrailName=trail, EventSelectors=[RECORDING])
+
+
+def test_another_policy_is_a_warning(examine, enforcing, trail, tmp_path):
+    changed = tmp_path / "policy.yaml"
+    changed.write_text((ROOT / "policy.yaml").read_text() + "\n# another\n")
+    assert statuses(examine(3, "--policy", str(changed), "--fail-on", "warning")["policy"]) == {"warning"}
+
+
+def test_a_stack_that_is_not_there_names_those_that_are(sgward, enforcing):
+    done = sgward("doctor", "--stack", "elsewhere", status=1)
+    assert enforcing.stack.name in done.stderr
+
+
+def test_a_dead_letter_is_judged_anew(sgward, examine, enforcing, trail):
+    """ministack delivers no OnSuccess destination: that detect has judged the event is as far as it goes."""
+    group = enforcing.new_group()
+    record = enforcing.authorize_ingress(group, tcp(3306, WORLD))
+    queue = enforcing.stack.ids["DeadLetterQueue"]
+    sender = enforcing.cloud.client("sqs", enforcing.stack.credentials_of("DetectRole"))
+    sender.send_message(QueueUrl=queue, MessageBody=json.dumps(record))
+    assert statuses(examine(3)["dead letters"]) == {"failure"}
+    shown = sgward("redrive", "--dry-run", "--stack", enforcing.stack.name)
+    assert group in shown.stdout and "for detect" in shown.stdout
+    assert enforcing.stack.messages_in("DeadLetterQueue") == 1
+
+    sgward("redrive", "--all", "--stack", enforcing.stack.name)
+    assert enforcing.stack.messages_in("DeadLetterQueue") == 0
+    judged = [line for line in enforcing.stack.log_messages("DetectLogGroup") if group in line and '"judged"' in line]
+    assert judged, "detect has judged the event"

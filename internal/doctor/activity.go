@@ -1,0 +1,124 @@
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"sgward/internal/awscall"
+	"sgward/internal/text"
+)
+
+// logLine is a line of a function's log.
+type logLine struct {
+	At   time.Time
+	Text string
+}
+
+// maxLogPages limits one search. A page holds up to 10,000 lines or 1 MB.
+const maxLogPages = 50
+
+// lines returns the lines of a log group that match a filter pattern, oldest first.
+func (x *examination) lines(ctx context.Context, group, pattern string, from, to time.Time) ([]logLine, error) {
+	var out []logLine
+	in := map[string]any{"logGroupName": group, "startTime": from.UnixMilli(), "endTime": to.UnixMilli(), "filterPattern": pattern}
+	for range maxLogPages {
+		var page struct {
+			Events []struct {
+				Timestamp int64  `json:"timestamp"`
+				Message   string `json:"message"`
+			} `json:"events"`
+			NextToken string `json:"nextToken"`
+		}
+		if err := x.call(ctx, awscall.Logs, "FilterLogEvents", in, &page); err != nil {
+			return nil, err
+		}
+		for _, e := range page.Events {
+			out = append(out, logLine{time.UnixMilli(e.Timestamp), e.Message})
+		}
+		if page.NextToken == "" {
+			return out, nil
+		}
+		in["nextToken"] = page.NextToken
+	}
+	return out, nil
+}
+
+// spans are how far back a search goes, step by step: each step looks where the ones before
+// it have not.
+var spans = []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour, 4 * 24 * time.Hour, 14 * 24 * time.Hour}
+
+// last returns the newest line of a log group with a message; nil if 14 days have none.
+func (x *examination) last(ctx context.Context, group, message string) (*logLine, error) {
+	now := x.Now()
+	to := now.Add(time.Minute) // clocks differ
+	for _, span := range spans {
+		from := now.Add(-span)
+		found, err := x.lines(ctx, group, fmt.Sprintf(`{ $.message = %q }`, message), from, to)
+		if err != nil {
+			return nil, err
+		}
+		if n := len(found); n > 0 {
+			return &found[n-1], nil
+		}
+		to = from
+	}
+	return nil, nil //nolint:nilnil // no line is a valid answer
+}
+
+// ago says how long a time is past.
+func (x *examination) ago(t time.Time) string {
+	return text.Span(max(x.Now().Sub(t), 0).Seconds()) + " ago"
+}
+
+// checkEvents says when detect judged an event last.
+func (x *examination) checkEvents(ctx context.Context) []Line {
+	group := x.stack.Ref("DetectLogGroup")
+	if group == "" {
+		return []Line{failure(deploy, "DetectLogGroup is not in the stack")}
+	}
+	line, err := x.last(ctx, group, "judged")
+	selfTest := fmt.Sprintf("sgward doctor --self-test --stack %s --region %s", x.stack.Name, x.region)
+	switch {
+	case missing(err):
+		return []Line{failure(deploy, "the log group of detect is gone: sweeps cannot tell which openings had an event")}
+	case err != nil:
+		return []Line{unknown(err, "when detect judged an event last")}
+	case line == nil:
+		return []Line{warning(selfTest, "detect has judged no event in 14 days: either nobody opened anything, or no event arrives")}
+	}
+	var judged struct {
+		Decision string `json:"decision"`
+		Event    string `json:"eventName"`
+		Group    string `json:"groupId"`
+	}
+	_ = json.Unmarshal([]byte(line.Text), &judged) // it is only shown
+	return []Line{ok("detect judged %s in %s %s: %s", judged.Event, judged.Group, x.ago(line.At), judged.Decision)}
+}
+
+// checkSweep says when a sweep completed last.
+func (x *examination) checkSweep(ctx context.Context) []Line {
+	group := x.stack.Ref("SweepLogGroup")
+	if group == "" {
+		return []Line{failure(deploy, "SweepLogGroup is not in the stack")}
+	}
+	invoke := x.command(`lambda invoke --function-name %s --invocation-type Event --payload '{"sgward":"sweep"}' --cli-binary-format raw-in-base64-out /dev/null`, x.stack.Ref("SweepFunction"))
+	line, err := x.last(ctx, group, "sweep completed")
+	switch {
+	case missing(err):
+		return []Line{failure(deploy, "the log group of sweep is gone")}
+	case err != nil:
+		return []Line{unknown(err, "when a sweep completed last")}
+	case line == nil && x.Now().Sub(x.stack.Changed) < 2*time.Hour:
+		return []Line{warning(invoke, "no sweep has completed yet: the first comes with the schedule")}
+	case line == nil:
+		return []Line{failure(invoke, "no sweep has completed in 14 days")}
+	case x.Now().Sub(line.At) > 2*24*time.Hour:
+		return []Line{failure(invoke, "the last sweep completed %s", x.ago(line.At))}
+	case x.Now().Sub(line.At) > 25*time.Hour:
+		return []Line{warning(invoke, "the last sweep completed %s", x.ago(line.At))}
+	default:
+		return []Line{ok("the last one completed %s", x.ago(line.At))}
+	}
+}

@@ -1,0 +1,267 @@
+// Package doctor examines a deployed stack: whether events reach it, whether its parts run,
+// and whether anybody hears of it. It changes nothing.
+package doctor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"golang.org/x/sync/errgroup"
+
+	"sgward/internal/awscall"
+	"sgward/internal/caller"
+	"sgward/internal/crash"
+	"sgward/internal/policy"
+	"sgward/internal/stack"
+)
+
+// Status is the result of a check. The zero value is Unknown: what was not seen is not well.
+type Status uint8
+
+// The statuses.
+const (
+	Unknown Status = iota // it could not be told
+	OK
+	Warning // worth a look; the stack works
+	Failure // openings are missed, not closed, or nobody hears of them
+)
+
+var statusNames = [...]string{Unknown: "unknown", OK: "ok", Warning: "warning", Failure: "failure"}
+
+func (s Status) String() string { return statusNames[s] }
+
+// Line is one line of the examination.
+type Line struct {
+	Check  string // such as "trail"
+	Status Status
+	// Text says what was found. It may hold untrusted text.
+	Text string
+	// Fix is the command or the step that mends it, "" if there is none.
+	Fix string
+	// Err is why an Unknown line could not be told; nil if nothing failed.
+	Err error
+}
+
+// Config says what to examine. AWS and StackName are required.
+type Config struct {
+	AWS       aws.Config
+	StackName string
+	// Policy is what the functions should hold, nil if that is not asked.
+	Policy *policy.Policy
+	Now    func() time.Time // nil is time.Now
+}
+
+// Deployed returns the policy that detect holds, read from its archive.
+func Deployed(ctx context.Context, config aws.Config, s *stack.Stack) (*policy.Policy, error) {
+	x := &examination{Config: Config{AWS: config, Now: time.Now}, region: config.Region, stack: s, aws: awscall.New(config)}
+	x.readFunctions(ctx)
+	if err := x.functions[detectFunction].err; err != nil {
+		return nil, err
+	}
+	return x.policyOf(ctx, detectFunction)
+}
+
+// Report is what an examination found. Lines are in the order of the checks.
+type Report struct {
+	AccountID, Region string
+	Stack             *stack.Stack // nil if there is none
+	Lines             []Line
+}
+
+// Count returns how many lines have a status.
+func (r *Report) Count(s Status) int {
+	n := 0
+	for _, l := range r.Lines {
+		if l.Status == s {
+			n++
+		}
+	}
+	return n
+}
+
+// Errors returns how many lines could not be told because a call failed.
+func (r *Report) Errors() int {
+	n := 0
+	for _, l := range r.Lines {
+		if l.Err != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// examination holds what the checks share.
+type examination struct {
+	Config
+	account, region string
+	stack           *stack.Stack
+	aws             *awscall.Client
+	sqs             *sqs.Client
+	sns             *sns.Client
+	// functions are the stack's, by logical id, read before the checks.
+	functions map[string]function
+	topicARN  string
+}
+
+// check is one part of the examination. It returns at least one line.
+type check struct {
+	name string
+	run  func(*examination, context.Context) []Line
+}
+
+// checks follow the way of an event, and then what tells that the way is broken.
+var checks = []check{
+	{"stack", (*examination).checkStack},
+	{"trail", (*examination).checkTrail},
+	{"rules", (*examination).checkRules},
+	{"functions", (*examination).checkFunctions},
+	{"policy", (*examination).checkPolicy},
+	{"mapping", (*examination).checkMapping},
+	{"queue", (*examination).checkQueue},
+	{"dead letters", (*examination).checkDeadLetters},
+	{"throttles", (*examination).checkThrottles},
+	{"topic", (*examination).checkTopic},
+	{"subscribers", (*examination).checkSubscribers},
+	{"keys", (*examination).checkKeys},
+	{"alarms", (*examination).checkAlarms},
+	{"events", (*examination).checkEvents},
+	{"sweep", (*examination).checkSweep},
+}
+
+// Checks lists the names of the checks.
+func Checks() []string {
+	var names []string
+	for _, c := range checks {
+		names = append(names, c.name)
+	}
+	return names
+}
+
+// atOnce limits the checks that run at the same time.
+const atOnce = 6
+
+// Examine runs all checks. The error is a *stack.MissingError, or one that leaves nothing to
+// examine.
+func Examine(ctx context.Context, cfg Config) (*Report, error) {
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	x := &examination{
+		Config: cfg, region: cfg.AWS.Region,
+		aws: awscall.New(cfg.AWS), sqs: sqs.NewFromConfig(cfg.AWS), sns: sns.NewFromConfig(cfg.AWS),
+	}
+	var err error
+	if x.account, _, err = caller.Of(ctx, sts.NewFromConfig(cfg.AWS)); err != nil {
+		return nil, err
+	}
+	if x.stack, err = stack.Find(ctx, x.aws, x.region, cfg.StackName); err != nil {
+		return &Report{AccountID: x.account, Region: x.region}, err
+	}
+	x.topicARN = x.stack.Outputs["AlertTopicArn"]
+	x.readFunctions(ctx)
+	results := make([][]Line, len(checks))
+	var running errgroup.Group
+	running.SetLimit(atOnce)
+	for i, c := range checks {
+		running.Go(func() error {
+			defer crash.Exit()
+			results[i] = c.run(x, ctx)
+			return nil
+		})
+	}
+	_ = running.Wait() // each line has its own error
+	out := &Report{AccountID: x.account, Region: x.region, Stack: x.stack}
+	for i, c := range checks {
+		for _, l := range results[i] {
+			l.Check = c.name
+			out.Lines = append(out.Lines, l)
+		}
+	}
+	return out, ctx.Err()
+}
+
+// The four kinds of lines.
+
+func ok(format string, args ...any) Line { return Line{Status: OK, Text: fmt.Sprintf(format, args...)} }
+
+func warning(fix, format string, args ...any) Line {
+	return Line{Status: Warning, Text: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+func failure(fix, format string, args ...any) Line {
+	return Line{Status: Failure, Text: fmt.Sprintf(format, args...), Fix: fix}
+}
+
+// unknown is the line of something that a failed call left open; err may be nil.
+func unknown(err error, format string, args ...any) Line {
+	return Line{Text: fmt.Sprintf(format, args...), Err: err}
+}
+
+// command returns an AWS CLI command for the region.
+func (x *examination) command(format string, args ...any) string {
+	return fmt.Sprintf("aws "+format, args...) + " --region " + x.region
+}
+
+// deploy is the step that puts a resource back as the template has it.
+const deploy = "deploy the stack again: make deploy"
+
+func (x *examination) trails(region string) *trail.Client {
+	return trail.NewFromConfig(x.AWS, func(o *trail.Options) { o.Region = region })
+}
+
+// checkStack looks at the last deployment.
+func (x *examination) checkStack(context.Context) []Line {
+	s := x.stack
+	events := x.command("cloudformation describe-stack-events --stack-name %s --max-items 20", s.Name)
+	mode := s.Outputs["Mode"]
+	what := "nothing is known of its mode"
+	switch mode {
+	case "enforce":
+		what = "enforce mode: openings are closed"
+	case "observe":
+		what = "observe mode: openings are reported and not closed"
+	}
+	var out []Line
+	switch {
+	case strings.Contains(s.Status, "DELETE"):
+		out = append(out, failure("deploy it anew: make deploy", "it is being deleted, or could not be (%s)", s.Status))
+	case s.Changing():
+		out = append(out, warning("run doctor again once that is over", "it is being changed (%s): the lines below may be of either state", s.Status))
+	case s.Status == "UPDATE_ROLLBACK_COMPLETE":
+		out = append(out, warning(events, "the last deployment failed and was rolled back: an older release runs"))
+	case strings.Contains(s.Status, "ROLLBACK") || strings.HasSuffix(s.Status, "_FAILED"):
+		out = append(out, failure(events, "the last deployment failed (%s)", s.Status))
+	default:
+		out = append(out, ok("%s, deployed %s, %s", s.Status, s.Changed.UTC().Format(time.DateTime)+" UTC", what))
+	}
+	return out
+}
+
+// errNoResource says that the stack lacks a part of template.yaml.
+var errNoResource = errors.New("the stack has no such resource")
+
+// call makes a call of a service with a JSON protocol.
+func (x *examination) call(ctx context.Context, s awscall.Service, operation string, in map[string]any, out any) error {
+	return x.aws.JSON(ctx, s, operation, in, out)
+}
+
+// texts are a JSON value that is a text or a list of texts, as policies have them.
+type texts []string
+
+func (t *texts) UnmarshalJSON(data []byte) error {
+	var one string
+	if json.Unmarshal(data, &one) == nil {
+		*t = texts{one}
+		return nil
+	}
+	return json.Unmarshal(data, (*[]string)(t))
+}

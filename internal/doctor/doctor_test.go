@@ -1,0 +1,294 @@
+package doctor
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/ec2rules"
+	"sgward/internal/policy"
+	"sgward/internal/stack"
+)
+
+func TestASoundStackIsWell(t *testing.T) {
+	a := soundAccount(t)
+	assert.Empty(t, a.lines())
+	r, err := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	seen := map[string]bool{}
+	for _, l := range r.Lines {
+		seen[l.Check] = true
+	}
+	for _, check := range Checks() {
+		assert.True(t, seen[check], check)
+	}
+}
+
+// What is broken, in one way each, and the only line that is not OK then.
+func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
+	dead := "sqs:GetQueueAttributes:sgward-DeadLetterQueue"
+	kms := "arn:aws:kms:us-east-1:123456789012:key/k"
+	withKey := func(a *account, statements string) {
+		a.set("sns:GetTopicAttributes", attributesOf(topicPolicy, kms))
+		a.set("kms:DescribeKey", object{"KeyMetadata": object{"Arn": kms, "KeyState": "Enabled"}})
+		a.set("kms:GetKeyPolicy", object{"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*"}` + statements + `]}`})
+	}
+	for name, tt := range map[string]struct {
+		breakIt  func(a *account)
+		status   Status
+		check    string
+		text     string
+		fix      string
+		moreThan bool // other lines follow from it
+	}{
+		"no trail": {func(a *account) { a.set("cloudtrail:DescribeTrails", object{"trailList": []object{}}) }, Failure, "trail", "no trail logs this region", "create-trail", false},
+		"a trail of another region": {func(a *account) {
+			a.set("cloudtrail:DescribeTrails", object{"trailList": []object{{"Name": "all", "TrailARN": trailARN, "HomeRegion": "eu-west-1", "IsMultiRegionTrail": false}}})
+		}, Failure, "trail", "no trail logs this region", "", false},
+		"a stopped trail": {func(a *account) { a.set("cloudtrail:GetTrailStatus", object{"IsLogging": false}) }, Failure, "trail", "trail all is stopped", "aws cloudtrail start-logging --name " + trailARN + " --region us-east-1", false},
+		"a trail of data events": {func(a *account) {
+			a.set("cloudtrail:GetEventSelectors", object{"EventSelectors": []object{{"ReadWriteType": "All", "IncludeManagementEvents": false}}})
+		}, Failure, "trail", "logs no management events that write", "put-event-selectors", false},
+		"a trail of reading calls": {func(a *account) {
+			a.set("cloudtrail:GetEventSelectors", object{"EventSelectors": []object{{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": true}}})
+		}, Failure, "trail", "logs no management events that write", "", false},
+		"an advanced selector without EC2": {func(a *account) {
+			a.set("cloudtrail:GetEventSelectors", selectors(object{"Field": "eventSource", "NotEquals": []string{"ec2.amazonaws.com"}}))
+		}, Failure, "trail", "logs no management events that write", "", false},
+		"an advanced selector of some calls": {func(a *account) {
+			a.set("cloudtrail:GetEventSelectors", selectors(object{"Field": "eventName", "Equals": []string{"AuthorizeSecurityGroupIngress"}}))
+		}, Warning, "trail", "logs some management events only, chosen by eventName", "", false},
+		"an organization's trail that delivers nothing": {func(a *account) {
+			a.set("cloudtrail:DescribeTrails", object{"trailList": []object{{"Name": "org", "TrailARN": trailARN, "HomeRegion": "us-east-1", "IsMultiRegionTrail": true, "IsOrganizationTrail": true}}})
+			a.set("cloudtrail:GetTrailStatus", object{"IsLogging": true, "LatestDeliveryError": "NoSuchBucket"})
+		}, Warning, "trail", "the organization's trail org logs management events that write, but cannot deliver to its bucket (NoSuchBucket)", "", false},
+		"a disabled rule": {func(a *account) {
+			a.set("events:DescribeRule:sgward-OpeningsRule", object{"State": "DISABLED", "EventPattern": "{}"})
+		}, Failure, "rules", "OpeningsRule is disabled: no new opening is seen", "aws events enable-rule --name sgward-OpeningsRule --region us-east-1", false},
+		"a rule whose pattern was changed": {func(a *account) { a.set("events:TestEventPattern", object{"Result": false}) }, Failure, "rules", "the pattern of OpeningsRule does not match", deploy, false},
+		"a rule without target":            {func(a *account) { a.set("events:ListTargetsByRule:sgward-ScheduleRule", object{}) }, Failure, "rules", "ScheduleRule does not lead to SweepFunction: nothing sweeps", deploy, false},
+		"a function that failed": {func(a *account) {
+			a.set("lambda:GetFunction:sgward-DetectFunction", a.function("sgward-DetectFunction", object{"State": "Failed", "StateReason": "no such role"}))
+		}, Failure, "functions", "DetectFunction is Failed: no such role", "", false},
+		"a function that is stopped": {func(a *account) {
+			f := a.function("sgward-SweepFunction", nil)
+			f["Concurrency"] = object{"ReservedConcurrentExecutions": 0}
+			a.set("lambda:GetFunction:sgward-SweepFunction", f)
+		}, Failure, "functions", "SweepFunction is stopped: its reserved concurrency is 0", "aws lambda delete-function-concurrency --function-name sgward-SweepFunction --region us-east-1", false},
+		"a function changed by hand": {func(a *account) {
+			a.set("lambda:GetFunction:sgward-SweepFunction", a.function("sgward-SweepFunction", object{"LastModified": "2026-11-20T10:00:00.000+0000"}))
+		}, Warning, "functions", "SweepFunction was changed 2026-11-20 10:00:00 UTC", deploy, false},
+		"a mode changed by hand": {func(a *account) {
+			a.set("lambda:GetFunction:sgward-RemediateFunction", a.function("sgward-RemediateFunction", object{"Environment": object{"Variables": object{"MODE": "observe"}}}))
+		}, Failure, "functions", `RemediateFunction runs in mode "observe", the stack says enforce`, "", false},
+		"a function that is gone": {func(a *account) {
+			delete(a.answers, "lambda:GetFunction:sgward-SweepFunction")
+		}, Failure, "functions", "SweepFunction is gone", deploy, false},
+		"another policy in one function": {func(a *account) {
+			a.archives["sgward-SweepFunction"] = archiveOf(a.T, []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"), "policy.yaml")
+		}, Failure, "policy", "the functions hold different policies", deploy, false},
+		"a disabled mapping":   {func(a *account) { a.set("lambda:GetEventSourceMapping", object{"State": "Disabled"}) }, Failure, "mapping", "it is disabled: no finding reaches remediate", "update-event-source-mapping --uuid sgward-FindingsMapping --enabled", false},
+		"dead letters":         {func(a *account) { a.set(dead, queueOf("DeadLetterQueue", 3)) }, Failure, "dead letters", "3 messages: openings may exist", "sgward redrive --stack sgward --region us-east-1", false},
+		"no dead-letter queue": {func(a *account) { delete(a.answers, dead) }, Failure, "dead letters", "the dead-letter queue is gone", deploy, false},
+		"throttled invocations": {func(a *account) {
+			a.set("monitoring:GetMetricStatistics:Throttles", "<Datapoints><member><Sum>7</Sum></member></Datapoints>")
+		}, Warning, "throttles", "Lambda throttled DetectFunction 7 times in 24 hours", "get-account-settings", true},
+		"findings that wait": {func(a *account) {
+			a.set("sqs:GetQueueAttributes:sgward-FindingsQueue", queueOf("FindingsQueue", 5))
+			a.set("monitoring:GetMetricStatistics:ApproximateAgeOfOldestMessage", "<Datapoints><member><Maximum>60</Maximum><Timestamp>2026-11-28T11:50:00Z</Timestamp></member><member><Maximum>1200</Maximum><Timestamp>2026-11-28T11:58:00Z</Timestamp></member></Datapoints>")
+		}, Warning, "queue", "5 findings wait, the oldest for 20 min", "aws logs tail sgward-RemediateLogGroup", false},
+		"a topic that is gone": {func(a *account) { delete(a.answers, "sns:GetTopicAttributes") }, Failure, "topic", "is gone: nobody is alerted", deploy, false},
+		"a topic open to everybody": {func(a *account) {
+			a.set("sns:GetTopicAttributes", attributesOf(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"SNS:Publish"}}`, ""))
+		}, Warning, "topic", "can send what looks like an alert", "OnlySgwardAndAlarmsPublish", false},
+		"a topic closed to alarms": {func(a *account) {
+			a.set("sns:GetTopicAttributes", attributesOf(strings.ReplaceAll(topicPolicy, "cloudwatch", "s3"), ""))
+		}, Warning, "topic", "alarms are silent", "AlarmsPublish", false},
+		"nobody subscribed": {func(a *account) { a.set("sns:ListSubscriptionsByTopic", "") }, Failure, "subscribers", "nobody is subscribed", "aws sns subscribe --topic-arn " + topicARN, false},
+		"an address not confirmed": {func(a *account) {
+			a.set("sns:ListSubscriptionsByTopic", subscriptionsOf("email", "alice@example.com", "PendingConfirmation"))
+		}, Warning, "subscribers", "not confirmed: email alice@example.com", "confirm", true},
+		"a topic with SNS's own key": {func(a *account) { a.set("sns:GetTopicAttributes", attributesOf(topicPolicy, "alias/aws/sns")) }, Failure, "keys", "CloudWatch cannot use it", "KmsKeyArn", false},
+		"a key that lets no alarm through": {func(a *account) {
+			withKey(a, `,{"Effect":"Allow","Principal":{"Service":"cloudwatch.amazonaws.com"},"Action":["kms:GenerateDataKey*"]}`)
+		},
+			Failure, "keys", "does not let cloudwatch.amazonaws.com use kms:Decrypt", "", false},
+		"a disabled key": {func(a *account) {
+			withKey(a, "")
+			a.set("kms:DescribeKey", object{"KeyMetadata": object{"Arn": kms, "KeyState": "Disabled"}})
+		}, Failure, "keys", "the key of the topic is Disabled", "aws kms enable-key", false},
+		"an alarm that is on":   {func(a *account) { a.set("monitoring:DescribeAlarms", alarmsOf("ALARM", "OK")) }, Failure, "alarms", "DeadLetterAlarm is on since 2026-11-28 11:00:00 UTC: because", "", false},
+		"an alarm that is gone": {func(a *account) { a.set("monitoring:DescribeAlarms", "") }, Warning, "alarms", "alarms are gone: DeadLetterAlarm, NoSweepAlarm", deploy, false},
+		"an alarm without data": {func(a *account) { a.set("monitoring:DescribeAlarms", alarmsOf("INSUFFICIENT_DATA", "OK")) }, Warning, "alarms", "alarms without data yet: DeadLetterAlarm", "", false},
+		"no event in 14 days":   {func(a *account) { a.set("logs:FilterLogEvents:sgward-DetectLogGroup", object{}) }, Warning, "events", "no event in 14 days", "--self-test", false},
+		"no log of detect":      {func(a *account) { delete(a.answers, "logs:FilterLogEvents:sgward-DetectLogGroup") }, Failure, "events", "the log group of detect is gone", deploy, false},
+		"a sweep of three days ago": {func(a *account) {
+			a.set("logs:FilterLogEvents:sgward-SweepLogGroup", object{"events": []object{{"timestamp": now.Add(-72 * time.Hour).UnixMilli(), "message": "{}"}}})
+		}, Failure, "sweep", "the last sweep completed 3 d ago", `"sgward":"sweep"`, false},
+		"a stack under way":        {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS") }, Warning, "stack", "it is being changed (UPDATE_IN_PROGRESS)", "", false},
+		"a deployment rolled back": {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE") }, Warning, "stack", "an older release runs", "describe-stack-events", false},
+		"a deployment that failed": {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED") }, Failure, "stack", "the last deployment failed", "describe-stack-events", false},
+		"a topic of another region": {func(a *account) {
+			a.change("<OutputValue>"+topicARN, "<OutputValue>"+strings.Replace(topicARN, "us-east-1", "eu-west-1", 1))
+		}, Failure, "topic", "the alert topic is in eu-west-1", "AlertTopicArn of us-east-1", false},
+		"deliveries that failed": {func(a *account) {
+			a.set("monitoring:GetMetricStatistics:FailedInvocations", "<Datapoints><member><Sum>2</Sum></member></Datapoints>")
+		}, Failure, "throttles", "OpeningsRule could not deliver 2 events to DetectFunction in 24 hours", deploy, true},
+		"findings that fail to pass": {func(a *account) {
+			a.set("lambda:GetEventSourceMapping", object{"State": "Enabled", "LastProcessingResult": "PROBLEM: Function call failed"})
+		}, Warning, "mapping", "PROBLEM: Function call failed", "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := soundAccount(t)
+			tt.breakIt(a)
+			lines := a.lines()
+			require.NotEmpty(t, lines)
+			if !tt.moreThan {
+				require.Len(t, lines, 1, "%+v", lines)
+			}
+			assert.Equal(t, tt.status, lines[0].Status, lines[0].Text)
+			assert.Equal(t, tt.check, lines[0].Check)
+			assert.Contains(t, lines[0].Text, tt.text)
+			assert.Contains(t, lines[0].Fix, tt.fix)
+			assert.NoError(t, lines[0].Err)
+		})
+	}
+}
+
+// selectors are advanced ones: of management events that write, narrowed by a field.
+func selectors(field object) object {
+	return object{"AdvancedEventSelectors": []object{{"FieldSelectors": []object{
+		{"Field": "eventCategory", "Equals": []string{"Management"}}, {"Field": "readOnly", "Equals": []string{"false"}}, field,
+	}}}}
+}
+
+// change replaces a text in the description of the stack.
+func (a *account) change(was, is string) {
+	a.Helper()
+	before := a.answers["cloudformation:DescribeStacks"].(string)
+	require.Contains(a, before, was)
+	a.set("cloudformation:DescribeStacks", strings.ReplaceAll(before, was, is))
+}
+
+func TestAdvancedSelectorsOfAllThatWritesAreEnough(t *testing.T) {
+	for _, field := range []object{
+		{"Field": "eventSource", "NotEquals": []string{"kms.amazonaws.com"}},
+		{"Field": "eventName", "NotStartsWith": []string{"Describe", "List"}},
+		{"Field": "eventSource", "Equals": []string{"ec2.amazonaws.com"}},
+	} {
+		a := soundAccount(t)
+		a.set("cloudtrail:GetEventSelectors", selectors(field))
+		assert.Empty(t, a.lines(), field)
+	}
+}
+
+// Without the permission for one call the check says which, and the others go on.
+func TestWhatIsNotPermittedIsSaidAndTheRestGoesOn(t *testing.T) {
+	a := soundAccount(t)
+	a.lines()
+	needed := 0
+	for _, operation := range a.operations() {
+		if strings.HasPrefix(operation, "cloudformation:") || strings.HasPrefix(operation, "sts:") {
+			continue // without them there is nothing to examine
+		}
+		needed++
+		t.Run(operation, func(t *testing.T) {
+			a := soundAccount(t)
+			a.refused[operation] = true
+			lines := a.lines()
+			require.NotEmpty(t, lines)
+			for _, l := range lines {
+				assert.Equal(t, Unknown, l.Status, "%s: %s", l.Check, l.Text)
+				assert.Equal(t, "AccessDenied", ec2rules.ErrorCode(l.Err), l.Text)
+			}
+			assert.Less(t, len(lines), 5)
+		})
+	}
+	assert.Equal(t, 14, needed, a.operations())
+}
+
+func TestThePolicyIsReadWithoutTheBinaryWhereTheServerKnowsRanges(t *testing.T) {
+	held, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	want, err := policy.Parse("policy.yaml", held)
+	require.NoError(t, err)
+	for name, ranges := range map[string]bool{"ranges": true, "no ranges": false} {
+		t.Run(name, func(t *testing.T) {
+			a := soundAccount(t)
+			a.ranges = ranges
+			s, err := stack.Find(t.Context(), newClient(a), "us-east-1", "sgward")
+			require.NoError(t, err)
+			got, err := Deployed(t.Context(), a.config(), s)
+			require.NoError(t, err)
+			assert.Equal(t, want.Digest(), got.Digest())
+		})
+	}
+	t.Run("before the binary", func(t *testing.T) {
+		a := soundAccount(t)
+		var b bytes.Buffer // the policy is far from the end
+		b.Write(archiveFirst(t, held))
+		a.archives["sgward-DetectFunction"] = b.Bytes()
+		assert.Empty(t, a.lines())
+	})
+	t.Run("in a layer", func(t *testing.T) {
+		a := soundAccount(t)
+		const layer = "arn:aws:lambda:us-east-1:123456789012:layer:policy:3"
+		a.archives["layer"] = archiveOf(t, held, "policy.yaml")
+		a.set("lambda:GetLayerVersion:"+layer, object{"Content": object{"Location": a.url + "/archives/layer"}})
+		a.set("lambda:GetFunction:sgward-DetectFunction", a.function("sgward-DetectFunction", object{
+			"Layers": []object{{"Arn": layer}}, "Environment": object{"Variables": object{"POLICY_FILE": "/opt/policy.yaml"}},
+		}))
+		assert.Empty(t, a.lines())
+	})
+	t.Run("unreadable", func(t *testing.T) {
+		a := soundAccount(t)
+		a.archives["sgward-DetectFunction"] = []byte("no archive")
+		lines := a.lines()
+		require.Len(t, lines, 1)
+		assert.Equal(t, Unknown, lines[0].Status)
+		assert.NotContains(t, lines[0].Err.Error(), "secret", "the address of an archive is a key to it")
+	})
+}
+
+func TestThePolicyIsComparedWithTheOneAtHand(t *testing.T) {
+	a := soundAccount(t)
+	other, err := policy.Parse("mine.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"))
+	require.NoError(t, err)
+	r, err := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Policy: other, Now: func() time.Time { return now }})
+	require.NoError(t, err)
+	assert.Equal(t, 1, r.Count(Warning))
+	for _, l := range r.Lines {
+		if l.Status == Warning {
+			assert.Contains(t, l.Text, "mine.yaml is sha256:")
+		}
+	}
+}
+
+func TestReportsAreForPeopleAndForPrograms(t *testing.T) {
+	r := &Report{AccountID: "123456789012", Region: "us-east-1", Lines: []Line{
+		{Check: "trail", Status: OK, Text: "it logs"}, {Check: "rules", Status: Failure, Text: "x\x1b[2J", Fix: "mend it"},
+		{Check: "keys", Text: "who may use it", Err: os.ErrPermission},
+	}}
+	var out bytes.Buffer
+	p := Printer{Out: &out, ErrorText: func(err error) string { return "why: " + err.Error() }}
+	require.NoError(t, p.Print(r, "sgward"))
+	assert.NotContains(t, out.String(), "\x1b")
+	assert.Equal(t, `Stack sgward in account 123456789012, us-east-1
+  ok       trail         it logs
+  FAILURE  rules         x[U+001B][2J
+                         mend it
+  unknown  keys          who may use it: why: permission denied
+1 failure, 1 unknown, 1 ok
+`, out.String())
+	out.Reset()
+	p.JSON = true
+	require.NoError(t, p.Print(r, "sgward"))
+	assert.Equal(t, 3, strings.Count(out.String(), "\n"))
+	assert.Contains(t, out.String(), `"check":"rules","status":"failure"`)
+	assert.Contains(t, out.String(), `"status":"unknown","text":"who may use it","error":"why: permission denied"`)
+}

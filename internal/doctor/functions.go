@@ -1,0 +1,195 @@
+package doctor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"sgward/internal/awscall"
+	"sgward/internal/ec2rules"
+	"sgward/internal/text"
+)
+
+const detectFunction = "DetectFunction"
+
+// judges are the functions that hold the policy, by logical id.
+var judges = []string{detectFunction, "RemediateFunction", "SweepFunction"}
+
+// function is what Lambda says of a function.
+type function struct {
+	Configuration struct {
+		FunctionName           string
+		State                  string
+		StateReason            string
+		LastUpdateStatus       string
+		LastUpdateStatusReason string
+		LastModified           string
+		Environment            struct{ Variables map[string]string }
+		Layers                 []struct {
+			ARN string `json:"Arn"`
+		}
+	}
+	Code        struct{ Location string }
+	Concurrency struct{ ReservedConcurrentExecutions *int }
+	err         error
+}
+
+// missing reports whether an error says that something does not exist.
+func missing(err error) bool {
+	if errors.Is(err, errNoResource) {
+		return true
+	}
+	switch ec2rules.ErrorCode(err) {
+	case "ResourceNotFoundException", "NotFoundException", "ResourceNotFound", "NotFound", "NonExistentQueue",
+		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue":
+		return true
+	default:
+		return false
+	}
+}
+
+// names are the stack's functions.
+func (x *examination) names() []string {
+	names := slices.Clone(judges)
+	if x.stack.Ref("SlackFunction") != "" {
+		names = append(names, "SlackFunction")
+	}
+	return names
+}
+
+func (x *examination) readFunctions(ctx context.Context) {
+	x.functions = map[string]function{}
+	for _, id := range x.names() {
+		var f function
+		name := x.stack.Ref(id)
+		if name == "" {
+			f.err = errNoResource
+		} else {
+			f.err = x.aws.REST(ctx, awscall.Lambda, "GetFunction", http.MethodGet, "/functions/"+url.PathEscape(name), nil, nil, &f)
+		}
+		x.functions[id] = f
+	}
+}
+
+// afterDeployment is how long after the start of a deployment its functions may change.
+const afterDeployment = time.Hour
+
+func (x *examination) checkFunctions(context.Context) []Line {
+	var out []Line
+	sound := 0
+	for _, id := range x.names() {
+		lines := x.examineFunction(id)
+		if len(lines) == 0 {
+			sound++
+		}
+		out = append(out, lines...)
+	}
+	if sound == len(x.names()) {
+		return append(out, ok("%d functions are active, and as the last deployment left them", sound))
+	}
+	return out
+}
+
+// examineFunction returns nothing for a sound function.
+func (x *examination) examineFunction(id string) (out []Line) {
+	f := x.functions[id]
+	c := f.Configuration
+	switch {
+	case missing(f.err):
+		return []Line{failure(deploy, "%s is gone", id)}
+	case f.err != nil:
+		return []Line{unknown(f.err, "the state of %s", id)}
+	}
+	if c.State != "" && c.State != "Active" && c.State != "Inactive" { // an inactive one becomes active when it is invoked
+		out = append(out, failure(x.command("lambda get-function-configuration --function-name %s", c.FunctionName), "%s is %s: %s", id, c.State, cmp.Or(c.StateReason, "no reason is given")))
+	}
+	switch c.LastUpdateStatus {
+	case "", "Successful":
+	case "InProgress":
+		out = append(out, warning("run doctor again in a minute", "%s is being updated", id))
+	default:
+		out = append(out, failure(deploy, "the last update of %s failed: %s", id, cmp.Or(c.LastUpdateStatusReason, c.LastUpdateStatus)))
+	}
+	if n := f.Concurrency.ReservedConcurrentExecutions; n != nil && *n == 0 {
+		out = append(out, failure(x.command("lambda delete-function-concurrency --function-name %s", c.FunctionName), "%s is stopped: its reserved concurrency is 0", id))
+	}
+	if at, err := time.Parse("2006-01-02T15:04:05.000-0700", c.LastModified); err == nil && at.After(x.stack.Changed.Add(afterDeployment)) && !x.stack.Changing() {
+		out = append(out, warning(deploy, "%s was changed %s, after the last deployment of %s: not by the stack", id, text.Time(at), text.Time(x.stack.Changed)))
+	}
+	if id == "RemediateFunction" {
+		if mode, want := c.Environment.Variables["MODE"], x.stack.Outputs["Mode"]; mode != want && want != "" {
+			out = append(out, failure(deploy, "%s runs in mode %q, the stack says %s", id, mode, want))
+		}
+	}
+	return out
+}
+
+// checkMapping looks at what leads from the findings queue to remediate.
+func (x *examination) checkMapping(ctx context.Context) []Line {
+	id := x.stack.Ref("FindingsMapping")
+	if id == "" {
+		return []Line{failure(deploy, "FindingsMapping is not in the stack: nothing is closed")}
+	}
+	var m struct {
+		State, StateTransitionReason, LastProcessingResult, EventSourceArn string
+	}
+	if err := x.aws.REST(ctx, awscall.Lambda, "GetEventSourceMapping", http.MethodGet, "/event-source-mappings/"+url.PathEscape(id), nil, nil, &m); err != nil {
+		if missing(err) {
+			return []Line{failure(deploy, "FindingsMapping is gone: nothing is closed")}
+		}
+		return []Line{unknown(err, "whether findings reach remediate")}
+	}
+	enable := x.command("lambda update-event-source-mapping --uuid %s --enabled", id)
+	switch m.State {
+	case "Enabled":
+		if result := m.LastProcessingResult; result != "" && result != "OK" && result != "No records processed" {
+			return []Line{warning(x.command("logs tail %s", x.stack.Ref("RemediateLogGroup")), "findings reach remediate; the last batch ended with: %s", result)}
+		}
+		return []Line{ok("findings reach remediate")}
+	case "Disabled", "Disabling":
+		return []Line{failure(enable, "it is %s: no finding reaches remediate, and nothing is closed", strings.ToLower(m.State))}
+	default:
+		return []Line{warning("run doctor again in a minute", "it is %s (%s)", m.State, cmp.Or(m.StateTransitionReason, "no reason is given"))}
+	}
+}
+
+// checkThrottles looks for invocations that Lambda refused, and deliveries that failed.
+func (x *examination) checkThrottles(ctx context.Context) []Line {
+	var out []Line
+	for _, id := range judges {
+		name := x.stack.Ref(id)
+		if name == "" {
+			continue
+		}
+		throttles, err := x.sum(ctx, "AWS/Lambda", "Throttles", "FunctionName", name)
+		if err != nil {
+			return append(out, unknown(err, "whether functions are throttled"))
+		}
+		if throttles > 0 {
+			out = append(out, warning(x.command("lambda get-account-settings")+"   # ask for a higher quota of concurrent executions",
+				"Lambda throttled %s %s times in 24 hours: it tries again, later", id, text.Thousands(int(throttles))))
+		}
+	}
+	for _, r := range ruleTargets {
+		name := x.stack.Ref(r.rule)
+		if name == "" {
+			continue
+		}
+		failed, err := x.sum(ctx, "AWS/Events", "FailedInvocations", "RuleName", name)
+		if err != nil {
+			return append(out, unknown(err, "whether events reach the functions"))
+		}
+		if failed > 0 {
+			out = append(out, failure(deploy, "%s could not deliver %s to %s in 24 hours: may it invoke the function?", r.rule, text.Plural(int(failed), "event"), r.function))
+		}
+	}
+	if len(out) == 0 {
+		out = append(out, ok("no invocation was throttled and no delivery failed in 24 hours"))
+	}
+	return out
+}

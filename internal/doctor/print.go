@@ -1,0 +1,108 @@
+package doctor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"sgward/internal/text"
+)
+
+// Printer writes reports.
+type Printer struct {
+	Out   io.Writer
+	JSON  bool // one line of JSON for each line
+	Quiet bool // no lines that are OK, and no headings
+	Ink   text.Ink
+	// ErrorText says in a person's words why a call failed.
+	ErrorText func(error) string
+}
+
+type jsonLine struct {
+	AccountID string `json:"accountId"`
+	Region    string `json:"region"`
+	Stack     string `json:"stack"`
+	Check     string `json:"check"`
+	Status    string `json:"status"`
+	Text      string `json:"text"`
+	Fix       string `json:"fix,omitempty"`
+	Error     string `json:"error,omitempty"`
+}
+
+// Print writes one report of a stack.
+func (p *Printer) Print(r *Report, stackName string) error {
+	if p.JSON {
+		for _, l := range r.Lines {
+			out := jsonLine{AccountID: r.AccountID, Region: r.Region, Stack: stackName, Check: l.Check, Status: l.Status.String(), Text: l.Text, Fix: l.Fix}
+			if l.Err != nil {
+				out.Error = p.ErrorText(l.Err)
+			}
+			encoded, err := json.Marshal(out)
+			if err != nil {
+				return fmt.Errorf("encoding a line: %w", err)
+			}
+			if _, err := p.Out.Write(append(encoded, '\n')); err != nil {
+				return fmt.Errorf("writing the report: %w", err)
+			}
+		}
+		return nil
+	}
+	var b strings.Builder
+	if !p.Quiet {
+		fmt.Fprintf(&b, "Stack %s in account %s, %s\n", text.Visible(stackName), r.AccountID, r.Region)
+	}
+	for _, l := range r.Lines {
+		if p.Quiet && l.Status == OK {
+			continue
+		}
+		b.WriteString(p.line(l))
+	}
+	if !p.Quiet {
+		b.WriteString(p.sum(r))
+	}
+	if _, err := io.WriteString(p.Out, b.String()); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	return nil
+}
+
+// longest limits untrusted texts.
+const longest = 600
+
+func (p *Printer) line(l Line) string {
+	style := map[Status]text.Style{OK: text.Green, Warning: text.Yellow, Failure: text.Red}[l.Status]
+	status := l.Status.String()
+	if l.Status == Failure {
+		status = "FAILURE"
+	}
+	out := "  " + p.Ink.Paint(style, text.PadRight(status, 9)) + text.PadRight(l.Check, 14) + text.Shown(text.Visible(l.Text), longest)
+	if l.Err != nil {
+		out += ": " + text.Shown(text.Visible(p.ErrorText(l.Err)), longest)
+	}
+	out += "\n"
+	if l.Fix != "" {
+		out += strings.Repeat(" ", 25) + text.Visible(l.Fix) + "\n"
+	}
+	return out
+}
+
+// sum counts the lines by status.
+func (p *Printer) sum(r *Report) string {
+	var parts []string
+	for _, s := range []Status{Failure, Warning, Unknown, OK} {
+		n := r.Count(s)
+		switch {
+		case n == 0:
+		case s == Failure || s == Warning:
+			parts = append(parts, text.Plural(n, s.String()))
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	return strings.Join(parts, ", ") + "\n"
+}
+
+// ErrIncomplete says that some lines could not be told.
+var ErrIncomplete = errors.New("the examination is incomplete")

@@ -1,0 +1,149 @@
+package doctor
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+
+	"sgward/internal/cloudtrail"
+)
+
+const createTrail = "aws cloudtrail create-trail --name management-events --s3-bucket-name YOUR-BUCKET --is-multi-region-trail && " +
+	"aws cloudtrail start-logging --name management-events"
+
+// checkTrail looks for a trail that logs writing management events of the region: without
+// one EventBridge gets no event of a call.
+func (x *examination) checkTrail(ctx context.Context) []Line {
+	out, err := x.trails(x.region).DescribeTrails(ctx, &trail.DescribeTrailsInput{})
+	if err != nil {
+		return []Line{unknown(err, "whether a trail logs management events")}
+	}
+	var worse []Line
+	for _, t := range out.TrailList {
+		home := aws.ToString(t.HomeRegion)
+		if !aws.ToBool(t.IsMultiRegionTrail) && home != x.region {
+			continue
+		}
+		l := x.examineTrail(ctx, t)
+		if l.Status == OK {
+			return []Line{l}
+		}
+		worse = append(worse, l)
+	}
+	if len(worse) == 0 {
+		return []Line{failure(createTrail, "no trail logs this region: no event reaches EventBridge, and openings are only found by the hourly sweep")}
+	}
+	return worse
+}
+
+// examineTrail says whether one trail that covers the region logs what sgward needs.
+func (x *examination) examineTrail(ctx context.Context, t types.Trail) Line {
+	name, arn, home := aws.ToString(t.Name), aws.ToString(t.TrailARN), aws.ToString(t.HomeRegion)
+	what := "trail " + name
+	if aws.ToBool(t.IsOrganizationTrail) {
+		what = "the organization's trail " + name
+	}
+	in := " --region " + home
+	client := x.trails(home)
+	status, err := client.GetTrailStatus(ctx, &trail.GetTrailStatusInput{Name: &arn})
+	if err != nil {
+		return unknown(err, "whether %s logs", what)
+	}
+	if !aws.ToBool(status.IsLogging) {
+		return failure("aws cloudtrail start-logging --name "+arn+in, "%s is stopped", what)
+	}
+	selectors, err := client.GetEventSelectors(ctx, &trail.GetEventSelectorsInput{TrailName: &arn})
+	if err != nil {
+		return unknown(err, "whether %s, which logs, includes management events", what)
+	}
+	covers, without := selected(selectors)
+	fix := "aws cloudtrail get-event-selectors --trail-name " + arn + in + "   # then add management events of type All or WriteOnly with put-event-selectors"
+	switch {
+	case !covers:
+		return failure(fix, "%s logs no management events that write", what)
+	case without != "":
+		return warning(fix, "%s logs some management events only, chosen by %s", what, without)
+	}
+	if problem := aws.ToString(status.LatestDeliveryError); problem != "" {
+		return warning("aws cloudtrail get-trail-status --name "+arn+in, "%s logs management events that write, but cannot deliver to its bucket (%s)", what, problem)
+	}
+	return ok("%s logs management events that write", what)
+}
+
+// selected says whether selectors include the calls that open groups, and by which field
+// some of them may be left out.
+func selected(s *trail.GetEventSelectorsOutput) (covers bool, without string) {
+	for _, e := range s.EventSelectors {
+		if (e.IncludeManagementEvents == nil || *e.IncludeManagementEvents) && e.ReadWriteType != types.ReadWriteTypeReadOnly {
+			return true, "" // ExcludeManagementEventSources takes KMS and RDS Data only
+		}
+	}
+	for _, a := range s.AdvancedEventSelectors {
+		management, all, narrowed := advanced(a)
+		if !management {
+			continue
+		}
+		covers = covers || all || narrowed != ""
+		if all && narrowed == "" {
+			return true, ""
+		}
+		if narrowed != "" {
+			without = narrowed
+		}
+	}
+	return covers, without
+}
+
+// advanced says whether an advanced selector is about management events, whether it takes
+// calls that write to EC2, and the field by which it may leave some out.
+func advanced(a types.AdvancedEventSelector) (management, writes bool, narrowed string) {
+	writes = true
+	for _, f := range a.FieldSelectors {
+		switch field := aws.ToString(f.Field); field {
+		case "eventCategory":
+			management = slices.Contains(f.Equals, "Management")
+		case "readOnly":
+			writes = writes && !slices.Contains(f.Equals, "true")
+		case "eventSource":
+			if !passes(f, "ec2.amazonaws.com") {
+				writes = false
+			}
+		case "eventName":
+			passed := 0
+			names := cloudtrail.Names(cloudtrail.Openings()...)
+			for _, name := range names {
+				if passes(f, name) {
+					passed++
+				}
+			}
+			switch passed {
+			case len(names):
+			case 0:
+				writes = false
+			default:
+				narrowed = field
+			}
+		default:
+			narrowed = field
+		}
+	}
+	if !writes {
+		narrowed = ""
+	}
+	return management, writes, narrowed
+}
+
+// passes reports whether a field selector takes a value.
+func passes(f types.AdvancedFieldSelector, value string) bool {
+	begins := func(p string) bool { return strings.HasPrefix(value, p) }
+	ends := func(p string) bool { return strings.HasSuffix(value, p) }
+	if slices.Contains(f.NotEquals, value) || slices.ContainsFunc(f.NotStartsWith, begins) || slices.ContainsFunc(f.NotEndsWith, ends) {
+		return false
+	}
+	return len(f.Equals)+len(f.StartsWith)+len(f.EndsWith) == 0 ||
+		slices.Contains(f.Equals, value) || slices.ContainsFunc(f.StartsWith, begins) || slices.ContainsFunc(f.EndsWith, ends)
+}
