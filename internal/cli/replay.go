@@ -11,15 +11,15 @@ import (
 
 	"sgward/internal/awsid"
 	"sgward/internal/input"
-	"sgward/internal/logfile"
 	"sgward/internal/replay"
 	"sgward/internal/report"
-	"sgward/internal/text"
 )
 
 // replayFlags select the history and the policy.
 type replayFlags struct {
 	judgeFlags
+	awsFlags
+	accountHistory    bool
 	compare           string
 	since, until      string
 	accounts, regions []string
@@ -31,15 +31,22 @@ func replayCommand(in Invocation) *cobra.Command {
 		Use:   "replay PATH...",
 		Short: "Judge a history of CloudTrail records by the policy",
 		Long: "Replay judges recorded calls: each new rule is judged as sgward would have judged it then, and the report says\n" +
-			"when it was closed, if the history shows that. Replay changes nothing and does not call AWS.\n\n" +
+			"when it was closed, if the history shows that. Replay changes nothing. It calls AWS for --account-history and\n" +
+			"s3:// only.\n\n" +
 			"PATH is a CloudTrail log file, a folder with any number of them, a file of EventBridge events or of bare\n" +
 			"records, the output of \"aws cloudtrail lookup-events\", or - for standard input; all of them plain or gzipped.\n" +
+			"s3://BUCKET/PREFIX/ reads them from a bucket without copying them; it needs s3:ListBucket and s3:GetObject, and\n" +
+			"kms:Decrypt for a trail with a key. --since, --until, --accounts and --regions then choose the files to read.\n" +
+			"--account-history reads the last 90 days of the account from CloudTrail itself, with no trail and no bucket; it\n" +
+			"needs cloudtrail:LookupEvents, and ec2:DescribeRegions unless --regions names the regions.\n" +
 			"An exception of the policy counts if it applied when the call was made. Verdicts that need facts from EC2 (prefix\n" +
 			"lists, group tags, rules older than the history) are \"needs a look\" (in JSON \"inspect\"): sgward would have read EC2\n" +
 			"first. A run that is interrupted writes no report.\n" +
 			"Exit status: 0 nothing found, or only excepted rules, 1 error or input not read, 2 usage or an unsound policy,\n" +
 			"3 findings, or differences with --compare.",
-		Example: "  sgward replay AWSLogs/\n" +
+		Example: "  sgward replay --account-history\n" +
+			"  sgward replay --since 2026-10-01 s3://my-trail-bucket/AWSLogs/\n" +
+			"  sgward replay AWSLogs/\n" +
 			"  sgward replay --out history.html AWSLogs/\n" +
 			"  sgward replay --fail-on revoke --quiet AWSLogs/\n" +
 			"  sgward replay --since 2026-10-01 --until 2026-10-31 --accounts 123456789012 AWSLogs/\n" +
@@ -49,8 +56,10 @@ func replayCommand(in Invocation) *cobra.Command {
 		ValidArgsFunction: completeFiles(recordFiles...),
 		RunE:              func(cmd *cobra.Command, paths []string) error { return f.run(cmd.Context(), in, paths) },
 	}
-	f.add(cmd)
+	f.judgeFlags.add(cmd)
+	f.awsFlags.add(cmd)
 	flags := cmd.Flags()
+	flags.BoolVar(&f.accountHistory, "account-history", false, "read the account's last 90 days from CloudTrail, in --regions or in all that are enabled")
 	flags.StringVar(&f.compare, "compare", "", "another policy file: report only differences")
 	offerFiles(cmd, "compare", policyFiles...)
 	flags.StringVar(&f.since, "since", "", "judge calls from this time or day on (UTC), such as 2026-10-01 or 2026-10-01T12:00:00Z")
@@ -62,8 +71,9 @@ func replayCommand(in Invocation) *cobra.Command {
 }
 
 func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) error {
-	if len(paths) == 0 {
-		return usageError("want the paths of CloudTrail log files or folders, or - for standard input")
+	from, err := f.sources(paths)
+	if err != nil {
+		return err
 	}
 	o, err := f.options()
 	if err != nil {
@@ -75,7 +85,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 	}
 	o.Policy = p
 	run := report.Run{
-		Command: report.Replay, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Chosen: f.chosen(),
+		Command: report.Replay, Version: in.Build.Version, Policy: namedPolicy(p), Sources: from.names(), Chosen: f.chosen(),
 		Now: time.Now().UTC(),
 	}
 	if f.compare != "" {
@@ -98,7 +108,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 		return err
 	}
 	tally := report.Count(w, report.FailOn(f.failOn))
-	problems, err := f.replay(ctx, in, paths, o, format, tally)
+	problems, err := f.replay(ctx, in, from, o, format, tally)
 	if err != nil {
 		return err
 	}
@@ -110,16 +120,19 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 
 // replay judges the history and writes the report. It returns the parts that could not be
 // read.
-func (f *replayFlags) replay(ctx context.Context, in Invocation, paths []string, o replay.Options, format report.Format, w report.Writer) ([]report.Problem, error) {
-	found := findSources(in, f.quiet, paths)
+func (f *replayFlags) replay(ctx context.Context, in Invocation, from historySources, o replay.Options, format report.Format, w report.Writer) ([]report.Problem, error) {
 	o.Progress = &replay.Progress{}
-	screen := startScreen(in, f.quiet, howFar(found.Sources, o.Progress, time.Now()))
+	found, err := f.find(ctx, in, from, &o)
+	if err != nil {
+		return nil, err
+	}
+	screen := startScreen(in, f.quiet, found.howFar(o.Progress, time.Now()))
 	defer screen.end()
 	var early []report.Problem
-	for _, p := range found.Problems {
+	for _, p := range found.local.Problems {
 		early = append(early, report.Problem{Place: sourceName(p.Source), Text: p.Text})
 	}
-	summary, err := replay.Run(ctx, found.Sources, o, func(e report.Entry) error {
+	summary, err := replay.Run(ctx, found.all, o, func(e report.Entry) error {
 		screen.end() // all has been read: now the report is written
 		return w.Entry(e)
 	})
@@ -189,30 +202,4 @@ func moment(s string, end bool) (time.Time, error) {
 		t = t.AddDate(0, 0, 1)
 	}
 	return t, nil
-}
-
-// howFar returns a function that describes the progress of reading a history.
-func howFar(sources []logfile.Source, p *replay.Progress, since time.Time) func() string {
-	total := int64(0)
-	for _, s := range sources {
-		if s.Size < 0 {
-			total = 0
-			break
-		}
-		total += s.Size
-	}
-	return func() string {
-		read := p.Bytes.Load()
-		line := fmt.Sprintf("%d of %s, ", p.Files.Load(), text.Plural(len(sources), "file"))
-		if total > 0 {
-			line += fmt.Sprintf("%s of %s", text.Bytes(read), text.Bytes(total))
-		} else {
-			line += text.Bytes(read)
-		}
-		line += ", " + text.Plural(int(p.Openings.Load()), "opening") + " to judge"
-		if spent := time.Since(since); total > 0 && read > 0 && read < total && spent > 2*time.Second {
-			line += ", " + text.Span(spent.Seconds()*float64(total-read)/float64(read)) + " left"
-		}
-		return line
-	}
 }

@@ -50,6 +50,7 @@ func steps() []step {
 		{"audit --policy egress.yaml --all-regions", cli.StatusFindings, "try-me"},
 		{"audit --policy egress.yaml --regions us-east-1 --format html", cli.StatusFindings, "<!doctype html>"},
 		{"audit --from-file dumps/private.json --region us-east-1", cli.StatusClean, "launch-wizard-7"},
+		{"replay --account-history --regions us-east-1", cli.StatusFindings, "event history"},
 		{"check plans/create.json", cli.StatusFindings, "aws_security_group_rule.postgres"},
 		{"check --parameter-overrides Env=prod -- templates/forms.yaml", cli.StatusFindings, "templates/forms.yaml:43"},
 		{"check --format sarif plans/errored.json", cli.StatusError, "run terraform plan again"},

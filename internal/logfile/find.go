@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -69,19 +70,19 @@ type finder struct {
 }
 
 // real returns one path for all spellings of a file's path.
-func real(path string) string {
-	if resolved, err := filepath.EvalSymlinks(path); err == nil {
-		path = resolved
+func real(name string) string {
+	if resolved, err := filepath.EvalSymlinks(name); err == nil {
+		name = resolved
 	}
-	if absolute, err := filepath.Abs(path); err == nil {
-		path = absolute
+	if absolute, err := filepath.Abs(name); err == nil {
+		name = absolute
 	}
-	return path
+	return name
 }
 
-func (f *finder) seen(path string) bool {
-	before := f.named[path]
-	f.named[path] = true
+func (f *finder) seen(name string) bool {
+	before := f.named[name]
+	f.named[name] = true
 	return before
 }
 
@@ -108,12 +109,12 @@ func (f *finder) pass(name, reason string) {
 // walk adds the sources in a folder and below. It returns false for a folder that it has
 // walked before.
 func (f *finder) walk(folder string) bool {
-	path := real(folder)
-	if other, walked := f.folders[path]; walked {
+	resolved := real(folder)
+	if other, walked := f.folders[resolved]; walked {
 		f.pass(folder, "is the same folder as "+other)
 		return false
 	}
-	f.folders[path] = folder
+	f.folders[resolved] = folder
 	entries, err := os.ReadDir(folder) // sorted; on an error, the entries that could be read
 	if err != nil {
 		f.held++
@@ -126,17 +127,17 @@ func (f *finder) walk(folder string) bool {
 		case err != nil:
 			f.held++
 			f.problem(name, err)
-		case strings.Contains(entry.Name(), "CloudTrail-Digest"):
-			f.pass(name, "is a CloudTrail digest file, which holds no records")
+		case isDigest(entry.Name()):
+			f.pass(name, digestReason)
 		case info.IsDir():
 			f.walk(name)
 		case !info.Mode().IsRegular():
 			f.pass(name, "is not a regular file")
-		case !holdsJSON(entry.Name()):
-			f.pass(name, "does not end in .json, .jsonl or .ndjson, with or without .gz")
+		case OtherThanHistory(entry.Name()) != "":
+			f.pass(name, OtherThanHistory(entry.Name()))
 		default:
 			f.held++
-			if !f.named[filepath.Join(path, entry.Name())] {
+			if !f.named[filepath.Join(resolved, entry.Name())] {
 				f.add(name, info)
 			}
 		}
@@ -144,8 +145,20 @@ func (f *finder) walk(folder string) bool {
 	return true
 }
 
-// holdsJSON reports whether a file may be a source by its name.
-func holdsJSON(name string) bool {
+// OtherThanHistory says why a file found in a folder or bucket is no source by its name, in
+// words that follow the name; "" if it may be one.
+func OtherThanHistory(name string) string {
+	if isDigest(name) {
+		return digestReason
+	}
 	name = strings.TrimSuffix(strings.ToLower(name), ".gz")
-	return slices.Contains([]string{".json", ".jsonl", ".ndjson"}, filepath.Ext(name))
+	if !slices.Contains([]string{".json", ".jsonl", ".ndjson"}, path.Ext(name)) {
+		return "does not end in .json, .jsonl or .ndjson, with or without .gz"
+	}
+	return ""
 }
+
+const digestReason = "is a CloudTrail digest file, which holds no records"
+
+// isDigest reports whether a file or a folder is one of digests by its name.
+func isDigest(name string) bool { return strings.Contains(name, "CloudTrail-Digest") }

@@ -18,7 +18,7 @@ const inputBuffer = 64 << 10
 // input opens sources and inflates them. It reuses its buffers.
 type input struct {
 	raw      counted
-	file     *os.File // nil if there is nothing to close
+	file     io.Closer // nil if there is nothing to close
 	buffered *bufio.Reader
 	inflated inflater
 }
@@ -27,14 +27,21 @@ type input struct {
 // its name.
 func (in *input) open(ctx context.Context, s Source, progress func(int64)) (text io.Reader, packed bool, err error) {
 	in.raw = counted{in: s.stdin, ctx: ctx, progress: progress}
-	if s.stdin == nil {
+	switch {
+	case s.Open != nil:
+		f, err := s.Open(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		in.raw.in, in.file = f, f
+	case s.stdin == nil:
 		f, err := waited(ctx, func() (*os.File, error) { return os.Open(s.Name) })
 		if err != nil {
 			return nil, false, fmt.Errorf("cannot be opened: %w", reasonOf(err))
 		}
 		in.raw.in, in.file = f, f
 	}
-	if s.Size < 0 {
+	if s.Size < 0 && s.Open == nil {
 		in.raw.in = &slow{in: in.raw.in, ctx: ctx}
 	}
 	if in.buffered == nil {

@@ -6,6 +6,7 @@
 package logfile
 
 import (
+	"context"
 	"fmt"
 	"io"
 )
@@ -17,6 +18,10 @@ type Source struct {
 	Name string
 	// Size is the number of bytes to read, compressed if the file is; -1 if unknown.
 	Size int64
+	// Open opens a source that is not a file of this machine: an object of a bucket, or a
+	// page of the event history. Nil opens the file Name. Its errors are Problems as they
+	// are, in words that follow the name; ctx ends its reads.
+	Open func(ctx context.Context) (io.ReadCloser, error)
 
 	stdin io.Reader // of "-"
 }

@@ -3,6 +3,7 @@ package replay_test
 import (
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func BenchmarkRun(b *testing.B) {
 	o := replay.Options{Policy: benchPolicy(b)}
 	b.SetBytes(compressed)
 	for b.Loop() {
-		_, err := replay.Run(context.Background(), sources, o, func(report.Entry) error { return nil })
+		_, err := replay.Run(context.Background(), slices.Values(sources), o, func(report.Entry) error { return nil })
 		require.NoError(b, err)
 	}
 }

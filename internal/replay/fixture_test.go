@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,7 +227,7 @@ func run(t *testing.T, o replay.Options, paths ...string) replayed {
 	found := logfile.Find(paths, strings.NewReader(""))
 	require.Empty(t, found.Problems)
 	var err error
-	out.Coverage, err = replay.Run(context.Background(), found.Sources, o, func(e report.Entry) error {
+	out.Coverage, err = replay.Run(context.Background(), slices.Values(found.Sources), o, func(e report.Entry) error {
 		out.entries = append(out.entries, e)
 		return nil
 	})

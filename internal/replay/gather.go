@@ -2,8 +2,9 @@ package replay
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -24,6 +25,7 @@ type gathered struct {
 	tallies  []tally
 	calls    []*call
 	problems []report.Problem // in the order of the sources
+	names    map[int32]string // of the sources that hold such calls
 	// The ids of rules of calls with a known direction, shortened.
 	ingress, egress []uint64
 }
@@ -87,32 +89,48 @@ func (c *call) missing() *fate {
 }
 
 // gather reads the sources with one worker per core.
-func gather(ctx context.Context, sources []logfile.Source, o *Options) (*gathered, error) {
+func gather(ctx context.Context, sources iter.Seq[logfile.Source], o *Options) (*gathered, error) {
+	type numbered struct {
+		at int32
+		logfile.Source
+	}
 	var (
-		next      atomic.Int64
 		wait      sync.WaitGroup
 		reporting sync.Mutex
-		workers   = make([]*worker, min(runtime.GOMAXPROCS(0), max(len(sources), 1)))
-		errs      = make([]error, len(workers))
+		workers   = make([]*worker, runtime.GOMAXPROCS(0))
 		room      atomic.Int64
+		next      = make(chan numbered)
 	)
 	room.Store(maxKept)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	for i := range workers {
 		w := newWorker(o, &reporting, &room)
 		workers[i] = w
 		wait.Go(func() {
 			defer crash.Exit()
-			for {
-				at := next.Add(1) - 1
-				if at >= int64(len(sources)) || errs[i] != nil {
+			for s := range next {
+				if err := w.scan(ctx, s.at, s.Source); err != nil {
+					stop(err)
 					return
 				}
-				errs[i] = w.scan(ctx, int32(at), sources[at])
 			}
 		})
 	}
+	at := int32(0)
+	for s := range sources {
+		select {
+		case next <- numbered{at, s}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		at++
+	}
+	close(next)
 	wait.Wait()
-	if err := errors.Join(errs...); err != nil {
+	if err := context.Cause(ctx); err != nil {
 		return nil, fmt.Errorf("reading the history: %w", err)
 	}
 	return merge(workers), nil
@@ -120,7 +138,7 @@ func gather(ctx context.Context, sources []logfile.Source, o *Options) (*gathere
 
 // merge merges the workers' results.
 func merge(workers []*worker) *gathered {
-	out := &gathered{}
+	out := &gathered{names: map[int32]string{}}
 	var problems []placed
 	for _, w := range workers {
 		offset := int32(len(out.calls))
@@ -136,6 +154,7 @@ func merge(workers []*worker) *gathered {
 		out.counts.Bytes += w.counts.Bytes
 		out.counts.Records += w.counts.Records
 		problems = append(problems, w.met...)
+		maps.Copy(out.names, w.names)
 		*w = worker{}
 	}
 	slices.SortStableFunc(problems, func(a, b placed) int { return int(a.source - b.source) })

@@ -20,8 +20,8 @@ import (
 type judging struct {
 	*Options
 	*history
-	sources []logfile.Source
-	emit    func(report.Entry) error
+	names map[int32]string // of the sources with calls
+	emit  func(report.Entry) error
 
 	groups map[place]*known
 	// blind are the accounts and regions where a call changed a group that its record does
@@ -244,7 +244,7 @@ func (g *known) standing(k int) []secgroup.Rule {
 func (j *judging) entry(c *call, g *known, f finding.Finding, end *fate) report.Entry {
 	f.GroupName = cmp.Or(f.GroupName, g.name)
 	r := logfile.Record{Index: c.index, Line: c.line}
-	e := report.Entry{Finding: f, Event: &c.Event, Place: nameOf(j.sources[c.source].Name) + " " + r.Place()}
+	e := report.Entry{Finding: f, Event: &c.Event, Place: nameOf(j.names[c.source]) + " " + r.Place()}
 	if end.shown {
 		by := j.calls[end.gone].Event
 		open := by.EventTime.Sub(c.EventTime).Seconds()

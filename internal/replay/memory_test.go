@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -90,7 +91,7 @@ func BenchmarkMemory(b *testing.B) {
 			for b.Loop() {
 				sources := logfile.Find([]string{"-"}, bytes.NewReader(history.Bytes())).Sources
 				before := heap()
-				g, err := gather(context.Background(), sources, &Options{Policy: p, Progress: &Progress{}})
+				g, err := gather(context.Background(), slices.Values(sources), &Options{Policy: p, Progress: &Progress{}})
 				require.NoError(b, err)
 				after := heap()
 				require.Len(b, g.tallies, n)

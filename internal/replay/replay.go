@@ -10,8 +10,8 @@
 package replay
 
 import (
-	"cmp"
 	"context"
+	"iter"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -65,28 +65,28 @@ func (o *Options) wanted(account, region string) bool {
 		(len(o.Regions) == 0 || slices.Contains(o.Regions, region))
 }
 
-// Run reads sources with one worker per core, and then passes each finding to emit, exempt
+// Run reads sources in their order with one worker per core, and then passes each finding to emit, exempt
 // ones too: sorted by the event's time, then its id, account and region, then in the order
-// of the rules in the call. The order of the sources does not matter. An exception counts
-// if it applied when the call was made.
+// of the rules in the call. If a call is in several sources, the first is reported:
+// nothing else depends on their order. An exception counts if it applied when the call was
+// made. The sources may be listed while Run reads: it keeps the names of those that hold
+// calls on security groups only.
 //
 // Input that cannot be read is a problem of the Coverage; the rest is still judged. The
 // error is ctx's or emit's.
-func Run(ctx context.Context, sources []logfile.Source, o Options, emit func(report.Entry) error) (report.Coverage, error) {
+func Run(ctx context.Context, sources iter.Seq[logfile.Source], o Options, emit func(report.Entry) error) (report.Coverage, error) {
 	if o.Progress == nil {
 		o.Progress = &Progress{}
 	}
-	sources = slices.Clone(sources)
-	slices.SortStableFunc(sources, func(a, b logfile.Source) int { return cmp.Compare(a.Name, b.Name) })
 	g, err := gather(ctx, sources, &o)
 	if err != nil {
 		return report.Coverage{}, err
 	}
 	h := newHistory(g, &o)
-	problems := g.problems
+	problems, names := g.problems, g.names
 	g = nil // most of it is not needed any more
 	h.follow()
-	j := judging{Options: &o, history: h, sources: sources, emit: emit}
+	j := judging{Options: &o, history: h, names: names, emit: emit}
 	if err := j.run(ctx); err != nil {
 		return report.Coverage{}, err
 	}

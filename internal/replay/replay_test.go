@@ -246,10 +246,10 @@ func TestInterruptionAndAWriterThatFailsEndTheRun(t *testing.T) {
 	sources := logfile.Find([]string{dir}, strings.NewReader("")).Sources
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_, err := replay.Run(ctx, sources, replay.Options{Policy: shipped(t)}, func(report.Entry) error { return nil })
+	_, err := replay.Run(ctx, slices.Values(sources), replay.Options{Policy: shipped(t)}, func(report.Entry) error { return nil })
 	assert.ErrorIs(t, err, context.Canceled)
 	full := errors.New("the disk is full")
-	_, err = replay.Run(context.Background(), sources, replay.Options{Policy: shipped(t)}, func(report.Entry) error { return full })
+	_, err = replay.Run(context.Background(), slices.Values(sources), replay.Options{Policy: shipped(t)}, func(report.Entry) error { return full })
 	assert.ErrorIs(t, err, full)
 }
 

@@ -50,6 +50,7 @@ type placed struct {
 
 func newWorker(o *Options, reporting *sync.Mutex, room *atomic.Int64) *worker {
 	w := &worker{Options: o, reporting: reporting, room: room, texts: map[string]string{}}
+	w.names = map[int32]string{}
 	w.scanner = logfile.NewScanner(logfile.Config{
 		Calls: cloudtrail.Names(cloudtrail.GroupCalls()...),
 		Found: w.found, Bad: w.problem,
@@ -61,9 +62,13 @@ func newWorker(o *Options, reporting *sync.Mutex, room *atomic.Int64) *worker {
 // scan reads one source.
 func (w *worker) scan(ctx context.Context, at int32, s logfile.Source) error {
 	w.source, w.bad = at, 0
+	before := len(w.tallies)
 	counts, err := w.scanner.Scan(ctx, s)
 	if err != nil {
 		return err
+	}
+	if len(w.tallies) > before {
+		w.names[at] = s.Name
 	}
 	if more := w.bad - mostProblems; more > 0 {
 		w.report(logfile.Problem{Source: s.Name, Text: fmt.Sprintf("%d more problems are not listed", more)})

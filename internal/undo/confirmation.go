@@ -16,18 +16,13 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
+	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
-	"sgward/internal/text"
 )
 
-// Trail is CloudTrail's event history of an account in a region. *cloudtrail.Client of
-// the SDK is one.
-type Trail interface {
-	LookupEvents(context.Context, *trail.LookupEventsInput, ...func(*trail.Options)) (*trail.LookupEventsOutput, error)
-}
-
-var _ Trail = (*trail.Client)(nil)
+// Trail is CloudTrail's event history of an account in a region.
+type Trail = eventhistory.Trail
 
 // Evidence is CloudTrail's answer about a closing. The zero value confirms nothing.
 type Evidence uint8
@@ -48,14 +43,12 @@ type Confirmation struct {
 }
 
 const (
-	// historyDays is how long CloudTrail keeps its event history.
-	historyDays = 90
-	// trailLag is how long CloudTrail may take to show a call.
-	trailLag = 15 * time.Minute
+	historyDays = eventhistory.Days
+	trailLag    = eventhistory.Lag
 	// closingSlack is how far the clocks and the times of an alert and a record may lie
 	// apart.
 	closingSlack = 5 * time.Minute
-	// mostPages bounds a search: CloudTrail answers two calls a second, of 50 records.
+	// mostPages bounds a search: CloudTrail answers two calls a second.
 	mostPages = 20
 )
 
@@ -179,24 +172,12 @@ func (u *Undoer) search(ctx context.Context, s *search) {
 // see returns false. A zero end is now. The error says why the history was not read to its
 // end, in words that end a sentence.
 func lookUp(ctx context.Context, t Trail, name string, start, end time.Time, see func([]types.Event) (more bool)) error {
-	in := &trail.LookupEventsInput{
-		LookupAttributes: []types.LookupAttribute{{AttributeKey: types.LookupAttributeKeyEventName, AttributeValue: aws.String(name)}},
-		StartTime:        aws.Time(start),
+	err := eventhistory.Read(ctx, t, eventhistory.Query{Name: name, Start: start, End: end, MaxPages: mostPages}, see)
+	var many *eventhistory.TooManyError
+	if err == nil || errors.As(err, &many) {
+		return err //nolint:wrapcheck // it ends a sentence
 	}
-	if !end.IsZero() {
-		in.EndTime = aws.Time(end)
-	}
-	for range mostPages {
-		out, err := t.LookupEvents(ctx, in)
-		if err != nil {
-			return errors.New(unreadable(err))
-		}
-		if !see(out.Events) || aws.ToString(out.NextToken) == "" {
-			return nil
-		}
-		in.NextToken = out.NextToken
-	}
-	return fmt.Errorf("the account has made more than %s calls of %s in that time", text.Thousands(mostPages*50), name)
+	return errors.New(unreadable(err))
 }
 
 // leave ends the search for this reason. Items not confirmed yet stay unconfirmed.

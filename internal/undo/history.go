@@ -9,12 +9,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
 	"sgward/internal/alert"
 	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
+	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
 )
@@ -30,15 +30,8 @@ type History struct {
 
 // NewHistory returns the history of the configuration's account and region.
 func NewHistory(config aws.Config, since time.Time) *History {
-	client := trail.NewFromConfig(config, func(o *trail.Options) {
-		o.RetryMaxAttempts = max(o.RetryMaxAttempts, historyAttempts)
-	})
-	return &History{Trail: client, Region: config.Region, Since: since, Now: time.Now}
+	return &History{Trail: eventhistory.New(config), Region: config.Region, Since: since, Now: time.Now}
 }
-
-// historyAttempts outlasts the throttling of a history that is read call by call:
-// CloudTrail answers two calls a second.
-const historyAttempts = 10
 
 // longestTry is how long after a call sgward may still close its rules: it retries for
 // hours, and the queue keeps a message that long at most.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,7 @@ func (s *stage) lookBack(ctx context.Context) error {
 		return err
 	}
 	revoked := 0
-	summary, err := replay.Run(ctx, logfile.Find([]string{"-"}, strings.NewReader(s.trail())).Sources, replay.Options{Policy: p}, func(e report.Entry) error {
+	summary, err := replay.Run(ctx, slices.Values(logfile.Find([]string{"-"}, strings.NewReader(s.trail())).Sources), replay.Options{Policy: p}, func(e report.Entry) error {
 		if e.Verdict == policy.Revoke {
 			revoked++
 		}

@@ -1,0 +1,120 @@
+package eventhistory
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+
+	"sgward/internal/crash"
+	"sgward/internal/logfile"
+)
+
+// Reader reads the event histories of an account in several regions, side by side.
+type Reader struct {
+	// Trails are the histories by region.
+	Trails map[string]Trail
+	// Names are the calls to look for.
+	Names []string
+	// Since limits the time of the calls; zero means all that CloudTrail keeps.
+	Since time.Time
+	// Explain says in words that end a sentence why a call failed; nil takes the error's.
+	Explain func(error) string
+	// Pause is the time between two calls in a region; zero means the package's Pause.
+	Pause time.Duration
+}
+
+// Sources yields each page of the histories as it arrives, with its records one on a line.
+// A history that cannot be read is a source that cannot be opened; the others go on.
+func (r *Reader) Sources(ctx context.Context) iter.Seq[logfile.Source] {
+	return func(yield func(logfile.Source) bool) {
+		ctx, stop := context.WithCancel(ctx)
+		defer stop()
+		pages := make(chan logfile.Source)
+		var regions sync.WaitGroup
+		for region, trail := range r.Trails {
+			regions.Go(func() {
+				defer crash.Exit()
+				r.read(ctx, region, trail, pages)
+			})
+		}
+		go func() {
+			defer crash.Exit()
+			regions.Wait()
+			close(pages)
+		}()
+		for page := range pages {
+			if !yield(page) {
+				return
+			}
+		}
+	}
+}
+
+// read reads the history of a region until it ends or fails.
+func (r *Reader) read(ctx context.Context, region string, trail Trail, pages chan<- logfile.Source) {
+	pause := r.Pause
+	if pause == 0 {
+		pause = Pause
+	}
+	next := time.Now()
+	for _, name := range r.Names {
+		n := 0
+		err := Read(ctx, trail, Query{Name: name, Start: r.Since, Wait: func(ctx context.Context) error {
+			select {
+			case <-time.After(time.Until(next)):
+			case <-ctx.Done():
+			}
+			next = time.Now().Add(pause)
+			return ctx.Err()
+		}}, func(events []types.Event) bool {
+			if len(events) == 0 {
+				return true
+			}
+			n++
+			return send(ctx, pages, page(fmt.Sprintf("event history of %s, %s, page %d", region, name, n), events))
+		})
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			why := err.Error()
+			if r.Explain != nil {
+				why = r.Explain(err)
+			}
+			// The other calls of the region would fail alike.
+			send(ctx, pages, logfile.Source{Name: "event history of " + region, Open: func(context.Context) (io.ReadCloser, error) {
+				return nil, errors.New("cannot be read: " + why)
+			}})
+			return
+		}
+	}
+}
+
+func send(ctx context.Context, pages chan<- logfile.Source, page logfile.Source) bool {
+	select {
+	case pages <- page:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// page is a source with the records of an answer.
+func page(name string, events []types.Event) logfile.Source {
+	var lines bytes.Buffer
+	for _, e := range events {
+		lines.WriteString(aws.ToString(e.CloudTrailEvent))
+		lines.WriteByte('\n')
+	}
+	return logfile.Source{Name: name, Size: int64(lines.Len()), Open: func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(lines.Bytes())), nil
+	}}
+}

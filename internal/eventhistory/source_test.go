@@ -1,0 +1,107 @@
+package eventhistory_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"sgward/internal/eventhistory"
+	"sgward/localaws/awswire"
+	"sgward/localaws/cloudtrailapi"
+)
+
+const authorize, revoke = "AuthorizeSecurityGroupIngress", "RevokeSecurityGroupIngress"
+
+// history is the event history of a region with so many calls, and where it is asked.
+func history(t *testing.T, wrap func(http.Handler) http.Handler, calls map[string]int) eventhistory.Trail {
+	t.Helper()
+	server := &cloudtrailapi.Server{}
+	for name, n := range calls {
+		for i := range n {
+			server.Add(fmt.Appendf(nil, `{"detail":{"eventID":"%s-%d","eventName":%q,"eventTime":%q}}`, name, i, name, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)))
+		}
+	}
+	web := httptest.NewServer(wrap(server))
+	t.Cleanup(web.Close)
+	return eventhistory.New(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &web.URL, HTTPClient: awshttp.NewBuildableClient(),
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+}
+
+func plain(h http.Handler) http.Handler { return h }
+
+// read reads all sources: the number of records of each, or why it cannot be opened.
+func read(t *testing.T, r *eventhistory.Reader) []string {
+	t.Helper()
+	var out []string
+	for s := range r.Sources(t.Context()) {
+		in, err := s.Open(t.Context())
+		if err != nil {
+			out = append(out, s.Name+": "+err.Error())
+			continue
+		}
+		data, err := io.ReadAll(in)
+		require.NoError(t, err)
+		assert.EqualValues(t, s.Size, len(data))
+		out = append(out, fmt.Sprintf("%s: %d", s.Name, strings.Count(string(data), `"eventID"`)))
+	}
+	slices.Sort(out)
+	return out
+}
+
+func TestPagesOfAllRegionsAreRead(t *testing.T) {
+	throttled := 0
+	r := &eventhistory.Reader{Names: []string{authorize, revoke}, Pause: time.Millisecond, Explain: func(error) string { return "told" }, Trails: map[string]eventhistory.Trail{
+		"eu-central-1": history(t, plain, map[string]int{authorize: 120, revoke: 1, "RunInstances": 7}),
+		"us-east-1": history(t, func(h http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if throttled++; throttled%2 == 1 {
+					awswire.WriteError(w, "1.1", http.StatusBadRequest, "ThrottlingException", "Rate exceeded")
+					return
+				}
+				h.ServeHTTP(w, r)
+			})
+		}, map[string]int{revoke: 50}),
+		"sa-east-1": history(t, func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				awswire.WriteError(w, "1.1", http.StatusBadRequest, "AccessDeniedException", "not here")
+			})
+		}, nil),
+	}}
+	assert.Equal(t, []string{
+		"event history of eu-central-1, AuthorizeSecurityGroupIngress, page 1: 50",
+		"event history of eu-central-1, AuthorizeSecurityGroupIngress, page 2: 50",
+		"event history of eu-central-1, AuthorizeSecurityGroupIngress, page 3: 20",
+		"event history of eu-central-1, RevokeSecurityGroupIngress, page 1: 1",
+		"event history of sa-east-1: cannot be read: told",
+		"event history of us-east-1, RevokeSecurityGroupIngress, page 1: 50",
+	}, read(t, r))
+	for range r.Sources(t.Context()) {
+		break // and the rest ends
+	}
+}
+
+func TestTwoCallsASecondAreKept(t *testing.T) {
+	var at []time.Time
+	r := &eventhistory.Reader{Names: []string{authorize}, Trails: map[string]eventhistory.Trail{"us-east-1": history(t, func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			at = append(at, time.Now())
+			h.ServeHTTP(w, r)
+		})
+	}, map[string]int{authorize: 101})}}
+	assert.Len(t, read(t, r), 3)
+	require.Len(t, at, 3)
+	assert.GreaterOrEqual(t, at[2].Sub(at[0]), 2*eventhistory.Pause-50*time.Millisecond)
+}
