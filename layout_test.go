@@ -88,6 +88,7 @@ var mayImport = map[string][]string{
 	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
 	"input":          {"awsid", "cloudtrail", "logfile", "policy", "secgroup", "text"},
 	"caller":         {"policy"},
+	"organization":   {"awsid", "caller", "text"},
 	"authorize":      {"alert", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"undo":           {"alert", "authorize", "awsid", "caller", "cloudtrail", "ec2rules", "eventhistory", "finding", "policy", "secgroup", "text"},
 	"group":          {"authorize", "caller", "ec2rules", "finding", "policy", "remediation", "secgroup", "text"},

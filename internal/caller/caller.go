@@ -22,13 +22,32 @@ type Identifier interface {
 // users and root by ARN. A role stays unknown: STS returns its name without the path, and
 // without the path the ARN is another role's.
 func Of(ctx context.Context, client Identifier) (accountID string, actor policy.Actor, err error) {
-	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
-		return "", policy.Actor{}, fmt.Errorf("identifying the credentials: %w", err)
-	}
-	arn := aws.ToString(out.Arn)
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[2] == "iam" {
+	accountID, arn, parts, err := identify(ctx, client)
+	if err == nil && parts[2] == "iam" {
 		actor = policy.Actor{Known: true, ARN: arn}
 	}
-	return aws.ToString(out.Account), actor, nil
+	return accountID, actor, err
+}
+
+// Account returns the account of a client's credentials, and its partition: "aws",
+// "aws-cn" or "aws-us-gov".
+func Account(ctx context.Context, client Identifier) (accountID, partition string, err error) {
+	accountID, arn, parts, err := identify(ctx, client)
+	if err == nil && parts[1] == "" {
+		err = fmt.Errorf("identifying the credentials: %q is no ARN", arn)
+	}
+	return accountID, parts[1], err
+}
+
+// identify also returns the six parts of the ARN, empty if it has another form.
+func identify(ctx context.Context, client Identifier) (accountID, arn string, parts [6]string, err error) {
+	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", "", parts, fmt.Errorf("identifying the credentials: %w", err)
+	}
+	arn = aws.ToString(out.Arn)
+	if split := strings.SplitN(arn, ":", len(parts)); len(split) == len(parts) {
+		copy(parts[:], split)
+	}
+	return aws.ToString(out.Account), arn, parts, nil
 }

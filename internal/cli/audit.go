@@ -27,6 +27,8 @@ type auditFlags struct {
 	files, regions, roles []string
 	allRegions            bool
 	externalID, baseline  string
+	organization          string // the role to assume in each account
+	accountsFile          string
 }
 
 func auditCommand(in Invocation) *cobra.Command {
@@ -39,7 +41,10 @@ func auditCommand(in Invocation) *cobra.Command {
 			"Live it also reads the network interfaces that use a group, with their services and public addresses, and\n" +
 			"resolves prefix lists. It needs ec2:DescribeSecurityGroups, DescribeSecurityGroupRules,\n" +
 			"DescribeNetworkInterfaces, DescribeManagedPrefixLists and GetManagedPrefixListEntries, DescribeRegions with\n" +
-			"--all-regions, and sts:AssumeRole with --assume-role, which reads those accounts in place of your own.\n\n" +
+			"--all-regions, and sts:AssumeRole with --assume-role, which reads those accounts in place of your own.\n" +
+			"--organization reads every active account of the organization by a role of that name, many at once, and your own\n" +
+			"without one. It needs organizations:ListAccounts, in the management account or a delegated administrator's, or\n" +
+			"--accounts-file.\n\n" +
 			"A file holds the answer of \"aws ec2 describe-security-groups\" or \"describe-security-group-rules\", or both in two\n" +
 			"files, which hold more together. Those of describe-network-interfaces, describe-prefix-lists,\n" +
 			"describe-managed-prefix-lists (the owners) and get-managed-prefix-list-entries (the entries), in a file named\n" +
@@ -52,6 +57,8 @@ func auditCommand(in Invocation) *cobra.Command {
 			"3 findings.",
 		Example: "  sgward audit --all-regions\n" +
 			"  sgward audit --assume-role arn:aws:iam::111122223333:role/audit,arn:aws:iam::123456789012:role/audit --regions eu-central-1,us-east-1\n" +
+			"  sgward audit --organization security/audit --regions eu-central-1,us-east-1 --out audit.html\n" +
+			"  sgward audit --organization audit --accounts-file accounts.txt --all-regions --format json\n" +
 			"  aws ec2 describe-security-groups > groups.json && sgward audit groups.json\n" +
 			"  sgward audit --format json > known.json; sgward audit --baseline known.json\n" +
 			"  sgward audit --all-regions --out audit.html\n" +
@@ -72,6 +79,9 @@ func auditCommand(in Invocation) *cobra.Command {
 	flags.BoolVar(&f.allRegions, "all-regions", false, "read every region that the account has enabled")
 	flags.StringSliceVar(&f.roles, "assume-role", nil, "read the accounts of these roles, by ARN (repeats)")
 	flags.StringVar(&f.externalID, "external-id", "", "external id that the roles require")
+	flags.StringVar(&f.organization, "organization", "", "read all accounts of the organization, by the role of this name in each")
+	flags.StringVar(&f.accountsFile, "accounts-file", "", "with --organization: read the accounts in this file, an id and a name on each line (- for standard input)")
+	offerFiles(cmd, "accounts-file", "txt", "csv")
 	flags.StringVar(&f.baseline, "baseline", "", "JSON of an earlier audit: report only new or worse findings")
 	offerFiles(cmd, "baseline", recordFiles...)
 	return cmd
@@ -80,18 +90,27 @@ func auditCommand(in Invocation) *cobra.Command {
 // roleForm matches the ARN of a role that can be assumed.
 var roleForm = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+$`)
 
+// roleNameForm matches a role's name with its path.
+var roleNameForm = regexp.MustCompile(`^/?([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`)
+
 // check refuses flags that contradict each other or lack their form.
 func (f *auditFlags) check() error {
-	live := len(f.regions)+len(f.roles) > 0 || f.allRegions || f.profile != "" || f.endpoint != "" || f.externalID != ""
+	live := len(f.regions)+len(f.roles) > 0 || f.allRegions || f.profile != "" || f.endpoint != "" || f.externalID != "" || f.organization != "" || f.accountsFile != ""
 	switch {
 	case len(f.files) > 0 && live:
-		return usageError("files are judged without AWS: leave out the files, or --regions, --all-regions, --assume-role, --external-id, --profile and --endpoint-url")
+		return usageError("files are judged without AWS: leave out the files, or --regions, --all-regions, --assume-role, --organization, --accounts-file, --external-id, --profile and --endpoint-url")
 	case f.allRegions && len(f.regions) > 0:
 		return usageError("--all-regions and --regions: want one of them")
 	case f.region != "" && len(f.regions) > 0:
 		return usageError("--region and --regions: want one of them")
-	case f.externalID != "" && len(f.roles) == 0:
-		return usageError("--external-id is for --assume-role")
+	case f.organization != "" && len(f.roles) > 0:
+		return usageError("--organization and --assume-role: want one of them")
+	case f.accountsFile != "" && f.organization == "":
+		return usageError("--accounts-file is for --organization, which names the role to assume in each account")
+	case f.externalID != "" && len(f.roles) == 0 && f.organization == "":
+		return usageError("--external-id is for --assume-role and --organization")
+	case f.organization != "" && !roleNameForm.MatchString(f.organization):
+		return usageError("--organization %q: want the name of a role that stands in every account, with its path if it has one, such as security/audit", f.organization)
 	}
 	if f.region != "" && !awsid.IsRegion(f.region) {
 		return usageError("--region %q: want a region such as eu-central-1", f.region)
@@ -123,7 +142,7 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 			return err
 		}
 	}
-	snapshot, sources, err := f.snapshot(ctx, in)
+	snapshot, sources, err := f.snapshot(ctx, in, &a)
 	if err != nil {
 		return err
 	}
@@ -180,12 +199,12 @@ func (f *auditFlags) remark(in Invocation, a *audit, s *inventory.Snapshot) {
 }
 
 // snapshot reads the groups, and names their sources.
-func (f *auditFlags) snapshot(ctx context.Context, in Invocation) (*inventory.Snapshot, []string, error) {
+func (f *auditFlags) snapshot(ctx context.Context, in Invocation, a *audit) (*inventory.Snapshot, []string, error) {
 	if len(f.files) > 0 {
 		snapshot, err := f.fromFiles(ctx, in)
 		return snapshot, f.files, err
 	}
-	return f.fromAWS(ctx, in)
+	return f.fromAWS(ctx, in, a)
 }
 
 // fromFiles reads dumps.

@@ -1,14 +1,16 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
-	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
@@ -17,12 +19,13 @@ import (
 	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/inventory"
+	"sgward/internal/organization"
 	"sgward/internal/text"
 )
 
 const (
 	// accountsAtOnce limits how many accounts are prepared at a time.
-	accountsAtOnce = 4
+	accountsAtOnce = 8
 	// triesOfACall outlasts EC2's throttling of an account that others use too.
 	triesOfACall = 10
 	// auditSession is the name of the session of an assumed role in CloudTrail.
@@ -31,8 +34,9 @@ const (
 
 // auditedAccount is an account whose regions are read.
 type auditedAccount struct {
-	name    string // the ARN of a role, or a name for one's own account
+	name    string // for people: the ARN of a role, the account's id and name, or one's own account
 	id      string
+	label   string // its id, with its name if it has one
 	config  aws.Config
 	regions []string
 	err     error
@@ -51,7 +55,7 @@ func (a *auditedAccount) patientEC2(region string) *ec2.Client {
 }
 
 // fromAWS reads from EC2, and names the accounts and regions.
-func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Snapshot, []string, error) {
+func (f *auditFlags) fromAWS(ctx context.Context, in Invocation, a *audit) (*inventory.Snapshot, []string, error) {
 	if f.region == "" && len(f.regions) > 0 {
 		f.region = f.regions[0] // the region in which STS is called
 	}
@@ -59,7 +63,10 @@ func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Sna
 	if err != nil {
 		return nil, nil, err
 	}
-	accounts := f.accounts(config)
+	accounts, err := f.accounts(ctx, in, config, a)
+	if err != nil {
+		return nil, nil, err
+	}
 	var workers errgroup.Group
 	workers.SetLimit(accountsAtOnce)
 	for i := range accounts {
@@ -70,16 +77,19 @@ func (f *auditFlags) fromAWS(ctx context.Context, in Invocation) (*inventory.Sna
 		})
 	}
 	_ = workers.Wait() // each account has its own error
-	if len(f.roles) == 0 && accounts[0].err != nil {
+	if len(f.roles) == 0 && f.organization == "" && accounts[0].err != nil {
 		return nil, nil, accounts[0].err
 	}
 	return f.readAccounts(ctx, in, accounts)
 }
 
-// accounts are those of the roles to assume, or one's own.
-func (f *auditFlags) accounts(config aws.Config) []auditedAccount {
+// accounts are those of the organisation or of the roles to assume, or one's own.
+func (f *auditFlags) accounts(ctx context.Context, in Invocation, config aws.Config, a *audit) ([]auditedAccount, error) {
+	if f.organization != "" {
+		return f.organizationAccounts(ctx, in, config, a)
+	}
 	if len(f.roles) == 0 {
-		return []auditedAccount{{name: "this account", config: config}}
+		return []auditedAccount{{name: "this account", config: config}}, nil
 	}
 	client := sts.NewFromConfig(config)
 	var out []auditedAccount
@@ -88,15 +98,47 @@ func (f *auditFlags) accounts(config aws.Config) []auditedAccount {
 			continue
 		}
 		assumed := config.Copy()
-		assumed.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(client, arn, func(o *stscreds.AssumeRoleOptions) {
-			o.RoleSessionName = auditSession
-			if f.externalID != "" {
-				o.ExternalID = &f.externalID
-			}
-		}))
+		assumed.Credentials = organization.Assumed(client, arn, f.externalID, auditSession)
 		out = append(out, auditedAccount{name: arn, config: assumed})
 	}
-	return out
+	return out, nil
+}
+
+// organizationAccounts are those that Organizations or the file names.
+func (f *auditFlags) organizationAccounts(ctx context.Context, in Invocation, config aws.Config, a *audit) ([]auditedAccount, error) {
+	org, err := organization.New(ctx, config, organization.Access{Role: f.organization, ExternalID: f.externalID, Session: auditSession})
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what was done
+	}
+	var members []organization.Account
+	if f.accountsFile != "" {
+		members, err = readAccounts(in, f.accountsFile)
+	} else if members, err = org.Accounts(ctx); err != nil {
+		err = fmt.Errorf("%s. Only the management account and delegated administrators may list the accounts: name them with --accounts-file", awsErrorText(err))
+	}
+	if err != nil {
+		return nil, err
+	}
+	var out []auditedAccount
+	a.names = map[string]string{}
+	for _, member := range members {
+		a.names[member.ID] = member.Name
+		out = append(out, auditedAccount{name: "account " + member.String(), label: member.String(), config: org.ConfigFor(member, config.Region)})
+	}
+	return out, nil
+}
+
+// readAccounts reads the file of --accounts-file.
+func readAccounts(in Invocation, name string) ([]organization.Account, error) {
+	if name == "-" {
+		return organization.Read("standard input", in.Stdin) //nolint:wrapcheck // it names the line
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the accounts: %w", err)
+	}
+	accounts, err := organization.Read(name, file)
+	return accounts, errors.Join(err, file.Close())
 }
 
 // resolve finds the account's id, checks its credentials, and lists the regions to read.
@@ -135,9 +177,10 @@ func (f *auditFlags) readAccounts(ctx context.Context, in Invocation, accounts [
 		if len(a.regions) == 1 {
 			where = a.regions[0]
 		}
-		sources = append(sources, "account "+a.id+", "+where)
+		label := cmp.Or(a.label, a.id)
+		sources = append(sources, "account "+label+", "+where)
 		for _, region := range a.regions {
-			places = append(places, inventory.Place{AccountID: a.id, Region: region, API: a.patientEC2(region)})
+			places = append(places, inventory.Place{AccountID: a.id, Account: label, Region: region, API: a.patientEC2(region)})
 		}
 	}
 	var regions, groups atomic.Int64

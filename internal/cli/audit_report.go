@@ -30,6 +30,7 @@ type audit struct {
 	// lines is set for formats that show findings without their groups, which are then not
 	// assembled.
 	lines bool
+	names map[string]string // of accounts, by id
 	known int // findings that are in the baseline
 	held  int // of those, the ones that have not become worse and are not reported
 }
@@ -112,7 +113,7 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *secgroup.Group, found []inv
 			a.held++
 			continue
 		}
-		entries = append(entries, report.Entry{Finding: found[i].Finding, Attached: attached})
+		entries = append(entries, report.Entry{Finding: found[i].Finding, AccountName: a.names[g.OwnerID], Attached: attached})
 	}
 	notes, details := inventory.Notes(g, inventory.Usage{Attached: len(attached), Known: known && !s.RulesMissing, Referenced: references[g.ID]})
 	if s.IsShared(g) {
@@ -122,7 +123,7 @@ func (a *audit) writeGroup(s *inventory.Snapshot, g *secgroup.Group, found []inv
 		return nil
 	}
 	of := report.Group{
-		AccountID: g.OwnerID, Region: g.Region, ID: g.ID, Name: g.Name, VPCID: g.VPCID, Description: g.Description,
+		AccountID: g.OwnerID, AccountName: a.names[g.OwnerID], Region: g.Region, ID: g.ID, Name: g.Name, VPCID: g.VPCID, Description: g.Description,
 		Attached: attached, AttachedKnown: known, Notes: append(notes, details...),
 	}
 	if !a.lines {

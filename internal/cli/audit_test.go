@@ -22,6 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
+	"sgward/localaws/awswire"
 	"sgward/localaws/ec2api"
 )
 
@@ -164,7 +165,7 @@ func (d *workspace) assumed(externalID string) *[]string {
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Content-Type") != "" && strings.Contains(r.Header.Get("Authorization"), "/sts/") {
 			if r.FormValue("Action") == "AssumeRole" {
-				if strings.HasSuffix(r.Form.Get("RoleArn"), "/locked") || r.Form.Get("ExternalId") != externalID {
+				if strings.HasSuffix(r.Form.Get("RoleArn"), "/locked") || strings.Contains(r.Form.Get("RoleArn"), ":"+lockedAccount+":") || r.Form.Get("ExternalId") != externalID {
 					w.WriteHeader(http.StatusForbidden)
 					_, _ = fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>`)
 					return
@@ -178,11 +179,72 @@ func (d *workspace) assumed(externalID string) *[]string {
 			r.Body, r.ContentLength = http.NoBody, 0
 			r.URL.RawQuery = body
 		}
+		if strings.HasSuffix(r.Header.Get("X-Amz-Target"), ".ListAccounts") {
+			if d.noList {
+				awswire.WriteError(w, "1.1", http.StatusBadRequest, "AccessDeniedException", "You don't have permissions to access this resource.")
+				return
+			}
+			awswire.WriteJSON(w, "1.1", http.StatusOK, json.RawMessage(`{"Accounts":[{"Id":"123456789012","Name":"management","Status":"ACTIVE"},`+
+				`{"Id":"111122223333","Name":"Payments Prod","Status":"ACTIVE"},{"Id":"`+lockedAccount+`","Name":"acquired","Status":"ACTIVE"},{"Id":"444455556666","Status":"SUSPENDED"}]}`))
+			return
+		}
 		proxy.ServeHTTP(w, r)
 	}))
 	d.Cleanup(front.Close)
 	d.Setenv("AWS_ENDPOINT_URL", front.URL)
 	return sessions
+}
+
+// lockedAccount has no role that could be assumed.
+const lockedAccount = "777788889999"
+
+func TestAuditOfAnOrganizationIsOneReport(t *testing.T) {
+	d := newWorkspace(t)
+	d.open(ownKey, workspaceRegion, "web", 22)
+	d.open(otherKey, workspaceRegion, "db", 5432)
+	d.open(otherKey, "eu-central-1", "far", 3306)
+	sessions := d.assumed("")
+	own, far, db := "123456789012 us-east-1 web revoke 22 0", "111122223333 eu-central-1 far revoke 3306 0", "111122223333 us-east-1 db revoke 5432 0"
+	got := d.run("audit --format json --regions us-east-1,eu-central-1 --organization security/audit")
+	assert.Equal(t, cli.StatusError, got.status, "an account was not read")
+	assert.ElementsMatch(t, []string{own, far, db}, ingress(t, got.out))
+	assert.Contains(t, got.errs, "sgward: account "+lockedAccount+" (acquired): access denied: the credentials lack sts:AssumeRole (AccessDenied)\n")
+	assert.Contains(t, got.out, `"accountName":"Payments Prod"`)
+	assert.Contains(t, got.out, `"accountName":"management"`)
+	assert.Equal(t, []string{"sgward-audit"}, *sessions, "the own account needs no role, and the other one session for all regions")
+
+	text := d.run("audit --regions us-east-1,eu-central-1 --organization security/audit")
+	assert.Contains(t, text.out, "111122223333 (Payments Prod) eu-central-1")
+	assert.Contains(t, text.out, "account "+lockedAccount+" (acquired): access denied")
+	for _, format := range []string{"html", "sarif"} {
+		assert.Contains(t, d.run("audit --organization security/audit --format "+format).out, "Payments Prod")
+	}
+
+	accounts := filepath.Join(t.TempDir(), "accounts.txt")
+	require.NoError(t, os.WriteFile(accounts, []byte("111122223333 shop # ours\n"), 0o600))
+	d.noList = true
+	got = d.run("audit --format json --organization audit --accounts-file " + accounts)
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Equal(t, []string{db}, ingress(t, got.out))
+	assert.Contains(t, got.out, `"accountName":"shop"`)
+	got = d.run("audit --organization audit")
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.errs, "the credentials lack organizations:ListAccounts (AccessDeniedException")
+	assert.Contains(t, got.errs, "name them with --accounts-file")
+	require.NoError(t, os.WriteFile(accounts, []byte("\nshop\n"), 0o600))
+	got = d.run("audit --organization audit --accounts-file " + accounts)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Contains(t, got.errs, "accounts.txt:2: \"shop\": want an account id")
+	for flags, want := range map[string]string{
+		"--organization audit --assume-role " + theirRole: "want one of them",
+		"--accounts-file x":                                "--accounts-file is for --organization",
+		"--organization " + theirRole:                      "want the name of a role that stands in every account",
+		"--organization audit groups.json":                 "files are judged without AWS",
+	} {
+		got = d.run("audit " + flags)
+		assert.Equal(t, cli.StatusUsage, got.status, flags)
+		assert.Contains(t, got.errs, want)
+	}
 }
 
 func TestAuditAssumesRolesOfOtherAccounts(t *testing.T) {

@@ -42,6 +42,7 @@ type workspace struct {
 	sgward *ec2.Client
 	trail  cloudtrailapi.Server
 	calls  [][]byte // their records, in order
+	noList bool     // whether Organizations refuses to list the accounts
 }
 
 func newWorkspace(t *testing.T) *workspace {

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,11 +32,14 @@ var _ EC2 = (*ec2.Client)(nil)
 // Place is a region of an account to read.
 type Place struct {
 	AccountID string
+	Account   string // the account for people: its id, with its name if it has one
 	Region    string
 	API       EC2 // the client of the region, with credentials of the account
 }
 
-func (p *Place) String() string { return fmt.Sprintf("account %s, %s", p.AccountID, p.Region) }
+func (p *Place) String() string {
+	return fmt.Sprintf("account %s, %s", cmp.Or(p.Account, p.AccountID), p.Region)
+}
 
 // ReadLive reads the groups of all places, the interfaces that use them and the prefix
 // lists that they reference. A place that cannot be read is a Problem and does not stop

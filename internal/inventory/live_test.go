@@ -76,7 +76,7 @@ func TestPlacesAreReadEachOnItsOwn(t *testing.T) {
 		require.NoError(t, err)
 	}
 	places := []Place{
-		{"123456789012", "us-east-1", ec2apitest.SmallPages{Client: own}}, {"123456789012", "eu-central-1", ec2apitest.SmallPages{Client: far}}, {"111122223333", "us-east-1", ec2apitest.SmallPages{Client: theirs}},
+		{AccountID: "123456789012", Region: "us-east-1", API: ec2apitest.SmallPages{Client: own}}, {AccountID: "123456789012", Region: "eu-central-1", API: ec2apitest.SmallPages{Client: far}}, {AccountID: "111122223333", Region: "us-east-1", API: ec2apitest.SmallPages{Client: theirs}},
 	}
 	var seen [3]int
 	counted := make(chan int, 3)
@@ -126,7 +126,7 @@ func TestASharedGroupIsDistinguishedFromOnesOwn(t *testing.T) {
 		}
 		return gs
 	}
-	s, err := ReadLive(t.Context(), []Place{{"123456789012", "us-east-1", meanwhile{Client: own, groups: shared}}}, nil)
+	s, err := ReadLive(t.Context(), []Place{{AccountID: "123456789012", Region: "us-east-1", API: meanwhile{Client: own, groups: shared}}}, nil)
 	require.NoError(t, err)
 	for _, g := range s.Groups {
 		assert.Equal(t, g.ID == id, s.IsShared(&g))
@@ -140,6 +140,6 @@ func TestReadingLiveEndsWhenItIsCancelled(t *testing.T) {
 	c := twoAccounts(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := ReadLive(ctx, []Place{{"123456789012", "us-east-1", c.Client(ec2apitest.OwnKey, "us-east-1")}}, nil)
+	_, err := ReadLive(ctx, []Place{{AccountID: "123456789012", Region: "us-east-1", API: c.Client(ec2apitest.OwnKey, "us-east-1")}}, nil)
 	require.ErrorIs(t, err, context.Canceled)
 }

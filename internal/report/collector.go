@@ -202,7 +202,7 @@ func (t *totals) add(e *Entry) {
 		t.statements.add(e.StatementID, e.StatementID, "", e)
 	}
 	if e.AccountID != "" {
-		t.accounts.add(e.AccountID, e.AccountID, "", e)
+		t.accounts.add(e.AccountID, e.AccountID, e.AccountName, e)
 	}
 	key := e.AccountID + "/" + e.Region + "/" + e.GroupID + "/"
 	if e.GroupID == "" { // the record only names the group
@@ -211,7 +211,7 @@ func (t *totals) add(e *Entry) {
 	if e.Location != nil && e.GroupID == "" {
 		key += "/" + e.Group
 	}
-	label, note := e.groupText(), place(e.AccountID, e.Region)
+	label, note := e.groupText(), place(e.AccountID, e.AccountName, e.Region)
 	if e.GroupID != "" && e.GroupName != "" { // the id stays on one line
 		label, note = e.GroupName, strings.TrimSpace(e.GroupID+" "+note)
 	}

@@ -145,7 +145,7 @@ func (c *collector) findingViewOf(e *Entry) FindingView {
 		Controls: text.Shown(strings.Join(about.Controls, ", "), mostText), Next: c.run.nextSteps(e),
 		Typed: e.FromRequest, With: listed(rulesText(e.With), 5), Statement: text.Shown(e.StatementID, mostName),
 		GroupID: text.Shown(cmp.Or(e.GroupID, e.unnamedGroup()), mostName), GroupName: text.Shown(e.GroupName, mostName),
-		Group: text.Shown(e.groupText(), mostName), Place: text.Shown(place(e.AccountID, e.Region), mostName),
+		Group: text.Shown(e.groupText(), mostName), Place: text.Shown(place(e.AccountID, e.AccountName, e.Region), mostName),
 		Call: callViewOf(e), Source: text.Shown(cmp.Or(e.Place, e.Location.String()), mostText),
 		At: text.Shown(e.Location.String(), mostText), Missing: text.Shown(strings.Join(e.Unknown, "; "), mostText), ID: text.Shown(e.ID, mostName),
 	}
@@ -332,7 +332,7 @@ func (c *collector) notedViews() List[GroupView] {
 func (c *collector) groupViewOf(g *Group) GroupView {
 	v := GroupView{
 		ID: text.Shown(g.ID, mostName), Name: text.Shown(g.Name, mostName), Group: text.Shown(groupText(g.ID, g.Name), mostName), VPC: text.Shown(g.VPCID, mostName),
-		Account: text.Shown(g.AccountID, mostName), Region: text.Shown(g.Region, mostName), Place: text.Shown(place(g.AccountID, g.Region), mostName),
+		Account: text.Shown(g.AccountID, mostName), Region: text.Shown(g.Region, mostName), Place: text.Shown(place(g.AccountID, g.AccountName, g.Region), mostName),
 		Description: text.Shown(g.Description, mostText), Rules: len(g.Rules), Public: -1, Attached: "not known",
 	}
 	for _, n := range g.Notes {

@@ -159,7 +159,12 @@ func interfaceText(a *finding.Interface) string {
 }
 
 // place returns "123456789012 us-east-1", as far as known.
-func place(accountID, region string) string { return strings.TrimSpace(accountID + " " + region) }
+func place(accountID, accountName, region string) string {
+	if accountName != "" {
+		accountID += " (" + accountName + ")"
+	}
+	return strings.TrimSpace(accountID + " " + region)
+}
 
 // listed names the first items of a list and the number of the others.
 func listed(names []string, most int) string {

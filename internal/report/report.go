@@ -116,6 +116,8 @@ type Policy struct {
 type Entry struct {
 	finding.Finding
 	Compared *Compared `json:"compared,omitempty"`
+	// AccountName is the account's name, in an audit that knows it.
+	AccountName string `json:"accountName,omitempty"`
 
 	// Event is the call that made the rule, and Place its place in the history, such as
 	// "logs/x.json.gz record 17". Absent in an audit.
@@ -195,6 +197,7 @@ func (c *Compared) deciding() []policy.Reason { return policy.Deciding(c.Reasons
 // Group is a security group in its current state, with the audit's results.
 type Group struct {
 	AccountID   string // "" if the source lacks it
+	AccountName string // "" if it is not known
 	Region      string // "" if the source lacks it
 	ID          string
 	Name        string

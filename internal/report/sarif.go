@@ -333,7 +333,7 @@ func level(severity policy.Severity) string { return levels()[urgency(severity)]
 func messageOf(c Command, e *Entry) string {
 	verdict, other := marks(c, e)
 	out := verdictText(verdict, other, func(_, s string) string { return s }) + ": " + e.titleText() + " in " + e.groupText()
-	if at := place(e.AccountID, e.Region); at != "" {
+	if at := place(e.AccountID, e.AccountName, e.Region); at != "" {
 		out += ", " + at
 	}
 	if e.Event != nil {
