@@ -280,6 +280,7 @@ func TestSourcesEndWithTheirContextAndWithTheirReader(t *testing.T) {
 	s := trailBucket()
 	r := bucket.Reader{Client: client(t, s)}
 	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
 	n := 0
 	for range r.Sources(ctx, bucket.Place{Bucket: trail, Path: "AWSLogs/"}) {
 		if n++; n == 3 {
