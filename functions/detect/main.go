@@ -23,7 +23,8 @@ func main() {
 	logger := lambdacontext.NewLogger()
 	p, err := policyfile.Load(os.LookupEnv, logger)
 	if err != nil {
-		startfailure.Exit(logger, err)
+		startfailure.Report(logger, err)
+		os.Exit(1)
 	}
 	lambda.Start(&handler{policy: p, logger: logger, now: time.Now})
 }

@@ -174,7 +174,7 @@ func TestTheTemplateAgrees(t *testing.T) {
 	tries := time.Duration(maxReceiveCount) * template.Queues["FindingsQueue"].VisibilityTimeout
 	assert.GreaterOrEqual(t, tries, 4*time.Hour, "retries outlast an outage")
 	env := maps.Clone(function.Environment)
-	env["AWS_REGION"] = "us-east-1"
+	env["AWS_REGION"] = "us-east-1" // of the template's topic here
 	read, err := lambdaenv.Read(lookup(env))
 	assert.NoError(t, err)
 	assert.Equal(t, lambdaenv.DefaultMaxRevokes, read.MaxRevokes)

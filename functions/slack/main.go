@@ -28,7 +28,8 @@ func main() {
 	logger := lambdacontext.NewLogger()
 	h, err := newHandler(os.LookupEnv, logger, http.DefaultTransport)
 	if err != nil {
-		startfailure.Exit(logger, err)
+		startfailure.Report(logger, err)
+		os.Exit(1)
 	}
 	lambda.Start(h.handle)
 }

@@ -1,4 +1,4 @@
-// Package startfailure ends a function of Lambda that cannot start.
+// Package startfailure says why a function of Lambda does not start.
 package startfailure
 
 import (
@@ -16,12 +16,11 @@ const errorType = "Function.ConfigurationInvalid"
 // maxMessage limits the message, which travels in invocation records with the event: 64 KiB.
 const maxMessage = 64 << 10
 
-// Exit says why a function does not start and ends the process: err goes into the log, and to
+// Report says why a function does not start, before it exits: err goes into the log, and to
 // Lambda, whose answers and invocation records show it in place of a bare exit status.
-func Exit(logger *slog.Logger, err error) {
+func Report(logger *slog.Logger, err error) {
 	logger.Error("function does not start", "error", err.Error())
 	report(os.Getenv("AWS_LAMBDA_RUNTIME_API"), err)
-	os.Exit(1)
 }
 
 // report sends err as the initialization error
@@ -38,14 +37,15 @@ func report(runtimeAPI string, err error) {
 	if unencoded != nil {
 		return
 	}
-	request, unmade := http.NewRequest(http.MethodPost, "http://"+runtimeAPI+"/2018-06-01/runtime/init/error", bytes.NewReader(body))
+	const path = "/2018-06-01/runtime/init/error"
+	request, unmade := http.NewRequest(http.MethodPost, "http://"+runtimeAPI+path, bytes.NewReader(body)) //nolint:gosec // the address is Lambda's
 	if unmade != nil {
 		return
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Lambda-Runtime-Function-Error-Type", errorType)
 	client := http.Client{Timeout: time.Second}
-	if answer, unsent := client.Do(request); unsent == nil {
+	if answer, unsent := client.Do(request); unsent == nil { //nolint:gosec // the same
 		_ = answer.Body.Close()
 	}
 }
