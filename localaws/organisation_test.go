@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -144,7 +143,7 @@ func TestATopicOfAnotherRegionEndsTheStack(t *testing.T) {
 		}
 		pattern, value := property(t, tmpl, guard, "AllowedPattern"), property(t, tmpl, guard, "Value")
 		assert.Equal(t, "AlertTopicArn and AlarmTopicArn must name topics of eu-central-1, the region of the stack", pattern)
-		assert.NotRegexp(t, regexp.MustCompile(fmt.Sprint(pattern)), value, "Parameter Store refuses it")
+		assert.NotRegexp(t, fmt.Sprint(pattern), value, "Parameter Store refuses it")
 	}
 }
 
