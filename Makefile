@@ -52,7 +52,7 @@ CLI_FLAGS = -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) 
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction package test smoke race demo local pictures drill e2e lint \
+.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction package release-notes module-path test smoke race demo local pictures drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -107,26 +107,40 @@ build-SlackFunction:
 FUNCTION_ARCHS ?= arm64 x86_64
 CLI_PLATFORMS  ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 STAGING        := build/package
+DIST           := dist
 FUNCTIONS      := Detect Remediate Sweep Slack
 
 package: announce ## Make a release in dist/: zips, command line, template for CloudFormation, checksums (Go and make only)
-	rm -rf $(STAGING) dist
+	rm -rf "$(STAGING)" "$(DIST)"
 	@set -e; for arch in $(FUNCTION_ARCHS); do \
 	  for function in $(FUNCTIONS); do \
 	    name=$$(echo $$function | tr '[:upper:]' '[:lower:]'); \
-	    mkdir -p $(STAGING)/functions/$$name-$$arch; \
+	    mkdir -p "$(STAGING)/functions/$$name-$$arch"; \
 	    $(MAKE) --no-print-directory build-$${function}Function LAMBDA_GOARCH=$$(echo $$arch | sed s/x86_64/amd64/) \
-	      ARTIFACTS_DIR=$(STAGING)/functions/$$name-$$arch; \
+	      ARTIFACTS_DIR="$(STAGING)/functions/$$name-$$arch"; \
 	  done; \
 	done; \
 	for platform in $(CLI_PLATFORMS); do $(MAKE) --no-print-directory package-cli-$$platform; done
-	$(GO) run ./cmd/package -from $(STAGING) -to dist -version $(VERSION) -date "$(COMMIT_DATE)"
+	$(GO) run ./cmd/package -from "$(STAGING)" -to "$(DIST)" -version $(VERSION) -date "$(COMMIT_DATE)"
 
 # package-cli-OS-ARCH
 package-cli-%: program = $(STAGING)/cli/$*/sgward$(if $(filter windows-%,$*),.exe)
 package-cli-%:
-	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO) build $(CLI_FLAGS) -o $(program) ./cmd/sgward
-	$(LICENSES) $(program)
+	GOOS=$(word 1,$(subst -, ,$*)) GOARCH=$(word 2,$(subst -, ,$*)) $(GO) build $(CLI_FLAGS) -o "$(program)" ./cmd/sgward
+	$(LICENSES) "$(program)"
+
+# For a release: what CHANGELOG.md says of VERSION.
+release-notes:
+	@mkdir -p build
+	@awk -v version="[$(VERSION:v%=%)]" '/^## / {on = index($$0, version) > 0; next} on' CHANGELOG.md >build/release-notes.md
+	@grep -q . build/release-notes.md || { echo "CHANGELOG.md has no section ## [$(VERSION:v%=%)]: write it before the tag" >&2; exit 1; }
+
+# Imports only: other texts with the name sgward, such as rule ids of reports, stay as they are.
+module-path: ## Give the module another path: make module-path MODULE=example.com/you/sgward (needs git and perl)
+	@test -n "$(MODULE)" || { echo "MODULE is not set: make module-path MODULE=example.com/you/sgward" >&2; exit 2; }
+	@old=$$($(GO) list -m) && $(GO) mod edit -module "$(MODULE)" && git ls-files -z '*.go' | \
+	  old=$$old new="$(MODULE)" xargs -0 perl -pi -e 's{^(\s*(?:import\s+)?(?:[\w.]+\s+)?")\Q$$ENV{old}\E/(?=[^"]*"\s*$$)}{$$1$$ENV{new}/}'
+	gofmt -l -w .
 
 test: ## Run the tests (Go and make only)
 	$(GO) test -count=1 ./...

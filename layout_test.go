@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -28,7 +29,7 @@ type listed struct {
 	Imports    []string
 }
 
-// deps returns every package that the builds of the given ones link.
+// deps returns every package that the builds of the given ones link. Those of this module have the name sgward, whatever path go.mod gives it.
 func deps(t *testing.T, packages ...string) map[string]listed {
 	t.Helper()
 	// The build tag and the target are those of the deployed functions.
@@ -45,8 +46,27 @@ func deps(t *testing.T, packages ...string) map[string]listed {
 			return all
 		}
 		require.NoError(t, err)
+		p.ImportPath = named(p.ImportPath)
+		for i := range p.Imports {
+			p.Imports[i] = named(p.Imports[i])
+		}
 		all[p.ImportPath] = p
 	}
+}
+
+var modulePath = sync.OnceValue(func() string {
+	out, err := exec.Command("go", "list", "-m").Output()
+	if err != nil {
+		panic(err)
+	}
+	return strings.TrimSpace(string(out))
+})
+
+func named(importPath string) string {
+	if inside, ok := strings.CutPrefix(importPath, modulePath()+"/"); ok {
+		return "sgward/" + inside
+	}
+	return importPath
 }
 
 func TestDetectLinksNoAWSSDK(t *testing.T) {

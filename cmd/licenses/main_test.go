@@ -31,7 +31,7 @@ func TestFunctionsAreShippedWithTheLicencesOfAllTheyLink(t *testing.T) {
 			got := string(written)
 			info, err := buildinfo.ReadFile(binary)
 			require.NoError(t, err)
-			want := append(some, "\nsgward: LICENSE\n", "\nGo "+info.GoVersion+": LICENSE\n", "\nCopyright 2009 The Go Authors.\n")
+			want := append(some, "\n"+info.Main.Path+": LICENSE\n", "\nGo "+info.GoVersion+": LICENSE\n", "\nCopyright 2009 The Go Authors.\n")
 			for _, m := range info.Deps {
 				want = append(want, "\n"+m.Path+" "+m.Version+": LICENSE")
 			}
@@ -45,7 +45,7 @@ func TestFunctionsAreShippedWithTheLicencesOfAllTheyLink(t *testing.T) {
 
 func TestModuleWithoutATextIsAnError(t *testing.T) {
 	info := &debug.BuildInfo{
-		GoVersion: goVersion(t), Path: "sgward/cmd/licenses",
+		GoVersion: goVersion(t), Path: ".",
 		Deps: []*debug.Module{{Path: "example.com/unlicensed", Version: "v1.0.0"}},
 	}
 	_, err := collect(info)
@@ -53,7 +53,7 @@ func TestModuleWithoutATextIsAnError(t *testing.T) {
 }
 
 func TestAnotherGoThanTheBuildersIsAnError(t *testing.T) {
-	_, err := collect(&debug.BuildInfo{GoVersion: "go1.0", Path: "sgward/cmd/licenses"})
+	_, err := collect(&debug.BuildInfo{GoVersion: "go1.0", Path: "."})
 	require.ErrorContains(t, err, "it was built with go1.0, and here is "+goVersion(t))
 }
 

@@ -1,0 +1,131 @@
+"""A release: what `make package` makes, deployed without SAM."""
+
+import copy
+import hashlib
+import json
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+from cloud import REGION, wait_until
+from pipeline import Pipeline
+from stack import GOARCH, ROOT, TEMPLATE, Stack
+
+VERSION = "v0.0.0-e2e"
+ARCHITECTURE = {"amd64": "x86_64", "arm64": "arm64"}[GOARCH]
+BUCKET_PREFIX = "release"
+FUNCTIONS = ("detect", "remediate", "sweep", "slack")
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory) -> Path:
+    """The folder of a release for this machine, without the command line."""
+    folder = tmp_path_factory.mktemp("release") / "dist"
+    done = subprocess.run(
+        ["make", "package", f"VERSION={VERSION}", f"FUNCTION_ARCHS={ARCHITECTURE}", "CLI_PLATFORMS=",
+         f"STAGING={folder.parent / 'staging'}", f"DIST={folder}"],
+        cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def template(release) -> dict:
+    return yaml_parse((release / "sgward.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def installed(cloud, release) -> Pipeline:
+    """docs/INSTALL.md, from the files of a release to a stack that closes."""
+    s3, cloudformation = cloud.client("s3"), cloud.client("cloudformation")
+    started = time.monotonic()
+    bucket = f"{BUCKET_PREFIX}-{REGION}"
+    s3.create_bucket(Bucket=bucket)
+    for path in [*release.glob("sgward-*-lambda-*.zip"), release / "sgward.yaml"]:
+        s3.upload_file(str(path), bucket, f"sgward/{path.name}")
+    cloudformation.create_stack(
+        StackName="installed", TemplateURL=f"{cloud.endpoint}/{bucket}/sgward/sgward.yaml", Capabilities=["CAPABILITY_IAM"],
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {
+            "CodeBucketPrefix": BUCKET_PREFIX, "CodeKeyPrefix": "sgward/", "Architecture": ARCHITECTURE, "Mode": "enforce",
+        }.items()])
+
+    def done():
+        (stack,) = cloudformation.describe_stacks(StackName="installed")["Stacks"]
+        assert "FAILED" not in stack["StackStatus"] and "ROLLBACK" not in stack["StackStatus"], stack
+        return stack["StackStatus"] == "CREATE_COMPLETE" and stack
+
+    stack = wait_until("the stack to be created", done, timeout=120)
+    print(f"from a release to a deployed stack: {time.monotonic() - started:.1f} s")
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    assert outputs["Release"] == VERSION
+    return Pipeline(Stack(cloud, "installed"))
+
+
+def test_checksums_are_those_of_the_files(release):
+    lines = (release / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    assert sums == {path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+                    for path in release.iterdir() if path.name != "SHA256SUMS"}
+
+
+def test_zips_hold_what_sam_deploys(release, build):
+    for name in FUNCTIONS:
+        with zipfile.ZipFile(release / f"sgward-{VERSION}-lambda-{name}-{ARCHITECTURE}.zip") as packed:
+            inside = {each.filename: packed.read(each) for each in packed.infolist()}
+        folder = build.bootstrap(f"{name.capitalize()}Function").parent
+        assert inside == {path.name: path.read_bytes() for path in folder.iterdir()}, name
+
+
+def test_the_template_is_what_sam_makes(template, monkeypatch):
+    """But for the code, its tag, and the parts that a release adds."""
+    source = yaml_parse(TEMPLATE.read_text())
+    source["Globals"]["Function"]["CodeUri"] = "s3://bucket/key"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    wanted = transform(copy.deepcopy(source), {}, None)
+    wanted.pop("Globals", None)
+    for resource in wanted["Resources"].values():
+        if resource["Type"] in ("AWS::Lambda::Function", "AWS::Lambda::EventInvokeConfig"):
+            resource.pop("Metadata", None)
+        if resource["Type"] == "AWS::Lambda::Function":
+            resource["Properties"].pop("Code")
+            resource["Properties"].pop("Tags")
+            resource["Properties"]["Architectures"] = [{"Ref": "Architecture"}]
+    made = copy.deepcopy(template)
+    for resource in made["Resources"].values():
+        resource["Properties"].pop("Code", None)
+    for name in ("CodeBucketPrefix", "CodeKeyPrefix", "Architecture"):
+        made["Parameters"].pop(name)
+        made["Metadata"]["AWS::CloudFormation::Interface"]["ParameterLabels"].pop(name)
+    made["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"].pop(0)
+    made["Outputs"].pop("Release")
+    assert json.loads(json.dumps(made)) == json.loads(json.dumps(wanted))
+
+
+def test_cfn_lint_has_nothing_against_the_template(release):
+    done = subprocess.run([str(Path(sys.executable).parent / "cfn-lint"), str(release / "sgward.yaml")],
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_code_is_of_the_bucket_and_the_architecture(installed):
+    function = installed.cloud.client("lambda").get_function_configuration(FunctionName=installed.stack.ids["RemediateFunction"])
+    assert function["Architectures"] == [ARCHITECTURE]
+    assert function["Runtime"] == "provided.al2023"
+
+
+def test_an_opening_is_closed_by_a_stack_of_a_release(installed):
+    group = installed.new_group()
+    record = installed.authorize_ingress(group, {
+        "IpProtocol": "tcp", "FromPort": 3306, "ToPort": 3306, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]})
+
+    detection = installed.deliver(record)
+
+    assert detection["decision"] == "revoke"
+    wait_until("the rule to be revoked", lambda: not installed.ingress(group))
+    assert installed.alert_for(record)["mode"] == "enforce"
