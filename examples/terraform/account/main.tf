@@ -1,0 +1,56 @@
+# sgward in one account and region: the template of a release as a stack of CloudFormation.
+# Upload sgward.yaml and the zips to the bucket first: docs/ROLLOUT.md.
+
+terraform {
+  required_version = ">= 1.5"
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 5.84"
+    }
+  }
+}
+
+variable "code_bucket_prefix" {
+  description = "The buckets with the zips, without -REGION."
+  type        = string
+}
+
+variable "release" {
+  description = "The folder of the release in the buckets, such as v1.2.3/."
+  type        = string
+}
+
+variable "mode" {
+  description = "observe alerts, enforce closes."
+  type        = string
+  default     = "observe"
+}
+
+variable "alert_email" {
+  type = string
+}
+
+data "aws_region" "current" {}
+
+locals {
+  # The attribute is "name" before version 6 of the provider.
+  region = try(data.aws_region.current.region, data.aws_region.current.name)
+}
+
+resource "aws_cloudformation_stack" "sgward" {
+  name         = "sgward"
+  template_url = "https://${var.code_bucket_prefix}-${local.region}.s3.${local.region}.amazonaws.com/${var.release}sgward.yaml"
+  capabilities = ["CAPABILITY_IAM"]
+
+  parameters = {
+    CodeBucketPrefix = var.code_bucket_prefix
+    CodeKeyPrefix    = var.release
+    Mode             = var.mode
+    AlertEmail       = var.alert_email
+  }
+}
+
+output "alerts" {
+  value = aws_cloudformation_stack.sgward.outputs["Alerts"]
+}
