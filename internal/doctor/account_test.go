@@ -200,7 +200,7 @@ func operation(r *http.Request, body []byte) (operation, about string) {
 		service = scope[3]
 	}
 	var in struct {
-		Name, Rule, QueueUrl string //nolint:revive // as AWS spells it
+		Name, Rule, QueueUrl string
 		LogGroupName         string `json:"logGroupName"`
 	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" {

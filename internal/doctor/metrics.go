@@ -50,7 +50,7 @@ type alarm struct {
 	State          string    `xml:"StateValue"`
 	Reason         string    `xml:"StateReason"`
 	Since          time.Time `xml:"StateUpdatedTimestamp"`
-	ActionsEnabled bool
+	ActionsEnabled string
 	Actions        []string `xml:"AlarmActions>member"`
 }
 
@@ -97,7 +97,7 @@ func (x *examination) checkAlarms(ctx context.Context) []Line {
 		case a.State != "OK":
 			waiting = append(waiting, id)
 		}
-		if !a.ActionsEnabled || x.topicARN != "" && len(a.Actions) == 0 {
+		if a.ActionsEnabled == "false" || x.topicARN != "" && len(a.Actions) == 0 {
 			mute = append(mute, id)
 		}
 	}

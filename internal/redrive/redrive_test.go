@@ -46,7 +46,7 @@ func newBench(t *testing.T) *bench {
 }
 
 func (b *bench) connect() *Redriver {
-	b.T.Helper()
+	b.Helper()
 	r, err := Connect(b.config, b.stack)
 	require.NoError(b, err)
 	return r
@@ -54,7 +54,7 @@ func (b *bench) connect() *Redriver {
 
 // open makes a group with MySQL open to the world.
 func (b *bench) open() string {
-	b.T.Helper()
+	b.Helper()
 	user := ec2.NewFromConfig(b.config)
 	group, err := user.CreateSecurityGroup(b.Context(), &ec2.CreateSecurityGroupInput{GroupName: aws.String("data"), Description: aws.String("data")})
 	require.NoError(b, err)
@@ -67,19 +67,19 @@ func (b *bench) open() string {
 }
 
 func (b *bench) rest() {
-	b.T.Helper()
+	b.Helper()
 	require.NoError(b, b.WaitIdle(b.Context()))
 }
 
 func (b *bench) rules(groupID string) int {
-	b.T.Helper()
+	b.Helper()
 	out, err := ec2.NewFromConfig(b.config).DescribeSecurityGroups(b.Context(), &ec2.DescribeSecurityGroupsInput{GroupIds: []string{groupID}})
 	require.NoError(b, err)
 	return len(out.SecurityGroups[0].IpPermissions)
 }
 
 func (b *bench) shown() []Result {
-	b.T.Helper()
+	b.Helper()
 	var out []Result
 	later, err := b.connect().Show(b.Context(), func(r Result) { out = append(out, r) })
 	require.NoError(b, err)
@@ -88,7 +88,7 @@ func (b *bench) shown() []Result {
 }
 
 func (b *bench) sent(wanted func(Letter) bool) map[Outcome]int {
-	b.T.Helper()
+	b.Helper()
 	out := map[Outcome]int{}
 	_, err := b.connect().Send(b.Context(), wanted, func(r Result) {
 		out[r.Outcome]++

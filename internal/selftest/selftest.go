@@ -195,10 +195,10 @@ func (t *Test) Run(ctx context.Context) (r Result, err error) {
 	return r, t.follow(ctx, began, &r)
 }
 
-// missingStep says which step did not come in time, and what to look at.
-type missingStep struct{ step, look string }
+// missingStepError says which step did not come in time, and what to look at.
+type missingStepError struct{ step, look string }
 
-func (e *missingStep) Error() string {
+func (e *missingStepError) Error() string {
 	return fmt.Sprintf("%s did not come within %s: %s", e.step, Within, e.look)
 }
 
@@ -211,7 +211,7 @@ func (t *Test) follow(ctx context.Context, began time.Time, r *Result) error {
 	for {
 		if r.Judged == 0 {
 			line, err := t.line(ctx, "DetectLogGroup", "groupId", r.GroupID, "judged", began)
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				return err
 			}
 			if line != nil {
@@ -231,7 +231,7 @@ func (t *Test) follow(ctx context.Context, began time.Time, r *Result) error {
 		}
 		if r.Alerted == 0 && eventID != "" {
 			line, err := t.line(ctx, "RemediateLogGroup", "eventId", eventID, "alert published", began)
-			if err != nil {
+			if err != nil && ctx.Err() == nil {
 				return err
 			}
 			if line != nil {
@@ -259,11 +259,11 @@ func (t *Test) unseen(ctx context.Context, r *Result) error {
 	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return ctx.Err()
 	case r.Judged == 0:
-		return &missingStep{"the event", "is there a trail that logs, is OpeningsRule enabled, does detect run?"}
+		return &missingStepError{"the event", "is there a trail that logs, is OpeningsRule enabled, does detect run?"}
 	case r.Closed == 0 && t.Closes():
-		return &missingStep{"the revoke", "see the log of remediate, and whether a service control policy denies it"}
+		return &missingStepError{"the revoke", "see the log of remediate, and whether a service control policy denies it"}
 	default:
-		return &missingStep{"the alert", "see the log of remediate"}
+		return &missingStepError{"the alert", "see the log of remediate"}
 	}
 }
 
@@ -291,9 +291,6 @@ func (t *Test) line(ctx context.Context, logGroup, member, value, message string
 	}
 	for {
 		if err := t.aws.JSON(ctx, awscall.Logs, "FilterLogEvents", in, &page); err != nil {
-			if ctx.Err() != nil {
-				return nil, nil //nolint:nilnil // the caller sees that the time is over
-			}
 			return nil, fmt.Errorf("reading the log of %s: %w", strings.TrimSuffix(logGroup, "LogGroup"), err)
 		}
 		for _, e := range page.Events {

@@ -106,7 +106,8 @@ func TestAGroupWhoseAnswerIsLostIsDeleted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	proxy := httputil.NewSingleHostReverseProxy(target)
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ParseForm(); r.Form.Get("Action") == "CreateSecurityGroup" {
+		assert.NoError(t, r.ParseForm())
+		if r.Form.Get("Action") == "CreateSecurityGroup" {
 			r.Body = http.NoBody
 			again, _ := http.NewRequestWithContext(context.WithoutCancel(r.Context()), http.MethodPost, s.Endpoint(), strings.NewReader(r.Form.Encode()))
 			again.Header = r.Header.Clone()

@@ -1,0 +1,151 @@
+package awscall
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// answering serves answers one after the other, the last for ever, and keeps the requests.
+func answering(t *testing.T, answers ...func(http.ResponseWriter)) (*Client, *[]*http.Request) {
+	t.Helper()
+	var got []*http.Request
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		assert.NoError(t, err)
+		r.Body = http.NoBody
+		r.Form, _ = url.ParseQuery(string(body))
+		n := len(got)
+		got = append(got, r)
+		answers[min(n, len(answers)-1)](w)
+	}))
+	t.Cleanup(web.Close)
+	return New(aws.Config{Region: "eu-central-1", AppID: "sgward", BaseEndpoint: aws.String(web.URL), Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", "token")}), &got
+}
+
+func says(status int, text string) func(http.ResponseWriter) {
+	return func(w http.ResponseWriter) {
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, text)
+	}
+}
+
+func TestEachProtocolIsSpoken(t *testing.T) {
+	c, got := answering(t, says(http.StatusOK, `{"State":"ENABLED"}`))
+	var rule struct{ State string }
+	require.NoError(t, c.JSON(t.Context(), EventBridge, "DescribeRule", map[string]string{"Name": "a"}, &rule))
+	assert.Equal(t, "ENABLED", rule.State)
+	assert.Equal(t, "AWSEvents.DescribeRule", (*got)[0].Header.Get("X-Amz-Target"))
+	assert.Contains(t, (*got)[0].Header.Get("Authorization"), "/eu-central-1/events/aws4_request")
+	assert.Equal(t, "token", (*got)[0].Header.Get("X-Amz-Security-Token"))
+	assert.Equal(t, "app/sgward", (*got)[0].Header.Get("User-Agent"))
+
+	c, got = answering(t, says(http.StatusOK, `<DescribeAlarmsResponse xmlns="x"><DescribeAlarmsResult><A>1</A></DescribeAlarmsResult></DescribeAlarmsResponse>`))
+	var alarms struct{ A int }
+	require.NoError(t, c.Query(t.Context(), CloudWatch, "DescribeAlarms", url.Values{"MaxRecords": {"5"}}, &alarms))
+	assert.Equal(t, 1, alarms.A)
+	assert.Equal(t, url.Values{"Action": {"DescribeAlarms"}, "Version": {"2010-08-01"}, "MaxRecords": {"5"}}, (*got)[0].Form)
+	assert.Contains(t, (*got)[0].Header.Get("Authorization"), "/eu-central-1/monitoring/aws4_request")
+
+	c, got = answering(t, says(http.StatusAccepted, ""))
+	require.NoError(t, c.REST(t.Context(), Lambda, "InvokeFunction", http.MethodPost, "/functions/a%3Ab/invocations", http.Header{"X-Amz-Invocation-Type": {"Event"}}, []byte("{}"), nil))
+	assert.Equal(t, "/2015-03-31/functions/a%3Ab/invocations", (*got)[0].URL.EscapedPath())
+	assert.Equal(t, "Event", (*got)[0].Header.Get("X-Amz-Invocation-Type"))
+}
+
+func TestRefusalsAreTheSDKsErrors(t *testing.T) {
+	for name, text := range map[string]string{
+		"JSON":  `{"__type":"com.amazonaws.events#AccessDenied","message":"no"}`,
+		"REST":  `{"code":"AccessDenied:http://internal.amazon.com/","Message":"no"}`,
+		"Query": `<ErrorResponse xmlns="x"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>no</Message></Error></ErrorResponse>`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, got := answering(t, says(http.StatusForbidden, text))
+			err := c.JSON(t.Context(), Logs, "FilterLogEvents", struct{}{}, nil)
+			var api smithy.APIError
+			require.ErrorAs(t, err, &api)
+			assert.Equal(t, "AccessDenied", api.ErrorCode())
+			assert.Equal(t, "no", api.ErrorMessage())
+			var call *smithy.OperationError
+			require.ErrorAs(t, err, &call)
+			assert.Equal(t, "logs:FilterLogEvents", call.ServiceID+":"+call.OperationName)
+			assert.Len(t, *got, 1, "a refusal is not asked for again")
+		})
+	}
+	c, _ := answering(t, says(http.StatusBadRequest, "not of AWS"))
+	err := c.JSON(t.Context(), CloudWatch, "X", struct{}{}, nil)
+	var api smithy.APIError
+	require.ErrorAs(t, err, &api)
+	assert.Equal(t, "HTTP400", api.ErrorCode())
+}
+
+func TestWhatTheSDKRetriesIsRetried(t *testing.T) {
+	for name, first := range map[string]func(http.ResponseWriter){
+		"an error of the server": says(http.StatusServiceUnavailable, "busy"),
+		"a throttle":             says(http.StatusBadRequest, `{"__type":"ThrottlingException","message":"Rate exceeded"}`),
+		"a broken connection": func(http.ResponseWriter) {
+			panic(http.ErrAbortHandler)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, got := answering(t, first, says(http.StatusOK, "{}"))
+			require.NoError(t, c.JSON(t.Context(), KMS, "DescribeKey", struct{}{}, nil))
+			assert.Len(t, *got, 2)
+		})
+	}
+	c, _ := answering(t, says(http.StatusServiceUnavailable, "busy"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	assert.True(t, errors.Is(c.JSON(ctx, KMS, "DescribeKey", struct{}{}, nil), context.Canceled))
+}
+
+// source is a source of configuration, such as the environment.
+type source struct {
+	own     string
+	ignored bool
+	fips    aws.FIPSEndpointState
+}
+
+func (s source) GetServiceBaseEndpoint(_ context.Context, id string) (string, bool, error) {
+	return s.own, s.own != "" && id == "CloudWatch Logs", nil
+}
+func (s source) GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error) {
+	return s.ignored, s.ignored, nil
+}
+func (s source) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
+	return s.fips, s.fips != aws.FIPSEndpointStateUnset, nil
+}
+
+func TestEndpointsAreTheConfigurationsOrAWSs(t *testing.T) {
+	for name, tt := range map[string]struct {
+		config  aws.Config
+		service Service
+		want    string
+	}{
+		"AWS's":          {aws.Config{Region: "eu-central-1"}, CloudWatch, "https://monitoring.eu-central-1.amazonaws.com"},
+		"China":          {aws.Config{Region: "cn-north-1"}, Lambda, "https://lambda.cn-north-1.amazonaws.com.cn"},
+		"FIPS":           {aws.Config{Region: "us-gov-west-1", ConfigSources: []any{source{fips: aws.FIPSEndpointStateEnabled}}}, Logs, "https://logs-fips.us-gov-west-1.amazonaws.com"},
+		"of all":         {aws.Config{Region: "eu-central-1", BaseEndpoint: aws.String("http://all")}, Lambda, "http://all"},
+		"of a service":   {aws.Config{Region: "eu-central-1", BaseEndpoint: aws.String("http://all"), ConfigSources: []any{source{own: "http://logs"}}}, Logs, "http://logs"},
+		"of another":     {aws.Config{Region: "eu-central-1", ConfigSources: []any{source{own: "http://logs"}}}, KMS, "https://kms.eu-central-1.amazonaws.com"},
+		"of one ignored": {aws.Config{Region: "eu-central-1", ConfigSources: []any{source{own: "http://logs", ignored: true}}}, Logs, "https://logs.eu-central-1.amazonaws.com"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := New(tt.config).endpoint(t.Context(), tt.service)
+			require.NoError(t, err)
+			assert.Equal(t, tt.want, got)
+		})
+	}
+	_, err := New(aws.Config{Region: "evil.example/"}).endpoint(t.Context(), KMS)
+	assert.ErrorIs(t, err, errNoRegionName)
+}
