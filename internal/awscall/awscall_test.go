@@ -2,7 +2,6 @@ package awscall
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -106,7 +105,7 @@ func TestWhatTheSDKRetriesIsRetried(t *testing.T) {
 	c, _ := answering(t, says(http.StatusServiceUnavailable, "busy"))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	assert.True(t, errors.Is(c.JSON(ctx, KMS, "DescribeKey", struct{}{}, nil), context.Canceled))
+	assert.ErrorIs(t, c.JSON(ctx, KMS, "DescribeKey", struct{}{}, nil), context.Canceled)
 }
 
 // source is a source of configuration, such as the environment.
