@@ -22,7 +22,7 @@ var (
 func TestEveryLinkOfThePagesLeadsSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("docs/*.md")
 	require.NoError(t, err)
-	pages = append(pages, "README.md", "events/README.md")
+	pages = append(pages, "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "events/README.md")
 	links := 0
 	for _, page := range pages {
 		for _, m := range pageLink.FindAllStringSubmatch(inlineCode.ReplaceAllString(proseOf(t, page), ""), -1) {
