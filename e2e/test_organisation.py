@@ -63,14 +63,14 @@ def parameters_of(outputs: dict) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def bounded(build, alerts, boundary):
     here = alerts(REGION)
-    stack = build.deploy("bounded", Mode="enforce", PermissionsBoundary=boundary, **parameters_of(here))
+    stack = build.deploy("bounded", Mode="enforce", PermissionsBoundaryName=boundary, **parameters_of(here))
     return Pipeline(stack, here["AlertTopicArn"])
 
 
 @pytest.fixture(scope="module")
 def elsewhere(build, alerts, boundary):
     """The same parameters in the second region, as a StackSet gives them."""
-    return build.deploy("elsewhere", region=OTHER_REGION, PermissionsBoundary=boundary, **parameters_of(alerts(OTHER_REGION)))
+    return build.deploy("elsewhere", region=OTHER_REGION, PermissionsBoundaryName=boundary, **parameters_of(alerts(OTHER_REGION)))
 
 
 def test_one_value_of_the_parameters_serves_all_regions(alerts):

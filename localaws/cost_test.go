@@ -42,7 +42,7 @@ var free = map[string]bool{
 	"AWS::Chatbot::MicrosoftTeamsChannelConfiguration": true, "AWS::Chatbot::SlackChannelConfiguration": true,
 	"AWS::CloudWatch::Alarm": true, "AWS::DynamoDB::Table": true, "AWS::Events::Rule": true, "AWS::IAM::Policy": true, "AWS::IAM::Role": true,
 	"AWS::Lambda::EventSourceMapping": true, "AWS::Lambda::Permission": true, "AWS::Logs::LogGroup": true, "AWS::Logs::MetricFilter": true,
-	"AWS::SNS::Subscription": true, "AWS::SNS::Topic": true, "AWS::SNS::TopicPolicy": true, "AWS::SQS::Queue": true, "AWS::SQS::QueuePolicy": true,
+	"AWS::SNS::Subscription": true, "AWS::SSM::Parameter": true, "AWS::SNS::Topic": true, "AWS::SNS::TopicPolicy": true, "AWS::SQS::Queue": true, "AWS::SQS::QueuePolicy": true,
 	"AWS::Serverless::Function": true,
 }
 

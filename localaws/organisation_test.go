@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -121,6 +122,8 @@ func TestWhatGoesTogetherIsRefusedHalfGiven(t *testing.T) {
 		{map[string]string{"AlarmTopicName": "alarms"}, []string{alarm}},
 		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms", "AlarmTopicArn": topicHere},
 			[]string{"AlarmTopicArn or AlarmTopicName names the alarm topic, not both"}},
+		{map[string]string{"PermissionsBoundary": "arn:aws:iam::aws:policy/PowerUserAccess", "PermissionsBoundaryName": "limit"},
+			[]string{"PermissionsBoundary or PermissionsBoundaryName names the boundary, not both"}},
 		{map[string]string{"VpcSubnetIds": "subnet-0a"}, []string{vpc}},
 		{map[string]string{"VpcSecurityGroupIds": "sg-0a"}, []string{vpc}},
 	} {
@@ -130,20 +133,17 @@ func TestWhatGoesTogetherIsRefusedHalfGiven(t *testing.T) {
 
 // Rules have no function that takes an ARN apart.
 func TestATopicOfAnotherRegionEndsTheStack(t *testing.T) {
-	for _, sound := range []map[string]string{
-		nil, {"AlertTopicArn": topicHere}, {"AlarmTopicArn": topicHere}, {"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"}} {
-		_, there := evaluated(t, "template.yaml", sound).Resource("TopicOfAnotherRegion")
-		assert.False(t, there, "%v", sound)
+	for _, given := range []map[string]string{nil, {"AlarmTopicArn": topicHere}, {"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"}} {
+		_, there := evaluated(t, "template.yaml", given).Resource("AlertTopicIsInThisRegion")
+		assert.False(t, there, "%v", given)
 	}
-	for _, wrong := range []map[string]string{{"AlertTopicArn": topicThere}, {"AlarmTopicArn": topicThere}, {"AlertTopicArn": topicHere, "AlarmTopicArn": topicThere}} {
-		tmpl := evaluated(t, "template.yaml", wrong)
-		guard, there := tmpl.Resource("TopicOfAnotherRegion")
-		if !assert.True(t, there, "%v", wrong) {
-			continue
-		}
-		pattern, value := property(t, tmpl, guard, "AllowedPattern"), property(t, tmpl, guard, "Value")
-		assert.Equal(t, "AlertTopicArn and AlarmTopicArn must name topics of eu-central-1, the region of the stack", pattern)
-		assert.NotRegexp(t, fmt.Sprint(pattern), value, "Parameter Store refuses it")
+	for arn, sound := range map[string]bool{topicHere: true, topicThere: false, "arn:aws:sns:eu-central-11:111122223333:x": false} {
+		tmpl := evaluated(t, "template.yaml", map[string]string{"AlertTopicArn": arn})
+		check, there := tmpl.Resource("AlertTopicIsInThisRegion")
+		require.True(t, there, arn)
+		matched, err := regexp.MatchString(fmt.Sprint(property(t, tmpl, check, "AllowedPattern")), fmt.Sprint(property(t, tmpl, check, "Value")))
+		require.NoError(t, err)
+		assert.Equal(t, sound, matched, "Parameter Store takes the value of %s", arn)
 	}
 }
 
@@ -220,17 +220,20 @@ func with(parameters map[string]string, more ...string) map[string]string {
 }
 
 func TestEveryRoleHasTheBoundaryAndThePath(t *testing.T) {
-	for given, want := range map[string]any{
-		"":                                       nil,
-		"team/boundary":                          "arn:aws:iam::123456789012:policy/team/boundary",
-		"arn:aws:iam::123456789012:policy/limit": "arn:aws:iam::123456789012:policy/limit",
-		"arn:aws:iam::aws:policy/PowerUserAccess": "arn:aws:iam::aws:policy/PowerUserAccess",
+	for _, c := range []struct {
+		arn, name string
+		want      any
+	}{
+		{want: nil},
+		{name: "team/boundary", want: "arn:aws:iam::123456789012:policy/team/boundary"},
+		{arn: "arn:aws:iam::123456789012:policy/limit", want: "arn:aws:iam::123456789012:policy/limit"},
+		{arn: "arn:aws:iam::aws:policy/PowerUserAccess", want: "arn:aws:iam::aws:policy/PowerUserAccess"},
 	} {
-		tmpl := evaluated(t, "template.yaml", with(everything, "PermissionsBoundary", given, "RolePath", "/sgward/"))
+		tmpl := evaluated(t, "template.yaml", with(everything, "PermissionsBoundary", c.arn, "PermissionsBoundaryName", c.name, "RolePath", "/sgward/"))
 		roles := ofType(tmpl, "AWS::IAM::Role")
 		require.Len(t, roles, 5)
 		for _, role := range roles {
-			assert.Equal(t, want, property(t, tmpl, role, "PermissionsBoundary"), role.LogicalID)
+			assert.Equal(t, c.want, property(t, tmpl, role, "PermissionsBoundary"), role.LogicalID)
 			assert.Equal(t, "/sgward/", property(t, tmpl, role, "Path"), role.LogicalID)
 		}
 	}
@@ -303,7 +306,7 @@ func TestTheFunctionsRolesStayAsNarrow(t *testing.T) {
 	plain, err := samtemplate.Load("../template.yaml", samtemplate.Options{})
 	require.NoError(t, err)
 	bounded, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: map[string]string{
-		"PermissionsBoundary": "limit", "RolePath": "/sgward/", "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms", "Alarms": "essential"}})
+		"PermissionsBoundaryName": "limit", "RolePath": "/sgward/", "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:alarms", "Alarms": "essential"}})
 	require.NoError(t, err)
 	for id, role := range plain.Roles {
 		assert.Equal(t, role.Actions, bounded.Roles[id].Actions, id)
