@@ -45,8 +45,13 @@ class Build:
         return self.folder / logical_id / "bootstrap"
 
     def deploy(self, name: str, region: str = REGION, **parameters: str) -> "Stack":
+        bucket = CODE_BUCKET
+        if region != REGION:  # Lambda takes code from a bucket of its own region only
+            bucket = f"{CODE_BUCKET}-{region}"
+            self.cloud.in_region(region).client("s3").create_bucket(
+                Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
         sam("deploy", "--template", str(self.folder / "template.yaml"), "--stack-name", name,
-            "--s3-bucket", CODE_BUCKET, "--capabilities", "CAPABILITY_IAM",
+            "--s3-bucket", bucket, "--capabilities", "CAPABILITY_IAM",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", *[f'{key}="{value}"' for key, value in parameters.items()],
             "--region", region, "--config-file", str(self.config), environment=self.environment)
