@@ -166,6 +166,9 @@ func (r *release) writeTemplate() error {
 			return errors.Join(err, fmt.Errorf("template.yaml has a function %s, and %s does not", function, filepath.Join(r.from, "functions")))
 		}
 	}
+	if len(translated) > mostTemplate {
+		fmt.Fprintf(os.Stderr, "package: sgward.yaml has %d bytes. CloudFormation takes more than %d only from a bucket (--s3-bucket)\n", len(translated), mostTemplate)
+	}
 	return r.write("sgward.yaml", translated)
 }
 
