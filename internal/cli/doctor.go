@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -30,6 +31,7 @@ type doctorFlags struct {
 	regions               []string
 	allRegions            bool
 	selfTest, yes         bool
+	confirm               bool
 	vpc                   string
 }
 
@@ -51,13 +53,16 @@ func doctorCommand(in Invocation) *cobra.Command {
 			"nothing uses, says when detect judged it, when it was closed and when the alert was published, and deletes the group,\n" +
 			"after Ctrl-C too. Subscribers get that alert. It needs ec2:CreateSecurityGroup, AuthorizeSecurityGroupIngress,\n" +
 			"DeleteSecurityGroup and CreateTags beside the reading permissions.\n\n" +
+			"With --confirm it looks in the account for answers to \"To confirm on live AWS\" of docs/LIMITS.md, and prints them as a\n" +
+			"page to send to the maintainers: it holds no account ids, keys, addresses or ids of resources.\n\n" +
 			"A check for which you lack a permission says which, and the others go on: AWS's ReadOnlyAccess has all of them.\n" +
 			"If policy.yaml or the file of --policy is there, the functions' policy is compared with it.\n" +
 			"Exit status: 0 no failure, 1 error, or a check could not be made, 2 usage, 3 a failure (--fail-on sets which lines count).",
 		Example: "  sgward doctor\n" +
 			"  sgward doctor --stack sgward --regions eu-central-1,us-east-1\n" +
 			"  sgward doctor --all-regions --quiet --fail-on warning\n" +
-			"  sgward doctor --self-test --vpc-id vpc-0123456789abcdef0",
+			"  sgward doctor --self-test --vpc-id vpc-0123456789abcdef0\n" +
+			"  sgward doctor --confirm > confirmed.md",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.policyNamed = cmd.Flags().Changed("policy")
@@ -67,11 +72,17 @@ func doctorCommand(in Invocation) *cobra.Command {
 			if f.allRegions && len(f.regions) > 0 {
 				return usageError("want --regions or --all-regions, not both")
 			}
+			if f.selfTest && f.confirm {
+				return usageError("want --self-test or --confirm, not both")
+			}
 			if f.selfTest {
 				return f.test(cmd.Context(), in)
 			}
 			if f.vpc != "" || f.yes {
 				return usageError("--vpc-id and --yes go with --self-test")
+			}
+			if f.confirm {
+				return f.confirmPoints(cmd.Context(), in)
 			}
 			return f.run(cmd.Context(), in)
 		},
@@ -87,6 +98,7 @@ func doctorCommand(in Invocation) *cobra.Command {
 	flags.BoolVar(&f.selfTest, "self-test", false, "open a forbidden rule in a throw-away group, and watch what becomes of it")
 	flags.StringVar(&f.vpc, "vpc-id", "", "VPC of the group")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
+	flags.BoolVar(&f.confirm, "confirm", false, "answer the open points of docs/LIMITS.md from this account, as a page without its ids")
 	offer(cmd, "regions", regionNames()...)
 	offer(cmd, "fail-on", failOnFailure, failOnWarning)
 	return cmd
@@ -218,4 +230,34 @@ func (f *doctorFlags) missing(e examination) *doctor.Report {
 		r.Lines = []doctor.Line{{Check: "stack", Text: "the region cannot be examined", Err: regionOff(e)}}
 	}
 	return r
+}
+
+// confirmPoints prints what the account shows of the open points.
+func (f *doctorFlags) confirmPoints(ctx context.Context, in Invocation) error {
+	if f.format != string(report.Text) || f.allRegions || len(f.regions) > 0 {
+		return usageError("--confirm writes one page, of one region: name it with --region")
+	}
+	config, err := f.config(ctx)
+	if err != nil {
+		return err
+	}
+	screen := startScreen(in, f.quiet, func() string { return "looking for answers: CloudTrail answers two calls a second" })
+	points, mode, err := doctor.Confirm(ctx, doctor.Config{AWS: config, StackName: f.stack})
+	screen.end()
+	if err != nil {
+		return err
+	}
+	unread := 0
+	for _, p := range points {
+		if p.Err != nil {
+			unread++
+		}
+	}
+	if _, err := fmt.Fprint(in.Stdout, doctor.Page(points, config.Region, mode, in.Version, time.Now(), awsErrorText)); err != nil {
+		return fmt.Errorf("writing the page: %w", err)
+	}
+	if unread > 0 {
+		return &statusError{StatusError, fmt.Errorf("%s could not be read: %w", text.Plural(unread, "point"), doctor.ErrIncomplete)}
+	}
+	return nil
 }

@@ -32,7 +32,7 @@ func TestDoctorExaminesWhatItCanAndSaysWhatItCannot(t *testing.T) {
 
 func TestDoctorRefusesFlagsThatDoNotGoTogether(t *testing.T) {
 	d := newWorkspace(t)
-	for _, words := range []string{"--fail-on loud", "--yes", "--vpc-id vpc-1", "--self-test --yes --regions us-east-1", "--self-test", "--self-test --yes --format json", "--all-regions --regions us-east-1"} {
+	for _, words := range []string{"--fail-on loud", "--yes", "--vpc-id vpc-1", "--self-test --yes --regions us-east-1", "--self-test", "--self-test --yes --format json", "--self-test --confirm", "--confirm --all-regions", "--confirm --format json", "--all-regions --regions us-east-1"} {
 		assert.Equal(t, cli.StatusUsage, d.run("doctor "+words).status, words)
 	}
 }
@@ -48,4 +48,13 @@ func TestTheSelfTestSaysWhatBecameOfItsRule(t *testing.T) {
 	for _, g := range s.EC2().Groups() {
 		assert.NotContains(t, g.Name, "self-test")
 	}
+}
+
+func TestThePageOfOpenPointsNamesThoseThatCannotBeRead(t *testing.T) {
+	d, _ := deployed(t)
+	got := d.run("doctor --confirm")
+	assert.Equal(t, cli.StatusError, got.status, "the stand-in has no API of CloudWatch")
+	assert.Contains(t, got.out, "# sgward on live AWS\n")
+	assert.Contains(t, got.out, "| prefix lists accept 0.0.0.0/0 as an entry | not told: none of 0 lists has it: create one |")
+	assert.Contains(t, got.errs, "could not be read: the examination is incomplete")
 }

@@ -201,11 +201,15 @@ func operation(r *http.Request, body []byte) (operation, about string) {
 	}
 	var in struct {
 		Name, Rule, QueueUrl string
+		LookupAttributes     []struct{ AttributeValue string }
 		LogGroupName         string `json:"logGroupName"`
 	}
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
 		_ = json.Unmarshal(body, &in)
 		about = in.Name + in.Rule + in.LogGroupName + in.QueueUrl[strings.LastIndexByte(in.QueueUrl, '/')+1:]
+		for _, l := range in.LookupAttributes {
+			about += l.AttributeValue
+		}
 		return service + ":" + target[strings.LastIndexByte(target, '.')+1:], about
 	}
 	if action := r.FormValue("Action"); action != "" {
@@ -264,6 +268,8 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		w.WriteHeader(http.StatusBadRequest)
 		_ = json.NewEncoder(w).Encode(object{"__type": code, "message": message})
+	case isXML && strings.HasPrefix(name, "ec2:"):
+		fmt.Fprintf(w, "<%sResponse>%s</%sResponse>", action, answer, action)
 	case isXML:
 		fmt.Fprintf(w, "<%sResponse><%sResult>%s</%sResult></%sResponse>", action, action, answer, action, action)
 	default:

@@ -62,7 +62,8 @@ type Config struct {
 
 // Deployed returns the policy that detect holds, read from its archive.
 func Deployed(ctx context.Context, config aws.Config, s *stack.Stack) (*policy.Policy, error) {
-	x := &examination{Config: Config{AWS: config, Now: time.Now}, region: config.Region, stack: s, aws: awscall.New(config)}
+	x := newExamination(Config{AWS: config})
+	x.stack = s
 	x.readFunctions(ctx)
 	if err := x.functions[detectFunction].err; err != nil {
 		return nil, err
@@ -149,24 +150,35 @@ func Checks() []string {
 // atOnce limits the checks that run at the same time.
 const atOnce = 6
 
-// Examine runs all checks. The error is a *stack.MissingError, or one that leaves nothing to
-// examine.
-func Examine(ctx context.Context, cfg Config) (*Report, error) {
+func newExamination(cfg Config) *examination {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	x := &examination{
+	return &examination{
 		Config: cfg, region: cfg.AWS.Region,
 		aws: awscall.New(cfg.AWS), sqs: sqs.NewFromConfig(cfg.AWS), sns: sns.NewFromConfig(cfg.AWS),
 	}
-	var err error
-	if x.account, _, err = caller.Of(ctx, sts.NewFromConfig(cfg.AWS)); err != nil {
-		return nil, err
+}
+
+// find fills in the account and the stack.
+func (x *examination) find(ctx context.Context) (err error) {
+	if x.account, _, err = caller.Of(ctx, sts.NewFromConfig(x.AWS)); err != nil {
+		return err
 	}
-	if x.stack, err = stack.Find(ctx, x.aws, x.region, cfg.StackName); err != nil {
-		return &Report{AccountID: x.account, Region: x.region}, err
+	if x.stack, err = stack.Find(ctx, x.aws, x.region, x.StackName); err != nil {
+		return err
 	}
 	x.topicARN = x.stack.Outputs["AlertTopicArn"]
+	return nil
+}
+
+// Examine runs all checks. The error is a *stack.MissingError, or one that leaves nothing to
+// examine.
+func Examine(ctx context.Context, cfg Config) (*Report, error) {
+	x := newExamination(cfg)
+	if err := x.find(ctx); err != nil {
+		return &Report{AccountID: x.account, Region: x.region}, err
+	}
 	x.readFunctions(ctx)
 	results := make([][]Line, len(checks))
 	var running errgroup.Group
