@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"sgward/internal/alert"
+	"sgward/internal/awscall"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/policyfile"
@@ -53,7 +54,7 @@ func readAnnouncements(lookup lambdaenv.Lookup, env lambdaenv.Environment) (swee
 	if err != nil {
 		return nil, err
 	}
-	return &detectLog{config: config, group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
+	return &detectLog{client: awscall.New(config), group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
 }
 
 // release identifies this program by its own bytes: a new one may judge otherwise, and what
