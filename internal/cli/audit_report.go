@@ -31,8 +31,8 @@ type audit struct {
 	// assembled.
 	lines bool
 	names map[string]string // of accounts, by id
-	known int // findings that are in the baseline
-	held  int // of those, the ones that have not become worse and are not reported
+	known int               // findings that are in the baseline
+	held  int               // of those, the ones that have not become worse and are not reported
 }
 
 // write reports a snapshot, in the order of its groups.

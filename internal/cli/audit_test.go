@@ -237,9 +237,9 @@ func TestAuditOfAnOrganizationIsOneReport(t *testing.T) {
 	assert.Contains(t, got.errs, "accounts.txt:2: \"shop\": want an account id")
 	for flags, want := range map[string]string{
 		"--organization audit --assume-role " + theirRole: "want one of them",
-		"--accounts-file x":                                "--accounts-file is for --organization",
-		"--organization " + theirRole:                      "want the name of a role that stands in every account",
-		"--organization audit groups.json":                 "files are judged without AWS",
+		"--accounts-file x":                "--accounts-file is for --organization",
+		"--organization " + theirRole:      "want the name of a role that stands in every account",
+		"--organization audit groups.json": "files are judged without AWS",
 	} {
 		got = d.run("audit " + flags)
 		assert.Equal(t, cli.StatusUsage, got.status, flags)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type replayFlags struct {
 	accountHistory    bool
 	compare           string
 	since, until      string
+	suggest           string
 	accounts, regions []string
 }
 
@@ -39,6 +41,8 @@ func replayCommand(in Invocation) *cobra.Command {
 			"kms:Decrypt for a trail with a key. --since, --until, --accounts and --regions then choose the files to read.\n" +
 			"--account-history reads the last 90 days of the account from CloudTrail itself, with no trail and no bucket; it\n" +
 			"needs cloudtrail:LookupEvents, and ec2:DescribeRegions unless --regions names the regions.\n" +
+			"--suggest writes an exception for each opening that the policy is against and that no call has closed, for review:\n" +
+			"the file does not load before somebody has filled in reason and owner. Data stores open to the world get none.\n" +
 			"An exception of the policy counts if it applied when the call was made. Verdicts that need facts from EC2 (prefix\n" +
 			"lists, group tags, rules older than the history) are \"needs a look\" (in JSON \"inspect\"): sgward would have read EC2\n" +
 			"first. A run that is interrupted writes no report.\n" +
@@ -51,6 +55,7 @@ func replayCommand(in Invocation) *cobra.Command {
 			"  sgward replay --fail-on revoke --quiet AWSLogs/\n" +
 			"  sgward replay --since 2026-10-01 --until 2026-10-31 --accounts 123456789012 AWSLogs/\n" +
 			"  sgward replay --compare stricter.yaml AWSLogs/\n" +
+			"  sgward replay --account-history --suggest suggested.yaml\n" +
 			"  aws cloudtrail lookup-events --lookup-attributes \\\n" +
 			"    AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress | sgward replay -",
 		ValidArgsFunction: completeFiles(recordFiles...),
@@ -62,6 +67,7 @@ func replayCommand(in Invocation) *cobra.Command {
 	flags.BoolVar(&f.accountHistory, "account-history", false, "read the account's last 90 days from CloudTrail, in --regions or in all that are enabled")
 	flags.StringVar(&f.compare, "compare", "", "another policy file: report only differences")
 	offerFiles(cmd, "compare", policyFiles...)
+	flags.StringVar(&f.suggest, "suggest", "", "write the exceptions for what is still open into this new file, to be reviewed")
 	flags.StringVar(&f.since, "since", "", "judge calls from this time or day on (UTC), such as 2026-10-01 or 2026-10-01T12:00:00Z")
 	flags.StringVar(&f.until, "until", "", "judge calls before this time, or to the end of this day (UTC)")
 	flags.StringSliceVar(&f.accounts, "accounts", nil, "read these accounts only (repeats)")
@@ -98,6 +104,11 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 		}
 		run.Other = &other
 	}
+	if f.suggest != "" {
+		if _, err := os.Lstat(f.suggest); err == nil {
+			return usageError("--suggest %s: the file exists, and may have been reviewed: name a new one", f.suggest)
+		}
+	}
 	to, err := f.destination(in)
 	if err != nil {
 		return err
@@ -108,12 +119,18 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 		return err
 	}
 	tally := report.Count(w, report.FailOn(f.failOn))
-	problems, err := f.replay(ctx, in, from, o, format, tally)
+	suggested := suggestions{policy: p, now: run.Now, seen: map[string]bool{}}
+	problems, err := f.replay(ctx, in, from, o, format, suggested.watch(tally))
 	if err != nil {
 		return err
 	}
 	if err := to.keep(in, f.quiet); err != nil {
 		return err
+	}
+	if f.suggest != "" {
+		if err := suggested.write(in, f.suggest, f.quiet); err != nil {
+			return err
+		}
 	}
 	return f.ends(in, format, problems, tally.Findings())
 }

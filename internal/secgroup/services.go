@@ -61,8 +61,9 @@ func (s Service) PortList() string {
 
 // services is the one list of services: their names in policies, the titles in alerts, and
 // the databases of `sgward group` patterns, the most used first.
-var services = []Service{
-	// Data stores.
+var services = slices.Concat(dataStores, otherServices)
+
+var dataStores = []Service{
 	{"mysql", "MySQL", 3306, []ServicePorts{{TCP, PortRange{3306, 3306}, ""}, {TCP, PortRange{33060, 33060}, "MySQL X Protocol"}}},
 	{"postgresql", "PostgreSQL", 5432, []ServicePorts{{TCP, PortRange{5432, 5432}, ""}}},
 	{"mssql", "SQL Server", 1433, []ServicePorts{{TCP, PortRange{1433, 1433}, ""}, {TCP, PortRange{1434, 1434}, "SQL Server administration"}, {UDP, PortRange{1434, 1434}, "SQL Server Browser"}}},
@@ -90,6 +91,9 @@ var services = []Service{
 	{"riak", "Riak", 0, []ServicePorts{{TCP, PortRange{8087, 8087}, ""}, {TCP, PortRange{8098, 8098}, ""}}},
 	{"rethinkdb", "RethinkDB", 0, []ServicePorts{{TCP, PortRange{28015, 28015}, ""}, {TCP, PortRange{29015, 29015}, "RethinkDB nodes"}}},
 	{"dax", "DynamoDB Accelerator", 0, []ServicePorts{{TCP, PortRange{8111, 8111}, ""}, {TCP, PortRange{9111, 9111}, ""}}},
+}
+
+var otherServices = []Service{
 	// Remote administration.
 	{"ssh", "SSH", 0, []ServicePorts{{TCP, PortRange{22, 22}, ""}}},
 	{"telnet", "Telnet", 0, []ServicePorts{{TCP, PortRange{23, 23}, ""}}},
@@ -151,6 +155,17 @@ func ServiceNames() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// ReachesDataStore reports whether traffic may reach the ports of a data store: a database,
+// or a broker or coordination store.
+func (p Permission) ReachesDataStore() bool {
+	if p.Protocol == AllProtocols {
+		return true
+	}
+	return slices.ContainsFunc(dataStores, func(s Service) bool {
+		return slices.ContainsFunc(s.Ports, func(known ServicePorts) bool { return known.Protocol == p.Protocol && known.Overlaps(p.Ports) })
+	})
 }
 
 // Databases returns the services with a client port, MySQL first.
