@@ -65,7 +65,7 @@ func (s *suggestions) see(e *report.Entry) {
 		return
 	}
 	s.seen[entry] = true
-	about := e.Rule.Permission.Title() + ": " + string(e.StatementID)
+	about := e.Rule.Permission.Title() + ": " + e.StatementID
 	if e.GroupName != "" {
 		about += ", group " + e.GroupName
 	}

@@ -54,7 +54,7 @@ func read(t *testing.T, r *eventhistory.Reader) []string {
 		}
 		data, err := io.ReadAll(in)
 		require.NoError(t, err)
-		assert.EqualValues(t, s.Size, len(data))
+		assert.Len(t, data, int(s.Size))
 		out = append(out, fmt.Sprintf("%s: %d", s.Name, strings.Count(string(data), `"eventID"`)))
 	}
 	slices.Sort(out)
