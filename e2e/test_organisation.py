@@ -22,8 +22,8 @@ BOUNDARY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY}"
 
 
 def boundary_without(*actions: str) -> str:
-    """The boundary of docs/ORGANISATIONS.md, less some actions."""
-    text = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "ORGANISATIONS.md").read_text(), re.DOTALL)[1]
+    """The boundary of docs/PARAMETERS.md, less some actions."""
+    text = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "PARAMETERS.md").read_text(), re.DOTALL)[1]
     policy = json.loads(text)
     policy["Statement"][0]["Action"] = [each for each in policy["Statement"][0]["Action"] if each not in actions]
     return json.dumps(policy)

@@ -400,9 +400,9 @@ func TestTheStacksFindTheTopicsOfAlertsYAML(t *testing.T) {
 	}
 }
 
-// docs/ORGANISATIONS.md lists what a boundary has to allow: everything that the roles are granted, and nothing else.
+// docs/PARAMETERS.md lists what a boundary has to allow: everything that the roles are granted, and nothing else.
 func TestThePageListsWhatABoundaryMustAllow(t *testing.T) {
-	_, text, _ := strings.Cut(read(t, "../docs/ORGANISATIONS.md"), "```json\n")
+	_, text, _ := strings.Cut(read(t, "../docs/PARAMETERS.md"), "```json\n")
 	text, _, _ = strings.Cut(text, "```")
 	var boundary struct{ Statement []struct{ Action []string } }
 	require.NoError(t, json.Unmarshal([]byte(text), &boundary))

@@ -253,7 +253,7 @@ func (f *doctorFlags) confirmPoints(ctx context.Context, in Invocation) error {
 			unread++
 		}
 	}
-	if _, err := fmt.Fprint(in.Stdout, doctor.Page(points, config.Region, mode, in.Version, time.Now(), awsErrorText)); err != nil {
+	if _, err := fmt.Fprint(in.Stdout, doctor.Page(points, config.Region, mode, in.Build.Version, time.Now(), awsErrorText)); err != nil {
 		return fmt.Errorf("writing the page: %w", err)
 	}
 	if unread > 0 {

@@ -1,5 +1,5 @@
 # sgward in one account and region: the template of a release as a stack of CloudFormation.
-# Upload sgward.yaml and the zips to the bucket first: docs/ROLLOUT.md.
+# Upload sgward.yaml and the zips to the bucket first: docs/ORGANISATION.md.
 
 terraform {
   required_version = ">= 1.5"

@@ -1,6 +1,6 @@
 # sgward in every account of some organisational units, and in those that join them: a
 # StackSet with service-managed permissions. Run it in the management account, or in the
-# account of a delegated administrator. docs/ROLLOUT.md says what comes first.
+# account of a delegated administrator. docs/ORGANISATION.md says what comes first.
 
 terraform {
   required_version = ">= 1.5"
@@ -67,34 +67,35 @@ resource "aws_cloudformation_stack_set" "sgward" {
 
   # The provider sees a difference in each parameter that is not named here.
   parameters = {
-    CodeBucketPrefix      = var.code_bucket_prefix
-    CodeKeyPrefix         = var.release
-    Architecture          = "arm64"
-    Mode                  = var.mode
-    PolicyLayerArn        = ""
-    MaxRevokes            = "20"
-    SweepSchedule         = "rate(1 hour)"
-    AlertEmail            = ""
-    AlertTopicArn         = ""
-    AlertTopicAccountId   = var.alert_account
-    AlertTopicName        = "sgward-alerts"
-    AlarmTopicArn         = ""
-    AlarmTopicName        = "sgward-alarms"
-    Alarms                = "essential"
-    SlackWebhookSecretArn = ""
-    SlackWorkspaceId      = ""
-    SlackChannelId        = ""
-    TeamsTeamId           = ""
-    TeamsTenantId         = ""
-    TeamsChannelId        = ""
-    ChatAlsoTopicArns     = ""
-    AccountName           = ""
-    LogRetentionDays      = "365"
-    KmsKeyArn             = ""
-    PermissionsBoundary   = ""
-    RolePath              = "/sgward/"
-    VpcSubnetIds          = ""
-    VpcSecurityGroupIds   = ""
+    CodeBucketPrefix        = var.code_bucket_prefix
+    CodeKeyPrefix           = var.release
+    Architecture            = "arm64"
+    Mode                    = var.mode
+    PolicyLayerArn          = ""
+    MaxRevokes              = "20"
+    SweepSchedule           = "rate(1 hour)"
+    AlertEmail              = ""
+    AlertTopicArn           = ""
+    AlertTopicAccountId     = var.alert_account
+    AlertTopicName          = "sgward-alerts"
+    AlarmTopicArn           = ""
+    AlarmTopicName          = "sgward-alarms"
+    Alarms                  = "essential"
+    SlackWebhookSecretArn   = ""
+    SlackWorkspaceId        = ""
+    SlackChannelId          = ""
+    TeamsTeamId             = ""
+    TeamsTenantId           = ""
+    TeamsChannelId          = ""
+    ChatAlsoTopicArns       = ""
+    AccountName             = ""
+    LogRetentionDays        = "365"
+    KmsKeyArn               = ""
+    PermissionsBoundary     = ""
+    PermissionsBoundaryName = ""
+    RolePath                = "/sgward/"
+    VpcSubnetIds            = ""
+    VpcSecurityGroupIds     = ""
   }
 
   auto_deployment {

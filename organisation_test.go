@@ -21,7 +21,7 @@ var fenced = regexp.MustCompile("(?ms)^```(json|yaml)\n(.*?)^```$")
 
 // A snippet that is pasted must at least be what it says it is.
 func TestSnippetsOfTheRolloutPageAreSound(t *testing.T) {
-	page, err := os.ReadFile("docs/ROLLOUT.md")
+	page, err := os.ReadFile("docs/ORGANISATION.md")
 	require.NoError(t, err)
 	kinds := map[string]int{}
 	for _, m := range fenced.FindAllStringSubmatch(string(page), -1) {
