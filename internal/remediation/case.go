@@ -177,6 +177,10 @@ func (c *Case) postpone(err error, at time.Time) {
 // group yet.
 func (c *Case) close(done Closing) {
 	c.rule, c.answerLost = done.Rule, done.AnswerLost
+	own := c.finding.Rule
+	if own != nil && own.ID != "" && done.Outcome == finding.OutcomeRevoked && done.Rule.ID != own.ID && !c.batch.isStanding() && c.batch.retried(done.At) {
+		c.batch.addClosedEarlier(c, done.At)
+	}
 	switch {
 	case done.Outcome == "":
 		c.postpone(done.Err, done.At)
@@ -187,6 +191,15 @@ func (c *Case) close(done Closing) {
 	default:
 		c.conclude(done.Outcome, done.At)
 	}
+}
+
+// addClosedEarlier adds a case for the rule that a retry's message is about, where the retry has closed another rule that has
+// its values by now: an earlier try may have closed the message's own, and nobody else would report that.
+func (b *batch) addClosedEarlier(c *Case, at time.Time) {
+	own := &Case{batch: b, finding: c.finding, rule: *c.finding.Rule, judgement: c.judgement, judged: c.judged}
+	own.conclude(finding.OutcomeAlreadyClosed, at)
+	b.cases = append(b.cases, own)
+	c.finding.ID = finding.NewID(b.account, b.region, b.group.ID, c.rule.ID, b.Detection.Event.EventID)
 }
 
 // fail settles a case that failed. The message is retried.

@@ -198,6 +198,40 @@ func TestARevokeWhoseAnswerWasLostIsNotReportedAsAFailure(t *testing.T) {
 	})
 }
 
+// The closing succeeded and its answer was lost. By the retry, moments later, the caller has made an equal rule.
+func TestARetryThatClosesAnEqualRuleStillReportsItsOwn(t *testing.T) {
+	onStage(t, closing, func(s *stage) {
+		revokes := 0
+		s.cloud.fault = func(_ context.Context, action, _ string) error {
+			if strings.HasPrefix(action, "Revoke") {
+				if revokes++; revokes == 1 {
+					return nil
+				}
+			}
+			return apiError("RequestLimitExceeded")
+		}
+		s.cloud.afterwards = func(string, string) error { return fmt.Errorf("reading answer: connection reset") }
+		m := s.open(groupA, in(3306, "52.0.0.0/8"))
+		require.Error(t, s.deliver(m)[0])
+		require.Empty(t, s.cloud.rules(groupA))
+
+		s.cloud.afterwards, s.cloud.fault = nil, nil
+		equal := s.open(groupA, in(3306, "52.0.0.0/8"))
+		s.done(again(m))
+		rule := func(m remediation.Message) string { return m.Detection.Findings[0].Rule.ID }
+		results := map[string]finding.Result{}
+		for _, r := range s.alert().Findings {
+			results[r.Rule.ID] = r
+		}
+		require.Len(t, results, 2)
+		assert.Equal(t, finding.OutcomeRevoked, results[rule(equal)].Outcome)
+		assert.Equal(t, finding.OutcomeAlreadyClosed, results[rule(m)].Outcome)
+		assert.True(t, results[rule(m)].MaybeEarlier)
+		assert.Equal(t, m.Detection.Findings[0].ID, results[rule(m)].ID)
+		assert.NotEqual(t, results[rule(m)].ID, results[rule(equal)].ID)
+	})
+}
+
 func TestAnAlertGoesOutThoughEC2NeverAnswers(t *testing.T) {
 	onStage(t, closing, func(s *stage) {
 		s.cloud.fault = func(ctx context.Context, action, _ string) error {
