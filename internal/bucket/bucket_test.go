@@ -310,3 +310,22 @@ func TestURLs(t *testing.T) {
 		assert.ErrorContains(t, err, "want s3://BUCKET/PREFIX/", bad)
 	}
 }
+
+func TestObjectThatIsReplacedMeanwhileIsNotMixed(t *testing.T) {
+	s := &s3api.Server{}
+	first := bytes.Repeat([]byte("first "), 10_000)
+	s.Put(trail, "logs/a.json", first)
+	s.Fault = func(w http.ResponseWriter, c s3api.Call) bool {
+		if c.Key == "" || c.Range != "" {
+			return false
+		}
+		s.Put(trail, "logs/a.json", bytes.Repeat([]byte("second "), 10_000))
+		w.Header().Set("ETag", fmt.Sprintf("\"%x\"", len(first)))
+		w.Header().Set("Content-Length", fmt.Sprint(len(first)))
+		_, _ = w.Write(first[:30_000]) // and then the connection ends
+		panic(http.ErrAbortHandler)
+	}
+	_, texts := read(t, bucket.Reader{Client: client(t, s)}, "logs/")
+	require.Len(t, texts, 1)
+	assert.Contains(t, texts[0], "PreconditionFailed")
+}

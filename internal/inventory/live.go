@@ -18,7 +18,7 @@ import (
 
 // placesAtOnce limits how many regions are read at the same time, over all accounts. EC2
 // throttles by account and region, so they do not slow each other down.
-const placesAtOnce = 8
+const placesAtOnce = 32
 
 // EC2 is the part of EC2's API that reading a region needs. *ec2.Client implements it.
 type EC2 interface {
