@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import requests
 from moto.server import ThreadedMotoServer
 
 from cloud import ACCOUNT, REGION
@@ -52,8 +53,8 @@ def sgward(endpoint, tmp_path_factory):
         "AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
 
-    def run(*words: str, status: int) -> subprocess.CompletedProcess:
-        done = subprocess.run([program, *words], cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+    def run(*words: str, status: int, **keys: str) -> subprocess.CompletedProcess:
+        done = subprocess.run([program, *words], cwd=ROOT, env=environment | keys, stdin=subprocess.DEVNULL, capture_output=True,
                               text=True, timeout=120, check=False)
         assert done.returncode == status, done.stdout + done.stderr
         return done
@@ -129,3 +130,29 @@ def test_accounts_regions_and_days_choose_the_keys(sgward, trail):
 def test_bucket_that_is_missing_is_named(sgward):
     done = sgward("replay", "s3://no-such-bucket-of-mine/AWSLogs/", status=1)
     assert "s3://no-such-bucket-of-mine/AWSLogs/ cannot be read: s3:ListBucket: NoSuchBucket" in done.stderr
+
+
+ODD = "odd folder/a+b=c&d'(e)~é/"
+
+
+def test_calls_are_signed_as_aws_signs_them_and_need_two_permissions(sgward, trail, client, endpoint):
+    """moto can check signatures, by botocore's own signer, and the policies of the user."""
+    record = gzip.compress(json.dumps({"Records": [json.loads((ROOT / "events" / "ingress-mysql-world.json").read_text())["detail"]]}).encode())
+    client("s3", ELSEWHERE).put_object(Bucket=BUCKET, Key=ODD + "history.json.gz", Body=record)
+    iam = client("iam")
+    iam.create_user(UserName="auditor")
+    iam.put_user_policy(UserName="auditor", PolicyName="replay", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{BUCKET}"},
+        {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/*"}]}))
+    made = iam.create_access_key(UserName="auditor")["AccessKey"]
+    keys = {"AWS_ACCESS_KEY_ID": made["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": made["SecretAccessKey"], "AWS_REGION": ELSEWHERE}
+    requests.post(f"{endpoint}/moto-api/reset-auth", data=b"0", timeout=10)
+    try:
+        done = sgward("replay", f"{trail}/AWSLogs/", "--accounts", MEMBERS[0], "--format", "json", status=3, **keys)
+        assert len(done.stdout.splitlines()) == 2 * DAYS
+        done = sgward("replay", f"{trail}/{ODD}", "--format", "json", status=3, **keys)
+        assert len(done.stdout.splitlines()) == 1
+        done = sgward("replay", f"{trail}/AWSLogs/", status=1, **keys | {"AWS_SECRET_ACCESS_KEY": "wrong"})
+        assert "SignatureDoesNotMatch" in done.stderr
+    finally:
+        requests.post(f"{endpoint}/moto-api/reset-auth", data=b"inf", timeout=10)
