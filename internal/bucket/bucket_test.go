@@ -34,8 +34,12 @@ func client(t testing.TB, s *s3api.Server) *bucket.Client {
 	t.Helper()
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
+	return clientOf(web.URL)
+}
+
+func clientOf(url string) *bucket.Client {
 	return bucket.NewClient(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &web.URL, HTTPClient: awshttp.NewBuildableClient(),
+		Region: "us-east-1", BaseEndpoint: &url, HTTPClient: awshttp.NewBuildableClient(),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
 }
@@ -328,4 +332,40 @@ func TestObjectThatIsReplacedMeanwhileIsNotMixed(t *testing.T) {
 	_, texts := read(t, bucket.Reader{Client: client(t, s)}, "logs/")
 	require.Len(t, texts, 1)
 	assert.Contains(t, texts[0], "PreconditionFailed")
+}
+
+// A call that is never answered, and an answer that stops, are given up and made again.
+func TestSilentConnectionsAreGivenUp(t *testing.T) {
+	s := &s3api.Server{}
+	content := strings.Repeat("0123456789", 10_000)
+	s.Put(trail, "logs/a.json", []byte(content))
+	var listings, gets atomic.Int64
+	done := make(chan struct{})
+	s.Fault = func(w http.ResponseWriter, c s3api.Call) bool {
+		silent := c.Key == "" && listings.Add(1) == 1 || c.Key != "" && gets.Add(1) <= 2
+		if !silent {
+			return false
+		}
+		if gets.Load() == 2 { // the second of the object breaks off in the middle
+			w.Header().Set("ETag", fmt.Sprintf("\"%x\"", len(content)))
+			w.Header().Set("Content-Length", fmt.Sprint(len(content)))
+			_, _ = io.WriteString(w, content[:40_000])
+			_ = http.NewResponseController(w).Flush()
+		}
+		select {
+		case <-done:
+		case <-time.After(10 * time.Second):
+		}
+		return true
+	}
+	web := httptest.NewServer(s)
+	t.Cleanup(web.Close)
+	t.Cleanup(func() { close(done) }) // before the server waits for its calls
+	c := clientOf(web.URL)
+	c.SetStalled(200 * time.Millisecond)
+	names, texts := read(t, bucket.Reader{Client: c}, "logs/")
+	assert.Equal(t, []string{"logs/a.json"}, names)
+	whole := texts[0] == content
+	assert.True(t, whole, "it is whole")
+	assert.EqualValues(t, 3, gets.Load())
 }

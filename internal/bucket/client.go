@@ -37,6 +37,7 @@ type Client struct {
 	endpoint string // of S3; "" is AWS's own
 	signer   *v4.Signer
 	retryer  *retry.Standard
+	stalled  time.Duration
 
 	mu      sync.Mutex
 	regions map[string]string // of buckets, as S3 has told
@@ -46,8 +47,8 @@ const (
 	// triesOfACall outlasts the minutes that S3 may answer 503 Slow Down while it spreads
 	// a prefix.
 	triesOfACall = 12
-	// stalled is how long a connection may be silent.
-	stalled = 30 * time.Second
+	// mostSilence is how long a connection may be silent.
+	mostSilence = 30 * time.Second
 	// emptyHash is the SHA-256 of no bytes: no request has a body.
 	emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	mostError = 64 << 10
@@ -61,7 +62,7 @@ func NewClient(config aws.Config) *Client {
 		endpoint = *config.BaseEndpoint
 	}
 	return &Client{
-		config: config, endpoint: strings.TrimSuffix(endpoint, "/"), regions: map[string]string{},
+		config: config, endpoint: strings.TrimSuffix(endpoint, "/"), regions: map[string]string{}, stalled: mostSilence,
 		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }), // S3 signs the path as it is sent
 		retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = triesOfACall
@@ -97,9 +98,11 @@ func (c *Client) list(ctx context.Context, l listing, token string) (page, error
 	// IAM's action for ListObjectsV2 is s3:ListBucket.
 	err := c.try(ctx, "ListBucket", func() error {
 		out = page{}
+		ctx, cancel := context.WithTimeout(ctx, c.stalled)
+		defer cancel()
 		response, err := c.send(ctx, l.bucket, "", query, nil)
 		if err != nil {
-			return err
+			return silentOr(ctx, err)
 		}
 		defer func() { _ = response.Body.Close() }() // it was only read
 		if err := xml.NewDecoder(response.Body).Decode(&out); err != nil {
@@ -149,7 +152,7 @@ func (o *object) Read(p []byte) (int, error) {
 				return 0, err
 			}
 		}
-		o.silent.Reset(stalled)
+		o.silent.Reset(o.client.stalled)
 		n, err := o.body.Read(p)
 		o.at += int64(n)
 		if n > 0 {
@@ -177,7 +180,7 @@ func (o *object) Read(p []byte) (int, error) {
 func (o *object) open() error {
 	return o.client.try(o.ctx, "GetObject", func() error {
 		ctx, cancel := context.WithCancel(o.ctx)
-		silent := time.AfterFunc(stalled, cancel)
+		silent := time.AfterFunc(o.client.stalled, cancel)
 		header := http.Header{}
 		if o.at > 0 {
 			header.Set("Range", "bytes="+strconv.FormatInt(o.at, 10)+"-")
@@ -189,6 +192,7 @@ func (o *object) open() error {
 			err = errors.New("the server sends no part of an object, so a lost connection cannot be taken up again")
 		}
 		if err != nil {
+			err = silentOr(ctx, err)
 			silent.Stop()
 			cancel()
 			return err
@@ -210,6 +214,15 @@ func (o *object) Close() error {
 	err := o.body.Close()
 	o.cancel()
 	o.body = nil
+	return err
+}
+
+// silentOr returns a call's error, or one that can be retried if nothing was answered in time:
+// ctx is of this attempt alone, and try looks at the caller's.
+func silentOr(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return &incompleteError{errors.New("nothing was received for too long")}
+	}
 	return err
 }
 
