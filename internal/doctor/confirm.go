@@ -59,6 +59,11 @@ var points = []point{
 	{"a trail is needed for events", (*confirmation).trailNeeded},
 	{"how old events are when they arrive", (*confirmation).ages},
 	{"how a record looks whose parameters were left out (`\"requestParameters\": {\"omitted\": true}`), which `UnnamedCallsRule` waits for", (*confirmation).omitted},
+	{"Lambda's log line of a failed invocation has `record.status` other than `success` in JSON logs, so that `FailureAlarm` fires", notTold("it takes a trial: invoke detect with `{}`, asynchronously")},
+	{"a CloudWatch alarm of a member account may publish to a topic of `alerts.yaml` by `aws:SourceOrgID`", notTold("it takes a trial: deploy both with `AlarmTopicName`; `aws cloudwatch set-alarm-state` on one alarm")},
+	{"the names that CloudFormation gives the roles of a StackSet's stack still hold `-RemediateRole-` and `-SweepRole-`, which `alerts.yaml` knows them by", notTold("it takes a trial: deploy by a StackSet with a long name; look at the roles")},
+	{"`update-stack --use-previous-template` with `PolicyLayerArn` gives the functions the layer, and the error of a function that does not start is in the record of its dead letter", notTold("it takes a trial: run the commands of `sgward policy package`; publish a zip without a policy and do it again")},
+	{"Parameter Store refuses `AlertTopicIsInThisRegion` for a topic of another region, and CloudWatch such a topic for an alarm", notTold("it takes a trial: deploy with each")},
 	{"`NoSweepAlarm` goes to INSUFFICIENT_DATA after two days without data, and sends that", (*confirmation).noSweep},
 	{"Lambda takes messages from the findings queue as remediate's role, which `OnlyRemediateTakes` spares", (*confirmation).taken},
 	{"the shape of invocation records", (*confirmation).records},
@@ -67,6 +72,9 @@ var points = []point{
 	{"CloudTrail's event history shows remediate's revokes as `sgward undo` expects them", (*confirmation).ownRevokes},
 	{"a table's resource policy may name the role at once when both are created", (*confirmation).tablePolicy},
 	{"whether DescribeSecurityGroupRules lists the rules of groups that another account shares", (*confirmation).sharedGroups},
+	{"`sgward replay s3://` finds a bucket's region by S3's redirect, and reads it there; emulators do not redirect", notTold("it takes a trial: with credentials of another region: `sgward replay --since YESTERDAY s3://YOUR-TRAIL-BUCKET/AWSLogs/`")},
+	{"CloudTrail's event history takes the pace of `--account-history`, two calls a second in each region, without throttling", notTold("it takes a trial: `time sgward replay --account-history`, while nobody else reads it")},
+	{"the StackSet of [ORGANISATION.md](ORGANISATION.md) reaches every account of a unit", notTold("it takes a trial: one unit with one account, in observe mode")},
 }
 
 // confirmation is an examination with what several points read.
