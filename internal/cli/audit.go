@@ -157,27 +157,15 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		Command: report.Audit, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(sources), Now: time.Now().UTC(),
 	}
 	a.now = run.Now
-	to, err := f.destination(in)
-	if err != nil {
-		return err
-	}
-	defer to.discard()
-	w, err := report.New(format, to, advised(run, p, run.Now), f.look(in))
-	if err != nil {
-		return err
-	}
-	tally := report.Count(w, report.FailOn(f.failOn))
-	summary, err := a.write(ctx, snapshot, tally)
-	if err != nil {
-		return err
-	}
-	if err := to.keep(in, f.quiet); err != nil {
-		return err
-	}
-	if !f.quiet {
-		f.remark(in, &a, snapshot)
-	}
-	return f.ends(in, format, summary.Problems, tally.Findings())
+	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]report.Problem, error) {
+		summary, err := a.write(ctx, snapshot, w)
+		return summary.Problems, err
+	}, func() error {
+		if !f.quiet {
+			f.remark(in, &a, snapshot)
+		}
+		return nil
+	})
 }
 
 // remark prints why ids may differ from those of another audit, and which findings of the

@@ -95,24 +95,7 @@ func (f *checkFlags) run(ctx context.Context, in Invocation, args []string) erro
 		Command: report.Check, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Now: time.Now().UTC(),
 		Statement: p.Statement,
 	}
-	to, err := f.destination(in)
-	if err != nil {
-		return err
-	}
-	defer to.discard()
-	w, err := report.New(format, to, run, f.look(in))
-	if err != nil {
-		return err
-	}
-	tally := report.Count(w, report.FailOn(f.failOn))
-	problems, err := f.judge(ctx, p, read, run.Now, tally)
-	if err != nil {
-		return err
-	}
-	if err := to.keep(in, f.quiet); err != nil {
-		return err
-	}
-	return f.ends(in, format, problems, tally.Findings())
+	return f.write(in, format, run, func(w report.Writer) ([]report.Problem, error) { return f.judge(ctx, p, read, run.Now, w) }, nil)
 }
 
 func problemsOf(read *check.Result) []report.Problem {

@@ -109,30 +109,15 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 			return usageError("--suggest %s: the file exists, and may have been reviewed: name a new one", f.suggest)
 		}
 	}
-	to, err := f.destination(in)
-	if err != nil {
-		return err
-	}
-	defer to.discard()
-	w, err := report.New(format, to, advised(run, p, run.Now), f.look(in))
-	if err != nil {
-		return err
-	}
-	tally := report.Count(w, report.FailOn(f.failOn))
 	suggested := suggestions{policy: p, now: run.Now, seen: map[string]bool{}}
-	problems, err := f.replay(ctx, in, from, o, format, suggested.watch(tally))
-	if err != nil {
-		return err
-	}
-	if err := to.keep(in, f.quiet); err != nil {
-		return err
-	}
-	if f.suggest != "" {
-		if err := suggested.write(in, f.suggest, f.quiet); err != nil {
-			return err
+	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]report.Problem, error) {
+		return f.replay(ctx, in, from, o, format, suggested.watch(w))
+	}, func() error {
+		if f.suggest == "" {
+			return nil
 		}
-	}
-	return f.ends(in, format, problems, tally.Findings())
+		return suggested.write(in, f.suggest, f.quiet)
+	})
 }
 
 // replay judges the history and writes the report. It returns the parts that could not be

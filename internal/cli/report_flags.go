@@ -193,6 +193,36 @@ func (d *destination) discard() {
 	d.file = nil
 }
 
+// write makes a report, which judge fills, naming the parts that could not be read. Once the report is whole it calls then,
+// unless that is nil.
+func (f *judgeFlags) write(
+	in Invocation, format report.Format, run report.Run, judge func(report.Writer) ([]report.Problem, error), then func() error,
+) error {
+	to, err := f.destination(in)
+	if err != nil {
+		return err
+	}
+	defer to.discard()
+	w, err := report.New(format, to, run, f.look(in))
+	if err != nil {
+		return err
+	}
+	tally := report.Count(w, report.FailOn(f.failOn))
+	problems, err := judge(tally)
+	if err != nil {
+		return err
+	}
+	if err := to.keep(in, f.quiet); err != nil {
+		return err
+	}
+	if then != nil {
+		if err := then(); err != nil {
+			return err
+		}
+	}
+	return f.ends(in, format, problems, tally.Findings())
+}
+
 // ends returns the error of a command that has written a report.
 func (f *judgeFlags) ends(in Invocation, format report.Format, problems []report.Problem, findings int) error {
 	switch n := len(problems); {
