@@ -288,7 +288,7 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		expect(gone, "%s is still open", p)
 		if gone {
 			s.closed = append(s.closed, closing{p, revoked - began})
-			s.line("   %s  %s, %.1f ms after the call", s.Paint(text.Green, "closed"), p, ms(revoked-began))
+			s.line("   %s  %s, %s ms after the call", s.Paint(text.Green, "closed"), p, ms(revoked-began))
 		} else {
 			s.line("   %s  %s", s.Paint(text.Red, "STILL OPEN"), p)
 		}
@@ -375,7 +375,7 @@ func (s *stage) summary(took time.Duration) {
 	slices.SortFunc(s.closed, func(a, b closing) int { return int(a.after - b.after) })
 	s.line("")
 	if n := len(s.closed); n > 0 {
-		s.paragraph("", "", fmt.Sprintf("%s %d openings closed, %.1f to %.1f ms after the call that made them.",
+		s.paragraph("", "", fmt.Sprintf("%s %d openings closed, %s to %s ms after the call that made them.",
 			s.Paint(text.Bold, "In all:"), n, ms(s.closed[0].after), ms(s.closed[n-1].after)))
 	}
 	s.paragraph("", "", "On AWS, EventBridge delivers the record some seconds after the call; from there on it is this code.")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -66,4 +67,11 @@ func elapsed(d time.Duration) string {
 	return fmt.Sprintf("%.1f s", d.Seconds())
 }
 
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+// ms prints milliseconds, with a decimal below a hundred: "1.2", "34.5", "144".
+func ms(d time.Duration) string {
+	decimals := 1
+	if d >= 100*time.Millisecond {
+		decimals = 0
+	}
+	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', decimals, 64)
+}
