@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cloud import Cloud
+from cloud import REGION, Cloud, wait_until
+from organisation import BOUNDARY, LAYER_DIGEST, LAYER_POLICY, OTHER_REGION, boundary_without
 from pipeline import SWEEP, DETECT, Pipeline
 from stack import Build
 
@@ -55,6 +56,53 @@ def sgward(cloud, tmp_path_factory):
 
     run.program = program
     return run
+
+
+@pytest.fixture(scope="session")
+def alerts(cloud):
+    """alerts(region): the outputs of alerts.yaml there. Both have the same parameters, a channel of a third region too. ministack
+    makes no organisation: whose stacks may send is shown by the tests of the template."""
+    outputs = {}
+    for region in (REGION, OTHER_REGION):
+        client = cloud.in_region(region).client("cloudformation")
+        parameters = {"RolePath": "/sgward/", "AlertEmail": "security@example.com",
+                      "ChatRegion": "ap-south-1", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"}
+        client.create_stack(
+            StackName="sgward-alerts", TemplateBody=(ROOT / "alerts.yaml").read_text(), Capabilities=["CAPABILITY_IAM"],
+            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+
+        def made(client=client):
+            (stack,) = client.describe_stacks(StackName="sgward-alerts")["Stacks"]
+            assert "FAILED" not in stack["StackStatus"] and "ROLLBACK" not in stack["StackStatus"], stack
+            return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
+
+        stack = wait_until(f"alerts.yaml in {region}", made, timeout=60)
+        outputs[region] = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    return outputs.__getitem__
+
+
+@pytest.fixture(scope="session")
+def boundary(cloud):
+    path, name = BOUNDARY.split("/")
+    cloud.client("iam").create_policy(PolicyName=name, Path=f"/{path}/", PolicyDocument=boundary_without())
+    return BOUNDARY
+
+
+@pytest.fixture(scope="session")
+def archive(build, tmp_path_factory):
+    """What `sgward policy package` makes. The functions' build has made build/sgward."""
+    folder = tmp_path_factory.mktemp("layer")
+    (folder / "own.yaml").write_text(LAYER_POLICY)
+    made = subprocess.run([ROOT / "build" / "sgward", "policy", "package", "--policy", "own.yaml", "--format", "json"],
+                          cwd=folder, check=True, capture_output=True, text=True)
+    assert json.loads(made.stdout)["policyDigest"] == LAYER_DIGEST
+    return (folder / "policy-layer.zip").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def layer(cloud, archive):
+    return cloud.client("lambda").publish_layer_version(
+        LayerName="sgward-policy", Description=LAYER_DIGEST, Content={"ZipFile": archive})["LayerVersionArn"]
 
 
 @pytest.fixture

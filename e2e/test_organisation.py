@@ -1,7 +1,6 @@
 """What an organisation prescribes: a boundary, a path, a VPC, and alerts.yaml for the stacks of two regions."""
 
 import json
-import re
 import uuid
 from contextlib import contextmanager
 
@@ -9,58 +8,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from cloud import ACCOUNT, REGION, wait_until
+from organisation import BOUNDARY_ARN, OTHER_REGION, boundary_without, parameters_of
 from pipeline import Pipeline
-from stack import ROOT
 from test_permissions import DENIED
 from test_pipeline import CLOSED, WORLD, assert_closed, outcomes, tcp
 
-OTHER_REGION = "eu-west-1"
 REFUSED = {*DENIED, "AuthorizationError", "AuthorizationErrorException"}
 ROLES = ["DetectRole", "RemediateRole", "SweepRole"]
-BOUNDARY = "limits/sgward"
-BOUNDARY_ARN = f"arn:aws:iam::{ACCOUNT}:policy/{BOUNDARY}"
-
-
-def boundary_without(*actions: str) -> str:
-    """The boundary of docs/PARAMETERS.md, less some actions."""
-    text = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "PARAMETERS.md").read_text(), re.DOTALL)[1]
-    policy = json.loads(text)
-    policy["Statement"][0]["Action"] = [each for each in policy["Statement"][0]["Action"] if each not in actions]
-    return json.dumps(policy)
-
-
-@pytest.fixture(scope="module")
-def alerts(cloud):
-    """alerts(region): the outputs of alerts.yaml there. Both have the same parameters, a channel of a third region too. ministack
-    makes no organisation: whose stacks may send is shown by the tests of the template."""
-    outputs = {}
-    for region in (REGION, OTHER_REGION):
-        client = cloud.in_region(region).client("cloudformation")
-        parameters = {"RolePath": "/sgward/", "AlertEmail": "security@example.com",
-                      "ChatRegion": "ap-south-1", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"}
-        client.create_stack(
-            StackName="sgward-alerts", TemplateBody=(ROOT / "alerts.yaml").read_text(), Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
-
-        def made(client=client):
-            (stack,) = client.describe_stacks(StackName="sgward-alerts")["Stacks"]
-            assert "FAILED" not in stack["StackStatus"] and "ROLLBACK" not in stack["StackStatus"], stack
-            return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
-
-        stack = wait_until(f"alerts.yaml in {region}", made, timeout=60)
-        outputs[region] = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
-    return outputs.__getitem__
-
-
-@pytest.fixture(scope="module")
-def boundary(cloud):
-    path, name = BOUNDARY.split("/")
-    cloud.client("iam").create_policy(PolicyName=name, Path=f"/{path}/", PolicyDocument=boundary_without())
-    return BOUNDARY
-
-
-def parameters_of(outputs: dict) -> dict[str, str]:
-    return dict(each.split("=", 1) for each in outputs["Parameters"].split())
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
 from cloud import REGION, wait_until
+from organisation import BOUNDARY_ARN, LAYER_DIGEST, parameters_of
 from pipeline import Pipeline
 from stack import GOARCH, ROOT, TEMPLATE, Stack
 
@@ -41,8 +43,8 @@ def template(release) -> dict:
 
 
 @pytest.fixture(scope="module")
-def installed(cloud, release) -> Pipeline:
-    """docs/INSTALL.md, from the files of a release to a stack that closes."""
+def installed(cloud, release, alerts, boundary, layer) -> Pipeline:
+    """docs/INSTALL.md, from the files of a release to a stack that closes, with all that an organisation gives it."""
     s3, cloudformation = cloud.client("s3"), cloud.client("cloudformation")
     started = time.monotonic()
     bucket = f"{BUCKET_PREFIX}-{REGION}"
@@ -53,6 +55,7 @@ def installed(cloud, release) -> Pipeline:
         StackName="installed", TemplateURL=f"{cloud.endpoint}/{bucket}/sgward/sgward.yaml", Capabilities=["CAPABILITY_IAM"],
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {
             "CodeBucketPrefix": BUCKET_PREFIX, "CodeKeyPrefix": "sgward/", "Architecture": ARCHITECTURE, "Mode": "enforce",
+            "PolicyLayerArn": layer, "PermissionsBoundaryName": boundary, **parameters_of(alerts(REGION)),
         }.items()])
 
     def done():
@@ -64,7 +67,10 @@ def installed(cloud, release) -> Pipeline:
     print(f"from a release to a deployed stack: {time.monotonic() - started:.1f} s")
     outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     assert outputs["Release"] == VERSION
-    return Pipeline(Stack(cloud, "installed"))
+    made = Stack(cloud, "installed")
+    for role in ("DetectRole", "RemediateRole", "SweepRole"):  # see test_organisation.py
+        cloud.client("iam").put_role_permissions_boundary(RoleName=made.ids[role], PermissionsBoundary=BOUNDARY_ARN)
+    return Pipeline(made, alerts(REGION)["AlertTopicArn"])
 
 
 def test_checksums_are_those_of_the_files(release):
@@ -119,13 +125,18 @@ def test_code_is_of_the_bucket_and_the_architecture(installed):
     assert function["Runtime"] == "provided.al2023"
 
 
-def test_an_opening_is_closed_by_a_stack_of_a_release(installed):
+def test_an_opening_is_closed_by_a_stack_of_a_release(installed, archive, tmp_path):
+    """By the policy of the layer, which ministack does not unpack, to a topic of the organisation."""
+    zipfile.ZipFile(io.BytesIO(archive)).extractall(tmp_path)
+    policy = str(tmp_path / "sgward" / "policy.yaml")
     group = installed.new_group()
     record = installed.authorize_ingress(group, {
-        "IpProtocol": "tcp", "FromPort": 3306, "ToPort": 3306, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]})
+        "IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]})
 
-    detection = installed.deliver(record)
+    with installed.configured("DetectFunction", POLICY_FILE=policy), installed.configured("RemediateFunction", POLICY_FILE=policy):
+        detection = installed.deliver(record)
+        assert detection["decision"] == "revoke"
+        wait_until("the rule to be revoked", lambda: not installed.ingress(group))
+        alert = installed.alert_for(record)
 
-    assert detection["decision"] == "revoke"
-    wait_until("the rule to be revoked", lambda: not installed.ingress(group))
-    assert installed.alert_for(record)["mode"] == "enforce"
+    assert (alert["mode"], alert["policyDigest"]) == ("enforce", LAYER_DIGEST)

@@ -3,41 +3,15 @@
 import base64
 import hashlib
 import io
-import json
-import subprocess
 import zipfile
 
 import pytest
 
+from organisation import LAYER_DIGEST
 from pipeline import Pipeline
-from stack import ROOT
 from test_pipeline import WORLD, assert_closed, outcomes, tcp
 
-POLICY = """\
-version: 1
-world: {ipv4: 9, ipv6: 32}
-statements:
-  - {id: web-too, severity: high, effect: revoke, ingress: {from: world, ports: [443/tcp]}}
-"""
-DIGEST = "sha256:" + hashlib.sha256(POLICY.encode()).hexdigest()
 JUDGING = ["DetectFunction", "RemediateFunction", "SweepFunction"]
-
-
-@pytest.fixture(scope="module")
-def archive(build, tmp_path_factory):
-    """What `sgward policy package` makes. The functions' build has made build/sgward."""
-    folder = tmp_path_factory.mktemp("layer")
-    (folder / "own.yaml").write_text(POLICY)
-    made = subprocess.run([ROOT / "build" / "sgward", "policy", "package", "--policy", "own.yaml", "--format", "json"],
-                          cwd=folder, check=True, capture_output=True, text=True)
-    assert json.loads(made.stdout)["policyDigest"] == DIGEST
-    return (folder / "policy-layer.zip").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def layer(cloud, archive):
-    return cloud.client("lambda").publish_layer_version(
-        LayerName="sgward-policy", Description=DIGEST, Content={"ZipFile": archive})["LayerVersionArn"]
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +55,14 @@ def test_what_the_packed_policy_tolerates_is_closed_by_that_of_the_layer(layered
 
     with layered.configured("DetectFunction", POLICY_FILE=in_layer), layered.configured("RemediateFunction", POLICY_FILE=in_layer):
         detection = layered.deliver(record)
-        assert (detection["decision"], detection["policyDigest"]) == ("revoke", DIGEST)
+        assert (detection["decision"], detection["policyDigest"]) == ("revoke", LAYER_DIGEST)
         assert_closed(layered, group, f"tcp 443-443 {WORLD}")
         alert = layered.alert_for(record)
 
     assert outcomes(alert) <= {"revoked", "already_closed"}
-    assert alert["policyDigest"] == DIGEST
+    assert alert["policyDigest"] == LAYER_DIGEST
     for log in ("DetectLogGroup", "RemediateLogGroup"):
-        assert any('"policy loaded"' in line and DIGEST in line for line in layered.stack.log_messages(log)), log
+        assert any('"policy loaded"' in line and LAYER_DIGEST in line for line in layered.stack.log_messages(log)), log
 
 
 def test_a_layer_without_a_policy_judges_nothing(layered, tmp_path):
