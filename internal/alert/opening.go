@@ -235,7 +235,7 @@ func (o *opening) lostException() string {
 	if x == nil {
 		return ""
 	}
-	return "The exception " + name(x.ID) + " of " + quote(x.Owner) + ", which would cover it, ended with " + id(x.Expires) + "."
+	return "The exception " + name(x.ID) + " of " + quote(x.Owner) + ", which would cover it, ended " + withEnd(x.Expires) + "."
 }
 
 // reportedBefore says why the opening of an earlier digest is reported again.
@@ -272,7 +272,7 @@ func (o *opening) allowed() string {
 	if x == nil {
 		return out + "."
 	}
-	out += ", by exception " + name(x.ID) + " of " + quote(x.Owner) + " until " + id(x.Expires) + "."
+	out += ", by exception " + name(x.ID) + " of " + quote(x.Owner) + " until " + end(x.Expires) + "."
 	if x.ByTag {
 		out += " It depends on tags of the group. To see who set them, look for CloudTrail's CreateTags and " +
 			"CreateSecurityGroup events of the group (aws cloudtrail lookup-events)."

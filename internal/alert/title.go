@@ -242,8 +242,8 @@ func (v *view) expiryTitle() string {
 			ended++
 		}
 	}
-	if x := findings[0].Exception; len(findings) == 1 && isPlainName(x.ID) && isIdentifier(x.Expires) {
-		return "Exception " + x.ID + " " + text.Agree(ended, "ended", "ends") + " with " + x.Expires
+	if x := findings[0].Exception; len(findings) == 1 && isPlainName(x.ID) && isIdentifier(strings.ReplaceAll(x.Expires, ":", "")) {
+		return "Exception " + x.ID + " " + text.Agree(ended, "ended", "ends") + " " + withEnd(x.Expires)
 	}
 	var parts []string
 	if ended > 0 {

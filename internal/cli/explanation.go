@@ -164,7 +164,7 @@ func verdictInWords(j policy.Judgement, steps []policy.Step, mode finding.Mode) 
 	case policy.Compliant:
 		return "compliant: left alone", ""
 	case policy.Exempt:
-		return fmt.Sprintf("exempt by %s until the end of %s UTC (%s): left alone", j.Exception.ID, j.Exception.Expires, j.Exception.Owner), ""
+		return fmt.Sprintf("exempt by %s until %s (%s): left alone", j.Exception.ID, policy.EndOf(j.Exception.Expires), j.Exception.Owner), ""
 	case policy.Alert:
 		return fmt.Sprintf("alert (%s, %s): left open, an alert is sent", j.Severity, j.StatementID), ""
 	case policy.Revoke:

@@ -119,9 +119,11 @@ func (f *Finding) Deciding() []policy.Reason { return policy.Deciding(f.Reasons,
 
 // Exception names the policy entry that covers an exempt rule.
 type Exception struct {
-	ID      string `json:"id"`
-	Owner   string `json:"owner"`
-	Expires string `json:"expires"` // the last day it applies, YYYY-MM-DD
+	ID    string `json:"id"`
+	Owner string `json:"owner"`
+	// Expires is the last day it applies, YYYY-MM-DD, or the moment of its end in UTC, such
+	// as 2027-03-01T18:00:00Z.
+	Expires string `json:"expires"`
 	// ByTag is set if tags of the group decide: anyone who may tag the group could have
 	// exempted it, so such openings are reported.
 	ByTag bool `json:"byTag,omitempty"`

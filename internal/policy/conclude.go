@@ -102,7 +102,7 @@ func (p *part) exemptsBefore(o *part) bool {
 func (x *exception) byTag() bool { return len(x.scope.tags) > 0 }
 
 func (x *exception) ref() *ExceptionRef {
-	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.lastDay, Line: x.line, ByTag: x.byTag()}
+	return &ExceptionRef{ID: x.id, Owner: x.owner, Reason: x.reason, Expires: x.expires, Line: x.line, ByTag: x.byTag()}
 }
 
 // reasons lists the reason of each part, in file order.
@@ -117,7 +117,7 @@ func (e *evaluation) reasons(r *subject) []Reason {
 			if pt.answer == unknown {
 				word = "may exempt from "
 			}
-			out = append(out, Reason{x.id, e.policy.file, x.line, word + pt.statement.id + " until the end of " + x.lastDay + " UTC: " + x.reason + " (" + x.owner + ")"})
+			out = append(out, Reason{x.id, e.policy.file, x.line, word + pt.statement.id + " until " + EndOf(x.expires) + ": " + x.reason + " (" + x.owner + ")"})
 		}
 	}
 	return out

@@ -207,7 +207,7 @@ func isPlaceholder(s string) bool {
 
 func (c *compiler) exception(n *yaml.Node, index int) {
 	where := fmt.Sprintf("exceptions[%d]", index)
-	f := c.fields(n, where, "id", "reason", "owner", "expires", "match")
+	f := c.fields(n, where, "id", "reason", "owner", "expires", "until", "match")
 	if f == nil {
 		return
 	}
@@ -221,7 +221,6 @@ func (c *compiler) exception(n *yaml.Node, index int) {
 	}{
 		{"reason", "why the opening is allowed", &x.reason},
 		{"owner", "who answers for it", &x.owner},
-		{"expires", "its last day such as 2027-03-31", &x.lastDay},
 	} {
 		if v, ok := f[field.name]; ok {
 			*field.into, _ = c.text(v.value, where+": "+field.name)
@@ -232,19 +231,49 @@ func (c *compiler) exception(n *yaml.Node, index int) {
 			c.problem(n, "%s: %s is missing: want %s", where, field.name, field.want)
 		}
 	}
-	if v, ok := f["expires"]; ok && x.lastDay != "" {
-		day, err := time.Parse(time.DateOnly, x.lastDay)
-		if err != nil {
-			c.problem(v.value, "%s: expires: want a day such as 2027-03-31, found %s", where, kindOf(v.value))
-		}
-		x.ends = day.AddDate(0, 0, 1)
-	}
+	c.expiry(f, n, where, &x)
 	if v, ok := f["match"]; ok {
 		c.exceptionMatch(v.value, where+".match", &x)
 	} else {
 		c.problem(n, "%s: match is missing: an exception names what it covers", where)
 	}
 	c.policy.exceptions = append(c.policy.exceptions, x)
+}
+
+// expiry reads the end of an exception: expires, its last day, or until, a moment.
+func (c *compiler) expiry(f map[string]field, n *yaml.Node, where string, x *exception) {
+	day, hasDay := f["expires"]
+	moment, hasMoment := f["until"]
+	switch {
+	case hasDay && hasMoment:
+		c.problem(moment.key, "%s: want one of expires (a last day) and until (a time), found both", where)
+	case hasDay:
+		text, ok := c.text(day.value, where+": expires")
+		_, err := time.Parse(time.DateOnly, text)
+		if ok && err != nil {
+			hint := ""
+			if _, isMoment := ParseMoment(text); isMoment {
+				hint = "; a time belongs to until"
+			}
+			c.problem(day.value, "%s: expires: want a day such as 2027-03-31, found %s%s", where, kindOf(day.value), hint)
+		}
+		x.expires = text
+	case hasMoment:
+		text, ok := c.text(moment.value, where+": until")
+		end, sound := ParseMoment(text)
+		if ok && !sound {
+			hint := ""
+			if _, err := time.Parse(time.DateOnly, text); err == nil {
+				hint = "; a day belongs to expires"
+			}
+			c.problem(moment.value, "%s: until: want a time with its zone such as 2027-03-01T18:00Z or 2027-03-01T19:00+01:00, found %s%s",
+				where, kindOf(moment.value), hint)
+		}
+		x.expires = end.Format(time.RFC3339)
+	default:
+		c.problem(n, "%s: expires is missing: want its last day such as 2027-03-31, or until and a time such as 2027-03-31T18:00Z", where)
+	}
+	x.ends, _ = ParseExpiry(x.expires)
 }
 
 func (c *compiler) exceptionMatch(n *yaml.Node, where string, x *exception) {

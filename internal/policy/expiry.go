@@ -2,6 +2,7 @@ package policy
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -19,10 +20,66 @@ type Expiry struct {
 	// Covers lists the exception's scope, such as "5432/tcp, peers 203.0.113.0/24, groups
 	// sg-0123456789abcdef0".
 	Covers string
-	// Ends is 24:00 UTC of the last day.
+	// Ends is the first moment at which it does not apply: 24:00 UTC of its last day, or the
+	// moment that the policy names.
 	Ends time.Time
 	// Ended is set if that moment has passed.
 	Ended bool
+}
+
+// momentForm is RFC 3339 with the seconds left out or given, and no fractions. time.Parse
+// alone also takes hours of one digit.
+var momentForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})$`)
+
+// ParseMoment reads a time with its zone, to the minute or the second, such as
+// 2027-03-01T18:00Z or 2027-03-01T19:00:00+01:00. It returns it in UTC.
+func ParseMoment(s string) (time.Time, bool) {
+	found := momentForm.FindStringSubmatch(s)
+	if found == nil {
+		return time.Time{}, false
+	}
+	layout := time.RFC3339
+	if found[1] == "" {
+		layout = "2006-01-02T15:04Z07:00"
+	}
+	t, err := time.Parse(layout, s)
+	return t.UTC(), err == nil
+}
+
+// ParseExpiry reads the Expires of an exception and returns the first moment at which it
+// does not apply.
+func ParseExpiry(expires string) (time.Time, bool) {
+	if t, ok := ParseMoment(expires); ok {
+		return t, true
+	}
+	day, err := time.Parse(time.DateOnly, expires)
+	return day.AddDate(0, 0, 1), err == nil
+}
+
+// ShownEnd is the Expires of an exception for people: a moment without seconds that are
+// zero. Chat programs could read ":00:" as the name of an emoji.
+func ShownEnd(expires string) string {
+	if end, isMoment := ParseMoment(expires); isMoment && end.Second() == 0 {
+		return end.Format("2006-01-02T15:04Z07:00")
+	}
+	return expires
+}
+
+// EndOf says until when an exception applies, from its Expires: "the end of 2027-03-31 UTC"
+// or "2027-03-01T18:00Z".
+func EndOf(expires string) string {
+	if _, isMoment := ParseMoment(expires); isMoment {
+		return ShownEnd(expires)
+	}
+	return "the end of " + expires + " UTC"
+}
+
+// Dated puts a preposition before the day of an Expires, and "at" before a moment.
+func Dated(preposition, expires string) string {
+	if _, isMoment := ParseMoment(expires); isMoment {
+		preposition = "at"
+	}
+	return preposition + " " + ShownEnd(expires)
 }
 
 // Expiring returns the exceptions that end within 14 days after now or ended less than 24

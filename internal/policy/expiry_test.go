@@ -1,6 +1,7 @@
 package policy_test
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 const expiring = `
@@ -76,6 +78,45 @@ func TestExpiringEndsADayAfterTheEnd(t *testing.T) {
 		assert.Equal(t, want.told, len(ids) == 1, when)
 		assert.Equal(t, want.ended, ended, when)
 	}
+}
+
+const hourly = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: high, effect: revoke, existing: revoke, ingress: {from: world, ports: [5432/tcp]}}
+exceptions:
+  - {id: tonight, reason: a move, owner: s@example.com, until: 2026-11-20T19:30+01:00, match: {ports: [5432/tcp]}}
+  - {id: seconds, reason: a move, owner: s@example.com, until: "2026-11-20T18:30:15Z", match: {ports: [22/tcp]}}
+`
+
+func TestAnExceptionAppliesUntilItsMoment(t *testing.T) {
+	p, err := policy.Parse("policy.yaml", []byte(hourly))
+	require.NoError(t, err)
+	end := time.Date(2026, 11, 20, 18, 30, 0, 0, time.UTC)
+	judge := func(at time.Time) policy.Judgement {
+		return p.Evaluate(policy.Request{Time: at, Rules: []secgroup.Rule{{Permission: secgroup.Permission{
+			Direction: secgroup.Ingress, Protocol: secgroup.TCP, Ports: secgroup.PortRange{From: 5432, To: 5432},
+			Peer: secgroup.CIDRPeer(netip.MustParsePrefix("0.0.0.0/0")),
+		}}}})[0]
+	}
+	before := judge(end.Add(-time.Nanosecond))
+	require.Equal(t, policy.Exempt, before.Verdict)
+	assert.Equal(t, "2026-11-20T18:30:00Z", before.Exception.Expires, "in UTC, with seconds, as RFC 3339 asks for")
+	assert.Contains(t, before.Reasons[1].Text, "exempts from database until 2026-11-20T18:30Z: a move")
+	assert.Equal(t, policy.Revoke, judge(end).Verdict)
+	assert.Equal(t, policy.Undetermined, judge(time.Time{}).Verdict, "no time is known")
+
+	found := p.Expiring(end.Add(time.Second), "", "")
+	require.Len(t, found, 2)
+	assert.Equal(t, [2]bool{true, false}, [2]bool{found[0].Ended, found[1].Ended}, "the second one ends 15 seconds later")
+	assert.Equal(t, end, found[0].Ends)
+	assert.Empty(t, p.Expiring(end.Add(24*time.Hour+15*time.Second), "", ""))
+
+	assert.Contains(t, p.Warnings(end.Add(-time.Hour)).Error(),
+		"policy.yaml:7: exception tonight expires at 2026-11-20T18:30Z: s@example.com should close the rule it covers or agree on a new date")
+	assert.Contains(t, p.Warnings(end.Add(time.Minute)).Error(),
+		"policy.yaml:8: exception seconds expired at 2026-11-20T18:30:15Z and no longer applies")
 }
 
 func TestExpiringLeavesOutOtherAccountsAndRegions(t *testing.T) {

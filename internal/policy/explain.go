@@ -64,7 +64,7 @@ func (e *evaluation) step(s *statement, r *subject) Step {
 			step.Part = PartUnknown
 		case pt.answer == no:
 			step.Part = PartExcepted
-			step.Why += "; " + pt.exception.id + " exempts it until the end of " + pt.exception.lastDay + " UTC"
+			step.Why += "; " + pt.exception.id + " exempts it until " + EndOf(pt.exception.expires)
 		}
 		return step
 	}

@@ -112,8 +112,8 @@ type peerMatcher struct {
 type exception struct {
 	id, reason, owner string
 	line              int
-	lastDay           string    // YYYY-MM-DD
-	ends              time.Time // 24:00 UTC of that day
+	expires           string    // see ExceptionRef.Expires
+	ends              time.Time // it applies before this moment
 	direction         secgroup.Direction
 	statements        []string
 	traffic           traffic       // nil: any
@@ -166,9 +166,9 @@ func (p *Policy) Warnings(now time.Time) Problems {
 		}
 		switch {
 		case !now.Before(x.ends):
-			out = append(out, Problem{p.file, x.line, "exception " + x.id + " expired on " + x.lastDay + " and no longer applies: remove it, or agree on a new date with " + x.owner})
+			out = append(out, Problem{p.file, x.line, "exception " + x.id + " expired " + Dated("on", x.expires) + " and no longer applies: remove it, or agree on a new date with " + x.owner})
 		case !now.Add(expiryNotice).Before(x.ends):
-			out = append(out, Problem{p.file, x.line, "exception " + x.id + " expires on " + x.lastDay + ": " + x.owner + " should close the rule it covers or agree on a new date"})
+			out = append(out, Problem{p.file, x.line, "exception " + x.id + " expires " + Dated("on", x.expires) + ": " + x.owner + " should close the rule it covers or agree on a new date"})
 		}
 	}
 	return out

@@ -339,10 +339,12 @@ func Texts(reasons []Reason) []string {
 
 // ExceptionRef names the exception that covers an exempt rule.
 type ExceptionRef struct {
-	ID      string
-	Owner   string
-	Reason  string
-	Expires string // the last day it applies, YYYY-MM-DD, until 24:00 UTC
+	ID     string
+	Owner  string
+	Reason string
+	// Expires is the last day it applies, YYYY-MM-DD, until 24:00 UTC; or, if the policy
+	// names the moment of its end, that moment in UTC: 2027-03-01T18:00:00Z (RFC 3339).
+	Expires string
 	Line    int
 	// ByTag is set if the exception asks for tags of the group: anyone who may tag it
 	// could have exempted it.

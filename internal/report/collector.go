@@ -217,7 +217,7 @@ func (t *totals) add(e *Entry) {
 	}
 	t.byGroup.add(key, label, note, e)
 	if x := e.Exception; x != nil && e.Verdict == policy.Exempt {
-		t.exceptions.add(x.ID, x.ID, "owner "+x.Owner+", until "+x.Expires, e)
+		t.exceptions.add(x.ID, x.ID, "owner "+x.Owner+", until "+policy.ShownEnd(x.Expires), e)
 	}
 	if e.Compared != nil {
 		t.changes[changeOf(e)]++

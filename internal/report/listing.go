@@ -162,7 +162,7 @@ func (c *collector) findingViewOf(e *Entry) FindingView {
 		})
 	}
 	if x := e.Exception; x != nil {
-		v.Exception = text.Shown(x.ID, mostName) + ", owner " + text.Shown(x.Owner, mostName) + ", until " + text.Shown(x.Expires, mostName)
+		v.Exception = text.Shown(x.ID, mostName) + ", owner " + text.Shown(x.Owner, mostName) + ", until " + text.Shown(policy.ShownEnd(x.Expires), mostName)
 	}
 	if other := e.Compared; other != nil {
 		v.Change = c.changeView(changeOf(e))

@@ -151,7 +151,7 @@ func (s *sarifWriter) Entry(e Entry) error {
 	}
 	if x := e.Exception; x != nil && e.Verdict == policy.Exempt && e.Compared == nil {
 		result.Suppressions = append(result.Suppressions, sarifSuppression{
-			"external", "accepted", text.Visible("exception " + x.ID + ", owner " + x.Owner + ", until " + x.Expires),
+			"external", "accepted", text.Visible("exception " + x.ID + ", owner " + x.Owner + ", until " + policy.ShownEnd(x.Expires)),
 		})
 	}
 	return s.result(result)

@@ -43,7 +43,7 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 				Verdict: policy.Alert, Severity: policy.Low, AccountID: day.AccountID, Region: day.Region,
 				Reasons: []policy.Reason{{
 					ID: x.ID, File: x.File, Line: x.Line,
-					Text: fmt.Sprintf("%s with %s; covers %s; %s", word, x.Expires, x.Covers, x.Reason),
+					Text: fmt.Sprintf("%s %s; covers %s; %s", word, policy.Dated("with", x.Expires), x.Covers, x.Reason),
 				}},
 				Exception: &finding.Exception{
 					ID: x.ID, Owner: x.Owner, Expires: x.Expires,

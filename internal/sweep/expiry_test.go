@@ -126,3 +126,14 @@ func TestAScheduleThatRunsOftenWarnsOnceADay(t *testing.T) {
 	require.NoError(t, b.Sweeper().WarnOfExpiry(t.Context(), sweep.Day{EventID: "forgetful", Time: b.Time(), AccountID: sweeptest.Account, Region: sweeptest.Region}))
 	assert.Len(t, b.Alerts, 1, "twice is better than never")
 }
+
+func TestTheWarningSaysTheHour(t *testing.T) {
+	b := sweeptest.New(t, ending+"  - {id: tonight, reason: r, owner: s@example.com, until: 2026-11-25T18:00Z, match: {ports: [80/tcp]}}\n", finding.Enforce)
+	require.NoError(t, on(t, b, "2026-11-25"))
+	f := b.Alert().Findings[0]
+	assert.Equal(t, "2026-11-25T18:00:00Z", f.Exception.Expires)
+	assert.Contains(t, f.Reasons[0].String(), "tonight: ends at 2026-11-25T18:00Z; covers 80/tcp; r")
+	b.Alerts = nil
+	require.NoError(t, on(t, b, "2026-11-26"))
+	assert.Contains(t, b.Alert().Findings[0].Reasons[0].String(), "tonight: ended at 2026-11-25T18:00Z")
+}

@@ -211,6 +211,26 @@ exceptions:
 	}
 }
 
+func TestAccessEndsWithinAnHourOfItsExceptionsMoment(t *testing.T) {
+	b := sweeptest.NewSweep(t, sweeptest.Closing+`
+exceptions:
+  - {id: tonight, reason: a migration, owner: data@example.com, until: 2026-11-22T19:30+01:00, match: {ports: [5432/tcp]}}
+`, finding.Enforce)
+	group := b.Group("data")
+	b.Open(group, 5432, "0.0.0.0/0")
+	for b.Pass(15 * time.Minute); b.Time().Before(time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC)); b.Pass(time.Hour) {
+		order, err := b.Sweep()
+		require.NoError(t, err)
+		require.Equal(t, policy.Compliant, order.Verdict, b.Time())
+		require.Empty(t, b.Alerts)
+	}
+	alerts := b.Day()
+	require.Len(t, alerts, 1)
+	assert.Equal(t, map[string]finding.Outcome{"data 5432": finding.OutcomeRevoked}, sweeptest.Told(alerts[0]))
+	assert.Empty(t, b.Ports(group))
+	assert.Equal(t, &finding.Exception{ID: "tonight", Owner: "data@example.com", Expires: "2026-11-22T18:30:00Z"}, alerts[0].Findings[0].Ended)
+}
+
 func TestAnExceptionIsNamedOnlyBesideWhatItCoveredAndNotForEver(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling+"  - {id: partner, reason: r, owner: o@example.com, expires: 2026-11-20, match: {ports: [5432/tcp], peers: [52.0.0.0/8]}}\n", finding.Enforce)
 	covered := b.Group("covered")
