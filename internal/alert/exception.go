@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,6 +19,13 @@ import (
 // exceptionDays is the length of a suggested exception, from the day of the event.
 const exceptionDays = 30
 
+// Terms are what a person who asks for an exception has said of it. The zero value leaves
+// all to be filled in.
+type Terms struct {
+	Until time.Time // its end; zero for 30 days from the event
+	Owner string    // printable; "" for a placeholder
+}
+
 // Exception returns the entry for the list "exceptions" of policy.yaml that would allow a
 // finding's rule, and no more, for 30 days from the event: this account, region, group,
 // direction, protocol, ports and peer (policies have no ICMP types, so it allows all of
@@ -26,7 +34,10 @@ const exceptionDays = 30
 //
 // It is a YAML list of one, indented by two to be pasted under "exceptions:", and holds no
 // untrusted text.
-func Exception(e cloudtrail.Event, f finding.Finding) string {
+func Exception(e cloudtrail.Event, f finding.Finding) string { return ExceptionOn(Terms{}, e, f) }
+
+// ExceptionOn is Exception with an end and an owner.
+func ExceptionOn(terms Terms, e cloudtrail.Event, f finding.Finding) string {
 	if f.Rule == nil || !f.Rule.Permission.IsValid() || !isIdentifier(f.GroupID) {
 		return ""
 	}
@@ -35,8 +46,16 @@ func Exception(e cloudtrail.Event, f finding.Finding) string {
 	account, region := cmp.Or(f.AccountID, e.AccountID), cmp.Or(f.Region, e.Region)
 	b.WriteString("  - id: " + exceptionID(p, account, region, f.GroupID) + "\n")
 	b.WriteString("    reason: " + yamlString(policy.PlaceholderReason) + "\n")
-	b.WriteString("    owner: " + policy.PlaceholderOwner + "\n")
-	b.WriteString("    expires: " + e.EventTime.UTC().AddDate(0, 0, exceptionDays).Format(time.DateOnly) + "\n")
+	owner := policy.PlaceholderOwner
+	if terms.Owner != "" {
+		owner = strconv.Quote(terms.Owner) // its printable text is the caller's own
+	}
+	b.WriteString("    owner: " + owner + "\n")
+	if terms.Until.IsZero() {
+		b.WriteString("    expires: " + e.EventTime.UTC().AddDate(0, 0, exceptionDays).Format(time.DateOnly) + "\n")
+	} else {
+		b.WriteString("    until: " + policy.EndTag(terms.Until).Value + "\n")
+	}
 	b.WriteString("    match:\n")
 	list := func(key, value string) {
 		if value != "" {

@@ -40,8 +40,11 @@ func ReasonsText(reasons []policy.Reason) string {
 	return text.Visible(strings.Join(policy.Texts(reasons), "; "))
 }
 
+// Terms are the terms of an exception to paste.
+type Terms = alert.Terms
+
 // Exception returns the exception to paste for a rule that is about to be opened; "" if
-// there is none. Its days count from now.
-func Exception(f finding.Finding, now time.Time) string {
-	return alert.Exception(cloudtrail.Event{EventTime: now}, f)
+// there is none. Without an end in its terms, it ends 30 days from now.
+func Exception(f finding.Finding, now time.Time, terms Terms) string {
+	return alert.ExceptionOn(terms, cloudtrail.Event{EventTime: now}, f)
 }

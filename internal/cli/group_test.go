@@ -2,8 +2,11 @@ package cli_test
 
 import (
 	"encoding/json"
+	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -110,6 +113,77 @@ func TestRuleIsJudgedWithWhatTheGroupHolds(t *testing.T) {
 	assert.Contains(t, got.errs, "groups: ["+web.ID+"]", "the exception to paste")
 	assert.NotContains(t, d.held("web"), "in tcp 22-22 64.64.0.0/10")
 	assert.Equal(t, cli.StatusClean, allow("64.0.0.0/10").status, "what is there already stands beside nothing new")
+}
+
+// until returns the times of an end that lies a duration after now, which a test may cross
+// a minute's border with.
+func until(from time.Time, lasts time.Duration) []string {
+	var out []string
+	for _, at := range []time.Time{from, time.Now()} {
+		out = append(out, at.UTC().Add(lasts+time.Minute-time.Nanosecond).Truncate(time.Minute).Format("2006-01-02T15:04Z07:00"))
+	}
+	return out
+}
+
+func TestATemporaryRuleCarriesItsEnd(t *testing.T) {
+	d := newWorkspace(t)
+	require.Equal(t, cli.StatusClean, d.create("--pattern web-server --name web --no-ssh").status)
+	web, _ := d.group("web")
+	from := time.Now()
+	got := d.run("group allow --for 8h --port 22 --cidr 203.0.113.10/32 --tag team=shop --group "+web.ID+" --description", "vendor on site")
+	assert.Equal(t, cli.StatusClean, got.status, got.errs)
+	assert.Contains(t, got.errs, "The policy allows this rule for ever, and no statement of it says ended: true for ingress: no sweep reports its end at ")
+	rules := d.ec2.Rules(web.ID)
+	made := rules[slices.IndexFunc(rules, func(r ec2api.Rule) bool { return r.FromPort == 22 })]
+	assert.Equal(t, "shop", made.Tags["team"])
+	assert.Contains(t, until(from, 8*time.Hour), made.Tags["sgward:until"])
+
+	got = d.run("group allow --for 1h --port 443 --cidr 0.0.0.0/0 --group "+web.ID+" --description", "HTTPS from anywhere")
+	assert.Equal(t, cli.StatusClean, got.status, got.errs)
+	assert.Contains(t, got.out, "already there")
+	assert.Contains(t, got.out, `its tags are none, not "sgward:until=`)
+	for _, r := range d.ec2.Rules(web.ID) {
+		assert.Equal(t, r.FromPort == 22, r.Tags["sgward:until"] != "", "an existing rule stays permanent")
+	}
+}
+
+// The policy forbids it: the exception to review ends with the rule, and only once it is in
+// the policy the rule is made.
+func TestATemporaryRuleThatThePolicyForbidsNeedsItsException(t *testing.T) {
+	d := newWorkspace(t)
+	require.Equal(t, cli.StatusClean, d.create("--pattern web-server --name web --no-ssh").status)
+	web, _ := d.group("web")
+	document, err := os.ReadFile("policy.yaml")
+	require.NoError(t, err)
+	file := d.TempDir() + "/policy.yaml"
+	base := strings.Replace(string(document), "\nexceptions:", "\n  - {id: ended, severity: low, effect: alert, ingress: {from: any, ended: true}}\n\nexceptions:", 1)
+	writeFile(t, file, base)
+	allow := func(flags string) said {
+		return d.run("group allow --policy "+file+" --port 22 --cidr 0.0.0.0/0 --group "+web.ID+" "+flags+" --description", "vendor")
+	}
+	from := time.Now()
+	got := allow("--for 90m")
+	assert.Equal(t, cli.StatusFindings, got.status)
+	assert.Contains(t, got.errs, "    owner: CHANGE-ME@example.com\n")
+	got = allow("--for 90m --owner network@example.com")
+	assert.Equal(t, cli.StatusFindings, got.status)
+	assert.NotContains(t, d.held("web"), "in tcp 22-22 0.0.0.0/0")
+	_, pasted, ok := strings.Cut(got.errs, "deploy it first:\n")
+	require.True(t, ok, got.errs)
+	assert.NotContains(t, pasted, "expires")
+	assert.Contains(t, pasted, "    owner: \"network@example.com\"\n")
+	assert.True(t, slices.ContainsFunc(until(from, 90*time.Minute), func(end string) bool { return strings.Contains(pasted, "    until: "+end+"\n") }), pasted)
+
+	lint := func() said { return d.run("policy lint " + file) }
+	writeFile(t, file, base+pasted)
+	assert.Contains(t, lint().errs, `reason: "CHANGE ME: why this has to be open" is a placeholder`)
+	assert.Equal(t, cli.StatusUsage, allow("--for 90m").status)
+	writeFile(t, file, base+strings.Replace(pasted, `"CHANGE ME: why this has to be open"`, "a visit", 1))
+	assert.Equal(t, cli.StatusClean, lint().status)
+	got = allow("--for 1h")
+	assert.Equal(t, cli.StatusClean, got.status, got.errs)
+	assert.Regexp(t, `The exception allow-tcp-22-[0-9a-f]{8} allows the rule until 20[0-9T:-]+Z\. From then on the policy forbids it\. The rule's own end is 20[0-9T:-]+Z\.`, got.errs)
+	assert.Contains(t, d.held("web"), "in tcp 22-22 0.0.0.0/0")
 }
 
 func TestHalfDoneGroupIsContinued(t *testing.T) {

@@ -56,6 +56,7 @@ func steps() []step {
 		{"check --format sarif plans/errored.json", cli.StatusError, "run terraform plan again"},
 		{"group create --pattern web-server --vpc-id VPC --name web", cli.StatusClean, "nothing to change"},
 		{"group create --dry-run --pattern scanner --vpc-id VPC --name another", cli.StatusClean, "would be made"},
+		{"group allow --dry-run --for 8h --group-id WEB --port 8443 --cidr 203.0.113.0/24 --description vendor", cli.StatusClean, "sgward:until="},
 		{"group allow --dry-run --group-id WEB --port 443 --cidr 203.0.113.0/24 --description HTTPS", cli.StatusClean, "would make"},
 		{"doctor --stack elsewhere", cli.StatusError, "name one with --stack: sgward"},
 		{"doctor --self-test --yes --policy policy.yaml", cli.StatusClean, "The path works"},

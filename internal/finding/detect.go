@@ -82,7 +82,7 @@ func Of(req policy.Request, i int, j policy.Judgement, eventID string) Finding {
 func RequestOfGroup(g secgroup.Group, lists map[string]secgroup.PrefixList, now time.Time) policy.Request {
 	return policy.Request{
 		Time: now, AccountID: g.OwnerID, Region: g.Region, Group: g,
-		Rules: g.Rules, StandingKnown: true, PrefixLists: lists,
+		Rules: g.Rules, RulesRead: true, StandingKnown: true, PrefixLists: lists,
 	}
 }
 

@@ -2,6 +2,7 @@ package group
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Account holds the credentials and the policy for making groups.
@@ -41,8 +43,13 @@ func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor str
 	return a, err
 }
 
-// Allow adds a rule to a group if the policy does not forbid it.
-func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule) (*Result, error) {
+// Allow adds a rule to a group if the policy does not forbid it. terms are of the exception
+// that it would need. A rule with an end gets the tag policy.UntilTag; an existing one is
+// left as it is.
+func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule, terms authorize.Terms) (*Result, error) {
+	if !terms.Until.IsZero() {
+		rule.Tags = append(slices.Clone(rule.Tags), policy.EndTag(terms.Until))
+	}
 	rule.Permission.Peer = a.owning(rule.Permission.Peer)
 	g, err := ec2rules.Group(ctx, a.client, a.Region, groupID)
 	if err != nil {
@@ -55,11 +62,32 @@ func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule) (
 	}
 	out := resultOf(g, There)
 	if !allowed {
-		out.refuse(judged, rules)
-	} else {
-		a.put(ctx, g, rules, out)
+		out.refuse(judged, rules, terms)
+		return out, nil
+	}
+	a.put(ctx, g, rules, out)
+	if !terms.Until.IsZero() {
+		out.Notes = append(out.Notes, a.endNotes(judged[0], rule, terms.Until)...)
 	}
 	return out, nil
+}
+
+// endNotes says what ends a temporary rule, and what does not.
+func (a Account) endNotes(f finding.Finding, rule secgroup.Rule, until time.Time) []string {
+	end := policy.EndTag(until).Value
+	if x := f.Exception; x != nil {
+		expiry, ok := policy.ParseExpiry(x.Expires)
+		out := []string{"The exception " + text.Visible(x.ID) + " allows the rule until " + policy.EndOf(x.Expires) + ". From then on the policy forbids it."}
+		if ok && !expiry.Equal(until) {
+			out[0] += " The rule's own end is " + end + "."
+		}
+		return out
+	}
+	if !a.Policy.ReportsEnds(rule.Permission.Direction) {
+		return []string{"The policy allows this rule for ever, and no statement of it says ended: true for " + rule.Permission.Direction.String() +
+			": no sweep reports its end at " + end + ", so remove it yourself."}
+	}
+	return nil
 }
 
 // owning sets this account as the owner of a referenced group without one.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"sgward/internal/authorize"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/remediation"
@@ -105,7 +106,7 @@ func (c *creation) create(ctx context.Context) error {
 			state = There
 		}
 		c.out = resultOf(g, state)
-		c.out.refuse(judged, c.rules)
+		c.out.refuse(judged, c.rules, authorize.Terms{})
 		return nil
 	}
 	if exists {

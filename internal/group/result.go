@@ -95,7 +95,7 @@ func (r *Result) hold(rules ...secgroup.Rule) {
 }
 
 // refuse adds the rules that the policy forbids.
-func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule) {
+func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule, terms authorize.Terms) {
 	for i, rule := range rules {
 		f := judged[i]
 		if authorize.Allowed(f) {
@@ -104,7 +104,7 @@ func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule) {
 		r.note(Refused, rule, strings.Join(policy.Texts(f.Deciding()), "; "), nil)
 		last := &r.Changes[len(r.Changes)-1]
 		last.Policy = &f
-		last.Exception = authorize.Exception(f, time.Now())
+		last.Exception = authorize.Exception(f, time.Now(), terms)
 	}
 }
 

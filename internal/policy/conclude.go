@@ -152,6 +152,8 @@ func (p *part) text(r *subject) string {
 		b.WriteString(m.words + " together with other rules (of its own " + m.width.describe(r.reach, r.rule.Permission.Peer.CIDR().Addr().Is6()) + ")")
 	case m.kind == widePeer && r.reachKnown:
 		b.WriteString(m.words + " (" + m.width.describe(r.reach, r.rule.Permission.Peer.CIDR().Addr().Is6()) + ")")
+	case m.kind == endedPeer:
+		b.WriteString(m.words + ", which is " + r.endWords())
 	default:
 		b.WriteString(m.words)
 	}

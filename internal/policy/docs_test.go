@@ -118,7 +118,7 @@ func TestThePageNamesEveryField(t *testing.T) {
 		"version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "owner-tag", "statements", "exceptions",
 		"id", "severity", "effect", "existing", "description", "runbook", "controls", "ingress", "egress", "when", "unless",
 		"except-ports", "covering-ports", "protocols", "direction", "peers", "prefix-lists", "referenced-groups",
-		"expires", "until", "reason", "owner", "match", "{referenced-groups: other-accounts", "portless", "public", "any",
+		"expires", "until", "ended", "reason", "owner", "match", "{referenced-groups: other-accounts", "portless", "public", "any",
 	})
 	for _, field := range fields {
 		assert.True(t, strings.Contains(text, "`"+field) || strings.Contains(text, "`{"+field), "the page does not name %s", field)

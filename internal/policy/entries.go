@@ -127,7 +127,7 @@ func (c *compiler) opening(f map[string]field, n *yaml.Node, where string, s *st
 		v, word, s.direction = out, "to", secgroup.Egress
 	}
 	where += "." + s.direction.String()
-	body := c.fields(v.value, where, word, "ports", "except-ports", "covering-ports", "protocols")
+	body := c.fields(v.value, where, word, "ended", "ports", "except-ports", "covering-ports", "protocols")
 	if body == nil {
 		return
 	}
@@ -135,6 +135,12 @@ func (c *compiler) opening(f map[string]field, n *yaml.Node, where string, s *st
 		s.peer = c.peer(peer.value, where+"."+word)
 	} else {
 		c.problem(v.key, "%s: %s is missing: want world, public, any, or fields such as in: [10.0.0.0/8]", where, word)
+	}
+	if v, ok := body["ended"]; ok && c.boolean(v.value, where+".ended") {
+		if s.peer.kind != anyPeer {
+			c.problem(v.key, "%s: ended: true goes with %s: any only: the end of a rule is no matter of its peer", where, word)
+		}
+		s.peer.kind, s.peer.words = endedPeer, "a peer after the end in the tag "+UntilTag
 	}
 	before := len(c.problems)
 	t, covering, given := c.traffic(body, where)

@@ -199,12 +199,14 @@ const (
 func (m *peerMatcher) match(r *subject, account string) (peerAnswer, Needs) {
 	peer := r.rule.Permission.Peer
 	kind := peer.Kind()
-	if kind == secgroup.UnknownPeerKind && m.kind != anyPeer {
+	if kind == secgroup.UnknownPeerKind && m.kind != anyPeer && m.kind != endedPeer {
 		return peerUnknown, NeedPeer
 	}
 	switch m.kind {
 	case anyPeer:
 		return peerYes, 0
+	case endedPeer:
+		return r.ended(), 0
 	case widePeer:
 		switch {
 		case !r.reachKnown:

@@ -87,6 +87,11 @@ func (e *evaluation) whyNot(s *statement, r *subject) string {
 	switch {
 	case found == peerNo && s.peer.kind == widePeer && r.rule.Permission.Peer.Kind() != secgroup.GroupPeerKind:
 		return r.rule.Permission.Peer.String() + " reaches no public address"
+	case found == peerNo && s.peer.kind == endedPeer:
+		if _, tagged := r.endIn(); !tagged {
+			return "it is about rules with the tag " + UntilTag
+		}
+		return "it is about existing rules, and the end in this one's tag " + UntilTag + " is " + r.endWords()
 	case found == peerNo:
 		return r.rule.Permission.Peer.String() + " is not " + s.peer.words
 	case found == peerNarrow && e.req.StandingKnown:

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"time"
 
 	"go4.org/netipx"
 
@@ -31,7 +32,7 @@ func (p *Policy) idle(x *exception) (why string, idle bool) {
 	for _, places := range x.scope.places() {
 		why, idle = "", true
 		for _, req := range places {
-			req.Rules, req.PrefixLists, req.StandingKnown = rules, lists, true
+			req.Rules, req.RulesRead, req.PrefixLists, req.StandingKnown = rules, true, lists, true
 			e := bare.evaluate(&req)
 			if slices.ContainsFunc(e.rules, func(r subject) bool { return !r.unsound && e.conclude(&r).Verdict != Compliant }) {
 				why, idle = "", false
@@ -104,6 +105,7 @@ func (x *exception) widest(p *Policy) (rules []secgroup.Rule, lists map[string]s
 		peers = append(peers, secgroup.GroupPeer(id, ""))
 	}
 	own := slices.Clone(ranges) // of the exception
+	ends := []secgroup.Tag{EndTag(time.Time{})}
 	for i := range p.statements {
 		switch m := &p.statements[i].peer; m.kind {
 		case insidePeer:
@@ -133,7 +135,7 @@ func (x *exception) widest(p *Policy) (rules []secgroup.Rule, lists map[string]s
 		for _, perm := range x.traffic.permissions() {
 			for _, peer := range peers {
 				perm.Direction, perm.Peer = d, peer
-				rules = append(rules, secgroup.Rule{Permission: perm})
+				rules = append(rules, secgroup.Rule{Permission: perm, Tags: ends})
 			}
 		}
 	}

@@ -44,11 +44,12 @@ const (
 
 // scenario is one case of the notation.
 type scenario struct {
-	name string
-	line int
-	req  Request
-	want []string // one for each rule
-	at   []int    // the line of each rule
+	name  string
+	line  int
+	req   Request
+	want  []string // one for each rule
+	at    []int    // the line of each rule
+	until []secgroup.Tag
 }
 
 func newRequest() Request {
@@ -89,7 +90,7 @@ func (s *scenario) read(line string, at int) error {
 		if err != nil {
 			return err
 		}
-		r.ID = fmt.Sprintf("sgr-%017x", len(s.req.Rules)+1)
+		r.ID, r.Tags = fmt.Sprintf("sgr-%017x", len(s.req.Rules)+1), s.until
 		s.req.Rules = append(s.req.Rules, r)
 		s.want = append(s.want, strings.Join(strings.Fields(want), " "))
 		s.at = append(s.at, at)
@@ -137,6 +138,9 @@ func (s *scenario) set(key, value string) error {
 		if strings.HasPrefix(value, "arn:") {
 			req.Actor.ARN = value
 		}
+	case "until": // of every rule of the call, which exist then
+		req.RulesRead = true
+		s.until = append(s.until, secgroup.Tag{Key: UntilTag, Value: value})
 	case "time":
 		if value == "unknown" {
 			req.Time = time.Time{}

@@ -91,6 +91,7 @@ type peerKind uint8
 
 const (
 	anyPeer          peerKind = iota + 1 // every peer
+	endedPeer                            // every peer of a temporary rule that has ended
 	widePeer                             // reaches at least a width of public addresses
 	insidePeer                           // an address range inside a list
 	outsidePeer                          // an address range not wholly inside a list

@@ -72,6 +72,7 @@ owner-tag: team
 networks: {office: [198.51.100.0/24, 2001:db8::/32]}
 ports: {stores: [mysql, 5432/tcp, 161/udp], more: stores}
 statements:
+  - {id: gone, severity: low, effect: alert, ingress: {from: any, ended: true}}
   - {id: a, severity: low, effect: revoke, existing: revoke, ingress: {from: world, ports: [stores]}, when: {accounts: [123456789012], regions: eu-west-1, vpcs: [vpc-0123456789abcdef0]}, description: Why it matters., runbook: "https://wiki.example.com/a?b=c#d", controls: [EC2.19, CIS AWS v3.0.0/5.2, 5.2]}
   - {id: b, severity: low, effect: alert, ingress: {from: {public: {ipv4: 24, ipv6: 56}}, except-ports: more, protocols: [gre, 50]}}
   - {id: c, severity: low, effect: alert, ingress: {from: {in: office}}, unless: {group-tags: {tier: [web, app]}, groups: sg-0123456789abcdef0}}

@@ -196,6 +196,10 @@ type Request struct {
 	// Standing holds the group's other rules. It is read only if StandingKnown is set.
 	Standing      []secgroup.Rule
 	StandingKnown bool
+	// RulesRead is set if Rules were read from EC2 or a dump, so that their tags are facts.
+	// A statement with "ended: true" applies to no others: a message that claims such a tag
+	// ends nothing.
+	RulesRead bool
 	// PrefixLists holds prefix lists by id (pl-...). A list that is missing is unknown.
 	PrefixLists map[string]secgroup.PrefixList
 	// Interrupted is asked now and then while rules are added up, which can take long for

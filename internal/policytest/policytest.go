@@ -50,6 +50,7 @@ type test struct {
 		GroupTags *map[string]string `yaml:"group-tags"`
 		Actor     string             `yaml:"actor"`
 		Time      string             `yaml:"time"`
+		Until     string             `yaml:"until"` // the rules' tag for their end: they exist
 	} `yaml:"given"`
 	Decision  string `yaml:"decision"`  // revoke, alert, inspect, exempt or none
 	Statement string `yaml:"statement"` // the deciding statement; not compared if missing
@@ -197,6 +198,16 @@ func (c test) run(ctx context.Context, p *policy.Policy, folder string) (result,
 	if req.Rules, err = readRules(rules, c.Given.Account); err != nil {
 		return result{}, err
 	}
+	if c.Given.Until != "" {
+		end, ok := policy.ParseMoment(c.Given.Until)
+		if !ok {
+			return result{}, fmt.Errorf("given.until %q: want a time such as 2027-03-31T18:00Z", c.Given.Until)
+		}
+		req.RulesRead = true
+		for i := range req.Rules {
+			req.Rules[i].Tags = []secgroup.Tag{policy.EndTag(end)}
+		}
+	}
 	if c.Standing != nil {
 		req.StandingKnown = true
 		if req.Standing, err = readRules(*c.Standing, c.Given.Account); err != nil {
@@ -221,7 +232,7 @@ func (c test) nothingBesideEvent() error {
 	given := c.Given
 	given.Time = ""
 	if c.Standing != nil || c.PrefixLists != nil || c.ListOwners != nil || given.GroupTags != nil ||
-		given.Account+given.Region+given.Group+given.VPC+given.Actor != "" {
+		given.Account+given.Region+given.Group+given.VPC+given.Actor+given.Until != "" {
 		return errors.New("standing, prefix-lists, prefix-list-owners and given (but for its time) do not go with event: detect judges it by its record")
 	}
 	return nil

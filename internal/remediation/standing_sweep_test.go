@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -156,6 +157,29 @@ func TestAForgedSweptOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 		errs := b.Engine().Run(t.Context(), b.Account, []remediation.Message{{Detection: order, Try: 1, Tries: 5}})
 		require.ErrorContains(t, errs[0], "findings[0]", name)
 	}
+}
+
+// The tag of a message is a claim: the group's rule has none.
+func TestATagThatAMessageClaimsEndsNoRule(t *testing.T) {
+	b, groups, order := sweptOrder(t)
+	b.Policy = sweeptest.Closing + "  - {id: ended, severity: low, effect: revoke, existing: revoke, ingress: {from: any, ended: true}}\n"
+	forged := order.Findings[0]
+	forged.Rule = secgrouptest.TCP(443, "0.0.0.0/0")
+	forged.Rule.GroupID = forged.GroupID
+	forged.Rule.Tags = []secgroup.Tag{{Key: policy.UntilTag, Value: "2026-01-01T00:00Z"}}
+	order.Findings = []finding.Finding{forged}
+	require.NoError(t, b.Close(order, 1))
+	assert.Equal(t, []int{5432, 443}, b.Ports(groups[0]))
+	assert.Zero(t, b.Revokes())
+
+	held := b.Server.Rules(groups[0])
+	at := slices.IndexFunc(held, func(r ec2api.Rule) bool { return r.FromPort == 443 })
+	_, err := b.User.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{held[at].ID}, Tags: []types.Tag{
+		{Key: aws.String(policy.UntilTag), Value: aws.String("2026-01-01T00:00Z")},
+	}})
+	require.NoError(t, err)
+	require.NoError(t, b.Close(order, 1))
+	assert.Equal(t, []int{5432}, b.Ports(groups[0]), "the group's own tag counts")
 }
 
 func TestMadeUpRulesInAnOrderForbidNoRuleThatTheyAddUpWith(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/sweep"
 	"sgward/internal/sweep/sweeptest"
 )
 
@@ -229,6 +230,74 @@ exceptions:
 	assert.Equal(t, map[string]finding.Outcome{"data 5432": finding.OutcomeRevoked}, sweeptest.Told(alerts[0]))
 	assert.Empty(t, b.Ports(group))
 	assert.Equal(t, &finding.Exception{ID: "tonight", Owner: "data@example.com", Expires: "2026-11-22T18:30:00Z"}, alerts[0].Findings[0].Ended)
+}
+
+// endings are a policy about temporary rules; %s is its effect on them.
+const endings = `
+version: 1
+world: {ipv4: 9, ipv6: 32}
+statements:
+  - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [5432/tcp]}}
+  - {id: ended, severity: low, effect: %s, ingress: {from: any, ended: true, protocols: [all]}}
+`
+
+// openUntil makes a rule with the tag for its end.
+func openUntil(t *testing.T, b *sweeptest.Bench, group string, port int32, end string) {
+	t.Helper()
+	_, err := b.User.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group,
+		IpPermissions:     []types.IpPermission{{IpProtocol: aws.String("tcp"), FromPort: &port, ToPort: &port, IpRanges: []types.IpRange{{CidrIp: aws.String("203.0.113.10/32")}}}},
+		TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeSecurityGroupRule, Tags: []types.Tag{{Key: aws.String(policy.UntilTag), Value: &end}}}}})
+	require.NoError(t, err)
+}
+
+func TestATemporaryRuleEndsWithinItsHour(t *testing.T) {
+	for effect, c := range map[string]struct {
+		outcome finding.Outcome
+		left    []int
+	}{
+		"revoke, existing: revoke": {finding.OutcomeRevoked, []int{8080}},
+		"revoke":                   {finding.OutcomeAlerted, []int{22, 8080}},
+		"alert":                    {finding.OutcomeAlerted, []int{22, 8080}},
+	} {
+		t.Run(effect, func(t *testing.T) {
+			b := sweeptest.NewSweep(t, fmt.Sprintf(endings, effect), finding.Enforce)
+			group := b.Group("data")
+			openUntil(t, b, group, 22, "2026-11-22T12:30Z")
+			openUntil(t, b, group, 8080, "2026-11-23T12:30Z")
+			for range 3 { // 10:00, 11:00, 12:00
+				order, err := b.Sweep()
+				require.NoError(t, err)
+				require.Equal(t, policy.Compliant, order.Verdict)
+				require.Empty(t, b.Alerts)
+				b.Pass(time.Hour)
+			}
+			alerts := b.Day()
+			require.Len(t, alerts, 1)
+			assert.Equal(t, map[string]finding.Outcome{"data 22": c.outcome}, sweeptest.Told(alerts[0]))
+			assert.Contains(t, alerts[0].Findings[0].Reasons[0].Text, "to a peer after the end in the tag sgward:until, which is 2026-11-22T12:30Z")
+			assert.ElementsMatch(t, c.left, b.Ports(group))
+		})
+	}
+}
+
+func TestATagAloneClosesNoRule(t *testing.T) {
+	b := sweeptest.NewSweep(t, sweeptest.Closing, finding.Enforce)
+	group := b.Group("data")
+	openUntil(t, b, group, 22, "2026-11-01T12:30Z")
+	assert.Empty(t, b.Day(), "the policy says nothing about ends")
+	assert.Equal(t, []int{22}, b.Ports(group))
+
+	b.Policy = fmt.Sprintf(endings, "revoke")
+	assert.Equal(t, map[string]finding.Outcome{"data 22": finding.OutcomeAlerted}, sweeptest.Told(b.Day()[0]))
+	b.Policy = fmt.Sprintf(endings, "revoke, existing: revoke")
+	openUntil(t, b, group, 8080, "yesterday")
+	b.Mode = finding.Observe
+	assert.Equal(t, finding.OutcomeWouldRevoke, sweeptest.Told(b.Day()[0])["data 22"])
+	assert.ElementsMatch(t, []int{22, 8080}, b.Ports(group))
+	b.Mode = finding.Enforce
+	b.Day()
+	assert.Equal(t, []int{8080}, b.Ports(group), "a tag without a time ends nothing")
+	assert.Zero(t, b.Metrics[sweep.MetricUnannounced])
 }
 
 func TestAnExceptionIsNamedOnlyBesideWhatItCoveredAndNotForEver(t *testing.T) {

@@ -114,10 +114,14 @@ func isOpening(f *inventory.Finding) bool {
 }
 
 // forbiddenAt returns the ids of the findings that the group's rules would have been at a
-// time, whatever its tags.
+// time, whatever their tags and its own.
 func (s *sweep) forbiddenAt(group *secgroup.Group, at time.Time) map[string]bool {
 	g := *group
 	g.Tags, g.TagsKnown = nil, false
+	g.Rules = slices.Clone(g.Rules)
+	for i := range g.Rules {
+		g.Rules[i].Tags = nil // the tag for the end may have been set at any time
+	}
 	out := map[string]bool{}
 	for _, f := range inventory.Judge(s.Policy, g, s.lists, at) {
 		if isOpening(&f) {

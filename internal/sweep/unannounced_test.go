@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -84,6 +85,10 @@ statements:
 			b.Mode = finding.Observe // which leaves it open
 			b.Open(b.Group("data"), 5432, "0.0.0.0/0")
 			b.Announce()
+		}},
+		"a tag says that the rule has ended": {fmt.Sprintf(endings, "alert"), func(t *testing.T, b *sweeptest.Bench) {
+			group := b.Group("data")
+			openUntil(t, b, group, 22, "2026-11-01T12:30Z")
 		}},
 		"its event came after the sweep": {"", func(t *testing.T, b *sweeptest.Bench) {
 			b.Mode = finding.Observe

@@ -76,7 +76,7 @@ func (p *Printer) Plan(steps []Step) {
 			f := s.Judged[i]
 			p.verdict(it, f)
 			if !authorize.Allowed(f) {
-				if out := authorize.Exception(f, time.Now()); out != "" && !known[out] {
+				if out := authorize.Exception(f, time.Now(), authorize.Terms{}); out != "" && !known[out] {
 					known[out] = true
 					exceptions = append(exceptions, out)
 				}
@@ -229,7 +229,7 @@ func (p *Printer) Results(s Step, results []authorize.Result) {
 			line.Policy = &s.Judged[i]
 			if !authorize.Allowed(s.Judged[i]) {
 				p.forbidden++
-				line.Exception = authorize.Exception(s.Judged[i], time.Now())
+				line.Exception = authorize.Exception(s.Judged[i], time.Now(), authorize.Terms{})
 			}
 		}
 		detail := ""
