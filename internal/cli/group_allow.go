@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"sgward/internal/authorize"
 	"sgward/internal/group"
 	"sgward/internal/input"
 	"sgward/internal/policy"
@@ -107,8 +106,8 @@ func (f *groupAllowFlags) check() (secgroup.Rule, error) {
 }
 
 // terms reads the terms of an exception. The end is a whole minute, and never too early.
-func (f *groupAllowFlags) terms(cmd *cobra.Command, now time.Time) (authorize.Terms, error) {
-	out := authorize.Terms{Owner: strings.TrimSpace(f.owner)}
+func (f *groupAllowFlags) terms(cmd *cobra.Command, now time.Time) (group.Terms, error) {
+	out := group.Terms{Owner: strings.TrimSpace(f.owner)}
 	if cmd.Flags().Changed("owner") && (out.Owner == "" || strings.ContainsFunc(out.Owner, func(r rune) bool { return !unicode.IsPrint(r) })) {
 		return out, usageError("--owner %q: want who answers for the exception, in printable characters", f.owner)
 	}

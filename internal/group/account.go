@@ -43,10 +43,13 @@ func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor str
 	return a, err
 }
 
+// Terms are the terms of the exception that a refused rule would need.
+type Terms = authorize.Terms
+
 // Allow adds a rule to a group if the policy does not forbid it. terms are of the exception
 // that it would need. A rule with an end gets the tag policy.UntilTag; an existing one is
 // left as it is.
-func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule, terms authorize.Terms) (*Result, error) {
+func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule, terms Terms) (*Result, error) {
 	if !terms.Until.IsZero() {
 		rule.Tags = append(slices.Clone(rule.Tags), policy.EndTag(terms.Until))
 	}

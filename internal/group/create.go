@@ -9,7 +9,6 @@ import (
 	"slices"
 	"time"
 
-	"sgward/internal/authorize"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/remediation"
@@ -106,7 +105,7 @@ func (c *creation) create(ctx context.Context) error {
 			state = There
 		}
 		c.out = resultOf(g, state)
-		c.out.refuse(judged, c.rules, authorize.Terms{})
+		c.out.refuse(judged, c.rules, Terms{})
 		return nil
 	}
 	if exists {

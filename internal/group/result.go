@@ -95,7 +95,7 @@ func (r *Result) hold(rules ...secgroup.Rule) {
 }
 
 // refuse adds the rules that the policy forbids.
-func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule, terms authorize.Terms) {
+func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule, terms Terms) {
 	for i, rule := range rules {
 		f := judged[i]
 		if authorize.Allowed(f) {

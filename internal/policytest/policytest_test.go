@@ -15,6 +15,7 @@ const policyText = `version: 1
 world: {ipv4: 9, ipv6: 32}
 statements:
   - {id: database, severity: high, effect: revoke, ingress: {from: world, ports: [3306/tcp]}}
+  - {id: ended, severity: low, effect: alert, ingress: {from: any, ended: true}}
 `
 
 func run(t *testing.T, tests string) ([]policytest.Outcome, error) {
@@ -62,6 +63,21 @@ func TestATestThatCannotRunIsAnErrorWithItsLine(t *testing.T) {
 		assert.Empty(t, got)
 		assert.ErrorContains(t, err, want, tests)
 	}
+}
+
+func TestATestSaysWhenATemporaryRuleEnds(t *testing.T) {
+	got, err := run(t, `tests:
+  - {name: before, rule: {port: 22, cidr: 10.0.0.0/8}, given: {until: "2027-03-01T18:00Z", time: "2027-03-01T17:59:59Z"}, decision: none}
+  - {name: after, rule: {port: 22, cidr: 10.0.0.0/8}, given: {until: "2027-03-01T18:00Z", time: "2027-03-01T18:00:00Z"}, decision: alert, statement: ended}
+  - {name: no end, rule: {port: 22, cidr: 10.0.0.0/8}, given: {time: "2027-03-01T18:00:00Z"}, decision: none}
+`)
+	require.NoError(t, err)
+	require.Len(t, got, 3)
+	for _, o := range got {
+		assert.True(t, o.Passed, o.Text())
+	}
+	_, err = run(t, "tests:\n  - {name: wrong, rule: {port: 22, cidr: 10.0.0.0/8}, given: {until: 2027-03-01}, decision: none}\n")
+	assert.ErrorContains(t, err, `given.until "2027-03-01": want a time such as 2027-03-31T18:00Z`)
 }
 
 func TestATestSaysWhoseAPrefixListIs(t *testing.T) {

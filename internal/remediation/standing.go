@@ -124,7 +124,8 @@ func (s *standing) judge(ctx context.Context, b *batch, g secgroup.Group, lists 
 	if len(gone) == 0 {
 		return
 	}
-	req.Rules, req.Standing = rulesOf(gone), g.Rules
+	// Their tags are the message's claim.
+	req.Rules, req.RulesRead, req.Standing = rulesOf(gone), false, g.Rules
 	judgements, opened = edit.Judge(s.Policy, req, listID, editor)
 	for i, c := range gone {
 		c.judge(judgements[i])

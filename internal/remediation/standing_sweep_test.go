@@ -142,7 +142,7 @@ func TestASweptOrderIsJudgedAgain(t *testing.T) {
 
 func TestAForgedSweptOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 	b, groups, order := sweptOrder(t)
-	forged := order.Findings[0]
+	forged := order.Findings[slices.IndexFunc(order.Findings, func(f finding.Finding) bool { return f.GroupID == groups[0] })]
 	forged.Rule = secgrouptest.TCP(443, "0.0.0.0/0")
 	forged.Rule.GroupID = forged.GroupID
 	order.Findings = []finding.Finding{forged}
@@ -163,7 +163,7 @@ func TestAForgedSweptOrderClosesNothingThatThePolicyAllows(t *testing.T) {
 func TestATagThatAMessageClaimsEndsNoRule(t *testing.T) {
 	b, groups, order := sweptOrder(t)
 	b.Policy = sweeptest.Closing + "  - {id: ended, severity: low, effect: revoke, existing: revoke, ingress: {from: any, ended: true}}\n"
-	forged := order.Findings[0]
+	forged := order.Findings[slices.IndexFunc(order.Findings, func(f finding.Finding) bool { return f.GroupID == groups[0] })]
 	forged.Rule = secgrouptest.TCP(443, "0.0.0.0/0")
 	forged.Rule.GroupID = forged.GroupID
 	forged.Rule.Tags = []secgroup.Tag{{Key: policy.UntilTag, Value: "2026-01-01T00:00Z"}}
@@ -171,6 +171,14 @@ func TestATagThatAMessageClaimsEndsNoRule(t *testing.T) {
 	require.NoError(t, b.Close(order, 1))
 	assert.Equal(t, []int{5432, 443}, b.Ports(groups[0]))
 	assert.Zero(t, b.Revokes())
+
+	absent := forged
+	absent.Rule = secgrouptest.TCP(22, "203.0.113.10/32")
+	absent.Rule.GroupID, absent.Rule.Tags = forged.GroupID, forged.Rule.Tags
+	unseen := order
+	unseen.Findings = []finding.Finding{absent}
+	require.NoError(t, b.Close(unseen, 1))
+	assert.Zero(t, b.Revokes(), "nor does the tag of a rule that a read may only not show yet")
 
 	held := b.Server.Rules(groups[0])
 	at := slices.IndexFunc(held, func(r ec2api.Rule) bool { return r.FromPort == 443 })
