@@ -65,7 +65,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.SetOutput(stderr)
 	only := ""
 	flags.Uint64Var(&o.seed, "seed", 1, "draws the scenes and decides the faults; runs after the first take the next ones")
-	flags.IntVar(&o.openings, "openings", 500, "least number of openings of a run")
+	flags.IntVar(&o.openings, "openings", 2000, "least number of openings of a run")
 	flags.Float64Var(&o.rate, "faults", 0.2, "probability of each kind of fault, 0 to 1")
 	flags.DurationVar(&o.duration, "duration", 0, "soak: begin runs with the next seeds until so much time has passed")
 	flags.DurationVar(&o.shrinking, "shrink", time.Minute, "how long to look for the shortest history of each new violation; 0 does not look")
