@@ -177,9 +177,8 @@ func (c *Case) postpone(err error, at time.Time) {
 // group yet.
 func (c *Case) close(done Closing) {
 	c.rule, c.answerLost = done.Rule, done.AnswerLost
-	own := c.finding.Rule
-	if own != nil && own.ID != "" && done.Outcome == finding.OutcomeRevoked && done.Rule.ID != own.ID && !c.batch.isStanding() && c.batch.retried(done.At) {
-		c.batch.addClosedEarlier(c, done.At)
+	if own := c.finding.Rule; own != nil && own.ID != "" && done.Outcome == finding.OutcomeRevoked && done.Rule.ID != own.ID && !c.batch.isStanding() {
+		c.batch.addClosedEarlier(c, done)
 	}
 	switch {
 	case done.Outcome == "":
@@ -193,11 +192,19 @@ func (c *Case) close(done Closing) {
 	}
 }
 
-// addClosedEarlier adds a case for the rule that a retry's message is about, where the retry has closed another rule that has
-// its values by now: an earlier try may have closed the message's own, and nobody else would report that.
-func (b *batch) addClosedEarlier(c *Case, at time.Time) {
+// addClosedEarlier adds a case for the rule that a message is about, where another rule that has its values by now was closed:
+// an attempt whose answer was lost, or an earlier try, may have closed the message's own, and nobody else would report that.
+func (b *batch) addClosedEarlier(c *Case, done Closing) {
 	own := &Case{batch: b, finding: c.finding, rule: *c.finding.Rule, judgement: c.judgement, judged: c.judged}
-	own.conclude(finding.OutcomeAlreadyClosed, at)
+	switch {
+	case done.attemptLost:
+		own.answerLost = true
+		own.conclude(finding.OutcomeRevoked, done.At)
+	case b.retried(done.At):
+		own.conclude(finding.OutcomeAlreadyClosed, done.At)
+	default: // somebody else has removed it
+		return
+	}
 	b.cases = append(b.cases, own)
 	c.finding.ID = finding.NewID(b.account, b.region, b.group.ID, c.rule.ID, b.Detection.Event.EventID)
 }

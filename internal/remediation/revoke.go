@@ -53,6 +53,9 @@ type Closing struct {
 	GroupGone bool
 	// removed is the rule that EC2's answer names as removed, zero if it names none.
 	removed secgroup.Rule
+	// attemptLost is set if an earlier attempt had no answer: if removed is another rule, that attempt may have removed
+	// the opening's own.
+	attemptLost bool
 }
 
 // closings holds the results for the rules of one call by identity.
@@ -102,6 +105,9 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 		switch id := closing.removed.ID; {
 		case id != "" && id != o.Rule.ID && o.Rule.ID != "" && owned[id]:
 			closing.Outcome, closing.AnswerLost = finding.OutcomeAlreadyClosed, false
+			if closing.attemptLost {
+				closing.Outcome, closing.AnswerLost = finding.OutcomeRevoked, true
+			}
 		default:
 			closing.Rule = describeClosed(o.Rule, closing.removed)
 		}
@@ -364,7 +370,7 @@ func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent [
 		if r, ok := asked[got.Permission.Identity()]; ok {
 			revoked = append(revoked, describeClosed(r, got))
 			closing := g.all([]secgroup.Rule{r}, finding.OutcomeRevoked, nil)[r.Permission.Identity()]
-			closing.removed = got
+			closing.removed, closing.attemptLost = got, g.lost[r.Permission.Identity()]
 			g.done[r.Permission.Identity()] = closing
 			delete(asked, got.Permission.Identity())
 		}
