@@ -214,6 +214,26 @@ func TestAnInterruptionHidesNothing(t *testing.T) {
 	assert.Equal(t, queue.Depth{Visible: 45}, b.dead.Depth())
 }
 
+// In a run that is longer than the time for which SQS hides a message, those that stay come
+// once more.
+func TestALetterThatBecomesVisibleDuringTheRunIsShownOnceAndReleased(t *testing.T) {
+	b := newBench(t)
+	_, err := b.dead.Send("of unknown shape")
+	require.NoError(t, err)
+	var shown []Result
+	_, err = b.connect().Show(t.Context(), func(r Result) {
+		shown = append(shown, r)
+		if len(shown) == 1 { // the receivers still wait for more
+			time.AfterFunc(200*time.Millisecond, func() { assert.True(t, b.dead.ChangeVisibility(r.handle, 0)) })
+		}
+	})
+	require.NoError(t, err)
+	assert.Len(t, shown, 1)
+	require.Len(t, b.dead.Messages(), 1)
+	assert.Equal(t, 2, b.dead.Messages()[0].ReceiveCount, "it came once more")
+	assert.Equal(t, queue.Depth{Visible: 1}, b.dead.Depth(), "its last handle releases it")
+}
+
 func TestAThousandLettersAreSentBackInLittleMemory(t *testing.T) {
 	b := newBench(t)
 	padding := strings.Repeat("x", 20_000)
