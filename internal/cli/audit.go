@@ -6,14 +6,12 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"sgward/internal/awsid"
 	"sgward/internal/inventory"
 	"sgward/internal/logfile"
 	"sgward/internal/report"
@@ -23,12 +21,9 @@ import (
 // auditFlags select the groups and the policy.
 type auditFlags struct {
 	judgeFlags
-	awsFlags
-	files, regions, roles []string
-	allRegions            bool
-	externalID, baseline  string
-	organization          string // the role to assume in each account
-	accountsFile          string
+	accountFlags
+	files    []string
+	baseline string
 }
 
 func auditCommand(in Invocation) *cobra.Command {
@@ -70,62 +65,21 @@ func auditCommand(in Invocation) *cobra.Command {
 		},
 	}
 	f.judgeFlags.add(cmd)
-	f.awsFlags.add(cmd)
+	f.accountFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.files, "from-file", nil, "judge the groups in these files or folders, and call no AWS API (- for standard input; repeats)")
-	flags.StringSliceVar(&f.regions, "regions", nil, "read these regions (repeats)")
 	offerFiles(cmd, "from-file", recordFiles...)
-	offer(cmd, "regions", regionNames()...)
-	flags.BoolVar(&f.allRegions, "all-regions", false, "read every region that the account has enabled")
-	flags.StringSliceVar(&f.roles, "assume-role", nil, "read the accounts of these roles, by ARN (repeats)")
-	flags.StringVar(&f.externalID, "external-id", "", "external id that the roles require")
-	flags.StringVar(&f.organization, "organization", "", "read all accounts of the organization, by the role of this name in each")
-	flags.StringVar(&f.accountsFile, "accounts-file", "", "with --organization: read the accounts in this file, an id and a name on each line (- for standard input)")
-	offerFiles(cmd, "accounts-file", "txt", "csv")
 	flags.StringVar(&f.baseline, "baseline", "", "JSON of an earlier audit: report only new or worse findings")
 	offerFiles(cmd, "baseline", recordFiles...)
 	return cmd
 }
 
-// roleForm matches the ARN of a role that can be assumed.
-var roleForm = regexp.MustCompile(`^arn:aws[a-z-]*:iam::(\d{12}):role/[\w+=,.@/-]+$`)
-
-// roleNameForm matches a role's name with its path.
-var roleNameForm = regexp.MustCompile(`^/?([\w+=,.@-]+/)*[\w+=,.@-]{1,64}$`)
-
-// check refuses flags that contradict each other or lack their form.
+// check refuses files together with flags for reading live.
 func (f *auditFlags) check() error {
-	live := len(f.regions)+len(f.roles) > 0 || f.allRegions || f.profile != "" || f.endpoint != "" || f.externalID != "" || f.organization != "" || f.accountsFile != ""
-	switch {
-	case len(f.files) > 0 && live:
+	if len(f.files) > 0 && (f.areSet() || f.profile != "" || f.endpoint != "") {
 		return usageError("files are judged without AWS: leave out the files, or --regions, --all-regions, --assume-role, --organization, --accounts-file, --external-id, --profile and --endpoint-url")
-	case f.allRegions && len(f.regions) > 0:
-		return usageError("--all-regions and --regions: want one of them")
-	case f.region != "" && len(f.regions) > 0:
-		return usageError("--region and --regions: want one of them")
-	case f.organization != "" && len(f.roles) > 0:
-		return usageError("--organization and --assume-role: want one of them")
-	case f.accountsFile != "" && f.organization == "":
-		return usageError("--accounts-file is for --organization, which names the role to assume in each account")
-	case f.externalID != "" && len(f.roles) == 0 && f.organization == "":
-		return usageError("--external-id is for --assume-role and --organization")
-	case f.organization != "" && !roleNameForm.MatchString(f.organization):
-		return usageError("--organization %q: want the name of a role that stands in every account, with its path if it has one, such as security/audit", f.organization)
 	}
-	if f.region != "" && !awsid.IsRegion(f.region) {
-		return usageError("--region %q: want a region such as eu-central-1", f.region)
-	}
-	for _, region := range f.regions {
-		if !awsid.IsRegion(region) {
-			return usageError("--regions %q: want regions such as eu-central-1,us-east-1", region)
-		}
-	}
-	for _, arn := range f.roles {
-		if !roleForm.MatchString(arn) {
-			return usageError("--assume-role %q: want the ARN of a role such as arn:aws:iam::123456789012:role/audit", arn)
-		}
-	}
-	return nil
+	return f.accountFlags.check()
 }
 
 func (f *auditFlags) run(ctx context.Context, in Invocation) error {

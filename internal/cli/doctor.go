@@ -1,19 +1,18 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
-	"sgward/internal/crash"
 	"sgward/internal/doctor"
 	"sgward/internal/ec2rules"
 	"sgward/internal/input"
@@ -24,12 +23,10 @@ import (
 )
 
 type doctorFlags struct {
-	awsFlags
+	accountFlags
 	outputFlags
 	stack, policy, failOn string
 	policyNamed           bool
-	regions               []string
-	allRegions            bool
 	selfTest, yes         bool
 	confirm               bool
 	vpc                   string
@@ -55,12 +52,17 @@ func doctorCommand(in Invocation) *cobra.Command {
 			"DeleteSecurityGroup and CreateTags beside the reading permissions.\n\n" +
 			"With --confirm it looks in the account for answers to \"To confirm on live AWS\" of docs/LIMITS.md, and prints them as a\n" +
 			"page to send to the maintainers: it holds no account ids, keys, addresses or ids of resources.\n\n" +
+			"--organization examines the stacks of every active account of the organization by a role of that name, many at once,\n" +
+			"and your own without one: a line for each account and region says ok or names what is not, with its remedy. It needs\n" +
+			"organizations:ListAccounts, in the management account or a delegated administrator's, or --accounts-file.\n" +
+			"--assume-role examines the accounts of those roles in place of your own.\n\n" +
 			"A check for which you lack a permission says which, and the others go on: AWS's ReadOnlyAccess has all of them.\n" +
 			"If policy.yaml or the file of --policy is there, the functions' policy is compared with it.\n" +
 			"Exit status: 0 no failure, 1 error, or a check could not be made, 2 usage, 3 a failure (--fail-on sets which lines count).",
 		Example: "  sgward doctor\n" +
 			"  sgward doctor --stack sgward --regions eu-central-1,us-east-1\n" +
 			"  sgward doctor --all-regions --quiet --fail-on warning\n" +
+			"  sgward doctor --organization security/audit --regions eu-central-1,us-east-1\n" +
 			"  sgward doctor --self-test --vpc-id vpc-0123456789abcdef0\n" +
 			"  sgward doctor --confirm > confirmed.md",
 		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
@@ -69,11 +71,16 @@ func doctorCommand(in Invocation) *cobra.Command {
 			if !slices.Contains([]string{failOnFailure, failOnWarning}, f.failOn) {
 				return usageError("--fail-on %q: want %s", f.failOn, text.Or([]string{failOnFailure, failOnWarning}))
 			}
-			if f.allRegions && len(f.regions) > 0 {
-				return usageError("want --regions or --all-regions, not both")
+			if err := f.check(); err != nil {
+				return err
 			}
-			if f.selfTest && f.confirm {
+			switch {
+			case f.selfTest && f.confirm:
 				return usageError("want --self-test or --confirm, not both")
+			case f.selfTest && f.areSet():
+				return usageError("--self-test tests one account and region: name the region with --region")
+			case f.confirm && f.areSet():
+				return usageError("--confirm writes a page of one account and region: name the region with --region")
 			}
 			if f.selfTest {
 				return f.test(cmd.Context(), in)
@@ -88,48 +95,79 @@ func doctorCommand(in Invocation) *cobra.Command {
 		},
 	}
 	f.outputFlags.add(cmd, report.Text, report.JSON)
-	f.awsFlags.add(cmd)
+	f.accountFlags.add(cmd)
 	policyFlag(cmd, &f.policy)
 	flags := cmd.Flags()
 	flags.StringVar(&f.stack, "stack", stack.DefaultName, stackNameUsage)
-	flags.StringSliceVar(&f.regions, "regions", nil, "read these regions (repeats)")
-	flags.BoolVar(&f.allRegions, "all-regions", false, "read every region that the account has enabled")
 	flags.StringVar(&f.failOn, "fail-on", failOnFailure, "the mildest line that makes the exit status 3: failure or warning")
 	flags.BoolVar(&f.selfTest, "self-test", false, "open a forbidden rule in a throw-away group, and watch what becomes of it")
 	flags.StringVar(&f.vpc, "vpc-id", "", "VPC of the group")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	flags.BoolVar(&f.confirm, "confirm", false, "answer the open points of docs/LIMITS.md from this account, as a page without its ids")
-	offer(cmd, "regions", regionNames()...)
 	offer(cmd, "fail-on", failOnFailure, failOnWarning)
 	return cmd
 }
 
-// regionsAtOnce limits the regions that are examined at the same time.
-const regionsAtOnce = 4
+// doctorSession is the name of the session of an assumed role in CloudTrail.
+const doctorSession = "sgward-doctor"
 
 func (f *doctorFlags) run(ctx context.Context, in Invocation) error {
 	held, err := f.judge()
 	if err != nil {
 		return err
 	}
-	if f.region == "" && len(f.regions) > 0 {
-		f.region = f.regions[0]
-	}
-	config, err := f.config(ctx)
+	opened, err := f.accounts(ctx, in, doctorSession)
 	if err != nil {
 		return err
 	}
-	regions := []string{config.Region}
-	switch {
-	case f.allRegions:
-		if regions, err = ec2rules.Regions(ctx, ec2.NewFromConfig(config)); err != nil {
-			return err
-		}
-	case len(f.regions) > 0:
-		regions = slices.Compact(slices.Sorted(slices.Values(f.regions)))
+	accounts := make([]doctor.Account, len(opened))
+	for i := range opened {
+		a := &opened[i]
+		accounts[i] = doctor.Account{ID: a.ID, Name: a.Name, AWS: a.config, Open: func(ctx context.Context) (string, []string, error) {
+			if !f.others() && !f.allRegions { // each region says itself if the account has not enabled it
+				return "", f.named(a), nil
+			}
+			regions, err := f.resolve(ctx, a)
+			if err != nil && a.role != "" {
+				err = &roleError{a.role, err}
+			}
+			return a.ID, regions, err
+		}}
 	}
-	return f.examine(ctx, in, config, regions, held)
+	var done examined
+	screen := startScreen(in, f.quiet, func() string {
+		out := "examining stack " + text.Visible(f.stack)
+		if f.others() {
+			out += fmt.Sprintf(": %d of %s, %s", done.accounts.Load(), text.Plural(len(accounts), "account"), text.Plural(done.regions.Load(), "region"))
+		}
+		return out
+	})
+	reports := doctor.ExamineAll(ctx, accounts, doctor.Config{StackName: f.stack, Policy: held}, &done)
+	screen.end()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(reports) == 1 && reports[0].Err != nil && !f.others() {
+		return regionOff(reports[0])
+	}
+	f.explain(reports)
+	return f.print(in, reports)
 }
+
+// roleError says that an account could not be read by a role.
+type roleError struct {
+	role string
+	error
+}
+
+func (e *roleError) Unwrap() error { return e.error }
+
+// examined counts what has been examined.
+type examined struct{ accounts, regions atomic.Int64 }
+
+func (e *examined) Account() { e.accounts.Add(1) }
+
+func (e *examined) Region() { e.regions.Add(1) }
 
 // judge reads the policy that the functions should hold; nil if the default file is missing.
 func (f *doctorFlags) judge() (*policy.Policy, error) {
@@ -143,57 +181,34 @@ func (f *doctorFlags) judge() (*policy.Policy, error) {
 	return p, nil
 }
 
-// examination is what came of one region.
-type examination struct {
-	region string
-	report *doctor.Report
-	err    error
+// regionOff adds to the error of a region that the account may not have enabled.
+func regionOff(r *doctor.Report) error {
+	switch ec2rules.ErrorCode(r.Err) {
+	case "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired":
+		if r.Region == "" {
+			return r.Err
+		}
+		return fmt.Errorf("%s in %s; the account may not have enabled that region: aws account get-region-opt-status --region-name %s", awsErrorText(r.Err), r.Region, r.Region)
+	default:
+		return r.Err
+	}
 }
 
-func (f *doctorFlags) examine(ctx context.Context, in Invocation, config aws.Config, regions []string, held *policy.Policy) error {
-	done := make([]examination, len(regions))
-	screen := startScreen(in, f.quiet, func() string { return "examining stack " + text.Visible(f.stack) })
-	var running errgroup.Group
-	running.SetLimit(regionsAtOnce)
-	for i, region := range regions {
-		running.Go(func() error {
-			defer crash.Exit()
-			there := config.Copy()
-			there.Region = region
-			r, err := doctor.Examine(ctx, doctor.Config{AWS: there, StackName: f.stack, Policy: held})
-			done[i] = examination{region, r, err}
-			return nil
-		})
+func (f *doctorFlags) print(in Invocation, reports []*doctor.Report) error {
+	p := &doctor.Printer{Out: f.results(in), JSON: f.format == string(report.JSON), Quiet: f.quiet, Ink: in.paper(in.Stdout).Ink, ErrorText: awsErrorText}
+	var err error
+	if f.others() {
+		err = p.PrintAccounts(reports, f.stack)
+	} else {
+		for _, r := range reports {
+			err = cmp.Or(err, p.Print(r, f.stack))
+		}
 	}
-	_ = running.Wait() // each region has its own error
-	screen.end()
-	if err := ctx.Err(); err != nil {
+	if err != nil {
 		return err
 	}
-	if len(done) == 1 && done[0].err != nil {
-		return regionOff(done[0])
-	}
-	return f.print(in, done)
-}
-
-// regionOff adds to the error of a region that the account may not have enabled.
-func regionOff(e examination) error {
-	switch ec2rules.ErrorCode(e.err) {
-	case "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "OptInRequired":
-		return fmt.Errorf("%s in %s; the account may not have enabled that region: aws account get-region-opt-status --region-name %s", awsErrorText(e.err), e.region, e.region)
-	default:
-		return e.err
-	}
-}
-
-func (f *doctorFlags) print(in Invocation, done []examination) error {
-	p := &doctor.Printer{Out: f.results(in), JSON: f.format == string(report.JSON), Quiet: f.quiet, Ink: in.paper(in.Stdout).Ink, ErrorText: awsErrorText}
 	failures, incomplete := 0, 0
-	for _, e := range done {
-		r := f.missing(e)
-		if err := p.Print(r, f.stack); err != nil {
-			return err
-		}
+	for _, r := range reports {
 		failures += r.Count(doctor.Failure)
 		if f.failOn == failOnWarning {
 			failures += r.Count(doctor.Warning)
@@ -210,32 +225,49 @@ func (f *doctorFlags) print(in Invocation, done []examination) error {
 	}
 }
 
-// missing turns a region without a stack into a line among the others.
-func (f *doctorFlags) missing(e examination) *doctor.Report {
-	if e.err == nil {
-		return e.report
-	}
-	r := e.report
-	if r == nil {
-		r = &doctor.Report{Region: e.region}
-	}
-	var none *stack.MissingError
-	if errors.As(e.err, &none) {
-		status := doctor.Failure
-		if f.allRegions {
-			status = doctor.Warning // most accounts have regions that they do not use
+// explain gives each report without a stack a line that says why.
+func (f *doctorFlags) explain(reports []*doctor.Report) {
+	// An account may leave regions unused. One of several that has no stack at all is not watched.
+	watched := map[string]bool{}
+	for _, r := range reports {
+		var none *stack.MissingError
+		if !errors.As(r.Err, &none) {
+			watched[r.AccountID] = true
 		}
-		r.Lines = []doctor.Line{{Check: "stack", Status: status, Text: none.Error()}}
-	} else {
-		r.Lines = []doctor.Line{{Check: "stack", Text: "the region cannot be examined", Err: regionOff(e)}}
 	}
-	return r
+	for _, r := range reports {
+		var none *stack.MissingError
+		switch {
+		case r.Err == nil:
+		case errors.As(r.Err, &none):
+			l := doctor.Line{Check: "stack", Status: doctor.Failure, Text: none.Error()}
+			if f.others() && !none.Exists {
+				l.Text, l.Fix = "no stack named "+f.stack, "deploy it (docs/ORGANISATION.md)"
+				if len(none.Others) > 0 {
+					l.Fix = "deploy it (docs/ORGANISATION.md), or name one with --stack: " + strings.Join(none.Others, ", ")
+				}
+			}
+			if f.allRegions && (watched[r.AccountID] || !f.others()) {
+				l.Status = doctor.Warning
+			}
+			r.Lines = []doctor.Line{l}
+		case r.Region == "":
+			l := doctor.Line{Check: "account", Text: "the account cannot be examined", Err: r.Err}
+			var closed *roleError
+			if errors.As(r.Err, &closed) {
+				l.Text += " as " + closed.role
+			}
+			r.Lines = []doctor.Line{l}
+		default:
+			r.Lines = []doctor.Line{{Check: "stack", Text: "the region cannot be examined", Err: regionOff(r)}}
+		}
+	}
 }
 
 // confirmPoints prints what the account shows of the open points.
 func (f *doctorFlags) confirmPoints(ctx context.Context, in Invocation) error {
-	if f.format != string(report.Text) || f.allRegions || len(f.regions) > 0 {
-		return usageError("--confirm writes one page, of one region: name it with --region")
+	if f.format != string(report.Text) {
+		return usageError("--confirm writes a page of Markdown only")
 	}
 	config, err := f.config(ctx)
 	if err != nil {

@@ -1,9 +1,12 @@
 package cli_test
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
 )
@@ -32,7 +35,9 @@ func TestDoctorExaminesWhatItCanAndSaysWhatItCannot(t *testing.T) {
 
 func TestDoctorRefusesFlagsThatDoNotGoTogether(t *testing.T) {
 	d := newWorkspace(t)
-	for _, words := range []string{"--fail-on loud", "--yes", "--vpc-id vpc-1", "--self-test --yes --regions us-east-1", "--self-test", "--self-test --yes --format json", "--self-test --confirm", "--confirm --all-regions", "--confirm --format json", "--all-regions --regions us-east-1"} {
+	for _, words := range []string{"--fail-on loud", "--yes", "--vpc-id vpc-1", "--self-test --yes --regions us-east-1", "--self-test", "--self-test --yes --format json", "--self-test --confirm", "--confirm --all-regions", "--confirm --format json", "--all-regions --regions us-east-1",
+		"--accounts-file x", "--external-id x", "--organization arn:aws:iam::123456789012:role/audit", "--organization audit --assume-role " + theirRole,
+		"--self-test --yes --organization audit", "--confirm --organization audit"} {
 		assert.Equal(t, cli.StatusUsage, d.run("doctor "+words).status, words)
 	}
 }
@@ -57,4 +62,47 @@ func TestThePageOfOpenPointsNamesThoseThatCannotBeRead(t *testing.T) {
 	assert.Contains(t, got.out, "# sgward on live AWS\n")
 	assert.Contains(t, got.out, "| prefix lists accept 0.0.0.0/0 as an entry | not told: none of 0 lists has it: create one |")
 	assert.Contains(t, got.errs, "could not be read: the examination is incomplete")
+}
+
+func TestDoctorOfAnOrganizationNamesEachAccountAndRegion(t *testing.T) {
+	d, _ := deployed(t)
+	sessions := d.assumed("let-me-in")
+	const all = "doctor --external-id let-me-in --organization security/audit --regions us-east-1,eu-central-1 "
+	got := d.run(all)
+	assert.Equal(t, cli.StatusError, got.status, "an account was not read")
+	for _, line := range []string{ // the stand-in has one stack for all accounts and regions, and few APIs
+		"Stack sgward in 3 accounts\n",
+		"unknown  123456789012 (management)     us-east-1       trail, rules, ",
+		"FAILURE  123456789012 (management)     eu-central-1    topic; unknown: trail, rules, ",
+		"unknown  111122223333 (Payments Prod)  us-east-1       trail, rules, ",
+		"unknown  777788889999 (acquired)       -               the account cannot be examined as arn:aws:iam::777788889999:role/security/audit: access denied: the credentials lack sts:AssumeRole",
+		"\n2 failures, 3 unknown\n",
+	} {
+		assert.Contains(t, got.out, line)
+	}
+	assert.Contains(t, got.errs, "the examination is incomplete")
+	assert.Equal(t, []string{"sgward-doctor"}, *sessions, "one session for all regions")
+
+	got = d.run(all + "--format json")
+	assert.Contains(t, got.out, `{"accountId":"111122223333","accountName":"Payments Prod","region":"us-east-1","stack":"sgward","check":"dead letters","status":"ok"`)
+	assert.Contains(t, got.out, `{"accountId":"777788889999","accountName":"acquired","region":"","stack":"sgward","check":"account","status":"unknown"`)
+
+	accounts := filepath.Join(t.TempDir(), "accounts.txt")
+	require.NoError(t, os.WriteFile(accounts, []byte("123456789012\n111122223333 shop\n"), 0o600))
+	got = d.run("doctor --stack elsewhere --external-id let-me-in --organization audit --accounts-file " + accounts)
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Contains(t, got.out, "no stack named elsewhere: deploy it (docs/ORGANISATION.md), or name one with --stack: sgward\n")
+	assert.Contains(t, got.out, "2 failures\n")
+	got = d.run("doctor --stack elsewhere --all-regions --external-id let-me-in --organization audit --accounts-file " + accounts)
+	assert.Equal(t, cli.StatusFindings, got.status, "an account without a stack in any region is not watched")
+	assert.NotContains(t, got.out, "warning")
+	got = d.run("doctor --stack elsewhere --external-id let-me-in --assume-role " + theirRole)
+	assert.Equal(t, cli.StatusFindings, got.status, got.errs)
+	assert.Contains(t, got.out, "FAILURE  111122223333  us-east-1       no stack named elsewhere")
+
+	d.noList = true
+	got = d.run(all)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Empty(t, got.out)
+	assert.Contains(t, got.errs, "name them with --accounts-file")
 }

@@ -29,7 +29,7 @@ var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 // account is an AWS account with one stack, as the APIs that doctor calls show it, in the
 // shapes of their references. A test breaks something by changing an answer.
 type account struct {
-	*testing.T
+	testing.TB
 	url string
 
 	mu sync.Mutex
@@ -39,18 +39,19 @@ type account struct {
 	refused map[string]bool
 	// archives are the functions' zip archives, by name.
 	archives map[string][]byte
-	ranges   bool // the archives' server knows ranges
+	ranges   bool          // the archives' server knows ranges
+	pause    time.Duration // before each answer
 	called   map[string]int
 }
 
 type object = map[string]any
 
 // soundAccount is an account in which everything is well.
-func soundAccount(t *testing.T) *account {
+func soundAccount(t testing.TB) *account {
 	t.Helper()
 	policy, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
-	a := &account{T: t, answers: map[string]any{}, refused: map[string]bool{}, archives: map[string][]byte{}, ranges: true, called: map[string]int{}}
+	a := &account{TB: t, answers: map[string]any{}, refused: map[string]bool{}, archives: map[string][]byte{}, ranges: true, called: map[string]int{}}
 	web := httptest.NewServer(a)
 	t.Cleanup(web.Close)
 	a.url = web.URL
@@ -149,7 +150,7 @@ func subscriptionsOf(protocol, endpoint, arn string) string {
 }
 
 // archiveOf is a function's archive: a large binary, and a policy.
-func archiveOf(t *testing.T, policy []byte, name string) []byte {
+func archiveOf(t testing.TB, policy []byte, name string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
@@ -182,8 +183,8 @@ func (a *account) config() aws.Config {
 // lines examines the account, and returns the lines of a check that are not OK.
 func (a *account) lines() (notOK []Line) {
 	a.Helper()
-	r, err := Examine(a.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
-	require.NoError(a, err)
+	r := Examine(a.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
+	require.NoError(a, r.Err)
 	for _, l := range r.Lines {
 		if l.Status != OK {
 			notOK = append(notOK, l)
@@ -192,13 +193,29 @@ func (a *account) lines() (notOK []Line) {
 	return notOK
 }
 
+// scopeOf returns the region and the service that a request is signed for.
+func scopeOf(r *http.Request) (region, service string) {
+	scope := strings.Split(r.Header.Get("Authorization"), "/")
+	if len(scope) > 3 {
+		return scope[2], scope[3]
+	}
+	return "", ""
+}
+
+// regional writes the answers of one region.
+type regional struct {
+	http.ResponseWriter
+	region string
+}
+
+func (w regional) Write(answer []byte) (int, error) {
+	_, err := w.ResponseWriter.Write(bytes.ReplaceAll(answer, []byte("us-east-1"), []byte(w.region)))
+	return len(answer), err
+}
+
 // operation names the call in a request, and the thing that it is about.
 func operation(r *http.Request, body []byte) (operation, about string) {
-	scope := strings.Split(r.Header.Get("Authorization"), "/")
-	service := ""
-	if len(scope) > 3 {
-		service = scope[3]
-	}
+	_, service := scopeOf(r)
 	var in struct {
 		Name, Rule, QueueUrl string
 		LookupAttributes     []struct{ AttributeValue string }
@@ -250,6 +267,10 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	refused := a.refused[name]
 	a.mu.Unlock()
+	time.Sleep(a.pause)
+	if region, _ := scopeOf(r); region != "" {
+		w = regional{w, region}
+	}
 	_, action, _ := strings.Cut(name, ":")
 	isXML := r.Header.Get("X-Amz-Target") == "" && r.Method == http.MethodPost
 	code, message := "", ""

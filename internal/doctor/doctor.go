@@ -55,6 +55,8 @@ type Line struct {
 type Config struct {
 	AWS       aws.Config
 	StackName string
+	// AccountID is the account of the credentials; "" asks for it.
+	AccountID string
 	// Policy is what the functions should hold, nil if that is not asked.
 	Policy *policy.Policy
 	Now    func() time.Time // nil is time.Now
@@ -73,9 +75,13 @@ func Deployed(ctx context.Context, config aws.Config, s *stack.Stack) (*policy.P
 
 // Report is what an examination found. Lines are in the order of the checks.
 type Report struct {
-	AccountID, Region string
-	Stack             *stack.Stack // nil if there is none
-	Lines             []Line
+	AccountID, AccountName string // "" if not known
+	Region                 string // "" if the account could not be opened
+	Stack                  *stack.Stack
+	// Err is why there was nothing to examine, a *stack.MissingError if there is no stack.
+	// Then Stack is nil, and there are no lines.
+	Err   error
+	Lines []Line
 }
 
 // Count returns how many lines have a status.
@@ -162,8 +168,10 @@ func newExamination(cfg Config) *examination {
 
 // find fills in the account and the stack.
 func (x *examination) find(ctx context.Context) (err error) {
-	if x.account, _, err = caller.Of(ctx, sts.NewFromConfig(x.AWS)); err != nil {
-		return err
+	if x.account = x.AccountID; x.account == "" {
+		if x.account, _, err = caller.Of(ctx, sts.NewFromConfig(x.AWS)); err != nil {
+			return err
+		}
 	}
 	if x.stack, err = stack.Find(ctx, x.aws, x.region, x.StackName); err != nil {
 		return err
@@ -172,12 +180,11 @@ func (x *examination) find(ctx context.Context) (err error) {
 	return nil
 }
 
-// Examine runs all checks. The error is a *stack.MissingError, or one that leaves nothing to
-// examine.
-func Examine(ctx context.Context, cfg Config) (*Report, error) {
+// Examine runs all checks on one stack.
+func Examine(ctx context.Context, cfg Config) *Report {
 	x := newExamination(cfg)
 	if err := x.find(ctx); err != nil {
-		return &Report{AccountID: x.account, Region: x.region}, err
+		return &Report{AccountID: x.account, Region: x.region, Err: err}
 	}
 	x.readFunctions(ctx)
 	results := make([][]Line, len(checks))
@@ -198,7 +205,7 @@ func Examine(ctx context.Context, cfg Config) (*Report, error) {
 			out.Lines = append(out.Lines, l)
 		}
 	}
-	return out, ctx.Err()
+	return out
 }
 
 // The four kinds of lines.

@@ -18,8 +18,8 @@ import (
 func TestASoundStackIsWell(t *testing.T) {
 	a := soundAccount(t)
 	assert.Empty(t, a.lines())
-	r, err := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
-	require.NoError(t, err)
+	r := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
+	require.NoError(t, r.Err)
 	seen := map[string]bool{}
 	for _, l := range r.Lines {
 		seen[l.Check] = true
@@ -90,7 +90,7 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 			delete(a.answers, "lambda:GetFunction:sgward-SweepFunction")
 		}, Failure, "functions", "SweepFunction is gone", deploy, false},
 		"another policy in one function": {func(a *account) {
-			a.archives["sgward-SweepFunction"] = archiveOf(a.T, []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"), "policy.yaml")
+			a.archives["sgward-SweepFunction"] = archiveOf(a.TB, []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"), "policy.yaml")
 		}, Failure, "policy", "the functions hold different policies", deploy, false},
 		"a disabled mapping":   {func(a *account) { a.set("lambda:GetEventSourceMapping", object{"State": "Disabled"}) }, Failure, "mapping", "it is disabled: no finding reaches remediate", "update-event-source-mapping --uuid sgward-FindingsMapping --enabled", false},
 		"dead letters":         {func(a *account) { a.set(dead, queueOf("DeadLetterQueue", 3)) }, Failure, "dead letters", "3 messages: openings may exist", "sgward redrive --stack sgward --region us-east-1", false},
@@ -259,8 +259,8 @@ func TestThePolicyIsComparedWithTheOneAtHand(t *testing.T) {
 	a := soundAccount(t)
 	other, err := policy.Parse("mine.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"))
 	require.NoError(t, err)
-	r, err := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Policy: other, Now: func() time.Time { return now }})
-	require.NoError(t, err)
+	r := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Policy: other, Now: func() time.Time { return now }})
+	require.NoError(t, r.Err)
 	assert.Equal(t, 1, r.Count(Warning))
 	for _, l := range r.Lines {
 		if l.Status == Warning {

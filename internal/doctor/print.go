@@ -21,33 +21,21 @@ type Printer struct {
 }
 
 type jsonLine struct {
-	AccountID string `json:"accountId"`
-	Region    string `json:"region"`
-	Stack     string `json:"stack"`
-	Check     string `json:"check"`
-	Status    string `json:"status"`
-	Text      string `json:"text"`
-	Fix       string `json:"fix,omitempty"`
-	Error     string `json:"error,omitempty"`
+	AccountID   string `json:"accountId"`
+	AccountName string `json:"accountName,omitempty"`
+	Region      string `json:"region"`
+	Stack       string `json:"stack"`
+	Check       string `json:"check"`
+	Status      string `json:"status"`
+	Text        string `json:"text"`
+	Fix         string `json:"fix,omitempty"`
+	Error       string `json:"error,omitempty"`
 }
 
 // Print writes one report of a stack.
 func (p *Printer) Print(r *Report, stackName string) error {
 	if p.JSON {
-		for _, l := range r.Lines {
-			out := jsonLine{AccountID: r.AccountID, Region: r.Region, Stack: stackName, Check: l.Check, Status: l.Status.String(), Text: l.Text, Fix: l.Fix}
-			if l.Err != nil {
-				out.Error = p.ErrorText(l.Err)
-			}
-			encoded, err := json.Marshal(out)
-			if err != nil {
-				return fmt.Errorf("encoding a line: %w", err)
-			}
-			if _, err := p.Out.Write(append(encoded, '\n')); err != nil {
-				return fmt.Errorf("writing the report: %w", err)
-			}
-		}
-		return nil
+		return p.printJSON(r, stackName)
 	}
 	var b strings.Builder
 	if !p.Quiet {
@@ -57,12 +45,33 @@ func (p *Printer) Print(r *Report, stackName string) error {
 		if p.Quiet && l.Status == OK {
 			continue
 		}
-		b.WriteString(p.line(l))
+		b.WriteString(p.line("  ", l))
 	}
 	if !p.Quiet {
-		b.WriteString(p.sum(r))
+		b.WriteString(sum(r.Count))
 	}
-	if _, err := io.WriteString(p.Out, b.String()); err != nil {
+	return p.write(b.String())
+}
+
+func (p *Printer) printJSON(r *Report, stackName string) error {
+	for _, l := range r.Lines {
+		out := jsonLine{AccountID: r.AccountID, AccountName: r.AccountName, Region: r.Region, Stack: stackName, Check: l.Check, Status: l.Status.String(), Text: l.Text, Fix: l.Fix}
+		if l.Err != nil {
+			out.Error = p.ErrorText(l.Err)
+		}
+		encoded, err := json.Marshal(out)
+		if err != nil {
+			return fmt.Errorf("encoding a line: %w", err)
+		}
+		if err := p.write(string(encoded) + "\n"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Printer) write(s string) error {
+	if _, err := io.WriteString(p.Out, s); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
@@ -71,28 +80,41 @@ func (p *Printer) Print(r *Report, stackName string) error {
 // longest limits untrusted texts.
 const longest = 600
 
-func (p *Printer) line(l Line) string {
-	style := map[Status]text.Style{OK: text.Green, Warning: text.Yellow, Failure: text.Red}[l.Status]
-	status := l.Status.String()
-	if l.Status == Failure {
-		status = "FAILURE"
-	}
-	out := "  " + p.Ink.Paint(style, text.PadRight(status, 9)) + text.PadRight(l.Check, 14) + text.Shown(text.Visible(l.Text), longest)
-	if l.Err != nil {
-		out += ": " + text.Shown(text.Visible(p.ErrorText(l.Err)), longest)
-	}
-	out += "\n"
+func (p *Printer) line(indent string, l Line) string {
+	out := indent + p.status(l.Status) + text.PadRight(l.Check, 14) + p.found(l) + "\n"
 	if l.Fix != "" {
-		out += strings.Repeat(" ", 25) + text.Visible(l.Fix) + "\n"
+		out += indent + strings.Repeat(" ", 23) + text.Visible(l.Fix) + "\n"
 	}
 	return out
 }
 
-// sum counts the lines by status.
-func (p *Printer) sum(r *Report) string {
+// status is a column with a status.
+func (p *Printer) status(s Status) string {
+	style := map[Status]text.Style{OK: text.Green, Warning: text.Yellow, Failure: text.Red}[s]
+	status := s.String()
+	if s == Failure {
+		status = "FAILURE"
+	}
+	return p.Ink.Paint(style, text.PadRight(status, 9))
+}
+
+// found says what a check found.
+func (p *Printer) found(l Line) string {
+	out := text.Shown(text.Visible(l.Text), longest)
+	if l.Err != nil {
+		out += ": " + text.Shown(text.Visible(p.ErrorText(l.Err)), longest)
+	}
+	return out
+}
+
+// bySeverity are the statuses, the worst first.
+var bySeverity = [...]Status{Failure, Unknown, Warning, OK}
+
+// sum is a line with what is counted by status.
+func sum(count func(Status) int) string {
 	var parts []string
-	for _, s := range []Status{Failure, Warning, Unknown, OK} {
-		n := r.Count(s)
+	for _, s := range bySeverity {
+		n := count(s)
 		switch {
 		case n == 0:
 		case s == Failure || s == Warning:
