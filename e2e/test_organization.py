@@ -1,4 +1,4 @@
-"""sgward audit of a whole organisation, and sgward replay of its trail's bucket, on an AWS that others wrote (moto)."""
+"""sgward audit and sgward doctor of a whole organisation, and sgward replay of its trail's bucket, on an AWS that others wrote (moto)."""
 
 import gzip
 import json
@@ -66,7 +66,9 @@ def found(done: subprocess.CompletedProcess, *keys: str) -> list[tuple]:
     return sorted(tuple(json.loads(line).get(key) for key in keys) for line in done.stdout.splitlines())
 
 
-def test_one_report_has_every_active_account(sgward, client):
+@pytest.fixture(scope="module")
+def members(client):
+    """The ids of an organisation's accounts by name, without its management account. One is closed."""
     organizations = client("organizations")
     organizations.create_organization(FeatureSet="ALL")
     ids = {}
@@ -74,22 +76,73 @@ def test_one_report_has_every_active_account(sgward, client):
         made = organizations.create_account(AccountName=name, Email=f"{name.replace(' ', '-')}@example.com")
         ids[name] = made["CreateAccountStatus"]["AccountId"]
     organizations.close_account(AccountId=ids["closed"])
-    sts = client("sts")
+    return ids
+
+
+@pytest.fixture(scope="module")
+def keys_of(client, members):
+    """The credentials of a role in an account; None for one's own."""
+
+    def keys(name: str | None) -> dict | None:
+        if not name:
+            return None
+        role = f"arn:aws:iam::{members[name]}:role/security/audit"
+        return client("sts").assume_role(RoleArn=role, RoleSessionName="e2e")["Credentials"]
+
+    return keys
+
+
+def test_one_report_has_every_active_account(sgward, client, members, keys_of):
     opened = []
     for name, region, port in (("payments", REGION, 5432), ("Data Lake", ELSEWHERE, 3306), ("closed", REGION, 22), (None, REGION, 6379)):
-        keys = None
-        if name:
-            role = f"arn:aws:iam::{ids[name]}:role/security/audit"
-            keys = sts.assume_role(RoleArn=role, RoleSessionName="e2e")["Credentials"]
-        ec2 = client("ec2", region, keys)
+        ec2 = client("ec2", region, keys_of(name))
         vpc = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
         group = ec2.create_security_group(GroupName="web", Description="e2e", VpcId=vpc)["GroupId"]
         ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[
             {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}])
-        opened.append((ids.get(name, ACCOUNT), name or "master", region, group))
+        opened.append((members.get(name, ACCOUNT), name or "master", region, group))
     done = sgward("audit", "--organization", "security/audit", "--regions", f"{REGION},{ELSEWHERE}", "--format", "json", status=3)
     got = [finding for finding in found(done, "accountId", "accountName", "region", "groupId")]
     assert got == sorted(o for o in opened if o[1] != "closed")
+
+
+STACK = {
+    "Resources": {"DeadLetterQueue": {"Type": "AWS::SQS::Queue"}, "OpeningsRule": {
+        "Type": "AWS::Events::Rule", "Properties": {"State": "DISABLED", "EventPattern": {"source": ["aws.ec2"]}}}},
+    "Outputs": {"DetectFunctionName": {"Value": "detect"}, "DeadLetterQueueUrl": {"Value": {"Ref": "DeadLetterQueue"}}, "Mode": {"Value": "observe"}},
+}
+
+
+def test_doctor_examines_the_stacks_of_all_accounts(sgward, client, members, keys_of):
+    """The stacks are parts of sgward's: moto keeps accounts and regions apart, which is what counts here. It has no TestEventPattern, so
+    that some lines are unknown."""
+    for name, region, letters in (("payments", REGION, 2), ("Data Lake", ELSEWHERE, 0), ("closed", REGION, 0), (None, REGION, 0)):
+        keys = keys_of(name)
+        client("cloudformation", region, keys).create_stack(StackName="sgward", TemplateBody=json.dumps(STACK))
+        sqs = client("sqs", region, keys)
+        (queue,) = sqs.list_queues(QueueNamePrefix="sgward-")["QueueUrls"]
+        for _ in range(letters):
+            sqs.send_message(QueueUrl=queue, MessageBody="{}")
+    words = ("doctor", "--organization", "security/audit", "--regions", f"{REGION},{ELSEWHERE}")
+    done = sgward(*words, "--format", "json", status=1)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    places = {(line["accountName"], line["accountId"], line["region"]) for line in lines}
+    names = {"master": ACCOUNT, "payments": members["payments"], "Data Lake": members["Data Lake"]}
+    assert places == {(name, account, region) for name, account in names.items() for region in (REGION, ELSEWHERE)}
+
+    def seen(check: str) -> dict:
+        return {(line["accountName"], line["region"]): line["text"] for line in lines if line["check"] == check}
+
+    none = "no stack named sgward"
+    stacks = seen("stack")
+    assert {place for place, text in stacks.items() if text == none} == {("master", ELSEWHERE), ("payments", ELSEWHERE), ("Data Lake", REGION)}
+    assert all("observe mode" in text for text in stacks.values() if text != none)
+    letters = seen("dead letters")
+    assert letters.pop(("payments", REGION)).startswith("2 messages")
+    assert letters == {("master", REGION): "none", ("Data Lake", ELSEWHERE): "none"}
+    text = sgward(*words, status=1).stdout
+    assert f"FAILURE  {members['Data Lake']} (Data Lake)  {REGION}       {none}: deploy it" in text
+    assert "6 failures" in text.splitlines()[-1]
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -91,32 +93,58 @@ func TestAccountsAndRegionsAreExaminedSideBySide(t *testing.T) {
 	assert.Contains(t, out.String(), `"accountId":"999900001111","accountName":"acquired\u001b[2J","region":""`)
 }
 
-func TestFewRegionsAndAccountsAreExaminedAtATime(t *testing.T) {
+// peak is the most of something that was under way at a time.
+type peak struct{ open, most atomic.Int64 }
+
+func (p *peak) hold() {
+	n := p.open.Add(1)
+	for before := p.most.Load(); n > before && !p.most.CompareAndSwap(before, n); before = p.most.Load() {
+	}
+	time.Sleep(20 * time.Millisecond)
+	p.open.Add(-1)
+}
+
+// finding watches the first call of each examination.
+type finding struct {
+	aws.HTTPClient
+	peak
+}
+
+func (c *finding) Do(r *http.Request) (*http.Response, error) {
+	if _, service := scopeOf(r); service == "cloudformation" {
+		c.hold()
+	}
+	return c.HTTPClient.Do(r)
+}
+
+func TestFewAccountsAndRegionsAreExaminedAtATime(t *testing.T) {
 	a := soundAccount(t)
-	a.pause = time.Millisecond
-	var open, most atomic.Int64
+	a.set("cloudformation:DescribeStacks", "<Stacks></Stacks>")
+	var opening peak
 	var accounts []Account
 	for i := range 3 * accountsAtOnce {
 		in := a.inRegions(fmt.Sprintf("%012d", i), "", "us-east-1")
 		ready := in.Open
 		in.Open = func(ctx context.Context) (string, []string, error) {
-			n := open.Add(1)
-			for before := most.Load(); n > before && !most.CompareAndSwap(before, n); before = most.Load() {
-			}
-			time.Sleep(20 * time.Millisecond)
-			open.Add(-1)
+			opening.hold()
 			return ready(ctx)
 		}
 		accounts = append(accounts, in)
 	}
-	reports := ExamineAll(t.Context(), accounts, Config{StackName: "sgward", Now: func() time.Time { return now }}, &counted{})
+	reports := ExamineAll(t.Context(), accounts, Config{StackName: "sgward"}, &counted{})
 	require.Len(t, reports, len(accounts))
-	assert.LessOrEqual(t, most.Load(), int64(accountsAtOnce))
-	assert.Greater(t, most.Load(), int64(1))
 	for i, r := range reports {
 		assert.Equal(t, fmt.Sprintf("%012d", i), r.AccountID)
-		assert.False(t, slices.ContainsFunc(r.Lines, func(l Line) bool { return l.Status != OK }))
 	}
+	assert.LessOrEqual(t, opening.most.Load(), int64(accountsAtOnce))
+	assert.Greater(t, opening.most.Load(), int64(1))
+
+	one := a.inRegions("123456789012", "", slices.Repeat([]string{"us-east-1"}, 3*regionsAtOnce)...)
+	calls := &finding{HTTPClient: one.AWS.HTTPClient}
+	one.AWS.HTTPClient = calls
+	assert.Len(t, ExamineAll(t.Context(), []Account{one}, Config{StackName: "sgward"}, &counted{}), 3*regionsAtOnce)
+	assert.LessOrEqual(t, calls.most.Load(), int64(regionsAtOnce))
+	assert.Greater(t, calls.most.Load(), int64(1))
 }
 
 // BenchmarkManyAccounts examines sound stacks behind a network that takes 30 ms.
