@@ -2,6 +2,7 @@ package remediation_test
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/assert"
@@ -278,6 +280,45 @@ func TestOverHTTPAnAnswerThatNeverCame(t *testing.T) {
 	require.Error(t, w.deliverTo(w.sgward, messages...)[0])
 	require.NoError(t, w.deliverTo(w.sgward, again(messages[0]))[0])
 	assert.True(t, only(t, w.alert()).MaybeEarlier)
+}
+
+// roundTrip is a transport.
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) Do(r *http.Request) (*http.Response, error) { return f(r) }
+
+// The attempt that closed the rule had no answer. Before the SDK's next one the caller has made an equal rule.
+func TestOverHTTPALostAnswerBeforeAnEqualRuleIsReportedAsItsOwnClosing(t *testing.T) {
+	w := newWire(t)
+	g := w.newGroup("app", false)
+	own := w.authorize(g, tcp(3306, "52.0.0.0/8"))[0]
+	messages := w.messages()
+	var equal types.SecurityGroupRule
+	client := ec2.New(w.sgward.Options(), func(o *ec2.Options) {
+		send := o.HTTPClient
+		o.RetryMaxAttempts, o.Retryer = 3, retry.NewStandard()
+		o.HTTPClient = roundTrip(func(r *http.Request) (*http.Response, error) {
+			answer, err := send.Do(r)
+			if action := r.URL.Query().Get("Action"); err == nil && equal.SecurityGroupRuleId == nil && action == "" {
+				if held := w.left(g); len(held) == 0 {
+					_ = answer.Body.Close()
+					equal = w.authorize(g, tcp(3306, "52.0.0.0/8"))[0]
+					return nil, io.ErrUnexpectedEOF
+				}
+			}
+			return answer, err
+		})
+	})
+	require.NoError(t, w.deliverTo(client, messages...)[0])
+	assert.Empty(t, w.left(g))
+	results := map[string]finding.Result{}
+	for _, r := range w.alert().Findings {
+		results[r.Rule.ID] = r
+	}
+	require.Len(t, results, 2)
+	assert.Equal(t, finding.OutcomeRevoked, results[*own.SecurityGroupRuleId].Outcome)
+	assert.True(t, results[*own.SecurityGroupRuleId].AnswerLost)
+	assert.Equal(t, finding.OutcomeRevoked, results[*equal.SecurityGroupRuleId].Outcome)
 }
 
 func TestOverHTTPTheInterfacesBehindAnOpeningAreReported(t *testing.T) {
