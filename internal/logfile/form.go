@@ -20,10 +20,20 @@ const (
 	nameKey    = "eventName"       // of a record
 	insightKey = "insightDetails"  // of a record of unusual activity, which is not about one call
 	digestKey  = "digestStartTime" // of a digest file
+
+	identityKey = "userIdentity" // of a record
+	requestKey  = "requestParameters"
+	responseKey = "responseElements"
+)
+
+// The columns that mark a row of a table.
+const (
+	versionColumn = "eventversion"
+	nameColumn    = "eventname"
 )
 
 // wanted describes the content of a source.
-const wanted = `{"Records":[...]} as in CloudTrail's log files, EventBridge events, CloudTrail records, or the output of lookup-events`
+const wanted = `{"Records":[...]} as in CloudTrail's log files, EventBridge events, CloudTrail records, the output of lookup-events, or Athena's results`
 
 // form is the form of an element.
 type form uint8
@@ -33,11 +43,12 @@ const (
 	bare            // a CloudTrail record
 	event           // an EventBridge event around one
 	lookup          // an event of lookup-events around one
+	tableRow        // a row of a table of records
 	otherEvent      // an EventBridge event of something else
 	digest          // of CloudTrail
 )
 
-func (f form) holdsRecord() bool { return f == bare || f == event || f == lookup }
+func (f form) holdsRecord() bool { return f == bare || f == event || f == lookup || f == tableRow }
 
 // usual begins nearly every record that CloudTrail writes.
 var usual = []byte(`{"` + versionKey + `":`)
@@ -94,6 +105,8 @@ func formOf(object []byte) (f form, err error) {
 		switch key {
 		case versionKey, nameKey:
 			f = bare
+		case versionColumn, nameColumn:
+			f = tableRow
 		case lookupKey:
 			f = lookup
 		case digestKey:
@@ -150,8 +163,16 @@ var errLookup = errors.New(lookupKey + ": want a string that holds a CloudTrail 
 // recordIn returns the record in an element and whether it is of one of the calls.
 func recordIn(element []byte, f form, calls []string) (record []byte, of bool, err error) {
 	key := map[form]string{event: detailKey, lookup: lookupKey}[f]
-	if key == "" {
-		of, err = isOf(element, calls)
+	switch {
+	case f == tableRow:
+		if record, err = recordOfRow(element); err == nil {
+			of, err = isOf(record, calls)
+		}
+		return record, of, err
+	case key == "":
+		if of, err = isOf(element, calls); of && hasText(element) {
+			element, err = recordOfRow(element)
+		}
 		return element, of, err
 	}
 	var inner jsontext.Value

@@ -1,8 +1,8 @@
 // Package logfile finds histories of CloudTrail records and reads them in pieces: log
 // files as CloudTrail writes them, EventBridge events, the output of "aws cloudtrail
-// lookup-events", and bare records; alone, in a list or one after the other, plain or
-// gzipped, in files, folders or on standard input. It passes on only the records of some
-// calls. It judges nothing.
+// lookup-events", Athena's results and bare records; alone, in a list or one after the
+// other, plain or gzipped, in files, folders or on standard input. It passes on only the
+// records of some calls. It judges nothing.
 package logfile
 
 import (
@@ -31,11 +31,11 @@ type Record struct {
 	// Index counts the records of the source from 1, of all calls, and damaged ones as
 	// well.
 	Index int64
-	// Line is its first line, from 1, if it is a JSON value of its own, as in NDJSON. It
-	// is 0 for an element of a list.
+	// Line is its first line, from 1, if it is a JSON value of its own, as in NDJSON, or a
+	// row of CSV. It is 0 for an element of a list.
 	Line int64
 	// Offset is its position in the (inflated) text of the source, from 0. In the output
-	// of lookup-events it is that of the event around it.
+	// of lookup-events it is that of the event around it, in a table that of the row.
 	Offset int64
 	// JSON is the bare record, or the EventBridge event around it if Enveloped is set. It
 	// is one valid JSON object, valid until Found returns.

@@ -1,6 +1,7 @@
 package logfile
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,15 @@ func (sc *Scanner) Scan(ctx context.Context, s Source) (Counts, error) {
 	var ahead skimmed
 	if packed {
 		ahead, text = sc.skimmer.skim(text)
+	}
+	if !ahead.whole {
+		buffered := bufio.NewReaderSize(text, inputBuffer) // text itself if it is one
+		text = buffered
+		if table := tableIn(s, buffered); table != nil {
+			counts, err := sc.readTable(ctx, s, table)
+			counts.Bytes = sc.input.raw.read
+			return counts, err
+		}
 	}
 	sc.splitter.Reset(text)
 	counts, err := sc.read(ctx, s, ahead)

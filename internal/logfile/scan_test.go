@@ -158,7 +158,7 @@ func TestDigestIsRecognisedByItsContent(t *testing.T) {
 }
 
 func TestWhatIsNoHistoryIsAProblem(t *testing.T) {
-	const want = `: want {"Records":[...]} as in CloudTrail's log files, EventBridge events, CloudTrail records, or the output of lookup-events`
+	const want = `: want {"Records":[...]} as in CloudTrail's log files, EventBridge events, CloudTrail records, the output of lookup-events, or Athena's results`
 	for name, c := range map[string]struct{ text, place, problem string }{
 		"nothing":           {"", "", "holds nothing" + want},
 		"gzipped nothing":   {gz(""), "", "holds nothing" + want},
@@ -170,7 +170,7 @@ func TestWhatIsNoHistoryIsAProblem(t *testing.T) {
 		"records no object": {`{"Records":["x"]}`, "record 1", `is a string` + want},
 		"lists in a list":   {`[[]]`, "record 1", `is a list within a list` + want},
 		"a number":          {`12`, "line 1", `is only "12"` + want},
-		"text":              {"eventName,eventTime\n", "record 1 (byte 0, line 1)", "is not JSON: want a value, found 'e'"},
+		"text":              {"name,time\n", "record 1 (byte 0, line 1)", "is not JSON: want a value, found 'n'"},
 		"zip":               {"PK\x03\x04xxxxxxxx", "", "is a zip archive: want JSON, gzipped or plain"},
 		"zstd":              {"\x28\xb5\x2f\xfdxxxxxx", "", "is compressed with zstd: want JSON, gzipped or plain"},
 		"gzip's magic only": {"\x1f\x8b", "", "is cut off: the gzip data ends too early"},
