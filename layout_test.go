@@ -97,6 +97,7 @@ var mayImport = map[string][]string{
 	"jsonscan":       {},
 	"logfile":        {"crash", "jsonscan"},
 	"bucket":         {"awsid", "crash", "logfile", "text"},
+	"athena":         {"awscall", "bucket", "cloudtrail", "logfile"},
 	"eventhistory":   {"crash", "logfile", "text"},
 	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"sweep":          {"inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup", "text"},

@@ -54,6 +54,7 @@ type Service struct {
 
 // The services that the product calls in this way.
 var (
+	Athena         = Service{ID: "Athena", Host: "athena", Target: "AmazonAthena"}
 	CloudFormation = Service{ID: "CloudFormation", Host: "cloudformation", Version: "2010-05-15"}
 	CloudWatch     = Service{ID: "CloudWatch", Host: "monitoring", IAM: "cloudwatch", Version: "2010-08-01"}
 	EventBridge    = Service{ID: "EventBridge", Host: "events", Target: "AWSEvents"}

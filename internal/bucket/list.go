@@ -62,15 +62,18 @@ func (s *Selection) region(name string) bool {
 	return len(s.Regions) == 0 || slices.Contains(s.Regions, name)
 }
 
-// first and last are the days of the folders to read, as keys have them; "" means no limit.
-func (s *Selection) first() string {
+// FirstDay and LastDay are the days of the folders to read, as keys have them: 2026/11/03,
+// "" for no limit. They are wider than the window: files are delivered later than the calls
+// in them.
+func (s *Selection) FirstDay() string {
 	if s.Since.IsZero() {
 		return ""
 	}
 	return s.Since.UTC().Add(-clockSlack).Format(dayForm)
 }
 
-func (s *Selection) last() string {
+// LastDay is described at FirstDay.
+func (s *Selection) LastDay() string {
 	if s.Until.IsZero() {
 		return ""
 	}
@@ -187,7 +190,7 @@ func (w *walk) objects(f folder, p page, yield func(key) bool) (some, more bool)
 
 // ends reports whether no key after a page is of a wanted day.
 func (w *walk) ends(f folder, p page) bool {
-	last := w.last()
+	last := w.LastDay()
 	if f.base == "" || last == "" || len(p.Contents) == 0 {
 		return false
 	}
@@ -262,7 +265,7 @@ func (w *walk) visit(prefix string, yield func(folder) bool) (more bool) {
 // days is the folder of a region, or a part of it, from the first wanted day on.
 func (w *walk) days(prefix, base string) folder {
 	f := folder{listing: listing{bucket: w.bucket, prefix: prefix}, base: base}
-	if first := w.first(); first != "" && base+first > prefix {
+	if first := w.FirstDay(); first != "" && base+first > prefix {
 		f.after = base + first
 	}
 	return f

@@ -20,6 +20,7 @@ import (
 type replayFlags struct {
 	judgeFlags
 	awsFlags
+	athenaFlags
 	accountHistory    bool
 	compare           string
 	since, until      string
@@ -33,14 +34,19 @@ func replayCommand(in Invocation) *cobra.Command {
 		Use:   "replay PATH...",
 		Short: "Judge a history of CloudTrail records by the policy",
 		Long: "Replay judges recorded calls: each new rule is judged as sgward would have judged it then, and the report says\n" +
-			"when it was closed, if the history shows that. Replay changes nothing. It calls AWS for --account-history and\n" +
-			"s3:// only.\n\n" +
+			"when it was closed, if the history shows that. Replay changes nothing. It calls AWS for --account-history, s3://\n" +
+			"and --run only.\n\n" +
 			"PATH is a CloudTrail log file, a folder with any number of them, a file of EventBridge events or of bare\n" +
-			"records, the output of \"aws cloudtrail lookup-events\", or - for standard input; all of them plain or gzipped.\n" +
+			"records, the output of \"aws cloudtrail lookup-events\", the result of the query of --athena (CSV or JSON lines),\n" +
+			"or - for standard input; all of them plain or gzipped.\n" +
 			"s3://BUCKET/PREFIX/ reads them from a bucket without copying them; it needs s3:ListBucket and s3:GetObject, and\n" +
 			"kms:Decrypt for a trail with a key. --since, --until, --accounts and --regions then choose the files to read.\n" +
 			"--account-history reads the last 90 days of the account from CloudTrail itself, with no trail and no bucket; it\n" +
 			"needs cloudtrail:LookupEvents, and ec2:DescribeRegions unless --regions names the regions.\n" +
+			"--athena prints the query that reduces CloudTrail's table in Athena to the calls that replay reads. --since,\n" +
+			"--until, --accounts and --regions are conditions on its partitions. With --run, replay runs it, says what it cost\n" +
+			"and judges the result; it needs athena:StartQueryExecution, GetQueryExecution and StopQueryExecution, and what\n" +
+			"Athena needs to read the table and to write the result.\n" +
 			"--suggest writes an exception for each opening that the policy is against and that no call has closed, for review:\n" +
 			"the file does not load before somebody has filled in reason and owner. Data stores open to the world get none.\n" +
 			"An exception of the policy counts if it applied when the call was made. Verdicts that need facts from EC2 (prefix\n" +
@@ -56,13 +62,24 @@ func replayCommand(in Invocation) *cobra.Command {
 			"  sgward replay --since 2026-10-01 --until 2026-10-31 --accounts 123456789012 AWSLogs/\n" +
 			"  sgward replay --compare stricter.yaml AWSLogs/\n" +
 			"  sgward replay --account-history --suggest suggested.yaml\n" +
+			"  sgward replay --athena security.cloudtrail --since 2024-01-01 > query.sql\n" +
+			"  sgward replay --athena security.cloudtrail --since 2024-01-01 --run --output s3://my-athena-results/\n" +
 			"  aws cloudtrail lookup-events --lookup-attributes \\\n" +
 			"    AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress | sgward replay -",
 		ValidArgsFunction: completeFiles(recordFiles...),
-		RunE:              func(cmd *cobra.Command, paths []string) error { return f.run(cmd.Context(), in, paths) },
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			if err := f.check(cmd.Flags(), paths); err != nil {
+				return err
+			}
+			if f.table != "" && !f.runs {
+				return f.printQuery(in)
+			}
+			return f.run(cmd.Context(), in, paths)
+		},
 	}
 	f.judgeFlags.add(cmd)
 	f.awsFlags.add(cmd)
+	f.athenaFlags.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.accountHistory, "account-history", false, "read the account's last 90 days from CloudTrail, in --regions or in all that are enabled")
 	flags.StringVar(&f.compare, "compare", "", "another policy file: report only differences")

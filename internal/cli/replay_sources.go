@@ -24,12 +24,13 @@ import (
 type historySources struct {
 	paths   []string // files, folders, standard input
 	buckets []bucket.Place
-	account bool // the event history of the account
+	account bool   // the event history of the account
+	table   string // of Athena, whose query is run; "" if there is none
 }
 
 // sources sorts the arguments and refuses flags that none of them needs.
 func (f *replayFlags) sources(args []string) (historySources, error) {
-	from := historySources{account: f.accountHistory}
+	from := historySources{account: f.accountHistory, table: f.table}
 	for _, arg := range slices.Compact(slices.Sorted(slices.Values(args))) {
 		if !bucket.IsURL(arg) {
 			from.paths = append(from.paths, arg)
@@ -41,14 +42,17 @@ func (f *replayFlags) sources(args []string) (historySources, error) {
 		}
 		from.buckets = append(from.buckets, at)
 	}
-	switch live := len(from.buckets) > 0 || from.account; {
+	switch live := from.live(); {
 	case !live && len(from.paths) == 0:
-		return from, usageError("want --account-history, s3://BUCKET/PREFIX/, the paths of CloudTrail log files or folders, or - for standard input")
+		return from, usageError("want --account-history, s3://BUCKET/PREFIX/, --athena TABLE, the paths of CloudTrail log files or folders, or - for standard input")
 	case !live && (f.profile != "" || f.region != "" || f.endpoint != ""):
-		return from, usageError("files are judged without AWS: --profile, --region and --endpoint-url are for --account-history and s3://. --regions chooses calls")
+		return from, usageError("files are judged without AWS: --profile, --region and --endpoint-url are for --account-history, s3:// and --run. --regions chooses calls")
 	}
 	return from, nil
 }
+
+// live reports whether some are of AWS.
+func (s historySources) live() bool { return len(s.buckets) > 0 || s.account || s.table != "" }
 
 // names are for people, as the report shows them.
 func (s historySources) names() []string {
@@ -58,6 +62,9 @@ func (s historySources) names() []string {
 	}
 	if s.account {
 		out = append(out, "the account's event history")
+	}
+	if s.table != "" {
+		out = append(out, "the table "+s.table+" in Athena")
 	}
 	return out
 }
@@ -73,7 +80,7 @@ type foundSources struct {
 
 // find finds the files, and prepares to read from AWS.
 func (f *replayFlags) find(ctx context.Context, in Invocation, from historySources, o *replay.Options) (*foundSources, error) {
-	found := &foundSources{live: from.account || len(from.buckets) > 0}
+	found := &foundSources{live: from.live()}
 	if len(from.paths) > 0 {
 		found.local = findSources(in, f.quiet, from.paths)
 	}
@@ -100,11 +107,19 @@ func (f *replayFlags) find(ctx context.Context, in Invocation, from historySourc
 	if len(from.buckets) > 0 {
 		reader := bucket.Reader{
 			Client: bucket.NewClient(config), Explain: awsErrorText, Listed: &found.listed,
-			Selection: bucket.Selection{Accounts: o.Accounts, Regions: o.Regions, Since: o.Since, Until: o.Until},
+			Selection: selection(*o),
 		}
 		for _, at := range from.buckets {
 			lists = append(lists, reader.Sources(ctx, at))
 		}
+	}
+	if from.table != "" {
+		at, err := f.runQuery(ctx, in, config, *o)
+		if err != nil {
+			return nil, err
+		}
+		result := bucket.Reader{Client: bucket.NewClient(config), Explain: awsErrorText, Listed: &found.listed}
+		lists = append(lists, result.Sources(ctx, at))
 	}
 	if from.account {
 		history, err := f.eventHistory(ctx, config, o)
