@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,7 @@ import (
 	"sgward/internal/athena"
 	"sgward/internal/awscall"
 	"sgward/internal/bucket"
+	"sgward/internal/logfile"
 )
 
 func day(t *testing.T, s string) time.Time {
@@ -171,4 +174,21 @@ func TestAnInterruptedRunStopsTheQuery(t *testing.T) {
 	_, err := s.run(ctx, t, athena.Runner{}, "a")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Equal(t, "StopQueryExecution", s.calls[len(s.calls)-1])
+}
+
+func TestTheTableOfThePageHasTheColumnsOfTheQuery(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "ATHENA.md"))
+	require.NoError(t, err)
+	_, ddl, _ := strings.Cut(string(page), "CREATE EXTERNAL TABLE")
+	ddl, _, found := strings.Cut(ddl, "```")
+	require.True(t, found)
+	for _, c := range logfile.TableColumns() {
+		assert.Contains(t, ddl, "\n  "+c+" ")
+	}
+	for _, p := range athena.DefaultPartitions() {
+		_, column, _ := strings.Cut(p, "=")
+		assert.Contains(t, ddl, "'projection."+column+".type'")
+		assert.Contains(t, ddl, "${"+column+"}")
+	}
+	assert.Contains(t, string(page), "`"+strings.Join(athena.DefaultPartitions(), ",")+"`")
 }

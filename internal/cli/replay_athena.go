@@ -35,7 +35,7 @@ func (f *athenaFlags) add(cmd *cobra.Command) {
 	flags.BoolVar(&f.runs, "run", false, "run the query of --athena and judge its result")
 	flags.StringVar(&f.workgroup, "workgroup", "", "Athena workgroup for --run (default: primary)")
 	flags.StringVar(&f.output, "output", "", "place for the results of --run, s3://BUCKET/PREFIX/ (default: the workgroup's)")
-	flags.Float64Var(&f.pricePerTB, "price-per-tb", athena.ListPrice, "price in USD of a TB that --run scans, for the cost shown (default: the list price)")
+	flags.Float64Var(&f.pricePerTB, "price-per-tb", athena.ListPrice, "price in USD of a TB that --run scans, for the cost shown; the default is the list price")
 }
 
 // Flags that say how Athena is asked, and those that the query itself depends on.
