@@ -25,6 +25,7 @@ VENV         := build/e2e-venv
 VENV_READY   := $(VENV)/.ready
 MINISTACK    := build/ministack-venv/.ready
 PRECOMMIT    := build/precommit-venv/.ready
+ATHENA       := build/athena-venv/.ready
 ACT          := $(TOOLS)/act-$(ACT_VERSION)
 CHECKOV      := build/checkov-venv
 
@@ -164,7 +165,7 @@ pictures: build ## Make the pictures of README.md anew (Chromium or Chrome)
 drill: build ## Openings, attackers and faults at once, and what must hold (Go and make only)
 	$(GO) run ./drill $(DRILLFLAGS)
 
-e2e: $(VENV_READY) $(MINISTACK) $(PRECOMMIT) $(ACT) lint-policy ## Deploy template.yaml to an emulator, run action and hooks (Python 3.10+, JDK 17, Maven)
+e2e: $(VENV_READY) $(MINISTACK) $(PRECOMMIT) $(ATHENA) $(ACT) lint-policy ## Deploy template.yaml to an emulator, run action and hooks (Python 3.10+, JDK 17, Maven)
 	ACT="$(CURDIR)/$(ACT)" $(VENV)/bin/python -m pytest e2e
 
 lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
@@ -244,8 +245,9 @@ $(ACT): go.mod
 $(VENV_READY): e2e/requirements.txt
 $(MINISTACK): e2e/ministack/requirements.txt
 $(PRECOMMIT): e2e/precommit/requirements.txt
+$(ATHENA): e2e/athena/requirements.txt
 $(CHECKOV)/.ready: e2e/checkov/requirements.txt
-$(VENV_READY) $(MINISTACK) $(PRECOMMIT) $(CHECKOV)/.ready:
+$(VENV_READY) $(MINISTACK) $(PRECOMMIT) $(ATHENA) $(CHECKOV)/.ready:
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: -r $<
 	$(@D)/bin/python -m pip check
