@@ -125,7 +125,8 @@ func TestShellsCompleteFilesRegionsAndProfiles(t *testing.T) {
 	for _, words := range [][]string{{"audit", "--policy", ""}, {"replay", "--compare", ""}} {
 		assert.Equal(t, "yaml\nyml\n"+files, complete(words...), words)
 	}
-	for _, words := range [][]string{{"audit", ""}, {"replay", ""}, {"audit", "--baseline", ""}, {"explain", "--event", ""}} {
+	for _, words := range [][]string{{"audit", ""}, {"audit", "--baseline", ""}, {"explain", "--event", ""}} {
 		assert.Equal(t, "json\njsonl\nndjson\ngz\n"+files, complete(words...), words)
 	}
+	assert.Equal(t, "json\njsonl\nndjson\ngz\ncsv\n"+files, complete("replay", ""))
 }

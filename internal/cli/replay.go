@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func replayCommand(in Invocation) *cobra.Command {
 			"  sgward replay --athena security.cloudtrail --since 2024-01-01 --run --output s3://my-athena-results/\n" +
 			"  aws cloudtrail lookup-events --lookup-attributes \\\n" +
 			"    AttributeKey=EventName,AttributeValue=AuthorizeSecurityGroupIngress | sgward replay -",
-		ValidArgsFunction: completeFiles(recordFiles...),
+		ValidArgsFunction: completeFiles(append(slices.Clone(recordFiles), "csv")...),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := f.check(cmd.Flags(), paths); err != nil {
 				return err

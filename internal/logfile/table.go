@@ -348,11 +348,10 @@ func (t *csvTable) read() (row, error) {
 	text := t.take()
 	for quotes := countQuotes(text); quotes%2 == 1; {
 		following := t.peek()
-		fields, err := fieldsOf(following)
 		switch {
 		case len(text) > MostRecord:
 			r.err = errLongRow
-		case len(following) == 0 || err == nil && len(fields) == len(t.header):
+		case len(following) == 0 || t.isRow(following):
 			r.err = errCut
 		}
 		if r.err != nil {
@@ -370,6 +369,12 @@ func (t *csvTable) read() (row, error) {
 		r.err = fmt.Errorf("has %d values: want %d, as the first line names: the file may be cut", len(r.fields), len(t.header))
 	}
 	return r, nil
+}
+
+// isRow reports whether a line is a whole row.
+func (t *csvTable) isRow(line []byte) bool {
+	fields, err := fieldsOf(line)
+	return err == nil && len(fields) == len(t.header)
 }
 
 func countQuotes(text []byte) int { return bytes.Count(text, []byte{'"'}) }
