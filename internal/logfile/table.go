@@ -350,12 +350,9 @@ func (t *csvTable) read() (row, error) {
 		following := t.peek()
 		switch {
 		case len(text) > MostRecord:
-			r.err = errLongRow
+			return row{line: r.line, offset: r.offset, err: errLongRow}, nil
 		case len(following) == 0 || t.isRow(following):
-			r.err = errCut
-		}
-		if r.err != nil {
-			return r, nil
+			return row{line: r.line, offset: r.offset, err: errCut}, nil
 		}
 		quotes += countQuotes(following)
 		text = append(text, t.take()...)
