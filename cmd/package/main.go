@@ -1,4 +1,4 @@
-// Command package packs a release: archives of what `make package` has built, the template for CloudFormation without SAM, a bill of
+// Command package packs a release: archives of what `make package` has built, the templates for CloudFormation without SAM, a bill of
 // materials for each program, and the checksums of all of it.
 //
 //	go run ./cmd/package -from build/package -to dist -version v1.2.3 -date 2027-01-31T09:30:00Z
@@ -57,7 +57,7 @@ func (r *release) run(date string) error {
 	if err := os.MkdirAll(r.to, 0o755); err != nil { //nolint:gosec // G301: a release is for everybody
 		return err
 	}
-	for _, step := range []func() error{r.packFunctions, r.packCommandLine, r.writeTemplate, r.writeChecksums} {
+	for _, step := range []func() error{r.packFunctions, r.packCommandLine, r.writeTemplate, r.copyAlerts, r.writeChecksums} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -170,6 +170,15 @@ func (r *release) writeTemplate() error {
 		fmt.Fprintf(os.Stderr, "package: sgward.yaml has %d bytes. CloudFormation takes more than %d only from a bucket (--s3-bucket)\n", len(translated), mostTemplate)
 	}
 	return r.write("sgward.yaml", translated)
+}
+
+// copyAlerts puts alerts.yaml, which needs no translation, into the release.
+func (r *release) copyAlerts() error {
+	content, err := os.ReadFile("alerts.yaml")
+	if err != nil {
+		return err
+	}
+	return r.write("alerts.yaml", content)
 }
 
 // writeChecksums writes what `sha256sum --check SHA256SUMS` reads.

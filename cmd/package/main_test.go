@@ -12,7 +12,9 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -130,6 +132,38 @@ func TestARelease(t *testing.T) {
 		}
 		for _, name := range []string{"LICENSE", "THIRD_PARTY_LICENSES", "CHANGELOG.md", "policy.yaml"} {
 			assert.NotEmpty(t, contents[name], name)
+		}
+	})
+
+	t.Run("every file that the pages of a release name is there", func(t *testing.T) {
+		install, err := os.ReadFile("docs/INSTALL.md")
+		require.NoError(t, err)
+		rollout, err := os.ReadFile("docs/ORGANISATION.md")
+		require.NoError(t, err)
+		_, needed, found := strings.Cut(string(rollout), "the files of a release: ")
+		require.True(t, found)
+		needed, _, _ = strings.Cut(needed, "\n\n")
+		table, _, _ := strings.Cut(string(install), "\n## ")
+		for line := range strings.Lines(table) {
+			if row, isRow := strings.CutPrefix(line, "| "); isRow {
+				name, _, _ := strings.Cut(row, " | ")
+				needed += name
+			}
+		}
+		named := regexp.MustCompile("`([^`]*[.][^`]*|SHA256SUMS)`").FindAllStringSubmatch(needed, -1)
+		assert.GreaterOrEqual(t, len(named), 8, "the pages were read")
+		for _, m := range named {
+			pattern := strings.NewReplacer("VERSION", "v1.2.3", "FUNCTION", "*", "ARCH", "*", "OS", "*", "PROGRAM", "*").Replace(m[1])
+			if strings.HasPrefix(pattern, ".") {
+				pattern = "*" + pattern // such as .zip for Windows
+			}
+			there := 0
+			for name := range files {
+				if fits, err := path.Match(pattern, name); err == nil && fits {
+					there++
+				}
+			}
+			assert.Positive(t, there, "%s is not in the release", m[1])
 		}
 	})
 
