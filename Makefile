@@ -175,10 +175,12 @@ lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
 	$(GOLANGCI) run
 
 # A finding of checkov that does not hold here has its reason in the Metadata of the resource.
-lint-template: $(VENV_READY) $(CHECKOV)/.ready ## cfn-lint, sam validate and checkov (needs Python 3.10+)
-	$(VENV)/bin/cfn-lint -- template.yaml alerts.yaml
+lint-template: $(VENV_READY) $(CHECKOV)/.ready ## cfn-lint, sam validate and checkov, of a release too (Python 3.10+)
+	@mkdir -p build
+	$(GO) run ./cmd/package -template build/sgward.yaml -version $(VERSION)
+	$(VENV)/bin/cfn-lint -- template.yaml alerts.yaml build/sgward.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint --template template.yaml
-	$(CHECKOV)/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml alerts.yaml
+	$(CHECKOV)/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml alerts.yaml build/sgward.yaml
 
 fuzz: ## Fuzz every target for FUZZTIME (30s) each
 	@found=0; \

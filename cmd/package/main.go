@@ -31,13 +31,18 @@ type release struct {
 
 func main() {
 	var r release
-	var date string
+	var date, template string
 	flag.StringVar(&r.from, "from", "build/package", "the folder with functions/NAME-ARCH and cli/OS-ARCH")
 	flag.StringVar(&r.to, "to", "dist", "the folder to write")
 	flag.StringVar(&r.version, "version", "", "the version, which the names of the archives hold")
 	flag.StringVar(&date, "date", "", "the date of the commit, RFC 3339")
+	flag.StringVar(&template, "template", "", "write the template of a release into this file and make nothing else, for linters")
 	flag.Parse()
-	if err := r.run(date); err != nil {
+	run := func() error { return r.run(date) }
+	if template != "" {
+		run = func() error { return r.lone(template) }
+	}
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "package:", err)
 		os.Exit(1)
 	}
@@ -63,6 +68,27 @@ func (r *release) run(date string) error {
 		}
 	}
 	return nil
+}
+
+// lone writes sgward.yaml alone, without the functions that it names.
+func (r *release) lone(file string) error {
+	translated, _, err := r.template()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, translated, 0o644) //nolint:gosec // G306: a release is for everybody
+}
+
+// template is template.yaml as CloudFormation takes it without SAM, and the names of its functions.
+func (r *release) template() (translated []byte, functions []string, err error) {
+	source, err := os.ReadFile("template.yaml")
+	if err != nil {
+		return nil, nil, err
+	}
+	if translated, functions, err = translate(source, r.version, r.lambda); err != nil {
+		return nil, nil, fmt.Errorf("translating template.yaml: %w", err)
+	}
+	return translated, functions, nil
 }
 
 // write puts a file into the release.
@@ -151,15 +177,11 @@ func (r *release) packCommandLine() error {
 	return r.writeBills(map[string][]string{"cli": programs})
 }
 
-// writeTemplate writes template.yaml as CloudFormation takes it without SAM.
+// writeTemplate writes sgward.yaml, whose functions have to be there.
 func (r *release) writeTemplate() error {
-	source, err := os.ReadFile("template.yaml")
+	translated, functions, err := r.template()
 	if err != nil {
 		return err
-	}
-	translated, functions, err := translate(source, r.version, r.lambda)
-	if err != nil {
-		return fmt.Errorf("translating template.yaml: %w", err)
 	}
 	for _, function := range functions {
 		if built, err := filepath.Glob(filepath.Join(r.from, "functions", function+"-*")); err != nil || len(built) == 0 {

@@ -174,6 +174,17 @@ func TestARelease(t *testing.T) {
 	})
 }
 
+func TestTheTemplateAloneIsThatOfTheRelease(t *testing.T) {
+	one, err := program()
+	require.NoError(t, err)
+	t.Chdir("../..")
+	alone := filepath.Join(t.TempDir(), "sgward.yaml")
+	require.NoError(t, (&release{version: "v1.2.3"}).lone(alone))
+	content, err := os.ReadFile(alone)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(packed(t, staged(t, one, 0o700, time.Now()))["sgward.yaml"], content)) //nolint:testifylint // a failure would print the template
+}
+
 func TestAReleaseThatLacksSomethingIsNotMade(t *testing.T) {
 	one, err := program()
 	require.NoError(t, err)

@@ -149,7 +149,12 @@ func addParts(root *yaml.Node) error {
 // translateFunction changes a function in place, and returns the configuration of its asynchronous invocations, nil without one.
 func translateFunction(id string, resource, globals *yaml.Node, zip string) (config *yaml.Node, err error) {
 	cloudformation.Child(resource, "Type").Value = "AWS::Lambda::Function"
-	take(resource, "Metadata") // how SAM builds it
+	if metadata := cloudformation.Child(resource, "Metadata"); metadata != nil {
+		take(metadata, "BuildMethod") // for SAM alone
+		if len(metadata.Content) == 0 {
+			take(resource, "Metadata")
+		}
+	}
 	properties := cloudformation.Child(resource, "Properties")
 	if properties == nil {
 		return nil, errors.New("want Properties")

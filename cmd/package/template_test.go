@@ -39,6 +39,11 @@ func TestTheTemplateOfAReleaseNeedsNoSAM(t *testing.T) {
 	assert.Equal(t, "!Sub", key.Tag)
 	assert.Equal(t, "${CodeKeyPrefix}sgward-v1.2.3-detect-${Architecture}.zip", key.Value)
 	assert.Equal(t, "provided.al2023", at("Resources", "DetectFunction", "Properties", "Runtime").Value, "of Globals")
+	for _, function := range []string{"DetectFunction", "RemediateFunction", "SweepFunction", "SlackFunction"} {
+		metadata := at("Resources", function, "Metadata")
+		assert.NotNil(t, cloudformation.Child(metadata, "checkov"), "why a finding of checkov does not hold is for the readers of the release too")
+		assert.Nil(t, cloudformation.Child(metadata, "BuildMethod"))
+	}
 	assert.Equal(t, "$LATEST", at("Resources", "SlackFunctionEventInvokeConfig", "Properties", "Qualifier").Value)
 	assert.Equal(t, "ByWebhook", at("Resources", "SlackFunctionEventInvokeConfig", "Condition").Value)
 	assert.Equal(t, "v1.2.3", at("Outputs", "Release", "Value").Value)
