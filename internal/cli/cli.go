@@ -98,17 +98,24 @@ func Run(ctx context.Context, in Invocation) (status int) {
 		}
 	}()
 	in.Stderr = in.forPeople(in.Stderr)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out := &pipe{Writer: in.Stdout, cancel: cancel}
+	if !isTerminal(in.Stdout) {
+		in.Stdout = out
+	}
 	root := rootCommand(in)
 	// An error that cobra returns before a command runs is a usage error.
 	reached := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { reached = true }
 
 	cmd, err := root.ExecuteContextC(ctx)
-	if err == nil {
-		return StatusClean
-	}
 	var own *statusError
 	switch {
+	case out.ended(err):
+		return StatusError
+	case err == nil:
+		return StatusClean
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(in.Stderr, "sgward: interrupted")
 		return StatusError

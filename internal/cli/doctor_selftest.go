@@ -42,6 +42,9 @@ func (f *doctorFlags) test(ctx context.Context, in Invocation) error {
 	if err != nil {
 		return err
 	}
+	for _, id := range t.Leftovers {
+		fmt.Fprintf(in.Stderr, "Group %s is of an earlier self-test, and perhaps open to the world. Unless that test still runs, delete it:\n  %s\n", id, t.CleanUp(id))
+	}
 	return f.follow(ctx, in, t)
 }
 

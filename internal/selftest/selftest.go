@@ -55,6 +55,8 @@ type Test struct {
 	Finding finding.Finding
 	// Enforce is set if the stack closes what it finds.
 	Enforce bool
+	// Leftovers are the ids of groups that self-tests of this stack made and that still exist.
+	Leftovers []string
 	// Pause is the time between two looks; 0 means two seconds.
 	Pause time.Duration
 	// Step is called for each thing that is seen, with the time since the rule was opened.
@@ -82,7 +84,26 @@ func Prepare(ctx context.Context, config aws.Config, s *stack.Stack, p *policy.P
 			return nil, err
 		}
 	}
+	if t.Leftovers, err = leftovers(ctx, t.ec2, s.Name); err != nil {
+		return nil, err
+	}
 	return t, t.choose(p, actor)
+}
+
+// leftovers returns the ids of the groups with the tag of a stack's self-tests.
+func leftovers(ctx context.Context, client *ec2.Client, stackName string) (ids []string, err error) {
+	pages := ec2.NewDescribeSecurityGroupsPaginator(client, &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{{Name: aws.String("tag:" + tag), Values: []string{stackName}}}})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("looking for groups of earlier self-tests: %w", err)
+		}
+		for i := range page.SecurityGroups {
+			ids = append(ids, aws.ToString(page.SecurityGroups[i].GroupId))
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
 }
 
 // chooseVPC returns the default VPC, or the only one.

@@ -12,12 +12,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/awscall"
+	"sgward/internal/ec2rules"
 	"sgward/internal/policy"
 	"sgward/internal/policyfile"
+	"sgward/internal/secgroup"
 	"sgward/internal/stack"
 	"sgward/internal/stack/stacktest"
 	"sgward/localaws"
@@ -148,4 +151,20 @@ func TestAPolicyThatForbidsNothingIsNoTest(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, test.Closes())
 	assert.EqualValues(t, 22, test.Rule.Permission.Ports.From)
+}
+
+func TestGroupsOfEarlierTestsAreNamed(t *testing.T) {
+	test, _, config := prepared(t, "enforce")
+	assert.Empty(t, test.Leftovers)
+	client := ec2.NewFromConfig(config)
+	var ids []string
+	for i, stackName := range []string{"sgward", "another"} {
+		out, err := client.CreateSecurityGroup(t.Context(), &ec2.CreateSecurityGroupInput{
+			GroupName: aws.String(namePrefix + string(rune('a'+i))), Description: aws.String("left"), VpcId: &test.VPCID,
+			TagSpecifications: ec2rules.TagSpecification(types.ResourceTypeSecurityGroup, []secgroup.Tag{{Key: tag, Value: stackName}}),
+		})
+		require.NoError(t, err)
+		ids = append(ids, aws.ToString(out.GroupId))
+	}
+	assert.Equal(t, ids[:1], prepare(t, config).Leftovers)
 }
