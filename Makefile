@@ -150,8 +150,9 @@ test: ## Run the tests (Go and make only)
 smoke: build ## Run every command of the built CLI and of the tutorial against sgward local (Go and make only)
 	$(GO) test -count=1 -v -run '^TestSmoke$$' ./internal/cli -built
 
+# What a test builds is built as everywhere else, from the same cache.
 race: ## Run the tests with the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
+	CGO_ENABLED=1 $(GO) test -race -count=1 -exec 'env CGO_ENABLED=0' ./...
 
 demo: build ## Watch sgward close openings, on this machine, without AWS
 	build/sgward demo
