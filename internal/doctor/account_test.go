@@ -18,10 +18,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/awscall"
 	"sgward/internal/sdkhttp"
+	"sgward/localaws/eventpattern"
+	"sgward/localaws/samtemplate"
 )
 
 var now = time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
@@ -33,7 +36,8 @@ type account struct {
 	url string
 
 	mu sync.Mutex
-	// answers are by "service:Operation", or more narrowly by "service:Operation:name".
+	// answers are by "service:Operation", or more narrowly by "service:Operation:name". A
+	// func([]byte) any makes its answer from the request's body.
 	answers map[string]any
 	// refused are the operations that the caller may not call.
 	refused map[string]bool
@@ -61,7 +65,7 @@ func soundAccount(t testing.TB) *account {
 <member><OutputKey>DetectFunctionName</OutputKey><OutputValue>sgward-DetectFunction</OutputValue></member>
 <member><OutputKey>DeadLetterQueueUrl</OutputKey><OutputValue>`+a.url+`/123456789012/sgward-DeadLetterQueue</OutputValue></member>
 <member><OutputKey>AlertTopicArn</OutputKey><OutputValue>`+topicARN+`</OutputValue></member>
-</Outputs></member></Stacks>`)
+</Outputs><Parameters><member><ParameterKey>SweepSchedule</ParameterKey><ParameterValue>rate(1 hour)</ParameterValue></member></Parameters></member></Stacks>`)
 	var resources strings.Builder
 	for id, kind := range map[string]string{
 		"DetectFunction": "Lambda::Function", "RemediateFunction": "Lambda::Function", "SweepFunction": "Lambda::Function",
@@ -82,8 +86,11 @@ func soundAccount(t testing.TB) *account {
 	a.set("cloudtrail:GetTrailStatus", object{"IsLogging": true})
 	a.set("cloudtrail:GetEventSelectors", object{"EventSelectors": []object{{"ReadWriteType": "All", "IncludeManagementEvents": true}}})
 
-	a.set("events:DescribeRule", object{"State": "ENABLED", "EventPattern": "{}"})
-	a.set("events:TestEventPattern", object{"Result": true})
+	a.set("events:DescribeRule:sgward-ScheduleRule", object{"State": "ENABLED", "ScheduleExpression": "rate(1 hour)"})
+	for id, rule := range template(t).Rules {
+		a.set("events:DescribeRule:sgward-"+id, object{"State": "ENABLED", "EventPattern": string(rule.Pattern)})
+	}
+	a.set("events:TestEventPattern", a.testEventPattern)
 	for rule, function := range map[string]string{"OpeningsRule": "Detect", "PrefixListRule": "Sweep", "UnnamedCallsRule": "Sweep", "ScheduleRule": "Sweep"} {
 		a.set("events:ListTargetsByRule:sgward-"+rule, targets(function))
 	}
@@ -106,6 +113,37 @@ func soundAccount(t testing.TB) *account {
 	return a
 }
 
+// template is template.yaml, whose rules the account has.
+func template(t testing.TB) *samtemplate.Template {
+	t.Helper()
+	tmpl, err := samtemplate.Load("../../template.yaml", samtemplate.Options{Region: "us-east-1"})
+	require.NoError(t, err)
+	return tmpl
+}
+
+// testEventPattern answers the call of that name.
+func (a *account) testEventPattern(body []byte) any {
+	var in struct{ EventPattern, Event string }
+	if !assert.NoError(a, json.Unmarshal(body, &in)) {
+		return nil
+	}
+	pattern, err := eventpattern.Compile([]byte(in.EventPattern))
+	if !assert.NoError(a, err) {
+		return nil
+	}
+	matches, err := pattern.Matches([]byte(in.Event))
+	assert.NoError(a, err)
+	return object{"Result": matches}
+}
+
+// rulePattern changes the pattern of a rule.
+func (a *account) rulePattern(rule, old, changed string) {
+	key := "events:DescribeRule:sgward-" + rule
+	pattern, _ := a.answers[key].(object)["EventPattern"].(string)
+	require.Contains(a, pattern, old)
+	a.set(key, object{"State": "ENABLED", "EventPattern": strings.Replace(pattern, old, changed, 1)})
+}
+
 const (
 	topicARN    = "arn:aws:sns:us-east-1:123456789012:sgward-AlertTopic"
 	trailARN    = "arn:aws:cloudtrail:us-east-1:123456789012:trail/all"
@@ -115,6 +153,18 @@ const (
 
 func targets(function string) object {
 	return object{"Targets": []object{{"Id": "x", "Arn": "arn:aws:lambda:us-east-1:123456789012:function:sgward-" + function + "Function", "DeadLetterConfig": object{"Arn": "arn:aws:sqs:x"}}}}
+}
+
+// disable disables a rule.
+func (a *account) disable(rule string) {
+	a.answers["events:DescribeRule:sgward-"+rule].(object)["State"] = "DISABLED"
+}
+
+// target adds an input to the only target of a rule.
+func (a *account) target(rule, function, input string, value any) {
+	answer := targets(function)
+	answer["Targets"].([]object)[0][input] = value
+	a.set("events:ListTargetsByRule:sgward-"+rule, answer)
 }
 
 func (a *account) function(name string, change object) object {
@@ -270,6 +320,9 @@ func (a *account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	time.Sleep(a.pause)
 	if region, _ := scopeOf(r); region != "" {
 		w = regional{w, region}
+	}
+	if answerTo, isFunc := answer.(func([]byte) any); isFunc {
+		answer = answerTo(body)
 	}
 	_, action, _ := strings.Cut(name, ":")
 	isXML := r.Header.Get("X-Amz-Target") == "" && r.Method == http.MethodPost

@@ -103,7 +103,7 @@ func (x *examination) checkSweep(ctx context.Context) []Line {
 	if group == "" {
 		return []Line{failure(deploy, "SweepLogGroup is not in the stack")}
 	}
-	invoke := x.command(`lambda invoke --function-name %s --invocation-type Event --payload '{"sgward":"sweep"}' --cli-binary-format raw-in-base64-out /dev/null`, x.stack.Ref("SweepFunction"))
+	invoke := x.command(`lambda invoke --function-name %s --invocation-type Event --payload '{"sgward":"sweep"}' --cli-binary-format raw-in-base64-out /dev/null`, x.stack.Ref(sweepFunction))
 	line, err := x.last(ctx, group, "sweep completed")
 	switch {
 	case missing(err):

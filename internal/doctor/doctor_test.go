@@ -67,11 +67,40 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 			a.set("cloudtrail:DescribeTrails", object{"trailList": []object{{"Name": "org", "TrailARN": trailARN, "HomeRegion": "us-east-1", "IsMultiRegionTrail": true, "IsOrganizationTrail": true}}})
 			a.set("cloudtrail:GetTrailStatus", object{"IsLogging": true, "LatestDeliveryError": "NoSuchBucket"})
 		}, Warning, "trail", "the organization's trail org logs management events that write, but cannot deliver to its bucket (NoSuchBucket)", "", false},
-		"a disabled rule": {func(a *account) {
-			a.set("events:DescribeRule:sgward-OpeningsRule", object{"State": "DISABLED", "EventPattern": "{}"})
-		}, Failure, "rules", "OpeningsRule is disabled: no new opening is seen", "aws events enable-rule --name sgward-OpeningsRule --region us-east-1", false},
-		"a rule whose pattern was changed": {func(a *account) { a.set("events:TestEventPattern", object{"Result": false}) }, Failure, "rules", "the pattern of OpeningsRule does not match", deploy, false},
-		"a rule without target":            {func(a *account) { a.set("events:ListTargetsByRule:sgward-ScheduleRule", object{}) }, Failure, "rules", "ScheduleRule does not lead to SweepFunction: nothing sweeps", deploy, false},
+		"a disabled rule":               {func(a *account) { a.disable("OpeningsRule") }, Failure, "rules", "OpeningsRule is disabled: no new opening is seen", "aws events enable-rule --name sgward-OpeningsRule --region us-east-1", false},
+		"a rule that waits for nothing": {func(a *account) { a.set("events:TestEventPattern", object{"Result": false}) }, Failure, "rules", "the pattern of OpeningsRule does not match AuthorizeSecurityGroupIngress, AuthorizeSecurityGroupEgress, ModifySecurityGroupRules in this account", deploy, true},
+		"a rule without egress": {func(a *account) { a.rulePattern("OpeningsRule", `"AuthorizeSecurityGroupEgress",`, "") },
+			Failure, "rules", "the pattern of OpeningsRule does not match AuthorizeSecurityGroupEgress in this account: somebody changed it", deploy, false},
+		"a rule without edits": {func(a *account) { a.rulePattern("OpeningsRule", `,"ModifySecurityGroupRules"`, "") },
+			Failure, "rules", "the pattern of OpeningsRule does not match ModifySecurityGroupRules in this account", deploy, false},
+		"a rule that spares somebody": {func(a *account) {
+			a.rulePattern("OpeningsRule", `"eventSource"`, `"userIdentity":{"arn":["x"]},"eventSource"`)
+		}, Failure, "rules", "the pattern of OpeningsRule does not match AuthorizeSecurityGroupIngress, ", deploy, false},
+		"a rule of another account": {func(a *account) { a.rulePattern("PrefixListRule", "123456789012", "111122223333") },
+			Failure, "rules", "the pattern of PrefixListRule does not match ModifyManagedPrefixList, RestoreManagedPrefixListVersion in this account", deploy, false},
+		"a rule without restored prefix lists": {func(a *account) { a.rulePattern("PrefixListRule", "RestoreManagedPrefixListVersion", "Nothing") },
+			Failure, "rules", "the pattern of PrefixListRule does not match RestoreManagedPrefixListVersion in this account", deploy, false},
+		"a rule of calls that are left out nowhere": {func(a *account) { a.rulePattern("UnnamedCallsRule", `"omitted"`, `"gone"`) },
+			Failure, "rules", "the pattern of UnnamedCallsRule does not match AuthorizeSecurityGroupIngress, ", deploy, false},
+		"a rule without pattern": {func(a *account) {
+			a.set("events:DescribeRule:sgward-OpeningsRule", object{"State": "ENABLED", "ScheduleExpression": "rate(1 hour)"})
+		}, Failure, "rules", "OpeningsRule has no pattern", deploy, false},
+		"another schedule": {func(a *account) {
+			a.set("events:DescribeRule:sgward-ScheduleRule", object{"State": "ENABLED", "ScheduleExpression": "cron(0 0 1 1 ? 2099)"})
+		}, Failure, "rules", "ScheduleRule runs at cron(0 0 1 1 ? 2099), the stack says rate(1 hour)", deploy, false},
+		"no schedule": {func(a *account) {
+			a.set("events:DescribeRule:sgward-ScheduleRule", object{"State": "ENABLED", "EventPattern": "{}"})
+		}, Failure, "rules", "ScheduleRule has no schedule: nothing sweeps", deploy, false},
+		"a stack without the parameter of the schedule": {func(a *account) { a.change("SweepSchedule", "Other") },
+			Unknown, "rules", "whether rate(1 hour) is the schedule of the stack", "", false},
+		"a target with a constant for input": {func(a *account) { a.target("OpeningsRule", "Detect", "Input", "{}") },
+			Failure, "rules", "the target of OpeningsRule replaces events by an input of its own: no new opening is seen", deploy, false},
+		"a target with a part of the event": {func(a *account) { a.target("PrefixListRule", "Sweep", "InputPath", "$.time") },
+			Failure, "rules", "the target of PrefixListRule replaces events", deploy, false},
+		"a target that rewrites events": {func(a *account) {
+			a.target("UnnamedCallsRule", "Sweep", "InputTransformer", object{"InputTemplate": "{}"})
+		}, Failure, "rules", "the target of UnnamedCallsRule replaces events", deploy, false},
+		"a rule without target": {func(a *account) { a.set("events:ListTargetsByRule:sgward-ScheduleRule", object{}) }, Failure, "rules", "ScheduleRule does not lead to SweepFunction: nothing sweeps", deploy, false},
 		"a function that failed": {func(a *account) {
 			a.set("lambda:GetFunction:sgward-DetectFunction", a.function("sgward-DetectFunction", object{"State": "Failed", "StateReason": "no such role"}))
 		}, Failure, "functions", "DetectFunction is Failed: no such role", "", false},

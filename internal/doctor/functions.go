@@ -15,10 +15,13 @@ import (
 	"sgward/internal/text"
 )
 
-const detectFunction = "DetectFunction"
+const (
+	detectFunction = "DetectFunction"
+	sweepFunction  = "SweepFunction"
+)
 
 // judges are the functions that hold the policy, by logical id.
-var judges = []string{detectFunction, "RemediateFunction", "SweepFunction"}
+var judges = []string{detectFunction, "RemediateFunction", sweepFunction}
 
 // function is what Lambda says of a function.
 type function struct {
@@ -175,8 +178,8 @@ func (x *examination) checkThrottles(ctx context.Context) []Line {
 				"Lambda throttled %s %s times in 24 hours: it tries again, later", id, text.Thousands(int(throttles))))
 		}
 	}
-	for _, r := range ruleTargets {
-		name := x.stack.Ref(r.rule)
+	for _, r := range rulesOfTheStack {
+		name := x.stack.Ref(r.id)
 		if name == "" {
 			continue
 		}
@@ -185,7 +188,7 @@ func (x *examination) checkThrottles(ctx context.Context) []Line {
 			return append(out, unknown(err, "whether events reach the functions"))
 		}
 		if failed > 0 {
-			out = append(out, failure(deploy, "%s could not deliver %s to %s in 24 hours: may it invoke the function?", r.rule, text.Plural(int(failed), "event"), r.function))
+			out = append(out, failure(deploy, "%s could not deliver %s to %s in 24 hours: may it invoke the function?", r.id, text.Plural(int(failed), "event"), r.function))
 		}
 	}
 	if len(out) == 0 {
