@@ -374,6 +374,39 @@ func TestOnlyTheStacksOfTheOrganisationPublish(t *testing.T) {
 	}
 }
 
+// Alarms with a topic of their own would else reach nobody in Slack.
+func TestTheWebhookGetsTheAlarmsToo(t *testing.T) {
+	const hook, alarms = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook", "arn:aws:sns:eu-central-1:123456789012:alarms"
+	for name, c := range map[string]struct {
+		parameters map[string]string
+		topics     []any
+	}{
+		"one topic":          {map[string]string{"SlackWebhookSecretArn": hook}, []any{"arn:aws:sns:eu-central-1:123456789012:AlertTopic"}},
+		"by ARN":             {map[string]string{"SlackWebhookSecretArn": hook, "AlertTopicArn": topicHere, "AlarmTopicArn": alarms}, []any{topicHere, alarms}},
+		"the same ARN twice": {map[string]string{"SlackWebhookSecretArn": hook, "AlertTopicArn": topicHere, "AlarmTopicArn": topicHere}, []any{topicHere}},
+		"by name": {map[string]string{"SlackWebhookSecretArn": hook, "AlertTopicAccountId": "123456789012", "AlertTopicName": "alerts", "AlarmTopicName": "alarms"},
+			[]any{"arn:aws:sns:eu-central-1:123456789012:alerts", alarms}},
+		"the same name twice": {map[string]string{"SlackWebhookSecretArn": hook, "AlertTopicAccountId": "123456789012", "AlertTopicName": "alarms", "AlarmTopicName": "alarms"}, []any{alarms}},
+		"no webhook":          {map[string]string{"AlarmTopicArn": alarms}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tmpl := evaluated(t, "template.yaml", c.parameters)
+			var subscribed, permitted []any
+			for _, r := range ofType(tmpl, "AWS::SNS::Subscription") {
+				assert.Equal(t, "SlackFunction.Arn", property(t, tmpl, r, "Endpoint"))
+				subscribed = append(subscribed, property(t, tmpl, r, "TopicArn"))
+			}
+			for _, r := range ofType(tmpl, "AWS::Lambda::Permission") {
+				if property(t, tmpl, r, "FunctionName") == "SlackFunction" {
+					permitted = append(permitted, property(t, tmpl, r, "SourceArn"))
+				}
+			}
+			assert.ElementsMatch(t, c.topics, subscribed)
+			assert.ElementsMatch(t, c.topics, permitted)
+		})
+	}
+}
+
 func stacksRoles() map[string]any {
 	return map[string]any{"aws:PrincipalArn": []any{
 		"arn:aws:iam::*:role/sgward/*-RemediateRole-*", "arn:aws:iam::*:role/sgward/*-SweepRole-*",
