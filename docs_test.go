@@ -131,3 +131,28 @@ func TestLogsOutliveTheStack(t *testing.T) {
 		assert.Contains(t, resource, "    UpdateReplacePolicy: Retain\n    DeletionPolicy: RetainExceptOnCreate\n", group)
 	}
 }
+
+// Whoever is woken by an alarm looks for its name, and a page that names another one does not help.
+func TestEveryAlarmThatThePagesNameIsOfTheTemplate(t *testing.T) {
+	template, err := os.ReadFile("template.yaml")
+	require.NoError(t, err)
+	pages, err := filepath.Glob("docs/*.md")
+	require.NoError(t, err)
+	var alarms []string
+	for _, m := range regexp.MustCompile(`\n  (\w+):\n    Type: AWS::CloudWatch::Alarm\n`).FindAllStringSubmatch(string(template), -1) {
+		alarms = append(alarms, m[1])
+	}
+	named := 0
+	for _, page := range append(pages, "README.md", "SECURITY.md") {
+		text, err := os.ReadFile(page)
+		require.NoError(t, err)
+		for _, m := range regexp.MustCompile(`\b(?:[A-Z][a-z]+)+Alarm\b`).FindAllString(string(text), -1) {
+			if strings.HasPrefix(m, "Test") {
+				continue
+			}
+			named++
+			assert.Contains(t, alarms, m, page)
+		}
+	}
+	assert.Greater(t, named, 20, "the pages were read")
+}
