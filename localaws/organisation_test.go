@@ -357,13 +357,13 @@ func TestOnlyTheStacksOfTheOrganisationPublish(t *testing.T) {
 					assert.Equal(t, "AlertTopicPolicy", policy.LogicalID)
 					assert.Equal(t, want, condition["StringEquals"])
 					assert.Equal(t, stacksRoles(), condition["ArnLike"])
-				case "OnlySgwardAndAlarmsPublish":
+				case "OnlySgwardPublishes":
 					assert.Equal(t, "Deny", statement["Effect"])
-					assert.Equal(t, stacksRoles(), condition["ArnNotLike"])
-					assert.Equal(t, map[string]any{"aws:PrincipalIsAWSService": "false"}, condition["BoolIfExists"])
+					assert.Equal(t, map[string]any{"ArnNotLike": stacksRoles()}, condition, "CloudWatch does not either: who creates an alarm writes its text")
 				case "OnlyAlarmsPublish":
 					assert.Equal(t, map[string]any{"BoolIfExists": map[string]any{"aws:PrincipalIsAWSService": "false"}}, condition)
 				case "AlarmsPublish":
+					assert.Equal(t, "AlarmTopicPolicy", policy.LogicalID)
 					assert.Equal(t, map[string]any{"Service": "cloudwatch.amazonaws.com"}, statement["Principal"])
 					assert.Len(t, condition["StringEquals"], 1, "alarms of the organisation or of the account alone")
 				default:
@@ -407,10 +407,18 @@ func TestTheWebhookGetsTheAlarmsToo(t *testing.T) {
 	}
 }
 
+func TestAnOrganisationIsGivenTogetherWithAPath(t *testing.T) {
+	const organization = "o-a1b2c3d4e5"
+	assert.Empty(t, refusals(t, "alerts.yaml", map[string]string{"OrganizationId": organization, "RolePath": "/sgward/"}))
+	assert.Empty(t, refusals(t, "alerts.yaml", nil))
+	refused := refusals(t, "alerts.yaml", map[string]string{"OrganizationId": organization})
+	require.Len(t, refused, 1)
+	assert.Contains(t, refused[0], "OrganizationId needs a RolePath other than /")
+}
+
 func stacksRoles() map[string]any {
 	return map[string]any{"aws:PrincipalArn": []any{
-		"arn:aws:iam::*:role/sgward/*-RemediateRole-*", "arn:aws:iam::*:role/sgward/*-SweepRole-*",
-		"arn:aws:sts::*:assumed-role/*-RemediateRole-*/*", "arn:aws:sts::*:assumed-role/*-SweepRole-*/*"}}
+		"arn:aws:iam::*:role/sgward/*-RemediateRole-*", "arn:aws:iam::*:role/sgward/*-SweepRole-*"}}
 }
 
 // What alerts.yaml puts out is what template.yaml takes.
