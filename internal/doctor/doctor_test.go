@@ -204,6 +204,17 @@ func (a *account) change(was, is string) {
 	a.set("cloudformation:DescribeStacks", strings.ReplaceAll(before, was, is))
 }
 
+// The topic of alerts.yaml refuses alarms.
+func TestATopicWithoutAlarmsIsWellIfAlarmsHaveTheirOwn(t *testing.T) {
+	for _, parameter := range []string{"AlarmTopicArn", "AlarmTopicName"} {
+		a := soundAccount(t)
+		a.set("sns:GetTopicAttributes", attributesOf(strings.ReplaceAll(topicPolicy, "cloudwatch", "s3"), ""))
+		require.Len(t, a.lines(), 1)
+		a.change("<Outputs>", "<Parameters><member><ParameterKey>"+parameter+"</ParameterKey><ParameterValue>alarms</ParameterValue></member></Parameters><Outputs>")
+		assert.Empty(t, a.lines(), parameter)
+	}
+}
+
 func TestAdvancedSelectorsOfAllThatWritesAreEnough(t *testing.T) {
 	for _, field := range []object{
 		{"Field": "eventSource", "NotEquals": []string{"kms.amazonaws.com"}},
