@@ -31,16 +31,18 @@ variable "alert_email" {
   type = string
 }
 
-data "aws_region" "current" {}
+variable "region" {
+  description = "The region of the stack, whose bucket has the template."
+  type        = string
+}
 
-locals {
-  # The attribute is "name" before version 6 of the provider.
-  region = try(data.aws_region.current.region, data.aws_region.current.name)
+provider "aws" {
+  region = var.region
 }
 
 resource "aws_cloudformation_stack" "sgward" {
   name         = "sgward"
-  template_url = "https://${var.code_bucket_prefix}-${local.region}.s3.${local.region}.amazonaws.com/${var.release}sgward.yaml"
+  template_url = "https://${var.code_bucket_prefix}-${var.region}.s3.${var.region}.amazonaws.com/${var.release}sgward.yaml"
   capabilities = ["CAPABILITY_IAM"]
 
   parameters = {
