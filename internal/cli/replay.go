@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,7 +50,8 @@ func replayCommand(in Invocation) *cobra.Command {
 			"and judges the result; it needs athena:StartQueryExecution, GetQueryExecution and StopQueryExecution, and what\n" +
 			"Athena needs to read the table and to write the result.\n" +
 			"--suggest writes an exception for each opening that the policy is against and that no call has closed, for review:\n" +
-			"the file does not load before somebody has filled in reason and owner. Data stores open to the world get none.\n" +
+			"the file does not load before somebody has filled in reason and owner. Data stores, and ports that the policy closes to the\n" +
+			"world, get none if the world can reach them.\n" +
 			"An exception of the policy counts if it applied when the call was made. Verdicts that need facts from EC2 (prefix\n" +
 			"lists, group tags, rules older than the history) are \"needs a look\" (in JSON \"inspect\"): sgward would have read EC2\n" +
 			"first. A run that is interrupted writes no report.\n" +
@@ -127,7 +129,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 			return usageError("--suggest %s: the file exists, and may have been reviewed: name a new one", f.suggest)
 		}
 	}
-	suggested := suggestions{policy: p, now: run.Now, seen: map[string]bool{}}
+	suggested := suggestions{policy: p, now: run.Now, seen: map[string]bool{}, open: map[place]map[traffic][]netip.Prefix{}}
 	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]report.Problem, error) {
 		return f.replay(ctx, in, from, o, format, suggested.watch(w))
 	}, func() error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,12 +21,44 @@ const mostSuggestions = 1000
 
 // suggestions are the exceptions that would leave alone what is still open.
 type suggestions struct {
-	policy     *policy.Policy
-	now        time.Time
-	seen       map[string]bool // exceptions, as text
-	entries    []string
-	dataStores int // open to the world: they get none
-	others     int // of which the rule is not known, or too many
+	policy  *policy.Policy
+	now     time.Time
+	seen    map[string]bool // exceptions, as text
+	entries []suggestion
+	// open holds what open rules let in to guarded ports, by group and traffic: together they
+	// may be the world, although each exception covers less.
+	open    map[place]map[traffic][]netip.Prefix
+	guarded int // openings of guarded ports to the world: they get none
+	unknown int // of which the rule is not known
+	tooMany int
+}
+
+// suggestion is an exception that may be written.
+type suggestion struct {
+	text    string
+	guarded bool // then place and traffic say where
+	place   place
+	traffic traffic
+}
+
+// place is a group.
+type place struct{ account, region, group string }
+
+// traffic is protocol and ports; of a protocol without ports, the ports are all.
+type traffic struct {
+	protocol secgroup.Protocol
+	ports    secgroup.PortRange
+}
+
+func trafficOf(p secgroup.Permission) traffic {
+	if !p.Protocol.HasPorts() {
+		return traffic{p.Protocol, secgroup.AllPorts}
+	}
+	return traffic{p.Protocol, p.Ports}
+}
+
+func (t traffic) overlaps(o traffic) bool {
+	return (t.protocol == o.protocol || t.protocol == secgroup.AllProtocols || o.protocol == secgroup.AllProtocols) && t.ports.Overlaps(o.ports)
 }
 
 // watch returns a writer that passes all on to another.
@@ -45,23 +78,35 @@ func (w *watcher) Entry(e report.Entry) error {
 
 // see adds an opening that is still there and not excepted.
 func (s *suggestions) see(e *report.Entry) {
-	if e.ClosedAt != nil || e.Verdict == policy.Exempt || e.Verdict == policy.Compliant {
+	if e.ClosedAt != nil || e.Verdict == policy.Compliant {
+		return
+	}
+	guarded := e.Rule != nil && s.isGuarded(e.Rule.Permission)
+	next := suggestion{guarded: guarded}
+	if guarded {
+		next.place, next.traffic = place{e.AccountID, e.Region, e.GroupID}, trafficOf(e.Rule.Permission)
+		s.add(next.place, next.traffic, e.Rule.Permission.Peer)
+	}
+	if e.Verdict == policy.Exempt {
 		return
 	}
 	if e.Rule == nil || e.Verdict != policy.Revoke && e.Verdict != policy.Alert {
-		s.others++ // EC2 would have to be read
+		s.unknown++ // EC2 would have to be read
 		return
 	}
 	// The exception's days count from now, whenever the rule was made.
 	entry := alert.Exception(cloudtrail.Event{EventTime: s.now}, e.Finding)
 	switch {
-	case s.isOpenDataStore(e):
-		s.dataStores++
+	case guarded && s.isWorld(e):
+		s.guarded++
 		return
 	case s.seen[entry]: // made again after it was closed
 		return
-	case entry == "" || len(s.entries) == mostSuggestions:
-		s.others++
+	case entry == "":
+		s.unknown++
+		return
+	case len(s.entries) == mostSuggestions:
+		s.tooMany++
 		return
 	}
 	s.seen[entry] = true
@@ -72,31 +117,83 @@ func (s *suggestions) see(e *report.Entry) {
 	if e.Event != nil {
 		about += ", made " + e.Event.EventTime.UTC().Format(time.DateOnly) + " by " + e.Event.Actor.ARN
 	}
-	s.entries = append(s.entries, "  # "+text.Shown(about, 200)+"\n"+entry)
+	next.text = "  # " + text.Shown(about, 200) + "\n" + entry
+	s.entries = append(s.entries, next)
 }
 
-// isOpenDataStore reports whether a rule lets the world reach a data store, alone or with
-// others.
-func (s *suggestions) isOpenDataStore(e *report.Entry) bool {
-	p := e.Rule.Permission
-	if p.Direction == secgroup.Egress || !p.ReachesDataStore() {
-		return false
-	}
+// isGuarded reports whether traffic may reach a data store, or a port that the policy closes
+// to the world: no exception may open it to the world.
+func (s *suggestions) isGuarded(p secgroup.Permission) bool {
+	return p.Direction != secgroup.Egress && (p.ReachesDataStore() || s.policy.RevokesFromWorld(p))
+}
+
+// isWorld reports whether a rule lets the world in, alone or with rules of which the judge
+// knows.
+func (s *suggestions) isWorld(e *report.Entry) bool {
+	peer := e.Rule.Permission.Peer
 	// Of a prefix list it is not known what it holds.
-	return len(e.With) > 0 || p.Peer.Kind() != secgroup.CIDRPeerKind && p.Peer.Kind() != secgroup.GroupPeerKind ||
-		p.Peer.Kind() == secgroup.CIDRPeerKind && s.policy.IsWorld([]netip.Prefix{p.Peer.CIDR()})
+	return len(e.With) > 0 || peer.Kind() != secgroup.CIDRPeerKind && peer.Kind() != secgroup.GroupPeerKind ||
+		peer.Kind() == secgroup.CIDRPeerKind && s.policy.IsWorld([]netip.Prefix{peer.CIDR()})
+}
+
+// add notes what an open rule lets in.
+func (s *suggestions) add(at place, t traffic, peer secgroup.Peer) {
+	if peer.Kind() != secgroup.CIDRPeerKind {
+		return
+	}
+	if s.open[at] == nil {
+		s.open[at] = map[traffic][]netip.Prefix{}
+	}
+	if !slices.Contains(s.open[at][t], peer.CIDR()) {
+		s.open[at][t] = append(s.open[at][t], peer.CIDR())
+	}
+}
+
+// chosen returns the exceptions that do not open a guarded port to the world together with
+// what else is open in their group. The others are counted.
+func (s *suggestions) chosen() (out []string) {
+	type key struct {
+		place
+		traffic
+	}
+	worlds := map[key]bool{}
+	for _, e := range s.entries {
+		if !e.guarded {
+			out = append(out, e.text)
+			continue
+		}
+		k := key{e.place, e.traffic}
+		world, known := worlds[k]
+		if !known {
+			var ranges []netip.Prefix
+			for t, held := range s.open[e.place] {
+				if t.overlaps(e.traffic) {
+					ranges = append(ranges, held...)
+				}
+			}
+			world = s.policy.IsWorld(ranges)
+			worlds[k] = world
+		}
+		if world {
+			s.guarded++
+		} else {
+			out = append(out, e.text)
+		}
+	}
+	return out
 }
 
 // write writes the file, if there is something to write, and says what is in it.
 func (s *suggestions) write(in Invocation, name string, quiet bool) error {
-	said := "no exception is needed: " + text.Visible(name) + " is not written"
-	if len(s.entries) > 0 {
+	said := "there is no exception to write: " + text.Visible(name) + " is not written"
+	entries := s.chosen()
+	if len(entries) > 0 {
 		var b strings.Builder
 		fmt.Fprintf(&b, "# What %s is against and was still open on %s. For each of them: close it, or fill in\n"+
 			"# reason and owner, check that it says no more than it should, and move it under exceptions: in your policy.\n"+
 			"# The policy does not load before. They end after 30 days, so that somebody looks again.\nexceptions:\n",
 			text.Shown(s.policy.File(), 100), s.now.Format(time.DateOnly))
-		for _, entry := range s.entries {
+		for _, entry := range entries {
 			b.WriteString(entry)
 		}
 		file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // it is for the owner's umask to protect
@@ -109,13 +206,16 @@ func (s *suggestions) write(in Invocation, name string, quiet bool) error {
 		if err != nil {
 			return fmt.Errorf("--suggest: %w", err)
 		}
-		said = fmt.Sprintf("wrote %s to %s, to be reviewed: fill in reasons and owners", text.Plural(len(s.entries), "exception"), text.Visible(name))
+		said = fmt.Sprintf("wrote %s to %s, to be reviewed: fill in reasons and owners", text.Plural(len(entries), "exception"), text.Visible(name))
 	}
-	if s.dataStores > 0 {
-		said += fmt.Sprintf("; %s of data stores to the world %s none", text.Plural(s.dataStores, "opening"), getOrGets(s.dataStores))
+	if s.guarded > 0 {
+		said += fmt.Sprintf("; %s to the world of data stores, or of ports that the policy closes to it, %s none", text.Plural(s.guarded, "opening"), getOrGets(s.guarded))
 	}
-	if s.others > 0 {
-		said += fmt.Sprintf("; %s more %s none: the rule is not known", text.Plural(s.others, "finding"), getOrGets(s.others))
+	if s.unknown > 0 {
+		said += fmt.Sprintf("; %s more %s none: the rule is not known", text.Plural(s.unknown, "finding"), getOrGets(s.unknown))
+	}
+	if s.tooMany > 0 {
+		said += fmt.Sprintf("; %s more %s none: that is too many to review, change the policy", text.Plural(s.tooMany, "finding"), getOrGets(s.tooMany))
 	}
 	if !quiet {
 		fmt.Fprintln(in.Stderr, "sgward: "+said)

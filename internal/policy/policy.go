@@ -137,6 +137,18 @@ func (p *Policy) File() string { return p.file }
 // IsWorld reports whether ranges together reach the threshold of the policy's world.
 func (p *Policy) IsWorld(ranges []netip.Prefix) bool { return p.world.reached(reachOf(ranges...)) }
 
+// RevokesFromWorld reports whether a statement closes ingress to some of these ports from the
+// world, or from so many public addresses, in any group. The permission's peer is ignored.
+func (p *Policy) RevokesFromWorld(permission secgroup.Permission) bool {
+	points := spanOf(permission)
+	for i := range p.statements {
+		if s := &p.statements[i]; s.effect == effectRevoke && s.peer.kind == widePeer && s.direction != secgroup.Egress && s.traffic.overlaps(points) {
+			return true
+		}
+	}
+	return false
+}
+
 // maxTagKey is EC2's limit for the key of a tag, in bytes of one-byte characters.
 const maxTagKey = 128
 
