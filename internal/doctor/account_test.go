@@ -77,7 +77,7 @@ func soundAccount(t testing.TB) *account {
 		if kind == "SQS::Queue" {
 			physical = a.url + "/123456789012/" + physical
 		}
-		fmt.Fprintf(&resources, "<member><LogicalResourceId>%s</LogicalResourceId><PhysicalResourceId>%s</PhysicalResourceId><ResourceType>AWS::%s</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>", id, physical, kind)
+		fmt.Fprintf(&resources, "<member><LogicalResourceId>%s</LogicalResourceId><PhysicalResourceId>%s</PhysicalResourceId><ResourceType>AWS::%s</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus><LastUpdatedTimestamp>%s</LastUpdatedTimestamp></member>", id, physical, kind, resourceChanged)
 	}
 	a.set("cloudformation:ListStackResources", "<StackResourceSummaries>"+resources.String()+"</StackResourceSummaries>")
 	a.set("sts:GetCallerIdentity", "<Account>123456789012</Account><Arn>arn:aws:iam::123456789012:user/alice</Arn><UserId>AIDA</UserId>")
@@ -143,6 +143,10 @@ func (a *account) rulePattern(rule, old, changed string) {
 	require.Contains(a, pattern, old)
 	a.set(key, object{"State": "ENABLED", "EventPattern": strings.Replace(pattern, old, changed, 1)})
 }
+
+// resourceChanged is when CloudFormation was ready with each resource: after the functions'
+// own times.
+const resourceChanged = "2026-11-01T10:02:05Z"
 
 const (
 	topicARN    = "arn:aws:sns:us-east-1:123456789012:sgward-AlertTopic"

@@ -249,6 +249,9 @@ func (x *examination) checkStack(context.Context) []Line {
 	case "observe":
 		what = "observe mode: openings are reported and not closed"
 	}
+	if release := s.Outputs["Release"]; release != "" { // the template of a release has it
+		what = "release " + release + ", " + what
+	}
 	var out []Line
 	switch {
 	case strings.Contains(s.Status, "DELETE"):

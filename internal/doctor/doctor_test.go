@@ -111,7 +111,17 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 		}, Failure, "functions", "SweepFunction is stopped: its reserved concurrency is 0", "aws lambda delete-function-concurrency --function-name sgward-SweepFunction --region us-east-1", false},
 		"a function changed by hand": {func(a *account) {
 			a.set("lambda:GetFunction:sgward-SweepFunction", a.function("sgward-SweepFunction", object{"LastModified": "2026-11-20T10:00:00.000+0000"}))
-		}, Warning, "functions", "SweepFunction was changed 2026-11-20 10:00:00 UTC", deploy, false},
+		}, Warning, "functions", "SweepFunction was changed 2026-11-20 10:00:00 UTC, and the stack changed it last 2026-11-01 10:02:05 UTC", "AttributeValue=sgward-SweepFunction --region us-east-1", false},
+		"a function changed by hand right after the deployment": {func(a *account) {
+			a.set("lambda:GetFunction:sgward-DetectFunction", a.function("sgward-DetectFunction", object{"LastModified": "2026-11-01T10:03:06.000+0000"}))
+		}, Warning, "functions", "DetectFunction was changed 2026-11-01 10:03:06 UTC", "lookup-events", false},
+		"a function changed by hand before a deployment that left it so": {func(a *account) {
+			a.change("<LastUpdatedTime>2026-11-01", "<LastUpdatedTime>2026-11-25")
+			a.set("lambda:GetFunction:sgward-RemediateFunction", a.function("sgward-RemediateFunction", object{"LastModified": "2026-11-20T10:00:00.000+0000"}))
+		}, Warning, "functions", "RemediateFunction was changed 2026-11-20 10:00:00 UTC, and the stack changed it last 2026-11-01 10:02:05 UTC", "lookup-events", false},
+		"a function without time": {func(a *account) {
+			a.set("lambda:GetFunction:sgward-SweepFunction", a.function("sgward-SweepFunction", object{"LastModified": ""}))
+		}, Unknown, "functions", "whether SweepFunction is as the last deployment left it", "", false},
 		"a mode changed by hand": {func(a *account) {
 			a.set("lambda:GetFunction:sgward-RemediateFunction", a.function("sgward-RemediateFunction", object{"Environment": object{"Variables": object{"MODE": "observe"}}}))
 		}, Failure, "functions", `RemediateFunction runs in mode "observe", the stack says enforce`, "", false},
@@ -159,7 +169,10 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 		"a sweep of three days ago": {func(a *account) {
 			a.set("logs:FilterLogEvents:sgward-SweepLogGroup", object{"events": []object{{"timestamp": now.Add(-72 * time.Hour).UnixMilli(), "message": "{}"}}})
 		}, Failure, "sweep", "the last sweep completed 3 d ago", `"sgward":"sweep"`, false},
-		"a stack under way":        {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS") }, Warning, "stack", "it is being changed (UPDATE_IN_PROGRESS)", "", false},
+		"a stack under way": {func(a *account) {
+			a.change("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS")
+			a.set("lambda:GetFunction:sgward-SweepFunction", a.function("sgward-SweepFunction", object{"LastModified": "2026-11-28T11:59:00.000+0000"}))
+		}, Warning, "stack", "it is being changed (UPDATE_IN_PROGRESS)", "", false},
 		"a deployment rolled back": {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE") }, Warning, "stack", "an older release runs", "describe-stack-events", false},
 		"a deployment that failed": {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED") }, Failure, "stack", "the last deployment failed", "describe-stack-events", false},
 		"a topic of another region": {func(a *account) {
@@ -213,6 +226,14 @@ func TestATopicWithoutAlarmsIsWellIfAlarmsHaveTheirOwn(t *testing.T) {
 		a.change("<Outputs>", "<Parameters><member><ParameterKey>"+parameter+"</ParameterKey><ParameterValue>alarms</ParameterValue></member></Parameters><Outputs>")
 		assert.Empty(t, a.lines(), parameter)
 	}
+}
+
+func TestTheReleaseOfAStackIsNamed(t *testing.T) {
+	a := soundAccount(t)
+	a.change("</Outputs>", "<member><OutputKey>Release</OutputKey><OutputValue>v1.2.3</OutputValue></member></Outputs>")
+	r := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
+	require.NoError(t, r.Err)
+	assert.Equal(t, Line{Check: "stack", Status: OK, Text: "UPDATE_COMPLETE, deployed 2026-11-01 10:00:00 UTC, release v1.2.3, enforce mode: openings are closed"}, r.Lines[0])
 }
 
 func TestAdvancedSelectorsOfAllThatWritesAreEnough(t *testing.T) {

@@ -79,8 +79,8 @@ func (x *examination) readFunctions(ctx context.Context) {
 	}
 }
 
-// afterDeployment is how long after the start of a deployment its functions may change.
-const afterDeployment = time.Hour
+// clockSkew is how far the clocks of Lambda and CloudFormation may be apart.
+const clockSkew = time.Minute
 
 func (x *examination) checkFunctions(context.Context) []Line {
 	var out []Line
@@ -121,15 +121,35 @@ func (x *examination) examineFunction(id string) (out []Line) {
 	if n := f.Concurrency.ReservedConcurrentExecutions; n != nil && *n == 0 {
 		out = append(out, failure(x.command("lambda delete-function-concurrency --function-name %s", c.FunctionName), "%s is stopped: its reserved concurrency is 0", id))
 	}
-	if at, err := time.Parse("2006-01-02T15:04:05.000-0700", c.LastModified); err == nil && at.After(x.stack.Changed.Add(afterDeployment)) && !x.stack.Changing() {
-		out = append(out, warning(deploy, "%s was changed %s, after the last deployment of %s: not by the stack", id, text.Time(at), text.Time(x.stack.Changed)))
-	}
+	out = append(out, x.examineChange(id, c.FunctionName, c.LastModified)...)
 	if id == "RemediateFunction" {
 		if mode, want := c.Environment.Variables["MODE"], x.stack.Outputs["Mode"]; mode != want && want != "" {
 			out = append(out, failure(deploy, "%s runs in mode %q, the stack says %s", id, mode, want))
 		}
 	}
 	return out
+}
+
+// lastModified is the form of Lambda's times.
+const lastModified = "2006-01-02T15:04:05.000-0700"
+
+// examineChange compares the last change of a function with the last one that CloudFormation
+// made. One deployment brings code of one version to all functions; a function that somebody
+// changed since may be of another.
+func (x *examination) examineChange(id, name, modified string) []Line {
+	deployed := x.stack.Resources[id].Changed
+	at, err := time.Parse(lastModified, modified)
+	switch {
+	case x.stack.Changing():
+		return nil // checkStack says so
+	case err != nil || deployed.IsZero():
+		return []Line{unknown(nil, "whether %s is as the last deployment left it: its time, or the deployment's, is not told", id)}
+	case at.After(deployed.Add(clockSkew)):
+		// CloudFormation leaves a function alone whose template and archive are as before.
+		who := x.command("cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue=%s", name)
+		return []Line{warning(who+"   # who did it; then deploy another version: the same one changes nothing", "%s was changed %s, and the stack changed it last %s: somebody else did, and its code may be of another version", id, text.Time(at), text.Time(deployed))}
+	}
+	return nil
 }
 
 // checkMapping looks at what leads from the findings queue to remediate.

@@ -43,6 +43,9 @@ type Resource struct {
 	PhysicalID string `xml:"PhysicalResourceId"`
 	Type       string `xml:"ResourceType"`
 	Status     string `xml:"ResourceStatus"`
+	// Changed is when CloudFormation had last created or updated the resource: a deployment
+	// that leaves it as it is leaves this time, too.
+	Changed time.Time `xml:"LastUpdatedTimestamp"`
 }
 
 // Ref returns the physical id of a resource; "" if the stack lacks it.
