@@ -149,7 +149,7 @@ func (r *release) packCommandLine() error {
 			return err
 		}
 		files = append(files, manual...)
-		for _, name := range []string{"LICENSE", "CHANGELOG.md", "policy.yaml"} {
+		for _, name := range []string{"LICENSE", "CHANGELOG.md", "policy.yaml", "policy_test.yaml"} {
 			content, err := os.ReadFile(name)
 			if err != nil {
 				return err

@@ -130,7 +130,7 @@ func TestARelease(t *testing.T) {
 		} {
 			assert.True(t, strings.Contains(contents["completions/"+name], has), name) //nolint:testifylint // contains: a failure would print the script
 		}
-		for _, name := range []string{"LICENSE", "THIRD_PARTY_LICENSES", "CHANGELOG.md", "policy.yaml"} {
+		for _, name := range []string{"LICENSE", "THIRD_PARTY_LICENSES", "CHANGELOG.md", "policy.yaml", "policy_test.yaml"} {
 			assert.NotEmpty(t, contents[name], name)
 		}
 	})
