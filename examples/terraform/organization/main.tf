@@ -128,6 +128,7 @@ resource "aws_cloudformation_stack_instances" "sgward" {
   }
 
   operation_preferences {
+    concurrency_mode             = "SOFT_FAILURE_TOLERANCE" # else no more at a time than may still fail
     failure_tolerance_percentage = 5
     max_concurrent_percentage    = 10
     region_concurrency_type      = "PARALLEL"
