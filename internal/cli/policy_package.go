@@ -117,15 +117,21 @@ func deployLayer(stack, archive, digest string) []string {
 	return []string{
 		fmt.Sprintf("layer=$(aws lambda publish-layer-version --layer-name %s-policy --description %s \\\n"+
 			"  --zip-file %s --query LayerVersionArn --output text)", stack, digest, shellWord("fileb://"+archive)),
+		"since=$(date +%s)000", // what a function has said before is about the former policy
 		fmt.Sprintf("aws cloudformation update-stack --stack-name %s --use-previous-template \\\n"+
 			"  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \\\n"+
 			"  --parameters ParameterKey=PolicyLayerArn,ParameterValue=\"$layer\" \\\n"+
 			"    $(aws cloudformation describe-stacks --stack-name %[1]s --output text --query \\\n"+
 			"      \"Stacks[0].Parameters[?ParameterKey!='PolicyLayerArn'].join('', ['ParameterKey=', ParameterKey, ',UsePreviousValue=true'])\")", stack),
 		"aws cloudformation wait stack-update-complete --stack-name " + stack,
+		// A function says which policy it has when it starts: sweep now, the others with their first event.
+		fmt.Sprintf("echo '{\"sgward\":\"sweep\"}' | aws lambda invoke --invocation-type Event --payload fileb:///dev/stdin \\\n"+
+			"  --function-name \"$(aws cloudformation describe-stacks --stack-name %s --output text --query \\\n"+
+			"    \"Stacks[0].Outputs[?OutputKey=='SweepFunctionName'].OutputValue\")\" /dev/null", stack),
+		"sleep 30",
 		fmt.Sprintf("for function in detect remediate sweep; do\n"+
 			"  aws logs filter-log-events --log-group-name /aws/lambda/%s-$function --filter-pattern '{ $.message = \"policy loaded\" }' \\\n"+
-			"    --output json --query 'events[-1].message'\n"+
+			"    --start-time \"$since\" --output json --query 'events[-1].message'\n"+
 			"done", stack),
 	}
 }

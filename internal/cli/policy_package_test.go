@@ -72,11 +72,14 @@ func TestAShellTakesTheCommandsAsTheyAreMeant(t *testing.T) {
 	dir := t.TempDir()
 	stub := "#!/bin/sh\n" + `case "$1 $2" in
 "lambda publish-layer-version") echo arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:7 ;;
-"cloudformation describe-stacks") printf 'ParameterKey=Mode,UsePreviousValue=true\tParameterKey=AlertEmail,UsePreviousValue=true\n' ;;
+"cloudformation describe-stacks")
+	case "$*" in *SweepFunctionName*) echo prod-SweepFunction-AbCdEf ;; *) printf 'ParameterKey=Mode,UsePreviousValue=true\tParameterKey=AlertEmail,UsePreviousValue=true\n' ;; esac ;;
+"lambda invoke") cat >> "$SEEN" ;;
 esac
 for word; do echo "$word"; done >> "$SEEN"
 `
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "aws"), []byte(stub), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sleep"), []byte("#!/bin/sh\n"), 0o700))
 	seen := filepath.Join(dir, "seen")
 	cmd := exec.Command("sh", "-e")
 	cmd.Env = []string{"PATH=" + dir + ":" + os.Getenv("PATH"), "SEEN=" + seen}
@@ -89,7 +92,8 @@ for word; do echo "$word"; done >> "$SEEN"
 	assert.Contains(t, string(words), "--parameters\nParameterKey=PolicyLayerArn,ParameterValue=arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:7\n"+
 		"ParameterKey=Mode,UsePreviousValue=true\nParameterKey=AlertEmail,UsePreviousValue=true\n", "no parameter falls back to its default")
 	assert.Contains(t, string(words), "Stacks[0].Parameters[?ParameterKey!='PolicyLayerArn'].join('', ['ParameterKey=', ParameterKey, ',UsePreviousValue=true'])\n")
+	assert.Contains(t, string(words), "{\"sgward\":\"sweep\"}\nlambda\ninvoke\n--invocation-type\nEvent\n--payload\nfileb:///dev/stdin\n--function-name\nprod-SweepFunction-AbCdEf\n/dev/null\n")
 	for _, function := range []string{"detect", "remediate", "sweep"} {
-		assert.Contains(t, string(words), "/aws/lambda/prod-"+function+"\n--filter-pattern\n{ $.message = \"policy loaded\" }\n")
+		assert.Regexp(t, "/aws/lambda/prod-"+function+`\n--filter-pattern\n\{ \$\.message = "policy loaded" \}\n--start-time\n\d{13}\n`, string(words))
 	}
 }
