@@ -353,3 +353,10 @@ func TestReportsAreForPeopleAndForPrograms(t *testing.T) {
 	assert.Contains(t, out.String(), `"check":"rules","status":"failure"`)
 	assert.Contains(t, out.String(), `"status":"unknown","text":"who may use it","error":"why: permission denied"`)
 }
+
+func TestUntrustedTextsAreEscapedInJSON(t *testing.T) {
+	var out strings.Builder
+	p := Printer{Out: &out, JSON: true}
+	require.NoError(t, p.Print(&Report{Lines: []Line{{Check: "topic", Text: "x\u009b2J\u202ey"}}}, "sgward"))
+	assert.Contains(t, out.String(), `x\u009b2J\u202ey`)
+}

@@ -63,7 +63,7 @@ func (p *Printer) printJSON(r *Report, stackName string) error {
 		if err != nil {
 			return fmt.Errorf("encoding a line: %w", err)
 		}
-		if err := p.write(string(encoded) + "\n"); err != nil {
+		if err := p.write(string(text.EscapeJSON(encoded)) + "\n"); err != nil {
 			return err
 		}
 	}

@@ -62,7 +62,7 @@ func (p *Printer) Result(r Result) {
 		}
 		encoded, err := json.Marshal(out)
 		if err == nil {
-			_, err = p.Out.Write(append(encoded, '\n'))
+			_, err = p.Out.Write(append(text.EscapeJSON(encoded), '\n'))
 		}
 		p.note(err)
 		return

@@ -293,3 +293,10 @@ func TestUntrustedTextsAreMadeVisible(t *testing.T) {
 	assert.NotContains(t, out.String(), "\x1b")
 	assert.Equal(t, 2, strings.Count(out.String(), "\n"))
 }
+
+func TestUntrustedTextsAreEscapedInJSON(t *testing.T) {
+	var out bytes.Buffer
+	p := Printer{Out: &out, JSON: true}
+	p.Result(Result{Letter: Letter{ID: "m1", What: "x\u009b2J\u202ey"}, Outcome: Shown})
+	assert.Contains(t, out.String(), `x\u009b2J\u202ey`)
+}

@@ -81,14 +81,6 @@ func TestWhatCannotBeEncodedIsNamed(t *testing.T) {
 	}
 }
 
-func TestUnprintableCharactersAreEscapedInJSON(t *testing.T) {
-	for text, want := range map[string]string{
-		"plain": "plain", "é ü 日本": "é ü 日本", "\u009b": `\u009b`, "\u202e": `\u202e`, "\x7f": `\u007f`, "\U000e0041": `\udb40\udc41`,
-	} {
-		assert.Equal(t, want, string(escapeUnprintable([]byte(text))))
-	}
-}
-
 // TestACSVReadsBack takes the apostrophes away and compares with the entry.
 func TestACSVReadsBack(t *testing.T) {
 	s := replayed()

@@ -6,8 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"unicode"
-	"unicode/utf8"
+
+	"sgward/internal/text"
 )
 
 // jsonWriter writes one Entry a line and nothing else: groups, notes and problems are for
@@ -27,7 +27,7 @@ func (w *jsonWriter) Entry(e Entry) error {
 	if err := encoder.Encode(w.run.complete(e)); err != nil {
 		return fmt.Errorf("encoding finding %q: %w", e.ID, err)
 	}
-	_, err := w.out.Write(escapeUnprintable(w.line.Bytes()))
+	_, err := w.out.Write(text.EscapeJSON(w.line.Bytes()))
 	return wrote(err)
 }
 
@@ -48,36 +48,4 @@ func wrote(err error) error {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
-}
-
-// escapeUnprintable escapes the characters that encoding/json leaves alone and a terminal
-// acts on or an eye cannot see: DEL, C1 controls, bidirectional overrides, zero-width
-// characters. In JSON they occur in strings only, where \uXXXX means the same.
-func escapeUnprintable(data []byte) []byte {
-	plain := true
-	for _, c := range data {
-		if c >= 0x7F {
-			plain = false
-			break
-		}
-	}
-	if plain {
-		return data
-	}
-	out := make([]byte, 0, len(data)+64)
-	for len(data) > 0 {
-		r, size := utf8.DecodeRune(data)
-		switch {
-		case r < 0x7F || unicode.IsPrint(r):
-			out = append(out, data[:size]...)
-		case r > 0xFFFF:
-			// JSON writes these as two UTF-16 surrogates
-			// (https://www.rfc-editor.org/rfc/rfc8259#section-7).
-			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xD800+(r-0x10000)>>10, 0xDC00+(r-0x10000)&0x3FF)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-		data = data[size:]
-	}
-	return out
 }

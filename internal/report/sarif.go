@@ -279,7 +279,7 @@ func (s *sarifWriter) encode(v any) []byte {
 	if err != nil && s.err == nil {
 		s.err = fmt.Errorf("encoding as SARIF: %w", err)
 	}
-	return escapeUnprintable(data)
+	return text.EscapeJSON(data)
 }
 
 // rule returns the index of a statement among the rules. Its level is that of the worst

@@ -39,3 +39,35 @@ func VisibleLines(s string) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// EscapeJSON escapes the characters that encoding/json leaves alone and a terminal
+// acts on or an eye cannot see: DEL, C1 controls, bidirectional overrides, zero-width
+// characters. In JSON they occur in strings only, where \uXXXX means the same.
+func EscapeJSON(data []byte) []byte {
+	plain := true
+	for _, c := range data {
+		if c >= 0x7F {
+			plain = false
+			break
+		}
+	}
+	if plain {
+		return data
+	}
+	out := make([]byte, 0, len(data)+64)
+	for len(data) > 0 {
+		r, size := utf8.DecodeRune(data)
+		switch {
+		case r < 0x7F || unicode.IsPrint(r):
+			out = append(out, data[:size]...)
+		case r > 0xFFFF:
+			// JSON writes these as two UTF-16 surrogates
+			// (https://www.rfc-editor.org/rfc/rfc8259#section-7).
+			out = fmt.Appendf(out, `\u%04x\u%04x`, 0xD800+(r-0x10000)>>10, 0xDC00+(r-0x10000)&0x3FF)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+		data = data[size:]
+	}
+	return out
+}

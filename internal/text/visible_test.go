@@ -16,3 +16,11 @@ func TestWhatCannotBeSeenIsWrittenOut(t *testing.T) {
 func TestLinesStay(t *testing.T) {
 	assert.Equal(t, "a\n[U+001B]b\n", VisibleLines("a\n\x1bb\n"))
 }
+
+func TestUnprintableCharactersAreEscapedInJSON(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain": "plain", "é ü 日本": "é ü 日本", "\u009b": `\u009b`, "\u202e": `\u202e`, "\x7f": `\u007f`, "\U000e0041": `\udb40\udc41`,
+	} {
+		assert.Equal(t, want, string(EscapeJSON([]byte(in))))
+	}
+}

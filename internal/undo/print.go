@@ -263,7 +263,7 @@ func (p *Printer) json(line undone) {
 		p.err = fmt.Errorf("encoding a result: %w", err)
 		return
 	}
-	p.print("%s\n", encoded)
+	p.print("%s\n", text.EscapeJSON(encoded))
 }
 
 // print writes a part of the result. If writing fails, the undo still goes on.
