@@ -78,7 +78,7 @@ func (f *redriveFlags) run(ctx context.Context, in Invocation, ids []string) err
 	if s.Changing() {
 		fmt.Fprintf(in.Stderr, "Stack %s is being changed (%s): a message may fail again.\n", s.Name, s.Status)
 	}
-	r, err := redrive.Connect(config, s)
+	r, err := redrive.Connect(ctx, config, s)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func (f *redriveFlags) show(ctx context.Context, in Invocation, r *redrive.Redri
 		return err
 	}
 	if !f.quiet {
-		f.sum(in, r, p, taken, later)
+		f.sum(in, r, p, taken, len(later))
 	}
 	return p.Err()
 }
@@ -179,7 +179,7 @@ func (f *redriveFlags) ask(ctx context.Context, in Invocation, r *redrive.Redriv
 	if more := p.Unwritten(); more > 0 {
 		fmt.Fprintf(in.Stderr, "and %s more, which --dry-run lists\n", text.Thousands(more))
 	}
-	f.sum(in, r, p, taken, later)
+	f.sum(in, r, p, taken, len(later))
 	if len(listed) == 0 {
 		return nil, nil //nolint:nilnil // no ids are nothing to do
 	}
@@ -200,11 +200,15 @@ func (f *redriveFlags) send(ctx context.Context, in Invocation, r *redrive.Redri
 	})
 	end()
 	if !f.quiet && (err == nil || p.Count(redrive.Sent) > 0) {
-		f.sent(in, r, p, taken, later)
+		f.sent(in, r, p, taken, len(later))
 	}
-	var missing []string
+	var missing, held []string
 	for _, id := range ids {
-		if !found[id] {
+		switch {
+		case found[id]:
+		case slices.Contains(later, id):
+			held = append(held, id)
+		default:
 			missing = append(missing, id)
 		}
 	}
@@ -216,6 +220,10 @@ func (f *redriveFlags) send(ctx context.Context, in Invocation, r *redrive.Redri
 		return p.Err()
 	case len(missing) > 0:
 		return fmt.Errorf("no message %s in the dead-letter queue: --dry-run lists their ids", text.Visible(strings.Join(missing, ", ")))
+	case len(held) > 0:
+		return fmt.Errorf("message %s was sent to the queue after this run began, and stays: run it again", text.Visible(strings.Join(held, ", ")))
+	case left == 0 && len(later) > 0 && p.Count(redrive.Sent) == 0:
+		return &statusError{StatusError, fmt.Errorf("nothing was sent back: %s arrived after this run began", text.Plural(len(later), "message"))}
 	case left > 0:
 		return &statusError{StatusError, fmt.Errorf("%s left in the dead-letter queue", text.Plural(left, "message"))}
 	default:

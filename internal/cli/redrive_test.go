@@ -1,8 +1,13 @@
 package cli_test
 
 import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,6 +64,31 @@ func TestRedriveSendsBackWhatIsChosen(t *testing.T) {
 	assert.Equal(t, cli.StatusError, got.status)
 	assert.Contains(t, got.out, ids[1]+", for sweep")
 	assert.Equal(t, "sgward: 1 message left in the dead-letter queue\n", got.errs)
+	assert.Equal(t, 1, dead.Depth().Visible)
+}
+
+// The clock of SQS counts. Here it says that the run began an hour before the message came.
+func TestRedriveFailsIfItLeavesAllForLater(t *testing.T) {
+	d, s := deployed(t)
+	dead, _ := s.Queue("DeadLetterQueue")
+	id, err := dead.Send(`{"source":"aws.events","detail-type":"Scheduled Event","time":"2026-11-28T10:00:00Z"}`)
+	require.NoError(t, err)
+	target, err := url.Parse(s.Endpoint())
+	require.NoError(t, err)
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ModifyResponse = func(r *http.Response) error {
+		r.Header.Set("Date", time.Now().Add(-time.Hour).UTC().Format(http.TimeFormat))
+		return nil
+	}
+	web := httptest.NewServer(proxy)
+	defer web.Close()
+	t.Setenv("AWS_ENDPOINT_URL", web.URL)
+	got := d.run("redrive --all --quiet")
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Equal(t, "sgward: nothing was sent back: 1 message arrived after this run began\n", got.errs)
+	got = d.run("redrive --quiet " + id)
+	assert.Equal(t, cli.StatusError, got.status)
+	assert.Equal(t, "sgward: message "+id+" was sent to the queue after this run began, and stays: run it again\n", got.errs)
 	assert.Equal(t, 1, dead.Depth().Visible)
 }
 

@@ -7,12 +7,14 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sgward/internal/cloudtrail"
@@ -74,6 +76,11 @@ type envelope struct {
 	} `json:"Records"`
 }
 
+// isScheduled reports whether an event is of EventBridge's schedule.
+func (e *envelope) isScheduled() bool {
+	return e.Source == "aws.events" && e.DetailType == "Scheduled Event" && !e.Time.IsZero()
+}
+
 // read recognises a message of a stack's dead-letter queue.
 func read(m types.Message, s *stack.Stack) Letter {
 	l := Letter{ID: aws.ToString(m.MessageId), handle: aws.ToString(m.ReceiptHandle)}
@@ -81,17 +88,19 @@ func read(m types.Message, s *stack.Stack) Letter {
 		l.Since = time.UnixMilli(ms)
 	}
 	body := []byte(aws.ToString(m.Body))
-	var r record
-	var e envelope
-	switch isObject(body) {
-	case false:
+	if !isObject(body) {
 		l.Unknown = "it is no JSON object"
 		return l
-	default:
-		// A member of another type leaves the rest readable, and the message unknown.
-		_, _ = json.Unmarshal(body, &r), json.Unmarshal(body, &e)
+	}
+	var r record
+	var e envelope
+	err := json.Unmarshal(body, &r)
+	if err == nil && r.RequestContext.FunctionARN == "" {
+		err = json.Unmarshal(body, &e)
 	}
 	switch {
+	case err != nil: // what is not understood is not sent, and so not deleted
+		l.Unknown = whatIsWrong(err)
 	case r.RequestContext.FunctionARN != "":
 		l.ofRecord(m, s, r)
 	case e.DetailType != "":
@@ -102,23 +111,26 @@ func read(m types.Message, s *stack.Stack) Letter {
 	return l
 }
 
+// whatIsWrong says why a message is neither an event nor a record.
+func whatIsWrong(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return "its member " + wrong.Field + " is of another type (" + wrong.Value + ") than in events and invocation records"
+	}
+	return "it is not like an event or an invocation record: " + err.Error()
+}
+
 func isObject(text []byte) bool {
 	return json.Valid(text) && bytes.HasPrefix(bytes.TrimSpace(text), []byte("{"))
 }
 
 // ofRecord fills in a letter that is an invocation record.
 func (l *Letter) ofRecord(m types.Message, s *stack.Stack, r record) {
-	name := functionName(r.RequestContext.FunctionARN)
-	logical := ""
-	for _, id := range []string{detect, sweep, slack} {
-		if name != "" && s.Ref(id) == name {
-			logical = id
-		}
-	}
+	logical := functionOf(s, r.RequestContext.FunctionARN, detect, sweep, slack)
 	l.Why = whyOfRecord(m, r, logical)
 	switch {
 	case logical == "":
-		l.Unknown = "it is of function " + cmp.Or(name, r.RequestContext.FunctionARN) + ", which is not of stack " + s.Name
+		l.Unknown = "it is of function " + r.RequestContext.FunctionARN + ", which is not of stack " + s.Name
 	case !isObject(r.RequestPayload):
 		l.Unknown = "its invocation record holds no event (requestPayload)"
 	default:
@@ -172,13 +184,8 @@ func whyOfRecord(m types.Message, r record, logical string) string {
 // ofEvent fills in a letter that is an event which EventBridge could not deliver
 // (EventBridge user guide, "Using dead-letter queues").
 func (l *Letter) ofEvent(m types.Message, s *stack.Stack, body []byte, e envelope) {
-	target := functionName(attribute(m, "TARGET_ARN"))
-	logical := ""
-	for _, id := range []string{detect, sweep} {
-		if target != "" && s.Ref(id) == target {
-			logical = id
-		}
-	}
+	target := attribute(m, "TARGET_ARN")
+	logical := functionOf(s, target, detect, sweep)
 	if logical == "" && target == "" { // a message without attributes
 		logical = handlerOf(body, e)
 	}
@@ -193,7 +200,7 @@ func (l *Letter) ofEvent(m types.Message, s *stack.Stack, body []byte, e envelop
 	case logical != "":
 		l.send(s, logical, body)
 	case target != "":
-		l.Unknown = "its target is function " + target + ", which is not of stack " + s.Name
+		l.Unknown = "its target is " + target + ", which is not of stack " + s.Name
 	default:
 		l.Unknown = "no function of sgward handles events of type " + e.DetailType
 	}
@@ -201,7 +208,7 @@ func (l *Letter) ofEvent(m types.Message, s *stack.Stack, body []byte, e envelop
 
 // handlerOf returns the function whose rule matches an event.
 func handlerOf(body []byte, e envelope) string {
-	if e.Source == "aws.events" {
+	if e.isScheduled() {
 		return sweep
 	}
 	call, err := cloudtrail.Parse(body)
@@ -225,19 +232,21 @@ func (l *Letter) send(s *stack.Stack, logical string, event []byte) {
 		return
 	}
 	l.Function, l.event = called(logical), event
-	l.What = describe(event)
+	l.What = describe(logical, event)
 }
 
-// describe says what an event is.
-func describe(event []byte) string {
+// describe says what an event is to a function: detect reads a call in whatever it gets.
+func describe(logical string, event []byte) string {
 	var e envelope
 	_ = json.Unmarshal(event, &e) // what is missing is not said
 	switch {
-	case e.Sgward != "":
+	case logical == sweep && e.Sgward != "":
 		return "a sweep that a person asked for"
-	case e.Source == "aws.events":
+	case logical == sweep && e.isScheduled():
 		return "the scheduled sweep of " + text.Time(e.Time)
-	case len(e.Records) > 0:
+	case logical == slack && len(e.Records) == 0:
+		return "an event without an alert"
+	case logical == slack:
 		return "the alert " + strconv.Quote(e.Records[0].SNS.Subject) + " of " + text.Time(e.Records[0].SNS.Timestamp)
 	}
 	call, err := cloudtrail.Parse(event)
@@ -272,14 +281,22 @@ func called(logical string) string {
 	return strings.ToLower(strings.TrimSuffix(logical, "Function"))
 }
 
-// functionName returns the name in "arn:aws:lambda:REGION:ACCOUNT:function:NAME[:VERSION]";
-// "" for any other text.
-func functionName(arn string) string {
-	parts := strings.Split(arn, ":")
-	if len(parts) < 7 || parts[2] != "lambda" || parts[5] != "function" {
+// functionOf returns which of a stack's functions has an ARN; "" if none has: a function of
+// another account or region may have the same name.
+func functionOf(s *stack.Stack, function string, logicalIDs ...string) string {
+	its, err := arn.Parse(function)
+	name, named := strings.CutPrefix(its.Resource, "function:")
+	own, ownErr := arn.Parse(s.ID)
+	if err != nil || ownErr != nil || !named || its.Service != "lambda" || its.AccountID != own.AccountID || its.Region != own.Region {
 		return ""
 	}
-	return parts[6]
+	name, _, _ = strings.Cut(name, ":") // a version
+	for _, id := range logicalIDs {
+		if name != "" && s.Ref(id) == name {
+			return id
+		}
+	}
+	return ""
 }
 
 func attribute(m types.Message, name string) string {

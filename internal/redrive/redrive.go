@@ -8,10 +8,10 @@ import (
 	"net/url"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
@@ -31,13 +31,16 @@ const (
 	hidden = 5 * time.Minute
 	// releaseTime limits a call that an interruption must not cut off.
 	releaseTime = 20 * time.Second
+	// clockDifference is more than a call takes.
+	clockDifference = 5 * time.Second
 )
 
 // Redriver empties the dead-letter queue of one stack.
 type Redriver struct {
 	Stack *stack.Stack
 	// Began is when the run began. Messages that are sent later stay: an event that fails
-	// again must not go round in a circle.
+	// again must not go round in a circle. Connect takes it from the clock of SQS if the two
+	// clocks differ, as SQS's dates the messages.
 	Began time.Time
 
 	queue    *sqs.Client
@@ -46,7 +49,7 @@ type Redriver struct {
 }
 
 // Connect returns a Redriver with the credentials of a configuration.
-func Connect(config aws.Config, s *stack.Stack) (*Redriver, error) {
+func Connect(ctx context.Context, config aws.Config, s *stack.Stack) (*Redriver, error) {
 	url := s.Outputs[stack.OutputDeadLetters]
 	if url == "" {
 		url = s.Ref("DeadLetterQueue")
@@ -54,17 +57,42 @@ func Connect(config aws.Config, s *stack.Stack) (*Redriver, error) {
 	if url == "" {
 		return nil, fmt.Errorf("stack %s has no DeadLetterQueue: its status is %s", s.Name, s.Status)
 	}
-	return &Redriver{Stack: s, Began: time.Now(), queue: sqs.NewFromConfig(config), queueURL: url, lambda: awscall.New(config)}, nil
+	r := &Redriver{Stack: s, Began: time.Now(), queue: sqs.NewFromConfig(config), queueURL: url, lambda: awscall.New(config)}
+	out, err := r.attributes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if there, ok := middleware.GetServerTime(out.ResultMetadata); ok {
+		r.Began = began(r.Began, there)
+	}
+	return r, nil
+}
+
+// began returns when a run began, by the local clock unless SQS's is another. A Date header
+// leaves out parts of seconds (RFC 9110, section 5.6.7): what is as old must not count as later.
+func began(here, there time.Time) time.Time {
+	if there.Sub(here).Abs() < clockDifference {
+		return here
+	}
+	return there.Add(time.Second)
+}
+
+func (r *Redriver) attributes(ctx context.Context) (*sqs.GetQueueAttributesOutput, error) {
+	out, err := r.queue.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(r.queueURL), AttributeNames: []types.QueueAttributeName{
+		types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
+	}})
+	if err != nil {
+		return nil, fmt.Errorf("counting the dead letters: %w", err)
+	}
+	return out, nil
 }
 
 // Count returns about how many messages the queue holds, and how many more somebody has
 // received and not deleted.
 func (r *Redriver) Count(ctx context.Context) (visible, taken int, err error) {
-	out, err := r.queue.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(r.queueURL), AttributeNames: []types.QueueAttributeName{
-		types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-	}})
+	out, err := r.attributes(ctx)
 	if err != nil {
-		return 0, 0, fmt.Errorf("counting the dead letters: %w", err)
+		return 0, 0, err
 	}
 	visible, _ = strconv.Atoi(out.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessages)]) // 0 if it is no number
 	taken, _ = strconv.Atoi(out.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)])
@@ -94,7 +122,7 @@ type Result struct {
 
 // Show reads all letters and leaves them in the queue. report is called for one letter at a
 // time.
-func (r *Redriver) Show(ctx context.Context, report func(Result)) (later int, err error) {
+func (r *Redriver) Show(ctx context.Context, report func(Result)) (later []string, err error) {
 	var reporting sync.Mutex
 	return r.each(ctx, func(_ context.Context, letters []Letter) (leave []Letter) {
 		reporting.Lock()
@@ -107,9 +135,9 @@ func (r *Redriver) Show(ctx context.Context, report func(Result)) (later int, er
 }
 
 // Send sends back the letters that wanted chooses. Letters of unknown shape, and those that
-// cannot be sent, stay in the queue. report is called for one letter at a time. later counts
-// the messages that were sent to the queue after the run began, and stay.
-func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report func(Result)) (later int, err error) {
+// cannot be sent, stay in the queue. report is called for one letter at a time. later holds
+// the ids of the messages that were sent to the queue after the run began, and stay.
+func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report func(Result)) (later []string, err error) {
 	var reporting sync.Mutex
 	say := func(result Result) {
 		reporting.Lock()
@@ -224,8 +252,11 @@ func (h *held) knows(l Letter) bool {
 // each passes every letter of the queue to handle once, up to batchSize at a time, and
 // releases those that it returns when the run ends. Memory holds the bodies of a few batches,
 // and ids of what stays. handle may be called from several goroutines.
-func (r *Redriver) each(ctx context.Context, handle func(context.Context, []Letter) (leave []Letter)) (later int, err error) {
-	var arrived atomic.Int64
+func (r *Redriver) each(ctx context.Context, handle func(context.Context, []Letter) (leave []Letter)) (later []string, err error) {
+	var arrived struct {
+		sync.Mutex
+		ids []string
+	}
 	left := &held{handles: map[string]string{}}
 	receiving, ctx := errgroup.WithContext(ctx)
 	for range receivers {
@@ -242,7 +273,9 @@ func (r *Redriver) each(ctx context.Context, handle func(context.Context, []Lett
 					case left.knows(l):
 					case l.Since.After(r.Began):
 						left.hold(l)
-						arrived.Add(1)
+						arrived.Lock()
+						arrived.ids = append(arrived.ids, l.ID)
+						arrived.Unlock()
 					default:
 						fresh = append(fresh, l)
 					}
@@ -257,7 +290,7 @@ func (r *Redriver) each(ctx context.Context, handle func(context.Context, []Lett
 		})
 	}
 	err = receiving.Wait()
-	return int(arrived.Load()), errors.Join(err, r.release(ctx, left.handles))
+	return arrived.ids, errors.Join(err, r.release(ctx, left.handles))
 }
 
 // receive receives up to batchSize letters. It ends its call even after an interruption:
