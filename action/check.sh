@@ -20,10 +20,18 @@ if [ "$files" = 0 ]; then
   exit 2
 fi
 
+# Errors of a policy quote it: a link in a pull request must not name a file of the runner.
+workspace=$(realpath "$GITHUB_WORKSPACE")
+if policy=$(realpath "$SGWARD_POLICY" 2>/dev/null) && [[ "$policy" != "$workspace"/* ]]; then
+  echo "::error title=sgward check::the input policy names a file outside the workspace"
+  exit 2
+fi
+
 folder=$(mktemp -d "$RUNNER_TEMP/sgward-check-XXXXXX")
 status=0
 "$sgward" check --format github "${arguments[@]}" 2>"$folder/errors" || status=$?
-sed 's/##\[/## [/g' "$folder/errors" >&2 # the runner takes "##[" for a command, wherever it stands
+# The runner takes "##[" for a command, wherever it stands, and "::" at the start of a line.
+sed -e 's/##\[/## [/g' -e 's/^[[:space:]]*::/: :/' "$folder/errors" >&2
 echo "exit-status=$status" >>"$GITHUB_OUTPUT"
 case $status in
   0 | 1 | 3)
