@@ -13,6 +13,7 @@ import (
 	"sgward/internal/input"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 type groupAllowFlags struct {
@@ -102,6 +103,11 @@ func (f *groupAllowFlags) check() (secgroup.Rule, error) {
 	}
 	rule.Description = f.description
 	rule.Tags, err = f.settableTags()
+	for _, t := range rule.Tags {
+		if _, ok := policy.ParseMoment(t.Value); err == nil && t.Key == policy.UntilTag && !ok {
+			err = usageError("--tag %s=%s: want a time in UTC such as 2027-03-01T18:00Z, or --for", t.Key, text.Visible(t.Value))
+		}
+	}
 	return rule, err
 }
 

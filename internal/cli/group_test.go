@@ -323,3 +323,11 @@ func TestWhatEC2DoesNotKnowIsNamed(t *testing.T) {
 	assert.Equal(t, cli.StatusUsage, got.status)
 	assert.Contains(t, got.errs, "203.0.113.0/24 is neither in private space nor in the VPC")
 }
+
+func TestTheEndInATagMustBeATime(t *testing.T) {
+	d := newWorkspace(t)
+	got := d.run("group allow --group-id " + d.aGroup("web") + " --port 22 --cidr 203.0.113.10/32 --description office --tag sgward:until=tomorrow")
+	assert.Equal(t, cli.StatusUsage, got.status)
+	assert.Contains(t, got.errs, "--tag sgward:until=tomorrow: want a time in UTC such as 2027-03-01T18:00Z")
+	assert.NotContains(t, strings.Join(d.held("web"), " "), "203.0.113.10")
+}
