@@ -192,7 +192,10 @@ func (t *Test) Run(ctx context.Context) (r Result, err error) {
 		t.Step = func(time.Duration, string) {}
 	}
 	defer func() { r.Left = t.remove(ctx, r.GroupID) }()
-	out, err := t.ec2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
+	// Its answer has the id: an interruption must not cut it off.
+	making, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTime)
+	defer cancel()
+	out, err := t.ec2.CreateSecurityGroup(making, &ec2.CreateSecurityGroupInput{
 		GroupName: aws.String(t.Group), Description: aws.String("sgward doctor --self-test; nothing uses it"), VpcId: aws.String(t.VPCID),
 		TagSpecifications: ec2rules.TagSpecification(types.ResourceTypeSecurityGroup, []secgroup.Tag{{Key: tag, Value: t.stack.Name}}),
 	})

@@ -168,3 +168,14 @@ func TestGroupsOfEarlierTestsAreNamed(t *testing.T) {
 	}
 	assert.Equal(t, ids[:1], prepare(t, config).Leftovers)
 }
+
+func TestAnInterruptionDoesNotCutOffTheMakingOfTheGroup(t *testing.T) {
+	test, _, config := prepared(t, "enforce")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	r, err := test.Run(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	assert.NotEmpty(t, r.GroupID, "its answer was read")
+	assert.NoError(t, r.Left)
+	assert.Empty(t, groups(t, config))
+}
