@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -65,7 +66,10 @@ func status(err error) int {
 func TestASelfTestWhoseTerminalClosesDeletesItsGroup(t *testing.T) {
 	s, config := stacktest.Start(t, nil)
 	before := groupNames(t, config)
-	s.FailHandOvers(1) // nothing is ever judged: the test waits
+	s.FailHandOvers(1)                // nothing is ever judged: the test waits
+	caught := make(chan os.Signal, 1) // else the command would inherit that it is ignored, as under nohup
+	signal.Notify(caught, syscall.SIGHUP)
+	defer signal.Stop(caught)
 	cmd, errs := program(t, s, "doctor", "--self-test", "--yes", "--policy", "../../policy.yaml")
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
