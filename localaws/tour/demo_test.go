@@ -109,7 +109,7 @@ func TestDemoTellsTheStoryOfAnotherPolicy(t *testing.T) {
 			[]string{"stays   tcp 3306 from 0.0.0.0/0", "says ALERT", "remediate's calls: 1×ec2:DescribeSecurityGroups, 1×sns:Publish"}, []string{"closed  tcp"},
 		},
 		"one that closes what stands": {
-			strings.ReplaceAll(string(rules), "effect: revoke", "effect: revoke\n    existing: revoke"),
+			strings.ReplaceAll(string(rules), "\n    effect: revoke", "\n    effect: revoke\n    existing: revoke"),
 			[]string{"closed  tcp 3306 from 0.0.0.0/0"}, []string{"--security-group-rule-ids"},
 		},
 		"one that knows SSH only, and HTTPS": {
