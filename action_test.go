@@ -15,7 +15,7 @@ func checked(t *testing.T, policy, says string) string {
 	t.Helper()
 	runner, workspace := t.TempDir(), t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(runner, "sgward"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(runner, "sgward", "sgward"), []byte("#!/bin/sh\nprintf '%s\\n' '"+says+"' >&2\nexit 3\n"), 0o700)) //nolint:gosec // it is to be run
+	require.NoError(t, os.WriteFile(filepath.Join(runner, "sgward", "sgward"), []byte("#!/bin/sh\nprintf '%s\\n' '"+says+"' >&2\nexit 3\n"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(workspace, "policy.yaml"), nil, 0o600))
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, nil, 0o600))
