@@ -160,7 +160,7 @@ def test_the_rule_ignores_other_accounts_regions_sources_and_services(matching, 
 def test_only_the_rules_of_the_stack_may_invoke_its_functions(resources):
     """By resource policy; whoever has lambda:InvokeFunction by an identity policy still may."""
     permissions = [each["Properties"] for name, each in resources.items()
-                   if each["Type"] == "AWS::Lambda::Permission" and name != "SlackPermission"]
+                   if each["Type"] == "AWS::Lambda::Permission" and not name.startswith("Slack")]
     rules = {name: each["Properties"]["Targets"] for name, each in resources.items() if each["Type"] == "AWS::Events::Rule"}
 
     assert sorted((each["SourceArn"]["Fn::GetAtt"], each["FunctionName"]["Ref"]) for each in permissions) == sorted(
@@ -168,12 +168,13 @@ def test_only_the_rules_of_the_stack_may_invoke_its_functions(resources):
     assert {(each["Principal"], each["Action"]) for each in permissions} == {("events.amazonaws.com", "lambda:InvokeFunction")}
 
 
-def test_only_the_alert_topic_may_invoke_the_slack_function_and_one_at_a_time(resources):
+@pytest.mark.parametrize("kind", ["", "Alarm"])
+def test_only_the_topics_that_slack_subscribes_to_may_invoke_its_function_and_one_at_a_time(resources, kind):
     """ministack has no reserved concurrency."""
-    permission = resources["SlackPermission"]["Properties"]
+    permission, subscription = (resources[f"Slack{kind}{what}"]["Properties"] for what in ("Permission", "Subscription"))
 
     assert (permission["Principal"], permission["Action"]) == ("sns.amazonaws.com", "lambda:InvokeFunction")
-    assert permission["SourceArn"] == {"Fn::If": ["OwnTopic", {"Ref": "AlertTopic"}, {"Ref": "AlertTopicArn"}]}
+    assert permission["SourceArn"] == subscription["TopicArn"]
     assert resources["SlackFunction"]["Properties"]["ReservedConcurrentExecutions"] == 1
 
 
