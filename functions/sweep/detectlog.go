@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 	"sgward/internal/sweep"
 )
 
-// maxLogPages limits the reading of detect's log. A page holds up to 10,000 lines or 1 MB.
+// maxLogPages limits the reading of detect's log.
 const maxLogPages = 200
 
 // detectLog reads which events detect has judged from the lines that it logs, one for each
@@ -34,27 +35,18 @@ func (l *detectLog) Kept() time.Duration { return l.kept }
 
 // Since returns the events that detect has judged from a time on.
 func (l *detectLog) Since(ctx context.Context, from time.Time) ([]sweep.Announcement, error) {
-	type request struct {
-		LogGroupName  string `json:"logGroupName"`
-		StartTime     int64  `json:"startTime"` // milliseconds since 1970
-		FilterPattern string `json:"filterPattern"`
-		NextToken     string `json:"nextToken,omitempty"`
-	}
 	var out []sweep.Announcement
-	in := request{LogGroupName: l.group, StartTime: from.UnixMilli(), FilterPattern: `{ $.message = "judged" }`}
-	for range maxLogPages {
-		var page struct {
-			Events []struct {
-				Message string `json:"message"`
-			} `json:"events"`
-			NextToken string `json:"nextToken"`
-		}
-		if err := l.client.JSON(ctx, awscall.Logs, "FilterLogEvents", in, &page); err != nil {
+	pages := l.client.LogPages(ctx, awscall.LogQuery{Group: l.group, Pattern: `{ $.message = "judged" }`, From: from, MaxPages: maxLogPages})
+	for lines, err := range pages {
+		switch {
+		case errors.Is(err, awscall.ErrMoreLines):
+			return nil, fmt.Errorf("reading log group %s: more than %d pages since %s", l.group, maxLogPages, from.UTC().Format(time.RFC3339))
+		case err != nil:
 			return nil, fmt.Errorf("reading log group %s: %w", l.group, err)
 		}
-		for _, e := range page.Events {
+		for _, logged := range lines {
 			var line judgedLine
-			if json.Unmarshal([]byte(e.Message), &line) != nil || line.Message != "judged" {
+			if json.Unmarshal([]byte(logged.Text), &line) != nil || line.Message != "judged" {
 				continue // a line of the platform
 			}
 			a := sweep.Announcement{GroupID: line.GroupID}
@@ -66,9 +58,6 @@ func (l *detectLog) Since(ctx context.Context, from time.Time) ([]sweep.Announce
 			a.Partial = line.Findings > len(a.RuleIDs)
 			out = append(out, a)
 		}
-		if in.NextToken = page.NextToken; in.NextToken == "" {
-			return out, nil
-		}
 	}
-	return nil, fmt.Errorf("reading log group %s: more than %d pages since %s", l.group, maxLogPages, from.UTC().Format(time.RFC3339))
+	return out, nil
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -10,37 +11,20 @@ import (
 	"sgward/internal/text"
 )
 
-// logLine is a line of a function's log.
-type logLine struct {
-	At   time.Time
-	Text string
-}
-
-// maxLogPages limits one search. A page holds up to 10,000 lines or 1 MB.
+// maxLogPages limits one search.
 const maxLogPages = 50
 
 // lines returns the lines of a log group that match a filter pattern, oldest first.
-func (x *examination) lines(ctx context.Context, group, pattern string, from, to time.Time) ([]logLine, error) {
-	var out []logLine
-	in := map[string]any{"logGroupName": group, "startTime": from.UnixMilli(), "endTime": to.UnixMilli(), "filterPattern": pattern}
-	for range maxLogPages {
-		var page struct {
-			Events []struct {
-				Timestamp int64  `json:"timestamp"`
-				Message   string `json:"message"`
-			} `json:"events"`
-			NextToken string `json:"nextToken"`
-		}
-		if err := x.call(ctx, awscall.Logs, "FilterLogEvents", in, &page); err != nil {
+func (x *examination) lines(ctx context.Context, group, pattern string, from, to time.Time) ([]awscall.LogLine, error) {
+	var out []awscall.LogLine
+	for page, err := range x.aws.LogPages(ctx, awscall.LogQuery{Group: group, Pattern: pattern, From: from, To: to, MaxPages: maxLogPages}) {
+		switch {
+		case errors.Is(err, awscall.ErrMoreLines):
+			return out, nil
+		case err != nil:
 			return nil, err
 		}
-		for _, e := range page.Events {
-			out = append(out, logLine{time.UnixMilli(e.Timestamp), e.Message})
-		}
-		if page.NextToken == "" {
-			return out, nil
-		}
-		in["nextToken"] = page.NextToken
+		out = append(out, page...)
 	}
 	return out, nil
 }
@@ -50,7 +34,7 @@ func (x *examination) lines(ctx context.Context, group, pattern string, from, to
 var spans = []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour, 4 * 24 * time.Hour, 14 * 24 * time.Hour}
 
 // last returns the newest line of a log group with a message; nil if 14 days have none.
-func (x *examination) last(ctx context.Context, group, message string) (*logLine, error) {
+func (x *examination) last(ctx context.Context, group, message string) (*awscall.LogLine, error) {
 	now := x.Now()
 	to := now.Add(time.Minute) // clocks differ
 	for _, span := range spans {

@@ -271,11 +271,6 @@ func (x *examination) checkStack(context.Context) []Line {
 // errNoResource says that the stack lacks a part of template.yaml.
 var errNoResource = errors.New("the stack has no such resource")
 
-// call makes a call of a service with a JSON protocol.
-func (x *examination) call(ctx context.Context, s awscall.Service, operation string, in map[string]any, out any) error {
-	return x.aws.JSON(ctx, s, operation, in, out)
-}
-
 // texts are a JSON value that is a text or a list of texts, as policies have them.
 type texts []string
 

@@ -67,7 +67,7 @@ func (x *examination) examineRule(ctx context.Context, r eventRule) (out []Line)
 		return []Line{failure(deploy, "%s is not in the stack: %s", r.id, r.loss)}
 	}
 	var rule struct{ State, EventPattern, ScheduleExpression string }
-	if err := x.call(ctx, awscall.EventBridge, "DescribeRule", map[string]any{"Name": name}, &rule); err != nil {
+	if err := x.aws.JSON(ctx, awscall.EventBridge, "DescribeRule", map[string]any{"Name": name}, &rule); err != nil {
 		if missing(err) {
 			return []Line{failure(deploy, "%s is gone: %s", r.id, r.loss)}
 		}
@@ -87,7 +87,7 @@ func (x *examination) examineRule(ctx context.Context, r eventRule) (out []Line)
 // examineTargets looks for a target that gives the function the whole event.
 func (x *examination) examineTargets(ctx context.Context, r eventRule, name string) []Line {
 	var targets struct{ Targets []ruleTarget }
-	if err := x.call(ctx, awscall.EventBridge, "ListTargetsByRule", map[string]any{"Rule": name}, &targets); err != nil {
+	if err := x.aws.JSON(ctx, awscall.EventBridge, "ListTargetsByRule", map[string]any{"Rule": name}, &targets); err != nil {
 		return []Line{unknown(err, "the targets of %s", r.id)}
 	}
 	replaced := false
@@ -142,7 +142,7 @@ func (x *examination) examinePattern(ctx context.Context, r eventRule, pattern s
 			return []Line{unknown(fmt.Errorf("writing an event: %w", err), "whether %s matches", r.id)}
 		}
 		var answer struct{ Result bool }
-		if err := x.call(ctx, awscall.EventBridge, "TestEventPattern", map[string]any{"EventPattern": pattern, "Event": string(event)}, &answer); err != nil {
+		if err := x.aws.JSON(ctx, awscall.EventBridge, "TestEventPattern", map[string]any{"EventPattern": pattern, "Event": string(event)}, &answer); err != nil {
 			return []Line{unknown(err, "whether the pattern of %s matches %s", r.id, call)}
 		}
 		if !answer.Result {

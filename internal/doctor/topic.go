@@ -218,14 +218,14 @@ func (x *examination) examineKey(ctx context.Context, key, what string) []Line {
 	var described struct {
 		KeyMetadata struct{ Arn, KeyState, KeyManager string }
 	}
-	if err := x.call(ctx, awscall.KMS, "DescribeKey", map[string]any{"KeyId": key}, &described); err != nil {
+	if err := x.aws.JSON(ctx, awscall.KMS, "DescribeKey", map[string]any{"KeyId": key}, &described); err != nil {
 		return []Line{unknown(err, "whether the key of %s works", what)}
 	}
 	if state := described.KeyMetadata.KeyState; state != "Enabled" {
 		return []Line{failure(x.command("kms enable-key --key-id %s", key), "the key of %s is %s: no message passes", what, state)}
 	}
 	var out struct{ Policy string }
-	if err := x.call(ctx, awscall.KMS, "GetKeyPolicy", map[string]any{"KeyId": described.KeyMetadata.Arn, "PolicyName": "default"}, &out); err != nil {
+	if err := x.aws.JSON(ctx, awscall.KMS, "GetKeyPolicy", map[string]any{"KeyId": described.KeyMetadata.Arn, "PolicyName": "default"}, &out); err != nil {
 		return []Line{unknown(err, "who may use the key of %s", what)}
 	}
 	statements, err := readPolicy(out.Policy)

@@ -302,32 +302,21 @@ type line struct {
 
 // line looks for a message about a group or event in a log group.
 func (t *Test) line(ctx context.Context, logGroup, member, value, message string, since time.Time) (*line, error) {
-	var page struct {
-		Events []struct {
-			Timestamp int64  `json:"timestamp"`
-			Message   string `json:"message"`
-		} `json:"events"`
-		NextToken string `json:"nextToken"`
-	}
-	in := map[string]any{
-		"logGroupName": t.stack.Ref(logGroup), "startTime": since.Add(-time.Minute).UnixMilli(), // clocks differ
-		"filterPattern": fmt.Sprintf(`{ $.%s = %q }`, member, value),
-	}
-	for {
-		if err := t.aws.JSON(ctx, awscall.Logs, "FilterLogEvents", in, &page); err != nil {
+	pages := t.aws.LogPages(ctx, awscall.LogQuery{
+		Group: t.stack.Ref(logGroup), Pattern: fmt.Sprintf(`{ $.%s = %q }`, member, value), From: since.Add(-time.Minute), // clocks differ
+	})
+	for lines, err := range pages {
+		if err != nil {
 			return nil, fmt.Errorf("reading the log of %s: %w", strings.TrimSuffix(logGroup, "LogGroup"), err)
 		}
-		for _, e := range page.Events {
-			l := line{at: time.UnixMilli(e.Timestamp)}
-			if json.Unmarshal([]byte(e.Message), &l) == nil && l.Message == message {
+		for _, logged := range lines {
+			l := line{at: logged.At}
+			if json.Unmarshal([]byte(logged.Text), &l) == nil && l.Message == message {
 				return &l, nil
 			}
 		}
-		if page.NextToken == "" {
-			return nil, nil //nolint:nilnil // no line is a valid answer
-		}
-		in["nextToken"], page.NextToken, page.Events = page.NextToken, "", nil
 	}
+	return nil, nil //nolint:nilnil // no line is a valid answer
 }
 
 // remove deletes the group, and with it the rule. Without an id it looks for the group by its
