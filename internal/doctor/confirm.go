@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/url"
@@ -13,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	trailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -21,6 +21,7 @@ import (
 	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
+	"sgward/internal/eventhistory"
 	"sgward/internal/text"
 )
 
@@ -126,19 +127,17 @@ func (c *confirmation) recorded(ctx context.Context, name string) ([]json.RawMes
 	if found, ok := c.history[name]; ok {
 		return found, nil
 	}
-	client := trail.NewFromConfig(c.AWS, func(o *trail.Options) { o.RetryMaxAttempts = max(o.RetryMaxAttempts, 6) })
-	pages := trail.NewLookupEventsPaginator(client, &trail.LookupEventsInput{
-		LookupAttributes: []trailtypes.LookupAttribute{{AttributeKey: trailtypes.LookupAttributeKeyEventName, AttributeValue: aws.String(name)}},
-	})
 	found := []json.RawMessage{}
-	for n := 0; n < maxLookups && pages.HasMorePages(); n++ {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range page.Events {
+	query := eventhistory.Query{Name: name, MaxPages: maxLookups}
+	err := eventhistory.Read(ctx, eventhistory.New(c.AWS), query, func(page []trailtypes.Event) bool {
+		for _, e := range page {
 			found = append(found, json.RawMessage(aws.ToString(e.CloudTrailEvent)))
 		}
+		return true
+	})
+	var more *eventhistory.TooManyError
+	if err != nil && !errors.As(err, &more) {
+		return nil, err
 	}
 	c.history[name] = found
 	return found, nil
