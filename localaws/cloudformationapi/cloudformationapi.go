@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"time"
 
+	"sgward/localaws/awswire"
 	"sgward/localaws/samtemplate"
 )
 
@@ -82,7 +83,7 @@ func Handler(t *samtemplate.Template, region string, created time.Time) http.Han
 			for _, key := range slices.Sorted(maps.Keys(t.Outputs)) {
 				stack.Outputs = append(stack.Outputs, output{key, t.Outputs[key]})
 			}
-			write(w, http.StatusOK, stacksReply{XMLName: xml.Name{Space: namespace, Local: action + "Response"}, Stacks: []described{stack}, Request: rand.Text()})
+			awswire.WriteXML(w, "text/xml", http.StatusOK, stacksReply{XMLName: xml.Name{Space: namespace, Local: action + "Response"}, Stacks: []described{stack}, Request: rand.Text()})
 		case action == "ListStackResources" && name != "":
 			out := resourcesReply{XMLName: xml.Name{Space: namespace, Local: action + "Response"}, Request: rand.Text()}
 			end := min(from+page, len(t.Resources))
@@ -92,7 +93,7 @@ func Handler(t *samtemplate.Template, region string, created time.Time) http.Han
 			if end < len(t.Resources) {
 				out.NextToken = strconv.Itoa(end)
 			}
-			write(w, http.StatusOK, out)
+			awswire.WriteXML(w, "text/xml", http.StatusOK, out)
 		default:
 			refuse(w, "InvalidAction", "This stand-in for CloudFormation knows DescribeStacks and ListStackResources, not "+action)
 		}
@@ -100,18 +101,7 @@ func Handler(t *samtemplate.Template, region string, created time.Time) http.Han
 }
 
 func refuse(w http.ResponseWriter, code, message string) {
-	write(w, http.StatusBadRequest, errorReply{
+	awswire.WriteXML(w, "text/xml", http.StatusBadRequest, errorReply{
 		XMLName: xml.Name{Space: namespace, Local: "ErrorResponse"}, Type: "Sender", Code: code, Message: message, Request: rand.Text(),
 	})
-}
-
-func write(w http.ResponseWriter, status int, document any) {
-	body, err := xml.Marshal(document)
-	if err != nil { // strings always encode
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
 }

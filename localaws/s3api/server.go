@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -157,7 +156,7 @@ func (s *Server) list(w http.ResponseWriter, bucket string, q url.Values) {
 			out.Contents = append(out.Contents, object{encoded(key), len(s.buckets[bucket][key])})
 		}
 	}
-	writeXML(w, http.StatusOK, out)
+	awswire.WriteXML(w, "application/xml", http.StatusOK, out)
 }
 
 // encoded is a key as encoding-type=url has it.
@@ -165,20 +164,8 @@ func encoded(key string) string { return strings.ReplaceAll(url.QueryEscape(key)
 
 // WriteError answers with an error of S3.
 func WriteError(w http.ResponseWriter, status int, code, message string) {
-	writeXML(w, status, struct {
+	awswire.WriteXML(w, "application/xml", status, struct {
 		XMLName       xml.Name `xml:"Error"`
 		Code, Message string
 	}{Code: code, Message: message})
-}
-
-func writeXML(w http.ResponseWriter, status int, document any) {
-	body, err := xml.Marshal(document)
-	if err != nil { // strings always encode
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "application/xml")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
 }

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -129,7 +128,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeError(w, requestID, err)
 		return
 	}
-	write(w, http.StatusOK, struct {
+	awswire.WriteXML(w, "text/xml", http.StatusOK, struct {
 		XMLName   xml.Name
 		Result    any
 		RequestID string `xml:"ResponseMetadata>RequestId"`
@@ -244,27 +243,13 @@ func writeError(w http.ResponseWriter, requestID string, err *apiError) {
 	if err.status >= http.StatusInternalServerError {
 		kind = "Receiver"
 	}
-	write(w, err.status, struct {
+	awswire.WriteXML(w, "text/xml", err.status, struct {
 		XMLName   xml.Name
 		Type      string `xml:"Error>Type"`
 		Code      string `xml:"Error>Code"`
 		Message   string `xml:"Error>Message"`
 		RequestID string `xml:"RequestId"`
 	}{xml.Name{Space: namespace, Local: "ErrorResponse"}, kind, err.code, err.message, requestID})
-}
-
-// write answers in one piece with its length: in two, a client behind delayed
-// acknowledgements would wait some 40 ms for the second.
-func write(w http.ResponseWriter, status int, document any) {
-	body, err := xml.Marshal(document)
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller has gone, if anything
 }
 
 func newUUID() string {

@@ -6,6 +6,8 @@ import (
 	"crypto/rand"
 	"encoding/xml"
 	"net/http"
+
+	"sgward/localaws/awswire"
 )
 
 // Version is the API version that calls name.
@@ -23,14 +25,14 @@ func Handler(identify func(r *http.Request) Caller) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := rand.Text()
 		if action := r.FormValue("Action"); action != "GetCallerIdentity" {
-			write(w, http.StatusBadRequest, errorReply{
+			awswire.WriteXML(w, "text/xml", http.StatusBadRequest, errorReply{
 				XMLName: xml.Name{Space: namespace, Local: "ErrorResponse"}, Type: "Sender", Code: "InvalidAction",
 				Message: "This stand-in for STS knows GetCallerIdentity, not " + action, RequestID: id,
 			})
 			return
 		}
 		caller := identify(r)
-		write(w, http.StatusOK, identityReply{
+		awswire.WriteXML(w, "text/xml", http.StatusOK, identityReply{
 			XMLName: xml.Name{Space: namespace, Local: "GetCallerIdentityResponse"},
 			ARN:     caller.ARN, UserID: caller.UserID, Account: caller.Account, RequestID: id,
 		})
@@ -51,15 +53,4 @@ type errorReply struct {
 	Code      string `xml:"Error>Code"`
 	Message   string `xml:"Error>Message"`
 	RequestID string `xml:"RequestId"`
-}
-
-func write(w http.ResponseWriter, status int, document any) {
-	body, err := xml.Marshal(document)
-	if err != nil { // strings always encode
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/xml")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller may be gone
 }
