@@ -4,16 +4,14 @@ import json
 import os
 import statistics
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from cloud import REGION, Cloud, wait_until
 from organisation import BOUNDARY, LAYER_DIGEST, LAYER_POLICY, OTHER_REGION, boundary_without
 from pipeline import SWEEP, DETECT, Pipeline
-from stack import Build
+from stack import ROOT, Build
 
-ROOT = Path(__file__).resolve().parent.parent
 REVOKE_TIMES = pytest.StashKey[list]()
 
 
@@ -42,11 +40,17 @@ def observing(build):
 
 
 @pytest.fixture(scope="session")
-def sgward(cloud, tmp_path_factory):
-    """Runs the command line, with credentials of the account, and returns the finished process."""
-    program = tmp_path_factory.mktemp("bin") / "sgward"
-    subprocess.run([os.environ.get("GO", "go"), "build", "-o", program, "./cmd/sgward"], cwd=ROOT, check=True,
+def program(tmp_path_factory):
+    """The command line."""
+    made = tmp_path_factory.mktemp("bin") / "sgward"
+    subprocess.run([os.environ.get("GO", "go"), "build", "-o", made, "./cmd/sgward"], cwd=ROOT, check=True,
                    env=os.environ | {"CGO_ENABLED": "0"}, timeout=600)
+    return made
+
+
+@pytest.fixture(scope="session")
+def sgward(cloud, program):
+    """Runs the command line, with credentials of the account, and returns the finished process."""
 
     def run(*words: str, status: int = 0) -> subprocess.CompletedProcess:
         done = subprocess.run([program, *words], cwd=ROOT, env=cloud.environment(), stdin=subprocess.DEVNULL,

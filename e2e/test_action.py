@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parent.parent
+from stack import ROOT
+
 ACT = Path(os.environ.get("ACT") or next((ROOT / "build/tools").glob("act-*"), "act"))
 PRE_COMMIT = ROOT / "build/precommit-venv/bin/pre-commit"
 VERSION = "v0.0.1"
@@ -36,19 +37,12 @@ CLOSED = OPEN.replace("0.0.0.0/0", "10.0.0.0/8")
 
 
 @pytest.fixture(scope="module")
-def sgward(tmp_path_factory):
-    program = tmp_path_factory.mktemp("sgward") / "sgward"
-    subprocess.run(["go", "build", "-o", program, "./cmd/sgward"], cwd=ROOT, check=True)
-    return program
-
-
-@pytest.fixture(scope="module")
-def releases(sgward, tmp_path_factory):
+def releases(program, tmp_path_factory):
     """A folder of releases and its address."""
     folder = tmp_path_factory.mktemp("releases") / VERSION
     folder.mkdir()
     with tarfile.open(folder / f"{ARCHIVE}.tar.gz", "w:gz", compresslevel=1) as archive:
-        archive.add(sgward, f"{ARCHIVE}/sgward")
+        archive.add(program, f"{ARCHIVE}/sgward")
     digest = hashlib.sha256((folder / f"{ARCHIVE}.tar.gz").read_bytes()).hexdigest()
     (folder / "SHA256SUMS").write_text(f"{'0' * 64}  something-else.zip\n{digest}  {ARCHIVE}.tar.gz\n")
 
@@ -207,7 +201,7 @@ def test_without_a_release_the_action_builds_its_own_source(tmp_path):
     assert "::error file=db.yaml,line=7" in done.stdout, done.stdout[-2000:]
 
 
-def test_the_recipe_for_gitlab_writes_its_code_quality_report(sgward, tmp_path):
+def test_the_recipe_for_gitlab_writes_its_code_quality_report(program, tmp_path):
     page = (ROOT / "docs/PULL-REQUESTS.md").read_text()
     (block,) = [b for b in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "codequality" in b]
     script = yaml.safe_load(block)["security groups"]["script"]
@@ -215,7 +209,7 @@ def test_the_recipe_for_gitlab_writes_its_code_quality_report(sgward, tmp_path):
     (tmp_path / "cdk.out").mkdir()
     (tmp_path / "cdk.out/db.template.yaml").write_text(OPEN)
     done = subprocess.run(["bash", "-c", "\n".join(script)], cwd=tmp_path, capture_output=True, text=True, check=False,
-                          env=BARE | {"PATH": f"{sgward.parent}:{os.environ['PATH']}"})
+                          env=BARE | {"PATH": f"{program.parent}:{os.environ['PATH']}"})
 
     assert done.returncode == 3, done.stderr
     (issue,) = json.loads((tmp_path / "codequality.json").read_text())

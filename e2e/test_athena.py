@@ -20,7 +20,8 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from stack import ROOT
+
 ENGINE = [os.environ.get("ATHENA_PYTHON", ROOT / "build/athena-venv/bin/python"), ROOT / "e2e/athena/engine.py"]
 TABLE = "security.cloudtrail"
 ACCOUNTS = ("123456789012", "210987654321", "345678901234")
@@ -118,11 +119,8 @@ def history(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def replay(tmp_path_factory):
+def replay(program):
     """Runs `sgward replay` and returns its standard output."""
-    program = tmp_path_factory.mktemp("bin") / "sgward"
-    subprocess.run([os.environ.get("GO", "go"), "build", "-o", program, "./cmd/sgward"], cwd=ROOT, check=True,
-                   env=os.environ | {"CGO_ENABLED": "0"}, timeout=600)
 
     def run(*words, status: int = 3, errors: str = "") -> str:
         environment = {"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "us-east-1"}
