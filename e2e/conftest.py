@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from cloud import REGION, Cloud, wait_until
+from cloud import REGION, Cloud
 from organisation import BOUNDARY, LAYER_DIGEST, LAYER_POLICY, OTHER_REGION, boundary_without
 from pipeline import SWEEP, DETECT, Pipeline
-from stack import ROOT, Build
+from stack import ROOT, Build, create
 
 REVOKE_TIMES = pytest.StashKey[list]()
 
@@ -74,20 +74,10 @@ def alerts(cloud):
         assert text.count(line) == 2
         text = text.replace(line, line + f"                  - !Sub arn:${{AWS::Partition}}:sts::*:assumed-role/*-{role}-*/*\n")
     for region in (REGION, OTHER_REGION):
-        client = cloud.in_region(region).client("cloudformation")
-        parameters = {"RolePath": "/sgward/", "AlertEmail": "security@example.com",
-                      "ChatRegion": "ap-south-1", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789"}
-        client.create_stack(
-            StackName="sgward-alerts", TemplateBody=text, Capabilities=["CAPABILITY_IAM"],
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
-
-        def made(client=client):
-            (stack,) = client.describe_stacks(StackName="sgward-alerts")["Stacks"]
-            assert "FAILED" not in stack["StackStatus"] and "ROLLBACK" not in stack["StackStatus"], stack
-            return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
-
-        stack = wait_until(f"alerts.yaml in {region}", made, timeout=60)
-        outputs[region] = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+        outputs[region] = create(cloud.in_region(region).client("cloudformation"), "sgward-alerts", {
+            "RolePath": "/sgward/", "AlertEmail": "security@example.com",
+            "ChatRegion": "ap-south-1", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789",
+        }, timeout=60, TemplateBody=text)
     return outputs.__getitem__
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cloud import REGION, Cloud
+from cloud import REGION, Cloud, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = ROOT / "template.yaml"
@@ -21,6 +21,20 @@ def sam(*arguments: str, environment: dict[str, str]) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"sam {arguments[0]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}")
+
+
+def create(client, name: str, parameters: dict[str, str], timeout: float, **template: str) -> dict[str, str]:
+    """Makes a stack with CloudFormation alone, and returns its outputs."""
+    client.create_stack(StackName=name, Capabilities=["CAPABILITY_IAM"], **template, Parameters=[
+        {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()])
+
+    def made():
+        (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+        assert "FAILED" not in stack["StackStatus"] and "ROLLBACK" not in stack["StackStatus"], stack
+        return stack if stack["StackStatus"] == "CREATE_COMPLETE" else None
+
+    stack = wait_until(f"stack {name} in {client.meta.region_name}", made, timeout=timeout)
+    return {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
 
 
 class Build:

@@ -17,7 +17,7 @@ from samtranslator.translator.transform import transform
 from cloud import REGION, wait_until
 from organisation import BOUNDARY_ARN, LAYER_DIGEST, parameters_of
 from pipeline import Pipeline
-from stack import GOARCH, ROOT, TEMPLATE, Stack
+from stack import GOARCH, ROOT, TEMPLATE, Stack, create
 
 VERSION = "v0.0.0-e2e"
 ARCHITECTURE = {"amd64": "x86_64", "arm64": "arm64"}[GOARCH]
@@ -45,27 +45,17 @@ def template(release) -> dict:
 @pytest.fixture(scope="module")
 def installed(cloud, release, alerts, boundary, layer) -> Pipeline:
     """docs/INSTALL.md, from the files of a release to a stack that closes, with all that an organisation gives it."""
-    s3, cloudformation = cloud.client("s3"), cloud.client("cloudformation")
+    s3 = cloud.client("s3")
     started = time.monotonic()
     bucket = f"{BUCKET_PREFIX}-{REGION}"
     s3.create_bucket(Bucket=bucket)
     for path in [*release.glob("sgward-*-lambda-*.zip"), release / "sgward.yaml"]:
         s3.upload_file(str(path), bucket, f"sgward/{path.name}")
-    cloudformation.create_stack(
-        StackName="installed", TemplateURL=f"{cloud.endpoint}/{bucket}/sgward/sgward.yaml", Capabilities=["CAPABILITY_IAM"],
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in {
-            "CodeBucketPrefix": BUCKET_PREFIX, "CodeKeyPrefix": "sgward/", "Architecture": ARCHITECTURE, "Mode": "enforce",
-            "PolicyLayerArn": layer, "PermissionsBoundaryName": boundary, **parameters_of(alerts(REGION)),
-        }.items()])
-
-    def done():
-        (stack,) = cloudformation.describe_stacks(StackName="installed")["Stacks"]
-        assert "FAILED" not in stack["StackStatus"] and "ROLLBACK" not in stack["StackStatus"], stack
-        return stack["StackStatus"] == "CREATE_COMPLETE" and stack
-
-    stack = wait_until("the stack to be created", done, timeout=120)
+    outputs = create(cloud.client("cloudformation"), "installed", {
+        "CodeBucketPrefix": BUCKET_PREFIX, "CodeKeyPrefix": "sgward/", "Architecture": ARCHITECTURE, "Mode": "enforce",
+        "PolicyLayerArn": layer, "PermissionsBoundaryName": boundary, **parameters_of(alerts(REGION)),
+    }, timeout=120, TemplateURL=f"{cloud.endpoint}/{bucket}/sgward/sgward.yaml")
     print(f"from a release to a deployed stack: {time.monotonic() - started:.1f} s")
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     assert outputs["Release"] == VERSION
     made = Stack(cloud, "installed")
     for role in ("DetectRole", "RemediateRole", "SweepRole"):  # see test_organisation.py
