@@ -30,12 +30,13 @@ ACT          := $(TOOLS)/act-$(ACT_VERSION)
 CHECKOV      := build/checkov-venv
 
 # No VCS stamp: the same source gives the same bytes, so a deployment uploads only what changed, and a checkout that
-# belongs to another user still builds. All targets share these settings, and so one build cache: the EC2 client alone
-# takes a minute to compile.
+# belongs to another user still builds. lambda.norpc leaves out the RPC mode of the retired go1.x runtime, nethttpomithttp2 leaves
+# out HTTP/2, which no service that is called here speaks: half a megabyte of each function. All targets share these settings,
+# tests and the command line too, and so one build cache: the EC2 client alone takes a minute to compile.
 export CGO_ENABLED := 0
 # go.mod names the toolchain. A machine that says GOTOOLCHAIN=local would refuse to fetch it.
 export GOTOOLCHAIN := auto
-export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false)
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath -buildvcs=false -tags=lambda.norpc,nethttpomithttp2)
 
 # Go keeps modules and builds below HOME. If that is not set, they go into build/ ("." hides them from ./...).
 ifeq ($(strip $(HOME)),)
@@ -44,9 +45,7 @@ export GOCACHE ?= $(CURDIR)/build/.go/cache
 export GOFLAGS := $(GOFLAGS) -modcacherw
 endif
 
-# lambda.norpc leaves out the RPC mode of the retired go1.x runtime. nethttpomithttp2 leaves out HTTP/2, which EC2, SNS, SQS and
-# DynamoDB do not speak: half a megabyte.
-LAMBDA_FLAGS = -tags lambda.norpc,nethttpomithttp2 -ldflags "-s -w"
+LAMBDA_FLAGS = -ldflags "-s -w"
 
 CLI_FLAGS = -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(COMMIT_DATE)"
 

@@ -32,8 +32,8 @@ type listed struct {
 // deps returns every package that the builds of the given ones link. Those of this module have the name sgward, whatever path go.mod gives it.
 func deps(t *testing.T, packages ...string) map[string]listed {
 	t.Helper()
-	// The build tag and the target are those of the deployed functions.
-	cmd := exec.Command("go", append([]string{"list", "-deps", "-tags", "lambda.norpc", "-json=ImportPath,Standard,Imports"}, packages...)...)
+	// The build tags and the target are those of the deployed functions.
+	cmd := exec.Command("go", append([]string{"list", "-deps", "-tags", "lambda.norpc,nethttpomithttp2", "-json=ImportPath,Standard,Imports"}, packages...)...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
@@ -287,7 +287,7 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 	dir := t.TempDir()
 	for function, revokes := range map[string]bool{"remediate": true, "sweep": false} {
 		binary := filepath.Join(dir, function)
-		out, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "./functions/"+function).CombinedOutput()
+		out, err := exec.Command("go", "build", "-o", binary, "./functions/"+function).CombinedOutput()
 		require.NoError(t, err, string(out))
 		linked, err := os.ReadFile(binary)
 		require.NoError(t, err)

@@ -41,7 +41,7 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	builtIn = dir
 	for id, pkg := range packages {
-		out, err := exec.Command("go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", filepath.Join(dir, id, "bootstrap"), "./"+pkg).CombinedOutput()
+		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, id, "bootstrap"), "./"+pkg).CombinedOutput()
 		if err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", pkg, err, out)
 		}

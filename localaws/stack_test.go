@@ -37,7 +37,7 @@ var builds = sync.OnceValues(func() (string, error) {
 	for i, function := range []string{"Judge", "Closer"} {
 		path := filepath.Join(dir, function, "bootstrap")
 		if i == 0 {
-			build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", path, "./testdata/function")
+			build := exec.Command("go", "build", "-o", path, "./testdata/function")
 			if out, err := build.CombinedOutput(); err != nil {
 				return "", fmt.Errorf("building the test function: %w: %s", err, out)
 			}

@@ -21,7 +21,7 @@ func TestFunctionsAreShippedWithTheLicencesOfAllTheyLink(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			binary := filepath.Join(t.TempDir(), "bootstrap")
-			out, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, "../../functions/"+name).CombinedOutput()
+			out, err := exec.Command("go", "build", "-o", binary, "../../functions/"+name).CombinedOutput()
 			require.NoError(t, err, string(out))
 
 			require.NoError(t, write(binary))

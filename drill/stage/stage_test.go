@@ -29,7 +29,7 @@ var built = sync.OnceValues(func() (string, error) {
 		"DetectFunction/bootstrap": "./functions/detect", "RemediateFunction/bootstrap": "./functions/remediate", "SweepFunction/bootstrap": "./functions/sweep",
 		"sgward": "./cmd/sgward",
 	} {
-		cmd := exec.Command("go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", filepath.Join(dir, out), pkg)
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, out), pkg)
 		cmd.Dir = "../.."
 		if said, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", pkg, err, said)
@@ -88,7 +88,7 @@ func TestARun(t *testing.T) {
 	t.Run("of a remediate that closes nothing shows that", func(t *testing.T) {
 		broken := t.TempDir()
 		require.NoError(t, os.CopyFS(broken, os.DirFS(dir)))
-		said, err := exec.Command("go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", filepath.Join(broken, "RemediateFunction", "bootstrap"), "./testdata/idle").CombinedOutput()
+		said, err := exec.Command("go", "build", "-o", filepath.Join(broken, "RemediateFunction", "bootstrap"), "./testdata/idle").CombinedOutput()
 		require.NoError(t, err, string(said))
 		h := history.Plan(1, 60, 0)
 		h.Scenes = h.Scenes[:3] // open, harmless and mixed

@@ -39,7 +39,7 @@ type stage struct {
 func newStage(t *testing.T) *stage {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
-	out, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	s := &stage{t: t, slack: slacktest.New(t)}
 	s.secret = s.slack.Webhook()

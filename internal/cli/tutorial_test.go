@@ -190,7 +190,7 @@ func (r *reader) build() {
 	r.Helper()
 	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"} {
 		dir := filepath.Join(r.checkout, "build", id)
-		build := exec.CommandContext(r.Context(), "go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, "bootstrap"), "../../functions/"+pkg)
+		build := exec.CommandContext(r.Context(), "go", "build", "-o", filepath.Join(dir, "bootstrap"), "../../functions/"+pkg)
 		text, err := build.CombinedOutput()
 		require.NoError(r, err, "%s", text)
 		writeFile(r.T, filepath.Join(dir, "policy.yaml"), readFile(r.T, "../../policy.yaml"))

@@ -27,7 +27,7 @@ var bootstrap = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "bootstrap")
-	build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", path, "./testdata/bootstrap")
+	build := exec.Command("go", "build", "-o", path, "./testdata/bootstrap")
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the test function: %w: %s", err, out)
 	}

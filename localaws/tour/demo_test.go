@@ -45,7 +45,7 @@ var builds = sync.OnceValues(func() (string, error) {
 	}
 	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"} {
 		out := filepath.Join(dir, id, "bootstrap")
-		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", out, "../../functions/"+pkg)
+		build := exec.Command("go", "build", "-o", out, "../../functions/"+pkg)
 		if text, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", id, err, text)
 		}

@@ -46,7 +46,7 @@ var builds = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	for id, name := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"} {
-		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, id, "bootstrap"), "./functions/"+name)
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, id, "bootstrap"), "./functions/"+name)
 		build.Dir = top
 		if out, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", name, err, out)
