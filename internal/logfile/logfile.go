@@ -37,10 +37,9 @@ type Record struct {
 	// Offset is its position in the (inflated) text of the source, from 0. In the output
 	// of lookup-events it is that of the event around it, in a table that of the row.
 	Offset int64
-	// JSON is the bare record, or the EventBridge event around it if Enveloped is set. It
-	// is one valid JSON object, valid until Found returns.
-	JSON      []byte
-	Enveloped bool
+	// JSON is the bare record, or the EventBridge event around it. It is one valid JSON
+	// object, valid until Found returns.
+	JSON []byte
 }
 
 // Place names the record for people: "record 17", or "line 17" in NDJSON.
@@ -62,14 +61,6 @@ type Problem struct {
 	Place string
 	// Text says what was found and, unless that is obvious, what is expected.
 	Text string
-}
-
-// String returns one line. It may hold untrusted text.
-func (p Problem) String() string {
-	if p.Place == "" {
-		return p.Source + ": " + p.Text
-	}
-	return p.Source + " " + p.Place + ": " + p.Text
 }
 
 // Ignored is a file that was found and is not read, without being a problem: a digest

@@ -147,7 +147,7 @@ func (sc *Scanner) read(ctx context.Context, s Source, ahead skimmed) (Counts, e
 				continue
 			}
 			if of {
-				r := Record{Index: e.Index, Offset: e.Offset, JSON: record, Enveloped: form == event}
+				r := Record{Index: e.Index, Offset: e.Offset, JSON: record}
 				if !e.InList {
 					r.Line = e.Line
 				}

@@ -85,36 +85,34 @@ func scanText(t *testing.T, text string) result {
 func gz(text string) string { return string(logfiletest.Compress([]byte(text))) }
 
 func TestEveryFormIsRead(t *testing.T) {
-	const bare, enveloped = false, true
 	for name, c := range map[string]struct {
-		text      string
-		want      []string
-		enveloped bool
-		records   int64
-		index     int64 // of the first one found
-		line      int64
+		text    string
+		want    []string
+		records int64
+		index   int64 // of the first one found
+		line    int64
 	}{
-		"log file":                      {`{"Records":[` + unrelated + `,` + record + `]}`, []string{record}, bare, 2, 2, 0},
-		"log file, pretty-printed":      {"{\n  \"Records\": [\n    " + unrelated + ",\n    " + record + "\n  ]\n}\n", []string{record}, bare, 2, 2, 0},
-		"log files after each other":    {`{"Records":[` + record + `]}{"Records":[` + record + `]}`, []string{record, record}, bare, 2, 1, 0},
-		"event":                         {event, []string{event}, enveloped, 1, 1, 1},
-		"events in a list":              {`[` + event + `,` + event + `]`, []string{event, event}, enveloped, 2, 1, 0},
-		"events by line":                {"\n" + event + "\n" + event + "\n", []string{event, event}, enveloped, 2, 1, 2},
-		"record":                        {record, []string{record}, bare, 1, 1, 1},
-		"records in a list":             {` [ ` + unrelated + ` , ` + record + ` ] `, []string{record}, bare, 2, 2, 0},
-		"records by line":               {unrelated + "\r\n" + record + "\r\n", []string{record}, bare, 2, 2, 2},
-		"records after each other":      {unrelated + record, []string{record}, bare, 2, 2, 1},
-		"lookup-events":                 {`{"Events":[` + lookedUp + `,` + lookedUp + `],"NextToken":"x"}`, []string{inLookup, inLookup}, bare, 2, 1, 0},
-		"events of it by line":          {lookedUp + "\n" + lookedUp, []string{inLookup, inLookup}, bare, 2, 1, 1},
-		"byte order mark":               {"\ufeff" + record, []string{record}, bare, 1, 1, 1},
-		"another order of keys":         {`{"eventName":"ModifySecurityGroupRules","eventVersion":"1.11"}`, []string{`{"eventName":"ModifySecurityGroupRules","eventVersion":"1.11"}`}, bare, 1, 1, 1},
-		"no eventVersion":               {`{"eventName":"ModifySecurityGroupRules"}`, []string{`{"eventName":"ModifySecurityGroupRules"}`}, bare, 1, 1, 1},
-		"escaped name":                  {`{"eventName":"\u004dodifySecurityGroupRules"}`, []string{`{"eventName":"\u004dodifySecurityGroupRules"}`}, bare, 1, 1, 1},
-		"escaped key":                   {`{"event\u004eame":"ModifySecurityGroupRules"}`, []string{`{"event\u004eame":"ModifySecurityGroupRules"}`}, bare, 1, 1, 1},
-		"empty log file":                {`{"Records":[]}`, nil, bare, 0, 0, 0},
-		"no events looked up":           {`{"Events":[]}`, nil, bare, 0, 0, 0},
-		"empty list":                    {`[]`, nil, bare, 0, 0, 0},
-		"names elsewhere in the record": {`{"eventVersion":"1","userAgent":"ModifySecurityGroupRules","x":{"eventName":"ModifySecurityGroupRules"},"eventName":"ModifySecurityGroup"}`, nil, bare, 1, 0, 0},
+		"log file":                      {`{"Records":[` + unrelated + `,` + record + `]}`, []string{record}, 2, 2, 0},
+		"log file, pretty-printed":      {"{\n  \"Records\": [\n    " + unrelated + ",\n    " + record + "\n  ]\n}\n", []string{record}, 2, 2, 0},
+		"log files after each other":    {`{"Records":[` + record + `]}{"Records":[` + record + `]}`, []string{record, record}, 2, 1, 0},
+		"event":                         {event, []string{event}, 1, 1, 1},
+		"events in a list":              {`[` + event + `,` + event + `]`, []string{event, event}, 2, 1, 0},
+		"events by line":                {"\n" + event + "\n" + event + "\n", []string{event, event}, 2, 1, 2},
+		"record":                        {record, []string{record}, 1, 1, 1},
+		"records in a list":             {` [ ` + unrelated + ` , ` + record + ` ] `, []string{record}, 2, 2, 0},
+		"records by line":               {unrelated + "\r\n" + record + "\r\n", []string{record}, 2, 2, 2},
+		"records after each other":      {unrelated + record, []string{record}, 2, 2, 1},
+		"lookup-events":                 {`{"Events":[` + lookedUp + `,` + lookedUp + `],"NextToken":"x"}`, []string{inLookup, inLookup}, 2, 1, 0},
+		"events of it by line":          {lookedUp + "\n" + lookedUp, []string{inLookup, inLookup}, 2, 1, 1},
+		"byte order mark":               {"\ufeff" + record, []string{record}, 1, 1, 1},
+		"another order of keys":         {`{"eventName":"ModifySecurityGroupRules","eventVersion":"1.11"}`, []string{`{"eventName":"ModifySecurityGroupRules","eventVersion":"1.11"}`}, 1, 1, 1},
+		"no eventVersion":               {`{"eventName":"ModifySecurityGroupRules"}`, []string{`{"eventName":"ModifySecurityGroupRules"}`}, 1, 1, 1},
+		"escaped name":                  {`{"eventName":"\u004dodifySecurityGroupRules"}`, []string{`{"eventName":"\u004dodifySecurityGroupRules"}`}, 1, 1, 1},
+		"escaped key":                   {`{"event\u004eame":"ModifySecurityGroupRules"}`, []string{`{"event\u004eame":"ModifySecurityGroupRules"}`}, 1, 1, 1},
+		"empty log file":                {`{"Records":[]}`, nil, 0, 0, 0},
+		"no events looked up":           {`{"Events":[]}`, nil, 0, 0, 0},
+		"empty list":                    {`[]`, nil, 0, 0, 0},
+		"names elsewhere in the record": {`{"eventVersion":"1","userAgent":"ModifySecurityGroupRules","x":{"eventName":"ModifySecurityGroupRules"},"eventName":"ModifySecurityGroup"}`, nil, 1, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for packing, text := range map[string]string{"plain": c.text, "gzip": gz(c.text), "two members": gz(c.text[:len(c.text)/2]) + gz(c.text[len(c.text)/2:])} {
@@ -126,7 +124,6 @@ func TestEveryFormIsRead(t *testing.T) {
 				if len(c.want) > 0 {
 					assert.Equal(t, c.index, r.records[0].Index)
 					assert.Equal(t, c.line, r.records[0].Line)
-					assert.Equal(t, c.enveloped, r.records[0].Enveloped)
 				}
 			}
 		})
@@ -193,7 +190,7 @@ func TestDamagedRecordIsReportedAndTheRestIsRead(t *testing.T) {
 	assert.Equal(t, []string{record, record}, r.texts())
 	assert.Equal(t, int64(4), r.records[1].Index)
 	require.Len(t, r.problems, 1)
-	assert.Equal(t, "- record 2 (byte 223, line 1): is not JSON: want :, found 'g'", r.problems[0].String())
+	assert.Equal(t, logfile.Problem{Source: "-", Place: "record 2 (byte 223, line 1)", Text: "is not JSON: want :, found 'g'"}, r.problems[0])
 	assert.Equal(t, int64(3), r.counts.Records)
 }
 
