@@ -12,7 +12,6 @@ DRILLFLAGS    ?=
 
 GOLANGCI_LINT_VERSION = v2.15.0
 GOVULNCHECK_VERSION   = v1.9.0
-ACT_VERSION           = v0.2.89
 
 VERSION      := $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
 # The date is the commit's and not the clock's: the same commit gives the same bytes.
@@ -26,7 +25,6 @@ VENV_READY   := $(VENV)/.ready
 MINISTACK    := build/ministack-venv/.ready
 PRECOMMIT    := build/precommit-venv/.ready
 ATHENA       := build/athena-venv/.ready
-ACT          := $(TOOLS)/act-$(ACT_VERSION)
 CHECKOV      := build/checkov-venv
 
 # No VCS stamp: the same source gives the same bytes, so a deployment uploads only what changed, and a checkout that
@@ -165,8 +163,8 @@ pictures: build ## Make the pictures of README.md anew (Chromium or Chrome)
 drill: build ## Openings, attackers and faults at once, and what must hold (Go and make only)
 	$(GO) run ./drill $(DRILLFLAGS)
 
-e2e: $(VENV_READY) $(MINISTACK) $(PRECOMMIT) $(ATHENA) $(ACT) lint-policy ## Deploy template.yaml to an emulator, run action and hooks (Python 3.10+, JDK 17, Maven)
-	ACT="$(CURDIR)/$(ACT)" $(VENV)/bin/python -m pytest e2e
+e2e: $(VENV_READY) $(MINISTACK) $(PRECOMMIT) $(ATHENA) lint-policy ## Deploy template.yaml to an emulator, run action and hooks (Python 3.10+, JDK 17, Maven)
+	$(VENV)/bin/python -m pytest e2e
 
 lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
 	@unformatted=$$($(GO) list -f '{{.Dir}}' ./... | tr '\n' '\0' | xargs -0 gofmt -l); \
@@ -237,11 +235,6 @@ $(GOLANGCI): go.mod
 $(GOVULNCHECK): go.mod
 	GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN="$(CURDIR)/$(TOOLS)" $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
 	mv $(TOOLS)/govulncheck $@
-
-# A runner of GitHub's workflows.
-$(ACT): go.mod
-	GOTOOLCHAIN=$$($(GO) env GOVERSION) GOBIN="$(CURDIR)/$(TOOLS)" $(GO) install github.com/nektos/act@$(ACT_VERSION)
-	mv $(TOOLS)/act $@
 
 # The lock files pin everything with hashes, and only wheels are installed: building a source archive would fetch more.
 $(VENV_READY): e2e/requirements.txt

@@ -18,7 +18,7 @@ import yaml
 
 from stack import ROOT
 
-ACT = Path(os.environ.get("ACT") or next((ROOT / "build/tools").glob("act-*"), "act"))
+ACT = ROOT / "build/precommit-venv/bin/act"
 PRE_COMMIT = ROOT / "build/precommit-venv/bin/pre-commit"
 VERSION = "v0.0.1"
 ARCHIVE = f"sgward-{VERSION}-linux-{ {'x86_64': 'amd64', 'aarch64': 'arm64'}[platform.machine()]}"
