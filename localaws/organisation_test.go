@@ -100,8 +100,9 @@ func TestWhatGoesTogetherIsRefusedHalfGiven(t *testing.T) {
 	for _, sound := range []map[string]string{
 		nil,
 		{"AlertTopicArn": topicHere},
-		{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"},
 		{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms"},
+		{"AlertTopicAccountId": "111122223333", "AlertTopicName": "both", "AlarmTopicName": "both"},
+		{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicArn": topicHere},
 		{"VpcSubnetIds": "subnet-0a,subnet-0b", "VpcSecurityGroupIds": "sg-0a"},
 	} {
 		assert.Empty(t, refusals(t, "template.yaml", sound), "%v", sound)
@@ -109,15 +110,17 @@ func TestWhatGoesTogetherIsRefusedHalfGiven(t *testing.T) {
 	const (
 		pair  = "AlertTopicAccountId and AlertTopicName go together"
 		alarm = "AlarmTopicName needs AlertTopicAccountId, whose topic it is"
+		deaf  = "AlertTopicName needs AlarmTopicName or AlarmTopicArn; a topic that takes alarms too is named twice"
 		vpc   = "VpcSubnetIds and VpcSecurityGroupIds go together"
 	)
 	for _, c := range []struct {
 		given map[string]string
 		want  []string
 	}{
-		{map[string]string{"AlertTopicName": "alerts"}, []string{pair}},
+		{map[string]string{"AlertTopicName": "alerts"}, []string{pair, deaf}},
+		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"}, []string{deaf}},
 		{map[string]string{"AlertTopicAccountId": "111122223333"}, []string{pair}},
-		{map[string]string{"AlertTopicArn": topicHere, "AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"},
+		{map[string]string{"AlertTopicArn": topicHere, "AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms"},
 			[]string{"AlertTopicArn or AlertTopicName names the alert topic, not both"}},
 		{map[string]string{"AlarmTopicName": "alarms"}, []string{alarm}},
 		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms", "AlarmTopicArn": topicHere},
@@ -149,14 +152,13 @@ func TestATopicOfAnotherRegionEndsTheStack(t *testing.T) {
 
 func TestAlertsAndAlarmsGoWhereTheyShould(t *testing.T) {
 	const own, named, alarms = "arn:aws:sns:eu-central-1:123456789012:AlertTopic", "arn:aws:sns:eu-central-1:111122223333:alerts", "arn:aws:sns:eu-central-1:111122223333:alarms"
-	byName := map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"}
 	for _, c := range []struct {
 		given        map[string]string
 		alert, alarm string
 	}{
 		{nil, own, own},
 		{map[string]string{"AlertTopicArn": topicHere}, topicHere, topicHere},
-		{byName, named, named},
+		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alerts"}, named, named},
 		{map[string]string{"AlarmTopicArn": topicHere}, own, topicHere},
 		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicName": "alarms"}, named, alarms},
 		{map[string]string{"AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts", "AlarmTopicArn": topicHere}, named, topicHere},
@@ -257,20 +259,17 @@ func TestEveryFunctionIsInTheVPCAndOnlyThenItsRoleMayMakeInterfaces(t *testing.T
 		id := strings.TrimSuffix(fmt.Sprint(property(t, inVPC, function, "Role")), ".Arn")
 		role, ok := inVPC.Resource(id)
 		require.True(t, ok)
-		var made, denied bool
+		made := 0
 		for _, statement := range statementsOf(t, inVPC, role) {
 			if !strings.Contains(fmt.Sprint(statement["Action"]), "ec2:CreateNetworkInterface") {
 				continue
 			}
-			switch statement["Effect"] {
-			case "Allow":
-				made = true
-			case "Deny":
-				denied = true
-				assert.Equal(t, map[string]any{"Null": map[string]any{"lambda:SourceFunctionArn": "false"}}, statement["Condition"], id)
-			}
+			made++
+			assert.Equal(t, "Allow", statement["Effect"], id)
+			assert.Equal(t, map[string]any{"lambda:SourceFunctionArn": "true"}, statement["Condition"].(map[string]any)["Null"],
+				"%s: Lambda may make interfaces and the function's code may not", id)
 		}
-		assert.True(t, made && denied, "%s: Lambda may make interfaces and the function's code may not", id)
+		assert.Equal(t, 1, made, id)
 
 		outside, _ := elsewhere.Resource(id)
 		for _, statement := range statementsOf(t, elsewhere, outside) {
