@@ -49,12 +49,12 @@ def installed(cloud, release, alerts, boundary, layer) -> Pipeline:
     started = time.monotonic()
     bucket = f"{BUCKET_PREFIX}-{REGION}"
     s3.create_bucket(Bucket=bucket)
-    for path in [*release.glob("sgward-*-lambda-*.zip"), release / "sgward.yaml"]:
+    for path in release.glob("sgward-*-lambda-*.zip"):
         s3.upload_file(str(path), bucket, f"sgward/{path.name}")
     outputs = create(cloud.client("cloudformation"), "installed", {
         "CodeBucketPrefix": BUCKET_PREFIX, "CodeKeyPrefix": "sgward/", "Architecture": ARCHITECTURE, "Mode": "enforce",
         "PolicyLayerArn": layer, "PermissionsBoundaryName": boundary, **parameters_of(alerts(REGION)),
-    }, timeout=120, TemplateURL=f"{cloud.endpoint}/{bucket}/sgward/sgward.yaml")
+    }, timeout=120, TemplateBody=(release / "sgward-body.yaml").read_text())
     print(f"from a release to a deployed stack: {time.monotonic() - started:.1f} s")
     assert outputs["Release"] == VERSION
     made = Stack(cloud, "installed")
@@ -104,7 +104,20 @@ def test_the_template_is_what_sam_makes(template, monkeypatch):
     assert json.loads(json.dumps(made)) == json.loads(json.dumps(wanted))
 
 
-def test_cfn_lint_has_nothing_against_the_template(release):
+def test_a_call_takes_the_body_and_it_is_the_template_without_its_texts(release, template):
+    """By the parser that the AWS CLI uses too."""
+    text = (release / "sgward-body.yaml").read_bytes()
+    assert len(text) < 51_200, "CloudFormation's limit of a TemplateBody"
+    wanted = copy.deepcopy(template)
+    wanted.pop("Metadata")
+    for section, words in (("Parameters", "Description"), ("Outputs", "Description"), ("Resources", "Metadata")):
+        for each in wanted[section].values():
+            each.pop(words, None)
+    assert json.loads(json.dumps(yaml_parse(text.decode()))) == json.loads(json.dumps(wanted))
+
+
+def test_cfn_lint_has_nothing_against_the_templates(release):
+    # Its exceptions are in the Metadata, which the body lacks.
     done = subprocess.run([str(Path(sys.executable).parent / "cfn-lint"), str(release / "sgward.yaml")],
                           capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

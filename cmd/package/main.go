@@ -76,17 +76,17 @@ func (r *release) lone(file string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, translated, 0o644) //nolint:gosec // G306: a release is for everybody
+	return os.WriteFile(file, translated.full, 0o644) //nolint:gosec // G306: a release is for everybody
 }
 
 // template is template.yaml as CloudFormation takes it without SAM, and the names of its functions.
-func (r *release) template() (translated []byte, functions []string, err error) {
+func (r *release) template() (translated templates, functions []string, err error) {
 	source, err := os.ReadFile("template.yaml")
 	if err != nil {
-		return nil, nil, err
+		return templates{}, nil, err
 	}
 	if translated, functions, err = translate(source, r.version, r.lambda); err != nil {
-		return nil, nil, fmt.Errorf("translating template.yaml: %w", err)
+		return templates{}, nil, fmt.Errorf("translating template.yaml: %w", err)
 	}
 	return translated, functions, nil
 }
@@ -177,7 +177,7 @@ func (r *release) packCommandLine() error {
 	return r.writeBills(map[string][]string{"cli": programs})
 }
 
-// writeTemplate writes sgward.yaml, whose functions have to be there.
+// writeTemplate writes sgward.yaml and sgward-body.yaml, whose functions have to be there.
 func (r *release) writeTemplate() error {
 	translated, functions, err := r.template()
 	if err != nil {
@@ -188,10 +188,10 @@ func (r *release) writeTemplate() error {
 			return errors.Join(err, fmt.Errorf("template.yaml has a function %s, and %s does not", function, filepath.Join(r.from, "functions")))
 		}
 	}
-	if len(translated) > mostTemplate {
-		fmt.Fprintf(os.Stderr, "package: sgward.yaml has %d bytes. CloudFormation takes more than %d only from a bucket (--s3-bucket)\n", len(translated), mostTemplate)
+	if len(translated.body) > mostTemplate {
+		return fmt.Errorf("sgward-body.yaml has %d bytes, and CloudFormation takes no TemplateBody over %d: shorten template.yaml", len(translated.body), mostTemplate)
 	}
-	return r.write("sgward.yaml", translated)
+	return errors.Join(r.write("sgward.yaml", translated.full), r.write("sgward-body.yaml", translated.body))
 }
 
 // copyAlerts puts alerts.yaml, which needs no translation, into the release.

@@ -17,7 +17,7 @@ const (
 	samFunction  = "AWS::Serverless::Function"
 )
 
-// mostTemplate is the size in bytes up to which CloudFormation takes a template without a bucket: by create-stack, and by StackSets of an organisation
+// mostTemplate is the size in bytes up to which CloudFormation takes a template in the call itself (TemplateBody), without a bucket
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html).
 const mostTemplate = 51200
 
@@ -56,21 +56,27 @@ parameters:
     Description: arm64 costs a fifth less for each millisecond. Use x86_64 where Lambda has no arm64.
 `
 
+// templates are a template in two forms that make the same stack.
+type templates struct {
+	full []byte // with the texts that CloudFormation's console shows
+	body []byte // without them, for the limit of mostTemplate
+}
+
 // translate turns a SAM template whose functions have a role and no events into one that CloudFormation takes as it is, with the logical ids that SAM gives, so that a
 // stack of the one can be updated to the other. The code comes from a bucket of the region. It returns the names of the functions too.
 //
 // A property without a translation is an error that names the place.
-func translate(source []byte, version string, name func(string) string) (translated []byte, functions []string, err error) {
+func translate(source []byte, version string, name func(string) string) (translated templates, functions []string, err error) {
 	var document yaml.Node
 	if err := yaml.Unmarshal(source, &document); err != nil {
-		return nil, nil, err
+		return templates{}, nil, err
 	}
 	if len(document.Content) != 1 || document.Content[0].Kind != yaml.MappingNode {
-		return nil, nil, errors.New("want a mapping")
+		return templates{}, nil, errors.New("want a mapping")
 	}
 	root := document.Content[0]
 	if transform := take(root, "Transform"); transform == nil || transform.Value != samTransform {
-		return nil, nil, fmt.Errorf("want Transform: %s", samTransform)
+		return templates{}, nil, fmt.Errorf("want Transform: %s", samTransform)
 	}
 	globals := &yaml.Node{Kind: yaml.MappingNode}
 	if all := take(root, "Globals"); all != nil {
@@ -78,15 +84,15 @@ func translate(source []byte, version string, name func(string) string) (transla
 			globals = g
 		}
 		if len(all.Content) > 0 {
-			return nil, nil, fmt.Errorf("line %d: Globals: %s: want Function only", all.Content[0].Line, all.Content[0].Value)
+			return templates{}, nil, fmt.Errorf("line %d: Globals: %s: want Function only", all.Content[0].Line, all.Content[0].Value)
 		}
 	}
 	if err := addParts(root); err != nil {
-		return nil, nil, err
+		return templates{}, nil, err
 	}
 	resources := cloudformation.Child(root, "Resources")
 	if resources == nil {
-		return nil, nil, errors.New("want Resources")
+		return templates{}, nil, errors.New("want Resources")
 	}
 	var out []*yaml.Node
 	for i := 0; i < len(resources.Content); i += 2 {
@@ -97,13 +103,13 @@ func translate(source []byte, version string, name func(string) string) (transla
 			continue
 		}
 		if kind.Value != samFunction {
-			return nil, nil, fmt.Errorf("line %d: resource %s: no translation of %s", kind.Line, id.Value, kind.Value)
+			return templates{}, nil, fmt.Errorf("line %d: resource %s: no translation of %s", kind.Line, id.Value, kind.Value)
 		}
 		function := strings.ToLower(strings.TrimSuffix(id.Value, "Function"))
 		functions = append(functions, function)
 		config, err := translateFunction(id.Value, resource, globals, name(function))
 		if err != nil {
-			return nil, nil, fmt.Errorf("resource %s: %w", id.Value, err)
+			return templates{}, nil, fmt.Errorf("resource %s: %w", id.Value, err)
 		}
 		if config != nil {
 			out = append(out, scalar(id.Value+"EventInvokeConfig"), config)
@@ -120,9 +126,9 @@ func translate(source []byte, version string, name func(string) string) (transla
 	encoder.SetIndent(2)
 	encoder.CompactSeqIndent()
 	if err := errors.Join(encoder.Encode(&document), encoder.Close()); err != nil {
-		return nil, nil, err
+		return templates{}, nil, err
 	}
-	return b.Bytes(), functions, nil
+	return templates{full: b.Bytes(), body: bodyOf(root, version)}, functions, nil
 }
 
 // addParts adds releaseParts.

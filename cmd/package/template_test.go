@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -18,8 +19,9 @@ func named(rest string) string { return "sgward-v1.2.3-" + rest }
 func TestTheTemplateOfAReleaseNeedsNoSAM(t *testing.T) {
 	source, err := os.ReadFile("../../template.yaml")
 	require.NoError(t, err)
-	translated, functions, err := translate(source, "v1.2.3", named)
+	both, functions, err := translate(source, "v1.2.3", named)
 	require.NoError(t, err)
+	translated := both.full
 	assert.Equal(t, []string{"detect", "remediate", "sweep", "slack"}, functions)
 	assert.NotContains(t, string(translated), "\nTransform")
 	assert.NotContains(t, string(translated), "AWS::Serverless")
@@ -49,11 +51,64 @@ func TestTheTemplateOfAReleaseNeedsNoSAM(t *testing.T) {
 	assert.Equal(t, "v1.2.3", at("Outputs", "Release", "Value").Value)
 	again, _, err := translate(source, "v1.2.3", named)
 	require.NoError(t, err)
-	assert.Equal(t, string(translated), string(again))
+	assert.Equal(t, both, again)
+}
+
+// What the form of the console, the descriptions and the linters need is left out of the body, and nothing else.
+func TestTheBodyMakesTheSameStackInFewBytes(t *testing.T) {
+	source, err := os.ReadFile("../../template.yaml")
+	require.NoError(t, err)
+	both, _, err := translate(source, "v1.2.3", named)
+	require.NoError(t, err)
+	t.Logf("sgward.yaml has %d bytes, sgward-body.yaml %d", len(both.full), len(both.body))
+	assert.Less(t, len(both.body), mostTemplate)
+	var full, body yaml.Node
+	require.NoError(t, yaml.Unmarshal(both.full, &full))
+	require.NoError(t, yaml.Unmarshal(both.body, &body))
+	root := full.Content[0]
+	require.NotNil(t, take(root, "Metadata"))
+	texts := 0
+	for section, text := range map[string]string{"Parameters": "Description", "Outputs": "Description", "Resources": "Metadata"} {
+		for name, entry := range cloudformation.Pairs(cloudformation.Child(root, section)) {
+			if take(entry, text) != nil {
+				texts++
+			} else {
+				assert.Equal(t, "Resources", section, "%s has no text", name)
+			}
+		}
+	}
+	assert.Greater(t, texts, 40)
+	assertSame(t, "", root, body.Content[0])
+}
+
+// assertSame compares nodes by what they say, whatever their style.
+func assertSame(t *testing.T, path string, want, got *yaml.Node) {
+	t.Helper()
+	if !assert.Equal(t, want.Kind, got.Kind, path) || !assert.Equal(t, want.ShortTag(), got.ShortTag(), path) ||
+		!assert.Equal(t, want.Value, got.Value, path) || !assert.Len(t, got.Content, len(want.Content), path) {
+		return
+	}
+	for i := range want.Content {
+		at := fmt.Sprintf("%s/%d", path, i)
+		if want.Kind == yaml.MappingNode && i%2 == 1 {
+			at = path + "/" + want.Content[i-1].Value
+		}
+		assertSame(t, at, want.Content[i], got.Content[i])
+	}
+}
+
+func TestABodyQuotesWhatWouldReadOtherwise(t *testing.T) {
+	const source = `Resources: {A: {P: ["yes", 1, "1", true, "a, b", 'it''s', "", -x, "x: y", "a ? b", "#", "é", "a: \"b\"", !Ref A, !Sub "${A}", {"a: b": c}]}}`
+	var document, again yaml.Node
+	require.NoError(t, yaml.Unmarshal([]byte(source), &document))
+	written := bodyOf(document.Content[0], "v1.2.3")
+	require.NoError(t, yaml.Unmarshal(written, &again), string(written))
+	require.NoError(t, yaml.Unmarshal([]byte(source), &document))
+	assertSame(t, "", document.Content[0], again.Content[0])
 }
 
 func TestGlobalsAreJoinedAsSAMDoes(t *testing.T) {
-	translated, _, err := translate([]byte(`
+	both, _, err := translate([]byte(`
 Transform: AWS::Serverless-2016-10-31
 Metadata: {"AWS::CloudFormation::Interface": {ParameterGroups: [], ParameterLabels: {}}}
 Globals:
@@ -80,7 +135,7 @@ Resources:
 			Properties map[string]any `yaml:"Properties"`
 		} `yaml:"Resources"`
 	}
-	require.NoError(t, yaml.Unmarshal(translated, &got))
+	require.NoError(t, yaml.Unmarshal(both.full, &got))
 	properties := got.Resources["OneFunction"].Properties
 	assert.Equal(t, 10, properties["Timeout"])
 	assert.Equal(t, map[string]any{"Variables": map[string]any{"A": "global", "B": "own"}}, properties["Environment"])

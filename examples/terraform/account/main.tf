@@ -1,5 +1,6 @@
 # sgward in one account and region: the template of a release as a stack of CloudFormation.
-# Upload sgward.yaml and the zips to the bucket first: docs/ORGANISATION.md.
+# Upload sgward.yaml and the zips to the bucket first: docs/ORGANISATION.md. With template_body = file("sgward-body.yaml") in place of
+# template_url the zips alone are in the bucket.
 
 terraform {
   required_version = ">= 1.5"
