@@ -96,7 +96,7 @@ var mayImport = map[string][]string{
 	"remediation":    {"cloudtrail", "crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"jsonscan":       {},
 	"logfile":        {"crash", "jsonscan"},
-	"bucket":         {"awsid", "crash", "logfile", "text"},
+	"bucket":         {"awscall", "awsid", "crash", "logfile", "text"},
 	"athena":         {"awscall", "bucket", "cloudtrail", "logfile"},
 	"eventhistory":   {"crash", "logfile", "text"},
 	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},

@@ -234,11 +234,13 @@ func apiError(response *http.Response, answer []byte) error {
 // errNoRegionName says that a region cannot be part of a host name.
 var errNoRegionName = errors.New("want the name of a region such as eu-central-1")
 
-// endpoint returns the address of a service: the configuration's for it, the
-// configuration's for all services, or AWS's.
-func (c *Client) endpoint(ctx context.Context, s Service) (string, error) {
-	var fips, ignored bool
-	for _, source := range c.config.ConfigSources {
+// Configured returns the address that a configuration names for a service, by the SDK's id
+// ("CloudWatch Logs"), in the SDK's order: the service's own before that of all services. ""
+// stands for AWS's own address; fips says whether that should be one with validated
+// cryptography.
+func Configured(ctx context.Context, config aws.Config, id string) (address string, fips bool) {
+	var ignored bool
+	for _, source := range config.ConfigSources {
 		if p, ok := source.(interface {
 			GetIgnoreConfiguredEndpoints(ctx context.Context) (bool, bool, error)
 		}); ok && !ignored {
@@ -246,12 +248,12 @@ func (c *Client) endpoint(ctx context.Context, s Service) (string, error) {
 			ignored = err == nil && found && value
 		}
 	}
-	for _, source := range c.config.ConfigSources {
+	for _, source := range config.ConfigSources {
 		if p, ok := source.(interface {
 			GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)
 		}); ok && !ignored {
-			if own, found, err := p.GetServiceBaseEndpoint(ctx, s.ID); err == nil && found {
-				return own, nil
+			if own, found, err := p.GetServiceBaseEndpoint(ctx, id); err == nil && found {
+				return own, false
 			}
 		}
 		if p, ok := source.(interface {
@@ -261,8 +263,14 @@ func (c *Client) endpoint(ctx context.Context, s Service) (string, error) {
 			fips = err == nil && found && state == aws.FIPSEndpointStateEnabled
 		}
 	}
-	if c.config.BaseEndpoint != nil {
-		return *c.config.BaseEndpoint, nil
+	return aws.ToString(config.BaseEndpoint), fips
+}
+
+// endpoint returns the address of a service: the configuration's, or AWS's.
+func (c *Client) endpoint(ctx context.Context, s Service) (string, error) {
+	configured, fips := Configured(ctx, c.config, s.ID)
+	if configured != "" {
+		return configured, nil
 	}
 	partition, ok := text.PartitionOf(c.config.Region)
 	if !ok {

@@ -3,8 +3,10 @@ package bucket_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -249,6 +251,72 @@ func TestThrottlingAndLostConnectionsAreResumed(t *testing.T) {
 		assert.True(t, whole, "it is whole") // the texts are too long to print
 	}
 	assert.Positive(t, resumed.Load())
+}
+
+// What has never answered is out of reach: it is given up soon, while what has answered once is waited for.
+func TestS3OutOfReachIsGivenUpSoon(t *testing.T) {
+	refused := httptest.NewServer(nil)
+	refused.Close()
+	deaf, err := net.Listen("tcp", "127.0.0.1:0") // it accepts, and says nothing
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = deaf.Close() })
+	for name, url := range map[string]string{"refused": refused.URL, "silent": "http://" + deaf.Addr().String()} {
+		t.Run(name, func(t *testing.T) {
+			c := clientOf(url)
+			c.SetUnanswered(500 * time.Millisecond)
+			began := time.Now()
+			_, texts := read(t, bucket.Reader{Client: c}, "logs/")
+			assert.Less(t, time.Since(began), 2*time.Second)
+			require.NotEmpty(t, texts)
+			assert.Contains(t, texts[0], strings.TrimPrefix(url, "http://"), "it says what does not answer")
+		})
+	}
+}
+
+// source is a source of the SDK's configuration, such as the environment.
+type source struct {
+	s3   string
+	fips aws.FIPSEndpointState
+}
+
+func (s source) GetServiceBaseEndpoint(_ context.Context, id string) (string, bool, error) {
+	return s.s3, s.s3 != "" && id == "S3", nil
+}
+func (s source) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
+	return s.fips, s.fips != 0, nil
+}
+
+func TestTheEndpointOfS3BeatsThatOfAllServices(t *testing.T) {
+	own := httptest.NewServer(trailBucket())
+	t.Cleanup(own.Close)
+	all := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(all.Close)
+	c := bucket.NewClient(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &all.URL, HTTPClient: awshttp.NewBuildableClient(), ConfigSources: []any{source{s3: own.URL}},
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	names, _ := read(t, bucket.Reader{Client: c, Selection: bucket.Selection{Accounts: []string{other}, Regions: []string{"us-east-1"}}}, "AWSLogs/")
+	assert.Len(t, names, 160)
+}
+
+// hosts answers nothing and notes who is asked.
+type hosts struct{ asked []string }
+
+func (h *hosts) Do(r *http.Request) (*http.Response, error) {
+	h.asked = append(h.asked, r.URL.Host)
+	return nil, errors.New("asked")
+}
+
+func TestTheEndpointsWithValidatedCryptographyAreTaken(t *testing.T) {
+	h := &hosts{}
+	c := bucket.NewClient(aws.Config{
+		Region: "us-gov-west-1", HTTPClient: h, ConfigSources: []any{source{fips: aws.FIPSEndpointStateEnabled}},
+		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	})
+	c.SetUnanswered(0)
+	_, _ = read(t, bucket.Reader{Client: c}, "AWSLogs/")
+	require.NotEmpty(t, h.asked)
+	assert.Equal(t, "trail.s3-fips.us-gov-west-1.amazonaws.com", h.asked[0])
 }
 
 func TestBucketOfAnotherRegionIsAskedThere(t *testing.T) {

@@ -11,10 +11,10 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -25,6 +25,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"sgward/internal/awscall"
 	"sgward/internal/text"
 )
 
@@ -35,9 +36,14 @@ import (
 type Client struct {
 	config   aws.Config
 	endpoint string // of S3; "" is AWS's own
+	service  string // the part of AWS's own host names: s3, or s3-fips
 	signer   *v4.Signer
 	retryer  *retry.Standard
 	stalled  time.Duration
+	// unanswered limits what is tried before S3 has answered anything: it is out of reach.
+	unanswered time.Duration
+	answered   atomic.Bool
+	lost       atomic.Pointer[error] // why S3 is out of reach, once that is known
 
 	mu      sync.Mutex
 	regions map[string]string // of buckets, as S3 has told
@@ -49,6 +55,8 @@ const (
 	triesOfACall = 12
 	// mostSilence is how long a connection may be silent.
 	mostSilence = 30 * time.Second
+	// mostUnanswered is how long a first answer is waited for, over two tries or more.
+	mostUnanswered = 10 * time.Second
 	// emptyHash is the SHA-256 of no bytes: no request has a body.
 	emptyHash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	mostError = 64 << 10
@@ -57,13 +65,15 @@ const (
 // NewClient returns a client with the credentials and the endpoint of a configuration.
 // Its region is where a bucket is asked for first.
 func NewClient(config aws.Config) *Client {
-	endpoint := os.Getenv("AWS_ENDPOINT_URL_S3") // the SDK's own name for it
-	if config.BaseEndpoint != nil {
-		endpoint = *config.BaseEndpoint
+	endpoint, fips := awscall.Configured(context.Background(), config, "S3") // it makes no call
+	service := "s3"
+	if fips {
+		service = "s3-fips"
 	}
 	return &Client{
-		config: config, endpoint: strings.TrimSuffix(endpoint, "/"), regions: map[string]string{}, stalled: mostSilence,
-		signer: v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }), // S3 signs the path as it is sent
+		config: config, endpoint: strings.TrimSuffix(endpoint, "/"), service: service, regions: map[string]string{}, stalled: mostSilence,
+		unanswered: mostUnanswered,
+		signer:     v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }), // S3 signs the path as it is sent
 		retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = triesOfACall
 			o.RateLimiter = ratelimit.None // else some hundred throttles of all calls together end the retries
@@ -98,7 +108,7 @@ func (c *Client) list(ctx context.Context, l listing, token string) (page, error
 	// IAM's action for ListObjectsV2 is s3:ListBucket.
 	err := c.try(ctx, "ListBucket", func() error {
 		out = page{}
-		ctx, cancel := context.WithTimeout(ctx, c.stalled)
+		ctx, cancel := context.WithTimeout(ctx, c.patience())
 		defer cancel()
 		response, err := c.send(ctx, l.bucket, "", query, nil)
 		if err != nil {
@@ -180,7 +190,7 @@ func (o *object) Read(p []byte) (int, error) {
 func (o *object) open() error {
 	return o.client.try(o.ctx, "GetObject", func() error {
 		ctx, cancel := context.WithCancel(o.ctx)
-		silent := time.AfterFunc(o.client.stalled, cancel)
+		silent := time.AfterFunc(o.client.patience(), cancel)
 		header := http.Header{}
 		if o.at > 0 {
 			header.Set("Range", "bytes="+strconv.FormatInt(o.at, 10)+"-")
@@ -217,13 +227,27 @@ func (o *object) Close() error {
 	return err
 }
 
+// patience is how long an attempt may be silent.
+func (c *Client) patience() time.Duration {
+	if c.answered.Load() {
+		return c.stalled
+	}
+	return min(c.stalled, c.unanswered/2)
+}
+
+var errSilent = errors.New("nothing was received for too long")
+
 // silentOr returns a call's error, or one that can be retried if nothing was answered in time:
 // ctx is of this attempt alone, and try looks at the caller's.
 func silentOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return &incompleteError{errors.New("nothing was received for too long")}
+	var sent *url.Error
+	switch {
+	case ctx.Err() == nil:
+		return err
+	case errors.As(err, &sent):
+		return &smithyhttp.RequestSendError{Err: &url.Error{Op: sent.Op, URL: sent.URL, Err: errSilent}}
 	}
-	return err
+	return &incompleteError{errSilent}
 }
 
 // incompleteError is for an answer that ended too early.
@@ -241,7 +265,11 @@ func (e *elsewhereError) RetryableError() bool { return true }
 
 // try makes a call until it succeeds or there is no hope. The error is in the SDK's form.
 func (c *Client) try(ctx context.Context, operation string, call func() error) error {
+	began := time.Now()
 	for attempt := 1; ; attempt++ {
+		if lost := c.lost.Load(); lost != nil && !c.answered.Load() {
+			return *lost
+		}
 		err := call()
 		if err == nil {
 			return nil
@@ -259,6 +287,11 @@ func (c *Client) try(ctx context.Context, operation string, call func() error) e
 		delay, delayErr := c.retryer.RetryDelay(attempt, err)
 		if delayErr != nil {
 			return fmt.Errorf("waiting for S3: %w", delayErr)
+		}
+		if !c.answered.Load() && time.Since(began)+delay >= c.unanswered {
+			err = &smithy.OperationError{ServiceID: "S3", OperationName: operation, Err: err}
+			c.lost.Store(&err)
+			return err
 		}
 		select {
 		case <-time.After(delay):
@@ -289,6 +322,7 @@ func (c *Client) send(ctx context.Context, bucket, key string, query url.Values,
 	if err != nil {
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	}
+	c.answered.Store(true)
 	if response.StatusCode/100 == 2 {
 		return response, nil
 	}
@@ -303,9 +337,9 @@ func (c *Client) request(ctx context.Context, region, bucket, key string, query 
 		return nil, fmt.Errorf("%q is no region", region)
 	}
 	// A bucket whose name has dots fits no certificate as a host.
-	host, folder := "https://"+bucket+".s3."+region+"."+partition.DNSSuffix, ""
+	host, folder := "https://"+bucket+"."+c.service+"."+region+"."+partition.DNSSuffix, ""
 	if strings.Contains(bucket, ".") {
-		host, folder = "https://s3."+region+"."+partition.DNSSuffix, "/"+bucket
+		host, folder = "https://"+c.service+"."+region+"."+partition.DNSSuffix, "/"+bucket
 	}
 	if c.endpoint != "" {
 		host, folder = c.endpoint, "/"+bucket
