@@ -103,6 +103,10 @@ func (r *Result) path(path string, stdin io.Reader) {
 			return nil
 		}
 		found++
+		if err := regular(name); err != nil {
+			r.problem(name, "%v", err)
+			return nil
+		}
 		r.open(name, absolute(name))
 		return nil
 	})
@@ -139,6 +143,9 @@ func (r *Result) load(from, path string) (data []byte, name string, err error) {
 		full = filepath.Join(filepath.Dir(filepath.FromSlash(from)), full)
 	}
 	name = filepath.ToSlash(full)
+	if err := regular(full); err != nil {
+		return nil, name, err
+	}
 	file, err := os.Open(full)
 	if err != nil {
 		return nil, name, fmt.Errorf("cannot be opened: %w", withoutPath(err))
@@ -147,6 +154,19 @@ func (r *Result) load(from, path string) (data []byte, name string, err error) {
 	r.loaded[absolute(full)] = true
 	data, err = content(file)
 	return data, name, err
+}
+
+// regular returns an error for what is no file, also at the end of a symbolic link: reading a
+// device or a pipe may never end. A path that the user names may be a pipe.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("cannot be opened: %w", withoutPath(err))
+	case !info.Mode().IsRegular():
+		return errors.New("is not a regular file")
+	}
+	return nil
 }
 
 func (r *Result) open(path, found string) {
