@@ -81,8 +81,8 @@ func (f *accountFlags) check() error {
 	case f.organization != "" && !roleNameForm.MatchString(f.organization):
 		return usageError("--organization %q: want the name of a role that stands in every account, with its path if it has one, such as security/audit", f.organization)
 	}
-	if f.region != "" && !awsid.IsRegion(f.region) {
-		return usageError("--region %q: want a region such as eu-central-1", f.region)
+	if err := checkRegion(f.region); err != nil {
+		return err
 	}
 	for _, region := range f.regions {
 		if !awsid.IsRegion(region) {

@@ -58,7 +58,11 @@ func awsErrorText(err error) string {
 	case "OptInRequired":
 		return "this account has not enabled the region (" + permission + ": " + code + ")"
 	default:
-		return text.Visible(permission + ": " + code + ": " + ec2rules.ErrorMessage(err))
+		reason := ec2rules.ErrorMessage(err)
+		if reason == "" {
+			reason = "no reason is given"
+		}
+		return text.Visible(permission + ": " + code + ": " + reason)
 	}
 }
 

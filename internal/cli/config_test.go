@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 
 	"sgward/internal/cli"
@@ -134,4 +136,40 @@ func TestSessionThatHasExpiredAsksForALogin(t *testing.T) {
 		assert.Equal(t, cli.StatusError, said.status)
 		assert.Contains(t, said.errs, "has expired or is missing: run aws sso login", profile)
 	}
+}
+
+// Every command that takes a region refuses what cannot be one, before any call.
+func TestARegionThatIsNoneIsAMistakeOfUse(t *testing.T) {
+	d := newWorkspace(t)
+	lines := map[string]string{
+		"audit": "audit", "doctor": "doctor", "redrive": "redrive --dry-run", "explain": "explain --cidr 0.0.0.0/0 --port 22",
+		"undo": "undo a-0123456789abcdef", "group allow": "group allow --group-id sg-0123456789abcdef0 --cidr 198.51.100.7/32 --port 22 --description office",
+		"group create": "group create --pattern database --vpc-id vpc-0123456789abcdef0 --name web",
+		"replay":       "replay --account-history",
+	}
+	takers := 0
+	var walk func(cmd *cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Flags().Lookup("region") != nil {
+			takers++
+			name := strings.TrimPrefix(cmd.CommandPath(), "sgward ")
+			line, known := lines[name]
+			if !assert.True(t, known, "%s takes a region", name) {
+				return
+			}
+			got := d.run(line, "--region", "eu central")
+			assert.Equal(t, cli.StatusUsage, got.status, name)
+			assert.Contains(t, got.errs, `--region "eu central": want a region such as eu-central-1`, name)
+		}
+		for _, child := range cmd.Commands() {
+			walk(child)
+		}
+	}
+	walk(cli.Command(cli.Build{}))
+	assert.Greater(t, takers, 5)
+
+	t.Setenv("AWS_REGION", "eu central")
+	got := d.run("audit")
+	assert.Equal(t, cli.StatusUsage, got.status)
+	assert.Contains(t, got.errs, `the region "eu central" of the environment or the profile: want a region such as eu-central-1`)
 }

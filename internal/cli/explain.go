@@ -128,6 +128,9 @@ func explain(ctx context.Context, in Invocation, f explainFlags, lists completeL
 	if f.mode != string(finding.Observe) && f.mode != string(finding.Enforce) {
 		return usageError("--mode %q: want observe or enforce", f.mode)
 	}
+	if err := checkRegion(f.place.Region); err != nil {
+		return err
+	}
 	p, err := input.Policy(f.policy)
 	if err != nil {
 		return &statusError{StatusUsage, err}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
 
+	"sgward/internal/awsid"
 	"sgward/internal/input"
 	"sgward/internal/report"
 	"sgward/internal/sdkhttp"
@@ -70,9 +71,20 @@ func (f *awsFlags) add(cmd *cobra.Command) {
 // errNoRegion is returned if neither flag nor configuration names a region.
 var errNoRegion = errors.New("no AWS region: name one with --region, AWS_REGION or the profile's configuration")
 
+// checkRegion refuses what cannot be the name of a region; "" is none.
+func checkRegion(region string) error {
+	if region != "" && !awsid.IsRegion(region) {
+		return usageError("--region %q: want a region such as eu-central-1", region)
+	}
+	return nil
+}
+
 // config resolves credentials and region through the SDK's default chain. It reads
 // the process's own environment and files: the SDK offers no other way.
 func (f *awsFlags) config(ctx context.Context) (aws.Config, error) {
+	if err := checkRegion(f.region); err != nil {
+		return aws.Config{}, err
+	}
 	options := []func(*config.LoadOptions) error{
 		config.WithAppID("sgward"),
 		config.WithLogger(logging.Nop{}), // errors say what its warnings do
@@ -93,6 +105,9 @@ func (f *awsFlags) config(ctx context.Context) (aws.Config, error) {
 	}
 	if c.Region == "" {
 		return aws.Config{}, &statusError{StatusUsage, errNoRegion}
+	}
+	if !awsid.IsRegion(c.Region) {
+		return aws.Config{}, usageError("the region %q of the environment or the profile: want a region such as eu-central-1", c.Region)
 	}
 	if _, err := c.Credentials.Retrieve(ctx); err != nil {
 		return aws.Config{}, fmt.Errorf("no usable AWS credentials: %w", err)
