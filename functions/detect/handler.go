@@ -7,6 +7,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/metric"
 	"sgward/internal/policy"
 )
 
@@ -17,9 +18,10 @@ const handOffBudget = 900_000
 
 // handler judges events. It is safe for concurrent use.
 type handler struct {
-	policy *policy.Policy
-	logger *slog.Logger
-	now    func() time.Time
+	policy  *policy.Policy
+	logger  *slog.Logger
+	metrics *metric.Log // nil for none
+	now     func() time.Time
 }
 
 // Invoke takes an EventBridge event and returns a Detection, both JSON. If an event cannot
@@ -34,7 +36,8 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	detection := finding.Detect(h.policy, call, h.now())
+	now := h.now()
+	detection := finding.Detect(h.policy, call, now)
 	encoded, fits, err := detection.Encode(handOffBudget - len(event))
 	if err != nil {
 		h.logger.ErrorContext(ctx, "detection not encoded", "eventId", call.EventID, "error", err.Error())
@@ -47,6 +50,9 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 			"eventBytes", len(event), "detectionBytes", len(encoded), "findings", len(detection.Findings))
 	}
 	h.report(ctx, call, detection)
+	if call.Skipped == "" {
+		h.measure(ctx, detection, now)
+	}
 	return encoded, nil
 }
 
@@ -76,4 +82,17 @@ func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detec
 		attrs = append(attrs, slog.Any("securityGroupRuleIds", rules), slog.Any("statementIds", statements), slog.Any("reasons", reasons))
 	}
 	h.logger.LogAttrs(ctx, slog.LevelInfo, "judged", attrs...)
+}
+
+// measure logs what is counted of a judged event. The age of one that is replayed from an
+// archive says nothing of the way that events take.
+func (h *handler) measure(ctx context.Context, d finding.Detection, now time.Time) {
+	openings, age := metric.Counted(metric.Openings, 0), metric.Metric{Name: metric.EventAge, Unit: metric.Seconds}
+	if d.Verdict != policy.Compliant && d.Verdict != policy.Exempt {
+		openings = metric.Counted(metric.Openings, 1)
+	}
+	if made := d.Event.EventTime; !made.IsZero() && d.Event.ReplayName == "" {
+		age.Values = []float64{max(0, now.Sub(made)).Seconds()}
+	}
+	h.metrics.Put(ctx, openings, age)
 }

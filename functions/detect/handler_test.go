@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +21,8 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/metric"
+	"sgward/internal/metric/metrictest"
 	"sgward/internal/policy"
 	"sgward/internal/policyfile"
 )
@@ -303,9 +308,76 @@ func TestLogHoldsNoCallerAddressOrKey(t *testing.T) {
 	assert.NotContains(t, log.String(), d.Event.UserAgent)
 }
 
+// metricsOf returns the metrics that a handler logs of an event.
+func metricsOf(t *testing.T, event []byte) map[string]metrictest.Value {
+	t.Helper()
+	h, log := newHandler(t)
+	h.metrics = metric.New(h.logger, metric.StackName, "sgward")
+	_, err := h.Invoke(t.Context(), event)
+	require.NoError(t, err)
+	out := map[string]metrictest.Value{}
+	for line := range strings.Lines(log.String()) {
+		var read map[string]any
+		require.NoError(t, json.Unmarshal([]byte(line), &read))
+		if !metrictest.IsMetric(read) {
+			continue
+		}
+		values, err := metrictest.Read(read)
+		require.NoError(t, err)
+		assert.NotEqual(t, "judged", read["msg"], "sweep reads the other line")
+		for _, v := range values {
+			out[v.Name] = v
+		}
+	}
+	return out
+}
+
+func TestAnOpeningAndTheAgeOfItsEventAreMetrics(t *testing.T) {
+	event := recorded(t, "ingress-mysql-world")
+	var envelope struct{ Detail struct{ EventTime time.Time } }
+	require.NoError(t, json.Unmarshal(event, &envelope))
+	of := map[string]string{"StackName": "sgward"}
+	assert.Equal(t, map[string]metrictest.Value{
+		"Openings": {Namespace: "sgward", Name: "Openings", Unit: "Count", Dimensions: of, Values: []float64{1}},
+		"EventAge": {Namespace: "sgward", Name: "EventAge", Unit: "Seconds", Dimensions: of, Values: []float64{judgedAt.Sub(envelope.Detail.EventTime).Seconds()}},
+	}, metricsOf(t, event))
+}
+
+func TestMetricsFollowTheVerdict(t *testing.T) {
+	replayed := bytes.Replace(recorded(t, "ingress-mysql-world"), []byte(`"source": "aws.ec2"`), []byte(`"replay-name": "last-week", "source": "aws.ec2"`), 1)
+	require.Contains(t, string(replayed), "replay-name")
+	for name, tt := range map[string]struct {
+		event []byte
+		want  []string
+	}{
+		"an opening":                {recorded(t, "ingress-mysql-world"), []string{"EventAge", "Openings"}},
+		"one that the group tells":  {recorded(t, "ingress-mysql-from-prefix-list"), []string{"EventAge", "Openings"}},
+		"none":                      {recorded(t, "ingress-https-world"), []string{"EventAge"}},
+		"a call that opens nothing": {recorded(t, "unmatched/revoke-ingress-mysql-world"), nil},
+		"replayed from an archive":  {replayed, []string{"Openings"}},
+	} {
+		assert.Equal(t, tt.want, slices.Sorted(maps.Keys(metricsOf(t, tt.event))), name)
+	}
+}
+
+// BenchmarkInvoke has a log, as the function has; "silent" logs nothing at all.
 func BenchmarkInvoke(b *testing.B) {
+	for name, prepare := range map[string]func(h *handler){
+		"metrics": func(h *handler) {
+			h.logger = slog.New(slog.NewJSONHandler(io.Discard, nil))
+			h.metrics = metric.New(h.logger, metric.StackName, "sgward")
+		},
+		"without metrics": func(h *handler) { h.logger = slog.New(slog.NewJSONHandler(io.Discard, nil)) },
+		"silent":          func(h *handler) { h.logger = slog.New(slog.DiscardHandler) },
+	} {
+		b.Run(name, func(b *testing.B) { benchmarkInvoke(b, prepare) })
+	}
+}
+
+func benchmarkInvoke(b *testing.B, prepare func(h *handler)) {
+	b.Helper()
 	h, _ := newHandler(b)
-	h.logger = slog.New(slog.DiscardHandler)
+	prepare(h)
 	event := recorded(b, "ingress-mysql-world")
 	b.ReportAllocs()
 	b.SetBytes(int64(len(event)))

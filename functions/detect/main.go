@@ -5,7 +5,8 @@
 // no permission beyond its log group, so its build links no AWS SDK.
 //
 // Environment: POLICY_FILE, the policy's path (default: policy.yaml beside the binary). A
-// missing or invalid policy keeps the function from starting.
+// missing or invalid policy keeps the function from starting. METRICS_STACK, the stack's name
+// in metrics; without it none are logged.
 package main
 
 import (
@@ -15,6 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
+	"sgward/internal/metric"
 	"sgward/internal/policyfile"
 	"sgward/internal/startfailure"
 )
@@ -26,5 +28,5 @@ func main() {
 		startfailure.Report(logger, err)
 		os.Exit(1)
 	}
-	lambda.Start(&handler{policy: p, logger: logger, now: time.Now})
+	lambda.Start(&handler{policy: p, logger: logger, metrics: metric.OfStack(logger, os.LookupEnv), now: time.Now})
 }

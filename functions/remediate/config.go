@@ -13,8 +13,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sgward/internal/alert"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
+	"sgward/internal/metric"
 	"sgward/internal/policyfile"
 	"sgward/internal/remediation"
 )
@@ -33,16 +35,21 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		return nil, err
 	}
 	config, fips := env.Service("EC2", patience)
-	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	var attempts ec2rules.Attempts
+	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }, attempts.Watch)
 	config, fips = env.Service("SNS", patience)
 	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
 	queue, err := queueOf(env, lookup, logger)
 	if err != nil {
 		return nil, err
 	}
+	metrics := metric.OfStack(logger, lookup)
 	engine, err := remediation.New(remediation.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Choose: queue.choose,
+		Measure: func(ctx context.Context, done ...metric.Metric) {
+			metrics.Put(ctx, append(done, attempts.Metrics()...)...)
+		},
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, snsClient, env.TopicARN, env.Named(ctx, a))
 		},

@@ -16,6 +16,7 @@
 //   - POLICY_FILE: default policy.yaml beside the binary
 //   - MAX_REVOKES: how many existing rules one message closes at most; default 20
 //   - ACCOUNT_NAME: the name of the account in alerts; without it they show the id
+//   - METRICS_STACK: the name of the stack in metrics; without it none are logged
 //
 // If one of them is missing or wrong, the function says so and does not start.
 package main

@@ -17,8 +17,10 @@ import (
 
 	"sgward/internal/alert"
 	"sgward/internal/awscall"
+	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
+	"sgward/internal/metric"
 	"sgward/internal/policyfile"
 	"sgward/internal/sweep"
 )
@@ -95,13 +97,17 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		return nil, err
 	}
 	name, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
+	own := metric.New(logger, metric.FunctionName, name)
+	metrics := metric.OfStack(logger, lookup)
 	config, fips := env.Service("EC2", patience)
-	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	var attempts ec2rules.Attempts
+	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }, attempts.Watch)
 	config, fips = env.Service("SNS", patience)
 	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
 	a, err := sweep.New(sweep.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
-		Memory: readMemory(lookup, env), Release: build, Announcements: announcements, Count: metricsOf(logger, name),
+		Memory: readMemory(lookup, env), Release: build, Announcements: announcements,
+		Count: func(ctx context.Context, name string, n int) { own.Put(ctx, metric.Counted(name, n)) },
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, snsClient, env.TopicARN, env.Named(ctx, a))
 		},
@@ -109,5 +115,5 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &handler{sweeper: a, logger: logger}, nil
+	return &handler{sweeper: a, logger: logger, measure: func(ctx context.Context) { metrics.Put(ctx, attempts.Metrics()...) }}, nil
 }

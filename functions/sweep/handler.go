@@ -69,6 +69,8 @@ var _ sweeper = (*sweep.Sweeper)(nil)
 type handler struct {
 	sweeper sweeper
 	logger  *slog.Logger
+	// measure logs the metrics of an invocation; nil logs none.
+	measure func(context.Context)
 }
 
 // envelope holds the members that distinguish events: EventBridge's own, or a person's.
@@ -91,6 +93,9 @@ func (e envelope) isScheduled() bool {
 // *cloudtrail.MalformedError, all other errors are *runError: Lambda retries all of them
 // and then sends the event to the dead-letter queue.
 func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
+	if h.measure != nil {
+		defer h.measure(ctx)
+	}
 	out, err := h.dispatch(ctx, event)
 	if err != nil {
 		h.logger.ErrorContext(ctx, "event failed", "error", err.Error(), "bytes", len(event))

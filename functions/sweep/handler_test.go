@@ -132,20 +132,19 @@ func TestASweepIsMadeOnDemand(t *testing.T) {
 	assert.Equal(t, order(), d)
 }
 
-func TestAMetricIsALineOfItsOwnInTheEmbeddedFormat(t *testing.T) {
-	var log bytes.Buffer
-	before := time.Now().UnixMilli()
-	metricsOf(slog.New(slog.NewJSONHandler(&log, nil)), "sgward-sweep")(t.Context(), sweep.MetricSweeps, 1)
-	var line map[string]any // one JSON object, or CloudWatch takes no metric from it
-	require.NoError(t, json.Unmarshal(log.Bytes(), &line))
-	meta, _ := line["_aws"].(map[string]any)
-	assert.Equal(t, []any{map[string]any{
-		"Namespace": "sgward", "Dimensions": []any{[]any{"FunctionName"}},
-		"Metrics": []any{map[string]any{"Name": "SweepsCompleted", "Unit": "Count"}},
-	}}, meta["CloudWatchMetrics"])
-	assert.GreaterOrEqual(t, meta["Timestamp"], float64(before), "milliseconds")
-	assert.InDelta(t, 1, line["SweepsCompleted"], 0, "the metric's value stands at the root")
-	assert.Equal(t, "sgward-sweep", line["FunctionName"])
+func TestEachInvocationIsMeasuredAtItsEnd(t *testing.T) {
+	b := newBench()
+	measured := 0
+	b.measure = func(context.Context) {
+		measured++
+		assert.Len(t, b.sweeps, measured, "at the end")
+	}
+	_, err := b.Invoke(invoked(t), []byte(onDemand))
+	require.NoError(t, err)
+	b.err = errors.New("throttled")
+	_, err = b.Invoke(invoked(t), []byte(onDemand))
+	require.Error(t, err)
+	assert.Equal(t, 2, measured, "a failed one too")
 }
 
 func TestAWarningThatFailsKeepsTheSweepFromNothingAndIsRetried(t *testing.T) {

@@ -19,10 +19,11 @@
 //   - DETECT_LOG_GROUP: the log group of detect, in which a sweep looks up whether an event
 //     announced a new opening; without it, no sweep notices that events stay away
 //   - LOG_RETENTION_DAYS: for how long that group keeps its lines
+//   - METRICS_STACK: the name of the stack in more metrics; without it none are logged
 //
 // If one of them is missing or wrong, the function says so and does not start.
 //
-// It logs its metrics, a heartbeat among them, in CloudWatch's embedded metric format.
+// It logs a heartbeat and the number of openings that no event announced as metrics.
 package main
 
 import (

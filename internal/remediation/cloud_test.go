@@ -42,6 +42,8 @@ type cloud struct {
 	afterwards func(action, groupID string) error
 	// calls lists the actions that were called, with the group.
 	calls []string
+	// revoked is how many rules revokes have removed.
+	revoked int
 }
 
 type cloudGroup struct {
@@ -365,6 +367,7 @@ func (c *cloud) revoke(ctx context.Context, action, groupID string, egress bool,
 	}
 	g.remember()
 	g.rules = slices.DeleteFunc(g.rules, func(r types.SecurityGroupRule) bool { return gone[*r.SecurityGroupRuleId] })
+	c.revoked += len(gone)
 	if c.afterwards != nil {
 		if err := c.afterwards(action, groupID); err != nil {
 			return nil, nil, err

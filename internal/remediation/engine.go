@@ -13,6 +13,7 @@ import (
 	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/internal/metric"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -29,7 +30,7 @@ const atWork = 10
 // alerting limits how many alerts are published at once. SNS takes hundreds a second.
 const alerting = 16
 
-// Config configures an Engine. All fields must be set but Now and MaxRevokes.
+// Config configures an Engine. All fields must be set but Now, MaxRevokes, Choose and Measure.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
@@ -45,6 +46,9 @@ type Config struct {
 	// Publish sends one alert. After an error the message is retried.
 	Publish func(context.Context, finding.Alert) error
 	Logger  *slog.Logger
+	// Measure is called at the end of each Run with the metrics of what it has done; nil
+	// counts nothing.
+	Measure func(context.Context, ...metric.Metric)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -86,6 +90,7 @@ type invocation struct {
 	groups     reads[described]
 	interfaces reads[[]finding.Interface]
 	old        oldRules
+	tally      tally
 }
 
 // source handles cases that need more than their messages: it reads the facts for their
@@ -139,6 +144,7 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 			alerts.Go(func() error {
 				defer crash.Exit()
 				errs[i] = r.conclude(ctx, d)
+				r.tally.add(d, r.Now(), errs[i] == nil)
 				return nil
 			})
 		}
@@ -167,6 +173,10 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 	}
 	for k, err := range r.concludeOld(ctx, old) {
 		errs[at[k]] = err
+		r.tally.add(old[k], r.Now(), err == nil)
+	}
+	if r.Measure != nil {
+		r.Measure(ctx, r.tally.metrics()...)
 	}
 	return errs
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/metric"
 	"sgward/internal/remediation"
 )
 
@@ -127,6 +128,8 @@ func surviveFaults(s *stage, random *rand.Rand) {
 		heard[a.Event.EventID] = true
 	}
 	assert.Len(s.t, heard, opened, "every event is told at least once")
+	assert.LessOrEqual(s.t, s.counted(metric.Revoked), s.cloud.revoked, "nothing is counted twice; a call that stayed without an answer is not counted")
+	assert.GreaterOrEqual(s.t, 2*s.counted(metric.Revoked), s.cloud.revoked)
 }
 
 func TestAStormTakesAboutAsManyCallsAsGroups(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/metric"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
@@ -53,6 +54,8 @@ type stage struct {
 
 	mu     sync.Mutex
 	alerts []finding.Alert
+	// metrics holds the values of all metrics so far.
+	metrics map[string][]float64
 	// publishing is asked before an alert is taken.
 	publishing func(finding.Alert) error
 	log        bytes.Buffer
@@ -145,7 +148,7 @@ func (s *stage) engineFor(client remediation.EC2, choose func(context.Context, r
 	}
 	engine, err := remediation.New(remediation.Config{
 		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish, Choose: choose,
-		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{stage: s}, nil)),
+		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{stage: s}, nil)), Measure: s.measure,
 	})
 	require.NoError(s.t, err)
 	s.engine = engine
@@ -196,6 +199,27 @@ func (s *stage) alert() finding.Alert {
 	s.t.Helper()
 	require.Len(s.t, s.alerts, 1)
 	return s.alerts[0]
+}
+
+func (s *stage) measure(_ context.Context, metrics ...metric.Metric) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range metrics {
+		if len(m.Values) > 0 {
+			if s.metrics == nil {
+				s.metrics = map[string][]float64{}
+			}
+			s.metrics[m.Name] = append(s.metrics[m.Name], m.Values...)
+		}
+	}
+}
+
+// counted adds up what a metric has counted.
+func (s *stage) counted(name string) (n int) {
+	for _, v := range s.metrics[name] {
+		n += int(v)
+	}
+	return n
 }
 
 // only returns the only result of an alert.

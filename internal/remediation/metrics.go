@@ -1,0 +1,77 @@
+package remediation
+
+import (
+	"sync"
+	"time"
+
+	"sgward/internal/finding"
+	"sgward/internal/metric"
+	"sgward/internal/secgroup"
+)
+
+// tally counts what a Run has done. The zero value is ready. It is safe for concurrent use.
+//
+// A message may be delivered more than once. A closed rule is counted by the try that closes
+// it, and a failure by each try. What changes nothing (an alert, a rule that was gone) is
+// counted once the message is done: again only if the event or the message is delivered
+// another time after that.
+type tally struct {
+	mu       sync.Mutex
+	outcomes map[finding.Outcome]int
+	exposure []float64 // seconds
+	revoked  map[countedRule]bool
+}
+
+// countedRule is a rule in its group.
+type countedRule struct {
+	groupID, ruleID string
+	permission      secgroup.Permission
+}
+
+// add counts a delivery. done says that it needs no retry.
+func (t *tally) add(d *delivery, now time.Time, done bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.outcomes == nil {
+		t.outcomes, t.revoked = map[finding.Outcome]int{}, map[countedRule]bool{}
+	}
+	for _, b := range d.batches {
+		for _, c := range b.all() {
+			switch c.outcome {
+			case finding.OutcomeRevoked:
+				at := countedRule{c.batch.group.ID, c.rule.ID, c.identity()}
+				if c.earlier || t.revoked[at] { // another delivery of the event is in the same batch
+					continue
+				}
+				t.revoked[at] = true
+				if seconds := c.result().ExposureSeconds; seconds != nil {
+					t.exposure = append(t.exposure, *seconds)
+				}
+			case finding.OutcomeFailed:
+			case finding.OutcomeAlreadyClosed:
+				if !done || d.retried(now) && !c.editedBack { // an earlier try may have counted it as revoked
+					continue
+				}
+			default:
+				if !done {
+					continue
+				}
+			}
+			t.outcomes[c.outcome]++
+		}
+	}
+}
+
+// metrics returns what was counted.
+func (t *tally) metrics() []metric.Metric {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return []metric.Metric{
+		metric.Counted(metric.Revoked, t.outcomes[finding.OutcomeRevoked]),
+		metric.Counted(metric.AlreadyClosed, t.outcomes[finding.OutcomeAlreadyClosed]),
+		metric.Counted(metric.WouldRevoke, t.outcomes[finding.OutcomeWouldRevoke]),
+		metric.Counted(metric.Alerted, t.outcomes[finding.OutcomeAlerted]),
+		metric.Counted(metric.Failed, t.outcomes[finding.OutcomeFailed]),
+		{Name: metric.ExposureSeconds, Unit: metric.Seconds, Values: t.exposure},
+	}
+}
