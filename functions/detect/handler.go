@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -56,11 +57,11 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 	return encoded, nil
 }
 
-// report logs one line per event, about rules and policy only: the record itself holds
-// addresses and key ids that do not belong in a log. sweep reads the line
+// report logs one line per event, about rules, policy and the role or user: the record
+// itself holds addresses and key ids that do not belong in a log. sweep reads the line
 // (functions/sweep/detectlog.go), to notice that events stay away.
 func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detection) {
-	attrs := make([]slog.Attr, 0, 12)
+	attrs := make([]slog.Attr, 0, 13)
 	attrs = append(attrs,
 		slog.String("decision", d.Verdict.String()), slog.String("eventId", c.EventID), slog.String("eventName", c.EventName),
 		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String("groupId", c.Group.ID))
@@ -68,7 +69,12 @@ func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detec
 		h.logger.LogAttrs(ctx, slog.LevelInfo, "nothing to judge", append(attrs, slog.String("reason", c.Skipped))...)
 		return
 	}
-	attrs = append(attrs, slog.Int("findings", len(d.Findings)))
+	// Never the session's name, which the caller has chosen.
+	actor := c.Actor.Subject().ARN
+	if actor == "" {
+		actor = cmp.Or(c.Actor.InvokedBy, c.Actor.Type)
+	}
+	attrs = append(attrs, slog.String("actor", actor), slog.Int("findings", len(d.Findings)))
 	const most = 10
 	if listed := d.Findings[:min(most, len(d.Findings))]; len(listed) > 0 {
 		var rules, statements, reasons []string

@@ -308,6 +308,25 @@ func TestLogHoldsNoCallerAddressOrKey(t *testing.T) {
 	assert.NotContains(t, log.String(), d.Event.UserAgent)
 }
 
+func TestLogNamesTheRoleAndNotTheSession(t *testing.T) {
+	h, log := newHandler(t)
+	event := recorded(t, "ingress-mysql-world")
+	var envelope struct {
+		Detail struct {
+			UserIdentity struct {
+				Type, Arn      string
+				SessionContext struct{ SessionIssuer struct{ Arn string } }
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(event, &envelope))
+	caller := envelope.Detail.UserIdentity
+	require.Equal(t, "AssumedRole", caller.Type)
+	detect(t, h, event)
+	assert.Contains(t, log.String(), `"actor":"`+caller.SessionContext.SessionIssuer.Arn+`"`)
+	assert.NotContains(t, log.String(), caller.Arn[strings.LastIndex(caller.Arn, "/")+1:])
+}
+
 // metricsOf returns the metrics that a handler logs of an event.
 func metricsOf(t *testing.T, event []byte) map[string]metrictest.Value {
 	t.Helper()

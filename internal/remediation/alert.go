@@ -59,8 +59,22 @@ func (r *invocation) publish(ctx context.Context, a finding.Alert) error {
 		log.ErrorContext(ctx, "alert not published", "error", err.Error())
 		return fmt.Errorf("publishing the alert of event %s: %w", a.Event.EventID, err)
 	}
-	log.InfoContext(ctx, "alert published", "decision", a.Verdict, "findings", len(a.Findings), "outcomes", outcomes(a.Findings))
+	attrs := []any{"decision", a.Verdict, "findings", len(a.Findings), "outcomes", outcomes(a.Findings)}
+	if seconds := longestExposure(a.Findings); seconds > 0 {
+		attrs = append(attrs, "exposureSeconds", seconds)
+	}
+	log.InfoContext(ctx, "alert published", attrs...)
 	return nil
+}
+
+// longestExposure is how long the first of the revoked rules was open; 0 if that is not known.
+func longestExposure(results []finding.Result) (seconds float64) {
+	for _, r := range results {
+		if r.Outcome == finding.OutcomeRevoked && r.ExposureSeconds != nil {
+			seconds = max(seconds, *r.ExposureSeconds)
+		}
+	}
+	return seconds
 }
 
 // alert returns the alert of a delivery's results.
