@@ -310,7 +310,7 @@ func TestLogHoldsNoCallerAddressOrKey(t *testing.T) {
 
 func TestLogNamesTheRoleAndNotTheSession(t *testing.T) {
 	h, log := newHandler(t)
-	event := recorded(t, "ingress-mysql-world")
+	event := recorded(t, "ingress-mysql-private-and-world")
 	var envelope struct {
 		Detail struct {
 			UserIdentity struct {
