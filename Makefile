@@ -176,9 +176,9 @@ lint: $(GOLANGCI) ## gofmt, go vet and golangci-lint
 lint-template: $(VENV_READY) $(CHECKOV)/.ready ## cfn-lint, sam validate and checkov, of a release too (Python 3.10+)
 	@mkdir -p build
 	$(GO) run ./cmd/package -template build/sgward.yaml -version $(VERSION)
-	$(VENV)/bin/cfn-lint -- template.yaml alerts.yaml build/sgward.yaml
+	$(VENV)/bin/cfn-lint -- template.yaml alerts.yaml dashboard.yaml build/sgward.yaml
 	SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/bin/sam validate --lint --template template.yaml
-	$(CHECKOV)/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml alerts.yaml build/sgward.yaml
+	$(CHECKOV)/bin/checkov --quiet --compact --skip-download --framework cloudformation --file template.yaml alerts.yaml dashboard.yaml build/sgward.yaml
 
 fuzz: ## Fuzz every target for FUZZTIME (30s) each
 	@found=0; \

@@ -2,9 +2,11 @@ package localaws_test
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cloudformation"
+	"sgward/internal/metric"
 	"sgward/internal/sweep"
 )
 
@@ -171,6 +174,30 @@ func TestThePagesStateTheCosts(t *testing.T) {
 	assert.Contains(t, read(t, "../README.md"), fmt.Sprintf("%.2f with `Alarms=essential`", total(essential)))
 }
 
+// Metrics of a stack have one dimension with one value, and so are one metric each.
+func TestThePageStatesWhatEachMetricCosts(t *testing.T) {
+	page := read(t, "../docs/COST.md")
+	rows := regexp.MustCompile("(?m)^\\| `(\\w+)` \\|[^|]+\\| ([\\d.,]+) \\| ([\\d.,]+) \\| ([\\d.,]+) \\|$").FindAllStringSubmatch(page, -1)
+	var named []string
+	for _, row := range rows {
+		named = append(named, row[1])
+		for i, stacks := range []float64{1, 200, 8500} {
+			assert.InDelta(t, stacks*customMetric, number(t, row[2+i]), 0.001, row[0])
+		}
+	}
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(metric.Names())), named)
+	// A stack is in observe mode or in enforce mode: WouldRevoke excludes Revoked.
+	most := float64(len(named)-1) * customMetric
+	assert.Contains(t, page, fmt.Sprintf("| **%.2f** | **%.0f** | **22,950** |", most, 200*most))
+	assert.InDelta(t, 22_950, 8500*most, 0.001)
+	assert.Contains(t, page, fmt.Sprintf("One that has data in 20 hours of a\nmonth costs %.2f.", 20*customMetric/hoursOfMonth))
+	assert.Contains(t, page, fmt.Sprintf("in 20 different hours, cost %.2f ", 4*20*customMetric/hoursOfMonth))
+	meanings := read(t, "../docs/METRICS.md")
+	for name, unit := range metric.Names() {
+		assert.Contains(t, meanings, fmt.Sprintf("\n| `%s` | %s |", name, unit), "docs/METRICS.md says what it means")
+	}
+}
+
 // A line that no function logs would make an alarm that cannot fire.
 func TestFailureAlarmHearsTheLinesThatFunctionsLog(t *testing.T) {
 	tmpl := evaluated(t, "template.yaml", nil)
@@ -209,15 +236,47 @@ func TestEssentialAlarmsAreThree(t *testing.T) {
 		names = append(names, alarm.LogicalID)
 	}
 	assert.ElementsMatch(t, []string{"FailureAlarm", "DeadLetterAlarm", "NoSweepAlarm"}, names)
-	page := read(t, "../docs/OPERATIONS.md")
+	page := read(t, "../docs/RUNBOOK.md")
 	for _, alarm := range ofType(evaluated(t, "template.yaml", nil), "AWS::CloudWatch::Alarm") {
-		star := "` * |"
+		star := ") * |"
 		for _, essential := range names {
 			if essential == alarm.LogicalID {
-				star = "` |"
+				star = ") |"
 			}
 		}
-		assert.Contains(t, page, "| `"+alarm.LogicalID+star, "docs/OPERATIONS.md says what to do")
+		assert.Contains(t, page, "| [`"+alarm.LogicalID+"`](#"+strings.ToLower(alarm.LogicalID)+star)
+	}
+}
+
+// Who is woken at night follows the link of the alarm.
+func TestEachAlarmLinksToItsSectionOfTheRunbook(t *testing.T) {
+	const url = "https://wiki.example.com/sgward/runbook"
+	sections := map[string]string{}
+	for _, section := range strings.Split(read(t, "../docs/RUNBOOK.md"), "\n## ")[1:] {
+		name, text, _ := strings.Cut(section, "\n")
+		sections[name] = text
+	}
+	for parameters, base := range map[string]string{"": "docs/RUNBOOK.md", url: url} {
+		given := map[string]string{}
+		if parameters != "" {
+			given["RunbookUrl"] = parameters
+		}
+		var names []string
+		tmpl := evaluated(t, "template.yaml", given)
+		for _, alarm := range ofType(tmpl, "AWS::CloudWatch::Alarm") {
+			names = append(names, alarm.LogicalID)
+			description := property(t, tmpl, alarm, "AlarmDescription").(string)
+			assert.True(t, strings.HasPrefix(description, "sgward: "), description)
+			assert.True(t, strings.HasSuffix(description, " "+base+"#"+strings.ToLower(alarm.LogicalID)), description)
+			assert.LessOrEqual(t, len(description), 1024-300, "CloudWatch's limit, less a long URL")
+			for _, part := range []string{"**It means:**", "**At risk:**", "**Look first", "**What mends it:**", "**Over when** "} {
+				if alarm.LogicalID == "FailureAlarm" && part == "**What mends it:**" {
+					part = "| what mends it |" // for each line
+				}
+				assert.Contains(t, sections[alarm.LogicalID], part, alarm.LogicalID)
+			}
+		}
+		assert.ElementsMatch(t, names, slices.Collect(maps.Keys(sections)), "a section for each alarm, and no other")
 	}
 }
 

@@ -62,7 +62,7 @@ func (r *release) run(date string) error {
 	if err := os.MkdirAll(r.to, 0o755); err != nil { //nolint:gosec // G301: a release is for everybody
 		return err
 	}
-	for _, step := range []func() error{r.packFunctions, r.packCommandLine, r.writeTemplate, r.copyAlerts, r.writeChecksums} {
+	for _, step := range []func() error{r.packFunctions, r.packCommandLine, r.writeTemplate, r.copyTemplates, r.writeChecksums} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -194,13 +194,18 @@ func (r *release) writeTemplate() error {
 	return errors.Join(r.write("sgward.yaml", translated.full), r.write("sgward-body.yaml", translated.body))
 }
 
-// copyAlerts puts alerts.yaml, which needs no translation, into the release.
-func (r *release) copyAlerts() error {
-	content, err := os.ReadFile("alerts.yaml")
-	if err != nil {
-		return err
+// copyTemplates puts the templates into the release that need no translation.
+func (r *release) copyTemplates() error {
+	for _, name := range []string{"alerts.yaml", "dashboard.yaml"} {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := r.write(name, content); err != nil {
+			return err
+		}
 	}
-	return r.write("alerts.yaml", content)
+	return nil
 }
 
 // writeChecksums writes what `sha256sum --check SHA256SUMS` reads.

@@ -93,7 +93,7 @@ func (x *examination) checkAlarms(ctx context.Context) []Line {
 			gone = append(gone, id)
 			continue
 		case a.State == "ALARM":
-			out = append(out, failure("docs/OPERATIONS.md, Alarms, says what to do", "%s is on since %s: %s", id, text.Time(a.Since), cmp.Or(a.Reason, "no reason is given")))
+			out = append(out, failure("docs/RUNBOOK.md#"+strings.ToLower(id)+" says what to do", "%s is on since %s: %s", id, text.Time(a.Since), cmp.Or(a.Reason, "no reason is given")))
 		case a.State != "OK":
 			waiting = append(waiting, id)
 		}
