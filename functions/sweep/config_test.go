@@ -210,7 +210,7 @@ func TestTheTemplateAgrees(t *testing.T) {
 	assert.NotEmpty(t, function.OnFailureARN)
 	assert.Equal(t, 2, function.MaximumRetryAttempts)
 	for name := range function.Environment {
-		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES" || name == "ACCOUNT_NAME" || name == "MEMORY_TABLE" || name == "DETECT_LOG_GROUP" || name == "LOG_RETENTION_DAYS", name)
+		assert.True(t, strings.HasPrefix(name, "AWS_") || name == "MODE" || name == "ALERT_TOPIC_ARN" || name == "POLICY_FILE" || name == "MAX_REVOKES" || name == "ACCOUNT_NAME" || name == "METRICS_STACK" || name == "MEMORY_TABLE" || name == "DETECT_LOG_GROUP" || name == "LOG_RETENTION_DAYS", name)
 	}
 	env := map[string]string{"AWS_REGION": "us-east-1"}
 	for name, value := range function.Environment {

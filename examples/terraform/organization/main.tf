@@ -81,6 +81,8 @@ resource "aws_cloudformation_stack_set" "sgward" {
     AlarmTopicArn           = ""
     AlarmTopicName          = "sgward-alarms"
     Alarms                  = "essential"
+    Metrics                 = "all"
+    RunbookUrl              = "docs/RUNBOOK.md"
     SlackWebhookSecretArn   = ""
     SlackWorkspaceId        = ""
     SlackChannelId          = ""
