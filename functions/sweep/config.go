@@ -52,7 +52,7 @@ func readAnnouncements(lookup lambdaenv.Lookup, env lambdaenv.Environment) (swee
 	if err != nil || days < 1 {
 		return nil, fmt.Errorf("reading LOG_RETENTION_DAYS: %q: want for how many days %s keeps its lines", text, group)
 	}
-	config, err := env.Logs(patience)
+	config, err := env.Hosted("CLOUDWATCH_LOGS", awscall.Logs.Host, patience)
 	if err != nil {
 		return nil, err
 	}

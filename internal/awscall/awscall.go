@@ -45,8 +45,9 @@ type Service struct {
 	Host string
 	// IAM is its prefix in the names of permissions; empty stands for Host.
 	IAM string
-	// Target begins the header X-Amz-Target of a service with a JSON protocol.
-	Target string
+	// Target begins the header X-Amz-Target of a service with a JSON protocol, and JSON is
+	// the protocol's version; empty stands for 1.1.
+	Target, JSON string
 	// Version is the API version of a service with the Query protocol, or the first part of
 	// the path of one with the REST protocol.
 	Version string
@@ -57,6 +58,7 @@ var (
 	Athena         = Service{ID: "Athena", Host: "athena", Target: "AmazonAthena"}
 	CloudFormation = Service{ID: "CloudFormation", Host: "cloudformation", Version: "2010-05-15"}
 	CloudWatch     = Service{ID: "CloudWatch", Host: "monitoring", IAM: "cloudwatch", Version: "2010-08-01"}
+	DynamoDB       = Service{ID: "DynamoDB", Host: "dynamodb", Target: "DynamoDB_20120810", JSON: "1.0"}
 	EventBridge    = Service{ID: "EventBridge", Host: "events", Target: "AWSEvents"}
 	KMS            = Service{ID: "KMS", Host: "kms", Target: "TrentService"}
 	Lambda         = Service{ID: "Lambda", Host: "lambda", Version: "2015-03-31"}
@@ -83,7 +85,7 @@ func (c *Client) JSON(ctx context.Context, s Service, operation string, in, out 
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", operation, err)
 	}
-	header := http.Header{"Content-Type": {"application/x-amz-json-1.1"}, "X-Amz-Target": {s.Target + "." + operation}}
+	header := http.Header{"Content-Type": {"application/x-amz-json-" + cmp.Or(s.JSON, "1.1")}, "X-Amz-Target": {s.Target + "." + operation}}
 	return c.call(ctx, s, operation, request{method: http.MethodPost, path: "/", header: header, body: body}, func(answer []byte) error {
 		if out == nil {
 			return nil
@@ -200,9 +202,25 @@ func (c *Client) send(ctx context.Context, s Service, endpoint string, r request
 	return answer, nil
 }
 
+// refusal is the error of a service, with the whole answer.
+type refusal struct {
+	*smithy.GenericAPIError
+	answer []byte
+}
+
+// RefusalOf returns the answer by which a service refused a call, of which some have more
+// fields than a code and a message; nil for other errors.
+func RefusalOf(err error) []byte {
+	var r *refusal
+	if !errors.As(err, &r) {
+		return nil
+	}
+	return r.answer
+}
+
 // apiError reads the code and the message of a refusal, in the form of any protocol.
 func apiError(response *http.Response, answer []byte) error {
-	out := &smithy.GenericAPIError{Fault: smithy.FaultClient}
+	out := &refusal{&smithy.GenericAPIError{Fault: smithy.FaultClient}, answer}
 	if response.StatusCode >= http.StatusInternalServerError {
 		out.Fault = smithy.FaultServer
 	}

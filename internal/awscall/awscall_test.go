@@ -2,6 +2,7 @@ package awscall
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -81,8 +82,15 @@ func TestRefusalsAreTheSDKsErrors(t *testing.T) {
 			assert.Len(t, *got, 1, "a refusal is not asked for again")
 		})
 	}
-	c, _ := answering(t, says(http.StatusBadRequest, "not of AWS"))
-	err := c.JSON(t.Context(), CloudWatch, "X", struct{}{}, nil)
+	const failed = `{"__type":"com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException","Item":{"n":{"N":"1"}}}`
+	c, got := answering(t, says(http.StatusBadRequest, failed))
+	err := c.JSON(t.Context(), DynamoDB, "UpdateItem", struct{}{}, nil)
+	assert.Equal(t, failed, string(RefusalOf(err)), "with all that it says")
+	assert.Equal(t, "application/x-amz-json-1.0", (*got)[0].Header.Get("Content-Type"))
+	assert.Nil(t, RefusalOf(errors.New("another")))
+
+	c, _ = answering(t, says(http.StatusBadRequest, "not of AWS"))
+	err = c.JSON(t.Context(), CloudWatch, "X", struct{}{}, nil)
 	var api smithy.APIError
 	require.ErrorAs(t, err, &api)
 	assert.Equal(t, "HTTP400", api.ErrorCode())

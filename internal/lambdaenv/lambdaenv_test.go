@@ -122,3 +122,23 @@ func TestTheAccountsNameIsForItsOwnAlerts(t *testing.T) {
 		assert.ErrorContains(t, err, "ACCOUNT_NAME", name)
 	}
 }
+
+func TestAServiceWithoutAClientHasItsHost(t *testing.T) {
+	for name, c := range map[string]struct {
+		region string
+		env    map[string]string
+		want   string
+	}{
+		"AWS's own":       {"eu-central-1", nil, "https://dynamodb.eu-central-1.amazonaws.com"},
+		"China":           {"cn-north-1", nil, "https://dynamodb.cn-north-1.amazonaws.com.cn"},
+		"FIPS":            {"us-east-1", map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, "https://dynamodb-fips.us-east-1.amazonaws.com"},
+		"FIPS, GovCloud":  {"us-gov-west-1", map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, "https://dynamodb.us-gov-west-1.amazonaws.com"},
+		"its own address": {"us-east-1", map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://table.example"}, "http://table.example"},
+	} {
+		got, err := Environment{Region: c.region, lookup: lookup(c.env)}.Hosted("DYNAMODB", "dynamodb", Patience{})
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, aws.ToString(got.BaseEndpoint), name)
+	}
+	_, err := Environment{Region: "nowhere", lookup: lookup(nil)}.Hosted("DYNAMODB", "dynamodb", Patience{})
+	assert.ErrorContains(t, err, `reading AWS_REGION: "nowhere"`)
+}

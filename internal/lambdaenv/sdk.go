@@ -34,18 +34,21 @@ func (e Environment) Service(name string, p Patience) (aws.Config, aws.FIPSEndpo
 	return e.serviceConfig(name, p), useFIPS(e.lookup)
 }
 
-// Logs returns the configuration for CloudWatch Logs, with the address of its endpoint. There
-// is no client of the SDK for one call: it would take longer to compile than all of sweep.
-func (e Environment) Logs(p Patience) (aws.Config, error) {
-	c := e.serviceConfig("CLOUDWATCH_LOGS", p)
+// Hosted is Service with the address of the service's endpoint, for calls without a client
+// of the SDK: host begins the names of its endpoints ("dynamodb"). One call of a service is
+// worth no client, which takes longer to compile than all of sweep, and more bytes than
+// remediate has left.
+func (e Environment) Hosted(name, host string, p Patience) (aws.Config, error) {
+	c := e.serviceConfig(name, p)
 	if c.BaseEndpoint == nil {
 		partition, ok := text.PartitionOf(e.Region)
 		if !ok {
 			return aws.Config{}, fmt.Errorf("reading AWS_REGION: %q: want the name of a region", e.Region)
 		}
-		host := "logs"
-		if useFIPS(e.lookup) == aws.FIPSEndpointStateEnabled {
-			host = "logs-fips"
+		// In GovCloud the plain names are those of the validated endpoints
+		// (https://aws.amazon.com/compliance/fips/).
+		if useFIPS(e.lookup) == aws.FIPSEndpointStateEnabled && partition.Name != "aws-us-gov" {
+			host += "-fips"
 		}
 		c.BaseEndpoint = aws.String("https://" + host + "." + e.Region + "." + partition.DNSSuffix)
 	}

@@ -1,5 +1,5 @@
 // Package dynamodbapi is an in-memory stand-in for Amazon DynamoDB: tables with a
-// string key, read by Scan and written by BatchWriteItem. It speaks the JSON
+// string key, read by Scan and written by BatchWriteItem and UpdateItem. It speaks the JSON
 // protocol of the AWS SDKs and the CLI and keeps DynamoDB's limits and errors.
 //
 // It is for tests and tours only: signatures are not verified, values are strings
@@ -86,6 +86,7 @@ type fault struct {
 type apiError struct {
 	status        int
 	code, message string
+	item          Item // of a failed condition, if it is asked for
 }
 
 func refuse(code, text string, args ...any) *apiError {
@@ -93,7 +94,7 @@ func refuse(code, text string, args ...any) *apiError {
 	if code == "InternalServerError" || code == "ServiceUnavailable" {
 		status = http.StatusInternalServerError
 	}
-	return &apiError{status, code, fmt.Sprintf(text, args...)}
+	return &apiError{status: status, code: code, message: fmt.Sprintf(text, args...)}
 }
 
 // New returns a server with the configured tables, empty.
@@ -186,6 +187,8 @@ func (s *Server) do(action, key string, body []byte) (any, *apiError) {
 		return s.scan(body)
 	case "BatchWriteItem":
 		return s.batchWrite(body)
+	case "UpdateItem":
+		return s.updateItem(body)
 	default:
 		return nil, refuse("UnknownOperationException", "%s is unknown here", action)
 	}
@@ -367,7 +370,11 @@ func write(w http.ResponseWriter, answer any, failure *apiError) {
 	status := http.StatusOK
 	if failure != nil {
 		status = failure.status
-		answer = map[string]string{"__type": "com.amazonaws.dynamodb.v20120810#" + failure.code, "message": failure.message}
+		said := map[string]any{"__type": "com.amazonaws.dynamodb.v20120810#" + failure.code, "message": failure.message}
+		if failure.item != nil {
+			said["Item"] = failure.item
+		}
+		answer = said
 	}
 	body, err := json.Marshal(answer)
 	if err != nil {

@@ -172,3 +172,90 @@ func TestAnswersCarryTheChecksumThatTheSDKVerifies(t *testing.T) {
 	assert.JSONEq(t, `{"Items":[],"Count":0,"ScannedCount":0}`, string(body))
 	assert.NotEmpty(t, response.Header.Get("X-Amz-Crc32"))
 }
+
+// update sets attributes of the item "a".
+func update(client *dynamodb.Client, expression, condition string, values map[string]string, change ...func(*dynamodb.UpdateItemInput)) (*dynamodb.UpdateItemOutput, error) {
+	in := &dynamodb.UpdateItemInput{
+		TableName: aws.String("told"), Key: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: "a"}},
+		UpdateExpression: aws.String(expression),
+	}
+	if condition != "" {
+		in.ConditionExpression = aws.String(condition)
+	}
+	for name, text := range values {
+		if in.ExpressionAttributeValues == nil {
+			in.ExpressionAttributeValues = map[string]types.AttributeValue{}
+		}
+		in.ExpressionAttributeValues[name] = &types.AttributeValueMemberS{Value: text}
+	}
+	for _, c := range change {
+		c(in)
+	}
+	return client.UpdateItem(context.Background(), in)
+}
+
+func TestAnItemIsUpdatedIfItsConditionHolds(t *testing.T) {
+	s, client := serve(t, dynamodbapi.Config{})
+	old := func(in *dynamodb.UpdateItemInput) {
+		in.ReturnValuesOnConditionCheckFailure = types.ReturnValuesOnConditionCheckFailureAllOld
+	}
+	text := func() string { return *s.Items("told")[0]["text"].S }
+	failed := func(err error) *types.ConditionalCheckFailedException {
+		t.Helper()
+		var out *types.ConditionalCheckFailedException
+		require.ErrorAs(t, err, &out)
+		return out
+	}
+	_, err := update(client, "SET text = :t", "text = :w", map[string]string{":t": "1", ":w": ""}, old)
+	assert.Empty(t, failed(err).Item, "there is none")
+	_, err = update(client, "SET other = other", "contains(text, :w)", map[string]string{":w": "1"})
+	failed(err)
+	_, err = update(client, "SET text = :t, n = :n", "attribute_not_exists(id)", map[string]string{":t": "1 2", ":n": "x"})
+	require.NoError(t, err)
+	_, err = update(client, "SET text = :t", "attribute_not_exists(id)", map[string]string{":t": "3"}, old)
+	assert.Equal(t, "1 2", failed(err).Item["text"].(*types.AttributeValueMemberS).Value)
+	_, err = update(client, "SET text = :t", "attribute_not_exists(id)", map[string]string{":t": "3"})
+	assert.Empty(t, failed(err).Item, "not asked for")
+	_, err = update(client, "SET text = :t", "text = :w", map[string]string{":t": "3", ":w": "1"})
+	failed(err)
+	assert.Equal(t, "1 2", text())
+	out, err := update(client, "SET n = n", "contains(text, :w)", map[string]string{":w": "2"}, func(in *dynamodb.UpdateItemInput) { in.ReturnValues = types.ReturnValueAllNew })
+	require.NoError(t, err)
+	assert.Len(t, out.Attributes, 3)
+	_, err = update(client, "SET text = :t", "text = :w", map[string]string{":t": "3", ":w": "1 2"})
+	require.NoError(t, err)
+	assert.Equal(t, "3", text())
+	_, err = update(client, "SET text = :t", "", map[string]string{":t": "4"})
+	require.NoError(t, err)
+	assert.Equal(t, "4", text())
+}
+
+func TestAnUpdateThatTheStandInDoesNotKnowIsRefused(t *testing.T) {
+	s, client := serve(t, dynamodbapi.Config{})
+	for name, call := range map[string]func() (*dynamodb.UpdateItemOutput, error){
+		"another action": func() (*dynamodb.UpdateItemOutput, error) {
+			return update(client, "ADD n :n", "", map[string]string{":n": "1"})
+		},
+		"another condition": func() (*dynamodb.UpdateItemOutput, error) {
+			return update(client, "SET n = :n", "size(n) < :n", map[string]string{":n": "1"})
+		},
+		"no such value": func() (*dynamodb.UpdateItemOutput, error) { return update(client, "SET n = :n", "", nil) },
+		"an unused value": func() (*dynamodb.UpdateItemOutput, error) {
+			return update(client, "SET n = :n", "", map[string]string{":n": "1", ":m": "1"})
+		},
+		"no such attribute": func() (*dynamodb.UpdateItemOutput, error) { return update(client, "SET n = m", "", nil) },
+		"a table": func() (*dynamodb.UpdateItemOutput, error) {
+			return update(client, "SET n = :n", "", map[string]string{":n": "1"}, func(in *dynamodb.UpdateItemInput) { in.TableName = aws.String("x") })
+		},
+		"a key": func() (*dynamodb.UpdateItemOutput, error) {
+			return update(client, "SET n = :n", "", map[string]string{":n": "1"}, func(in *dynamodb.UpdateItemInput) { in.Key = nil })
+		},
+		"old values": func() (*dynamodb.UpdateItemOutput, error) {
+			return update(client, "SET n = :n", "", map[string]string{":n": "1"}, func(in *dynamodb.UpdateItemInput) { in.ReturnValues = types.ReturnValueAllOld })
+		},
+	} {
+		_, err := call()
+		assert.Error(t, err, name)
+		assert.Empty(t, s.Items("told"), name)
+	}
+}
