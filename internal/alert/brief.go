@@ -15,7 +15,7 @@ import (
 // is empty in an alert that it does not apply to.
 func brief() []func(*view, limits) section {
 	return []func(*view, limits) section{
-		(*view).overview, (*view).eventsLost, (*view).who, (*view).where, (*view).done, (*view).policy, (*view).found, (*view).nextStep, (*view).mustBeOpen, (*view).whereToLook,
+		(*view).overview, (*view).eventsLost, (*view).again, (*view).who, (*view).where, (*view).done, (*view).policy, (*view).found, (*view).nextStep, (*view).mustBeOpen, (*view).whereToLook,
 	}
 }
 
@@ -122,6 +122,15 @@ func caller(e cloudtrail.Event) string {
 	return who
 }
 
+// maker names the caller without the name of the session, which each session may choose
+// anew.
+func maker(e cloudtrail.Event) string {
+	if i := strings.LastIndexByte(e.Actor.SessionIssuerARN, '/'); i >= 0 {
+		return "role " + name(e.Actor.SessionIssuerARN[i+1:])
+	}
+	return caller(e)
+}
+
 // service names an AWS service: "autoscaling" for autoscaling.amazonaws.com.
 func service(host string) string { return name(strings.TrimSuffix(host, ".amazonaws.com")) }
 
@@ -153,6 +162,9 @@ func (v *view) where(limits) section {
 	out := group(o.GroupID, o.GroupName)
 	if o.region != "" {
 		out += ", " + id(o.region)
+	}
+	if o.StackName != "" {
+		out += ", of CloudFormation stack " + name(o.StackName)
 	}
 	if use := v.use(); use != "" {
 		out += "; " + use

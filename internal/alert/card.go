@@ -43,6 +43,7 @@ const (
 	Open
 	Warned // open, and alerted only
 	Closed
+	Recurring // closed, and made again and again: people have to stop it
 )
 
 // CardOf returns the card of a message of the alert topic: of an alert by its machine
@@ -78,6 +79,14 @@ func cardOf(a finding.Alert) Card {
 	m := chat()
 	for _, s := range m.filled(v, m.limits) {
 		c.add(s)
+	}
+	switch v.repeat() {
+	case repeatEscalated:
+		if c.State == Closed {
+			c.State = Recurring
+		}
+	case repeatAgain:
+		c.shortened()
 	}
 	return c
 }

@@ -42,6 +42,9 @@ func TestACardSaysWhatTheNotificationSays(t *testing.T) {
 			assert.Contains(t, n.Description, p.Text, s.name)
 		}
 		for _, line := range strings.Split(n.Description, "\n") {
+			if s.name == "closed-again" {
+				continue // TestTheCardOfARepeatIsShort
+			}
 			if plain, _, isLink := strings.Cut(line, "<https"); !isLink && !strings.Contains(line, "```") && !strings.HasPrefix(line, "*") {
 				assert.Contains(t, said, plain, s.name)
 			}

@@ -26,7 +26,8 @@ type notificationContent struct {
 }
 
 type notificationMetadata struct {
-	// ThreadID keeps the repeats of one event in one thread.
+	// ThreadID keeps the alerts of one event in one thread, and those of one opening that is
+	// made again and again.
 	ThreadID            string            `json:"threadId"`
 	Summary             string            `json:"summary"`
 	EventType           string            `json:"eventType"`
@@ -73,7 +74,7 @@ func notificationOf(v *view) (string, error) {
 		Version: "1.0", Source: "custom", ID: id,
 		Content: notificationContent{TextType: "client-markdown", Title: title, Description: chat().text(v)},
 		Metadata: notificationMetadata{
-			ThreadID: id, Summary: title, EventType: "sgward.alert",
+			ThreadID: v.thread(), Summary: title, EventType: "sgward.alert",
 			RelatedResources: v.resources, AdditionalContext: v.facts, EnableCustomActions: true,
 		},
 	}

@@ -280,6 +280,21 @@ func scenarios() []scenario {
 	one := expiring
 	one.Findings = one.Findings[1:2]
 
+	byStack := repeated(2, 7200)
+	byStack.Findings[0].StackName, byStack.Findings[0].Fix = "web", nil
+	byStack.Event.Actor = cloudtrail.Actor{
+		Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/Deployer/AWSCloudFormation",
+		SessionIssuerARN: "arn:aws:iam::123456789012:role/Deployer", InvokedBy: "cloudformation.amazonaws.com",
+	}
+	byStack.Event.SourceIPAddress, byStack.Event.UserAgent = "cloudformation.amazonaws.com", "cloudformation.amazonaws.com"
+	escalated := repeated(3, 7200)
+	escalated.Findings[0].Repeat.Escalated = true
+	escalated.Event.Actor = cloudtrail.Actor{
+		Type: "AssumedRole", ARN: "arn:aws:sts::123456789012:assumed-role/Deployer/1762136042",
+		SessionIssuerARN: "arn:aws:iam::123456789012:role/Deployer",
+	}
+	escalated.Event.UserAgent = "APN/1.0 HashiCorp/1.0 Terraform/1.13.4 (+https://www.terraform.io) terraform-provider-aws/6.18.0"
+
 	return append([]scenario{
 		{name: "world-open-database-revoked", alert: alertOf(result(finding.OutcomeRevoked, described))},
 		{name: "mixed", alert: mixed},
@@ -307,7 +322,16 @@ func scenarios() []scenario {
 		{name: "elsewhere", alert: elsewhere},
 		{name: "old-events", alert: oldEvents},
 		{name: "group-not-named", alert: unnamed},
+		{name: "closed-again", alert: byStack},
+		{name: "keeps-coming-back", alert: escalated},
 	}, sweepScenarios()...)
+}
+
+// repeated is the alert of a database's opening that was closed n times within some seconds.
+func repeated(n int, seconds float64) finding.Alert {
+	a := alertOf(result(finding.OutcomeRevoked, tcp(3306, "0.0.0.0/0")))
+	a.Findings[0].Repeat = &finding.Repeat{Closings: n, Since: at(2.4).Add(-time.Duration(seconds) * time.Second), FirstAlertID: "a-00112233445566aa"}
+	return a
 }
 
 // thousandRules is one call that opened 1,000 ports, with the longest

@@ -69,7 +69,8 @@ func boundEvent(e *cloudtrail.Event) {
 }
 
 func boundResult(r *finding.Result) {
-	cutAll(maxID, &r.ID, &r.StatementID, &r.AccountID, &r.Region, &r.GroupID, &r.GroupName, &r.VPCID, &r.ErrorCode)
+	cutAll(maxID, &r.ID, &r.StatementID, &r.AccountID, &r.Region, &r.GroupID, &r.GroupName, &r.VPCID, &r.ErrorCode, &r.StackName)
+	r.Repeat = boundCopy(r.Repeat, func(p *finding.Repeat) { cutAll(maxID, &p.FirstAlertID) })
 	cutAll(maxText, &r.ErrorMessage, &r.Left)
 	r.Event = boundCopy(r.Event, boundEvent)
 	r.Reasons = boundList(r.Reasons, maxReasons, boundReason)

@@ -105,6 +105,7 @@ func (v *view) attributes() []Attribute {
 		{"outcome", "String", string(v.outcome)},
 		{"owner", "String.Array", listAttribute(owners)},
 		{"region", "String", attributeText(e.Region)},
+		{"repeat", "String", v.repeat()},
 		{"severity", "String", v.severity.String()},
 		{"statementId", "String.Array", listAttribute(statements)},
 	}

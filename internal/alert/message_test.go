@@ -77,8 +77,11 @@ func requireDeliverable(t testing.TB, m Message) {
 	}
 
 	n := chatOf(t, m)
-	require.Equal(t, [4]string{"1.0", "custom", "client-markdown", n.ID}, [4]string{n.Version, n.Source, n.Content.TextType, n.Metadata.ThreadID})
+	require.Equal(t, [3]string{"1.0", "custom", "client-markdown"}, [3]string{n.Version, n.Source, n.Content.TextType})
 	require.NotEmpty(t, n.ID)
+	isAgain := slices.Contains(m.Attributes, Attribute{"repeat", "String", repeatAgain})
+	require.Equal(t, isAgain, n.ID != n.Metadata.ThreadID, "an alert that is not a repeat begins a thread")
+	require.NotEmpty(t, n.Metadata.ThreadID)
 	require.NotEmpty(t, n.Content.Title)
 	require.NotEmpty(t, n.Content.Description)
 	require.LessOrEqual(t, text.Units(n.Content.Title), maxTitle)

@@ -75,9 +75,10 @@ func (o *opening) offer(s *section, v *view, lim limits) {
 		s.say("AWS Config, or else CloudTrail, knows what the rule allowed before its edit" + pick(lim.isLong, ": the commands are below.", "."))
 	}
 	switch p := program(v.alert.Event.UserAgent); {
-	case p == "Terraform" || p == "OpenTofu" || p == "Pulumi":
+	case o.Repeat != nil: // which says it
+	case isOfCode(p):
 		s.say(p + " made the rule: change the code as well, or its next run opens it again.")
-	case strings.HasPrefix(v.alert.Event.Actor.InvokedBy, "cloudformation."):
+	case isByCloudFormation(v.alert.Event):
 		s.say("CloudFormation made the rule: change the template as well.")
 	}
 }

@@ -270,6 +270,10 @@ func (o *opening) verb() (title, subject string) {
 		if o.Edited {
 			return title + before, title + " (edited)"
 		}
+		if r := o.Repeat; r != nil {
+			title = pick(r.Escalated, "KEEPS COMING BACK, closed", "Closed") + " for the " + ordinal(r.Closings) + " time"
+			return title, pick(r.Escalated, "KEEPS COMING BACK", title)
+		}
 		return title, title
 	case finding.OutcomeWouldRevoke:
 		return "STILL OPEN, not closed in observe mode", "STILL OPEN"

@@ -53,7 +53,7 @@ func newView(a *finding.Alert) *view {
 		}
 	}
 	v.links, v.resources, v.facts = v.linksOf(), v.resourcesOf(), v.factsOf()
-	v.footer = "Alert " + a.ID + " (repeats carry the same id)"
+	v.footer = "Alert " + a.ID + " (sent again, it has the same id)"
 	if digits, ok := strings.CutPrefix(a.PolicyDigest, "sha256:"); ok && isIdentifier(digits) {
 		// People need no more digits to tell two policies apart.
 		v.footer += ", policy sha256:" + digits[:min(len(digits), 12)]

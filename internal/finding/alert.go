@@ -55,6 +55,11 @@ type Result struct {
 	// Owner is the value of the group's tag that the policy names as owner-tag, as far as
 	// the group was read.
 	Owner string `json:"owner,omitempty"`
+	// StackName is the CloudFormation stack of the group, by the tag that only
+	// CloudFormation can set, as far as the group was read.
+	StackName string `json:"stackName,omitempty"`
+	// Repeat is set if sgward has closed the same opening before.
+	Repeat *Repeat `json:"repeat,omitempty"`
 	// Fix is a rule to offer in place of a closed one: the same traffic, from the caller's
 	// own address or from a group that the group lets in already. By itself the policy does
 	// not forbid it. Absent if none is known.
@@ -99,6 +104,19 @@ type Result struct {
 	// Unannounced is set if the rule was made since the sweep began to watch, and no event
 	// of it has reached detect.
 	Unannounced bool `json:"unannounced,omitempty"`
+}
+
+// Repeat says how often sgward has closed an opening: the same traffic and peer in the same
+// group, made by the same role or user. Times that lie more than a day apart, or more than a
+// week after the first, are not counted together.
+type Repeat struct {
+	// Closings is the number of this closing, from 2, and Since the time of the first.
+	Closings int       `json:"closings"`
+	Since    time.Time `json:"since"`
+	// FirstAlertID is the id of the first closing's alert, and the thread of the others.
+	FirstAlertID string `json:"firstAlertId"`
+	// Escalated is set on one of them: people have to stop what makes the opening.
+	Escalated bool `json:"escalated,omitempty"`
 }
 
 // Alert is the machine-readable body of the SNS message: at most one for each CloudTrail

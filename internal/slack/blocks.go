@@ -108,6 +108,8 @@ func mark(s alert.State) string {
 		return "🟠 "
 	case alert.Closed:
 		return "✅ "
+	case alert.Recurring:
+		return "🔁 "
 	default:
 		return ""
 	}
