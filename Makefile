@@ -50,7 +50,7 @@ CLI_FLAGS = -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) 
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction package release-notes module-path test smoke race demo local pictures drill e2e lint \
+.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction build-HookFunction package release-notes module-path test smoke race demo local pictures drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -66,10 +66,12 @@ build: lint-policy ## Build the functions and the CLI for this machine into buil
 	$(GO) build $(LAMBDA_FLAGS) -o build/DetectFunction/bootstrap ./functions/detect
 	$(GO) build $(LAMBDA_FLAGS) -o build/RemediateFunction/bootstrap ./functions/remediate
 	$(GO) build $(LAMBDA_FLAGS) -o build/SweepFunction/bootstrap ./functions/sweep
+	$(GO) build $(LAMBDA_FLAGS) -o build/HookFunction/bootstrap ./functions/hook
 	cp policy.yaml build/DetectFunction/policy.yaml
 	cp policy.yaml build/RemediateFunction/policy.yaml
 	cp policy.yaml build/SweepFunction/policy.yaml
-	$(LICENSES) build/DetectFunction/bootstrap build/RemediateFunction/bootstrap build/SweepFunction/bootstrap
+	cp policy.yaml build/HookFunction/policy.yaml
+	$(LICENSES) build/DetectFunction/bootstrap build/RemediateFunction/bootstrap build/SweepFunction/bootstrap build/HookFunction/bootstrap
 
 # Go itself decides what is out of date.
 build/sgward: FORCE announce
@@ -97,6 +99,9 @@ build-RemediateFunction: lint-policy
 build-SweepFunction: lint-policy
 	$(call artifact,sweep)
 
+build-HookFunction: lint-policy
+	$(call artifact,hook)
+
 build-SlackFunction:
 	$(call artifact,slack)
 
@@ -106,7 +111,7 @@ FUNCTION_ARCHS ?= arm64 x86_64
 CLI_PLATFORMS  ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 STAGING        := build/package
 DIST           := dist
-FUNCTIONS      := Detect Remediate Sweep Slack
+FUNCTIONS      := Detect Remediate Sweep Slack Hook
 
 package: announce ## Make a release in dist/: zips, command line, template for CloudFormation, checksums (Go and make only)
 	rm -rf "$(STAGING)" "$(DIST)"

@@ -69,12 +69,14 @@ func named(importPath string) string {
 	return importPath
 }
 
-func TestDetectLinksNoAWSSDK(t *testing.T) {
-	linked := deps(t, "./functions/detect")
-	require.Contains(t, linked, "github.com/aws/aws-lambda-go/lambda", "the list is of the right program")
-	for path := range linked {
-		assert.False(t, strings.HasPrefix(path, "github.com/aws/aws-sdk-go"), path)
-		assert.False(t, strings.HasPrefix(path, "github.com/aws/smithy-go"), path)
+func TestDetectAndHookLinkNoAWSSDK(t *testing.T) {
+	for _, function := range []string{"./functions/detect", "./functions/hook"} {
+		linked := deps(t, function)
+		require.Contains(t, linked, "github.com/aws/aws-lambda-go/lambda", "the list is of the right program")
+		for path := range linked {
+			assert.False(t, strings.HasPrefix(path, "github.com/aws/aws-sdk-go"), "%s links %s", function, path)
+			assert.False(t, strings.HasPrefix(path, "github.com/aws/smithy-go"), "%s links %s", function, path)
+		}
 	}
 }
 
@@ -105,6 +107,7 @@ var mayImport = map[string][]string{
 	"planned":        {"finding", "policy", "secgroup"},
 	"terraform":      {"crash", "planned", "secgroup"},
 	"template":       {"cloudformation", "planned", "secgroup"},
+	"hook":           {"awsid", "planned", "policy", "template", "text"},
 	"check":          {"cloudformation", "planned", "template", "terraform"},
 	"report":         {"cloudtrail", "finding", "policy", "secgroup", "text"},
 	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
@@ -146,7 +149,7 @@ func TestPackagesImportOnlyFloorsBelow(t *testing.T) {
 // the network.
 func TestJudgingIsPure(t *testing.T) {
 	all := deps(t, "./internal/...")
-	for _, pkg := range []string{"secgroup", "text", "policy", "cloudtrail", "finding", "planned"} {
+	for _, pkg := range []string{"secgroup", "text", "policy", "cloudtrail", "finding", "planned", "template", "hook"} {
 		for _, imported := range all["sgward/internal/"+pkg].Imports {
 			for _, banned := range []string{"os", "net", "net/http", "log", "log/slog", "os/exec"} {
 				assert.NotEqual(t, banned, imported, "%s imports %s", pkg, imported)

@@ -27,7 +27,7 @@ import (
 )
 
 // packages are the functions that judge, by their logical ids in template.yaml.
-var packages = map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"}
+var packages = map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep", "HookFunction": "hook"}
 
 // builtIn is the folder of the builds, "" before there is one.
 var builtIn string
@@ -85,7 +85,7 @@ func start(t *testing.T, id string, more map[string]string) *started {
 	dir, err := build()
 	require.NoError(t, err)
 	env := map[string]string{
-		"MODE": "enforce", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts",
+		"MODE": "enforce", "PREVENTION": "warn", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts",
 		"FINDINGS_QUEUE_URL":    "https://sqs.us-east-1.amazonaws.com/123456789012/findings",
 		"DEAD_LETTER_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead",
 	}
@@ -137,7 +137,11 @@ func TestEachFunctionLogsItsPolicyWhenItStarts(t *testing.T) {
 		s := start(t, id, map[string]string{"POLICY_FILE": path})
 		require.NoError(t, s.err, id)
 		line := map[string]any{"level": "INFO", "message": "policy loaded", "policyDigest": want.Digest(), "file": path, "statements": 2.0, "exceptions": 0.0}
-		if id != "DetectFunction" { // which has no mode
+		switch id {
+		case "DetectFunction": // which has no mode
+		case "HookFunction":
+			line["prevention"] = "warn"
+		default:
 			line["mode"] = "enforce"
 		}
 		assert.Equal(t, []map[string]any{line}, s.lines(t), id)

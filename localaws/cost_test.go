@@ -42,7 +42,7 @@ const (
 // free are the types of resources that cost nothing while nothing happens. The costs of functions and tables
 // are in idle too, by their use.
 var free = map[string]bool{
-	"AWS::Chatbot::MicrosoftTeamsChannelConfiguration": true, "AWS::Chatbot::SlackChannelConfiguration": true,
+	"AWS::Chatbot::MicrosoftTeamsChannelConfiguration": true, "AWS::Chatbot::SlackChannelConfiguration": true, "AWS::CloudFormation::LambdaHook": true,
 	"AWS::CloudWatch::Alarm": true, "AWS::DynamoDB::Table": true, "AWS::Events::Rule": true, "AWS::IAM::Policy": true, "AWS::IAM::Role": true,
 	"AWS::Lambda::EventSourceMapping": true, "AWS::Lambda::Permission": true, "AWS::Logs::LogGroup": true, "AWS::Logs::MetricFilter": true,
 	"AWS::SNS::Subscription": true, "AWS::SSM::Parameter": true, "AWS::SNS::Topic": true, "AWS::SNS::TopicPolicy": true, "AWS::SQS::Queue": true, "AWS::SQS::QueuePolicy": true,
@@ -200,11 +200,12 @@ func TestThePageStatesWhatEachMetricCosts(t *testing.T) {
 
 // A line that no function logs would make an alarm that cannot fire.
 func TestFailureAlarmHearsTheLinesThatFunctionsLog(t *testing.T) {
-	tmpl := evaluated(t, "template.yaml", nil)
+	tmpl := evaluated(t, "template.yaml", map[string]string{"Prevention": "warn"})
 	sources := map[string][]string{
 		"DetectFailedMetric":    {"../functions/detect/handler.go"},
 		"RemediateFailedMetric": {"../internal/remediation/revoke.go"},
 		"SweepFailedMetric":     {"../internal/sweep/digest.go"},
+		"HookFailedMetric":      {"../functions/hook/handler.go"},
 	}
 	alarm, ok := tmpl.Resource("FailureAlarm")
 	require.True(t, ok)

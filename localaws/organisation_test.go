@@ -208,6 +208,7 @@ func statementsOf(t *testing.T, tmpl *cloudformation.Template, role cloudformati
 // everything makes every role of the template.
 var everything = map[string]string{
 	"SlackWebhookSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789",
+	"Prevention": "warn",
 }
 
 func with(parameters map[string]string, more ...string) map[string]string {
@@ -233,7 +234,7 @@ func TestEveryRoleHasTheBoundaryAndThePath(t *testing.T) {
 	} {
 		tmpl := evaluated(t, "template.yaml", with(everything, "PermissionsBoundary", c.arn, "PermissionsBoundaryName", c.name, "RolePath", "/sgward/"))
 		roles := ofType(tmpl, "AWS::IAM::Role")
-		require.Len(t, roles, 5)
+		require.Len(t, roles, 7)
 		for _, role := range roles {
 			assert.Equal(t, c.want, property(t, tmpl, role, "PermissionsBoundary"), role.LogicalID)
 			assert.Equal(t, "/sgward/", property(t, tmpl, role, "Path"), role.LogicalID)
@@ -253,7 +254,7 @@ func TestEveryFunctionIsInTheVPCAndOnlyThenItsRoleMayMakeInterfaces(t *testing.T
 	assert.Equal(t, cloudformation.NoValue{}, config(elsewhere))
 
 	functions := ofType(inVPC, "AWS::Serverless::Function")
-	require.Len(t, functions, 4)
+	require.Len(t, functions, 5)
 	for _, function := range functions {
 		assert.Nil(t, cloudformation.Child(function.Properties, "VpcConfig"), "%s has that of all", function.LogicalID)
 		id := strings.TrimSuffix(fmt.Sprint(property(t, inVPC, function, "Role")), ".Arn")

@@ -56,13 +56,13 @@ func TestTheOutputsSayWhoIsAlerted(t *testing.T) {
 // The functions that judge get the policy of a layer, and where it is, together or not at all.
 func TestALayerTakesThePlaceOfThePackedPolicy(t *testing.T) {
 	const layer = "arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:7"
-	hook := map[string]string{"SlackWebhookSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hook"}
-	packed, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: hook})
+	all := map[string]string{"SlackWebhookSecretArn": "arn:aws:secretsmanager:us-east-1:123456789012:secret:hook", "Prevention": "warn"}
+	packed, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: all})
 	require.NoError(t, err)
-	hook["PolicyLayerArn"] = layer
-	layered, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: hook})
+	all["PolicyLayerArn"] = layer
+	layered, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: all})
 	require.NoError(t, err)
-	require.Len(t, layered.Functions, 4)
+	require.Len(t, layered.Functions, 5)
 	for id, f := range layered.Functions {
 		assert.Empty(t, packed.Functions[id].Layers, id)
 		assert.NotContains(t, packed.Functions[id].Environment, policyfile.Variable, id)

@@ -87,6 +87,7 @@ func (g *judged) fresh() []Finding {
 		return nil
 	}
 	verdicts := g.policy.Evaluate(req)
+	g.add(req, verdicts)
 	firm := g.firm(rules, verdicts)
 	var out []Finding
 	for i, j := range verdicts {
@@ -99,6 +100,20 @@ func (g *judged) fresh() []Finding {
 		out = append(out, g.finding(req, i, rules[i], j, rules[i].Location))
 	}
 	return out
+}
+
+// add makes the verdicts on rules stronger that are forbidden together with the rules that
+// are known to stand, whatever the unknown ones may be.
+func (g *judged) add(req policy.Request, verdicts []policy.Judgement) {
+	if req.StandingKnown || len(req.Standing) == 0 {
+		return
+	}
+	req.StandingKnown = true
+	for i, j := range g.policy.Evaluate(req) {
+		if j.Verdict == policy.Revoke && j.Verdict.IsStrongerThan(verdicts[i].Verdict) {
+			verdicts[i] = j
+		}
+	}
 }
 
 // firm returns a function that reports whether a verdict would be the same without the

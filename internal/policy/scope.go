@@ -57,7 +57,7 @@ func (s *scope) match(req *Request) (answer, Needs) {
 		{len(s.regions) > 0, req.Region != "", func() bool { return slices.Contains(s.regions, req.Region) }, NeedGroupID},
 		{len(s.groups) > 0, req.Group.ID != "", func() bool { return slices.Contains(s.groups, req.Group.ID) }, NeedGroupID},
 		{len(s.vpcs) > 0, req.Group.VPCID != "", func() bool { return slices.Contains(s.vpcs, req.Group.VPCID) }, NeedVPC},
-		{len(s.tags) > 0, req.Group.TagsKnown, func() bool { return tagsHold(s.tags, req) }, NeedGroupTags},
+		{len(s.tags) > 0, req.Group.TagsKnown || tagsHold(s.tags, req), func() bool { return tagsHold(s.tags, req) }, NeedGroupTags},
 		{len(s.actors) > 0, req.Actor.Known, func() bool { return actorsHold(s.actors, req.Actor.ARN) }, NeedActor},
 	} {
 		switch {

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Group is a security group as its source describes it. Empty fields are unknown; Tags are
-// known if TagsKnown is set.
+// Group is a security group as its source describes it. Empty fields are unknown. Tags are
+// all of the group's tags if TagsKnown is set, else those that are known of them.
 type Group struct {
 	ID    string
 	Name  string

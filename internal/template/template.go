@@ -27,6 +27,10 @@ type Options struct {
 	// Load returns the template of a nested stack, whose path is relative to the one that
 	// holds it, and its name. If nil, nested stacks are unclear.
 	Load func(file, path string) (data []byte, name string, err error)
+
+	// alone is set for a resource without its template: what other resources of the stack,
+	// and the stack's own tags, add to it is unknown.
+	alone bool
 }
 
 // mostNested is how deep stacks may be nested.
@@ -118,6 +122,9 @@ func (s *stack) choose(data []byte, into map[string]string) error {
 
 // at returns the location of a line.
 func (s *stack) at(line int, id string) planned.Location {
+	if s.options.alone { // it has no file
+		line = 0
+	}
 	return planned.Location{File: s.file, Line: line, Address: s.path + id}
 }
 
@@ -236,6 +243,7 @@ func (s *stack) addGroup(res *cloudformation.Resource) {
 		g.VPCID = ""
 	}
 	g.Tags, g.TagsKnown = s.tags(cloudformation.Child(res.Properties, "Tags"))
+	g.TagsKnown = g.TagsKnown && !s.options.alone
 	s.groups = append(s.groups, g)
 	s.byKey[address] = g
 	if g.Name != "" && s.byKey[g.Name] == nil {
@@ -251,14 +259,24 @@ func (s *stack) addGroup(res *cloudformation.Resource) {
 			rules = []planned.Rule{unknownRule(side.direction, s.at(macro.Line, res.LogicalID), fmt.Sprintf("line %d: Fn::Transform may add %s", macro.Line, side.key))}
 		}
 		if side.direction == secgroup.Egress && len(rules) == 0 {
-			s.implied = append(s.implied, planned.Rule{
-				Rule:     secgroup.Rule{GroupID: address, Permission: secgroup.Permission{Direction: side.direction, Protocol: secgroup.AllProtocols, Peer: secgroup.CIDRPeer(netip.MustParsePrefix("0.0.0.0/0"))}},
-				Location: s.at(res.Line, res.LogicalID), Uncertain: res.Uncertain != "",
-				Remark: "the template sets no SecurityGroupEgress: EC2 then lets everything out",
-			})
+			s.implied = append(s.implied, s.everythingOut(res, address))
 		}
 		g.Rules = append(g.Rules, rules...)
 	}
+}
+
+// everythingOut is EC2's egress rule of a group for which the template sets none.
+func (s *stack) everythingOut(res *cloudformation.Resource, address string) planned.Rule {
+	r := planned.Rule{
+		Rule:     secgroup.Rule{GroupID: address, Permission: secgroup.Permission{Direction: secgroup.Egress, Protocol: secgroup.AllProtocols, Peer: secgroup.CIDRPeer(netip.MustParsePrefix("0.0.0.0/0"))}},
+		Location: s.at(res.Line, res.LogicalID), Uncertain: res.Uncertain != "",
+		Remark: "the template sets no SecurityGroupEgress: EC2 then lets everything out",
+	}
+	if s.options.alone {
+		r.Uncertain, r.Remark = true, ""
+		r.Unknown = []string{"the group sets no SecurityGroupEgress: EC2 then lets everything out, unless an AWS::EC2::SecurityGroupEgress of the stack takes the place of that rule"}
+	}
+	return r
 }
 
 // unknownRule is a rule of which nothing is known but its direction.

@@ -74,6 +74,7 @@ resource "aws_cloudformation_stack_set" "sgward" {
     PolicyLayerArn          = ""
     MaxRevokes              = "20"
     SweepSchedule           = "rate(1 hour)"
+    Prevention              = "off"
     AlertEmail              = ""
     AlertTopicArn           = ""
     AlertTopicAccountId     = var.alert_account

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"sgward/internal/awsid"
+	"sgward/internal/hook"
+	"sgward/internal/policy"
+	"sgward/internal/policyfile"
+)
+
+// handler answers requests of hooks. It is safe for concurrent use.
+type handler struct {
+	judge  hook.Judge
+	logger *slog.Logger
+}
+
+// newHandler wires the function. The error names every variable that is wrong.
+func newHandler(lookup func(string) (string, bool), logger *slog.Logger, now func() time.Time) (*handler, error) {
+	value, _ := lookup("PREVENTION")
+	mode, err := hook.ParseMode(value)
+	if err != nil {
+		err = fmt.Errorf("reading PREVENTION: %w", err)
+	}
+	region, _ := lookup("AWS_REGION")
+	if !awsid.IsRegion(region) {
+		err = errors.Join(err, fmt.Errorf("reading AWS_REGION: %q: want the name of a region", region))
+	}
+	if err != nil {
+		return nil, err
+	}
+	p, err := policyfile.Load(lookup, logger, "prevention", string(mode))
+	if err != nil {
+		return nil, err
+	}
+	return &handler{judge: hook.Judge{Policy: p, Mode: mode, Region: region, Now: now}, logger: logger}, nil
+}
+
+// Invoke takes the request of a hook and returns its answer, both JSON. Whatever the request
+// holds, there is an answer.
+func (h *handler) Invoke(ctx context.Context, request []byte) ([]byte, error) {
+	a := h.judge.Answer(request)
+	h.report(ctx, &a, len(request))
+	return a.Response.JSON()
+}
+
+// report logs one line for each request, so that a period in the mode warn can be reviewed.
+func (h *handler) report(ctx context.Context, a *hook.Answer, size int) {
+	r := &a.Request
+	attrs := []slog.Attr{
+		slog.String("hookStatus", string(a.Response.Status)), slog.String("prevention", string(h.judge.Mode)),
+		slog.String("action", r.Action), slog.String("targetName", r.Data.TargetName), slog.String("targetLogicalId", r.Data.LogicalID),
+		slog.String("stackId", r.StackID), slog.String("accountId", r.AccountID), slog.String("region", h.judge.Region),
+	}
+	if a.Skipped != "" {
+		h.logger.LogAttrs(ctx, slog.LevelInfo, "nothing to judge", append(attrs, slog.String("reason", a.Skipped))...)
+		return
+	}
+	attrs = append(attrs, slog.String("decision", a.Verdict.String()), slog.Int("findings", len(a.Findings)))
+	const most = 10
+	if listed := a.Findings[:min(most, len(a.Findings))]; len(listed) > 0 {
+		var rules, statements, reasons []string
+		for i := range listed {
+			f := &listed[i]
+			if f.Rule != nil {
+				rules = append(rules, f.Rule.Permission.String())
+			}
+			statements = append(statements, f.StatementID)
+			reasons = append(reasons, policy.Texts(f.Reasons)...)
+		}
+		attrs = append(attrs, slog.Any("rules", rules), slog.Any("statementIds", statements), slog.Any("reasons", reasons))
+	}
+	if a.Err == nil {
+		h.logger.LogAttrs(ctx, slog.LevelInfo, "judged", attrs...)
+		return
+	}
+	// The alarm on this line calls people: something is made that was not judged, or a
+	// deployment failed that need not have.
+	attrs = append(attrs, slog.String("error", a.Err.Error()), slog.Int("bytes", size))
+	if a.Stack != nil {
+		attrs = append(attrs, slog.String("stack", string(a.Stack)))
+	}
+	h.logger.LogAttrs(ctx, slog.LevelError, "not judged", attrs...)
+}

@@ -1,0 +1,26 @@
+package planned
+
+import "slices"
+
+// Since marks the rules that before, an earlier state of the same resources, has as well:
+// they stand. A group that it has, too, is not created; other rules may have been added to
+// it since. A group whose name, description or VPC changes is made anew, with all of its
+// rules: EC2 cannot edit these.
+func (c *Change) Since(before *Change) {
+	for i := range c.Groups {
+		g := &c.Groups[i]
+		old := slices.IndexFunc(before.Groups, func(o Group) bool {
+			return o.Address == g.Address && o.ID == g.ID && o.Name == g.Name && o.Description == g.Description && o.VPCID == g.VPCID
+		})
+		if old < 0 {
+			continue
+		}
+		g.Created, g.Complete = false, false
+		for k := range g.Rules {
+			r := &g.Rules[k]
+			r.Standing = slices.ContainsFunc(before.Groups[old].Rules, func(o Rule) bool {
+				return o.Permission.Identity() == r.Permission.Identity() && slices.Equal(o.Unknown, r.Unknown)
+			})
+		}
+	}
+}
