@@ -75,6 +75,10 @@ var points = []point{
 	{"whether DescribeSecurityGroupRules lists the rules of groups that another account shares", (*confirmation).sharedGroups},
 	{"`sgward replay s3://` finds a bucket's region by S3's redirect, and reads it there; emulators do not redirect", notTold("it takes a trial: with credentials of another region: `sgward replay --since YESTERDAY s3://YOUR-TRAIL-BUCKET/AWSLogs/`")},
 	{"CloudTrail's event history takes the pace of `--account-history`, two calls a second in each region, without throttling", notTold("it takes a trial: `time sgward replay --account-history`, while nobody else reads it")},
+	{"a Lambda Hook's request has values in place of functions, numbers as texts, resolved dynamic references, and `clientRequestToken`", notTold("it takes a trial: deploy a group with a parameter, an import and a `{{resolve:ssm:...}}` in its rules; do the lines of hook say inspect?")},
+	{"CloudFormation makes a resource with a warning if a hook in the failure mode `WARN` fails, is throttled or times out", notTold("it takes a trial: with `Prevention=warn` set the reserved concurrency of `HookFunction` to 0; create a group")},
+	{"a Lambda Hook is asked about rollbacks and replacements, and as which action", notTold("it takes a trial: with `Prevention=warn` change a group's description, and let an update fail; read the `action` in the lines of hook")},
+	{"what AWS charges for an invocation of a Lambda Hook, and whether GovCloud has `AWS::CloudFormation::LambdaHook`", notTold("the bill of a month with `Prevention` shows the one, the CloudFormation console in GovCloud the other")},
 	{"the StackSet of [ORGANISATION.md](ORGANISATION.md) reaches every account of a unit", notTold("it takes a trial: one unit with one account, in observe mode")},
 }
 

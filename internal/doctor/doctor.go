@@ -142,6 +142,7 @@ var checks = []check{
 	{"alarms", (*examination).checkAlarms},
 	{"events", (*examination).checkEvents},
 	{"sweep", (*examination).checkSweep},
+	{"prevention", (*examination).checkPrevention},
 }
 
 // Checks lists the names of the checks.

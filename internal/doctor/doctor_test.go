@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"bytes"
+	"cmp"
 	"os"
 	"strings"
 	"testing"
@@ -181,6 +182,20 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 		"deliveries that failed": {func(a *account) {
 			a.set("monitoring:GetMetricStatistics:FailedInvocations", "<Datapoints><member><Sum>2</Sum></member></Datapoints>")
 		}, Failure, "throttles", "OpeningsRule could not deliver 2 events to DetectFunction in 24 hours", deploy, true},
+		"a hook that is gone": {func(a *account) { a.prevent("refuse", "") }, Failure, "prevention", "Private::Lambda::SgwardHook is gone: CloudFormation and Cloud Control do not ask the policy", deploy, false},
+		"a hook that is disabled": {func(a *account) { a.prevent("refuse", hookOf("DISABLED", "FAIL")) },
+			Warning, "prevention", "Private::Lambda::SgwardHook is DISABLED", "console under CloudFormation, Hooks", false},
+		"a hook that only warns": {func(a *account) { a.prevent("refuse", hookOf("ENABLED", "WARN")) },
+			Warning, "prevention", "the failure mode of Private::Lambda::SgwardHook is WARN, and Prevention=refuse wants FAIL", "Prevention", false},
+		"a hook that refuses unasked": {func(a *account) { a.prevent("warn", hookOf("ENABLED", "FAIL")) }, Warning, "prevention", "is FAIL, and Prevention=warn wants WARN", "", false},
+		"a hook without a sound configuration": {func(a *account) {
+			a.prevent("warn", "<TypeConfigurations><member><Configuration>no</Configuration></member></TypeConfigurations>")
+		},
+			Unknown, "prevention", "whether CloudFormation asks hook", "", false},
+		"another policy in hook": {func(a *account) {
+			a.prevent("refuse", hookOf("ENABLED", "FAIL"))
+			a.archives["sgward-HookFunction"] = archiveOf(a.TB, []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"), "policy.yaml")
+		}, Failure, "policy", "in HookFunction", deploy, false},
 		"findings that fail to pass": {func(a *account) {
 			a.set("lambda:GetEventSourceMapping", object{"State": "Enabled", "LastProcessingResult": "PROBLEM: Function call failed"})
 		}, Warning, "mapping", "PROBLEM: Function call failed", "", false},
@@ -199,6 +214,36 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 			assert.Contains(t, lines[0].Fix, tt.fix)
 			assert.NoError(t, lines[0].Err)
 		})
+	}
+}
+
+// prevent gives the stack a hook; "" as its configuration is a hook that is gone.
+func (a *account) prevent(mode, configuration string) {
+	a.change("</Outputs>", "<member><OutputKey>Prevention</OutputKey><OutputValue>"+mode+"</OutputValue></member></Outputs>")
+	const name = "sgward-HookFunction"
+	resources := a.answers["cloudformation:ListStackResources"].(string)
+	a.set("cloudformation:ListStackResources", strings.Replace(resources, "<StackResourceSummaries>", "<StackResourceSummaries><member><LogicalResourceId>HookFunction</LogicalResourceId><PhysicalResourceId>"+
+		name+"</PhysicalResourceId><ResourceType>AWS::Lambda::Function</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus><LastUpdatedTimestamp>"+resourceChanged+"</LastUpdatedTimestamp></member>", 1))
+	a.archives[name] = a.archives["sgward-DetectFunction"]
+	a.set("lambda:GetFunction:"+name, a.function(name, nil))
+	a.set("cloudformation:BatchDescribeTypeConfigurations", cmp.Or(configuration, "<TypeConfigurations/>"))
+}
+
+func hookOf(status, mode string) string {
+	return "<TypeConfigurations><member><TypeName>Private::Lambda::SgwardHook</TypeName><Configuration>" +
+		`{&quot;CloudFormationConfiguration&quot;:{&quot;HookConfiguration&quot;:{&quot;HookInvocationStatus&quot;:&quot;` + status + `&quot;,&quot;FailureMode&quot;:&quot;` + mode +
+		`&quot;,&quot;TargetOperations&quot;:[&quot;RESOURCE&quot;],&quot;Properties&quot;:{&quot;LambdaFunction&quot;:&quot;x&quot;}}}}` + "</Configuration></member></TypeConfigurations>"
+}
+
+func TestAHookThatAsksIsWell(t *testing.T) {
+	for mode, failureMode := range map[string]string{"warn": "WARN", "refuse": "FAIL"} {
+		a := soundAccount(t)
+		a.prevent(mode, hookOf("ENABLED", failureMode))
+		assert.Empty(t, a.lines())
+		r := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
+		require.NoError(t, r.Err)
+		assert.Contains(t, r.Lines, Line{Check: "prevention", Status: OK, Text: mode + ": CloudFormation and Cloud Control ask the policy"})
+		assert.Contains(t, r.Lines, Line{Check: "functions", Status: OK, Text: "4 functions are active, and as the last deployment left them"})
 	}
 }
 

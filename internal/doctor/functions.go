@@ -20,8 +20,16 @@ const (
 	sweepFunction  = "SweepFunction"
 )
 
-// judges are the functions that hold the policy, by logical id.
+// judges are the functions that hold the policy in every stack, by logical id.
 var judges = []string{detectFunction, "RemediateFunction", sweepFunction}
+
+// judges are the stack's functions that hold the policy.
+func (x *examination) judges() []string {
+	if x.stack.Ref("HookFunction") == "" {
+		return judges
+	}
+	return append(slices.Clone(judges), "HookFunction")
+}
 
 // function is what Lambda says of a function.
 type function struct {
@@ -49,7 +57,7 @@ func missing(err error) bool {
 	}
 	switch ec2rules.ErrorCode(err) {
 	case "ResourceNotFoundException", "NotFoundException", "ResourceNotFound", "NotFound", "NonExistentQueue",
-		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue":
+		"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue", "TypeConfigurationNotFoundException":
 		return true
 	default:
 		return false
@@ -58,7 +66,7 @@ func missing(err error) bool {
 
 // names are the stack's functions.
 func (x *examination) names() []string {
-	names := slices.Clone(judges)
+	names := slices.Clone(x.judges())
 	if x.stack.Ref("SlackFunction") != "" {
 		names = append(names, "SlackFunction")
 	}
@@ -184,7 +192,7 @@ func (x *examination) checkMapping(ctx context.Context) []Line {
 // checkThrottles looks for invocations that Lambda refused, and deliveries that failed.
 func (x *examination) checkThrottles(ctx context.Context) []Line {
 	var out []Line
-	for _, id := range judges {
+	for _, id := range x.judges() {
 		name := x.stack.Ref(id)
 		if name == "" {
 			continue

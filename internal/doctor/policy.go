@@ -25,7 +25,7 @@ func (x *examination) checkPolicy(ctx context.Context) []Line {
 	var out []Line
 	digests := map[string][]string{} // the functions of each digest
 	var order []string
-	for _, id := range judges {
+	for _, id := range x.judges() {
 		if x.functions[id].err != nil {
 			continue // checkFunctions says so
 		}
