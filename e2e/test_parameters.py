@@ -22,6 +22,7 @@ def secret_arn(cloud):
 def stack(build, key_arn, topic_arn, secret_arn):
     return build.deploy("parameters", AlertTopicArn=topic_arn, AlertEmail="security@example.com", KmsKeyArn=key_arn,
                         LogRetentionDays="14", MaxRevokes="5", SweepSchedule="rate(12 hours)", AccountName="production",
+                        Metrics="essential", RunbookUrl="https://wiki.example.com/sgward",
                         SlackWebhookSecretArn=secret_arn)
 
 
@@ -37,6 +38,9 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
                                                     "ACCOUNT_NAME": "production", "MEMORY_TABLE": stack.ids["MemoryTable"],
                                                     "DETECT_LOG_GROUP": stack.ids["DetectLogGroup"], "LOG_RETENTION_DAYS": "14"}
     assert len(alarms) == 7
+    for alarm in alarms:
+        section = alarm["AlarmName"].removeprefix("parameters-").lower()
+        assert alarm["AlarmDescription"].endswith(f" https://wiki.example.com/sgward#{section}")
     assert {tuple(alarm["AlarmActions"]) for alarm in alarms} == {(topic_arn,)}
     (silence,) = [alarm for alarm in alarms if alarm["TreatMissingData"] != "notBreaching"]
     assert (silence["MetricName"], silence["TreatMissingData"]) == ("SweepsCompleted", "missing")
