@@ -35,14 +35,7 @@ READING = {
         "ec2:GetManagedPrefixListAssociations",
     ],
 }
-LOGGING = ["logs:CreateLogStream", "logs:PutLogEvents"]
-TAKING = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 REMEMBERING = ["dynamodb:Scan", "dynamodb:BatchWriteItem"]
-OTHERS = {
-    "DetectRole": [*LOGGING, "sqs:SendMessage"],
-    "RemediateRole": [*LOGGING, *TAKING, "sqs:SendMessage", "sns:Publish"],
-    "SweepRole": [*LOGGING, "sqs:SendMessage", "sns:Publish", *REMEMBERING, "logs:FilterLogEvents"],
-}
 READERS = pytest.mark.parametrize("role", ["RemediateRole", "SweepRole"])
 QUEUES = ["FindingsQueue", "DeadLetterQueue"]
 DENIED = {"AccessDenied", "AccessDeniedException"}
@@ -60,18 +53,15 @@ def decisions(pipeline, role: str, actions: list[str], resource: str) -> dict[st
 
 @pytest.mark.parametrize("role", ["DetectRole", "RemediateRole", "SweepRole"])
 @pytest.mark.parametrize("mode", ["enforcing", "observing"])
-def test_a_role_is_granted_exactly_what_its_function_calls(request, mode, role):
+def test_a_role_has_nothing_beside_the_policies_of_the_template(request, mode, role):
+    """What these grant is compared with the calls of the functions in localaws/permissions_test.go."""
     pipeline = request.getfixturevalue(mode)
     iam, name = pipeline.cloud.client("iam"), pipeline.stack.ids[role]
+
     statements = [each for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]
                   for each in iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]["Statement"]]
-    closing = CLOSING if mode == "enforcing" and role == "RemediateRole" else []
 
-    granted = [action for each in statements
-               for action in ([each["Action"]] if isinstance(each["Action"], str) else each["Action"])]
-
-    assert sorted(granted) == sorted(OTHERS[role] + READING.get(role, []) + closing)
-    assert {each["Effect"] for each in statements} == {"Allow"}
+    assert statements and {each["Effect"] for each in statements} == {"Allow"}
     assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
 
 

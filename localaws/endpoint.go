@@ -16,6 +16,7 @@ import (
 	"sgward/localaws/logsapi"
 	"sgward/localaws/queue"
 	"sgward/localaws/samtemplate"
+	"sgward/localaws/secretsapi"
 	"sgward/localaws/snsapi"
 	"sgward/localaws/sqsapi"
 	"sgward/localaws/stsapi"
@@ -50,6 +51,24 @@ func (s *Stack) Calls(logicalID string) map[string]int {
 	return maps.Clone(s.calls.calls[logicalID])
 }
 
+// CallsByLambda counts the calls that Lambda itself made with the role of a function: those
+// of its event source mapping and of its destinations.
+func (s *Stack) CallsByLambda(logicalID string) map[string]int {
+	s.byItself.mu.Lock()
+	defer s.byItself.mu.Unlock()
+	return maps.Clone(s.byItself.calls[logicalID])
+}
+
+// byLambda counts a call that Lambda makes with a function's role, and refuses what the role
+// does not allow.
+func (s *Stack) byLambda(f samtemplate.Function, action string) error {
+	s.byItself.add(f.LogicalID, action)
+	if role, ok := s.template.RoleByARN(f.RoleARN); ok && !role.Allows(action) {
+		return fmt.Errorf("%s is not authorized to perform: %s", role.ARN, action)
+	}
+	return nil
+}
+
 // startServices makes the stand-ins. A function calls with an access key of its own,
 // under the role that the template gives it.
 func (s *Stack) startServices() {
@@ -80,6 +99,10 @@ func (s *Stack) startServices() {
 	for _, f := range s.template.Functions {
 		s.logs.Create(f.LogGroup)
 	}
+	s.secrets = secretsapi.Server{
+		Secrets:   s.cfg.Secrets,
+		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, "secretsmanager:"+action) },
+	}
 	s.logs.Authorize = func(action, accessKey string) bool { return s.mayCall(accessKey, "logs:"+action) }
 	var tables []dynamodbapi.Table
 	for _, t := range s.template.Tables {
@@ -102,7 +125,7 @@ func (s *Stack) startServices() {
 	s.sns = snsapi.New(snsapi.Config{
 		Region: s.cfg.Region, TopicARNs: topics,
 		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, "sns:"+action) },
-		OnPublish: func(m snsapi.Message) { s.emit(alertStep(m)) },
+		OnPublish: s.onPublish,
 	})
 }
 
@@ -168,6 +191,9 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if target, ok := logsapi.ActionOf(r); ok {
 		service, action = "logs", target
 	}
+	if target, ok := secretsapi.ActionOf(r); ok {
+		service, action = "secretsmanager", target
+	}
 	if target, ok := sqsapi.ActionOf(r); ok {
 		service, action = "sqs", target
 	}
@@ -194,9 +220,11 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.cfn.ServeHTTP(w, r)
 	case "logs":
 		s.logs.ServeHTTP(w, r)
+	case "secretsmanager":
+		s.secrets.ServeHTTP(w, r)
 	default:
 		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sqs, sts (who calls), dynamodb "+
-			"(scan), cloudformation (describe-stacks, list-stack-resources), cloudtrail (lookup-events), logs (filter-log-events) and lambda (invoke), not %q.", service),
+			"(scan), cloudformation (describe-stacks, list-stack-resources), cloudtrail (lookup-events), logs (filter-log-events), secretsmanager (get-secret-value) and lambda (invoke), not %q.", service),
 			http.StatusNotImplemented)
 	}
 }

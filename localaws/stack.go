@@ -21,6 +21,7 @@ import (
 	"sgward/localaws/queue"
 	"sgward/localaws/runtimeapi"
 	"sgward/localaws/samtemplate"
+	"sgward/localaws/secretsapi"
 	"sgward/localaws/snsapi"
 )
 
@@ -46,6 +47,8 @@ type Config struct {
 	// Layers are the archives of the layers that functions have, by the ARNs of their
 	// versions.
 	Layers map[string]string
+	// Secrets are the texts of the secrets that Secrets Manager holds, by ARN.
+	Secrets map[string]string
 	// RetryAfter is the wait before a failed invocation or message is retried, in place of
 	// a minute or two (Lambda) and the visibility timeout (SQS). Zero is
 	// DefaultRetryAfter.
@@ -90,7 +93,8 @@ type Stack struct {
 	db  *dynamodbapi.Server
 	ct  cloudtrailapi.Server
 	// logs holds each line of the functions, under their log groups.
-	logs logsapi.Server
+	logs    logsapi.Server
+	secrets secretsapi.Server
 
 	functions map[string]*runtimeapi.Function // by logical id
 	asyncs    map[string]*runtimeapi.Async    // by logical id
@@ -110,6 +114,7 @@ type Stack struct {
 	receivedMu     sync.Mutex
 	received       map[string]*receivedBy // by the logical id of a function
 	calls          callCounter
+	byItself       callCounter // Lambda's own calls, with the role of a function
 }
 
 // rule is an event rule of the template, ready to match.

@@ -58,6 +58,7 @@ func TestMain(m *testing.M) {
 	if dir, err := builds(); err == nil {
 		_ = os.RemoveAll(dir)
 	}
+	_ = os.RemoveAll(realDir) // nothing if it is ""
 	os.Exit(code)
 }
 

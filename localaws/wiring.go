@@ -38,6 +38,11 @@ func (s *Stack) wire() error {
 			return err
 		}
 	}
+	for _, sub := range s.template.Subscriptions {
+		if err := s.wireSubscription(sub); err != nil {
+			return err
+		}
+	}
 	if len(s.rules) == 0 {
 		return fmt.Errorf("reading template %s: it has no enabled rule on an event pattern", s.cfg.TemplatePath)
 	}
@@ -118,6 +123,49 @@ func (s *Stack) wireRule(t samtemplate.Rule) error {
 	}
 	s.rules = append(s.rules, rule{Rule: t, pattern: pattern})
 	return nil
+}
+
+// wireSubscription readies the function that a topic invokes.
+func (s *Stack) wireSubscription(t samtemplate.Subscription) error {
+	f, ok := s.template.FunctionByARN(t.FunctionARN)
+	if !ok {
+		return fmt.Errorf("wiring subscription %s: its endpoint %s is no function of the template", t.LogicalID, t.FunctionARN)
+	}
+	return s.wireAsync(f)
+}
+
+// onPublish passes a message on to the functions that have subscribed to its topic.
+func (s *Stack) onPublish(m snsapi.Message) {
+	s.emit(alertStep(m))
+	for _, sub := range s.template.Subscriptions {
+		f, ok := s.template.FunctionByARN(sub.FunctionARN)
+		if !ok || sub.TopicARN != m.TopicARN {
+			continue
+		}
+		event, err := json.Marshal(notification(sub, m))
+		if err == nil {
+			err = s.invokeAsync(f.LogicalID, event)
+		}
+		if err != nil {
+			s.emit(Step{Kind: StepLost, Function: f.LogicalID, Reason: err.Error()})
+		}
+	}
+}
+
+// notification is the event of SNS for a function
+// (https://docs.aws.amazon.com/lambda/latest/dg/with-sns.html).
+func notification(sub samtemplate.Subscription, m snsapi.Message) any {
+	attributes := map[string]any{}
+	for name, a := range m.Attributes {
+		attributes[name] = map[string]string{"Type": a.DataType, "Value": a.Value}
+	}
+	return map[string]any{"Records": []any{map[string]any{
+		"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": sub.TopicARN + ":" + sub.LogicalID,
+		"Sns": map[string]any{
+			"Type": "Notification", "MessageId": m.ID, "TopicArn": m.TopicARN, "Subject": m.Subject, "Message": m.For("lambda"),
+			"Timestamp": m.Published.UTC().Format("2006-01-02T15:04:05.000Z"), "MessageAttributes": attributes,
+		},
+	}}}
 }
 
 // function makes the runtime of a function of the template.
@@ -216,6 +264,9 @@ func (s *Stack) destination(t samtemplate.Function, arn, deadLetter string) (fun
 	}
 	q := s.queues[target.LogicalID]
 	return func(record []byte) error {
+		if err := s.byLambda(t, "sqs:SendMessage"); err != nil {
+			return err
+		}
 		if _, err := q.Send(string(record)); err != nil {
 			return err
 		}
@@ -239,6 +290,12 @@ func (s *Stack) wireMapping(t samtemplate.Mapping) error {
 	target, ok := s.template.FunctionByARN(t.FunctionARN)
 	if !ok {
 		return fmt.Errorf("wiring mapping %s: its function %s is not in the template", t.LogicalID, t.FunctionARN)
+	}
+	// Lambda tries them when it makes the mapping.
+	for _, action := range []string{"sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:DeleteMessage"} {
+		if err := s.byLambda(target, action); err != nil {
+			return fmt.Errorf("wiring mapping %s: %w", t.LogicalID, err)
+		}
 	}
 	f, err := s.function(target, t.MaximumConcurrency)
 	if err != nil {

@@ -140,6 +140,15 @@ func (s *Server) Items(name string) []Item {
 	return out
 }
 
+// Put writes an item of a known table, which no call does.
+func (s *Server) Put(name string, item Item) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.tables[name]; t != nil && item[t.key].S != nil {
+		t.items[*item[t.key].S] = maps.Clone(item)
+	}
+}
+
 // Calls counts the calls by action, failed ones included.
 func (s *Server) Calls() map[string]int {
 	s.mu.Lock()

@@ -64,6 +64,8 @@ func collect(source *cloudformation.Template) (*Template, error) {
 			err = c.addRule(r)
 		case "AWS::Lambda::EventSourceMapping":
 			err = c.addMapping(r)
+		case "AWS::SNS::Subscription":
+			err = c.addSubscription(r)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("resource %s: %w", r.LogicalID, err)
@@ -252,6 +254,20 @@ func (c *collector) addRule(r cloudformation.Resource) error {
 	}
 	c.into.Rules[r.LogicalID] = rule
 	return nil
+}
+
+// addSubscription leaves out those of people and of other protocols.
+func (c *collector) addSubscription(r cloudformation.Resource) error {
+	s := Subscription{LogicalID: r.LogicalID}
+	var protocol string
+	p := c.reader(r.Properties)
+	p.text("Protocol", &protocol)
+	p.text("TopicArn", &s.TopicARN)
+	p.text("Endpoint", &s.FunctionARN)
+	if p.err == nil && protocol == "lambda" {
+		c.into.Subscriptions = append(c.into.Subscriptions, s)
+	}
+	return p.err
 }
 
 func (c *collector) addMapping(r cloudformation.Resource) error {

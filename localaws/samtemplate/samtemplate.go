@@ -34,6 +34,8 @@ type Template struct {
 	Roles     map[string]Role
 	Rules     map[string]Rule
 	Mappings  []Mapping // in the order of the template
+	// Subscriptions are those of functions to topics, in the order of the template.
+	Subscriptions []Subscription
 	// StackName is the name of the stack, Resources are all of its resources, and Outputs its
 	// outputs by name, as CloudFormation lists them.
 	StackName string
@@ -122,6 +124,13 @@ type Rule struct {
 type Target struct {
 	ARN           string
 	DeadLetterARN string // empty: a failed delivery is lost
+}
+
+// Subscription has a function invoked with the messages of a topic.
+type Subscription struct {
+	LogicalID   string
+	TopicARN    string
+	FunctionARN string
 }
 
 // Mapping is an event source mapping of a queue to a function.
