@@ -89,7 +89,7 @@ var realBuilds = sync.OnceValues(func() (string, error) {
 			continue
 		}
 		name := strings.ToLower(strings.TrimSuffix(id, "Function"))
-		build := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", filepath.Join(dir, id, "bootstrap"), "../functions/"+name)
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, id, "bootstrap"), "../functions/"+name)
 		if out, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", id, err, out)
 		}
