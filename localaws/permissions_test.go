@@ -44,6 +44,10 @@ var inVPC = []string{
 // (https://docs.aws.amazon.com/chatbot/latest/adminguide/understanding-permissions.html).
 var ofChat = []string{"cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:GetMetricStatistics", "cloudwatch:ListMetrics"}
 
+// ofHooks is what CloudFormation does with the role that it takes on to ask a hook
+// (https://docs.aws.amazon.com/cloudformation-cli/latest/hooks-userguide/lambda-hooks-create-lambda-function.html).
+var ofHooks = []string{"lambda:InvokeFunction"}
+
 // through are the actions that a service takes in KMS for a call, with the caller's permissions, where a customer's key encrypts what the call is
 // about. After the name of an action is the service that it is limited to.
 var through = map[string][]string{
@@ -315,9 +319,14 @@ func compareGrants(t *testing.T, seen map[string][]string, mode string, more map
 	functions := 0
 	for _, role := range ofType(tmpl, "AWS::IAM::Role") {
 		want := ofChat
+		if role.LogicalID == "HookInvokerRole" {
+			want = ofHooks
+		}
 		if id, isFunctions := functionOf(t, tmpl, role); isFunctions {
 			functions++
-			require.NotEmpty(t, seen[id], id)
+			if id != "HookFunction" { // it links no AWS SDK (layout_test.go), and the stand-in has no CloudFormation that would ask it
+				require.NotEmpty(t, seen[id], id)
+			}
 			want = needed(seen[id], more["KmsKeyArn"] != "", more["AlertTopicArn"]+more["AlertTopicName"] != "", more["VpcSubnetIds"] != "")
 		}
 		assert.Equal(t, want, granted(t, tmpl, role), "%s, %s with %v: what was seen, and what is granted", role.LogicalID, mode, more)

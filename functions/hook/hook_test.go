@@ -33,7 +33,7 @@ type stage struct {
 func newStage(t *testing.T, prevention string) *stage {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
-	out, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	policy, err := filepath.Abs(policyFile)
 	require.NoError(t, err)
