@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from samcli.yamlhelper import yaml_dump, yaml_parse
+
 from cloud import REGION, Cloud, wait_until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,13 +60,20 @@ class Build:
     def bootstrap(self, logical_id: str) -> Path:
         return self.folder / logical_id / "bootstrap"
 
-    def deploy(self, name: str, region: str = REGION, **parameters: str) -> "Stack":
+    def deploy(self, name: str, region: str = REGION, without: str = "", **parameters: str) -> "Stack":
+        """without is a resource that the emulator does not know."""
+        template = self.folder / "template.yaml"
+        if without:
+            document = yaml_parse(template.read_text())
+            del document["Resources"][without]
+            template = self.folder / f"without-{without}.yaml"
+            template.write_text(yaml_dump(document))
         bucket = CODE_BUCKET
         if region != REGION:  # Lambda takes code from a bucket of its own region only
             bucket = f"{CODE_BUCKET}-{region}"
             self.cloud.in_region(region).client("s3").create_bucket(
                 Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": region})
-        sam("deploy", "--template", str(self.folder / "template.yaml"), "--stack-name", name,
+        sam("deploy", "--template", str(template), "--stack-name", name,
             "--s3-bucket", bucket, "--capabilities", "CAPABILITY_IAM",
             "--no-confirm-changeset", "--no-fail-on-empty-changeset",
             "--parameter-overrides", *[f'{key}="{value}"' for key, value in parameters.items()],
