@@ -124,7 +124,7 @@ var mayImport = map[string][]string{
 	"awscall":        {"text"},
 	"stack":          {"awscall", "ec2rules", "text"},
 	"redrive":        {"awscall", "cloudtrail", "crash", "stack", "text"},
-	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "organization", "policy", "policyfile", "stack", "text"},
+	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policyfile", "stack", "text"},
 	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "stack"},
 }
 

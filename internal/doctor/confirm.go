@@ -22,6 +22,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/eventhistory"
+	"sgward/internal/metric"
 	"sgward/internal/text"
 )
 
@@ -66,6 +67,8 @@ var points = []point{
 	{"`update-stack --use-previous-template` with `PolicyLayerArn` gives the functions the layer, and the error of a function that does not start is in the record of its dead letter", notTold("it takes a trial: run the commands of `sgward policy package`; publish a zip without a policy and do it again")},
 	{"Parameter Store refuses `AlertTopicIsInThisRegion` for a topic of another region, and CloudWatch such a topic for an alarm", notTold("it takes a trial: deploy with each")},
 	{"`NoSweepAlarm` goes to INSUFFICIENT_DATA after two days without data, and sends that", (*confirmation).noSweep},
+	{"CloudWatch makes the metrics of [METRICS.md](METRICS.md) of the lines that the functions log", (*confirmation).metrics},
+	{"the searches of `dashboard.yaml` find the stack's queues by the beginning of their names", notTold("only the console shows it: deploy `dashboard.yaml`; has its graph of findings a line for each queue?")},
 	{"Lambda takes messages from the findings queue as remediate's role, which `OnlyRemediateTakes` spares", (*confirmation).taken},
 	{"the shape of invocation records", (*confirmation).records},
 	{"the key policy that sweep's table needs with a customer managed key", (*confirmation).tableKey},
@@ -364,6 +367,18 @@ func (c *confirmation) noSweep(ctx context.Context) (string, bool, error) {
 		return "it has not lacked data in the time that CloudWatch remembers", false, nil
 	}
 	return fmt.Sprintf("it went to INSUFFICIENT_DATA %d times, and took %s", went, text.Plural(sent, "action")), true, nil
+}
+
+func (c *confirmation) metrics(ctx context.Context) (string, bool, error) {
+	const day = 24 * time.Hour
+	points, err := c.statistics(ctx, metric.Namespace, metric.EventAge, metric.StackName, c.stack.Name, "Maximum", 14*day, day)
+	if err != nil {
+		return "", false, err
+	}
+	if len(points) == 0 {
+		return metric.EventAge + " has no data of the last 14 days: run the self-test with `Metrics=all`, and ask again some minutes later", false, nil
+	}
+	return fmt.Sprintf("yes: %s has data of %s of the last 14 days", metric.EventAge, text.Plural(len(points), "day")), true, nil
 }
 
 func (c *confirmation) taken(ctx context.Context) (string, bool, error) {

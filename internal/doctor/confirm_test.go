@@ -54,6 +54,7 @@ func richAccount(t *testing.T) *account {
 	a.set("ec2:GetManagedPrefixListEntries", `<entrySet><item><cidr>0.0.0.0/0</cidr></item></entrySet>`)
 	a.set("ec2:DescribeSecurityGroups", `<securityGroupInfo><item><groupId>sg-0fedcba9876543210</groupId><ownerId>210987654321</ownerId><ipPermissions><item><ipProtocol>tcp</ipProtocol></item></ipPermissions></item></securityGroupInfo>`)
 	a.set("ec2:DescribeSecurityGroupRules", `<securityGroupRuleSet><item><securityGroupRuleId>sgr-1</securityGroupRuleId></item></securityGroupRuleSet>`)
+	a.set("monitoring:GetMetricStatistics:EventAge", "<Datapoints><member><Maximum>9</Maximum></member><member><Maximum>8</Maximum></member></Datapoints>")
 	a.set("monitoring:DescribeAlarmHistory", `<AlarmHistoryItems><member><HistoryItemType>StateUpdate</HistoryItemType><HistorySummary>Alarm updated from OK to INSUFFICIENT_DATA</HistorySummary></member>
 <member><HistoryItemType>Action</HistoryItemType><HistorySummary>Successfully executed action arn:aws:sns:us-east-1:210987654321:t</HistorySummary></member></AlarmHistoryItems>`)
 	return a
@@ -84,6 +85,7 @@ func TestAnAccountAnswersWhatItShows(t *testing.T) {
 		"prefix lists accept 0.0.0.0/0 as an entry":                                                                                            "yes: a list has an entry that is all addresses",
 		"how old events are when they arrive":                                                                                                  "of 1 event, from the call (whole seconds) to the verdict: 10.0 s at least",
 		"`NoSweepAlarm` goes to INSUFFICIENT_DATA after two days without data, and sends that":                                                 "1 times, and took 1 action",
+		"CloudWatch makes the metrics of [METRICS.md](METRICS.md) of the lines that the functions log":                                         "yes: EventAge has data of 2 days",
 		"Lambda takes messages from the findings queue as remediate's role, which `OnlyRemediateTakes` spares":                                 "yes: remediate published an alert",
 		"the sets in the record of a revoke (`revokedSecurityGroupRuleSet`, `unknownIpPermissionSet`)":                                         "{_return, revokedSecurityGroupRuleSet, unknownIpPermissionSet} in 1",
 		"CloudTrail's event history shows remediate's revokes as `sgward undo` expects them":                                                   "yes: 1 revoke by a RemediateRole can be read, 1 with app/sgward",
