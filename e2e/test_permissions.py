@@ -100,6 +100,19 @@ def test_only_sweep_may_use_the_table_and_no_other_table(enforcing):
         assert set(decisions(enforcing, role, REMEMBERING, table).values()) == {"implicitDeny"}
 
 
+def test_remediate_may_update_its_own_items_and_no_others(enforcing):
+    iam, name = enforcing.cloud.client("iam"), enforcing.stack.ids["RemediateRole"]
+    (policy,) = [iam.get_role_policy(RoleName=name, PolicyName=each)["PolicyDocument"]
+                 for each in iam.list_role_policies(RoleName=name)["PolicyNames"] if each == "count-closings"]
+    table = enforcing.cloud.client("dynamodb").describe_table(TableName=enforcing.stack.ids["MemoryTable"])["Table"]["TableArn"]
+
+    assert policy["Statement"] == [{
+        "Effect": "Allow", "Action": "dynamodb:UpdateItem", "Resource": table,
+        "Condition": {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["repeat/*"]}}}]
+    for role in ("DetectRole", "SweepRole"):
+        assert decisions(enforcing, role, ["dynamodb:UpdateItem"], table) == {"dynamodb:UpdateItem": "implicitDeny"}
+
+
 def test_detect_may_do_nothing_in_ec2(enforcing):
     everything = {*READING["RemediateRole"], *READING["SweepRole"], *CLOSING}
     answers = decisions(enforcing, "DetectRole", sorted(everything), GROUP_ARN)

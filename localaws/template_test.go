@@ -321,26 +321,34 @@ func TestTheQueuesPoliciesNameTheRolesThatSend(t *testing.T) {
 }
 
 // Whoever writes into the table can keep a sweep silent: the ids of findings can be computed.
-func TestOnlySweepReadsAndWritesTheTable(t *testing.T) {
+func TestOnlySweepAndRemediateUseTheTableAndEachItsOwnWay(t *testing.T) {
 	tmpl := template(t, "observe")
 	var policy struct {
 		Statement []struct {
-			Effect, Principal string
-			Action            []string
-			Condition         map[string]map[string]string
+			Sid, Effect, Principal string
+			Action                 any
+			Condition              map[string]map[string]string
 		}
 	}
 	require.NoError(t, json.Unmarshal(tmpl.Tables["MemoryTable"].Policy, &policy))
-	require.Len(t, policy.Statement, 1)
-	only := policy.Statement[0]
-	assert.Equal(t, "Deny", only.Effect)
-	assert.Equal(t, "*", only.Principal)
-	assert.Equal(t, map[string]map[string]string{"ArnNotEquals": {"aws:PrincipalArn": tmpl.Functions["SweepFunction"].RoleARN}}, only.Condition)
-	assert.ElementsMatch(t, []string{
+	denied := map[string]any{}
+	for _, s := range policy.Statement {
+		assert.Equal(t, "Deny", s.Effect)
+		assert.Equal(t, "*", s.Principal)
+		denied[s.Sid] = s.Action
+	}
+	require.Len(t, policy.Statement, 2)
+	exempt := func(function string) map[string]map[string]string {
+		return map[string]map[string]string{"ArnNotEquals": {"aws:PrincipalArn": tmpl.Functions[function].RoleARN}}
+	}
+	assert.Equal(t, exempt("SweepFunction"), policy.Statement[0].Condition)
+	assert.Equal(t, exempt("RemediateFunction"), policy.Statement[1].Condition)
+	assert.ElementsMatch(t, []any{
 		"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:ConditionCheckItem",
-		"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem",
+		"dynamodb:PutItem", "dynamodb:DeleteItem", "dynamodb:BatchWriteItem",
 		"dynamodb:PartiQLSelect", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate", "dynamodb:PartiQLDelete",
-	}, only.Action, "items alone: CloudFormation has to manage the table")
+	}, denied["OnlySweepReadsAndWrites"], "items alone: CloudFormation has to manage the table")
+	assert.Equal(t, "dynamodb:UpdateItem", denied["OnlyRemediateUpdates"])
 }
 
 func TestRolesCanCloseAndNeverOpen(t *testing.T) {
@@ -351,11 +359,13 @@ func TestRolesCanCloseAndNeverOpen(t *testing.T) {
 		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupIngress"), mode)
 		assert.Equal(t, mayRevoke, remediate.Allows("ec2:RevokeSecurityGroupEgress"), mode)
 		assert.True(t, remediate.Allows("sns:Publish"), mode)
+		assert.True(t, remediate.Allows("dynamodb:UpdateItem"), mode)
 		sweep, ok := tmpl.RoleByARN(tmpl.Functions["SweepFunction"].RoleARN)
 		require.True(t, ok)
 		for _, role := range tmpl.Roles {
 			if role.LogicalID != remediate.LogicalID {
 				assert.False(t, role.Allows("ec2:RevokeSecurityGroupIngress") || role.Allows("ec2:RevokeSecurityGroupEgress"), "%s in %s mode", role.LogicalID, mode)
+				assert.False(t, role.Allows("dynamodb:UpdateItem"), "%s in %s mode", role.LogicalID, mode)
 			}
 		}
 		for _, action := range []string{

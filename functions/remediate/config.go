@@ -13,16 +13,23 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sgward/internal/alert"
+	"sgward/internal/awscall"
+	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/metric"
 	"sgward/internal/policyfile"
 	"sgward/internal/remediation"
+	"sgward/internal/repeats"
 )
 
 // patience limits one SDK call within the function's 60 seconds. Most of it is never used.
 var patience = lambdaenv.Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff: 2 * time.Second}
+
+// countPatience limits the write that counts a closing, for which no alert waits longer than
+// a second.
+var countPatience = lambdaenv.Patience{Attempts: 3, Attempt: 500 * time.Millisecond, Backoff: 100 * time.Millisecond}
 
 // newHandler wires the function. It makes no call to AWS.
 func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
@@ -43,10 +50,14 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
+	count, err := counterOf(env, lookup)
+	if err != nil {
+		return nil, err
+	}
 	metrics := metric.OfStack(logger, lookup)
 	engine, err := remediation.New(remediation.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
-		Choose: queue.choose,
+		Choose: queue.choose, Count: count,
 		Measure: func(ctx context.Context, done ...metric.Metric) {
 			metrics.Put(ctx, append(done, attempts.Metrics()...)...)
 		},
@@ -58,6 +69,20 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		return nil, err
 	}
 	return &handler{remediate: engine.Run, queue: queue, logger: logger, policyDigest: p.Digest()}, nil
+}
+
+// counterOf reads MEMORY_TABLE, the table in which closings are counted; nil if it is not
+// set.
+func counterOf(env lambdaenv.Environment, lookup lambdaenv.Lookup) (func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error), error) {
+	name, _ := lookup("MEMORY_TABLE")
+	if name == "" {
+		return nil, nil //nolint:nilnil // optional
+	}
+	config, err := env.Hosted("DYNAMODB", awscall.DynamoDB.Host, countPatience)
+	if err != nil {
+		return nil, err
+	}
+	return repeats.New(awscall.New(config), name).Count, nil
 }
 
 // queueOf reads the URLs of the queues and makes their client.

@@ -164,7 +164,7 @@ func TestTheTemplateAgrees(t *testing.T) {
 	assert.Equal(t, maxReceiveCount, template.Queues["FindingsQueue"].MaxReceiveCount)
 	assert.GreaterOrEqual(t, function.Timeout, patience.Longest()+6*time.Second,
 		"one call with all its attempts, and the time kept for the alert")
-	known := []string{"MODE", "ALERT_TOPIC_ARN", "POLICY_FILE", "MAX_REVOKES", "ACCOUNT_NAME", "METRICS_STACK", "FINDINGS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"}
+	known := []string{"MODE", "ALERT_TOPIC_ARN", "POLICY_FILE", "MAX_REVOKES", "ACCOUNT_NAME", "METRICS_STACK", "FINDINGS_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "MEMORY_TABLE"}
 	for name := range function.Environment {
 		assert.True(t, strings.HasPrefix(name, "AWS_") || slices.Contains(known, name), name)
 	}

@@ -15,10 +15,12 @@
 //   - DEAD_LETTER_QUEUE_URL: the queue for messages that hold no Detection
 //   - POLICY_FILE: default policy.yaml beside the binary
 //   - MAX_REVOKES: how many existing rules one message closes at most; default 20
+//   - MEMORY_TABLE: the DynamoDB table in which it counts closings; without it alerts do not
+//     say that an opening was made again
 //   - ACCOUNT_NAME: the name of the account in alerts; without it they show the id
 //   - METRICS_STACK: the name of the stack in metrics; without it none are logged
 //
-// If one of them is missing or wrong, the function says so and does not start.
+// If one of them is wrong, or one without a default is missing, the function says so and does not start.
 package main
 
 import (

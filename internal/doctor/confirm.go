@@ -75,6 +75,7 @@ var points = []point{
 	{"the sets in the record of a revoke (`revokedSecurityGroupRuleSet`, `unknownIpPermissionSet`)", (*confirmation).revokeSets},
 	{"CloudTrail's event history shows remediate's revokes as `sgward undo` expects them", (*confirmation).ownRevokes},
 	{"a table's resource policy may name the role at once when both are created", (*confirmation).tablePolicy},
+	{"`UpdateItem` with `dynamodb:LeadingKeys` as its only condition is enough to count closings, and a failed condition returns the item without a right to read it", notTold("it takes a forbidden port that is opened twice: the second alert then says \"Closed for the 2nd time\"")},
 	{"whether DescribeSecurityGroupRules lists the rules of groups that another account shares", (*confirmation).sharedGroups},
 	{"`sgward replay s3://` finds a bucket's region by S3's redirect, and reads it there; emulators do not redirect", notTold("it takes a trial: with credentials of another region: `sgward replay --since YESTERDAY s3://YOUR-TRAIL-BUCKET/AWSLogs/`")},
 	{"CloudTrail's event history takes the pace of `--account-history`, two calls a second in each region, without throttling", notTold("it takes a trial: `time sgward replay --account-history`, while nobody else reads it")},

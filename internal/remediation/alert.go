@@ -94,7 +94,9 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 	}
 	switch d.Detection.Source {
 	case finding.SourceCall:
+		wait := r.count(ctx, d, &a)
 		r.describe(ctx, &a)
+		wait()
 	case finding.SourcePrefixListEdit:
 		a.PrefixListID = d.Detection.PrefixListID
 		a.PrefixListEntries = Entries(r.lists.Held(a.PrefixListID), d.Detection.PrefixListAdded)

@@ -78,7 +78,7 @@ func (r *invocation) name(ctx context.Context, a *finding.Alert, id string) {
 		}
 		if err == nil {
 			f.GroupName, f.VPCID = cmp.Or(f.GroupName, read.group.Name), cmp.Or(f.VPCID, read.group.VPCID)
-			f.Owner = r.Policy.Owner(&read.group)
+			f.Owner, f.StackName = r.Policy.Owner(&read.group), stackOf(&read)
 		}
 		r.fix(a, f, &read.group, read.clients)
 	}

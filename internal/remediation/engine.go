@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
+	"sgward/internal/cloudtrail"
 	"sgward/internal/crash"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
@@ -30,7 +32,7 @@ const atWork = 10
 // alerting limits how many alerts are published at once. SNS takes hundreds a second.
 const alerting = 16
 
-// Config configures an Engine. All fields must be set but Now, MaxRevokes, Choose and Measure.
+// Config configures an Engine. All fields must be set but Now, MaxRevokes, Choose, Count and Measure.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
@@ -45,7 +47,11 @@ type Config struct {
 	Choose func(ctx context.Context, origin Message, d finding.Detection) error
 	// Publish sends one alert. After an error the message is retried.
 	Publish func(context.Context, finding.Alert) error
-	Logger  *slog.Logger
+	// Count counts the closing of a rule that the event made, and returns how often its
+	// opening has been closed, nil for the first time. Alerts go without the number after an
+	// error. nil counts nothing.
+	Count  func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error)
+	Logger *slog.Logger
 	// Measure is called at the end of each Run with the metrics of what it has done; nil
 	// counts nothing.
 	Measure func(context.Context, ...metric.Metric)
@@ -91,6 +97,10 @@ type invocation struct {
 	interfaces reads[[]finding.Interface]
 	old        oldRules
 	tally      tally
+	// counters are the slots of closings that are counted at once. uncounted is set once
+	// one could not be.
+	counters  chan struct{}
+	uncounted atomic.Bool
 }
 
 // source handles cases that need more than their messages: it reads the facts for their
@@ -111,7 +121,7 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 	r := &invocation{
 		Engine: e, account: accountID, now: e.Now(),
 		lists: ec2rules.NewLists(e.EC2),
-		slots: make(chan struct{}, atWork),
+		slots: make(chan struct{}, atWork), counters: make(chan struct{}, countingAtOnce),
 	}
 	errs := make([]error, len(messages))
 	deliveries := make([]*delivery, len(messages))

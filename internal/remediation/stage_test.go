@@ -2,6 +2,7 @@ package remediation_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,6 +68,10 @@ type stage struct {
 	// deliver does not wait for what is chosen.
 	warm   bool
 	engine *remediation.Engine
+	// count counts closings; nil counts none.
+	count func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error)
+	// within is the time that an invocation has; 0 is a function's 30 seconds.
+	within time.Duration
 	// inTurn has messages that one goroutine chooses handled one after the other.
 	inTurn bool
 }
@@ -131,7 +136,7 @@ func (s *stage) deliverTo(client remediation.EC2, messages ...remediation.Messag
 		return nil
 	}
 	r = s.engineFor(client, choose)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), cmp.Or(s.within, 30*time.Second))
 	defer cancel()
 	errs := r.Run(ctx, account, messages)
 	require.Len(s.t, errs, len(messages))
@@ -147,7 +152,7 @@ func (s *stage) engineFor(client remediation.EC2, choose func(context.Context, r
 		return s.engine
 	}
 	engine, err := remediation.New(remediation.Config{
-		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish, Choose: choose,
+		EC2: client, Region: region, Policy: s.policy, Mode: s.mode, MaxRevokes: s.maxRevokes, Publish: s.publish, Choose: choose, Count: s.count,
 		Logger: slog.New(slog.NewJSONHandler(&lockedWriter{stage: s}, nil)), Measure: s.measure,
 	})
 	require.NoError(s.t, err)

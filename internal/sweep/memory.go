@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"sgward/internal/repeats"
 )
 
 // memoryKeep is how long the memory holds a finding that no run has confirmed.
@@ -96,7 +98,11 @@ func (m *Memory) recall(ctx context.Context, now time.Time) (map[string]memo, er
 			return nil, fmt.Errorf("reading table %s: %w", m.Table, err)
 		}
 		for _, item := range page.Items {
-			if held := readMemo(item); now.Before(held.lastSeen.Add(memoryKeep)) || held.fingerprint == "" {
+			held := readMemo(item)
+			if repeats.IsKey(held.id) {
+				continue // remediate has the same table
+			}
+			if now.Before(held.lastSeen.Add(memoryKeep)) || held.fingerprint == "" {
 				out[held.id] = held
 			}
 		}

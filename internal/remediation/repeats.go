@@ -1,0 +1,94 @@
+package remediation
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"sgward/internal/crash"
+	"sgward/internal/finding"
+)
+
+const (
+	// maxCounted limits the closings of one alert that are counted, and countingAtOnce those that
+	// are counted at once in one invocation.
+	maxCounted     = 20
+	countingAtOnce = 16
+	// countTime limits the time for the closings of one alert. A write takes some
+	// milliseconds.
+	countTime = time.Second
+)
+
+// count counts the closings of an alert's results, beside other work: the returned function
+// waits for the numbers and puts them into the alert. An alert never waits for long and
+// never fails for them: after one failure the alerts of this invocation go without.
+//
+// Only closings of what the event's own call opened, and just now, are counted: how long a
+// rule was open is known of no other.
+func (r *invocation) count(ctx context.Context, d *delivery, a *finding.Alert) (wait func()) {
+	type counted struct {
+		at     int // in a.Findings
+		result finding.Result
+		repeat *finding.Repeat
+	}
+	var all []*counted
+	for i, result := range a.Findings {
+		isOurs := result.Outcome == finding.OutcomeRevoked ||
+			result.Outcome == finding.OutcomeAlreadyClosed && result.MaybeEarlier && !result.Gone && d.retried(r.now)
+		if isOurs && result.Rule != nil && result.ExposureSeconds != nil && len(all) < maxCounted {
+			all = append(all, &counted{at: i, result: result})
+		}
+	}
+	deadline, isLimited := ctx.Deadline()
+	isLate := isLimited && time.Until(deadline) < 2*countTime
+	if r.Count == nil || d.old || len(all) == 0 || r.uncounted.Load() {
+		return func() {}
+	}
+	if isLate {
+		r.Logger.WarnContext(ctx, "repeats not counted", "eventId", a.Event.EventID, "error", "too little time was left")
+		return func() {}
+	}
+	ctx, cancel := context.WithTimeout(ctx, countTime)
+	event := a.Event
+	var working sync.WaitGroup
+	for _, c := range all {
+		working.Go(func() {
+			defer crash.Exit()
+			select {
+			case r.counters <- struct{}{}:
+				defer func() { <-r.counters }()
+			case <-ctx.Done():
+				return
+			}
+			if r.uncounted.Load() {
+				return
+			}
+			var err error
+			if c.repeat, err = r.Count(ctx, event, c.result); err != nil && !r.uncounted.Swap(true) {
+				r.Logger.WarnContext(ctx, "repeats not counted", "eventId", event.EventID, "groupId", c.result.GroupID, "error", err.Error())
+			}
+		})
+	}
+	return func() {
+		working.Wait()
+		cancel()
+		for _, c := range all {
+			a.Findings[c.at].Repeat = c.repeat
+		}
+	}
+}
+
+// stackTag is the tag that CloudFormation gives to what its stacks make. Nobody else can set
+// it (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html).
+const stackTag = "aws:cloudformation:stack-name"
+
+// stackOf returns the name of the CloudFormation stack that made a group, or "".
+func stackOf(g *described) string {
+	tags := g.group.Tags
+	for i := range tags {
+		if tags[i].Key == stackTag {
+			return tags[i].Value
+		}
+	}
+	return ""
+}

@@ -1,0 +1,282 @@
+// Package repeats counts how often sgward has closed the same opening, in a DynamoDB table,
+// so that a pipeline that makes it again and again can be named. It decides nothing:
+// remediate counts a closing after the revoke, and an alert says the number.
+//
+// Events are delivered at least once and in any order, and two functions may count at the
+// same time. So an item holds the events that were counted last, and is only written if it
+// is still what was read: one event counts once for each opening.
+package repeats
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/aws/smithy-go"
+
+	"sgward/internal/alert"
+	"sgward/internal/awscall"
+	"sgward/internal/cloudtrail"
+	"sgward/internal/finding"
+)
+
+const (
+	// window is how long after a closing the next one is a repeat of it.
+	window = 24 * time.Hour
+	// longest is how long after the first closing others are counted with it. What goes on
+	// for longer is told anew, so that it does not stay in one old thread.
+	longest = 7 * 24 * time.Hour
+	// escalated is the number of the closing that is escalated. A second may be a person who
+	// tries again.
+	escalated = 3
+	// maxEvents is how many events an item holds, the last ones. Deliveries of one event
+	// follow each other within hours, and remediate counts no older event.
+	maxEvents = 20
+	// attempts is how often a write is tried while others write the same item.
+	attempts = 8
+)
+
+// keyPrefix begins the keys of this package's items. template.yaml grants remediate no
+// others, and IsKey tells sweep, which has the same table, to leave them alone.
+const keyPrefix = "repeat/"
+
+// IsKey reports whether a key of the table is of an item of this package.
+func IsKey(id string) bool { return strings.HasPrefix(id, keyPrefix) }
+
+// Table is a DynamoDB table with the string key "id" and the time-to-live attribute
+// "expiresAt". It is safe for concurrent use.
+type Table struct {
+	client *awscall.Client
+	name   string
+}
+
+// New returns the table with a name. It makes no call.
+func New(client *awscall.Client, name string) *Table { return &Table{client, name} }
+
+// errContended says that others kept writing an item.
+var errContended = errors.New("others keep writing the same item")
+
+// Count counts the closing of a result whose rule the event made, and returns how often the
+// opening has been closed: nil for the first time.
+//
+// A rule that an earlier try may have closed (outcome already_closed) is not counted. It
+// has the number that the earlier try was given, or nil.
+func (t *Table) Count(ctx context.Context, e cloudtrail.Event, r finding.Result) (*finding.Repeat, error) {
+	if r.Rule == nil || r.ClosedAt == nil {
+		return nil, errors.New("counting a closing: it needs a rule and the time of the closing")
+	}
+	key, event := keyOf(e, r), shortened(e.EventID)
+	var counted *run
+	var err error
+	if r.Outcome == finding.OutcomeAlreadyClosed {
+		counted, err = t.recall(ctx, key, event)
+	} else {
+		counted, err = t.add(ctx, key, event, e, r)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("counting a closing in table %s: %w", t.name, err)
+	}
+	return counted.repeat(event), nil
+}
+
+// add returns the run with the closing of an event in it. The first write takes for granted
+// that there is none; an item that is found out of date is judged again.
+func (t *Table) add(ctx context.Context, key, event string, e cloudtrail.Event, r finding.Result) (*run, error) {
+	var held *run
+	for range attempts {
+		next := held.with(event, alert.ID(e), r.GroupID, *r.ClosedAt)
+		if next == held { // it was counted before
+			return held, nil
+		}
+		found, isWritten, err := t.write(ctx, key, held, next)
+		switch {
+		case err != nil:
+			return nil, err
+		case isWritten:
+			return next, nil
+		}
+		held = found
+	}
+	return nil, errContended
+}
+
+// keyOf identifies an opening and its maker. It is the group's id and not its name: a name
+// is only known once the group was read, and groups of one name may have nothing in common.
+func keyOf(e cloudtrail.Event, r finding.Result) string {
+	by := cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, e.Actor.Type)
+	h := sha256.New()
+	for _, part := range []string{r.AccountID, r.Region, r.GroupID, r.Rule.Permission.Identity().String(), by} {
+		// The length separates parts that would join alike.
+		fmt.Fprintf(h, "%d:%s", len(part), part)
+	}
+	return keyPrefix + hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// shortened is an event's id in a form of one length.
+func shortened(eventID string) string {
+	sum := sha256.Sum256([]byte(eventID))
+	return hex.EncodeToString(sum[:6])
+}
+
+// run is the closings of an opening that are counted together.
+type run struct {
+	groupID     string // for people who look into the table
+	alertID     string // of the first
+	first, last time.Time
+	closings    int
+	events      []string // the last that were counted, in this order
+}
+
+// with returns the run after one more closing: r itself if its event was counted. A nil run
+// has none.
+func (r *run) with(event, alertID, groupID string, at time.Time) *run {
+	if r.position(event) > 0 {
+		return r
+	}
+	at = at.UTC().Truncate(time.Millisecond)
+	if r == nil || at.Sub(r.last) > window || at.Sub(r.first) > longest {
+		return &run{groupID: groupID, alertID: alertID, first: at, last: at, closings: 1, events: []string{event}}
+	}
+	out := *r
+	out.closings++
+	if at.After(out.last) { // closings may be counted out of order
+		out.last = at
+	}
+	out.events = append(append([]string{}, r.events[max(0, len(r.events)+1-maxEvents):]...), event)
+	return &out
+}
+
+// position is the number of an event's closing, from 1; 0 if it was not counted.
+func (r *run) position(event string) int {
+	if r == nil {
+		return 0
+	}
+	for i, e := range r.events {
+		if e == event {
+			return r.closings - len(r.events) + 1 + i
+		}
+	}
+	return 0
+}
+
+func (r *run) repeat(event string) *finding.Repeat {
+	n := r.position(event)
+	if n < 2 {
+		return nil
+	}
+	return &finding.Repeat{Closings: n, Since: r.first, FirstAlertID: r.alertID, Escalated: n == escalated}
+}
+
+// The attributes of an item beside the key. template.yaml names the time to live.
+const (
+	attrGroup    = "groupId"
+	attrAlert    = "alertId"
+	attrFirst    = "firstSeen" // RFC 3339, like the next
+	attrLast     = "lastSeen"
+	attrClosings = "closings"
+	attrEvents   = "eventIds"  // with blanks between them
+	attrExpires  = "expiresAt" // seconds since 1970, as DynamoDB's time to live asks for
+)
+
+// value is an attribute's value in DynamoDB's JSON: one of both is set.
+type value struct {
+	S string `json:",omitempty"`
+	N string `json:",omitempty"`
+}
+
+type item map[string]value
+
+func (r *run) item() item {
+	return item{
+		attrGroup: {S: r.groupID}, attrAlert: {S: r.alertID},
+		attrFirst: {S: r.first.Format(time.RFC3339Nano)}, attrLast: {S: r.last.Format(time.RFC3339Nano)},
+		attrClosings: {N: strconv.Itoa(r.closings)}, attrEvents: {S: strings.Join(r.events, " ")},
+		attrExpires: {N: strconv.FormatInt(r.last.Add(window).Unix(), 10)},
+	}
+}
+
+// runOf reads an item; nil if it is none of Count's.
+func runOf(i item) *run {
+	out := &run{groupID: i[attrGroup].S, alertID: i[attrAlert].S, events: strings.Fields(i[attrEvents].S)}
+	var errs [3]error
+	out.first, errs[0] = time.Parse(time.RFC3339, i[attrFirst].S)
+	out.last, errs[1] = time.Parse(time.RFC3339, i[attrLast].S)
+	out.closings, errs[2] = strconv.Atoi(i[attrClosings].N)
+	if errors.Join(errs[:]...) != nil || len(out.events) == 0 || out.closings < len(out.events) {
+		return nil
+	}
+	return out
+}
+
+// update is a request of UpdateItem
+// (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html).
+type update struct {
+	TableName                           string
+	Key                                 item
+	UpdateExpression                    string
+	ConditionExpression                 string
+	ExpressionAttributeValues           item   `json:",omitempty"`
+	ReturnValues                        string `json:",omitempty"`
+	ReturnValuesOnConditionCheckFailure string `json:",omitempty"`
+}
+
+// write writes next in place of held, nil for no item. If the item is another by now, that
+// is returned.
+func (t *Table) write(ctx context.Context, key string, held, next *run) (found *run, isWritten bool, err error) {
+	in := update{
+		TableName: t.name, Key: item{"id": {S: key}}, ExpressionAttributeValues: item{},
+		ConditionExpression: "attribute_not_exists(id)", ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+	}
+	if held != nil {
+		in.ConditionExpression = attrEvents + " = :was"
+		in.ExpressionAttributeValues[":was"] = value{S: strings.Join(held.events, " ")}
+	}
+	var sets []string
+	for _, name := range []string{attrGroup, attrAlert, attrFirst, attrLast, attrClosings, attrEvents, attrExpires} {
+		sets = append(sets, name+" = :"+name)
+		in.ExpressionAttributeValues[":"+name] = next.item()[name]
+	}
+	in.UpdateExpression = "SET " + strings.Join(sets, ", ")
+	err = t.client.JSON(ctx, awscall.DynamoDB, "UpdateItem", in, nil)
+	if !isConditionFailed(err) {
+		return held, err == nil, err
+	}
+	var said struct{ Item item }
+	if err := json.Unmarshal(awscall.RefusalOf(err), &said); err != nil {
+		return nil, false, fmt.Errorf("reading the answer: %w", err)
+	}
+	if len(said.Item) == 0 { // its time was over, and it was deleted
+		return nil, false, nil
+	}
+	if found = runOf(said.Item); found == nil {
+		return nil, false, fmt.Errorf("reading item %s: it is not one of remediate's", key)
+	}
+	return found, false, nil
+}
+
+// recall returns the run in which an event was counted, nil if there is none. remediate may
+// only update items: this is an update that changes nothing.
+func (t *Table) recall(ctx context.Context, key, event string) (*run, error) {
+	var out struct{ Attributes item }
+	err := t.client.JSON(ctx, awscall.DynamoDB, "UpdateItem", update{
+		TableName: t.name, Key: item{"id": {S: key}}, ReturnValues: "ALL_NEW",
+		UpdateExpression:    "SET " + attrClosings + " = " + attrClosings,
+		ConditionExpression: "contains(" + attrEvents + ", :event)", ExpressionAttributeValues: item{":event": {S: event}},
+	}, &out)
+	if isConditionFailed(err) {
+		return nil, nil //nolint:nilnil // it was not counted
+	}
+	return runOf(out.Attributes), err
+}
+
+func isConditionFailed(err error) bool {
+	var refused smithy.APIError
+	return errors.As(err, &refused) && refused.ErrorCode() == "ConditionalCheckFailedException"
+}
