@@ -14,3 +14,22 @@ def test_moto_keeps_the_contract_but_for_its_known_gaps(cloud):
         capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]
     assert run.stdout.count("--- PASS: TestEC2KeepsTheContract/") > 10, "the clauses ran"
+
+
+def test_motos_dynamodb_keeps_what_counting_closings_relies_on(cloud):
+    """The stand-in for the table (localaws/dynamodbapi) is held to it by the same test."""
+    dynamodb = cloud.client("dynamodb", endpoint=cloud.ec2_endpoint)
+    dynamodb.create_table(
+        TableName="memory", BillingMode="PAY_PER_REQUEST", AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}])
+    try:
+        run = subprocess.run(
+            [os.environ.get("GO", "go"), "test", "-count=1", "-v", "-run", "^TestDynamoDBKeepsTheContract$", "./internal/repeats"],
+            cwd=ROOT, env=os.environ | {"SGWARD_CONTRACT_DYNAMODB": cloud.ec2_endpoint, "CGO_ENABLED": "0"},
+            capture_output=True, text=True, timeout=300, check=False)
+        assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]
+        assert "--- PASS: TestDynamoDBKeepsTheContract" in run.stdout
+        (item,) = dynamodb.scan(TableName="memory")["Items"]
+        assert item["id"]["S"].startswith("repeat/")
+    finally:
+        dynamodb.delete_table(TableName="memory")

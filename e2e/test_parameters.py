@@ -31,7 +31,7 @@ def test_an_existing_topic_takes_alerts_and_alarms_and_none_is_made(stack, cloud
 
     assert "AlertTopic" not in stack.ids
     assert variables_of(stack, "RemediateFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
-                                                        "ACCOUNT_NAME": "production",
+                                                        "ACCOUNT_NAME": "production", "MEMORY_TABLE": stack.ids["MemoryTable"],
                                                         "FINDINGS_QUEUE_URL": stack.ids["FindingsQueue"],
                                                         "DEAD_LETTER_QUEUE_URL": stack.ids["DeadLetterQueue"]}
     assert variables_of(stack, "SweepFunction") == {"MODE": "observe", "ALERT_TOPIC_ARN": topic_arn, "MAX_REVOKES": "5",
@@ -82,7 +82,7 @@ def test_the_key_encrypts_every_queue(stack, queue, key_arn):
 
 
 @pytest.mark.parametrize(
-    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"]), ("SweepRole", ["sqs", "sns", "dynamodb"])])
+    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns", "dynamodb"]), ("SweepRole", ["sqs", "sns", "dynamodb"])])
 def test_the_roles_may_use_the_key_through_queues_topic_and_table_only(stack, cloud, role, services, key_arn, topic_arn):
     iam, name = cloud.client("iam"), stack.ids[role]
     policies = [iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -307,4 +308,31 @@ func TestFaultsAreErrorsThatNameTheTable(t *testing.T) {
 
 	_, err = b.Count(t.Context(), event(2), finding.Result{})
 	assert.ErrorContains(t, err, "it needs a rule and the time of the closing")
+}
+
+// What counting relies on in DynamoDB: on the stand-in, or on the one whose address
+// SGWARD_CONTRACT_DYNAMODB names, with a table "memory". `make e2e` sets it to moto's.
+func TestDynamoDBKeepsTheContract(t *testing.T) {
+	b := newBench(t)
+	if endpoint := os.Getenv("SGWARD_CONTRACT_DYNAMODB"); endpoint != "" {
+		b.url = endpoint
+		b.Table = b.table("memory")
+	}
+	retried := func(n int) int {
+		r := b.closed()
+		r.Outcome, r.MaybeEarlier = finding.OutcomeAlreadyClosed, true
+		return b.number(b.Count(t.Context(), event(n), r))
+	}
+	assert.Equal(t, 1, retried(1), "a condition on an item that is missing fails, whatever the update refers to")
+	assert.Equal(t, 1, b.count(1), "an item is made if there is none")
+	assert.Equal(t, 1, b.count(1), "a failed condition returns the item")
+	assert.Equal(t, 2, b.count(2), "an item is written if it is what was read")
+	assert.Equal(t, 3, b.count(3))
+	assert.Equal(t, 2, retried(2), "an update that changes nothing returns the item")
+	assert.Equal(t, 1, retried(4), "a text that is not in another is not contained")
+	assert.Equal(t, 4, b.count(4))
+	b.now = b.now.Add(25 * time.Hour)
+	assert.Equal(t, 1, b.count(5), "an item that has expired is replaced")
+	_, err := b.table("missing").Count(t.Context(), event(1), b.closed())
+	assert.ErrorContains(t, err, "ResourceNotFoundException")
 }
