@@ -17,7 +17,7 @@ func (b *bench) start(ctx context.Context) error {
 		all = append(all, &series{name: "detect before"}, &series{name: "remediate before"})
 	}
 	for i := range programs {
-		programs[i].env = []string{"MODE=enforce", "ALERT_TOPIC_ARN=" + topicARN, "FINDINGS_QUEUE_URL=" + queueURL, "DEAD_LETTER_QUEUE_URL=" + queueURL}
+		programs[i].env = []string{"MODE=enforce", "ALERT_TOPIC_ARN=" + topicARN, "FINDINGS_QUEUE_URL=" + queueURL, "DEAD_LETTER_QUEUE_URL=" + queueURL, "MEMORY_TABLE=memory"}
 	}
 	const warmUp = 5
 	for i := range warmUp + runs {
