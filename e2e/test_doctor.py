@@ -48,7 +48,7 @@ def test_a_sound_stack_is_well(examine, enforcing, trail):
     began = time.monotonic()
     lines = examine()
     print(f"doctor took {time.monotonic() - began:.1f} s")
-    for check in ("stack", "trail", "rules", "mapping", "queue", "dead letters", "topic", "subscribers", "keys"):
+    for check in ("stack", "trail", "rules", "permissions", "mapping", "queue", "dead letters", "topic", "subscribers", "keys"):
         assert statuses(lines[check]) == {"ok"}, lines[check]
     # ministack's CloudFormation does not say when it changed a resource.
     assert all(line["status"] == "unknown" and "the deployment's, is not told" in line["text"] for line in lines["functions"]), lines["functions"]
@@ -72,6 +72,19 @@ def test_what_is_broken_is_a_failure_with_its_command(examine, enforcing, trail)
     assert statuses(lines["mapping"]) == {"failure"} and mapping in lines["mapping"][0]["fix"]
     assert statuses(lines["trail"]) == {"failure"} and "start-logging" in lines["trail"][0]["fix"]
     assert statuses(examine()["rules"]) == {"ok"}
+
+
+def test_what_a_role_lacks_is_named_before_anything_has_to_be_closed(examine, enforcing, trail):
+    iam, role = enforcing.cloud.client("iam"), enforcing.stack.ids["RemediateRole"]
+    document = iam.get_role_policy(RoleName=role, PolicyName="close-openings")["PolicyDocument"]
+    iam.delete_role_policy(RoleName=role, PolicyName="close-openings")
+    try:
+        (line,) = examine()["permissions"]
+    finally:
+        iam.put_role_policy(RoleName=role, PolicyName="close-openings", PolicyDocument=json.dumps(document))
+    assert line["status"] == "failure"
+    assert line["text"].startswith("the role of RemediateFunction lacks ec2:RevokeSecurityGroupIngress, ec2:RevokeSecurityGroupEgress: nothing is closed")
+    assert statuses(examine()["permissions"]) == {"ok"}
 
 
 def test_a_trail_that_reads_only_is_none(examine, enforcing, trail):

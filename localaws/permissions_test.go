@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cloudformation"
+	"sgward/internal/doctor"
 	"sgward/localaws"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
@@ -265,7 +266,7 @@ func listed(value any) (texts []string) {
 }
 
 // needed is what a function's role needs: what was seen, what Lambda does, and what services do in KMS for it.
-func needed(seen []string, key, foreignTopic, vpc bool) []string {
+func needed(seen []string, key, foreignTopic, vpc, secret bool) []string {
 	out := append(slices.Clone(seen), ofEverybody...)
 	if vpc {
 		out = append(out, inVPC...)
@@ -276,7 +277,7 @@ func needed(seen []string, key, foreignTopic, vpc bool) []string {
 		if used == nil {
 			used = through[service]
 		}
-		if key || service == "secretsmanager" || service == "sns" && foreignTopic { // a secret and the topic of another stack may have any key
+		if key || service == "secretsmanager" && secret || service == "sns" && foreignTopic { // a secret and the topic of another stack may have any key
 			out = append(out, used...)
 		}
 	}
@@ -289,6 +290,11 @@ func TestEachRoleIsGrantedWhatWasSeenAndNothingElse(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			seen := wholeRun(t, mode)
+			if mode == "enforce" { // which is when doctor asks for all
+				for id, calls := range seen {
+					assert.ElementsMatch(t, needed(calls, false, false, false, false), slices.Compact(slices.Sorted(slices.Values(doctor.Needs()[id]))), "%s: what doctor asks IAM for", id)
+				}
+			}
 			for _, more := range []map[string]string{
 				nil,
 				{"KmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/k"},
@@ -327,7 +333,7 @@ func compareGrants(t *testing.T, seen map[string][]string, mode string, more map
 			if id != "HookFunction" { // it links no AWS SDK (layout_test.go), and the stand-in has no CloudFormation that would ask it
 				require.NotEmpty(t, seen[id], id)
 			}
-			want = needed(seen[id], more["KmsKeyArn"] != "", more["AlertTopicArn"]+more["AlertTopicName"] != "", more["VpcSubnetIds"] != "")
+			want = needed(seen[id], more["KmsKeyArn"] != "", more["AlertTopicArn"]+more["AlertTopicName"] != "", more["VpcSubnetIds"] != "", true)
 		}
 		assert.Equal(t, want, granted(t, tmpl, role), "%s, %s with %v: what was seen, and what is granted", role.LogicalID, mode, more)
 	}

@@ -51,6 +51,23 @@ type Service struct {
 	// Version is the API version of a service with the Query protocol, or the first part of
 	// the path of one with the REST protocol.
 	Version string
+	// Global services have one endpoint for all regions of a partition.
+	Global bool
+}
+
+// homes are the regions in which calls of global services are signed, by partition
+// (https://docs.aws.amazon.com/general/latest/gr/iam-service.html).
+var homes = map[string]string{
+	"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1", "aws-iso": "us-iso-east-1", "aws-iso-b": "us-isob-east-1",
+	"aws-iso-e": "eu-isoe-west-1", "aws-iso-f": "us-isof-south-1", "aws-eusc": "eusc-de-east-1",
+}
+
+// scope returns the region in which a call of the service is signed.
+func (s Service) scope(region string) string {
+	if partition, ok := text.PartitionOf(region); ok && s.Global {
+		return homes[partition.Name]
+	}
+	return region
 }
 
 // The services that the product calls in this way.
@@ -60,6 +77,7 @@ var (
 	CloudWatch     = Service{ID: "CloudWatch", Host: "monitoring", IAM: "cloudwatch", Version: "2010-08-01"}
 	DynamoDB       = Service{ID: "DynamoDB", Host: "dynamodb", Target: "DynamoDB_20120810", JSON: "1.0"}
 	EventBridge    = Service{ID: "EventBridge", Host: "events", Target: "AWSEvents"}
+	IAM            = Service{ID: "IAM", Host: "iam", Version: "2010-05-08", Global: true}
 	KMS            = Service{ID: "KMS", Host: "kms", Target: "TrentService"}
 	Lambda         = Service{ID: "Lambda", Host: "lambda", Version: "2015-03-31"}
 	Logs           = Service{ID: "CloudWatch Logs", Host: "logs", Target: "Logs_20140328"}
@@ -184,7 +202,7 @@ func (c *Client) send(ctx context.Context, s Service, endpoint string, r request
 		return nil, fmt.Errorf("asking for credentials: %w", err)
 	}
 	sum := sha256.Sum256(r.body)
-	if err := v4.NewSigner().SignHTTP(ctx, keys, q, hex.EncodeToString(sum[:]), s.Host, c.config.Region, time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, keys, q, hex.EncodeToString(sum[:]), s.Host, s.scope(c.config.Region), time.Now()); err != nil {
 		return nil, fmt.Errorf("signing the request: %w", err)
 	}
 	response, err := c.config.HTTPClient.Do(q)
@@ -298,5 +316,12 @@ func (c *Client) endpoint(ctx context.Context, s Service) (string, error) {
 	if fips {
 		host += "-fips"
 	}
-	return "https://" + host + "." + c.config.Region + "." + partition.DNSSuffix, nil
+	switch place := s.scope(c.config.Region); {
+	case s.Global && partition.Name == "aws":
+		return "https://" + host + "." + partition.DNSSuffix, nil
+	case s.Global && partition.Name == "aws-us-gov":
+		return "https://" + s.Host + ".us-gov." + partition.DNSSuffix, nil // it is validated
+	default:
+		return "https://" + host + "." + place + "." + partition.DNSSuffix, nil
+	}
 }

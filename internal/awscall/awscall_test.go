@@ -156,3 +156,20 @@ func TestEndpointsAreTheConfigurationsOrAWSs(t *testing.T) {
 	_, err := New(aws.Config{Region: "evil.example/"}).endpoint(t.Context(), KMS)
 	assert.ErrorIs(t, err, errNoRegionName)
 }
+
+func TestAGlobalServiceIsAskedAtItsHome(t *testing.T) {
+	for region, want := range map[string][2]string{
+		"eu-central-1":   {"https://iam.amazonaws.com", "us-east-1"},
+		"us-gov-east-1":  {"https://iam.us-gov.amazonaws.com", "us-gov-west-1"},
+		"cn-northwest-1": {"https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"},
+		"eusc-de-east-1": {"https://iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"},
+	} {
+		endpoint, err := New(aws.Config{Region: region}).endpoint(t.Context(), IAM)
+		require.NoError(t, err)
+		assert.Equal(t, want, [2]string{endpoint, IAM.scope(region)})
+	}
+	c, got := answering(t, says(http.StatusOK, `<XResponse><XResult></XResult></XResponse>`))
+	var out struct{}
+	require.NoError(t, c.Query(t.Context(), IAM, "X", url.Values{}, &out))
+	assert.Contains(t, (*got)[0].Header.Get("Authorization"), "/us-east-1/iam/aws4_request")
+}

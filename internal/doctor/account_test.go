@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -70,7 +71,7 @@ func soundAccount(t testing.TB) *account {
 	for id, kind := range map[string]string{
 		"DetectFunction": "Lambda::Function", "RemediateFunction": "Lambda::Function", "SweepFunction": "Lambda::Function",
 		"OpeningsRule": "Events::Rule", "PrefixListRule": "Events::Rule", "UnnamedCallsRule": "Events::Rule", "ScheduleRule": "Events::Rule",
-		"FindingsMapping": "Lambda::EventSourceMapping", "DetectLogGroup": "Logs::LogGroup", "SweepLogGroup": "Logs::LogGroup", "RemediateLogGroup": "Logs::LogGroup",
+		"MemoryTable": "DynamoDB::Table", "FindingsMapping": "Lambda::EventSourceMapping", "DetectLogGroup": "Logs::LogGroup", "SweepLogGroup": "Logs::LogGroup", "RemediateLogGroup": "Logs::LogGroup",
 		"DeadLetterAlarm": "CloudWatch::Alarm", "NoSweepAlarm": "CloudWatch::Alarm", "FindingsQueue": "SQS::Queue", "DeadLetterQueue": "SQS::Queue",
 	} {
 		physical := "sgward-" + id
@@ -99,7 +100,8 @@ func soundAccount(t testing.TB) *account {
 		a.archives[name] = archiveOf(t, policy, "policy.yaml")
 		a.set("lambda:GetFunction:"+name, a.function(name, nil))
 	}
-	a.set("lambda:GetEventSourceMapping", object{"State": "Enabled", "LastProcessingResult": "OK"})
+	a.mapping(nil)
+	a.set("iam:SimulatePrincipalPolicy", a.simulate(nil))
 	for _, q := range []string{"FindingsQueue", "DeadLetterQueue"} {
 		a.set("sqs:GetQueueAttributes:sgward-"+q, queueOf(q, 0))
 	}
@@ -119,6 +121,40 @@ func template(t testing.TB) *samtemplate.Template {
 	tmpl, err := samtemplate.Load("../../template.yaml", samtemplate.Options{Region: "us-east-1"})
 	require.NoError(t, err)
 	return tmpl
+}
+
+// mapping sets what Lambda says of the mapping, which is that of template.yaml but for a change.
+func (a *account) mapping(change object) {
+	var filters []object
+	for _, pattern := range template(a.TB).Mappings[0].Filters {
+		filters = append(filters, object{"Pattern": string(pattern)})
+	}
+	require.NotEmpty(a, filters)
+	answer := object{"State": "Enabled", "LastProcessingResult": "OK", "EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:sgward-FindingsQueue",
+		"FilterCriteria": object{"Filters": filters}}
+	maps.Copy(answer, change)
+	a.set("lambda:GetEventSourceMapping", answer)
+}
+
+// simulate answers the call of SimulatePrincipalPolicy: all is allowed but what denied says, in XML.
+func (a *account) simulate(denied map[string]string) func(body []byte) any {
+	return func(body []byte) any {
+		form, err := url.ParseQuery(string(body))
+		assert.NoError(a, err)
+		assert.Contains(a, form.Get("PolicySourceArn"), ":role/team/sgward-")
+		assert.NotEmpty(a, form.Get("ResourceArns.member.1"))
+		assert.NotEmpty(a, form.Get("ContextEntries.member.1.ContextKeyValues.member.1"))
+		var b strings.Builder
+		for i := 1; form.Get(fmt.Sprintf("ActionNames.member.%d", i)) != ""; i++ {
+			action := form.Get(fmt.Sprintf("ActionNames.member.%d", i))
+			details, ok := denied[action]
+			if !ok {
+				details = "<EvalDecision>allowed</EvalDecision>"
+			}
+			b.WriteString("<member><EvalActionName>" + action + "</EvalActionName>" + details + "</member>")
+		}
+		return "<EvaluationResults>" + b.String() + "</EvaluationResults>"
+	}
 }
 
 // testEventPattern answers the call of that name.
@@ -172,7 +208,7 @@ func (a *account) target(rule, function, input string, value any) {
 }
 
 func (a *account) function(name string, change object) object {
-	configuration := object{"FunctionName": name, "State": "Active", "LastUpdateStatus": "Successful", "LastModified": "2026-11-01T10:02:00.000+0000",
+	configuration := object{"FunctionName": name, "Role": "arn:aws:iam::123456789012:role/team/" + name, "State": "Active", "LastUpdateStatus": "Successful", "LastModified": "2026-11-01T10:02:00.000+0000",
 		"Environment": object{"Variables": object{"MODE": "enforce"}}}
 	maps.Copy(configuration, change)
 	return object{"Configuration": configuration, "Code": object{"Location": a.url + "/archives/" + name + "?X-Amz-Signature=secret"}}

@@ -84,6 +84,10 @@ var points = []point{
 	{"a Lambda Hook is asked about rollbacks and replacements, and as which action", notTold("it takes a trial: with `Prevention=warn` change a group's description, and let an update fail; read the `action` in the lines of hook")},
 	{"what AWS charges for an invocation of a Lambda Hook, and whether GovCloud has `AWS::CloudFormation::LambdaHook`", notTold("the bill of a month with `Prevention` shows the one, the CloudFormation console in GovCloud the other")},
 	{"the StackSet of [ORGANISATION.md](ORGANISATION.md) reaches every account of a unit", notTold("it takes a trial: one unit with one account, in observe mode")},
+	{"Lambda takes permissions for interfaces that calls of the function's own code do not have (`\"Null\": {\"lambda:SourceFunctionArn\": \"true\"}`)", notTold("it takes a trial: deploy with `VpcSubnetIds` and `VpcSecurityGroupIds`")},
+	{"IAM's simulation for a role of the stack knows its permissions boundary and the service control policies, for a topic of another account too", notTold("it takes a trial: give a role a boundary without `sns:Publish`; `sgward doctor`")},
+	{"a service control policy sees in `ec2:CreateAction` the call that tags a new rule, as the one of [SWEEP.md](SWEEP.md#temporary-rules) expects", notTold("it takes a trial: attach it; `sgward group allow --for 1h` works, and `aws ec2 create-tags` with `sgward:until` on a rule does not")},
+	{"Athena writes a struct that is cast to JSON as an object, and gives `requestparameters` of CloudTrail's table as JSON text ([ATHENA.md](ATHENA.md#what-was-tried))", notTold("it takes a trial: `sgward replay --athena TABLE --run` over a day with one change of a group")},
 }
 
 // confirmation is an examination with what several points read.

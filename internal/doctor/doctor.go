@@ -131,6 +131,7 @@ var checks = []check{
 	{"trail", (*examination).checkTrail},
 	{"rules", (*examination).checkRules},
 	{"functions", (*examination).checkFunctions},
+	{"permissions", (*examination).checkPermissions},
 	{"policy", (*examination).checkPolicy},
 	{"mapping", (*examination).checkMapping},
 	{"queue", (*examination).checkQueue},

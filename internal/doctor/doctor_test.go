@@ -3,6 +3,7 @@ package doctor
 import (
 	"bytes"
 	"cmp"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -132,7 +133,28 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 		"another policy in one function": {func(a *account) {
 			a.archives["sgward-SweepFunction"] = archiveOf(a.TB, []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"), "policy.yaml")
 		}, Failure, "policy", "the functions hold different policies", deploy, false},
-		"a disabled mapping":   {func(a *account) { a.set("lambda:GetEventSourceMapping", object{"State": "Disabled"}) }, Failure, "mapping", "it is disabled: no finding reaches remediate", "update-event-source-mapping --uuid sgward-FindingsMapping --enabled", false},
+		"a disabled mapping": {func(a *account) { a.mapping(object{"State": "Disabled"}) }, Failure, "mapping", "it is disabled: no finding reaches remediate", "update-event-source-mapping --uuid sgward-FindingsMapping --enabled", false},
+		"a mapping of another queue": {func(a *account) {
+			a.mapping(object{"EventSourceArn": "arn:aws:sqs:us-east-1:123456789012:of-somebody-else"})
+		}, Failure, "mapping", "it reads arn:aws:sqs:us-east-1:123456789012:of-somebody-else, and not the findings queue", deploy, false},
+		"a filter that drops findings": {func(a *account) {
+			a.mapping(object{"FilterCriteria": object{"Filters": []object{{"Pattern": `{"body":{"responsePayload":{"decision":["alert","inspect"]}}}`}}}})
+		}, Failure, "mapping", "its filter deletes findings with the decision revoke, none at all", deploy, false},
+		"a boundary that forbids closing": {func(a *account) {
+			a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"ec2:RevokeSecurityGroupIngress": "<EvalDecision>implicitDeny</EvalDecision>" +
+				"<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>false</AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>" +
+				"<OrganizationsDecisionDetail><AllowedByOrganizations>true</AllowedByOrganizations></OrganizationsDecisionDetail>"}))
+		}, Failure, "permissions", "the role of RemediateFunction lacks ec2:RevokeSecurityGroupIngress: nothing is closed (its permissions boundary does not allow it)", "docs/PARAMETERS.md", false},
+		"a service control policy against alerts": {func(a *account) {
+			a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"sns:Publish": "<EvalDecision>explicitDeny</EvalDecision>" +
+				"<OrganizationsDecisionDetail><AllowedByOrganizations>false</AllowedByOrganizations></OrganizationsDecisionDetail>"}))
+		}, Failure, "permissions", "the role of RemediateFunction lacks sns:Publish: nobody is alerted (a service control policy", "docs/ORGANISATION.md", true},
+		"a policy that somebody removed": {func(a *account) {
+			a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"dynamodb:Scan": "<EvalDecision>implicitDeny</EvalDecision>"}))
+		}, Failure, "permissions", "the role of SweepFunction lacks dynamodb:Scan: each sweep reports everything again (no policy of the role allows it)", deploy, false},
+		"a denial that somebody added": {func(a *account) {
+			a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"logs:FilterLogEvents": "<EvalDecision>explicitDeny</EvalDecision>"}))
+		}, Failure, "permissions", "(a policy of the role denies it)", deploy, false},
 		"dead letters":         {func(a *account) { a.set(dead, queueOf("DeadLetterQueue", 3)) }, Failure, "dead letters", "3 messages: openings may exist", "sgward redrive --stack sgward --region us-east-1", false},
 		"no dead-letter queue": {func(a *account) { delete(a.answers, dead) }, Failure, "dead letters", "the dead-letter queue is gone", deploy, false},
 		"throttled invocations": {func(a *account) {
@@ -197,7 +219,7 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 			a.archives["sgward-HookFunction"] = archiveOf(a.TB, []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"), "policy.yaml")
 		}, Failure, "policy", "in HookFunction", deploy, false},
 		"findings that fail to pass": {func(a *account) {
-			a.set("lambda:GetEventSourceMapping", object{"State": "Enabled", "LastProcessingResult": "PROBLEM: Function call failed"})
+			a.mapping(object{"LastProcessingResult": "PROBLEM: Function call failed"})
 		}, Warning, "mapping", "PROBLEM: Function call failed", "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -315,7 +337,7 @@ func TestWhatIsNotPermittedIsSaidAndTheRestGoesOn(t *testing.T) {
 			assert.Less(t, len(lines), 5)
 		})
 	}
-	assert.Equal(t, 14, needed, a.operations())
+	assert.Equal(t, 15, needed, a.operations())
 }
 
 func TestThePolicyIsReadWithoutTheBinaryWhereTheServerKnowsRanges(t *testing.T) {
@@ -404,4 +426,33 @@ func TestUntrustedTextsAreEscapedInJSON(t *testing.T) {
 	p := Printer{Out: &out, JSON: true}
 	require.NoError(t, p.Print(&Report{Lines: []Line{{Check: "topic", Text: "x\u009b2J\u202ey"}}}, "sgward"))
 	assert.Contains(t, out.String(), `x\u009b2J\u202ey`)
+}
+
+// For a topic of another account IAM's decision needs the topic's policy, which a simulation for a role has not.
+func TestOnlyBoundaryAndOrganizationCountForATopicOfAnotherAccount(t *testing.T) {
+	a := soundAccount(t)
+	a.change("<OutputValue>"+topicARN, "<OutputValue>"+strings.Replace(topicARN, "123456789012", "111122223333", 1))
+	const denied, boundary = "<EvalDecision>implicitDeny</EvalDecision>", "<PermissionsBoundaryDecisionDetail><AllowedByPermissionsBoundary>%t</AllowedByPermissionsBoundary></PermissionsBoundaryDecisionDetail>"
+	of := func(details string) (found []string) {
+		a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"sns:Publish": details}))
+		for _, l := range a.lines() {
+			if l.Check == "permissions" {
+				found = append(found, l.Text)
+			}
+		}
+		return found
+	}
+	assert.Empty(t, of(denied))
+	assert.Empty(t, of(denied+fmt.Sprintf(boundary, true)))
+	assert.Len(t, of(denied+fmt.Sprintf(boundary, false)), 2, "of remediate and of sweep")
+}
+
+func TestAStackThatObservesNeedsNoPermissionToClose(t *testing.T) {
+	a := soundAccount(t)
+	a.change("<OutputValue>enforce", "<OutputValue>observe")
+	for _, id := range judges {
+		a.set("lambda:GetFunction:sgward-"+id, a.function("sgward-"+id, object{"Environment": object{"Variables": object{"MODE": "observe"}}}))
+	}
+	a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"ec2:RevokeSecurityGroupIngress": "<EvalDecision>implicitDeny</EvalDecision>"}))
+	assert.Empty(t, a.lines())
 }

@@ -16,25 +16,29 @@ import (
 )
 
 const (
-	detectFunction = "DetectFunction"
-	sweepFunction  = "SweepFunction"
+	detectFunction    = "DetectFunction"
+	remediateFunction = "RemediateFunction"
+	sweepFunction     = "SweepFunction"
+	slackFunction     = "SlackFunction"
+	hookFunction      = "HookFunction"
 )
 
 // judges are the functions that hold the policy in every stack, by logical id.
-var judges = []string{detectFunction, "RemediateFunction", sweepFunction}
+var judges = []string{detectFunction, remediateFunction, sweepFunction}
 
 // judges are the stack's functions that hold the policy.
 func (x *examination) judges() []string {
-	if x.stack.Ref("HookFunction") == "" {
+	if x.stack.Ref(hookFunction) == "" {
 		return judges
 	}
-	return append(slices.Clone(judges), "HookFunction")
+	return append(slices.Clone(judges), hookFunction)
 }
 
 // function is what Lambda says of a function.
 type function struct {
 	Configuration struct {
 		FunctionName           string
+		Role                   string
 		State                  string
 		StateReason            string
 		LastUpdateStatus       string
@@ -67,8 +71,8 @@ func missing(err error) bool {
 // names are the stack's functions.
 func (x *examination) names() []string {
 	names := slices.Clone(x.judges())
-	if x.stack.Ref("SlackFunction") != "" {
-		names = append(names, "SlackFunction")
+	if x.stack.Ref(slackFunction) != "" {
+		names = append(names, slackFunction)
 	}
 	return names
 }
@@ -130,7 +134,7 @@ func (x *examination) examineFunction(id string) (out []Line) {
 		out = append(out, failure(x.command("lambda delete-function-concurrency --function-name %s", c.FunctionName), "%s is stopped: its reserved concurrency is 0", id))
 	}
 	out = append(out, x.examineChange(id, c.FunctionName, c.LastModified)...)
-	if id == "RemediateFunction" {
+	if id == remediateFunction {
 		if mode, want := c.Environment.Variables["MODE"], x.stack.Outputs["Mode"]; mode != want && want != "" {
 			out = append(out, failure(deploy, "%s runs in mode %q, the stack says %s", id, mode, want))
 		}
@@ -168,12 +172,23 @@ func (x *examination) checkMapping(ctx context.Context) []Line {
 	}
 	var m struct {
 		State, StateTransitionReason, LastProcessingResult, EventSourceArn string
+		FilterCriteria                                                     struct{ Filters []struct{ Pattern string } }
 	}
 	if err := x.aws.REST(ctx, awscall.Lambda, "GetEventSourceMapping", http.MethodGet, "/event-source-mappings/"+url.PathEscape(id), nil, nil, &m); err != nil {
 		if missing(err) {
 			return []Line{failure(deploy, "FindingsMapping is gone: nothing is closed")}
 		}
 		return []Line{unknown(err, "whether findings reach remediate")}
+	}
+	if queue := x.queueARN("FindingsQueue"); !strings.HasSuffix(queue, ":"+m.EventSourceArn[strings.LastIndexByte(m.EventSourceArn, ':')+1:]) {
+		return []Line{failure(deploy, "it reads %s, and not the findings queue: nothing is closed", cmp.Or(m.EventSourceArn, "no queue"))}
+	}
+	patterns := make([]string, len(m.FilterCriteria.Filters))
+	for i, f := range m.FilterCriteria.Filters {
+		patterns[i] = f.Pattern
+	}
+	if lines := x.examineFilter(ctx, patterns); len(lines) > 0 {
+		return lines
 	}
 	enable := x.command("lambda update-event-source-mapping --uuid %s --enabled", id)
 	switch m.State {
@@ -187,6 +202,38 @@ func (x *examination) checkMapping(ctx context.Context) []Line {
 	default:
 		return []Line{warning("run doctor again in a minute", "it is %s (%s)", m.State, cmp.Or(m.StateTransitionReason, "no reason is given"))}
 	}
+}
+
+// examineFilter puts what remediate has to get to the filter of the mapping: Lambda deletes the
+// messages that no pattern matches. Without patterns all pass.
+func (x *examination) examineFilter(ctx context.Context, patterns []string) []Line {
+	if len(patterns) == 0 {
+		return nil
+	}
+	var dropped []string
+	for _, decision := range []string{"revoke", "alert", "inspect", ""} {
+		response, name := map[string]any{"decision": decision}, decision
+		if decision == "" {
+			response, name = map[string]any{}, "none at all" // remediate refuses such a message, and the dead letters keep it
+		}
+		passes := false
+		for _, pattern := range patterns {
+			var err error
+			if passes, err = x.matches(ctx, pattern, map[string]any{"body": map[string]any{"responsePayload": response}}); err != nil {
+				return []Line{unknown(err, "whether the mapping lets findings pass")}
+			}
+			if passes {
+				break
+			}
+		}
+		if !passes {
+			dropped = append(dropped, name)
+		}
+	}
+	if len(dropped) > 0 {
+		return []Line{failure(deploy, "its filter deletes findings with the decision %s: somebody changed it", strings.Join(dropped, ", "))}
+	}
+	return nil
 }
 
 // checkThrottles looks for invocations that Lambda refused, and deliveries that failed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	"sgward/internal/awscall"
@@ -134,18 +135,11 @@ func (x *examination) examinePattern(ctx context.Context, r eventRule, pattern s
 		if r.parameters != nil {
 			detail["requestParameters"] = r.parameters
 		}
-		event, err := json.Marshal(map[string]any{
-			"id": "00000000-0000-4000-8000-000000000000", "account": x.account, "region": x.region, "time": "2026-11-28T10:00:00Z",
-			"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "resources": []string{}, "detail": detail,
-		})
+		matched, err := x.matches(ctx, pattern, map[string]any{"source": "aws.ec2", "detail-type": "AWS API Call via CloudTrail", "detail": detail})
 		if err != nil {
-			return []Line{unknown(fmt.Errorf("writing an event: %w", err), "whether %s matches", r.id)}
-		}
-		var answer struct{ Result bool }
-		if err := x.aws.JSON(ctx, awscall.EventBridge, "TestEventPattern", map[string]any{"EventPattern": pattern, "Event": string(event)}, &answer); err != nil {
 			return []Line{unknown(err, "whether the pattern of %s matches %s", r.id, call)}
 		}
-		if !answer.Result {
+		if !matched {
 			unmatched = append(unmatched, call)
 		}
 	}
@@ -153,4 +147,21 @@ func (x *examination) examinePattern(ctx context.Context, r eventRule, pattern s
 		return []Line{failure(deploy, "the pattern of %s does not match %s in this account: somebody changed it", r.id, strings.Join(unmatched, ", "))}
 	}
 	return nil
+}
+
+// matches has EventBridge compare a pattern with an event of this account that has members
+// beside those that it must have.
+func (x *examination) matches(ctx context.Context, pattern string, members map[string]any) (bool, error) {
+	event := map[string]any{
+		"id": "00000000-0000-4000-8000-000000000000", "account": x.account, "region": x.region, "time": "2026-11-28T10:00:00Z",
+		"source": "sgward", "detail-type": "doctor", "resources": []string{}, "detail": map[string]any{},
+	}
+	maps.Copy(event, members)
+	encoded, err := json.Marshal(event)
+	if err != nil {
+		return false, fmt.Errorf("writing an event: %w", err)
+	}
+	var answer struct{ Result bool }
+	err = x.aws.JSON(ctx, awscall.EventBridge, "TestEventPattern", map[string]any{"EventPattern": pattern, "Event": string(encoded)}, &answer)
+	return answer.Result, err
 }
