@@ -50,7 +50,7 @@ CLI_FLAGS = -ldflags "-s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT) 
 # Writes the licence texts of everything that a binary links beside it, for the function's package.
 LICENSES = $(GO) run ./cmd/licenses
 
-.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction build-HookFunction package release-notes module-path test smoke race demo local pictures drill e2e lint \
+.PHONY: help announce build lint-policy build-DetectFunction build-RemediateFunction build-SweepFunction build-SlackFunction build-HookFunction build-OutletsFunction package release-notes module-path test smoke race demo local pictures drill e2e lint \
 	lint-template fuzz bench vuln verify deploy clean FORCE
 .DEFAULT_GOAL := help
 
@@ -85,7 +85,7 @@ lint-policy: build/sgward
 # here must not keep that one out.
 define artifact
 	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(1)
-	$(if $(filter slack,$(1)),,cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml")
+	$(if $(filter slack outlets,$(1)),,cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml")
 	$(LICENSES) "$(ARTIFACTS_DIR)/bootstrap"
 	chmod -R a+rX "$(ARTIFACTS_DIR)"
 endef
@@ -105,13 +105,16 @@ build-HookFunction: lint-policy
 build-SlackFunction:
 	$(call artifact,slack)
 
+build-OutletsFunction:
+	$(call artifact,outlets)
+
 # A release, from the same targets that SAM calls. FUNCTION_ARCHS are Lambda's names, CLI_PLATFORMS Go's; fewer of them for a trial:
 # make package FUNCTION_ARCHS=x86_64 CLI_PLATFORMS=linux-amd64
 FUNCTION_ARCHS ?= arm64 x86_64
 CLI_PLATFORMS  ?= linux-amd64 linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64
 STAGING        := build/package
 DIST           := dist
-FUNCTIONS      := Detect Remediate Sweep Slack Hook
+FUNCTIONS      := Detect Remediate Sweep Slack Hook Outlets
 
 package: announce ## Make a release in dist/: zips, command line, template for CloudFormation, checksums (Go and make only)
 	rm -rf "$(STAGING)" "$(DIST)"

@@ -121,6 +121,7 @@ var mayImport = map[string][]string{
 	"policytest":     {"awsid", "finding", "input", "policy", "secgroup", "text"},
 	"lambdaenv":      {"awsid", "finding", "text"},
 	"slack":          {"alert", "text"},
+	"outlets":        {"awscall", "awsid", "cloudtrail", "finding", "policy", "text"},
 	"startfailure":   {},
 	"awscall":        {"text"},
 	"stack":          {"awscall", "ec2rules", "text"},
@@ -288,6 +289,11 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 	require.Contains(t, slackBinary, "github.com/slack-go/slack", "the list is of the right program")
 	for _, banned := range []string{"github.com/aws/aws-sdk-go-v2/service/ec2", "sgward/internal/ec2rules", "sgward/internal/remediation"} {
 		assert.NotContains(t, slackBinary, banned, "slack only posts")
+	}
+	outletsBinary := deps(t, "./functions/outlets")
+	require.Contains(t, outletsBinary, "sgward/internal/outlets", "the list is of the right program")
+	for path := range outletsBinary {
+		assert.False(t, strings.HasPrefix(path, "github.com/aws/aws-sdk-go-v2/service/"), "outlets makes its two calls without a client: %s", path)
 	}
 	dir := t.TempDir()
 	for function, revokes := range map[string]bool{"remediate": true, "sweep": false} {

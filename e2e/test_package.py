@@ -22,7 +22,7 @@ from stack import GOARCH, ROOT, TEMPLATE, Stack, create
 VERSION = "v0.0.0-e2e"
 ARCHITECTURE = {"amd64": "x86_64", "arm64": "arm64"}[GOARCH]
 BUCKET_PREFIX = "release"
-FUNCTIONS = ("detect", "remediate", "sweep", "slack")
+FUNCTIONS = ("detect", "remediate", "sweep", "slack", "outlets")
 
 
 @pytest.fixture(scope="module")

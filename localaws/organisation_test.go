@@ -209,6 +209,7 @@ func statementsOf(t *testing.T, tmpl *cloudformation.Template, role cloudformati
 var everything = map[string]string{
 	"SlackWebhookSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789",
 	"Prevention": "warn",
+	"EventBusArn": "arn:aws:events:eu-central-1:123456789012:event-bus/security", "SecurityHub": "on",
 }
 
 func with(parameters map[string]string, more ...string) map[string]string {
@@ -234,7 +235,7 @@ func TestEveryRoleHasTheBoundaryAndThePath(t *testing.T) {
 	} {
 		tmpl := evaluated(t, "template.yaml", with(everything, "PermissionsBoundary", c.arn, "PermissionsBoundaryName", c.name, "RolePath", "/sgward/"))
 		roles := ofType(tmpl, "AWS::IAM::Role")
-		require.Len(t, roles, 7)
+		require.Len(t, roles, 8)
 		for _, role := range roles {
 			assert.Equal(t, c.want, property(t, tmpl, role, "PermissionsBoundary"), role.LogicalID)
 			assert.Equal(t, "/sgward/", property(t, tmpl, role, "Path"), role.LogicalID)
@@ -371,6 +372,53 @@ func TestOnlyTheStacksOfTheOrganisationPublish(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// Subscribers read the alerts of all accounts, so only functions of the outlets may be subscribed from elsewhere, and only where it is asked for.
+func TestOnlyOutletsSubscribeFromOtherAccounts(t *testing.T) {
+	for organization, want := range map[string]map[string]any{
+		"o-a1b2c3d4e5": {"aws:PrincipalOrgID": "o-a1b2c3d4e5", "sns:Protocol": "lambda"}, "": {"aws:PrincipalAccount": "123456789012", "sns:Protocol": "lambda"}} {
+		for outlets, statements := range map[string]int{"off": 0, "on": 1} {
+			tmpl := evaluated(t, "alerts.yaml", map[string]string{"OrganizationId": organization, "RolePath": "/sgward/", "OutletsSubscribe": outlets})
+			found := 0
+			for _, policy := range ofType(tmpl, "AWS::SNS::TopicPolicy") {
+				for _, s := range property(t, tmpl, policy, "PolicyDocument").(map[string]any)["Statement"].([]any) {
+					statement := s.(map[string]any)
+					if statement["Effect"] != "Allow" || statement["Action"] == "sns:Publish" {
+						continue
+					}
+					found++
+					assert.Equal(t, "AlertTopicPolicy", policy.LogicalID)
+					assert.Equal(t, "sns:Subscribe", statement["Action"])
+					assert.Equal(t, map[string]any{
+						"StringEquals": want, "StringLike": map[string]any{"sns:Endpoint": "arn:aws:lambda:eu-central-1:*:function:*-OutletsFunction-*"},
+					}, statement["Condition"])
+				}
+			}
+			assert.Equal(t, statements, found, outlets)
+		}
+	}
+}
+
+// A topic of many accounts brings the alerts of all; each stack's outlets take their own.
+func TestOutletsSubscribeToTheirOwnAlerts(t *testing.T) {
+	for name, c := range map[string]struct {
+		parameters map[string]string
+		want       string
+	}{
+		"own topic": {map[string]string{"SecurityHub": "on"}, "arn:aws:sns:eu-central-1:123456789012:AlertTopic"},
+		"by ARN":    {map[string]string{"SecurityHub": "on", "AlertTopicArn": topicHere}, topicHere},
+		"by name": {map[string]string{"EventBusArn": "arn:aws:events:eu-central-1:123456789012:event-bus/b", "AlertTopicAccountId": "111122223333", "AlertTopicName": "alerts"},
+			"arn:aws:sns:eu-central-1:111122223333:alerts"},
+	} {
+		tmpl := evaluated(t, "template.yaml", c.parameters)
+		subscription, ok := tmpl.Resource("OutletsSubscription")
+		require.True(t, ok, name)
+		assert.Equal(t, c.want, property(t, tmpl, subscription, "TopicArn"), name)
+		assert.Equal(t, map[string]any{"accountId": []any{"123456789012"}, "region": []any{"eu-central-1"}}, property(t, tmpl, subscription, "FilterPolicy"), name)
+		permission, _ := tmpl.Resource("OutletsPermission")
+		assert.Equal(t, c.want, property(t, tmpl, permission, "SourceArn"), name)
 	}
 }
 

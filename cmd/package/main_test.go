@@ -32,7 +32,7 @@ func staged(t *testing.T, program []byte, mode fs.FileMode, at time.Time) string
 	dir := t.TempDir()
 	for folder, name := range map[string]string{
 		"functions/detect-arm64": "bootstrap", "functions/remediate-arm64": "bootstrap",
-		"functions/sweep-arm64": "bootstrap", "functions/slack-arm64": "bootstrap", "functions/hook-arm64": "bootstrap",
+		"functions/sweep-arm64": "bootstrap", "functions/slack-arm64": "bootstrap", "functions/hook-arm64": "bootstrap", "functions/outlets-arm64": "bootstrap",
 		"cli/linux-amd64": "sgward", "cli/windows-arm64": "sgward.exe",
 	} {
 		into := filepath.Join(dir, filepath.FromSlash(folder))

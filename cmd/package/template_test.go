@@ -22,7 +22,7 @@ func TestTheTemplateOfAReleaseNeedsNoSAM(t *testing.T) {
 	both, functions, err := translate(source, "v1.2.3", named)
 	require.NoError(t, err)
 	translated := both.full
-	assert.Equal(t, []string{"detect", "remediate", "sweep", "slack", "hook"}, functions)
+	assert.Equal(t, []string{"detect", "remediate", "sweep", "slack", "hook", "outlets"}, functions)
 	assert.NotContains(t, string(translated), "\nTransform")
 	assert.NotContains(t, string(translated), "AWS::Serverless")
 
@@ -41,7 +41,7 @@ func TestTheTemplateOfAReleaseNeedsNoSAM(t *testing.T) {
 	assert.Equal(t, "!Sub", key.Tag)
 	assert.Equal(t, "${CodeKeyPrefix}sgward-v1.2.3-detect-${Architecture}.zip", key.Value)
 	assert.Equal(t, "provided.al2023", at("Resources", "DetectFunction", "Properties", "Runtime").Value, "of Globals")
-	for _, function := range []string{"DetectFunction", "RemediateFunction", "SweepFunction", "SlackFunction", "HookFunction"} {
+	for _, function := range []string{"DetectFunction", "RemediateFunction", "SweepFunction", "SlackFunction", "HookFunction", "OutletsFunction"} {
 		metadata := at("Resources", function, "Metadata")
 		assert.NotNil(t, cloudformation.Child(metadata, "checkov"), "why a finding of checkov does not hold is for the readers of the release too")
 		assert.Nil(t, cloudformation.Child(metadata, "BuildMethod"))

@@ -1,19 +1,12 @@
 package alert
 
 import (
-	"slices"
 	"time"
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/text"
 )
-
-// isExpiryNotice reports that an alert is about exceptions that end, and not about rules.
-func isExpiryNotice(a *finding.Alert) bool {
-	isOther := func(r finding.Result) bool { return r.Rule != nil || r.Exception == nil }
-	return a.Sweep == nil && len(a.Findings) > 0 && !slices.ContainsFunc(a.Findings, isOther)
-}
 
 // hasEnded reports that an exception no longer applied at the time of the event.
 func hasEnded(a *finding.Alert, x *finding.Exception) bool {

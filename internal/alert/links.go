@@ -91,5 +91,5 @@ func groupARN(accountID, region, groupID string) string {
 	if !ok || !isIdentifier(groupID) || !isIdentifier(accountID) {
 		return ""
 	}
-	return "arn:" + p.Name + ":ec2:" + region + ":" + accountID + ":security-group/" + groupID
+	return p.ARN("ec2", region, accountID, "security-group/"+groupID)
 }

@@ -9,7 +9,7 @@ import (
 
 func TestWhatToReadComesInItsOrder(t *testing.T) {
 	for _, s := range scenarios() {
-		if isExpiryNotice(&s.alert) { // which tells of no opening
+		if s.alert.IsExpiryNotice() { // which tells of no opening
 			continue
 		}
 		last := -1

@@ -32,7 +32,7 @@ type view struct {
 
 // newView computes the view of an alert that Complete has completed.
 func newView(a *finding.Alert) *view {
-	v := &view{alert: a, isSweep: a.Sweep != nil && !a.Sweep.UnnamedCall, isDigest: a.OldEvents > 0, isExpiry: isExpiryNotice(a)}
+	v := &view{alert: a, isSweep: a.Sweep != nil && !a.Sweep.UnnamedCall, isDigest: a.OldEvents > 0, isExpiry: a.IsExpiryNotice()}
 	v.severity, v.outcome = worst(a)
 	if finding.IsAccountName(a.AccountName) {
 		v.account = a.AccountName

@@ -49,7 +49,7 @@ type Service struct {
 	// the protocol's version; empty stands for 1.1.
 	Target, JSON string
 	// Version is the API version of a service with the Query protocol, or the first part of
-	// the path of one with the REST protocol.
+	// the path of one with the REST protocol, where paths have one.
 	Version string
 	// Global services have one endpoint for all regions of a partition.
 	Global bool
@@ -81,6 +81,7 @@ var (
 	KMS            = Service{ID: "KMS", Host: "kms", Target: "TrentService"}
 	Lambda         = Service{ID: "Lambda", Host: "lambda", Version: "2015-03-31"}
 	Logs           = Service{ID: "CloudWatch Logs", Host: "logs", Target: "Logs_20140328"}
+	SecurityHub    = Service{ID: "SecurityHub", Host: "securityhub"}
 )
 
 // Client calls services with one configuration. The zero value is not usable.
@@ -137,7 +138,10 @@ func (c *Client) Query(ctx context.Context, s Service, operation string, paramet
 // REST calls an operation of a service with the REST protocol. path follows the service's
 // version and has its segments escaped; out is nil or takes the JSON of the answer.
 func (c *Client) REST(ctx context.Context, s Service, operation, method, path string, header http.Header, body []byte, out any) error {
-	return c.call(ctx, s, operation, request{method: method, path: "/" + s.Version + path, header: header, body: body}, func(answer []byte) error {
+	if s.Version != "" {
+		path = "/" + s.Version + path
+	}
+	return c.call(ctx, s, operation, request{method: method, path: path, header: header, body: body}, func(answer []byte) error {
 		if out == nil || len(answer) == 0 {
 			return nil
 		}

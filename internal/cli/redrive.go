@@ -33,7 +33,7 @@ func redriveCommand(in Invocation) *cobra.Command {
 		Use:   "redrive [MESSAGE-ID...]",
 		Short: "Send dead letters back, to be judged anew",
 		Long: "Redrive shows the messages in the stack's dead-letter queue: what each is about, since when, and what failed. It\n" +
-			"then invokes the function that handles such events (detect, sweep or slack), asynchronously and with the event that\n" +
+			"then invokes the function that handles such events (detect, sweep, slack or outlets), asynchronously and with the event that\n" +
 			"began it, and deletes the message. So everything is judged anew: old events do no harm, and one that is more than six\n" +
 			"hours old is reported, and closed only if a statement says existing: revoke. Fix the cause first, or the message comes\n" +
 			"back.\n\n" +

@@ -20,6 +20,7 @@ const (
 	remediateFunction = "RemediateFunction"
 	sweepFunction     = "SweepFunction"
 	slackFunction     = "SlackFunction"
+	outletsFunction   = "OutletsFunction"
 	hookFunction      = "HookFunction"
 )
 
@@ -71,8 +72,10 @@ func missing(err error) bool {
 // names are the stack's functions.
 func (x *examination) names() []string {
 	names := slices.Clone(x.judges())
-	if x.stack.Ref(slackFunction) != "" {
-		names = append(names, slackFunction)
+	for _, optional := range []string{slackFunction, outletsFunction} {
+		if x.stack.Ref(optional) != "" {
+			names = append(names, optional)
+		}
 	}
 	return names
 }

@@ -113,13 +113,25 @@ func (x *examination) checkTopic(ctx context.Context) []Line {
 // chatEndpoint is in the address with which Amazon Q Developer in chat applications subscribes.
 const chatEndpoint = "sns-api.chatbot."
 
+const (
+	webhook = "the webhook of Slack"
+	outlets = "the outlets for machines"
+)
+
+// subscribers are the functions of the stack that subscribe to the topic, where it has them.
+var subscribers = []struct{ id, shown, reaches string }{
+	{slackFunction, webhook, "Slack"},
+	{outletsFunction, outlets, "EventBridge and Security Hub"},
+}
+
 func (x *examination) checkSubscribers(ctx context.Context) []Line {
 	if x.topicARN == "" {
 		return []Line{failure(deploy, "without a topic nobody is alerted")}
 	}
 	counts := map[string]int{}
 	var pending []string
-	chat, webhook := false, false
+	chat := false
+	subscribed := map[string]bool{} // functions of the stack, by their logical ids
 	pages := sns.NewListSubscriptionsByTopicPaginator(x.sns, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(x.topicARN)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
@@ -136,9 +148,12 @@ func (x *examination) checkSubscribers(ctx context.Context) []Line {
 			case strings.Contains(endpoint, chatEndpoint):
 				chat = true
 				protocol = "chat"
-			case protocol == "lambda" && strings.HasSuffix(endpoint, ":function:"+x.stack.Ref("SlackFunction")) && x.stack.Ref("SlackFunction") != "":
-				webhook = true
-				protocol = "the webhook of Slack"
+			case protocol == "lambda":
+				for _, f := range subscribers {
+					if name := x.stack.Ref(f.id); name != "" && strings.HasSuffix(endpoint, ":function:"+name) {
+						subscribed[f.id], protocol = true, f.shown
+					}
+				}
 			}
 			counts[protocol]++
 		}
@@ -150,18 +165,25 @@ func (x *examination) checkSubscribers(ctx context.Context) []Line {
 	if !chat && (x.stack.Ref("SlackChannel") != "" || x.stack.Ref("TeamsChannel") != "") {
 		lines = append(lines, failure("docs/SLACK.md; then "+deploy, "Amazon Q Developer does not subscribe to the topic: nothing reaches the channel"))
 	}
-	if !webhook && x.stack.Ref("SlackFunction") != "" {
-		lines = append(lines, failure(deploy, "SlackFunction does not subscribe to the topic: nothing reaches Slack"))
+	for _, f := range subscribers {
+		if !subscribed[f.id] && x.stack.Ref(f.id) != "" {
+			lines = append(lines, failure(deploy, "%s does not subscribe to the topic: nothing reaches %s", f.id, f.reaches))
+		}
 	}
+	machines := counts[outlets]
+	delete(counts, outlets)
 	if len(counts) == 0 {
 		subscribe := x.command("sns subscribe --topic-arn %s --protocol email --notification-endpoint YOU@example.com", x.topicARN)
 		return append(lines, failure(subscribe, "nobody is subscribed: no alert and no alarm reaches anybody"))
 	}
 	var parts []string
-	for _, protocol := range []string{"email", "email-json", "chat", "the webhook of Slack", "lambda", "sqs", "https", "http", "sms", "firehose", "application"} {
+	for _, protocol := range []string{"email", "email-json", "chat", webhook, "lambda", "sqs", "https", "http", "sms", "firehose", "application"} {
 		if n := counts[protocol]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%s (%d)", protocol, n))
 		}
+	}
+	if machines > 0 {
+		parts = append(parts, outlets)
 	}
 	return append(lines, ok("alerts go to %s", strings.Join(parts, ", ")))
 }

@@ -119,6 +119,17 @@ type Repeat struct {
 	Escalated bool `json:"escalated,omitempty"`
 }
 
+// IsSettled reports whether the rule is closed or allowed. Other rules of the group may still
+// let through some of its traffic: see Gone.
+func (r *Result) IsSettled() bool {
+	switch r.Outcome {
+	case OutcomeRevoked, OutcomeAlreadyClosed, OutcomeCompliant, OutcomeExempt:
+		return true
+	default:
+		return false
+	}
+}
+
 // Alert is the machine-readable body of the SNS message: at most one for each CloudTrail
 // event.
 type Alert struct {
@@ -189,6 +200,12 @@ func (a *Alert) Statement(id string) (s policy.StatementRef, ok bool) {
 		return policy.StatementRef{}, false
 	}
 	return a.Statements[i], true
+}
+
+// IsExpiryNotice reports that the alert is about exceptions that end, and not about rules.
+func (a *Alert) IsExpiryNotice() bool {
+	isOther := func(r Result) bool { return r.Rule != nil || r.Exception == nil }
+	return a.Sweep == nil && len(a.Findings) > 0 && !slices.ContainsFunc(a.Findings, isOther)
 }
 
 // IsAccountName reports whether alerts can show an account's name: up to 63 letters,

@@ -90,8 +90,23 @@ func RequestOfGroup(g secgroup.Group, lists map[string]secgroup.PrefixList, now 
 // not on the rule's id, which dumps may lack.
 func OfStanding(req policy.Request, i int, j policy.Judgement) Finding {
 	f := Of(req, i, j, "")
-	f.ID = NewID(req.AccountID, req.Region, req.Group.ID, req.Rules[i].Permission.Identity().String(), "")
+	f.ID = standingID(req.AccountID, req.Region, req.Group.ID, &req.Rules[i])
 	return f
+}
+
+func standingID(accountID, region, groupID string, rule *secgroup.Rule) string {
+	return NewID(accountID, region, groupID, rule.Permission.Identity().String(), "")
+}
+
+// StandingID returns the id that OfStanding gives to the finding's rule, whatever found it. A
+// group holds no two rules with the same permission, so this identifies an opening across the
+// call that made it, list edits and sweeps. A finding without rule or group has only its own
+// id.
+func (f *Finding) StandingID() string {
+	if f.Rule == nil || f.GroupID == "" {
+		return f.ID
+	}
+	return standingID(f.AccountID, f.Region, f.GroupID, f.Rule)
 }
 
 // Judge writes a judgement into the finding. The finding's id, group and rule stay.

@@ -24,9 +24,10 @@ import (
 
 // The functions that dead letters come from, by their logical ids in template.yaml.
 const (
-	detect = "DetectFunction"
-	sweep  = "SweepFunction"
-	slack  = "SlackFunction"
+	detect  = "DetectFunction"
+	sweep   = "SweepFunction"
+	slack   = "SlackFunction"
+	outlets = "OutletsFunction"
 )
 
 // Letter is a dead letter.
@@ -126,7 +127,7 @@ func isObject(text []byte) bool {
 
 // ofRecord fills in a letter that is an invocation record.
 func (l *Letter) ofRecord(m types.Message, s *stack.Stack, r record) {
-	logical := functionOf(s, r.RequestContext.FunctionARN, detect, sweep, slack)
+	logical := functionOf(s, r.RequestContext.FunctionARN, detect, sweep, slack, outlets)
 	l.Why = whyOfRecord(m, r, logical)
 	switch {
 	case logical == "":
@@ -239,14 +240,15 @@ func (l *Letter) send(s *stack.Stack, logical string, event []byte) {
 func describe(logical string, event []byte) string {
 	var e envelope
 	_ = json.Unmarshal(event, &e) // what is missing is not said
+	isSNS := logical == slack || logical == outlets
 	switch {
 	case logical == sweep && e.Sgward != "":
 		return "a sweep that a person asked for"
 	case logical == sweep && e.isScheduled():
 		return "the scheduled sweep of " + text.Time(e.Time)
-	case logical == slack && len(e.Records) == 0:
+	case isSNS && len(e.Records) == 0:
 		return "an event without an alert"
-	case logical == slack:
+	case isSNS:
 		return "the alert " + strconv.Quote(e.Records[0].SNS.Subject) + " of " + text.Time(e.Records[0].SNS.Timestamp)
 	}
 	call, err := cloudtrail.Parse(event)

@@ -314,6 +314,7 @@ func TestALetterIsDescribedAsItsFunctionReadsIt(t *testing.T) {
 	assert.Contains(t, describe(detect, event), "an event that sgward cannot read: reading CloudTrail record")
 	assert.Equal(t, "a sweep that a person asked for", describe(sweep, event))
 	assert.Equal(t, `the alert "s" of 2026-11-28 10:00:00 UTC`, describe(slack, event))
+	assert.Equal(t, describe(slack, event), describe(outlets, event))
 	assert.Equal(t, "an event without an alert", describe(slack, []byte(`{"sgward":"sweep"}`)))
 }
 

@@ -399,5 +399,5 @@ func arnOf(kind, accountID, region, id string) string {
 	if !ok {
 		partition.Name = "aws"
 	}
-	return strings.Join([]string{"arn", partition.Name, "ec2", region, accountID, kind + "/" + id}, ":")
+	return partition.ARN("ec2", region, accountID, kind+"/"+id)
 }

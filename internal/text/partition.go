@@ -49,6 +49,12 @@ func PartitionOf(region string) (p Partition, ok bool) {
 	return Partition{}, false
 }
 
+// ARN returns the ARN of a resource in a region of the partition, such as
+// "security-group/sg-0123456789abcdef0" of ec2.
+func (p Partition) ARN(service, region, accountID, resource string) string {
+	return strings.Join([]string{"arn", p.Name, service, region, accountID, resource}, ":")
+}
+
 // ConsoleHost returns the host of the console's pages for a region of the partition; empty
 // if that is not public.
 func (p Partition) ConsoleHost(region string) string {

@@ -91,6 +91,8 @@ resource "aws_cloudformation_stack_set" "sgward" {
     TeamsTenantId           = ""
     TeamsChannelId          = ""
     ChatAlsoTopicArns       = ""
+    EventBusArn             = ""
+    SecurityHub             = "off"
     AccountName             = ""
     LogRetentionDays        = "365"
     KmsKeyArn               = ""

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+
+	"sgward/internal/awscall"
+	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
+	"sgward/internal/outlets"
+)
+
+// patience limits one call within the function's 60 seconds.
+var patience = lambdaenv.Patience{Attempts: 3, Attempt: 5 * time.Second, Backoff: 2 * time.Second}
+
+var (
+	errNotSNS  = errors.New("reading event: Records is missing: want the event of an SNS topic")
+	errNothing = errors.New("reading EVENT_BUS_ARN and SECURITY_HUB: want the ARN of a bus, or on, or both")
+	errVersion = errors.New("the alert is of another version of sgward")
+)
+
+// handler passes alerts on. It is safe for concurrent use.
+type handler struct {
+	region   string
+	busARN   string          // "" is none
+	bus, hub *awscall.Client // nil is none
+	logger   *slog.Logger
+	now      func() time.Time
+}
+
+// newHandler wires the function. It makes no call.
+func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) {
+	env, err := lambdaenv.ReadRegion(lookup)
+	if err != nil {
+		return nil, err
+	}
+	h := &handler{region: env.Region, logger: logger, now: time.Now}
+	if h.busARN, _ = lookup("EVENT_BUS_ARN"); h.busARN != "" {
+		parts := strings.Split(h.busARN, ":")
+		if len(parts) != 6 || parts[2] != "events" || !strings.HasPrefix(parts[5], "event-bus/") {
+			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: want the ARN of a bus such as arn:aws:events:eu-central-1:123456789012:event-bus/security", h.busARN)
+		}
+		if parts[3] != env.Region {
+			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: the bus is in %s and this function in %s: want a bus of %[3]s, "+
+				"whose rules can lead on to other regions", h.busARN, parts[3], env.Region)
+		}
+		if h.bus, err = client(env, "EVENTBRIDGE", awscall.EventBridge); err != nil {
+			return nil, err
+		}
+	}
+	switch on, _ := lookup("SECURITY_HUB"); on {
+	case "on":
+		if h.hub, err = client(env, "SECURITYHUB", awscall.SecurityHub); err != nil {
+			return nil, err
+		}
+	case "", "off":
+	default:
+		return nil, fmt.Errorf("reading SECURITY_HUB: %q: want on or off", on)
+	}
+	if h.bus == nil && h.hub == nil {
+		return nil, errNothing
+	}
+	return h, nil
+}
+
+// client returns a client for a service, by its name in environment variables.
+func client(env lambdaenv.Environment, name string, s awscall.Service) (*awscall.Client, error) {
+	config, err := env.Hosted(name, s.Host, patience)
+	if err != nil {
+		return nil, err
+	}
+	return awscall.New(config), nil
+}
+
+// handle passes on the messages of an event, of which SNS sends one.
+func (h *handler) handle(ctx context.Context, event events.SNSEvent) error {
+	if event.Records == nil {
+		return errNotSNS
+	}
+	account, err := h.account(ctx)
+	if err != nil {
+		return err
+	}
+	for _, record := range event.Records {
+		if err := h.pass(ctx, account, record.SNS); err != nil {
+			h.logger.ErrorContext(ctx, "alert not passed on", "messageId", record.SNS.MessageID, "error", err.Error())
+			return err
+		}
+	}
+	return nil
+}
+
+// account is the function's own.
+func (h *handler) account(ctx context.Context) (outlets.Account, error) {
+	id := ""
+	if c, ok := lambdacontext.FromContext(ctx); ok {
+		if parts := strings.Split(c.InvokedFunctionArn, ":"); len(parts) > 4 {
+			id = parts[4]
+		}
+	}
+	account, err := outlets.NewAccount(id, h.region)
+	if err != nil {
+		return account, fmt.Errorf("reading this function's ARN: %w", err)
+	}
+	return account, nil
+}
+
+// pass passes one message on.
+func (h *handler) pass(ctx context.Context, account outlets.Account, message events.SNSEntity) error {
+	a, err := read(message.Message)
+	switch {
+	case err != nil:
+		return err
+	case a == nil:
+		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is no alert of sgward")
+		return nil
+	case !account.Holds(a):
+		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is of another account or region",
+			"accountId", a.Event.AccountID, "region", a.Event.Region)
+		return nil
+	}
+	at := message.Timestamp
+	if at.IsZero() { // a person invokes the function
+		at = h.now()
+	}
+	var failures []error
+	if h.bus != nil {
+		bus := outlets.Bus{Client: h.bus, ARN: h.busARN, Account: account}
+		failures = append(failures, bus.Put(ctx, a, at))
+	}
+	if h.hub != nil {
+		hub := outlets.Hub{Client: h.hub, Account: account}
+		failures = append(failures, hub.Import(ctx, a, at))
+	}
+	if err := errors.Join(failures...); err != nil {
+		return err
+	}
+	h.logger.InfoContext(ctx, "alert passed on", "messageId", message.MessageID, "alertId", a.ID, "findings", len(a.Findings))
+	if a.FindingsOmitted > 0 {
+		h.logger.WarnContext(ctx, "findings omitted", "alertId", a.ID, "findings", a.FindingsOmitted,
+			"why", "the alert had no room for them: the log of the function that sent it names them")
+	}
+	return nil
+}
+
+// read reads an alert; nil for a message that is none, such as an alarm of CloudWatch. An
+// alert of an unknown version is an error: its retries end in the dead-letter queue, where a
+// newer function can take it.
+func read(message string) (*finding.Alert, error) {
+	var head struct {
+		SchemaVersion *string         `json:"schemaVersion"`
+		Findings      json.RawMessage `json:"findings"`
+	}
+	if json.Unmarshal([]byte(message), &head) != nil || head.SchemaVersion == nil || head.Findings == nil {
+		return nil, nil //nolint:nilnil // not every message is an alert
+	}
+	if *head.SchemaVersion != finding.SchemaVersion {
+		return nil, fmt.Errorf("reading alert: schemaVersion %.20q, and this function knows %q: %w", *head.SchemaVersion, finding.SchemaVersion, errVersion)
+	}
+	var a finding.Alert
+	if err := json.Unmarshal([]byte(message), &a); err != nil {
+		return nil, fmt.Errorf("reading alert: %w", err)
+	}
+	return &a, nil
+}

@@ -1,0 +1,123 @@
+// Package outlets passes alerts on to machines: results of findings to a bus of EventBridge,
+// and openings to Security Hub.
+//
+// Both take a finding again without harm. A consumer of events knows a repeat by its id;
+// Security Hub has one finding for each opening, which later alerts update.
+package outlets
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"sgward/internal/awsid"
+	"sgward/internal/finding"
+	"sgward/internal/text"
+)
+
+// Account is an account in a region, where the function runs.
+type Account struct {
+	ID, Region string
+	Partition  text.Partition
+}
+
+// NewAccount returns the account in a region. The error names the part that is none.
+func NewAccount(id, region string) (Account, error) {
+	partition, ok := text.PartitionOf(region)
+	switch {
+	case !ok:
+		return Account{}, fmt.Errorf("%q: want the name of a region", region)
+	case !awsid.IsAccount(id):
+		return Account{}, fmt.Errorf("%q: want the id of an account", id)
+	}
+	return Account{ID: id, Region: region, Partition: partition}, nil
+}
+
+// Holds reports whether an alert is of this account and region. A topic of several accounts
+// brings others too, which their own stacks pass on.
+func (a Account) Holds(alert *finding.Alert) bool {
+	return alert.Event.Region == a.Region && (alert.Event.AccountID == a.ID || alert.Event.AccountID == "")
+}
+
+// groupARN returns the ARN of a finding's group; "" if the finding names none.
+func (a Account) groupARN(r *finding.Result) string {
+	if r.GroupID == "" {
+		return ""
+	}
+	return a.Partition.ARN("ec2", a.Region, a.owner(r), "security-group/"+r.GroupID)
+}
+
+// owner is the account of a finding's group.
+func (a Account) owner(r *finding.Result) string {
+	if r.AccountID != "" {
+		return r.AccountID
+	}
+	return a.ID
+}
+
+// The retries of what a call took in part. Calls that fail as a whole are retried by the
+// client.
+const (
+	attempts   = 4
+	firstPause = 200 * time.Millisecond
+)
+
+// refusal is an item that a service did not take.
+type refusal struct {
+	index         int // among the items sent
+	code, message string
+}
+
+func (r *refusal) Error() string { return r.code + ": " + text.Shown(r.message, maxMessage) }
+
+// deliver sends items, and those that the service did not take again, alone, if its code is
+// one of passing. The error names all that was never taken.
+func deliver[T any](ctx context.Context, items []T, passing []string, send func(context.Context, []T) ([]refusal, error)) error {
+	var lost []error
+	pause := firstPause
+	for attempt := 1; len(items) > 0; attempt++ {
+		refused, err := send(ctx, items)
+		if err != nil {
+			return errors.Join(append(lost, err)...)
+		}
+		var again []T
+		for _, r := range refused {
+			if attempt < attempts && slices.Contains(passing, r.code) && r.index >= 0 && r.index < len(items) {
+				again = append(again, items[r.index])
+				continue
+			}
+			lost = append(lost, &r)
+		}
+		if items = again; len(items) == 0 {
+			break
+		}
+		select {
+		case <-time.After(pause):
+			pause *= 2
+		case <-ctx.Done():
+			return errors.Join(append(lost, ctx.Err())...)
+		}
+	}
+	return errors.Join(lost...)
+}
+
+// maxMessage limits a service's words in an error.
+const maxMessage = 300
+
+// chunks splits items into lists of at most n items and size bytes together. An item that is
+// larger has a list of its own.
+func chunks[T any](items []T, n, size int, sizeOf func(T) int) [][]T {
+	var out [][]T
+	room := 0
+	for _, item := range items {
+		s := sizeOf(item)
+		if len(out) == 0 || len(out[len(out)-1]) == n || s > room {
+			out, room = append(out, nil), size
+		}
+		out[len(out)-1] = append(out[len(out)-1], item)
+		room -= s
+	}
+	return out
+}
