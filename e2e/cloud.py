@@ -1,4 +1,4 @@
-"""The emulators that stand in for AWS: ministack for all of it but EC2, moto for EC2.
+"""The emulators that stand in for AWS: moto for EC2 and Security Hub, ministack for all the rest.
 
 Both run on ports that the kernel picks, over TLS where the template's policies ask for it, and keep their state in a
 folder that the test run throws away.
@@ -61,6 +61,7 @@ class Cloud:
         return clean | {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_EC2": self.ec2_endpoint,
+            "AWS_ENDPOINT_URL_SECURITYHUB": self.ec2_endpoint,
             "AWS_CA_BUNDLE": str(self.certificate),
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
@@ -75,7 +76,7 @@ class Cloud:
         return boto3.client(
             service,
             region_name=self.region,
-            endpoint_url=endpoint or (self.ec2_endpoint if service == "ec2" else self.endpoint),
+            endpoint_url=endpoint or (self.ec2_endpoint if service in ("ec2", "securityhub") else self.endpoint),
             verify=str(self.certificate),
             aws_access_key_id=keys["AccessKeyId"],
             aws_secret_access_key=keys["SecretAccessKey"],
