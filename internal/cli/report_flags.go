@@ -84,7 +84,11 @@ func (f *judgeFlags) read(in Invocation) (*policy.Policy, report.Format, error) 
 
 // formatOf returns the format that a file's ending names.
 func formatOf(name string) (report.Format, bool) {
-	switch strings.ToLower(filepath.Ext(name)) {
+	name = strings.ToLower(name)
+	if strings.HasSuffix(name, ".ocsf.json") {
+		return report.OCSF, true
+	}
+	switch filepath.Ext(name) {
 	case ".html", ".htm":
 		return report.HTML, true
 	case ".json", ".jsonl", ".ndjson":

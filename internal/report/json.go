@@ -10,21 +10,27 @@ import (
 	"sgward/internal/text"
 )
 
-// jsonWriter writes one Entry a line and nothing else: groups, notes and problems are for
+// jsonWriter writes one entry a line and nothing else: groups, notes and problems are for
 // people. It holds one entry.
 type jsonWriter struct {
 	out  *bufio.Writer
-	run  Run
+	form func(Entry) any
 	line bytes.Buffer
 }
 
-func newJSON(w io.Writer, run Run) *jsonWriter { return &jsonWriter{out: bufio.NewWriter(w), run: run} }
+func newJSON(w io.Writer, run Run) *jsonWriter {
+	return &jsonWriter{out: bufio.NewWriter(w), form: func(e Entry) any { return run.complete(e) }}
+}
+
+func newOCSF(w io.Writer, run Run) *jsonWriter {
+	return &jsonWriter{out: bufio.NewWriter(w), form: func(e Entry) any { return run.ocsf(e) }}
+}
 
 func (w *jsonWriter) Entry(e Entry) error {
 	w.line.Reset()
 	encoder := json.NewEncoder(&w.line)
 	encoder.SetEscapeHTML(false) // people read CIDRs and ARNs too
-	if err := encoder.Encode(w.run.complete(e)); err != nil {
+	if err := encoder.Encode(w.form(e)); err != nil {
 		return fmt.Errorf("encoding finding %q: %w", e.ID, err)
 	}
 	_, err := w.out.Write(text.EscapeJSON(w.line.Bytes()))

@@ -1,5 +1,5 @@
 // Package report writes the results of replay, audit and check as text for people, JSON lines,
-// CSV, SARIF, HTML, GitHub's annotations and Markdown, all from one stream of results. It judges nothing and reads
+// CSV, SARIF, OCSF, HTML, GitHub's annotations and Markdown, all from one stream of results. It judges nothing and reads
 // nothing.
 package report
 
@@ -19,12 +19,13 @@ import (
 // Format is a format of reports. The zero value is invalid.
 type Format string
 
-// The formats. JSON is one Entry per line and nothing else.
+// The formats. JSON is one Entry per line and nothing else, OCSF one Compliance Finding.
 const (
 	Text  Format = "text"
 	JSON  Format = "json"
 	CSV   Format = "csv"
 	SARIF Format = "sarif"
+	OCSF  Format = "ocsf"
 	HTML  Format = "html"
 	// GitHub is workflow commands of GitHub Actions, Markdown a summary in GitHub's Markdown.
 	GitHub   Format = "github"
@@ -32,7 +33,7 @@ const (
 )
 
 // Formats lists every format.
-func Formats() []Format { return []Format{Text, JSON, CSV, SARIF, HTML, GitHub, Markdown} }
+func Formats() []Format { return []Format{Text, JSON, CSV, SARIF, OCSF, HTML, GitHub, Markdown} }
 
 func formatNames() string {
 	var names []string
@@ -67,8 +68,8 @@ type Run struct {
 	// Chosen describes the calls of a history that are judged, in words that follow "only
 	// calls", such as "since 2026-10-01, of 123456789012"; "" means all.
 	Chosen string
-	// Now is the moment of judging. Only HTML prints it, so that the other formats are
-	// equal for equal input.
+	// Now is the moment of judging. Only HTML and OCSF print it, so that the other formats
+	// are equal for equal input.
 	Now time.Time
 	// Statement returns what Policy says of a statement for people, CloseCommand the command
 	// that closes a finding's rule, and NextSteps everything to do about a finding. Nil
@@ -285,12 +286,12 @@ type Options struct {
 	Details bool
 	// Limit is the number of findings or groups that text, Markdown and HTML list, the worst ones;
 	// counts always cover all. 0 means 100 of each in text (50 with Details) and Markdown, and
-	// 5,000 findings or 500 groups in HTML. JSON, CSV and GitHub list everything, SARIF 25,000.
+	// 5,000 findings or 500 groups in HTML. JSON, OCSF, CSV and GitHub list everything, SARIF 25,000.
 	Limit int
 }
 
 // New begins a report. The writer buffers: nothing is certain to be written before Close.
-// JSON, CSV and GitHub hold one entry at a time; the other writers document what they hold.
+// JSON, OCSF, CSV and GitHub hold one entry at a time; the other writers document what they hold.
 func New(f Format, w io.Writer, run Run, o Options) (Writer, error) {
 	if o.Limit < 0 || o.Width < 0 {
 		return nil, fmt.Errorf("writing a report: limit %d and width %d: want 0 or more", o.Limit, o.Width)
@@ -304,6 +305,8 @@ func New(f Format, w io.Writer, run Run, o Options) (Writer, error) {
 		return newCSV(w, run), nil
 	case SARIF:
 		return newSARIF(w, run), nil
+	case OCSF:
+		return newOCSF(w, run), nil
 	case HTML:
 		return newHTML(w, run, o), nil
 	case GitHub:
