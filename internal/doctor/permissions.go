@@ -43,6 +43,7 @@ var needs = []need{
 	{sweepFunction, []string{"logs:FilterLogEvents"}, logGroup("DetectLogGroup"), "openings without an event are not noticed", nil},
 	{sweepFunction, []string{"dynamodb:Scan", "dynamodb:BatchWriteItem"}, tables, "each sweep reports everything again", nil},
 	{sweepFunction, publishing, topics, "nobody gets a digest", nil},
+	{hookFunction, logging, logGroup("HookLogGroup"), noLog, nil},
 	{slackFunction, logging, logGroup("SlackLogGroup"), noLog, nil},
 	{slackFunction, []string{"sqs:SendMessage"}, queues("DeadLetterQueue"), "alerts that Slack does not take are lost", nil},
 	{slackFunction, []string{"secretsmanager:GetSecretValue"}, webhookSecret, "nothing is posted to Slack", nil},
