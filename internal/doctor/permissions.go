@@ -33,9 +33,9 @@ var needs = []need{
 	{remediateFunction, []string{"sqs:SendMessage"}, queues("FindingsQueue", "DeadLetterQueue"), "rules found by reading a group may be reported wrongly after a retry", nil},
 	{remediateFunction, []string{"ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules", "ec2:DescribeNetworkInterfaces", "ec2:DescribeManagedPrefixLists",
 		"ec2:GetManagedPrefixListEntries"}, nil, "findings that need it are not judged", nil},
-	{remediateFunction, []string{"ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress"}, securityGroups, "nothing is closed",
-		func(s *stack.Stack) bool { return s.Outputs["Mode"] == "enforce" }},
+	{remediateFunction, []string{"ec2:RevokeSecurityGroupIngress", "ec2:RevokeSecurityGroupEgress"}, securityGroups, "nothing is closed", enforces},
 	{remediateFunction, publishing, topics, "nobody is alerted", nil},
+	{remediateFunction, []string{"dynamodb:UpdateItem"}, tables, "no alert says that an opening came back", enforces},
 	{sweepFunction, logging, logGroup("SweepLogGroup"), noLog, nil},
 	{sweepFunction, []string{"sqs:SendMessage"}, queues("FindingsQueue", "DeadLetterQueue"), "standing rules are not closed", nil},
 	{sweepFunction, []string{"ec2:DescribeSecurityGroups", "ec2:DescribeSecurityGroupRules", "ec2:DescribeManagedPrefixLists", "ec2:GetManagedPrefixListEntries",
@@ -90,6 +90,8 @@ func queues(ids ...string) func(*examination) []string {
 func logGroup(id string) func(*examination) []string {
 	return func(x *examination) []string { return []string{x.arn("logs", "log-group:"+x.stack.Ref(id)+":*")} }
 }
+
+func enforces(s *stack.Stack) bool { return s.Outputs["Mode"] == "enforce" }
 
 func securityGroups(x *examination) []string { return []string{x.arn("ec2", "security-group/*")} }
 func topics(x *examination) []string         { return []string{x.topicARN} }
