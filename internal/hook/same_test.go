@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,7 +66,7 @@ func TestAHookJudgesAsCheckDoes(t *testing.T) {
 					traffic, _, _ := strings.Cut(found, " with ") // its name in the template is another
 					assert.Contains(t, strings.Join(said, "\n"), traffic, "%s: a hook finds what check finds, or says that it cannot know", r.id)
 				}
-				if contains(whole, r.id) && !strings.Contains(strings.Join(checked[r.id], ""), "inspect") {
+				if slices.Contains(whole, r.id) && !strings.Contains(strings.Join(checked[r.id], ""), "inspect") {
 					assert.ElementsMatch(t, checked[r.id], said, r.id)
 					equal++
 				}
@@ -85,15 +86,6 @@ func line(f *planned.Finding) string {
 	return fmt.Sprintf("%s %s with %s = %s %s", p.Direction, p.Traffic(), p.Peer, f.Verdict, f.StatementID)
 }
 
-func contains(list []string, s string) bool {
-	for _, each := range list {
-		if each == s {
-			return true
-		}
-	}
-	return false
-}
-
 // resource is one with its values in place.
 type resource struct{ kind, id, properties string }
 
@@ -107,7 +99,7 @@ func resolved(t *testing.T, file string, parameters map[string]string) (out []re
 	require.NoError(t, err)
 	given := map[string]string{}
 	for name, value := range parameters {
-		if contains(declared, name) {
+		if slices.Contains(declared, name) {
 			given[name] = value
 		}
 	}

@@ -3,7 +3,7 @@ package planned
 import "slices"
 
 // Since marks the rules that before, an earlier state of the same resources, has as well:
-// they stand. A group that it has, too, is not created; other rules may have been added to
+// they stand. One that is unknown in part does not: it may be another. A group that it has, too, is not created; other rules may have been added to
 // it since. A group whose name, description or VPC changes is made anew, with all of its
 // rules: EC2 cannot edit these.
 func (c *Change) Since(before *Change) {
@@ -19,7 +19,7 @@ func (c *Change) Since(before *Change) {
 		for k := range g.Rules {
 			r := &g.Rules[k]
 			r.Standing = slices.ContainsFunc(before.Groups[old].Rules, func(o Rule) bool {
-				return o.Permission.Identity() == r.Permission.Identity() && slices.Equal(o.Unknown, r.Unknown)
+				return len(o.Unknown)+len(r.Unknown) == 0 && o.Permission.Identity() == r.Permission.Identity()
 			})
 		}
 	}

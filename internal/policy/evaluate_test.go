@@ -133,6 +133,10 @@ statements:
 	assert.Equal(t, "undetermined scoped needs the group's VPC", show(p.Evaluate(req)[0]))
 	req.Group.VPCID = "vpc-0123456789abcdef0"
 	assert.Equal(t, "revoke scoped", show(p.Evaluate(req)[0]))
+	req.Group.TagsKnown = false
+	assert.Equal(t, "revoke scoped", show(p.Evaluate(req)[0]), "one of the tags that are known is enough")
+	req.Group.Tags = []secgroup.Tag{{Key: "team", Value: "data"}}
+	assert.Equal(t, "undetermined scoped needs the group's tags", show(p.Evaluate(req)[0]), "another may be missing here")
 }
 
 func TestWhatIsNotKnownDoesNotMatterWhereItsEffectIsNoStronger(t *testing.T) {

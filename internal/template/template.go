@@ -273,8 +273,8 @@ func (s *stack) everythingOut(res *cloudformation.Resource, address string) plan
 		Remark: "the template sets no SecurityGroupEgress: EC2 then lets everything out",
 	}
 	if s.options.alone {
-		r.Uncertain, r.Remark = true, ""
-		r.Unknown = []string{"the group sets no SecurityGroupEgress: EC2 then lets everything out, unless an AWS::EC2::SecurityGroupEgress of the stack takes the place of that rule"}
+		r.Uncertain = true
+		r.Remark = "the group sets no SecurityGroupEgress: EC2 then lets everything out, unless an AWS::EC2::SecurityGroupEgress of the stack takes the place of that rule"
 	}
 	return r
 }
