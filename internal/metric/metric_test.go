@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"testing"
@@ -104,5 +105,13 @@ func TestTheReaderRefusesWhatCloudWatchDoes(t *testing.T) {
 		spoil(line, line["_aws"].(map[string]any)["CloudWatchMetrics"].([]any)[0].(map[string]any))
 		_, err = metrictest.Read(line)
 		assert.Error(t, err, name)
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	l := metric.New(slog.New(slog.NewJSONHandler(io.Discard, nil)), metric.StackName, "sgward")
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Put(b.Context(), metric.Counted("Openings", 1), metric.Metric{Name: "EventAge", Unit: metric.Seconds, Values: []float64{8.123}})
 	}
 }
