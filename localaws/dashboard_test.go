@@ -165,3 +165,24 @@ func TestTheQueriesReadTheLogsOfTheStack(t *testing.T) {
 		}
 	}
 }
+
+// Whoever is woken by FailureAlarm looks for its line by this query.
+func TestTheQueryOfFailuresFindsEachLineThatRaisesTheAlarm(t *testing.T) {
+	queries := evaluated(t, "dashboard.yaml", nil)
+	r, ok := queries.Resource("Failures")
+	require.True(t, ok)
+	query := property(t, queries, r, "QueryString").(string)
+	unlimited, _, _ := strings.Cut(query, "| limit")
+	assert.Contains(t, read(t, "../docs/RUNBOOK.md"), "```\n"+unlimited+"```\n", "the page has the same")
+	tmpl := evaluated(t, "template.yaml", nil)
+	section, _, _ := strings.Cut(read(t, "../docs/RUNBOOK.md"), "\n## DeadLetterAlarm")
+	heard := 0
+	for _, filter := range ofType(tmpl, "AWS::Logs::MetricFilter") {
+		for _, m := range regexp.MustCompile(`\$\.message = ("[^"]+")`).FindAllStringSubmatch(fmt.Sprint(property(t, tmpl, filter, "FilterPattern")), -1) {
+			heard++
+			assert.Contains(t, query, m[1], filter.LogicalID)
+			assert.Contains(t, section, "\n| `"+strings.Trim(m[1], `"`)+"` |", "the runbook has a row for it")
+		}
+	}
+	assert.GreaterOrEqual(t, heard, 4)
+}
