@@ -151,17 +151,29 @@ func TestQueriesAloneAreFree(t *testing.T) {
 	}
 }
 
-// The log groups are those of the functions.
+// A query of a group that does not exist is an error of Logs Insights.
 func TestTheQueriesReadTheLogsOfTheStack(t *testing.T) {
-	groups := map[any]bool{}
-	tmpl := evaluated(t, "template.yaml", nil)
-	for _, r := range ofType(tmpl, "AWS::Logs::LogGroup") {
-		groups[property(t, tmpl, r, "LogGroupName")] = true
-	}
-	queries := evaluated(t, "dashboard.yaml", nil)
-	for _, r := range ofType(queries, "AWS::Logs::QueryDefinition") {
-		for _, group := range property(t, queries, r, "LogGroupNames").([]any) {
-			assert.True(t, groups[group], "%s: %v", r.LogicalID, group)
+	for _, prevention := range []string{"off", "warn", "refuse"} {
+		parameters := map[string]string{"Prevention": prevention}
+		groups, failing := map[any]bool{}, []any{}
+		tmpl := evaluated(t, "template.yaml", parameters)
+		for _, r := range ofType(tmpl, "AWS::Logs::LogGroup") {
+			groups[property(t, tmpl, r, "LogGroupName")] = true
+		}
+		for _, filter := range ofType(tmpl, "AWS::Logs::MetricFilter") {
+			group, ok := tmpl.Resource(property(t, tmpl, filter, "LogGroupName").(string))
+			require.True(t, ok)
+			failing = append(failing, property(t, tmpl, group, "LogGroupName"))
+		}
+		queries := evaluated(t, "dashboard.yaml", parameters)
+		for _, r := range ofType(queries, "AWS::Logs::QueryDefinition") {
+			read := property(t, queries, r, "LogGroupNames").([]any)
+			for _, group := range read {
+				assert.True(t, groups[group], "%s: %v", r.LogicalID, group)
+			}
+			if r.LogicalID == "Failures" {
+				assert.ElementsMatch(t, failing, read, "all that raise the alarm")
+			}
 		}
 	}
 }
