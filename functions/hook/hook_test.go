@@ -101,6 +101,12 @@ func TestTheDeployedFunctionAnswersAsDocumented(t *testing.T) {
 	want, err := os.ReadFile("testdata/answers.golden")
 	require.NoError(t, err)
 	assert.JSONEq(t, string(want), string(got), "-update writes it anew")
+
+	var shown struct{ Message string }
+	require.NoError(t, json.Unmarshal(answers["create-group-mysql-world.json"]["refuse"].Answer, &shown))
+	page, err := os.ReadFile("../../docs/PREVENTION.md")
+	require.NoError(t, err)
+	assert.Contains(t, strings.Join(strings.Fields(string(page)), " "), shown.Message, "the page shows what people see")
 }
 
 func TestWhatIsNoRequestHasAnAnswerToo(t *testing.T) {
