@@ -82,7 +82,7 @@ def test_the_key_encrypts_every_queue(stack, queue, key_arn):
 
 
 @pytest.mark.parametrize(
-    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns", "dynamodb"]), ("SweepRole", ["sqs", "sns", "dynamodb"])])
+    ("role", "services"), [("DetectRole", ["sqs"]), ("RemediateRole", ["sqs", "sns"]), ("SweepRole", ["sqs", "sns", "dynamodb"])])
 def test_the_roles_may_use_the_key_through_queues_topic_and_table_only(stack, cloud, role, services, key_arn, topic_arn):
     iam, name = cloud.client("iam"), stack.ids[role]
     policies = [iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
