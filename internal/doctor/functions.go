@@ -196,7 +196,8 @@ func (x *examination) checkMapping(ctx context.Context) []Line {
 	enable := x.command("lambda update-event-source-mapping --uuid %s --enabled", id)
 	switch m.State {
 	case "Enabled":
-		if result := m.LastProcessingResult; result != "" && result != "OK" && result != "No records processed" {
+		// Lambda documents no values. Some say more after the OK.
+		if result := m.LastProcessingResult; result != "" && !strings.HasPrefix(result, "OK") && result != "No records processed" {
 			return []Line{warning(x.command("logs tail %s", x.stack.Ref("RemediateLogGroup")), "findings reach remediate; the last batch ended with: %s", result)}
 		}
 		return []Line{ok("findings reach remediate")}
