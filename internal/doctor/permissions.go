@@ -175,6 +175,8 @@ func (x *examination) denied(ctx context.Context, role string, n need) (out []Li
 		// A condition on a key that the simulation does not give would count as unmet.
 		"ContextEntries.member.1.ContextKeyName": {"aws:RequestedRegion"}, "ContextEntries.member.1.ContextKeyType": {"string"},
 		"ContextEntries.member.1.ContextKeyValues.member.1": {x.region},
+		"ContextEntries.member.2.ContextKeyName":            {"dynamodb:LeadingKeys"}, "ContextEntries.member.2.ContextKeyType": {"stringList"},
+		"ContextEntries.member.2.ContextKeyValues.member.1": {"repeat/0"}, // of remediate's items
 	}
 	for i, action := range n.actions {
 		form.Set(fmt.Sprintf("ActionNames.member.%d", i+1), action)
