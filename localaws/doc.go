@@ -8,7 +8,8 @@
 //	  -> EC2 revoke and SNS publish (snsapi)
 //	any AWS client -> Lambda's Invoke -> sweep -> DynamoDB (dynamodbapi), EC2, SNS
 //	any AWS client -> CloudTrail's LookupEvents (cloudtrailapi), of EC2's records
-//	a topic -> the functions that subscribe to it -> Secrets Manager (secretsapi)
+//	a topic -> the functions that subscribe to it -> Secrets Manager (secretsapi),
+//	  EventBridge and Security Hub (outletsapi)
 //
 // The template decides the way: nothing of its patterns, filters, timeouts, retries,
 // queues or roles is copied here. It is the smallest thing that serves tours and

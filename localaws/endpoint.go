@@ -14,6 +14,7 @@ import (
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/logsapi"
+	"sgward/localaws/outletsapi"
 	"sgward/localaws/queue"
 	"sgward/localaws/samtemplate"
 	"sgward/localaws/secretsapi"
@@ -103,6 +104,7 @@ func (s *Stack) startServices() {
 		Secrets:   s.cfg.Secrets,
 		Authorize: func(action, accessKey string) bool { return s.mayCall(accessKey, "secretsmanager:"+action) },
 	}
+	s.outlets.Authorize = func(action, accessKey string) bool { return s.mayCall(accessKey, action) }
 	s.logs.Authorize = func(action, accessKey string) bool { return s.mayCall(accessKey, "logs:"+action) }
 	var tables []dynamodbapi.Table
 	for _, t := range s.template.Tables {
@@ -194,6 +196,9 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if target, ok := secretsapi.ActionOf(r); ok {
 		service, action = "secretsmanager", target
 	}
+	if of, name, ok := outletsapi.ActionOf(r); ok {
+		service, action = of, name
+	}
 	if target, ok := sqsapi.ActionOf(r); ok {
 		service, action = "sqs", target
 	}
@@ -222,9 +227,11 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.logs.ServeHTTP(w, r)
 	case "secretsmanager":
 		s.secrets.ServeHTTP(w, r)
+	case "events", "securityhub":
+		s.outlets.ServeHTTP(w, r)
 	default:
 		http.Error(w, fmt.Sprintf("This is sgward's stand-in for AWS. It serves ec2 (security groups), sns, sqs, sts (who calls), dynamodb "+
-			"(scan), cloudformation (describe-stacks, list-stack-resources), cloudtrail (lookup-events), logs (filter-log-events), secretsmanager (get-secret-value) and lambda (invoke), not %q.", service),
+			"(scan), cloudformation (describe-stacks, list-stack-resources), cloudtrail (lookup-events), logs (filter-log-events), secretsmanager (get-secret-value), events (put-events), securityhub (batch-import-findings) and lambda (invoke), not %q.", service),
 			http.StatusNotImplemented)
 	}
 }

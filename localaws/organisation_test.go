@@ -208,7 +208,7 @@ func statementsOf(t *testing.T, tmpl *cloudformation.Template, role cloudformati
 // everything makes every role of the template.
 var everything = map[string]string{
 	"SlackWebhookSecretArn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:hook", "SlackWorkspaceId": "T0123456789", "SlackChannelId": "C0123456789",
-	"Prevention": "warn",
+	"Prevention":  "warn",
 	"EventBusArn": "arn:aws:events:eu-central-1:123456789012:event-bus/security", "SecurityHub": "on",
 }
 
@@ -255,7 +255,7 @@ func TestEveryFunctionIsInTheVPCAndOnlyThenItsRoleMayMakeInterfaces(t *testing.T
 	assert.Equal(t, cloudformation.NoValue{}, config(elsewhere))
 
 	functions := ofType(inVPC, "AWS::Serverless::Function")
-	require.Len(t, functions, 5)
+	require.Len(t, functions, 6)
 	for _, function := range functions {
 		assert.Nil(t, cloudformation.Child(function.Properties, "VpcConfig"), "%s has that of all", function.LogicalID)
 		id := strings.TrimSuffix(fmt.Sprint(property(t, inVPC, function, "Role")), ".Arn")

@@ -120,8 +120,9 @@ func wholeRun(t *testing.T, mode string) map[string][]string {
 	require.NoError(t, os.WriteFile(policy, []byte(wholePolicy), 0o600))
 	stack, err := localaws.Start(t.Context(), localaws.Config{
 		TemplatePath: "../template.yaml", BuildDir: dir, Listen: "127.0.0.1:0", PolicyFile: policy, RetryAfter: time.Millisecond,
-		Parameters: map[string]string{"Mode": mode, "SlackWebhookSecretArn": hookARN},
-		Secrets:    map[string]string{hookARN: "this is no address, so that alerts end with the dead letters"},
+		Parameters: map[string]string{"Mode": mode, "SlackWebhookSecretArn": hookARN, "SecurityHub": "on",
+			"EventBusArn": "arn:aws:events:us-east-1:123456789012:event-bus/security"},
+		Secrets: map[string]string{hookARN: "this is no address, so that alerts end with the dead letters"},
 	})
 	require.NoError(t, err)
 	t.Cleanup(stack.Close)
@@ -188,6 +189,10 @@ func wholeRun(t *testing.T, mode string) map[string][]string {
 	require.True(t, ok)
 	_, err = findings.Send(`{"responsePayload":{"no":"decision"}}`)
 	require.NoError(t, err)
+	rest()
+
+	// An alert that no outlet takes.
+	require.NoError(t, stack.InvokeAsync("OutletsFunction", []byte(`{"Records":[{"Sns":{"Message":"{\"schemaVersion\":\"0\",\"findings\":[]}"}}]}`)))
 	rest()
 
 	// An opening that a sweep has noted, and whose event the next one looks for an hour later.

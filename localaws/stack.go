@@ -18,6 +18,7 @@ import (
 	"sgward/localaws/ec2api"
 	"sgward/localaws/eventpattern"
 	"sgward/localaws/logsapi"
+	"sgward/localaws/outletsapi"
 	"sgward/localaws/queue"
 	"sgward/localaws/runtimeapi"
 	"sgward/localaws/samtemplate"
@@ -95,6 +96,7 @@ type Stack struct {
 	// logs holds each line of the functions, under their log groups.
 	logs    logsapi.Server
 	secrets secretsapi.Server
+	outlets outletsapi.Server
 
 	functions map[string]*runtimeapi.Function // by logical id
 	asyncs    map[string]*runtimeapi.Async    // by logical id

@@ -62,7 +62,7 @@ func TestALayerTakesThePlaceOfThePackedPolicy(t *testing.T) {
 	all["PolicyLayerArn"] = layer
 	layered, err := samtemplate.Load("../template.yaml", samtemplate.Options{Parameters: all})
 	require.NoError(t, err)
-	require.Len(t, layered.Functions, 5)
+	require.Len(t, layered.Functions, 6)
 	for id, f := range layered.Functions {
 		assert.Empty(t, packed.Functions[id].Layers, id)
 		assert.NotContains(t, packed.Functions[id].Environment, policyfile.Variable, id)

@@ -47,6 +47,11 @@ var needs = []need{
 	{slackFunction, logging, logGroup("SlackLogGroup"), noLog, nil},
 	{slackFunction, []string{"sqs:SendMessage"}, queues("DeadLetterQueue"), "alerts that Slack does not take are lost", nil},
 	{slackFunction, []string{"secretsmanager:GetSecretValue"}, webhookSecret, "nothing is posted to Slack", nil},
+	{outletsFunction, logging, logGroup("OutletsLogGroup"), noLog, nil},
+	{outletsFunction, []string{"sqs:SendMessage"}, queues("DeadLetterQueue"), "alerts that an outlet does not take are lost", nil},
+	{outletsFunction, []string{"events:PutEvents"}, eventBus, "no event is put on the bus", func(s *stack.Stack) bool { return s.Parameters["EventBusArn"] != "" }},
+	{outletsFunction, []string{"securityhub:BatchImportFindings"}, hubProduct, "no finding reaches Security Hub",
+		func(s *stack.Stack) bool { return s.Parameters["SecurityHub"] == "on" }},
 }
 
 const noLog = "it writes no log"
@@ -100,6 +105,13 @@ func tables(x *examination) []string {
 }
 func webhookSecret(x *examination) []string {
 	return []string{x.functions[slackFunction].Configuration.Environment.Variables["WEBHOOK_SECRET_ARN"]}
+}
+
+func eventBus(x *examination) []string {
+	return []string{x.functions[outletsFunction].Configuration.Environment.Variables["EVENT_BUS_ARN"]}
+}
+func hubProduct(x *examination) []string {
+	return []string{x.arn("securityhub", "product/"+x.account+"/default")}
 }
 
 // simulated is IAM's answer for one action and resource
