@@ -16,7 +16,7 @@ func TestReportIsWrittenWholeOrNotAtAll(t *testing.T) {
 	const dumps = "internal/inventory/testdata" // a workspace is in the module's root
 	dir := t.TempDir()
 	for name, begin := range map[string]string{
-		"a.html": "<!doctype html>", "a.csv": "id,", "a.json": `{"id":`, "a.sarif": "{\n\"$schema\"", "a.txt": "sgward audit", "a": "sgward audit",
+		"a.html": "<!doctype html>", "a.csv": "id,", "a.json": `{"id":`, "a.sarif": "{\n\"$schema\"", "a.ocsf.json": `{"activity_id":`, "a.txt": "sgward audit", "a": "sgward audit",
 	} {
 		file := filepath.Join(dir, name)
 		got := d.run("audit --out " + file + " " + dumps)

@@ -242,13 +242,46 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 // prevent gives the stack a hook; "" as its configuration is a hook that is gone.
 func (a *account) prevent(mode, configuration string) {
 	a.change("</Outputs>", "<member><OutputKey>Prevention</OutputKey><OutputValue>"+mode+"</OutputValue></member></Outputs>")
-	const name = "sgward-HookFunction"
+	a.add("HookFunction", nil)
+	a.set("cloudformation:BatchDescribeTypeConfigurations", cmp.Or(configuration, "<TypeConfigurations/>"))
+}
+
+// add gives the stack one more function.
+func (a *account) add(id string, change object) {
+	name := "sgward-" + id
 	resources := a.answers["cloudformation:ListStackResources"].(string)
-	a.set("cloudformation:ListStackResources", strings.Replace(resources, "<StackResourceSummaries>", "<StackResourceSummaries><member><LogicalResourceId>HookFunction</LogicalResourceId><PhysicalResourceId>"+
+	a.set("cloudformation:ListStackResources", strings.Replace(resources, "<StackResourceSummaries>", "<StackResourceSummaries><member><LogicalResourceId>"+id+"</LogicalResourceId><PhysicalResourceId>"+
 		name+"</PhysicalResourceId><ResourceType>AWS::Lambda::Function</ResourceType><ResourceStatus>CREATE_COMPLETE</ResourceStatus><LastUpdatedTimestamp>"+resourceChanged+"</LastUpdatedTimestamp></member>", 1))
 	a.archives[name] = a.archives["sgward-DetectFunction"]
-	a.set("lambda:GetFunction:"+name, a.function(name, nil))
-	a.set("cloudformation:BatchDescribeTypeConfigurations", cmp.Or(configuration, "<TypeConfigurations/>"))
+	a.set("lambda:GetFunction:"+name, a.function(name, change))
+}
+
+func TestOutletsSubscribeAndAreNoPerson(t *testing.T) {
+	a := soundAccount(t)
+	a.add("OutletsFunction", nil)
+	lines := a.lines()
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0].Text, "OutletsFunction does not subscribe to the topic: nothing reaches EventBridge and Security Hub")
+
+	const function = "arn:aws:lambda:us-east-1:123456789012:function:sgward-OutletsFunction"
+	email := a.answers["sns:ListSubscriptionsByTopic"].(string)
+	outlets := subscriptionsOf("lambda", function, topicARN+":2")
+	a.set("sns:ListSubscriptionsByTopic", strings.Replace(email, "</Subscriptions>", strings.TrimPrefix(outlets, "<Subscriptions>"), 1))
+	assert.Empty(t, a.lines())
+	a.set("sns:ListSubscriptionsByTopic", outlets)
+	lines = a.lines()
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0].Text, "nobody is subscribed", "machines do not count")
+
+	// What its role must be allowed depends on the outlets that there are.
+	a.set("sns:ListSubscriptionsByTopic", strings.Replace(email, "</Subscriptions>", strings.TrimPrefix(outlets, "<Subscriptions>"), 1))
+	const denied = "<EvalDecision>implicitDeny</EvalDecision>"
+	a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"securityhub:BatchImportFindings": denied, "events:PutEvents": denied}))
+	assert.Empty(t, a.lines())
+	a.change("<Parameters>", "<Parameters><member><ParameterKey>SecurityHub</ParameterKey><ParameterValue>on</ParameterValue></member>")
+	lines = a.lines()
+	require.Len(t, lines, 1)
+	assert.Contains(t, lines[0].Text, "the role of OutletsFunction lacks securityhub:BatchImportFindings: no finding reaches Security Hub")
 }
 
 func hookOf(status, mode string) string {
