@@ -298,7 +298,7 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 	dir := t.TempDir()
 	for function, revokes := range map[string]bool{"remediate": true, "sweep": false} {
 		binary := filepath.Join(dir, function)
-		out, err := exec.Command("go", "build", "-o", binary, "./functions/"+function).CombinedOutput()
+		out, err := exec.Command("go", "build", "-tags", "lambda.norpc,nethttpomithttp2", "-o", binary, "./functions/"+function).CombinedOutput()
 		require.NoError(t, err, string(out))
 		linked, err := os.ReadFile(binary)
 		require.NoError(t, err)
