@@ -60,15 +60,15 @@ func readDirective(line map[string]any, directive any) ([]Value, error) {
 	d, _ := directive.(map[string]any)
 	namespace, _ := d["Namespace"].(string)
 	if namespace == "" || len(namespace) > mostName {
-		return nil, fmt.Errorf("Namespace: %q", namespace)
+		return nil, fmt.Errorf("member Namespace: %q", namespace)
 	}
 	sets, ok := d["Dimensions"].([]any)
 	if !ok || len(sets) != 1 {
-		return nil, fmt.Errorf("Dimensions: %v: each set is charged by itself, want one", d["Dimensions"])
+		return nil, fmt.Errorf("member Dimensions: %v: each set is charged by itself, want one", d["Dimensions"])
 	}
 	names, _ := sets[0].([]any)
 	if len(names) > mostDimensions {
-		return nil, fmt.Errorf("Dimensions: %d of them", len(names))
+		return nil, fmt.Errorf("member Dimensions: %d of them", len(names))
 	}
 	dimensions := map[string]string{}
 	for _, n := range names {
@@ -81,7 +81,7 @@ func readDirective(line map[string]any, directive any) ([]Value, error) {
 	}
 	metrics, _ := d["Metrics"].([]any)
 	if len(metrics) == 0 || len(metrics) > mostMetrics {
-		return nil, fmt.Errorf("Metrics: %d of them", len(metrics))
+		return nil, fmt.Errorf("member Metrics: %d of them", len(metrics))
 	}
 	var out []Value
 	for _, m := range metrics {
@@ -89,7 +89,7 @@ func readDirective(line map[string]any, directive any) ([]Value, error) {
 		name, _ := definition["Name"].(string)
 		unit, _ := definition["Unit"].(string)
 		if name == "" || len(name) > mostName || !slices.Contains(units, unit) {
-			return nil, fmt.Errorf("Metrics: %v", m)
+			return nil, fmt.Errorf("member Metrics: %v", m)
 		}
 		values, err := numbers(line[name])
 		if err != nil {
