@@ -489,6 +489,25 @@ func TestTheStacksFindTheTopicsOfAlertsYAML(t *testing.T) {
 	}
 }
 
+// docs/PARAMETERS.md has a row for every parameter of template.yaml, and none for what is none.
+func TestThePageHasEveryParameter(t *testing.T) {
+	document, err := cloudformation.Parse([]byte(read(t, "../template.yaml")), cloudformation.Options{Partial: true})
+	require.NoError(t, err)
+	var want, got []string
+	for name := range cloudformation.Pairs(cloudformation.Child(document.Root, "Parameters")) {
+		want = append(want, name)
+	}
+	_, table, _ := strings.Cut(read(t, "../docs/PARAMETERS.md"), "| --- |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for row := range strings.Lines(table) {
+		names, _, _ := strings.Cut(strings.TrimPrefix(row, "| "), " | ")
+		for _, m := range regexp.MustCompile("`([A-Za-z]+)`").FindAllStringSubmatch(names, -1) {
+			got = append(got, m[1])
+		}
+	}
+	assert.ElementsMatch(t, want, got)
+}
+
 // docs/PARAMETERS.md lists what a boundary has to allow: everything that the roles are granted, and nothing else.
 func TestThePageListsWhatABoundaryMustAllow(t *testing.T) {
 	_, text, _ := strings.Cut(read(t, "../docs/PARAMETERS.md"), "```json\n")
