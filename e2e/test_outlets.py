@@ -93,7 +93,7 @@ def test_an_opening_is_an_event_and_an_active_finding_and_archived_once_it_is_cl
     assert archived["UpdatedAt"] > active["UpdatedAt"]
 
 
-def test_a_sweep_that_closes_an_opening_archives_the_finding_of_its_call(pipeline, consumer):
+def test_a_sweep_knows_the_opening_of_a_call_and_archives_it_when_somebody_closed_it(pipeline, consumer):
     """The call was told of by its event; the sweep knows the rule by its values alone."""
     group = pipeline.new_group()
     record = pipeline.authorize_ingress(group, {
@@ -109,6 +109,16 @@ def test_a_sweep_that_closes_an_opening_archives_the_finding_of_its_call(pipelin
     first, second = (each["detail"] for each in consumer.about(group))
     assert first["finding"]["id"] != second["finding"]["id"]
     assert first["openingId"] == second["openingId"]
+
+    pipeline.ec2.revoke_security_group_ingress(GroupId=group, IpPermissions=[
+        {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "IpRanges": [{"CidrIp": WORLD}]}])
+    pipeline.invoke({"sgward": "sweep"}, SWEEP)
+    (gone,) = wait_until("the finding to be archived", lambda: [
+        each for each in findings_about(pipeline.cloud, group) if each["RecordState"] == "ARCHIVED"])
+    last = wait_until("the last event", lambda: consumer.about(group)[2:])[0]["detail"]
+
+    assert (gone["Id"], gone["Title"]) == (active["Id"], active["Title"])
+    assert (last["openingId"], last["finding"]["outcome"]) == (first["openingId"], "already_closed")
 
 
 def test_what_is_imported_has_the_members_and_kinds_of_the_api(pipeline):

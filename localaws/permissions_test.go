@@ -66,6 +66,8 @@ var through = map[string][]string{
 // permissionOf is the IAM action of a call, where it has another name.
 func permissionOf(call string) string {
 	switch call {
+	case "lambda:Invoke": // https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+		return "lambda:InvokeFunction"
 	case "sqs:DeleteMessageBatch", "sqs:SendMessageBatch": // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsqs.html
 		return strings.TrimSuffix(call, "Batch")
 	}
@@ -196,7 +198,8 @@ func wholeRun(t *testing.T, mode string) map[string][]string {
 	rest()
 
 	// An opening that a sweep has noted, and whose event the next one looks for an hour later.
-	open(group("web"), 8080)
+	web := group("web")
+	open(web, 8080)
 	rest()
 	sweep()
 	table, before := stack.Template().Tables["MemoryTable"].Name, time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)
@@ -206,6 +209,12 @@ func wholeRun(t *testing.T, mode string) map[string][]string {
 			stack.DynamoDB().Put(table, item)
 		}
 	}
+	sweep()
+
+	// What a digest has reported, and is gone.
+	_, err = client.RevokeSecurityGroupIngress(t.Context(), &ec2.RevokeSecurityGroupIngressInput{GroupId: web, IpProtocol: aws.String("tcp"), FromPort: aws.Int32(8080),
+		ToPort: aws.Int32(8080), CidrIp: aws.String("0.0.0.0/0")})
+	require.NoError(t, err)
 	sweep()
 
 	seen := map[string][]string{}

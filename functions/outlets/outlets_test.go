@@ -218,7 +218,7 @@ func TestAnAlertBecomesAnEventForEachFindingAndAFindingOfSecurityHub(t *testing.
 	for id, f := range s.hub {
 		assert.Equal(t, "sgward/us-east-1/123456789012/"+d.OpeningID, id)
 		assert.Equal(t, "arn:aws:securityhub:us-east-1:123456789012:product/123456789012/default", f.ProductARN)
-		assert.Equal(t, "Security group web: MySQL (3306) from the whole internet", f.Title)
+		assert.Equal(t, "MySQL (3306) from the whole internet in sg-0123456789abcdef0", f.Title)
 		assert.Contains(t, f.Description, "sgward closed it. policy.yaml:19 world-open-database")
 		assert.Equal(t, "CRITICAL", f.FindingProviderFields.Severity.Label)
 		assert.Equal(t, []string{"ARCHIVED", "PASSED"}, []string{f.RecordState, f.Compliance.Status})

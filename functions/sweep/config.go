@@ -92,6 +92,10 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
+	gone, err := readOutlets(lookup, env)
+	if err != nil {
+		return nil, err
+	}
 	build, err := release()
 	if err != nil {
 		return nil, err
@@ -106,7 +110,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
 	a, err := sweep.New(sweep.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
-		Memory: readMemory(lookup, env), Release: build, Announcements: announcements,
+		Memory: readMemory(lookup, env), Release: build, Announcements: announcements, Gone: gone,
 		Count: func(ctx context.Context, name string, n int) { own.Put(ctx, metric.Counted(name, n)) },
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, snsClient, env.TopicARN, env.Named(ctx, a))

@@ -43,6 +43,7 @@ var needs = []need{
 	{sweepFunction, []string{"logs:FilterLogEvents"}, logGroup("DetectLogGroup"), "openings without an event are not noticed", nil},
 	{sweepFunction, []string{"dynamodb:Scan", "dynamodb:BatchWriteItem"}, tables, "each sweep reports everything again", nil},
 	{sweepFunction, publishing, topics, "nobody gets a digest", nil},
+	{sweepFunction, []string{"lambda:InvokeFunction"}, outletsARN, "findings that are gone stay open for machines", func(s *stack.Stack) bool { return s.Ref(outletsFunction) != "" }},
 	{hookFunction, logging, logGroup("HookLogGroup"), noLog, nil},
 	{slackFunction, logging, logGroup("SlackLogGroup"), noLog, nil},
 	{slackFunction, []string{"sqs:SendMessage"}, queues("DeadLetterQueue"), "alerts that Slack does not take are lost", nil},
@@ -109,6 +110,9 @@ func webhookSecret(x *examination) []string {
 
 func eventBus(x *examination) []string {
 	return []string{x.functions[outletsFunction].Configuration.Environment.Variables["EVENT_BUS_ARN"]}
+}
+func outletsARN(x *examination) []string {
+	return []string{x.arn("lambda", "function:"+x.stack.Ref(outletsFunction))}
 }
 func hubProduct(x *examination) []string {
 	return []string{x.arn("securityhub", "product/"+x.account+"/default")}

@@ -174,13 +174,14 @@ func compliance(r *finding.Result) string {
 	}
 }
 
-// title names the opening, and stays the same when it is closed.
+// title names the opening, and stays the same when it is closed: a sweep does not know the
+// name of a group that is gone.
 func title(r *finding.Result) string {
 	opening := "Rules that are not known"
 	if r.Rule != nil {
 		opening = r.Rule.Permission.Title()
 	}
-	return "Security group " + cmp.Or(r.GroupName, r.GroupID, "that the record does not name") + ": " + opening
+	return opening + " in " + cmp.Or(r.GroupID, r.GroupName, "a security group that the record does not name")
 }
 
 // outcomes says what became of an opening.

@@ -33,7 +33,7 @@ func (s *sweep) digest(ctx context.Context, chosen []*candidate) error {
 		}
 	}
 	// Only now: a repeated report is better than none.
-	s.remember(ctx, memos, append(forget, settled...))
+	s.remember(ctx, memos, append(s.tellGone(ctx, forget), settled...))
 	return nil
 }
 
@@ -49,7 +49,7 @@ func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, f
 		case slices.Contains(chosen, f):
 			still[f.ID] = true
 			held := s.known[f.ID]
-			held.id, held.groupID, held.lastSeen, held.tried = f.ID, f.GroupID, s.now, s.event.EventTime
+			held.id, held.groupID, held.rule, held.lastSeen, held.tried = f.ID, f.GroupID, f.Rule, s.now, s.event.EventTime
 			if held.firstSeen.IsZero() {
 				held.firstSeen = s.now
 			}
@@ -76,7 +76,7 @@ func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, f
 			s.tally.Known++
 		}
 		if isReported || s.now.Sub(held.lastSeen) >= confirmAge {
-			held.id, held.groupID, held.fingerprint, held.firstSeen, held.lastSeen = f.ID, f.GroupID, fingerprint(f), f.firstSeen, s.now
+			held.id, held.groupID, held.rule, held.fingerprint, held.firstSeen, held.lastSeen = f.ID, f.GroupID, f.Rule, fingerprint(f), f.firstSeen, s.now
 			memos = append(memos, held)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"sgward/internal/repeats"
+	"sgward/internal/secgroup"
 )
 
 // memoryKeep is how long the memory holds a finding that no run has confirmed.
@@ -38,6 +39,7 @@ const (
 	attrTriedAt   = "triedAt"   // RFC 3339: the last run that chose to close it, "" where none has
 	attrSaidAt    = "saidAt"    // RFC 3339: the last digest that reported it, "" where none has
 	attrReports   = "reports"   // how many digests have reported it
+	attrOpening   = "rule"      // the rule's JSON, without description and tags; "" without a rule
 	attrRule      = "ruleId"    // of a pending item: the rule's id
 	attrSince     = "since"     // RFC 3339, of a pending item: when the rule was not there yet
 	attrExpires   = "expiresAt" // seconds since 1970, as DynamoDB's time to live asks for
@@ -73,6 +75,9 @@ type memo struct {
 	// many have. Items of releases without reminders lack both.
 	reported time.Time
 	reports  int
+	// rule is the finding's, without the texts of people; nil if it has none, and in items of
+	// releases without outlets.
+	rule *secgroup.Rule
 	// ruleID and since belong to a pending item, see unannounced.go.
 	ruleID string
 	since  time.Time
@@ -136,6 +141,7 @@ func readMemo(item map[string]types.AttributeValue) memo {
 			m.reported = m.firstSeen
 		}
 	}
+	m.rule = ruleOf(text(attrOpening))
 	m.ruleID = text(attrRule)
 	m.since, _ = time.Parse(time.RFC3339, text(attrSince))
 	return m
@@ -155,7 +161,7 @@ func (m memo) item() map[string]types.AttributeValue {
 	item := map[string]types.AttributeValue{
 		attrID: text(m.id), attrGroup: text(m.groupID), attrSaid: text(m.fingerprint),
 		attrFirstSeen: moment(m.firstSeen), attrLastSeen: moment(m.lastSeen), attrTriedAt: moment(m.tried),
-		attrSaidAt: moment(m.reported), attrReports: number(int64(m.reports)),
+		attrSaidAt: moment(m.reported), attrReports: number(int64(m.reports)), attrOpening: text(bare(m.rule)),
 		attrExpires: number(m.lastSeen.Add(memoryKeep).Unix()),
 	}
 	if m.isPending() {

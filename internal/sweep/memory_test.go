@@ -117,7 +117,7 @@ func TestTheMemoryHoldsNoUntrustedText(t *testing.T) {
 			assert.NotContains(t, *v.S, "somebody")
 		}
 	}
-	assert.ElementsMatch(t, []string{"id", "groupId", "said", "firstSeen", "lastSeen", "triedAt", "saidAt", "reports", "expiresAt"}, names)
+	assert.ElementsMatch(t, []string{"id", "groupId", "said", "firstSeen", "lastSeen", "triedAt", "saidAt", "reports", "rule", "expiresAt"}, names)
 	expires := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC).AddDate(0, 0, 90).Unix()
 	assert.Equal(t, fmt.Sprint(expires), *items[0]["expiresAt"].N, "in seconds, as DynamoDB asks for")
 }

@@ -34,11 +34,12 @@ const (
 // sweep is the state of one run over all groups of the region.
 type sweep struct {
 	*Sweeper
-	event cloudtrail.Event // the run itself
-	now   time.Time        // the moment of judging
-	lists ec2rules.PrefixLists
-	found []*candidate
-	tally finding.Sweep
+	event  cloudtrail.Event // the run itself
+	now    time.Time        // the moment of judging
+	lists  ec2rules.PrefixLists
+	groups []secgroup.Group // those of the account
+	found  []*candidate
+	tally  finding.Sweep
 	// padded holds the ids of rules with so many tags that they were read without.
 	padded map[string]bool
 	// began is when the run began to read the groups.
@@ -131,7 +132,7 @@ func (s *sweep) judge(ctx context.Context, groups []secgroup.Group) error {
 	if s.lists, err = ec2rules.NewLists(s.EC2).Read(ctx, inventory.PrefixLists(groups)); err != nil {
 		return err
 	}
-	s.now = s.Now()
+	s.now, s.groups = s.Now(), groups
 	for i := range groups {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("judging the group %d of %d: %w", i+1, len(groups), err)

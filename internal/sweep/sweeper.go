@@ -21,7 +21,7 @@ const (
 )
 
 // Config configures a Sweeper. All fields must be set but Memory, Release,
-// Announcements, Count, Now and Wait.
+// Announcements, Gone, Count, Now and Wait.
 type Config struct {
 	// EC2 is the API of Region.
 	EC2    EC2
@@ -42,7 +42,10 @@ type Config struct {
 	Count func(ctx context.Context, metric string, n int)
 	// Publish sends one alert. After an error the event is retried.
 	Publish func(context.Context, finding.Alert) error
-	Logger  *slog.Logger
+	// Gone passes an alert on to machines alone: of findings that digests have reported and
+	// that no longer exist. After an error the next run tells them. Nil tells nobody.
+	Gone   func(context.Context, finding.Alert) error
+	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Wait returns after a while, or with ctx's error; nil waits by the real clock.

@@ -107,6 +107,8 @@ type Bench struct {
 	// Refused is the number of alerts still to be refused.
 	Refused int
 	Events  [][]byte
+	// Gone gets the alerts that are for machines alone; nil has no such outlet.
+	Gone func(context.Context, finding.Alert) error
 }
 
 // New makes a Bench without a memory.
@@ -199,7 +201,7 @@ func (b *Bench) Sweeper() *sweep.Sweeper {
 	}
 	s, err := sweep.New(sweep.Config{
 		Release: b.Release, Announcements: announcements, Count: func(_ context.Context, metric string, n int) { b.Metrics[metric] += n },
-		EC2: b.Client, Region: Region, Policy: b.policy(), Mode: b.Mode, MaxRevokes: b.Most, Memory: b.Memory, Publish: b.publish,
+		EC2: b.Client, Region: Region, Policy: b.policy(), Mode: b.Mode, MaxRevokes: b.Most, Memory: b.Memory, Publish: b.publish, Gone: b.Gone,
 		Logger: slog.New(slog.NewJSONHandler(&b.Log, nil)), Now: b.Time,
 		Wait: func(_ context.Context, d time.Duration) error {
 			b.Waited += d
