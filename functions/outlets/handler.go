@@ -159,8 +159,9 @@ func read(message string) (*finding.Alert, error) {
 		SchemaVersion *string         `json:"schemaVersion"`
 		Findings      json.RawMessage `json:"findings"`
 	}
-	if json.Unmarshal([]byte(message), &head) != nil || head.SchemaVersion == nil || head.Findings == nil {
-		return nil, nil //nolint:nilnil // not every message is an alert
+	isAlert := json.Unmarshal([]byte(message), &head) == nil && head.SchemaVersion != nil && head.Findings != nil
+	if !isAlert {
+		return nil, nil //nolint:nilnil // not every message is one
 	}
 	if *head.SchemaVersion != finding.SchemaVersion {
 		return nil, fmt.Errorf("reading alert: schemaVersion %.20q, and this function knows %q: %w", *head.SchemaVersion, finding.SchemaVersion, errVersion)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -43,6 +44,8 @@ type stage struct {
 	refuse  []func(n int) (int, error) // of the next calls of PutEvents: how many of n entries fail, or all with an error
 	deny    []refusal                  // of the next calls of BatchImportFindings
 }
+
+var errNoBus = errors.New("event bus security does not exist")
 
 // refusal refuses a whole call, or all of its findings.
 type refusal struct {
@@ -330,10 +333,10 @@ func TestWhatAnOutletDoesNotTakeFailsAndIsSaid(t *testing.T) {
 	s := newStage(t, both())
 	body := alertJSON(t, "observe")
 
-	s.refuse = []func(int) (int, error){func(int) (int, error) { return 0, fmt.Errorf("Event bus security does not exist.") }}
+	s.refuse = []func(int) (int, error){func(int) (int, error) { return 0, errNoBus }}
 	got := s.invoke(body, sent)
 	assert.Contains(t, got, "putting events on "+busARN)
-	assert.Contains(t, got, "Event bus security does not exist.")
+	assert.Contains(t, got, errNoBus.Error())
 	assert.Len(t, s.hub, 1, "Security Hub has it all the same")
 
 	s.deny = []refusal{{status: http.StatusUnauthorized, code: "InvalidAccessException", message: "Account 123456789012 is not subscribed to AWS Security Hub"}}
