@@ -101,7 +101,8 @@ func TestTwoCallsASecondAreKept(t *testing.T) {
 			h.ServeHTTP(w, r)
 		})
 	}, map[string]int{authorize: 101})}}
+	began := time.Now() // no later than the first call, whose arrival a busy machine may delay
 	assert.Len(t, read(t, r), 3)
 	require.Len(t, at, 3)
-	assert.GreaterOrEqual(t, at[2].Sub(at[0]), 2*eventhistory.Pause-50*time.Millisecond)
+	assert.GreaterOrEqual(t, at[2].Sub(began), 2*eventhistory.Pause)
 }
