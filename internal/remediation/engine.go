@@ -97,9 +97,11 @@ type invocation struct {
 	interfaces reads[[]finding.Interface]
 	old        oldRules
 	tally      tally
-	// counters are the slots of closings that are counted at once. uncounted is set once
-	// one could not be.
+	// counters are the slots of closings that are counted at once, and waited is how long
+	// alerts have waited for them, in nanoseconds. uncounted is set once one could not be
+	// counted in time.
 	counters  chan struct{}
+	waited    atomic.Int64
 	uncounted atomic.Bool
 }
 

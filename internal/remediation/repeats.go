@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -17,11 +18,19 @@ const (
 	// countTime limits the time for the closings of one alert. A write takes some
 	// milliseconds.
 	countTime = time.Second
+	// countBudget limits the time that the alerts of one invocation wait for numbers,
+	// together: a storm of a thousand is not held up by a slow table, nor are the closings
+	// that come after their alerts. As many alerts wait at once, this is about a second.
+	countBudget = alerting * countTime
 )
+
+// errSlow says that counting has taken the time that an invocation has for it.
+var errSlow = errors.New("the table is slow")
 
 // count counts the closings of an alert's results, beside other work: the returned function
 // waits for the numbers and puts them into the alert. An alert never waits for long and
-// never fails for them: after one failure the alerts of this invocation go without.
+// never fails for them: after one failure, or once countBudget is spent, the alerts of this
+// invocation go without.
 //
 // Only closings of what the event's own call opened, and just now, are counted: how long a
 // rule was open is known of no other.
@@ -45,7 +54,7 @@ func (r *invocation) count(ctx context.Context, d *delivery, a *finding.Alert) (
 		return func() {}
 	}
 	if isLate {
-		r.Logger.WarnContext(ctx, "repeats not counted", "eventId", a.Event.EventID, "error", "too little time was left")
+		r.stopCounting(ctx, a.Event.EventID, errors.New("too little time was left"))
 		return func() {}
 	}
 	ctx, cancel := context.WithTimeout(ctx, countTime)
@@ -57,24 +66,36 @@ func (r *invocation) count(ctx context.Context, d *delivery, a *finding.Alert) (
 			select {
 			case r.counters <- struct{}{}:
 				defer func() { <-r.counters }()
-			case <-ctx.Done():
+			case <-ctx.Done(): // others have waited for all of the time
+				r.stopCounting(ctx, event.EventID, errSlow)
 				return
 			}
 			if r.uncounted.Load() {
 				return
 			}
 			var err error
-			if c.repeat, err = r.Count(ctx, event, c.result); err != nil && !r.uncounted.Swap(true) {
-				r.Logger.WarnContext(ctx, "repeats not counted", "eventId", event.EventID, "groupId", c.result.GroupID, "error", err.Error())
+			if c.repeat, err = r.Count(ctx, event, c.result); err != nil {
+				r.stopCounting(ctx, event.EventID, err, "groupId", c.result.GroupID)
 			}
 		})
 	}
 	return func() {
+		began := time.Now()
 		working.Wait()
 		cancel()
+		if r.waited.Add(int64(time.Since(began))) > int64(countBudget) {
+			r.stopCounting(ctx, event.EventID, errSlow)
+		}
 		for _, c := range all {
 			a.Findings[c.at].Repeat = c.repeat
 		}
+	}
+}
+
+// stopCounting has the rest of the invocation's alerts go without numbers. One line says so.
+func (r *invocation) stopCounting(ctx context.Context, eventID string, err error, more ...any) {
+	if !r.uncounted.Swap(true) {
+		r.Logger.WarnContext(ctx, "repeats not counted", append([]any{"eventId", eventID, "error", err.Error()}, more...)...)
 	}
 }
 

@@ -155,10 +155,45 @@ func TestNothingOfTheTableFailsOrDelaysAnAlert(t *testing.T) {
 	}
 	onCountedStage(t, func(s *stage, c *counter) {
 		s.within = 1500 * time.Millisecond
-		s.done(s.open(groupA, in(3306, "0.0.0.0/0")))
+		s.done(s.open(groupA, in(3306, "0.0.0.0/0")), s.open(groupA, in(3307, "0.0.0.0/0")))
 		assert.Empty(t, c.events, "no time is left for it")
-		assert.Len(t, s.alerts, 1)
-		assert.Contains(t, s.log.String(), "too little time was left")
+		assert.Len(t, s.alerts, 2)
+		assert.Equal(t, 1, strings.Count(s.log.String(), `"error":"too little time was left"`))
+	})
+}
+
+// Each write is in time by itself: a thousand are not.
+func TestASlowTableDoesNotHoldUpAStorm(t *testing.T) {
+	onCountedStage(t, func(s *stage, c *counter) {
+		c.fail = func() error { time.Sleep(900 * time.Millisecond); return nil }
+		var storm []remediation.Message
+		for i := range 300 {
+			storm = append(storm, s.open(groupA, andMore(3306, i)))
+		}
+		began := time.Now()
+		s.done(storm...)
+		assert.Less(t, time.Since(began), 3*time.Second)
+		assert.Len(t, s.alerts, 300)
+		assert.Equal(t, 1, strings.Count(s.log.String(), `"msg":"repeats not counted"`))
+	})
+}
+
+// All slots are taken for as long as an alert waits.
+func TestAClosingThatFindsNoSlotInTimeIsLogged(t *testing.T) {
+	onCountedStage(t, func(s *stage, c *counter) {
+		c.fail = func() error { time.Sleep(1100 * time.Millisecond); return nil }
+		var storm []remediation.Message
+		for i := range 3 {
+			var rules []types.SecurityGroupRule
+			for k := range 8 {
+				rules = append(rules, andMore(3306, 10*i+k))
+			}
+			storm = append(storm, s.open(groupA, rules...))
+		}
+		s.done(storm...)
+		assert.Len(t, s.alerts, 3)
+		assert.Len(t, c.events, 16)
+		assert.Equal(t, 1, strings.Count(s.log.String(), `"error":"the table is slow"`))
 	})
 }
 
