@@ -11,12 +11,20 @@ import (
 
 // thread is the id of the thread of an alert: its own or, if all that it tells of is closed
 // and was closed before, that of the first closing's alert. An alert with anything new, and
-// the one that is escalated, begins a thread.
+// the one that is escalated, begins a thread. So does one of a later try: its event's own
+// thread may hold the failure of an earlier try, which it ends.
+//
+// What an edit took with it (the access before the edit) is new each time, and so is an
+// exception that rests on tags.
 func (v *view) thread() string {
+	isNew := func(o opening) bool { return o.Outcome != finding.OutcomeExempt || o.Exception != nil && o.Exception.ByTag }
+	if v.alert.Try > 1 || slices.ContainsFunc(v.exempt, isNew) {
+		return v.alert.ID
+	}
 	first := ""
 	for i := range v.openings {
 		o := &v.openings[i]
-		if o.isOpen() || o.Repeat == nil || o.Repeat.Escalated || !isIdentifier(o.Repeat.FirstAlertID) || first != "" && first != o.Repeat.FirstAlertID {
+		if o.isOpen() || o.Edited || o.Repeat == nil || o.Repeat.Escalated || !isIdentifier(o.Repeat.FirstAlertID) || first != "" && first != o.Repeat.FirstAlertID {
 			return v.alert.ID
 		}
 		first = o.Repeat.FirstAlertID
@@ -68,17 +76,14 @@ func (v *view) again(lim limits) section {
 // inCode says where to look for what makes an opening again: only what is known.
 func (o *opening) inCode(a *finding.Alert) string {
 	const change = " Change it there (sgward check shows where), or the opening comes again."
-	stack := ""
-	if o.StackName != "" {
-		stack = " of stack " + name(o.StackName)
-	}
 	switch p := program(a.Event.UserAgent); {
 	case isByCloudFormation(a.Event):
-		return "It is in code: CloudFormation made the rule, by the template" + stack + "." + change
-	case isOfCode(p):
-		return "It is in code: " + p + " made the rule." + change
-	case stack != "":
-		return "The group is" + strings.Replace(stack, " stack", " CloudFormation stack", 1) + ", but CloudFormation did not make the rule: look for a script or a job."
+		// The rule may be in another stack than its group.
+		return "It is in code: CloudFormation made the rule" + pick(o.StackName != "", ", in a group of stack "+name(o.StackName), "") + "." + change
+	case isOfCode(p): // the caller's own word
+		return "It is in code, by its user agent: " + p + " made the rule." + change
+	case o.StackName != "":
+		return "The group is of CloudFormation stack " + name(o.StackName) + ", but CloudFormation did not make the rule: look for a script or a job."
 	default:
 		return "A script or a job seems to make it: change that, or the opening comes again."
 	}

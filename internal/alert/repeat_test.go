@@ -21,21 +21,28 @@ func anotherPort(outcome finding.Outcome, first string) finding.Result {
 // An attacker must not be able to put an alert of anything new into a thread that nobody reads.
 func TestOnlyAnAlertWithoutAnythingNewIsInTheThreadOfAnother(t *testing.T) {
 	const first = "a-00112233445566aa"
+	exemptByTag := result(finding.OutcomeExempt, tcp(22, "0.0.0.0/0"))
+	exemptByTag.Exception = &finding.Exception{ID: "tagged", ByTag: true}
 	for name, c := range map[string]struct {
 		beside     []finding.Result
+		try        int // 0 is the first
 		change     func(*finding.Result)
 		thread     string // "" is the alert's own
 		repeat     string
 		inTheTitle string
 	}{
-		"a repeat":                         {thread: first, repeat: repeatAgain, inTheTitle: "Closed for the 4th time: MySQL"},
-		"two of one first alert":           {beside: []finding.Result{anotherPort(finding.OutcomeRevoked, first)}, thread: first, repeat: repeatAgain},
-		"a repeat of another alert beside": {beside: []finding.Result{anotherPort(finding.OutcomeRevoked, "a-aabbccddeeff0011")}},
-		"something new beside":             {beside: []finding.Result{anotherPort(finding.OutcomeRevoked, "")}},
-		"a failure beside":                 {beside: []finding.Result{anotherPort(finding.OutcomeFailed, "")}, inTheTitle: "COULD NOT CLOSE"},
-		"an alerted opening beside":        {beside: []finding.Result{anotherPort(finding.OutcomeAlerted, "")}},
-		"an exempt rule beside":            {beside: []finding.Result{result(finding.OutcomeExempt, tcp(22, "0.0.0.0/0"))}, thread: first, repeat: repeatAgain},
-		"escalated":                        {change: func(r *finding.Result) { r.Repeat.Escalated = true }, repeat: repeatEscalated, inTheTitle: "KEEPS COMING BACK, closed for the 4th time"},
+		"a repeat":                                        {thread: first, repeat: repeatAgain, inTheTitle: "Closed for the 4th time: MySQL"},
+		"two of one first alert":                          {beside: []finding.Result{anotherPort(finding.OutcomeRevoked, first)}, thread: first, repeat: repeatAgain},
+		"a repeat of another alert beside":                {beside: []finding.Result{anotherPort(finding.OutcomeRevoked, "a-aabbccddeeff0011")}},
+		"something new beside":                            {beside: []finding.Result{anotherPort(finding.OutcomeRevoked, "")}},
+		"a failure beside":                                {beside: []finding.Result{anotherPort(finding.OutcomeFailed, "")}, inTheTitle: "COULD NOT CLOSE"},
+		"an alerted opening beside":                       {beside: []finding.Result{anotherPort(finding.OutcomeAlerted, "")}},
+		"an exempt rule beside":                           {beside: []finding.Result{result(finding.OutcomeExempt, tcp(22, "0.0.0.0/0"))}, thread: first, repeat: repeatAgain},
+		"what a tag exempts beside":                       {beside: []finding.Result{exemptByTag}},
+		"an edit":                                         {change: func(r *finding.Result) { r.Edited = true }},
+		"a try after one that may have told of a failure": {try: 2, inTheTitle: "Closed for the 4th time"},
+		"the end of an earlier failure beside":            {beside: []finding.Result{result(finding.OutcomeCompliant, tcp(22, "0.0.0.0/0"))}},
+		"escalated":                                       {change: func(r *finding.Result) { r.Repeat.Escalated = true }, repeat: repeatEscalated, inTheTitle: "KEEPS COMING BACK, closed for the 4th time"},
 		"escalated beside something new": {
 			beside: []finding.Result{anotherPort(finding.OutcomeRevoked, "")}, change: func(r *finding.Result) { r.Repeat.Escalated = true }, repeat: repeatEscalated,
 		},
@@ -49,6 +56,7 @@ func TestOnlyAnAlertWithoutAnythingNewIsInTheThreadOfAnother(t *testing.T) {
 				c.change(&a.Findings[0])
 			}
 			a = alertOf(append(a.Findings, c.beside...)...)
+			a.Try = max(a.Try, c.try)
 			m := messageOf(t, a)
 			requireDeliverable(t, m)
 			n := chatOf(t, m)
@@ -75,9 +83,9 @@ func TestARepeatNamesTheCodeOnlyWhereItIsKnown(t *testing.T) {
 	for name, c := range map[string]struct {
 		userAgent, invokedBy, stack, want string
 	}{
-		"terraform":            {userAgent: "APN/1.0 HashiCorp/1.0 Terraform/1.13.4", want: "It is in code: Terraform made the rule. Change it there (sgward check shows where)"},
-		"cloudformation":       {invokedBy: "cloudformation.amazonaws.com", stack: "web", want: "It is in code: CloudFormation made the rule, by the template of stack web. "},
-		"its stack is unknown": {invokedBy: "cloudformation.amazonaws.com", want: "It is in code: CloudFormation made the rule, by the template. "},
+		"terraform":            {userAgent: "APN/1.0 HashiCorp/1.0 Terraform/1.13.4", want: "It is in code, by its user agent: Terraform made the rule. Change it there (sgward check shows where)"},
+		"cloudformation":       {invokedBy: "cloudformation.amazonaws.com", stack: "web", want: "It is in code: CloudFormation made the rule, in a group of stack web. "},
+		"its stack is unknown": {invokedBy: "cloudformation.amazonaws.com", want: "It is in code: CloudFormation made the rule. "},
 		"a hand in a stack":    {stack: "web", want: "The group is of CloudFormation stack web, but CloudFormation did not make the rule: look for a script or a job."},
 		"a hand":               {want: "A script or a job seems to make it: change that"},
 	} {
