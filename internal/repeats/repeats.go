@@ -64,7 +64,8 @@ func New(client *awscall.Client, name string) *Table { return &Table{client, nam
 var errContended = errors.New("others keep writing the same item")
 
 // Count counts the closing of a result whose rule the event made, and returns how often the
-// opening has been closed: nil for the first time.
+// opening has been closed: nil for the first time. What an unknown caller opens is not
+// counted: it may be another one each time.
 //
 // A rule that an earlier try may have closed (outcome already_closed) is not counted. It
 // has the number that the earlier try was given, or nil.
@@ -72,7 +73,11 @@ func (t *Table) Count(ctx context.Context, e cloudtrail.Event, r finding.Result)
 	if r.Rule == nil || r.ClosedAt == nil {
 		return nil, errors.New("counting a closing: it needs a rule and the time of the closing")
 	}
-	key, event := keyOf(e, r), shortened(e.EventID)
+	by := cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy)
+	if by == "" {
+		return nil, nil //nolint:nilnil // as for the first time
+	}
+	key, event := keyOf(r, by), shortened(e.EventID)
 	var counted *run
 	var err error
 	if r.Outcome == finding.OutcomeAlreadyClosed {
@@ -109,8 +114,7 @@ func (t *Table) add(ctx context.Context, key, event string, e cloudtrail.Event, 
 
 // keyOf identifies an opening and its maker. It is the group's id and not its name: a name
 // is only known once the group was read, and groups of one name may have nothing in common.
-func keyOf(e cloudtrail.Event, r finding.Result) string {
-	by := cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, e.Actor.Type)
+func keyOf(r finding.Result, by string) string {
 	h := sha256.New()
 	for _, part := range []string{r.AccountID, r.Region, r.GroupID, r.Rule.Permission.Identity().String(), by} {
 		// The length separates parts that would join alike.

@@ -138,6 +138,17 @@ func TestTheSameOpeningIsCountedAndEscalatedOnce(t *testing.T) {
 	assert.Equal(t, strconv.FormatInt(last.Add(24*time.Hour).Unix(), 10), *items[0]["expiresAt"].N)
 }
 
+// Two calls whose records name nobody may be of two people.
+func TestWhatAnUnknownCallerOpensIsNoRepeat(t *testing.T) {
+	b := newBench(t)
+	for n := range 4 {
+		e := event(n)
+		e.Actor = cloudtrail.Actor{Type: "Unknown"}
+		assert.Equal(t, 1, b.number(b.Count(t.Context(), e, b.closed())))
+	}
+	assert.Empty(t, b.db.Items("memory"))
+}
+
 func TestOnlyTheSameOpeningByTheSameCallerIsARepeat(t *testing.T) {
 	b := newBench(t)
 	require.Equal(t, 1, b.count(1))
