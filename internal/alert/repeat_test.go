@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -74,6 +75,29 @@ func TestOnlyAnAlertWithoutAnythingNewIsInTheThreadOfAnother(t *testing.T) {
 			assert.Equal(t, "critical", attributes["severity"], "no filter by severity loses it")
 			assert.LessOrEqual(t, len(m.Attributes), 10, "SNS delivers no more to SQS")
 			assert.Contains(t, n.Content.Title, c.inTheTitle)
+		})
+	}
+}
+
+// Whoever has the role of a pipeline may make its opening beside another one.
+func TestATitleLooksLikeARepeatOnlyIfNothingIsNew(t *testing.T) {
+	for name, c := range map[string]struct {
+		first       string // of the opening beside
+		escalated   bool
+		title, mail string
+	}{
+		"something new":           {"", false, "Closed: MySQL (tcp 3306)", "] Closed: MySQL"},
+		"beside one that stays":   {"", true, "KEEPS COMING BACK, closed for the 4th time: ", "] KEEPS COMING BACK: "},
+		"another that comes back": {"a-aabbccddeeff0011", false, "Closed for the 4th time: ", "] Closed for the 4th time: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := repeated(4, 7200)
+			a.Findings[0].Repeat.Escalated = c.escalated
+			m := messageOf(t, alertOf(append(a.Findings, anotherPort(finding.OutcomeRevoked, c.first))...))
+			n := chatOf(t, m)
+			assert.True(t, strings.HasPrefix(n.Content.Title, c.title), n.Content.Title)
+			assert.Contains(t, m.Subject, c.mail)
+			assert.Contains(t, n.Content.Description, " for the 4th time: MySQL", "the list says which")
 		})
 	}
 }

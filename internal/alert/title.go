@@ -136,7 +136,7 @@ func endings(begin string, ends ...string) []string {
 // openingTitles name the most urgent opening and count the others.
 func (v *view) openingTitles(place string) []string {
 	o := &v.openings[0]
-	verb, _ := o.verb()
+	verb, _ := v.verb()
 	length, try := "", ""
 	if o.ExposureSeconds != nil && !o.isOpen() && !v.isSweep && !v.isDigest {
 		length = " for " + text.Duration(*o.ExposureSeconds)
@@ -153,7 +153,7 @@ func (v *view) openingTitles(place string) []string {
 // the group, and first of all words of the outcome, peer and ports.
 func (v *view) openingSubjects(places []string) []string {
 	o := &v.openings[0]
-	_, verb := o.verb()
+	_, verb := v.verb()
 	_, others := v.others()
 	in, whats, verbs := o.in(), o.whats(v), []string{verb}
 	if short, _, isLong := strings.Cut(verb, " by "); isLong { // "Still open by other rules"
@@ -253,6 +253,17 @@ func (v *view) expiryTitle() string {
 		parts = append(parts, text.Thousands(ending)+" about to end")
 	}
 	return "Exceptions of the policy: " + strings.Join(parts, ", ")
+}
+
+// verb is that of the most urgent opening. Of one that comes back it has no number beside
+// anything new: a title that looks like all the others of a pipeline must not hide it.
+func (v *view) verb() (title, subject string) {
+	o := v.openings[0]
+	isNew := func(o opening) bool { return o.Repeat == nil }
+	if o.Repeat != nil && !o.Repeat.Escalated && slices.ContainsFunc(v.openings, isNew) {
+		o.Repeat = nil
+	}
+	return o.verb()
 }
 
 // verb begins a title and, in fewer words, a subject: the outcome.
