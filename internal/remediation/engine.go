@@ -118,7 +118,7 @@ type source interface {
 // says so.
 //
 // Rules that can be judged by their events alone are closed first, in one call for each
-// group and direction over all messages, and reported. Groups are read for the rest.
+// group and direction over all messages, and reported while groups are read for the rest.
 func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) []error {
 	r := &invocation{
 		Engine: e, account: accountID, now: e.Now(),
@@ -144,25 +144,29 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 	for _, c := range atOnce {
 		c.batch.overtaken = c.batch.overtaken || c.outcome == finding.OutcomeAlreadyClosed
 	}
-	concluded := make([]bool, len(messages))
-	conclude := func(ready func(*delivery) bool) {
+	var ready, rest []int // indexes of deliveries
+	for i, d := range deliveries {
+		switch {
+		case d == nil || d.old:
+		case d.isOpen():
+			rest = append(rest, i)
+		default:
+			ready = append(ready, i)
+		}
+	}
+	conclude := func(at []int) {
 		var alerts errgroup.Group
 		alerts.SetLimit(alerting)
-		for i, d := range deliveries {
-			if d == nil || d.old || concluded[i] || !ready(d) {
-				continue
-			}
-			concluded[i] = true
+		for _, i := range at {
 			alerts.Go(func() error {
 				defer crash.Exit()
-				errs[i] = r.conclude(ctx, d)
-				r.tally.add(d, r.Now(), errs[i] == nil)
+				errs[i] = r.conclude(ctx, deliveries[i])
+				r.tally.add(deliveries[i], r.Now(), errs[i] == nil)
 				return nil
 			})
 		}
 		_ = alerts.Wait() // each message has its own error
 	}
-	conclude(func(d *delivery) bool { return !d.isOpen() })
 	var working sync.WaitGroup
 	for _, s := range r.sources(deliveries) {
 		working.Go(func() {
@@ -172,10 +176,11 @@ func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) 
 			s.work(acting)
 		})
 	}
+	conclude(ready) // no closing waits for an alert: the sources only read what is settled
 	working.Wait()
 	r.closeOld(acting)
 	r.searchRegion(acting, deliveries)
-	conclude(func(*delivery) bool { return true })
+	conclude(rest)
 	var old []*delivery
 	var at []int
 	for i, d := range deliveries {

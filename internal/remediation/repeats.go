@@ -19,8 +19,8 @@ const (
 	// milliseconds.
 	countTime = time.Second
 	// countBudget limits the time that the alerts of one invocation wait for numbers,
-	// together: a storm of a thousand is not held up by a slow table, nor are the closings
-	// that come after their alerts. As many alerts wait at once, this is about a second.
+	// together: a slow table does not hold up a storm of a thousand. As many alerts wait at
+	// once, this is about a second.
 	countBudget = alerting * countTime
 )
 

@@ -178,6 +178,40 @@ func TestASlowTableDoesNotHoldUpAStorm(t *testing.T) {
 	})
 }
 
+// What has to be read before it is closed does not wait for the alerts of the rest.
+func TestNoClosingWaitsForANumberOrAnAlert(t *testing.T) {
+	closedAfter := func(t *testing.T, prepare func(s *stage, c *counter)) (after time.Duration) {
+		t.Helper()
+		onCountedStage(t, func(s *stage, c *counter) {
+			prepare(s, c)
+			atOnce := s.open(groupA, in(3306, "0.0.0.0/0"))
+			s.cloud.authorize(groupB, in(3306, "0.0.0.0/0"))
+			began := time.Now()
+			s.cloud.fault = func(_ context.Context, action, groupID string) error {
+				if strings.HasPrefix(action, "Revoke") && groupID == groupB {
+					after = time.Since(began)
+				}
+				return nil
+			}
+			s.done(atOnce, s.unknown(groupB))
+			assert.Len(t, s.alerts, 2)
+			assert.Empty(t, s.cloud.rules(groupB))
+		})
+		return after
+	}
+	want := closedAfter(t, func(*stage, *counter) {})
+	require.NotZero(t, want)
+	assert.Equal(t, want, closedAfter(t, func(_ *stage, c *counter) { c.fail = func() error { time.Sleep(900 * time.Millisecond); return nil } }), "a slow table")
+	assert.Equal(t, want, closedAfter(t, func(s *stage, _ *counter) {
+		s.publishing = func(finding.Alert) error {
+			s.mu.Unlock() // which publish holds
+			time.Sleep(900 * time.Millisecond)
+			s.mu.Lock()
+			return nil
+		}
+	}), "a slow topic")
+}
+
 // All slots are taken for as long as an alert waits.
 func TestAClosingThatFindsNoSlotInTimeIsLogged(t *testing.T) {
 	onCountedStage(t, func(s *stage, c *counter) {
