@@ -20,7 +20,7 @@ const (
 	countTime = time.Second
 	// countBudget limits the time that the alerts of one invocation wait for numbers,
 	// together: a slow table does not hold up a storm of a thousand. As many alerts wait at
-	// once, this is about a second.
+	// once, no storm takes more than three seconds longer.
 	countBudget = alerting * countTime
 )
 
