@@ -46,6 +46,9 @@ func request(kind, properties, previous string) []byte {
   "requestContext": {"invocation": 1, "callbackContext": null}}`, action, kind, kind, properties, previous)
 }
 
+// inRequest is the token of requests.
+const inRequest = "4b90a7e4-b790-456b-a937-0cfdfa211dfe"
+
 const (
 	groups = "AWS::EC2::SecurityGroup"
 	rules  = "AWS::EC2::SecurityGroupIngress"
@@ -65,6 +68,11 @@ func tcp(port int, cidr string) string {
 
 func group(ingress ...string) string {
 	return `{` + noEgress + `, "SecurityGroupIngress": [` + strings.Join(ingress, ", ") + `]}`
+}
+
+// ingressOf is the request for a new group with any JSON as its SecurityGroupIngress.
+func ingressOf(value string) string {
+	return string(request(groups, `{`+noEgress+`, "SecurityGroupIngress": `+value+`}`, ""))
 }
 
 func rule(of string) string { return `{"GroupId": "sg-0123456789abcdef0", ` + of[1:] }
@@ -103,6 +111,7 @@ func TestAnswers(t *testing.T) {
 		"a clause on account and region":          {request(rules, rule(tcp(8080, "0.0.0.0/0")), ""), policy.Revoke, true, nil},
 		"a clause on another region":              {request(rules, rule(tcp(8081, "0.0.0.0/0")), ""), policy.Compliant, false, nil},
 		"no egress of its own":                    {request(groups, `{"GroupDescription": "web"}`, ""), policy.Undetermined, false, []string{"sets no SecurityGroupEgress"}},
+		"lists in a list":                         {request(groups, `{`+noEgress+`, "SecurityGroupIngress": [[[`+tcp(3306, "0.0.0.0/0")+`]]]}`, ""), policy.Revoke, true, nil},
 		"what is resolved later":                  {request(rules, rule(tcp(3306, "{{resolve:ssm:/office}}")), ""), policy.Undetermined, false, []string{"a dynamic reference is resolved by AWS"}},
 		"a function that was left in":             {request(rules, rule(`{"IpProtocol": "tcp", "FromPort": "3306", "ToPort": "3306", "CidrIp": {"Fn::ImportValue": "office"}}`), ""), policy.Undetermined, false, nil},
 		"a macro that was left in":                {request(groups, `{`+noEgress+`, "Fn::Transform": {"Name": "AWS::Include"}}`, ""), policy.Undetermined, false, nil},
@@ -125,7 +134,7 @@ func TestAnswers(t *testing.T) {
 				a := judge(t, mode, "testdata/policy.yaml").Answer(c.request)
 				require.NoError(t, a.Err)
 				assert.Equal(t, c.verdict, a.Verdict, a.Response.Message)
-				assert.Equal(t, "4b90a7e4-b790-456b-a937-0cfdfa211dfe", a.Response.ClientRequestToken)
+				assert.Equal(t, inRequest, a.Response.ClientRequestToken)
 				for _, want := range c.said {
 					assert.Contains(t, a.Response.Message, want)
 				}
@@ -173,10 +182,17 @@ func TestWhatCannotBeJudgedPassesWithAWarningOrIsRefused(t *testing.T) {
 		"cut off":             {`{"clientRequestToken": "t"`, "", "is not JSON"},
 		"no properties": {`{"clientRequestToken": "t", "requestData": {"targetName": "AWS::EC2::SecurityGroup", "targetModel": null}}`, "t",
 			"holds no properties of AWS::EC2::SecurityGroup: want the object requestData.targetModel.resourceProperties"},
-		"a port in words":     {string(request(rules, rule(`{"IpProtocol": "tcp", "FromPort": "ssh", "ToPort": "22", "CidrIp": "10.0.0.0/8"}`), "")), "4b90a7e4-b790-456b-a937-0cfdfa211dfe", `Web: FromPort: "ssh" is not a number`},
-		"no peer":             {string(request(rules, rule(`{"IpProtocol": "tcp", "FromPort": "22", "ToPort": "22"}`), "")), "4b90a7e4-b790-456b-a937-0cfdfa211dfe", "Web: has no peer"},
-		"a group of no id":    {string(request(rules, tcp(22, "0.0.0.0/0"), "")), "4b90a7e4-b790-456b-a937-0cfdfa211dfe", "has no group: want GroupId or GroupName"},
-		"previous of no kind": {string(request(groups, group(), "7")), "4b90a7e4-b790-456b-a937-0cfdfa211dfe", "the previous properties: want an object"},
+		"a port in words":          {string(request(rules, rule(`{"IpProtocol": "tcp", "FromPort": "ssh", "ToPort": "22", "CidrIp": "10.0.0.0/8"}`), "")), inRequest, `Web: FromPort: "ssh" is not a number`},
+		"no peer":                  {string(request(rules, rule(`{"IpProtocol": "tcp", "FromPort": "22", "ToPort": "22"}`), "")), inRequest, "Web: has no peer"},
+		"a group of no id":         {string(request(rules, tcp(22, "0.0.0.0/0"), "")), inRequest, "has no group: want GroupId or GroupName"},
+		"a text in place of rules": {ingressOf(`"[{\"CidrIp\": \"0.0.0.0/0\"}]"`), inRequest, "Web: SecurityGroupIngress: want a list of rules, found"},
+		"a text among rules":       {ingressOf(`["tcp"]`), inRequest, `SecurityGroupIngress: want a list of rules, found "tcp"`},
+		"rules by number":          {ingressOf(`{"0": ` + tcp(3306, "0.0.0.0/0") + `}`), inRequest, `IpProtocol: parsing protocol ""`},
+		"a list as port":           {ingressOf(`[{"IpProtocol": "tcp", "FromPort": ["3306"], "ToPort": "3306", "CidrIp": "0.0.0.0/0"}]`), inRequest, "FromPort: want one value"},
+		"a list as protocol":       {ingressOf(`[{"IpProtocol": ["-1"], "CidrIp": "0.0.0.0/0"}]`), inRequest, "IpProtocol: want one value"},
+		"a list as prefix list":    {ingressOf(`[{"IpProtocol": "-1", "SourcePrefixListId": ["pl-0123456789abcdef0"]}]`), inRequest, "SourcePrefixListId: want one value"},
+		"a property twice":         {ingressOf(`[{"IpProtocol": "-1", "CidrIp": "10.0.0.0/8", "CidrIp": "0.0.0.0/0"}]`), inRequest, "a property of AWS::EC2::SecurityGroup is there twice"},
+		"previous of no kind":      {string(request(groups, group(), "7")), inRequest, "the previous properties: want an object"},
 	} {
 		for _, mode := range []hook.Mode{hook.Warn, hook.Refuse} {
 			t.Run(name+", "+string(mode), func(t *testing.T) {
@@ -211,7 +227,7 @@ func TestACrashIsAnAnswerToo(t *testing.T) {
 		require.EqualError(t, a.Err, "sgward crashed, which is a bug in it: no clock")
 		assert.Contains(t, string(a.Stack), "hook_test.go")
 		assert.Equal(t, want, a.Response.Status)
-		assert.Equal(t, "4b90a7e4-b790-456b-a937-0cfdfa211dfe", a.Response.ClientRequestToken)
+		assert.Equal(t, inRequest, a.Response.ClientRequestToken)
 		assert.Contains(t, a.Response.Message, "no clock")
 	}
 }
@@ -261,8 +277,7 @@ func TestTheAnswerHasTheDocumentedShape(t *testing.T) {
 		delete(out, "message")
 		return out
 	}
-	const token = "4b90a7e4-b790-456b-a937-0cfdfa211dfe"
-	assert.Equal(t, map[string]any{"hookStatus": "SUCCESS", "clientRequestToken": token}, shape(request(groups, group(), "")))
-	assert.Equal(t, map[string]any{"hookStatus": "FAILED", "errorCode": "NonCompliant", "clientRequestToken": token}, shape(request(groups, group(tcp(3306, "0.0.0.0/0")), "")))
+	assert.Equal(t, map[string]any{"hookStatus": "SUCCESS", "clientRequestToken": inRequest}, shape(request(groups, group(), "")))
+	assert.Equal(t, map[string]any{"hookStatus": "FAILED", "errorCode": "NonCompliant", "clientRequestToken": inRequest}, shape(request(groups, group(tcp(3306, "0.0.0.0/0")), "")))
 	assert.Equal(t, map[string]any{"hookStatus": "FAILED", "errorCode": "InternalFailure", "clientRequestToken": ""}, shape(nil))
 }

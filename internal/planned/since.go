@@ -1,6 +1,10 @@
 package planned
 
-import "slices"
+import (
+	"slices"
+
+	"sgward/internal/secgroup"
+)
 
 // Since marks the rules that before, an earlier state of the same resources, has as well:
 // they stand. One that is unknown in part does not: it may be another. A group that it has, too, is not created; other rules may have been added to
@@ -16,11 +20,15 @@ func (c *Change) Since(before *Change) {
 			continue
 		}
 		g.Created, g.Complete = false, false
+		had := map[secgroup.Permission]bool{}
+		for _, o := range before.Groups[old].Rules {
+			if len(o.Unknown) == 0 {
+				had[o.Permission.Identity()] = true
+			}
+		}
 		for k := range g.Rules {
 			r := &g.Rules[k]
-			r.Standing = slices.ContainsFunc(before.Groups[old].Rules, func(o Rule) bool {
-				return len(o.Unknown)+len(r.Unknown) == 0 && o.Permission.Identity() == r.Permission.Identity()
-			})
+			r.Standing = len(r.Unknown) == 0 && had[r.Permission.Identity()]
 		}
 	}
 }

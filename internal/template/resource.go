@@ -49,9 +49,11 @@ func (r *Resource) read(properties jsontext.Value) (*planned.Change, error) {
 	if !properties.IsValid(jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true)) || properties.Kind() != '{' {
 		return nil, fmt.Errorf("want an object with the properties of %s", r.Type)
 	}
+	if !properties.IsValid(jsontext.AllowInvalidUTF8(true)) {
+		return nil, fmt.Errorf("a property of %s is there twice: which one counts is not known", r.Type)
+	}
 	type resource struct{ Type, Properties any }
-	document, err := json.Marshal(map[string]any{"Resources": map[string]resource{r.LogicalID: {r.Type, properties}}},
-		jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	document, err := json.Marshal(map[string]any{"Resources": map[string]resource{r.LogicalID: {r.Type, properties}}}, jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return nil, fmt.Errorf("reading the properties of %s: %w", r.LogicalID, err)
 	}

@@ -210,26 +210,39 @@ func (s *stack) exhausted() error {
 	return err
 }
 
-// known reads a property as text. set is false for one that is missing; why is not "" for
-// an unknown one.
-func (s *stack) known(node *yaml.Node) (text string, set bool, why string) {
+// errNotOne is the error of a property that CloudFormation takes no list or object for.
+var errNotOne = errors.New("want one value, found a list or an object")
+
+// one reads a property as text. set is false for one that is missing; why is not "" for an
+// unknown one. The error is errNotOne.
+func (s *stack) one(node *yaml.Node) (text string, set bool, why string, err error) {
 	if node == nil {
-		return "", false, ""
+		return "", false, "", nil
 	}
 	v, err := s.Value(node)
 	if err != nil {
-		return "", true, err.Error()
+		return "", true, err.Error(), nil
 	}
 	switch v := v.(type) {
 	case cloudformation.NoValue, nil:
-		return "", false, ""
+		return "", false, "", nil
 	case cloudformation.Unknown:
-		return "", true, v.Why
+		return "", true, v.Why, nil
 	case map[string]any, []any:
-		return "", true, fmt.Sprintf("line %d: want one value", node.Line)
+		return "", true, "", errNotOne
 	default:
-		return fmt.Sprint(v), true, ""
+		return fmt.Sprint(v), true, "", nil
 	}
+}
+
+// known is one for properties that decide nothing by themselves: a list or an object is
+// unknown.
+func (s *stack) known(node *yaml.Node) (text string, set bool, why string) {
+	text, set, why, err := s.one(node)
+	if err != nil {
+		why = fmt.Sprintf("line %d: %v", node.Line, err)
+	}
+	return text, set, why
 }
 
 // addGroup adds a group with its in-line rules.
@@ -254,7 +267,7 @@ func (s *stack) addGroup(res *cloudformation.Resource) {
 		direction secgroup.Direction
 	}{{"SecurityGroupIngress", secgroup.Ingress}, {"SecurityGroupEgress", secgroup.Egress}} {
 		node := cloudformation.Child(res.Properties, side.key)
-		rules := s.inline(res, node, side.key, side.direction)
+		rules := s.inline(res, node, side.key, side.direction, res.Uncertain)
 		if macro := cloudformation.Child(res.Properties, "Fn::Transform"); macro != nil && node == nil {
 			rules = []planned.Rule{unknownRule(side.direction, s.at(macro.Line, res.LogicalID), fmt.Sprintf("line %d: Fn::Transform may add %s", macro.Line, side.key))}
 		}
@@ -313,33 +326,31 @@ func (s *stack) tags(node *yaml.Node) ([]secgroup.Tag, bool) {
 	return out, true
 }
 
-// inline reads a list of rules in a group.
-func (s *stack) inline(res *cloudformation.Resource, node *yaml.Node, key string, d secgroup.Direction) []planned.Rule {
-	if node == nil {
-		return nil
-	}
+// inline reads the rules in a group: a list of them, or one. What may be there only
+// conditionally is uncertain, for the reason given. A list within a list counts as its rules.
+func (s *stack) inline(res *cloudformation.Resource, node *yaml.Node, key string, d secgroup.Direction, uncertain string) []planned.Rule {
 	var out []planned.Rule
-	for _, list := range s.Branches(node) {
-		items := cloudformation.Items(list.Node)
-		if list.Node != nil && list.Node.Kind == yaml.MappingNode && cloudformation.Child(list.Node, "IpProtocol") != nil {
-			items = []*yaml.Node{list.Node} // one rule is a list of one
-		}
-		if items == nil && !s.isNothing(list.Node) {
-			out = append(out, unknownRule(d, s.at(node.Line, res.LogicalID), s.whyUnknown(list.Node, key)))
+	for _, b := range s.Branches(node) {
+		if s.isNothing(b.Node) {
 			continue
 		}
-		for _, item := range items {
-			for _, b := range s.Branches(item) {
-				if s.isNothing(b.Node) {
-					continue
-				}
-				uncertain := cmp.Or(b.Uncertain, list.Uncertain, res.Uncertain)
-				if b.Node.Kind != yaml.MappingNode || cloudformation.Child(b.Node, "Fn::Transform") != nil || isFunction(b.Node) {
-					out = append(out, unknownRule(d, s.at(b.Node.Line, res.LogicalID), s.whyUnknown(b.Node, key)))
-					continue
-				}
-				out = append(out, s.rule(b.Node, d, s.at(b.Node.Line, res.LogicalID), uncertain)...)
+		at, uncertain := s.at(b.Node.Line, res.LogicalID), cmp.Or(b.Uncertain, uncertain)
+		items := cloudformation.Items(b.Node)
+		switch {
+		case items != nil:
+			for _, item := range items {
+				out = append(out, s.inline(res, item, key, d, uncertain)...)
 			}
+		case isFunction(b.Node) || cloudformation.Child(b.Node, "Fn::Transform") != nil:
+			out = append(out, unknownRule(d, at, s.whyUnknown(b.Node, key)))
+		case b.Node.Kind == yaml.MappingNode:
+			out = append(out, s.rule(b.Node, d, at, uncertain)...)
+		default:
+			if _, _, why := s.known(b.Node); why != "" {
+				out = append(out, unknownRule(d, at, why))
+				continue
+			}
+			s.problem(at, "%s: want a list of rules, found %.40q; it was not judged", key, b.Node.Value)
 		}
 	}
 	return out
@@ -380,9 +391,9 @@ func (s *stack) whyUnknown(node *yaml.Node, key string) string {
 
 // number reads a port.
 func (s *stack) number(node *yaml.Node) (n *int, why string, err error) {
-	text, set, why := s.known(node)
-	if !set || why != "" {
-		return nil, why, nil
+	text, set, why, err := s.one(node)
+	if !set || why != "" || err != nil {
+		return nil, why, err
 	}
 	v, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil {
@@ -395,11 +406,14 @@ func (s *stack) number(node *yaml.Node) (n *int, why string, err error) {
 func (s *stack) rule(node *yaml.Node, d secgroup.Direction, at planned.Location, uncertain string) []planned.Rule {
 	child := func(name string) *yaml.Node { return cloudformation.Child(node, name) }
 	t := planned.Traffic{Direction: d}
-	protocol, set, why := s.known(child("IpProtocol"))
+	protocol, set, why, err := s.one(child("IpProtocol"))
+	if err != nil {
+		s.problem(at, "IpProtocol: %v; it was not judged", err)
+		return nil
+	}
 	if t.UnknownProtocol = why; set && why == "" {
 		t.Protocol = &protocol
 	}
-	var err error
 	for _, port := range []struct {
 		name string
 		to   **int
@@ -439,8 +453,10 @@ func (s *stack) rule(node *yaml.Node, d secgroup.Direction, at planned.Location,
 	for _, name := range []string{"CidrIp", "CidrIpv6"} {
 		s.ranges(child(name), name, at, add)
 	}
-	if id, set, why := s.known(child(prefix + "PrefixListId")); set {
-		if why != "" {
+	if id, set, why, err := s.one(child(prefix + "PrefixListId")); set {
+		if err != nil {
+			s.problem(at, "%sPrefixListId: %v; it was not judged", prefix, err)
+		} else if why != "" {
 			add(secgroup.UnknownPeer("a prefix list not known"), why, false)
 		} else {
 			add(secgroup.PrefixListPeer(id), "", false)
