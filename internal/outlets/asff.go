@@ -40,8 +40,11 @@ type ASFF struct {
 }
 
 type asffProviderFields struct {
-	Severity struct{ Label, Original string }
-	Types    []string
+	Severity struct {
+		Label    string
+		Original string `json:",omitempty"` // the format takes no empty texts
+	}
+	Types []string
 }
 
 type asffRemediation struct {
