@@ -329,6 +329,27 @@ func TestALargeAlertTakesSeveralCalls(t *testing.T) {
 	}
 }
 
+// What a service never takes fails the invocation, and keeps nothing else from it.
+func TestARefusedItemKeepsNoOtherCallFromBeingMade(t *testing.T) {
+	s := newStage(t, both())
+	a := alertOf(t, "observe")
+	one := a.Findings[0]
+	a.Findings = nil
+	for i := range 123 {
+		r := one
+		r.ID, r.GroupID = fmt.Sprintf("f-%016x", i), fmt.Sprintf("sg-%017x", i)
+		a.Findings = append(a.Findings, r)
+	}
+	first := func(int) (int, error) { return 1, nil }
+	s.refuse = []func(int) (int, error){first, first, first, first}
+	s.deny = []refusal{{code: "InvalidInput", message: "Title", findings: 1}}
+	got := s.invoke(marshal(t, a), sent)
+	assert.Contains(t, got, "ThrottlingException: slow down")
+	assert.Contains(t, got, "InvalidInput: sgward/us-east-1/123456789012/f-")
+	assert.Len(t, s.entries, 122)
+	assert.Len(t, s.hub, 122)
+}
+
 func TestWhatAnOutletDoesNotTakeFailsAndIsSaid(t *testing.T) {
 	s := newStage(t, both())
 	body := alertJSON(t, "observe")

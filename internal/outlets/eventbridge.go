@@ -126,10 +126,8 @@ func (b *Bus) Put(ctx context.Context, a *finding.Alert, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	for _, batch := range chunks(entries, maxEntries, maxEntryBytes, entry.size) {
-		if err := deliver(ctx, batch, passingErrors, b.put); err != nil {
-			return fmt.Errorf("putting events on %s: %w", b.ARN, err)
-		}
+	if err := deliver(ctx, chunks(entries, maxEntries, maxEntryBytes, entry.size), passingErrors, b.put); err != nil {
+		return fmt.Errorf("putting events on %s: %w", b.ARN, err)
 	}
 	return nil
 }

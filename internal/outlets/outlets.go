@@ -72,32 +72,35 @@ type refusal struct {
 
 func (r *refusal) Error() string { return r.code + ": " + text.Shown(r.message, maxMessage) }
 
-// deliver sends items, and those that the service did not take again, alone, if its code is
-// one of passing. The error names all that was never taken.
-func deliver[T any](ctx context.Context, items []T, passing []string, send func(context.Context, []T) ([]refusal, error)) error {
+// deliver sends batches of items, and those that the service did not take again, alone, if
+// its code is one of passing. What it never takes does not keep the batches behind it. A call
+// that fails as a whole ends it. The error names all that was never taken.
+func deliver[T any](ctx context.Context, batches [][]T, passing []string, send func(context.Context, []T) ([]refusal, error)) error {
 	var lost []error
-	pause := firstPause
-	for attempt := 1; len(items) > 0; attempt++ {
-		refused, err := send(ctx, items)
-		if err != nil {
-			return errors.Join(append(lost, err)...)
-		}
-		var again []T
-		for _, r := range refused {
-			if attempt < attempts && slices.Contains(passing, r.code) && r.index >= 0 && r.index < len(items) {
-				again = append(again, items[r.index])
-				continue
+	for _, items := range batches {
+		pause := firstPause
+		for attempt := 1; ; attempt++ {
+			refused, err := send(ctx, items)
+			if err != nil {
+				return errors.Join(append(lost, err)...)
 			}
-			lost = append(lost, &r)
-		}
-		if items = again; len(items) == 0 {
-			break
-		}
-		select {
-		case <-time.After(pause):
-			pause *= 2
-		case <-ctx.Done():
-			return errors.Join(append(lost, ctx.Err())...)
+			var again []T
+			for _, r := range refused {
+				if attempt < attempts && slices.Contains(passing, r.code) && r.index >= 0 && r.index < len(items) {
+					again = append(again, items[r.index])
+					continue
+				}
+				lost = append(lost, &r)
+			}
+			if items = again; len(items) == 0 {
+				break
+			}
+			select {
+			case <-time.After(pause):
+				pause *= 2
+			case <-ctx.Done():
+				return errors.Join(append(lost, ctx.Err())...)
+			}
 		}
 	}
 	return errors.Join(lost...)

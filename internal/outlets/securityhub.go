@@ -45,10 +45,8 @@ func (h *Hub) Import(ctx context.Context, a *finding.Alert, at time.Time) error 
 		}
 		encoded = append(encoded, json.RawMessage(raw))
 	}
-	for _, batch := range chunks(encoded, maxImport, maxImportBytes, size) {
-		if err := deliver(ctx, batch, passingImportErrors, h.put); err != nil {
-			return fmt.Errorf("importing findings into Security Hub: %w", explained(err))
-		}
+	if err := deliver(ctx, chunks(encoded, maxImport, maxImportBytes, size), passingImportErrors, h.put); err != nil {
+		return fmt.Errorf("importing findings into Security Hub: %w", explained(err))
 	}
 	return nil
 }
