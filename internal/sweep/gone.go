@@ -11,8 +11,12 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// mostGone limits the findings of one call of Gone: an asynchronous invocation takes 256 KB.
-const mostGone = 200
+// The most findings of one call of Gone, and the most bytes of them as JSON. An asynchronous
+// invocation takes 256 KB, in which that JSON is a text, and has the commands of undo as well.
+const (
+	mostGone      = 200
+	mostGoneBytes = 100_000
+)
 
 // tellGone reports the findings of earlier digests that no longer exist, and returns the ids
 // to forget. Those that could not be reported stay in the memory, for the next run.
@@ -28,11 +32,21 @@ func (s *sweep) tellGone(ctx context.Context, forget []string) []string {
 			others = append(others, id)
 		}
 	}
-	for part := range slices.Chunk(reported, mostGone) {
+	for len(reported) > 0 {
 		var results []finding.Result
-		for _, id := range part {
-			results = append(results, s.goneResult(id))
+		for bytes := 0; len(results) < min(len(reported), mostGone); {
+			r := s.goneResult(reported[len(results)])
+			encoded, err := json.Marshal(r)
+			if err != nil { // as bare
+				encoded = nil
+			}
+			if bytes += len(encoded); bytes > mostGoneBytes && len(results) > 0 {
+				break
+			}
+			results = append(results, r)
 		}
+		part := reported[:len(results)]
+		reported = reported[len(results):]
 		a := s.alert(s.event, results)
 		tally := s.tally
 		a.Sweep = &tally

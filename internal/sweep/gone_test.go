@@ -2,7 +2,9 @@ package sweep_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -74,6 +76,38 @@ func TestWhatThePolicyHasComeToAllowIsNotGone(t *testing.T) {
 	is := (*told)[0].Findings[0]
 	assert.Equal(t, finding.OutcomeCompliant, is.Outcome)
 	assert.Equal(t, policy.Compliant, is.Verdict)
+}
+
+// A policy that comes to except many rules, by many statements: no call is too large for an
+// asynchronous invocation, and none is left out.
+func TestManyGoneFindingsAreToldInParts(t *testing.T) {
+	b, told := goneBench(t)
+	const rules = 150
+	group := b.Group("web")
+	for i := range rules {
+		b.Open(group, int32(5000+i), "0.0.0.0/0")
+	}
+	b.Policy = "version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n"
+	for i := range 12 {
+		b.Policy += fmt.Sprintf("  - {id: databases-of-the-departments-%d, severity: low, effect: alert, ingress: {from: world, ports: [5000-5200/tcp]}}\n", i)
+	}
+	b.Day()
+	b.Policy += "exceptions:\n  - {id: all, reason: a test, owner: ops@example.com, expires: 2027-03-31, match: {ports: [5000-5200/tcp]}}\n"
+	b.Day()
+	outcomes := map[finding.Outcome]int{}
+	for _, a := range *told {
+		for _, r := range a.Findings {
+			outcomes[r.Outcome]++
+		}
+		message, err := json.Marshal(a)
+		require.NoError(t, err)
+		text, err := json.Marshal(string(message))
+		require.NoError(t, err)
+		assert.Less(t, len(text), 200_000)
+	}
+	assert.Greater(t, len(*told), 1)
+	assert.Equal(t, map[finding.Outcome]int{finding.OutcomeExempt: rules}, outcomes)
+	assert.Empty(t, b.Findings(), "all are forgotten")
 }
 
 func TestWithoutAnOutletNothingIsTold(t *testing.T) {
