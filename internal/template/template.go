@@ -221,7 +221,7 @@ func (s *stack) one(node *yaml.Node) (text string, set bool, why string, err err
 	}
 	v, err := s.Value(node)
 	if err != nil {
-		return "", true, err.Error(), nil
+		v = cloudformation.Unknown{Why: err.Error()}
 	}
 	switch v := v.(type) {
 	case cloudformation.NoValue, nil:
