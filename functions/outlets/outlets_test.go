@@ -350,6 +350,44 @@ func TestARefusedItemKeepsNoOtherCallFromBeingMade(t *testing.T) {
 	assert.Len(t, s.hub, 122)
 }
 
+// EventBridge takes 256 KB at most: then a result goes without the network interfaces, and
+// says so.
+func TestNoCallIsLargerThanEventBridgeTakes(t *testing.T) {
+	s := newStage(t, map[string]string{"EVENT_BUS_ARN": busARN})
+	a := alertOf(t, "observe")
+	one := a.Findings[0]
+	a.Exposed = nil
+	for i := range 4000 {
+		a.Exposed = append(a.Exposed, finding.Interface{ID: fmt.Sprintf("eni-%017x", i), GroupID: one.GroupID})
+	}
+	a.Findings = []finding.Result{one}
+	require.Empty(t, s.invoke(marshal(t, a), sent))
+	require.Len(t, s.events, 1)
+	assert.Empty(t, s.events[0][0].Exposed)
+	assert.True(t, s.events[0][0].ExposedOmitted)
+
+	a.Exposed, a.Findings = nil, nil
+	for i := range 3 {
+		r := one
+		r.ID, r.Left = fmt.Sprintf("f-%016x", i), strings.Repeat("x", 100_000)
+		a.Findings = append(a.Findings, r)
+	}
+	require.Empty(t, s.invoke(marshal(t, a), sent))
+	require.Len(t, s.events, 3)
+	assert.Equal(t, []int{2, 1}, []int{len(s.events[1]), len(s.events[2])})
+}
+
+func TestAnAlertThatTellsOfAnOpeningTwiceUpdatesItOnce(t *testing.T) {
+	s := newStage(t, map[string]string{"SECURITY_HUB": "on"})
+	a := alertOf(t, "observe")
+	a.Findings = append(a.Findings[:1], a.Findings[0])
+	a.Findings[1].Outcome = finding.OutcomeRevoked
+	require.Empty(t, s.invoke(marshal(t, a), sent))
+	require.Len(t, s.imports, 1)
+	require.Len(t, s.imports[0], 1)
+	assert.Equal(t, "ARCHIVED", s.imports[0][0]["RecordState"], "the later one")
+}
+
 func TestWhatAnOutletDoesNotTakeFailsAndIsSaid(t *testing.T) {
 	s := newStage(t, both())
 	body := alertJSON(t, "observe")

@@ -2,6 +2,7 @@ package outlets_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,12 +14,14 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/outlets"
+	"sgward/internal/policy"
 )
 
 // The format takes no empty texts: its type NonEmptyString has the pattern ".*\S.*"
 // (https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_Severity.html, for one).
 func TestNoTextOfAFindingIsEmpty(t *testing.T) {
 	at := time.Date(2026, 11, 3, 2, 14, 10, 0, time.UTC)
+	account := here(t)
 	goldens, err := filepath.Glob("../alert/testdata/*.txt")
 	require.NoError(t, err)
 	findings := 0
@@ -30,8 +33,6 @@ func TestNoTextOfAFindingIsEmpty(t *testing.T) {
 		if json.Unmarshal([]byte(body), &a) != nil {
 			continue // a summary
 		}
-		account, err := outlets.NewAccount("123456789012", "us-east-1")
-		require.NoError(t, err)
 		for _, f := range account.Findings(&a, at) {
 			encoded, err := json.Marshal(f)
 			require.NoError(t, err)
@@ -42,6 +43,70 @@ func TestNoTextOfAFindingIsEmpty(t *testing.T) {
 		}
 	}
 	assert.Greater(t, findings, 40)
+}
+
+func here(t *testing.T) outlets.Account {
+	t.Helper()
+	account, err := outlets.NewAccount("123456789012", "us-east-1")
+	require.NoError(t, err)
+	return account
+}
+
+// alertOf reads a golden alert of internal/alert.
+func alertOf(t *testing.T, name string) finding.Alert {
+	t.Helper()
+	golden, err := os.ReadFile(filepath.Join("../alert/testdata", name+".txt"))
+	require.NoError(t, err)
+	_, body, ok := strings.Cut(string(golden), "===== JSON\n")
+	require.True(t, ok)
+	var a finding.Alert
+	require.NoError(t, json.Unmarshal([]byte(body), &a))
+	return a
+}
+
+func TestAFindingHasWhatItsAlertKnows(t *testing.T) {
+	at := time.Date(2026, 11, 5, 2, 14, 10, 0, time.UTC)
+	first := at.Add(-30 * time.Hour)
+	a := alertOf(t, "observe")
+	r := &a.Findings[0]
+	a.Findings = a.Findings[:1]
+	a.Exposed = nil
+	for i := range 15 {
+		a.Exposed = append(a.Exposed, finding.Interface{ID: fmt.Sprintf("eni-%017x", i), GroupID: r.GroupID})
+	}
+	a.Exposed = append(a.Exposed, finding.Interface{ID: "eni-0", GroupID: "sg-of-another-finding"})
+	a.Statements = []policy.StatementRef{{ID: r.StatementID, Controls: []string{"CIS 5.2"}, Runbook: "https://example.com/runbook"}}
+	f := here(t).Findings(&a, at)[0]
+	assert.Equal(t, []string{"FAILED", "ACTIVE"}, []string{f.Compliance.Status, f.RecordState})
+	assert.Equal(t, []string{"CIS 5.2"}, f.Compliance.RelatedRequirements)
+	assert.Equal(t, "https://example.com/runbook", f.Remediation.Recommendation.URL)
+	assert.Len(t, f.Resources, 11, "the group and ten interfaces")
+	assert.NotEmpty(t, f.ProductFields["sgward/principal"])
+
+	// A sweep made no rule: its event is the run.
+	a.Sweep, r.FirstSeen = &finding.Sweep{}, &first
+	f = here(t).Findings(&a, at)[0]
+	assert.Equal(t, "2026-11-03T20:14:10.000Z", f.CreatedAt)
+	assert.NotContains(t, f.ProductFields, "sgward/principal")
+
+	r.Verdict, r.Outcome = policy.Undetermined, finding.OutcomeAlerted
+	assert.Equal(t, "WARNING", here(t).Findings(&a, at)[0].Compliance.Status)
+	r.Verdict, r.Rule = policy.Revoke, nil
+	assert.Equal(t, "WARNING", here(t).Findings(&a, at)[0].Compliance.Status)
+}
+
+func TestAResultHasTheEventOfItsFindingAndWhatTheAlertLacks(t *testing.T) {
+	a := alertOf(t, "observe")
+	own := a.Event
+	own.EventID = "the call of this finding"
+	a.Findings = append(a.Findings[:1], a.Findings[0])
+	a.Findings[1].Event = &own
+	a.FindingsOmitted = 7
+	details := outlets.Details(&a)
+	assert.Equal(t, a.Event, details[0].Event)
+	assert.Equal(t, own, details[1].Event)
+	assert.Nil(t, details[1].Finding.Event)
+	assert.Equal(t, 7, details[0].FindingsOmitted)
 }
 
 func assertNoEmptyText(t *testing.T, where string, value any) {
