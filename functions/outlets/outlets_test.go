@@ -35,14 +35,15 @@ type stage struct {
 	t        *testing.T
 	function *runtimeapi.Function
 
-	mu      sync.Mutex
-	log     strings.Builder
-	events  [][]outlets.Detail         // by call
-	entries []map[string]any           // all
-	imports [][]map[string]any         // by call
-	hub     map[string]outlets.ASFF    // as Security Hub keeps them
-	refuse  []func(n int) (int, error) // of the next calls of PutEvents: how many of n entries fail, or all with an error
-	deny    []refusal                  // of the next calls of BatchImportFindings
+	mu       sync.Mutex
+	log      strings.Builder
+	events   [][]outlets.Detail         // by call
+	entries  []map[string]any           // all
+	imports  [][]map[string]any         // by call
+	hub      map[string]outlets.ASFF    // as Security Hub keeps them
+	refuse   []func(n int) (int, error) // of the next calls of PutEvents: how many of n entries fail, or all with an error
+	miscount bool                       // answers do not name what they count
+	deny     []refusal                  // of the next calls of BatchImportFindings
 }
 
 var errNoBus = errors.New("event bus security does not exist")
@@ -123,6 +124,9 @@ func (s *stage) putEvents(w http.ResponseWriter, r *http.Request) {
 		answers = append(answers, map[string]string{"EventId": fmt.Sprint(i)})
 	}
 	s.events = append(s.events, details)
+	if s.miscount {
+		answers = nil
+	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"FailedEntryCount": fail, "Entries": answers})
 }
 
@@ -157,6 +161,10 @@ func (s *stage) batchImportFindings(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	s.imports = append(s.imports, call)
+	if s.miscount {
+		_ = json.NewEncoder(w).Encode(map[string]any{"FailedCount": 1})
+		return
+	}
 	_ = json.NewEncoder(w).Encode(map[string]any{"FailedCount": len(failed), "SuccessCount": len(in.Findings) - len(failed), "FailedFindings": failed})
 }
 
@@ -411,6 +419,12 @@ func TestWhatAnOutletDoesNotTakeFailsAndIsSaid(t *testing.T) {
 	s.refuse = []func(int) (int, error){throttled, throttled, throttled, throttled}
 	assert.Contains(t, s.invoke(body, sent), "ThrottlingException: slow down", "Lambda tries it later")
 	require.Empty(t, s.refuse)
+
+	s.miscount = true
+	got = s.invoke(body, sent)
+	assert.Contains(t, got, "PutEvents answers for 0 of 1 entries, counts 0 failed ones and names 0")
+	assert.Contains(t, got, "BatchImportFindings counts 1 failed findings and names 0")
+	s.miscount = false
 
 	assert.Contains(t, s.invoke(strings.Replace(body, `"schemaVersion": "1"`, `"schemaVersion": "2"`, 1), sent), `schemaVersion \"2\", and this function knows \"1\"`)
 	assert.Contains(t, s.invoke(`{"schemaVersion":"1","findings":{}}`, sent), "reading alert")

@@ -176,8 +176,8 @@ func (b *Bus) put(ctx context.Context, batch []entry) ([]refusal, error) {
 			out = append(out, refusal{i, e.ErrorCode, e.ErrorMessage})
 		}
 	}
-	if len(out) != answer.FailedEntryCount {
-		return nil, fmt.Errorf("PutEvents counts %d failed entries and names %d", answer.FailedEntryCount, len(out))
+	if len(out) != answer.FailedEntryCount || len(answer.Entries) != len(batch) {
+		return nil, fmt.Errorf("PutEvents answers for %d of %d entries, counts %d failed ones and names %d", len(answer.Entries), len(batch), answer.FailedEntryCount, len(out))
 	}
 	return out, nil
 }
