@@ -115,6 +115,7 @@ func TestAnswers(t *testing.T) {
 		"what is resolved later":                  {request(rules, rule(tcp(3306, "{{resolve:ssm:/office}}")), ""), policy.Undetermined, false, []string{"a dynamic reference is resolved by AWS"}},
 		"a function that was left in":             {request(rules, rule(`{"IpProtocol": "tcp", "FromPort": "3306", "ToPort": "3306", "CidrIp": {"Fn::ImportValue": "office"}}`), ""), policy.Undetermined, false, nil},
 		"a macro that was left in":                {request(groups, `{`+noEgress+`, "Fn::Transform": {"Name": "AWS::Include"}}`, ""), policy.Undetermined, false, nil},
+		"an update in other spelling and order":   {request(groups, group(`{"IpProtocol": 6, "FromPort": 3306, "ToPort": 3306.0, "CidrIp": "1.2.3.4/0", "Description": "new"}`, tcp(22, "0:0::/0")), group(tcp(22, "::/0"), tcp(3306, "0.0.0.0/0"), tcp(9000, "0.0.0.0/0"))), policy.Compliant, false, nil},
 		"an update that adds":                     {request(groups, group(tcp(3306, "0.0.0.0/0"), tcp(22, "0.0.0.0/0")), group(tcp(22, "0.0.0.0/0"))), policy.Revoke, true, []string{"forbids 1 rule. policy.yaml:6 database"}},
 		"an update of what is open already":       {request(groups, `{"Tags": [{"Key": "a", "Value": "b"}], `+group(tcp(3306, "0.0.0.0/0"))[1:], group(tcp(3306, "0.0.0.0/0"))), policy.Compliant, false, nil},
 		"an update that adds the second half":     {request(groups, group(tcp(3306, "52.0.0.0/10"), tcp(3306, "52.64.0.0/10")), group(tcp(3306, "52.0.0.0/10"))), policy.Revoke, true, []string{"forbids 1 rule"}},
