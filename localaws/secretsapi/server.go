@@ -43,7 +43,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse("AccessDeniedException", "The role may not call secretsmanager:GetSecretValue.")
 		return
 	}
-	var in struct{ SecretId string } //nolint:revive,staticcheck // AWS's own spelling
+	var in struct{ SecretId string } // AWS's own spelling
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&in); err != nil {
 		refuse("InvalidParameterException", err.Error())
 		return
