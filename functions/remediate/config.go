@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"sgward/internal/alert"
 	"sgward/internal/awscall"
@@ -95,7 +94,7 @@ func queueOf(env lambdaenv.Environment, lookup lambdaenv.Lookup, logger *slog.Lo
 				"such as https://sqs.eu-central-1.amazonaws.com/123456789012/findings", name, *at))
 		}
 	}
-	config, fips := env.Service("SQS", patience)
-	q.client = sqs.NewFromConfig(config, func(o *sqs.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
-	return q, errors.Join(problems...)
+	config, err := env.Hosted("SQS", awscall.SQS.Host, patience)
+	q.client = awscall.New(config)
+	return q, errors.Join(append(problems, err)...)
 }

@@ -21,10 +21,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -171,8 +171,8 @@ func newScene(t *testing.T, document string, timeout time.Duration) *scene {
 }
 
 // sqsClient is a client of the queues behind the proxy.
-func (s *scene) sqsClient() *sqs.Client {
-	return sqs.New(sqs.Options{Region: sceneRegion, BaseEndpoint: &s.proxyURL, HTTPClient: sdkhttp.Client(http.DefaultClient),
+func (s *scene) sqsClient() *awscall.Client {
+	return awscall.New(aws.Config{Region: sceneRegion, BaseEndpoint: &s.proxyURL, HTTPClient: sdkhttp.Client(http.DefaultClient),
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "ASIAREMEDIATE0000000", SecretAccessKey: "secret"}, nil
 		})})

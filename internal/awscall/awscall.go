@@ -82,6 +82,7 @@ var (
 	Lambda         = Service{ID: "Lambda", Host: "lambda", Version: "2015-03-31"}
 	Logs           = Service{ID: "CloudWatch Logs", Host: "logs", Target: "Logs_20140328"}
 	SecurityHub    = Service{ID: "SecurityHub", Host: "securityhub"}
+	SQS            = Service{ID: "SQS", Host: "sqs", Target: "AmazonSQS", JSON: "1.0"}
 )
 
 // Client calls services with one configuration. The zero value is not usable.
