@@ -11,12 +11,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/eventhistory"
+	"sgward/internal/sdkhttp"
 	"sgward/localaws/awswire"
 	"sgward/localaws/cloudtrailapi"
 )
@@ -35,7 +35,7 @@ func history(t *testing.T, wrap func(http.Handler) http.Handler, calls map[strin
 	web := httptest.NewServer(wrap(server))
 	t.Cleanup(web.Close)
 	return eventhistory.New(aws.Config{
-		Region: "us-east-1", BaseEndpoint: &web.URL, HTTPClient: awshttp.NewBuildableClient(),
+		Region: "us-east-1", BaseEndpoint: &web.URL, HTTPClient: sdkhttp.Client(nil),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
 }

@@ -47,7 +47,7 @@ statements:
 	whole := s.unknown(groupA)
 	whole.Detection.Event.EventTime = whole.Detection.Event.EventTime.Add(-10 * time.Second)
 	began := time.Now()
-	errs := s.deliverTo(&nestedRules{cloud: s.cloud, rules: 12000}, slow, quick, whole)
+	errs := s.deliverTo(&nestedRules{cloud: s.cloud, rules: 30000}, slow, quick, whole)
 	took := time.Since(began)
 	require.ErrorContains(t, errs[0], "adding up the group's rules took longer")
 	require.NoError(t, errs[1])
@@ -56,7 +56,7 @@ statements:
 	assert.Equal(t, []string{"revoked 0.0.0.0/0"}, s.told())
 
 	s.alerts = nil
-	s.deliverTo(&nestedRules{cloud: s.cloud, rules: 12000}, again(slow))
+	s.deliverTo(&nestedRules{cloud: s.cloud, rules: 30000}, again(slow))
 	r := only(t, s.alert())
 	assert.Equal(t, finding.OutcomeFailed, r.Outcome)
 	assert.Equal(t, policy.Undetermined, r.Verdict)
