@@ -58,7 +58,7 @@ type refusal struct {
 func newStage(t *testing.T, env map[string]string) *stage {
 	t.Helper()
 	binary := filepath.Join(t.TempDir(), "bootstrap")
-	out, err := exec.Command("go", "build", "-tags", "lambda.norpc", "-o", binary, ".").CombinedOutput()
+	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
 	s := &stage{t: t, hub: map[string]outlets.ASFF{}}
 	aws := httptest.NewServer(http.HandlerFunc(s.answer))
@@ -72,6 +72,16 @@ func newStage(t *testing.T, env map[string]string) *stage {
 	require.NoError(t, err)
 	t.Cleanup(func() { s.function.Close() })
 	return s
+}
+
+// logs waits for a line of the function, which may come after its answer.
+func (s *stage) logs(text string) {
+	s.t.Helper()
+	assert.Eventually(s.t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return strings.Contains(s.log.String(), text)
+	}, 10*time.Second, 10*time.Millisecond, text)
 }
 
 func both() map[string]string {
@@ -428,9 +438,7 @@ func TestWhatAnOutletDoesNotTakeFailsAndIsSaid(t *testing.T) {
 
 	assert.Contains(t, s.invoke(strings.Replace(body, `"schemaVersion": "1"`, `"schemaVersion": "2"`, 1), sent), `schemaVersion \"2\", and this function knows \"1\"`)
 	assert.Contains(t, s.invoke(`{"schemaVersion":"1","findings":{}}`, sent), "reading alert")
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	assert.Contains(t, s.log.String(), "alert not passed on")
+	s.logs("alert not passed on")
 }
 
 func TestOtherMessagesAreLeftAlone(t *testing.T) {
@@ -444,7 +452,7 @@ func TestOtherMessagesAreLeftAlone(t *testing.T) {
 	}
 	assert.Empty(t, s.events)
 	assert.Empty(t, s.imports)
-	assert.Contains(t, s.log.String(), "it is of another account or region")
+	s.logs("it is of another account or region")
 
 	require.Empty(t, s.invoke(alertJSON(t, "exceptions-end"), sent))
 	assert.Empty(t, s.imports, "of no opening")
