@@ -76,12 +76,12 @@ func (g *changedGroup) evaluate(ctx context.Context, b *batch, cases []*Case, wi
 	}
 }
 
-const (
-	// judgeTime limits the judgement of one group's rules, and eventJudgeTime that of an
-	// event alone, for which the other messages of a batch wait.
-	judgeTime      = 3 * time.Second
-	eventJudgeTime = 200 * time.Millisecond
-)
+// eventJudgeTime limits the judgement of an event alone, for which the other messages of a
+// batch wait.
+const eventJudgeTime = 200 * time.Millisecond
+
+// judgeTime limits the judgement of one group's rules. Only a test changes it.
+var judgeTime = 3 * time.Second
 
 // errJudgeTime says that a group has too many rules to add up in time.
 var errJudgeTime = fmt.Errorf("adding up the group's rules took longer than %s", judgeTime)

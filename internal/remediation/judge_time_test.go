@@ -12,6 +12,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/remediation"
 )
 
 // nestedRules is a group whose rules take long to add up: each range lies in that of the
@@ -42,12 +43,13 @@ world: {ipv4: 24, ipv6: 32}
 statements:
   - {id: database, severity: high, effect: revoke, ingress: {from: {public: {ipv4: 11, ipv6: 32}}, ports: [0-65535/tcp]}}
 `)
+	remediation.LimitJudging(t, 20*time.Millisecond)
 	slow := s.open(groupB, ranged(false, "tcp", 1, 65000, "52.1.2.0/25"))
 	quick := s.open(groupA, in(3306, "0.0.0.0/0"))
 	whole := s.unknown(groupA)
 	whole.Detection.Event.EventTime = whole.Detection.Event.EventTime.Add(-10 * time.Second)
 	began := time.Now()
-	errs := s.deliverTo(&nestedRules{cloud: s.cloud, rules: 30000}, slow, quick, whole)
+	errs := s.deliverTo(&nestedRules{cloud: s.cloud, rules: 12000}, slow, quick, whole)
 	took := time.Since(began)
 	require.ErrorContains(t, errs[0], "adding up the group's rules took longer")
 	require.NoError(t, errs[1])
@@ -56,7 +58,7 @@ statements:
 	assert.Equal(t, []string{"revoked 0.0.0.0/0"}, s.told())
 
 	s.alerts = nil
-	s.deliverTo(&nestedRules{cloud: s.cloud, rules: 30000}, again(slow))
+	s.deliverTo(&nestedRules{cloud: s.cloud, rules: 12000}, again(slow))
 	r := only(t, s.alert())
 	assert.Equal(t, finding.OutcomeFailed, r.Outcome)
 	assert.Equal(t, policy.Undetermined, r.Verdict)
