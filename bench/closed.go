@@ -74,14 +74,14 @@ func (b *bench) closed(ctx context.Context) error {
 	}
 	r.boto3.name += " (" + version + ")"
 	table(b.out, milliseconds, &r.remediate, &r.detect, &r.both, &r.boto3)
-	ratio(b.out, "boto3 / remediate", &r.boto3, &r.remediate, target{atLeast: true, bound: 15, unit: "x"})
-	ratio(b.out, "boto3 / detect + remediate", &r.boto3, &r.both, target{atLeast: true, bound: 15, unit: "x"})
+	ratio(b.out, "boto3 / remediate", &r.boto3, &r.remediate, target{atLeast: true, bound: 20, unit: "x"})
+	ratio(b.out, "boto3 / detect + remediate", &r.boto3, &r.both, target{atLeast: true, bound: 20, unit: "x"})
 	if len(r.memory.values) == 0 {
 		fmt.Fprintf(b.out, "  PEAK MEMORY NOT MEASURED: %v\n", errNoPeak)
 	} else {
 		fmt.Fprintln(b.out, "  peak memory")
 		table(b.out, megabytes, &r.memory, &r.boto3Memory)
-		ratio(b.out, "remediate / boto3", &r.memory, &r.boto3Memory, target{bound: 0.25, unit: "x"})
+		ratio(b.out, "remediate / boto3", &r.memory, &r.boto3Memory, target{bound: 0.2, unit: "x"})
 	}
 	return c.reportCalls(ctx, b.builds.detect, remediate, b.out)
 }

@@ -16,8 +16,8 @@ func (b *bench) size(ctx context.Context) error {
 		pkg     string
 		target  target
 	}{
-		{b.builds.detect, "./functions/detect", target{bound: 8, unit: " MB"}},
-		{b.builds.remediate, "./functions/remediate", target{bound: 12, unit: " MB"}},
+		{b.builds.detect, "./functions/detect", target{bound: 7, unit: " MB"}},
+		{b.builds.remediate, "./functions/remediate", target{bound: 10, unit: " MB"}},
 	} {
 		arm := filepath.Join("build", "bench", "linux-arm64", f.program.name, "bootstrap")
 		if err := compile(ctx, "linux", "arm64", arm, f.pkg); err != nil {

@@ -34,8 +34,8 @@ func (b *bench) start(ctx context.Context) error {
 	}
 	heading(b.out, "START: exec to first poll of the Runtime API, %d runs each in turn, %d before to warm up", runs, warmUp)
 	table(b.out, milliseconds, all...)
-	ratio(b.out, "detect / empty", all[1], all[0], target{bound: 1.2, unit: "x"})
-	ratio(b.out, "remediate / empty", all[2], all[0], target{bound: 2, unit: "x"})
+	ratio(b.out, "detect / empty", all[1], all[0], target{bound: 1.1, unit: "x"})
+	ratio(b.out, "remediate / empty", all[2], all[0], target{bound: 1.5, unit: "x"})
 	if b.before != "" {
 		ratio(b.out, "detect / before", all[1], all[3], target{bound: 1.05, unit: "x"})
 		ratio(b.out, "remediate / before", all[2], all[4], target{bound: 1.05, unit: "x"})
@@ -78,7 +78,7 @@ func (b *bench) warm(ctx context.Context) error {
 	}
 	heading(b.out, "WARM: event handed over to answer received, %s, %d invocations each in turn, %d before to warm up", path, runs, warmUp)
 	table(b.out, milliseconds, all...)
-	ratio(b.out, "detect / echo", all[1], all[0], target{bound: 1.2, unit: "x"})
+	ratio(b.out, "detect / echo", all[1], all[0], target{bound: 1.3, unit: "x"})
 	if b.before != "" {
 		ratio(b.out, "detect / before", all[1], all[2], target{bound: 1.05, unit: "x"})
 	}
