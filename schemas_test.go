@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/alert/alerttest"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/outlets"
@@ -64,12 +65,9 @@ func documents(t *testing.T) map[string][]string {
 	alerts, err := filepath.Glob("internal/alert/testdata/*.txt")
 	require.NoError(t, err)
 	for _, file := range alerts {
-		golden, err := os.ReadFile(file)
-		require.NoError(t, err)
-		_, body, ok := strings.Cut(string(golden), "===== JSON\n")
-		require.True(t, ok, file)
-		if !strings.HasPrefix(body, "{") {
-			continue // a summary
+		body := alerttest.JSON(t, file)
+		if body == "" {
+			continue
 		}
 		out["alert"] = append(out["alert"], body)
 		var a finding.Alert

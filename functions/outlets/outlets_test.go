@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -14,10 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/alert/alerttest"
 	"sgward/internal/finding"
 	"sgward/internal/outlets"
 	"sgward/internal/text"
@@ -181,10 +180,7 @@ func (s *stage) batchImportFindings(w http.ResponseWriter, r *http.Request) {
 // invoke invokes the function as SNS does, and returns its error.
 func (s *stage) invoke(message string, at time.Time) string {
 	s.t.Helper()
-	payload, err := json.Marshal(events.SNSEvent{Records: []events.SNSEventRecord{{EventSource: "aws:sns",
-		SNS: events.SNSEntity{MessageID: "m", Message: message, Timestamp: at}}}})
-	require.NoError(s.t, err)
-	result, err := s.function.Invoke(s.t.Context(), payload)
+	result, err := s.function.Invoke(s.t.Context(), alerttest.Notification(s.t, "", message, at))
 	require.NoError(s.t, err)
 	if result.FunctionError == "" {
 		return ""
@@ -195,11 +191,7 @@ func (s *stage) invoke(message string, at time.Time) string {
 // alertJSON is an alert's machine form from the goldens of internal/alert.
 func alertJSON(t *testing.T, name string) string {
 	t.Helper()
-	golden, err := os.ReadFile(filepath.Join("../../internal/alert/testdata", name+".txt"))
-	require.NoError(t, err)
-	_, body, ok := strings.Cut(string(golden), "===== JSON\n")
-	require.True(t, ok)
-	return body
+	return alerttest.JSON(t, filepath.Join("../../internal/alert/testdata", name+".txt"))
 }
 
 func alertOf(t *testing.T, name string) finding.Alert {

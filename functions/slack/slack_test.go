@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/alert/alerttest"
 	"sgward/internal/slack/slacktest"
 	"sgward/localaws/runtimeapi"
 )
@@ -81,10 +81,7 @@ func (s *stage) getSecretValue(w http.ResponseWriter, r *http.Request) {
 // invoke invokes the function as SNS does, and returns its error.
 func (s *stage) invoke(subject, message string) string {
 	s.t.Helper()
-	payload, err := json.Marshal(events.SNSEvent{Records: []events.SNSEventRecord{{EventSource: "aws:sns",
-		SNS: events.SNSEntity{MessageID: "m", Subject: subject, Message: message}}}})
-	require.NoError(s.t, err)
-	result, err := s.function.Invoke(s.t.Context(), payload)
+	result, err := s.function.Invoke(s.t.Context(), alerttest.Notification(s.t, subject, message, time.Time{}))
 	require.NoError(s.t, err)
 	if result.FunctionError == "" {
 		return ""
@@ -95,11 +92,7 @@ func (s *stage) invoke(subject, message string) string {
 // alertJSON is an alert's machine form from the goldens of internal/alert.
 func alertJSON(t *testing.T, name string) string {
 	t.Helper()
-	golden, err := os.ReadFile(filepath.Join("../../internal/alert/testdata", name+".txt"))
-	require.NoError(t, err)
-	_, body, ok := strings.Cut(string(golden), "===== JSON\n")
-	require.True(t, ok)
-	return body
+	return alerttest.JSON(t, filepath.Join("../../internal/alert/testdata", name+".txt"))
 }
 
 func TestAlertsArriveAsBlocksWithFieldsAndButtons(t *testing.T) {

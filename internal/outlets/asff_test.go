@@ -3,7 +3,6 @@ package outlets_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/alert/alerttest"
 	"sgward/internal/finding"
 	"sgward/internal/outlets"
 	"sgward/internal/policy"
@@ -26,13 +26,12 @@ func TestNoTextOfAFindingIsEmpty(t *testing.T) {
 	require.NoError(t, err)
 	findings := 0
 	for _, file := range goldens {
-		golden, err := os.ReadFile(file)
-		require.NoError(t, err)
-		_, body, _ := strings.Cut(string(golden), "===== JSON\n")
-		var a finding.Alert
-		if json.Unmarshal([]byte(body), &a) != nil {
-			continue // a summary
+		body := alerttest.JSON(t, file)
+		if body == "" {
+			continue
 		}
+		var a finding.Alert
+		require.NoError(t, json.Unmarshal([]byte(body), &a), file)
 		for _, f := range account.Findings(&a, at) {
 			encoded, err := json.Marshal(f)
 			require.NoError(t, err)
@@ -55,12 +54,8 @@ func here(t *testing.T) outlets.Account {
 // alertOf reads a golden alert of internal/alert.
 func alertOf(t *testing.T, name string) finding.Alert {
 	t.Helper()
-	golden, err := os.ReadFile(filepath.Join("../alert/testdata", name+".txt"))
-	require.NoError(t, err)
-	_, body, ok := strings.Cut(string(golden), "===== JSON\n")
-	require.True(t, ok)
 	var a finding.Alert
-	require.NoError(t, json.Unmarshal([]byte(body), &a))
+	require.NoError(t, json.Unmarshal([]byte(alerttest.JSON(t, filepath.Join("../alert/testdata", name+".txt"))), &a))
 	return a
 }
 
