@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"sgward/internal/awscall"
 	"sgward/internal/finding"
@@ -52,13 +51,13 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: the bus is in %s and this function in %s: want a bus of %[3]s, "+
 				"whose rules can lead on to other regions", h.busARN, parts[3], env.Region)
 		}
-		if h.bus, err = client(env, "EVENTBRIDGE", awscall.EventBridge); err != nil {
+		if h.bus, err = env.Client(awscall.EventBridge, patience); err != nil {
 			return nil, err
 		}
 	}
 	switch on, _ := lookup("SECURITY_HUB"); on {
 	case "on":
-		if h.hub, err = client(env, "SECURITYHUB", awscall.SecurityHub); err != nil {
+		if h.hub, err = env.Client(awscall.SecurityHub, patience); err != nil {
 			return nil, err
 		}
 	case "", "off":
@@ -69,15 +68,6 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 		return nil, errNothing
 	}
 	return h, nil
-}
-
-// client returns a client for a service, by its name in environment variables.
-func client(env lambdaenv.Environment, name string, s awscall.Service) (*awscall.Client, error) {
-	config, err := env.Hosted(name, s.Host, patience)
-	if err != nil {
-		return nil, err
-	}
-	return awscall.New(config), nil
 }
 
 // handle passes on the messages of an event, of which SNS sends one.
@@ -100,13 +90,7 @@ func (h *handler) handle(ctx context.Context, event events.SNSEvent) error {
 
 // account is the function's own.
 func (h *handler) account(ctx context.Context) (outlets.Account, error) {
-	id := ""
-	if c, ok := lambdacontext.FromContext(ctx); ok {
-		if parts := strings.Split(c.InvokedFunctionArn, ":"); len(parts) > 4 {
-			id = parts[4]
-		}
-	}
-	account, err := outlets.NewAccount(id, h.region)
+	account, err := outlets.NewAccount(lambdaenv.Account(ctx), h.region)
 	if err != nil {
 		return account, fmt.Errorf("reading this function's ARN: %w", err)
 	}

@@ -77,11 +77,11 @@ func counterOf(env lambdaenv.Environment, lookup lambdaenv.Lookup) (func(context
 	if name == "" {
 		return nil, nil //nolint:nilnil // optional
 	}
-	config, err := env.Hosted("DYNAMODB", awscall.DynamoDB.Host, countPatience)
+	client, err := env.Client(awscall.DynamoDB, countPatience)
 	if err != nil {
 		return nil, err
 	}
-	return repeats.New(awscall.New(config), name).Count, nil
+	return repeats.New(client, name).Count, nil
 }
 
 // queueOf reads the URLs of the queues and makes their client.
@@ -94,7 +94,7 @@ func queueOf(env lambdaenv.Environment, lookup lambdaenv.Lookup, logger *slog.Lo
 				"such as https://sqs.eu-central-1.amazonaws.com/123456789012/findings", name, *at))
 		}
 	}
-	config, err := env.Hosted("SQS", awscall.SQS.Host, patience)
-	q.client = awscall.New(config)
+	var err error
+	q.client, err = env.Client(awscall.SQS, patience)
 	return q, errors.Join(append(problems, err)...)
 }

@@ -52,11 +52,11 @@ func readAnnouncements(lookup lambdaenv.Lookup, env lambdaenv.Environment) (swee
 	if err != nil || days < 1 {
 		return nil, fmt.Errorf("reading LOG_RETENTION_DAYS: %q: want for how many days %s keeps its lines", text, group)
 	}
-	config, err := env.Hosted("CLOUDWATCH_LOGS", awscall.Logs.Host, patience)
+	client, err := env.Client(awscall.Logs, patience)
 	if err != nil {
 		return nil, err
 	}
-	return &detectLog{client: awscall.New(config), group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
+	return &detectLog{client: client, group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
 }
 
 // release identifies this program by its own bytes: a new one may judge otherwise, and what

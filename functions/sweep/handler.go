@@ -7,14 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
-	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/lambdaenv"
 	"sgward/internal/sweep"
 )
 
@@ -132,7 +131,7 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 		if change.Kind.Opens() {
 			judge = h.sweeper.Unnamed
 		}
-		detection, err := judge(ctx, ownAccount(ctx), change)
+		detection, err := judge(ctx, lambdaenv.Account(ctx), change)
 		return detection, runFailed(err)
 	}
 }
@@ -148,7 +147,7 @@ func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error
 	}
 	warned := h.sweeper.WarnOfExpiry(ctx, sweep.Day{EventID: e.ID, Time: e.Time, AccountID: e.Account, Region: e.Region})
 	detection, err := h.sweep(ctx, cloudtrail.Event{
-		EventID: e.ID, EventName: scheduledDetailType, EventTime: e.Time, AccountID: cmp.Or(ownAccount(ctx), e.Account), Region: e.Region,
+		EventID: e.ID, EventName: scheduledDetailType, EventTime: e.Time, AccountID: cmp.Or(lambdaenv.Account(ctx), e.Account), Region: e.Region,
 		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	})
 	return detection, runFailed(errors.Join(warned, err))
@@ -165,22 +164,9 @@ func (h *handler) sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 
 // asked returns the run that a person has requested. Lambda's own retries share its id.
 func asked(ctx context.Context) cloudtrail.Event {
-	event := cloudtrail.Event{EventName: "Sweep on demand", AccountID: ownAccount(ctx)}
+	event := cloudtrail.Event{EventName: "Sweep on demand", AccountID: lambdaenv.Account(ctx)}
 	if invocation, ok := lambdacontext.FromContext(ctx); ok {
 		event.EventID = invocation.AwsRequestID
 	}
 	return event
-}
-
-// ownAccount returns the account of this function, from the ARN that it was invoked with;
-// "" if the platform lacks it.
-func ownAccount(ctx context.Context) string {
-	invocation, ok := lambdacontext.FromContext(ctx)
-	if !ok {
-		return ""
-	}
-	if parts := strings.Split(invocation.InvokedFunctionArn, ":"); len(parts) >= 7 && awsid.IsAccount(parts[4]) {
-		return parts[4]
-	}
-	return ""
 }

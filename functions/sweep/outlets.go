@@ -26,11 +26,10 @@ func readOutlets(lookup lambdaenv.Lookup, env lambdaenv.Environment) (func(conte
 	if name == "" {
 		return nil, nil //nolint:nilnil // optional
 	}
-	config, err := env.Hosted("LAMBDA", awscall.Lambda.Host, patience)
+	client, err := env.Client(awscall.Lambda, patience)
 	if err != nil {
 		return nil, err
 	}
-	client := awscall.New(config)
 	return func(ctx context.Context, a finding.Alert) error {
 		event := a.Event
 		event.EventID += goneSuffix

@@ -14,8 +14,6 @@ package alert
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -25,6 +23,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // Publisher is the part of the SNS client that Publish needs.
@@ -145,10 +144,5 @@ func ID(e cloudtrail.Event) string {
 	if e.EventID == "" {
 		parts = append(parts, e.EventName, e.EventTime.UTC().Format(time.RFC3339Nano), e.Actor.ARN)
 	}
-	h := sha256.New()
-	for _, part := range parts {
-		// The length separates parts that would join alike.
-		fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	return "a-" + hex.EncodeToString(h.Sum(nil)[:8])
+	return "a-" + text.Digest(8, parts...)
 }

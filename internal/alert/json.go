@@ -1,10 +1,8 @@
 package alert
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
-	"strings"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
@@ -195,13 +193,8 @@ func slimmed(r finding.Result, room int, only bool) (finding.Result, int, error)
 // marshal encodes without escaping <, > and &, which SNS transports unchanged. Maps are
 // sorted by key.
 func marshal(v any) (string, error) {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return "", err
-	}
-	return strings.TrimSuffix(b.String(), "\n"), nil
+	encoded, err := text.EncodeJSON(v)
+	return string(encoded), err
 }
 
 // encodedSize is the length of s as a JSON string, with quotes.

@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -67,12 +65,9 @@ type explanationStep struct {
 
 // writeJSON writes one line of JSON.
 func writeJSON(out io.Writer, value any) error {
-	var encoded bytes.Buffer
-	encoder := json.NewEncoder(&encoded)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(value)
+	encoded, err := text.EncodeJSON(value)
 	if err == nil {
-		_, err = out.Write(text.EscapeJSON(encoded.Bytes()))
+		_, err = out.Write(append(text.EscapeJSON(encoded), '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("writing JSON: %w", err)

@@ -75,7 +75,7 @@ func Needs() map[string][]string {
 // arn returns an ARN of the account and region.
 func (x *examination) arn(service, resource string) string {
 	partition, _ := text.PartitionOf(x.region)
-	return "arn:" + partition.Name + ":" + service + ":" + x.region + ":" + x.account + ":" + resource
+	return partition.ARN(service, x.region, x.account, resource)
 }
 
 // queueARN returns the ARN of a queue, whose physical id is its URL.

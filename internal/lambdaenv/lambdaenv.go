@@ -82,12 +82,23 @@ func (e *Environment) readRegion() error {
 // Named returns the alert with the account's name, if it is of the account whose function
 // runs in ctx.
 func (e Environment) Named(ctx context.Context, a finding.Alert) finding.Alert {
-	if c, ok := lambdacontext.FromContext(ctx); ok {
-		if parts := strings.Split(c.InvokedFunctionArn, ":"); len(parts) > 4 && parts[4] == a.Event.AccountID {
-			a.AccountName = e.AccountName
-		}
+	if own := Account(ctx); own != "" && own == a.Event.AccountID {
+		a.AccountName = e.AccountName
 	}
 	return a
+}
+
+// Account returns the account of the function that runs in ctx, from the ARN that it was
+// invoked with; "" if the platform lacks it.
+func Account(ctx context.Context) string {
+	invocation, ok := lambdacontext.FromContext(ctx)
+	if !ok {
+		return ""
+	}
+	if parts := strings.Split(invocation.InvokedFunctionArn, ":"); len(parts) >= 7 && awsid.IsAccount(parts[4]) {
+		return parts[4]
+	}
+	return ""
 }
 
 // DefaultMaxRevokes is MaxRevokes if MAX_REVOKES is not set.

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 )
@@ -135,10 +136,10 @@ func TestAServiceWithoutAClientHasItsHost(t *testing.T) {
 		"FIPS, GovCloud":  {"us-gov-west-1", map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, "https://dynamodb.us-gov-west-1.amazonaws.com"},
 		"its own address": {"us-east-1", map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://table.example"}, "http://table.example"},
 	} {
-		got, err := Environment{Region: c.region, lookup: lookup(c.env)}.Hosted("DYNAMODB", "dynamodb", Patience{})
+		got, err := Environment{Region: c.region, lookup: lookup(c.env)}.hosted(awscall.DynamoDB, Patience{})
 		require.NoError(t, err, name)
 		assert.Equal(t, c.want, aws.ToString(got.BaseEndpoint), name)
 	}
-	_, err := Environment{Region: "nowhere", lookup: lookup(nil)}.Hosted("DYNAMODB", "dynamodb", Patience{})
+	_, err := Environment{Region: "nowhere", lookup: lookup(nil)}.hosted(awscall.DynamoDB, Patience{})
 	assert.ErrorContains(t, err, `reading AWS_REGION: "nowhere"`)
 }

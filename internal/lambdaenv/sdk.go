@@ -12,6 +12,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
+	"sgward/internal/awscall"
 	"sgward/internal/text"
 )
 
@@ -34,12 +35,21 @@ func (e Environment) Service(name string, p Patience) (aws.Config, aws.FIPSEndpo
 	return e.serviceConfig(name, p), useFIPS(e.lookup)
 }
 
-// Hosted is Service with the address of the service's endpoint, for calls without a client
-// of the SDK: host begins the names of its endpoints ("dynamodb"). One call of a service is
-// worth no client, which takes longer to compile than all of sweep, and more bytes than
-// remediate has left.
-func (e Environment) Hosted(name, host string, p Patience) (aws.Config, error) {
-	c := e.serviceConfig(name, p)
+// Client returns a client for a service, for calls without a client of the SDK. One call of
+// a service is worth no client of the SDK, which takes longer to compile than all of sweep,
+// and more bytes than remediate has left.
+func (e Environment) Client(s awscall.Service, p Patience) (*awscall.Client, error) {
+	config, err := e.hosted(s, p)
+	if err != nil {
+		return nil, err
+	}
+	return awscall.New(config), nil
+}
+
+// hosted is Service with the address of the service's endpoint. The service's name in
+// environment variables is the SDK's id in capitals: CLOUDWATCH_LOGS.
+func (e Environment) hosted(s awscall.Service, p Patience) (aws.Config, error) {
+	c, host := e.serviceConfig(strings.ToUpper(strings.ReplaceAll(s.ID, " ", "_")), p), s.Host
 	if c.BaseEndpoint == nil {
 		partition, ok := text.PartitionOf(e.Region)
 		if !ok {

@@ -1,13 +1,11 @@
 package outlets
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,6 +13,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/text"
 )
 
 // Source and DetailType are those of every event, for the patterns of rules.
@@ -82,11 +81,7 @@ func Details(a *finding.Alert) []Detail {
 // resultID identifies a result. A further try with the same outcome is another result, as
 // its alert is.
 func resultID(a *finding.Alert, r *finding.Result) string {
-	h := sha256.New()
-	for _, part := range []string{a.ID, r.ID, string(r.Outcome), fmt.Sprint(a.Try)} {
-		fmt.Fprintf(h, "%d:%s", len(part), part) // the length separates parts that would join alike
-	}
-	return "r-" + hex.EncodeToString(h.Sum(nil)[:8])
+	return "r-" + text.Digest(8, a.ID, r.ID, string(r.Outcome), strconv.Itoa(a.Try))
 }
 
 // Limits of PutEvents. AWS's pages give the size for an entry and for all of a call: both are
@@ -139,10 +134,11 @@ func (b *Bus) entries(a *finding.Alert, at time.Time) ([]entry, error) {
 			Time: json.Number(fmt.Sprintf("%d.%03d", at.Unix(), at.Nanosecond()/int(time.Millisecond))), Source: Source, DetailType: DetailType,
 			Resources: slices.DeleteFunc([]string{b.Account.groupARN(&d.Finding)}, func(s string) bool { return s == "" }), EventBusName: b.ARN,
 		}
-		var err error
-		if e.Detail, err = encode(d); err == nil && e.size() > maxEntryBytes {
+		detail, err := text.EncodeJSON(d)
+		if e.Detail = string(detail); err == nil && e.size() > maxEntryBytes {
 			d.Exposed, d.ExposedOmitted = nil, true
-			e.Detail, err = encode(d)
+			detail, err = text.EncodeJSON(d)
+			e.Detail = string(detail)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("encoding the event of finding %s: %w", d.Finding.ID, err)
@@ -150,15 +146,6 @@ func (b *Bus) entries(a *finding.Alert, at time.Time) ([]entry, error) {
 		out = append(out, e)
 	}
 	return out, nil
-}
-
-// encode leaves <, > and & as they are, which only make a text longer.
-func encode(v any) (string, error) {
-	var out bytes.Buffer
-	e := json.NewEncoder(&out)
-	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return strings.TrimSuffix(out.String(), "\n"), err
 }
 
 // put makes one call. Its answer has an entry for each of those sent, in their order.

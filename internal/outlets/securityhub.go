@@ -12,6 +12,7 @@ import (
 
 	"sgward/internal/awscall"
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // Limits of BatchImportFindings
@@ -39,11 +40,11 @@ func (h *Hub) Import(ctx context.Context, a *finding.Alert, at time.Time) error 
 	size := func(raw json.RawMessage) int { return len(raw) }
 	var encoded []json.RawMessage
 	for _, f := range latest(h.Account.Findings(a, at)) {
-		raw, err := encode(f)
+		raw, err := text.EncodeJSON(f)
 		if err != nil {
 			return fmt.Errorf("encoding finding %s for Security Hub: %w", f.ID, err)
 		}
-		encoded = append(encoded, json.RawMessage(raw))
+		encoded = append(encoded, raw)
 	}
 	if err := deliver(ctx, chunks(encoded, maxImport, maxImportBytes, size), passingImportErrors, h.put); err != nil {
 		return fmt.Errorf("importing findings into Security Hub: %w", explained(err))
@@ -76,12 +77,12 @@ func (h *Hub) put(ctx context.Context, batch []json.RawMessage) ([]refusal, erro
 			ErrorCode, ErrorMessage string
 		}
 	}
-	body, err := encode(map[string]any{"Findings": batch})
+	body, err := text.EncodeJSON(map[string]any{"Findings": batch})
 	if err != nil {
 		return nil, err
 	}
 	header := http.Header{"Content-Type": {"application/json"}}
-	if err := h.Client.REST(ctx, awscall.SecurityHub, "BatchImportFindings", http.MethodPost, "/findings/import", header, []byte(body), &answer); err != nil {
+	if err := h.Client.REST(ctx, awscall.SecurityHub, "BatchImportFindings", http.MethodPost, "/findings/import", header, body, &answer); err != nil {
 		return nil, err //nolint:wrapcheck // it names the call
 	}
 	index := map[string]int{}

@@ -156,12 +156,11 @@ const maxTagKey = 128
 // be told of its openings. It is "" if the policy names none or the group's tags are
 // unknown. No verdict depends on it.
 func (p *Policy) Owner(g *secgroup.Group) string {
-	for _, t := range g.Tags {
-		if p.ownerTag != "" && t.Key == p.ownerTag {
-			return t.Value
-		}
+	if p.ownerTag == "" {
+		return ""
 	}
-	return ""
+	owner, _ := secgroup.TagValue(g.Tags, p.ownerTag)
+	return owner
 }
 
 // expiryNotice is how long before its end an exception is warned about.

@@ -26,15 +26,9 @@ func (p *Policy) ReportsEnds(d secgroup.Direction) bool {
 	return false
 }
 
-// endIn returns the value of the tag for the end. EC2 holds a key once; of a dump with two
-// the first counts.
+// endIn returns the value of the tag for the end.
 func (r *subject) endIn() (value string, ok bool) {
-	for _, t := range r.rule.Tags {
-		if t.Key == UntilTag {
-			return t.Value, true
-		}
-	}
-	return "", false
+	return secgroup.TagValue(r.rule.Tags, UntilTag)
 }
 
 // ended answers whether the rule's tag names an end that has passed. A tag without a time

@@ -8,6 +8,7 @@ import (
 
 	"sgward/internal/crash"
 	"sgward/internal/finding"
+	"sgward/internal/secgroup"
 )
 
 const (
@@ -40,6 +41,9 @@ func (r *invocation) count(ctx context.Context, d *delivery, a *finding.Alert) (
 		result finding.Result
 		repeat *finding.Repeat
 	}
+	if r.Count == nil || d.old || r.uncounted.Load() {
+		return func() {}
+	}
 	var all []*counted
 	for i, result := range a.Findings {
 		isOurs := result.Outcome == finding.OutcomeRevoked ||
@@ -48,12 +52,10 @@ func (r *invocation) count(ctx context.Context, d *delivery, a *finding.Alert) (
 			all = append(all, &counted{at: i, result: result})
 		}
 	}
-	deadline, isLimited := ctx.Deadline()
-	isLate := isLimited && time.Until(deadline) < 2*countTime
-	if r.Count == nil || d.old || len(all) == 0 || r.uncounted.Load() {
+	if len(all) == 0 {
 		return func() {}
 	}
-	if isLate {
+	if deadline, isLimited := ctx.Deadline(); isLimited && time.Until(deadline) < 2*countTime {
 		r.stopCounting(ctx, a.Event.EventID, errors.New("too little time was left"))
 		return func() {}
 	}
@@ -105,11 +107,6 @@ const stackTag = "aws:cloudformation:stack-name"
 
 // stackOf returns the name of the CloudFormation stack that made a group, or "".
 func stackOf(g *described) string {
-	tags := g.group.Tags
-	for i := range tags {
-		if tags[i].Key == stackTag {
-			return tags[i].Value
-		}
-	}
-	return ""
+	stack, _ := secgroup.TagValue(g.group.Tags, stackTag)
+	return stack
 }

@@ -15,6 +15,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,6 +27,7 @@ import (
 	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 const (
@@ -115,12 +118,7 @@ func (t *Table) add(ctx context.Context, key, event string, e cloudtrail.Event, 
 // keyOf identifies an opening and its maker. It is the group's id and not its name: a name
 // is only known once the group was read, and groups of one name may have nothing in common.
 func keyOf(r finding.Result, by string) string {
-	h := sha256.New()
-	for _, part := range []string{r.AccountID, r.Region, r.GroupID, r.Rule.Permission.Identity().String(), by} {
-		// The length separates parts that would join alike.
-		fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	return keyPrefix + hex.EncodeToString(h.Sum(nil)[:16])
+	return keyPrefix + text.Digest(16, r.AccountID, r.Region, r.GroupID, r.Rule.Permission.Identity().String(), by)
 }
 
 // shortened is an event's id in a form of one length.
@@ -242,10 +240,11 @@ func (t *Table) write(ctx context.Context, key string, held, next *run) (found *
 		in.ConditionExpression = attrEvents + " = :was"
 		in.ExpressionAttributeValues[":was"] = value{S: strings.Join(held.events, " ")}
 	}
+	values := next.item()
 	var sets []string
-	for _, name := range []string{attrGroup, attrAlert, attrFirst, attrLast, attrClosings, attrEvents, attrExpires} {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		sets = append(sets, name+" = :"+name)
-		in.ExpressionAttributeValues[":"+name] = next.item()[name]
+		in.ExpressionAttributeValues[":"+name] = values[name]
 	}
 	in.UpdateExpression = "SET " + strings.Join(sets, ", ")
 	err = t.client.JSON(ctx, awscall.DynamoDB, "UpdateItem", in, nil)

@@ -105,3 +105,14 @@ func PrefixLists(rules ...[]Rule) []string {
 	slices.Sort(out)
 	return slices.Compact(out)
 }
+
+// TagValue returns the value of a tag. EC2 holds a key once; of a dump with two the first
+// counts.
+func TagValue(tags []Tag, key string) (value string, ok bool) {
+	for i := range tags {
+		if tags[i].Key == key {
+			return tags[i].Value, true
+		}
+	}
+	return "", false
+}

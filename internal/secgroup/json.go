@@ -1,12 +1,11 @@
 package secgroup
 
 import (
-	"bytes"
-	"encoding/json"
 	"encoding/json/jsontext"
 	jsonv2 "encoding/json/v2"
 	"errors"
 	"fmt"
+	"sgward/internal/text"
 )
 
 // ruleJSON is a rule in EC2's own fields. Exactly one of CidrIPv4, CidrIPv6,
@@ -47,13 +46,11 @@ func (r Rule) MarshalJSON() ([]byte, error) {
 	out.CidrIPv4, out.CidrIPv6 = p.Peer.CIDRByFamily()
 	out.ReferencedGroupID, out.ReferencedGroupUserID = p.Peer.Group()
 	// The outer encoder escapes for HTML if its caller asks for that.
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(out); err != nil {
+	encoded, err := text.EncodeJSON(out)
+	if err != nil {
 		return nil, fmt.Errorf("encoding rule: %w", err)
 	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+	return encoded, nil
 }
 
 // UnmarshalJSONFrom reads what MarshalJSON writes; the group and its owner stay empty. An

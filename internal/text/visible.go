@@ -1,6 +1,8 @@
 package text
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"unicode"
@@ -38,6 +40,18 @@ func VisibleLines(s string) string {
 		lines[i] = Visible(lines[i])
 	}
 	return strings.Join(lines, "\n")
+}
+
+// EncodeJSON returns a value as one line of JSON, with <, > and & as they are: encoding/json
+// escapes them for HTML, which nobody reads it as.
+func EncodeJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // EscapeJSON escapes the characters that encoding/json leaves alone and a terminal
