@@ -480,6 +480,21 @@ func TestOnlyBoundaryAndOrganizationCountForATopicOfAnotherAccount(t *testing.T)
 	assert.Len(t, of(denied+fmt.Sprintf(boundary, false)), 2, "of remediate and of sweep")
 }
 
+func TestRolesThatNobodyCouldAskForAreNotCalledSound(t *testing.T) {
+	a := soundAccount(t)
+	for _, id := range judges {
+		delete(a.answers, "lambda:GetFunction:sgward-"+id)
+	}
+	r := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Now: func() time.Time { return now }})
+	require.NoError(t, r.Err)
+	checked := map[string]Status{}
+	for _, l := range r.Lines {
+		checked[l.Check] = l.Status
+	}
+	assert.NotEqual(t, OK, checked["functions"])
+	assert.NotContains(t, checked, "permissions")
+}
+
 func TestAStackThatObservesNeedsNoPermissionToClose(t *testing.T) {
 	a := soundAccount(t)
 	a.change("<OutputValue>enforce", "<OutputValue>observe")

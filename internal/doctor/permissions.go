@@ -178,7 +178,7 @@ func (x *examination) checkPermissions(ctx context.Context) (out []Line) {
 			out = append(out, denied...)
 		}
 	}
-	if len(out) == 0 {
+	if len(out) == 0 && roles > 0 { // without any, checkFunctions has said why
 		out = append(out, ok("%s allowed what their functions call", text.Plural(roles, "role")+" "+text.Agree(roles, "is", "are")))
 	}
 	return out
