@@ -67,10 +67,7 @@ build: lint-policy ## Build the functions and the CLI for this machine into buil
 	$(GO) build $(LAMBDA_FLAGS) -o build/RemediateFunction/bootstrap ./functions/remediate
 	$(GO) build $(LAMBDA_FLAGS) -o build/SweepFunction/bootstrap ./functions/sweep
 	$(GO) build $(LAMBDA_FLAGS) -o build/HookFunction/bootstrap ./functions/hook
-	cp policy.yaml build/DetectFunction/policy.yaml
-	cp policy.yaml build/RemediateFunction/policy.yaml
-	cp policy.yaml build/SweepFunction/policy.yaml
-	cp policy.yaml build/HookFunction/policy.yaml
+	build/sgward policy package --quiet --into build/DetectFunction --into build/RemediateFunction --into build/SweepFunction --into build/HookFunction
 	$(LICENSES) build/DetectFunction/bootstrap build/RemediateFunction/bootstrap build/SweepFunction/bootstrap build/HookFunction/bootstrap
 
 # Go itself decides what is out of date.
@@ -85,7 +82,7 @@ lint-policy: build/sgward
 # here must not keep that one out.
 define artifact
 	GOOS=linux GOARCH=$(LAMBDA_GOARCH) $(GO) build $(LAMBDA_FLAGS) -o "$(ARTIFACTS_DIR)/bootstrap" ./functions/$(1)
-	$(if $(filter slack outlets,$(1)),,cp policy.yaml "$(ARTIFACTS_DIR)/policy.yaml")
+	$(if $(filter slack outlets,$(1)),,build/sgward policy package --quiet --into "$(ARTIFACTS_DIR)")
 	$(LICENSES) "$(ARTIFACTS_DIR)/bootstrap"
 	chmod -R a+rX "$(ARTIFACTS_DIR)"
 endef

@@ -69,6 +69,16 @@ func named(importPath string) string {
 	return importPath
 }
 
+// The functions read the JSON form of a policy: YAML's tables would cost each cold start a part
+// of a millisecond. hook shares the reader of templates with sgward check, which reads YAML.
+func TestNoFunctionButHookLinksAParserOfYAML(t *testing.T) {
+	for _, function := range []string{"detect", "remediate", "sweep", "slack", "outlets"} {
+		linked := deps(t, "./functions/"+function)
+		require.Contains(t, linked, "github.com/aws/aws-lambda-go/lambda", "the list is of the right program")
+		assert.NotContains(t, linked, "go.yaml.in/yaml/v3", function)
+	}
+}
+
 func TestDetectAndHookLinkNoAWSSDK(t *testing.T) {
 	for _, function := range []string{"./functions/detect", "./functions/hook"} {
 		linked := deps(t, function)
@@ -86,16 +96,17 @@ var mayImport = map[string][]string{
 	"secgroup":       {"text"},
 	"awsid":          {},
 	"crash":          {},
-	"policy":         {"awsid", "secgroup", "text"},
+	"policy":         {"awsid", "policy/document", "secgroup", "text"},
 	"cloudtrail":     {"policy", "secgroup", "text"},
-	"policyfile":     {"policy"},
-	"policylayer":    {"policyfile"},
+	"policyfile":     {"policy", "policy/document"},
+	"policyyaml":     {"policy/document"},
+	"policypackage":  {"policy", "policy/document", "policyfile", "policyyaml"},
 	"cloudformation": {},
-	"finding":        {"policy", "cloudtrail", "secgroup"},
+	"finding":        {"awsid", "policy", "cloudtrail", "secgroup"},
 	"text":           {},
-	"alert":          {"cloudtrail", "finding", "policy", "secgroup", "text"},
+	"alert":          {"awsid", "cloudtrail", "finding", "policy", "secgroup", "text"},
 	"metric":         {},
-	"ec2rules":       {"crash", "finding", "metric", "secgroup"},
+	"ec2rules":       {"awsid", "crash", "finding", "metric", "secgroup"},
 	"remediation":    {"cloudtrail", "crash", "ec2rules", "finding", "metric", "policy", "secgroup", "text"},
 	"jsonscan":       {},
 	"logfile":        {"crash", "jsonscan"},
@@ -112,7 +123,7 @@ var mayImport = map[string][]string{
 	"check":          {"cloudformation", "planned", "template", "terraform"},
 	"report":         {"cloudtrail", "finding", "policy", "secgroup", "text"},
 	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
-	"input":          {"awsid", "cloudtrail", "logfile", "policy", "secgroup", "text"},
+	"input":          {"awsid", "cloudtrail", "logfile", "policy", "policyyaml", "secgroup", "text"},
 	"caller":         {"policy"},
 	"organization":   {"awsid", "caller", "text"},
 	"authorize":      {"alert", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
@@ -126,7 +137,7 @@ var mayImport = map[string][]string{
 	"awscall":        {"text"},
 	"stack":          {"awscall", "ec2rules", "text"},
 	"redrive":        {"awscall", "cloudtrail", "crash", "stack", "text"},
-	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policyfile", "stack", "text"},
+	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policy/document", "policyfile", "policyyaml", "stack", "text"},
 	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "stack"},
 }
 

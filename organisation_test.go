@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/stretchr/testify/assert"
@@ -34,7 +36,7 @@ func TestSnippetsOfTheRolloutPageAreSound(t *testing.T) {
 		assert.NoError(t, yaml.Unmarshal([]byte(m[2]), &value), m[2])
 		if strings.HasPrefix(m[2], "exceptions:") {
 			text := "version: 1\nworld: {ipv4: 9, ipv6: 32}\nports:\n  vpn: [443/udp]\nstatements:\n  - {id: open, severity: high, effect: alert, ingress: {from: world, ports: vpn}}\n" + m[2]
-			_, err := policy.Parse("policy.yaml", []byte(text))
+			_, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(text)))
 			assert.NoError(t, err)
 		}
 	}

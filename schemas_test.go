@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -88,7 +90,7 @@ func documents(t *testing.T) map[string][]string {
 	}
 	data, err := os.ReadFile("policy.yaml")
 	require.NoError(t, err)
-	judge, err := policy.Parse("policy.yaml", data)
+	judge, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	require.NoError(t, filepath.WalkDir("events", func(path string, _ os.DirEntry, err error) error {
 		if err != nil || filepath.Ext(path) != ".json" {

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+
+	"sgward/internal/policy/document"
 )
 
 // program is a program behind a Runtime API.
@@ -84,12 +86,14 @@ func copied(name, from string) (program, error) {
 	if err := os.WriteFile(path, binary, 0o755); err != nil { //nolint:gosec // it is to be run
 		return program{}, fmt.Errorf("copying %s: %w", name, err)
 	}
-	policy, err := os.ReadFile(filepath.Join(from, "policy.yaml"))
-	if err == nil {
-		err = os.WriteFile(filepath.Join(folder, "policy.yaml"), policy, 0o600) //nolint:gosec // a folder of the benchmark's own
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return program{}, fmt.Errorf("copying the policy of %s: %w", name, err)
+	for _, file := range []string{"policy.yaml", document.JSONName("policy.yaml")} {
+		policy, err := os.ReadFile(filepath.Join(from, file))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(folder, file), policy, 0o600) //nolint:gosec // a folder of the benchmark's own
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return program{}, fmt.Errorf("copying the policy of %s: %w", name, err)
+		}
 	}
 	return program{name: name, argv: []string{path}}, nil
 }

@@ -99,6 +99,20 @@ def archive(build, tmp_path_factory):
     return (folder / "policy-layer.zip").read_bytes()
 
 
+@pytest.fixture
+def packaged(build, tmp_path):
+    """packaged(text): the path of a policy with its JSON form, as functions read it."""
+
+    def package(text: str) -> str:
+        written = tmp_path / "own.yaml"
+        written.write_text(text)
+        subprocess.run([ROOT / "build" / "sgward", "policy", "package", "--quiet", "--policy", written, "--into", tmp_path],
+                       check=True, capture_output=True, text=True)
+        return str(tmp_path / "policy.yaml")
+
+    return package
+
+
 @pytest.fixture(scope="session")
 def layer(cloud, archive):
     return cloud.client("lambda").publish_layer_version(

@@ -73,7 +73,7 @@ def test_a_layer_without_a_policy_judges_nothing(layered, tmp_path):
     with layered.configured("DetectFunction", POLICY_FILE=missing), pytest.raises(AssertionError) as refused:
         layered.invoke(record)
 
-    assert "the layer of PolicyLayerArn holds no policy: want sgward/policy.yaml in it" in str(refused.value)
+    assert "the layer of PolicyLayerArn lacks it: want sgward/policy.yaml and sgward/policy.yaml.json" in str(refused.value)
 
 
 @pytest.mark.parametrize("arn", [

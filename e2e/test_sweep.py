@@ -23,11 +23,9 @@ statements:
 
 
 @pytest.fixture
-def closing_policy(tmp_path):
+def closing_policy(packaged):
     """A policy that closes what exists already."""
-    file = tmp_path / "policy.yaml"
-    file.write_text(POLICY)
-    return str(file)
+    return packaged(POLICY)
 
 
 @contextmanager
@@ -183,18 +181,16 @@ ON_DEMAND = {"sgward": "sweep"}
 
 
 @pytest.fixture
-def sweep_policy(tmp_path):
+def sweep_policy(packaged):
     """sweep_policy(existing, exceptions): the path of a policy about one port."""
 
     def write(existing: str, exceptions: str = "") -> str:
-        file = tmp_path / "sweep.yaml"
-        file.write_text(f"""
+        return packaged(f"""
 version: 1
 world: {{ipv4: 9, ipv6: 32}}
 statements:
   - {{id: sentinel, severity: high, effect: revoke, existing: {existing}, ingress: {{from: world, ports: [7777/tcp]}}}}
 {exceptions}""")
-        return str(file)
 
     return write
 
@@ -317,17 +313,15 @@ def test_the_schedule_wakes_sweep_every_hour_at_a_minute_of_its_own(enforcing):
     assert target["DeadLetterConfig"] == {"Arn": enforcing.stack.queue_arn("DeadLetterQueue")}
 
 
-def test_an_exception_that_runs_out_is_told_by_the_daily_run_with_its_owner(observing, tmp_path):
+def test_an_exception_that_runs_out_is_told_by_the_daily_run_with_its_owner(observing, packaged):
     day = records.from_file("sweep/scheduled-day.json")
     now = datetime.fromisoformat(day["time"].replace("Z", "+00:00")).astimezone(timezone.utc)
     exceptions = "".join(
         f"  - {{id: {name}, reason: r, owner: {name}@example.com, expires: {(now + timedelta(days=days)).date()},"
         f" match: {{groups: [sg-0123456789abcdef0]}}}}\n"
         for name, days in (("ended", -1), ("soon", 7), ("later", 60)))
-    file = tmp_path / "policy.yaml"
-    file.write_text(f"{POLICY}exceptions:\n{exceptions}")
 
-    with observing.configured("SweepFunction", POLICY_FILE=str(file)):
+    with observing.configured("SweepFunction", POLICY_FILE=packaged(f"{POLICY}exceptions:\n{exceptions}")):
         observing.invoke(day, SWEEP)
 
     (alert,) = wait_until("the alert of the day", lambda: [

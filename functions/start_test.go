@@ -12,6 +12,10 @@ import (
 	"sync"
 	"testing"
 
+	"sgward/internal/policy/document"
+
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -21,7 +25,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/policyfile"
-	"sgward/internal/policylayer"
+	"sgward/internal/policypackage"
 	"sgward/localaws"
 	"sgward/localaws/runtimeapi"
 )
@@ -45,7 +49,7 @@ var build = sync.OnceValues(func() (string, error) {
 		if err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", pkg, err, out)
 		}
-		if err := os.WriteFile(filepath.Join(dir, id, "policy.yaml"), []byte(packed), 0o600); err != nil {
+		if err := policypackage.Write(filepath.Join(dir, id), "policy.yaml", []byte(packed)); err != nil {
 			return "", err
 		}
 	}
@@ -120,12 +124,15 @@ func (s *started) lines(t *testing.T) []map[string]any {
 	return out
 }
 
-// inLayer unpacks a policy where a layer would have it, and returns its path.
-func inLayer(t *testing.T, document string) string {
+// inLayer unpacks a policy where a layer would have it, sound or not, and returns its path.
+func inLayer(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), policyfile.InLayer)
 	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
-	require.NoError(t, os.WriteFile(path, []byte(document), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	form, err := policyyaml.Document("policy.yaml", []byte(text)).JSON()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(document.JSONName(path), form, 0o600))
 	return path
 }
 
@@ -155,8 +162,7 @@ func TestNoFunctionStartsWithoutASoundPolicyAndLambdaKnowsWhy(t *testing.T) {
 	}{
 		"unsound": {inLayer(t, "version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - id: a\n    efect: revoke\n"),
 			[]string{"policy.yaml:4: ", "effect is missing", "policy.yaml:5: ", `unknown field "efect"`}},
-		"empty":          {inLayer(t, ""), []string{"policy.yaml:1: "}},
-		"without policy": {filepath.Join(t.TempDir(), policyfile.InLayer), []string{"no such file", "the layer of PolicyLayerArn holds no policy: want sgward/policy.yaml in it"}},
+		"without policy": {filepath.Join(t.TempDir(), policyfile.InLayer), []string{"no such file", "the layer of PolicyLayerArn lacks it: want sgward/policy.yaml and sgward/policy.yaml.json"}},
 	} {
 		for id := range packages {
 			s := start(t, id, map[string]string{"POLICY_FILE": c.path})
@@ -176,10 +182,10 @@ func TestNoFunctionStartsWithoutASoundPolicyAndLambdaKnowsWhy(t *testing.T) {
 func TestAStackJudgesByThePolicyOfItsLayer(t *testing.T) {
 	const layer = "arn:aws:lambda:us-east-1:123456789012:layer:sgward-policy:1"
 	archive := filepath.Join(t.TempDir(), "layer.zip")
-	data, err := policylayer.Zip([]byte(ofLayer))
+	data, err := policypackage.Layer([]byte(ofLayer))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(archive, data, 0o600))
-	want, err := policy.Parse("policy.yaml", []byte(ofLayer))
+	want, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(ofLayer)))
 	require.NoError(t, err)
 	dir, err := build()
 	require.NoError(t, err)

@@ -20,13 +20,10 @@ func (s *Stack) mountLayers(t samtemplate.Function, env map[string]string) error
 	if len(t.Layers) == 0 {
 		return nil
 	}
-	var err error
-	if s.opt == "" {
-		if s.opt, err = os.MkdirTemp("", "layers"); err != nil {
-			return fmt.Errorf("making a folder for layers: %w", err)
-		}
+	opt, err := s.folder("layers-" + t.LogicalID)
+	if err != nil {
+		return err
 	}
-	opt := filepath.Join(s.opt, t.LogicalID)
 	for _, layer := range t.Layers {
 		archive, ok := s.cfg.Layers[layer]
 		if !ok {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"sgward/internal/crash"
+	"sgward/internal/policypackage"
 	"sgward/localaws/cloudtrailapi"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
@@ -103,7 +104,8 @@ type Stack struct {
 	queues    map[string]*queue.Queue         // by logical id
 	rules     []rule
 	sources   []*queue.Queue // queues that a mapping empties
-	opt       string         // the folder of the layers, "" if there are none
+	policy    string         // the packaged Config.PolicyFile, "" if there is none
+	temporary string         // a folder of the stack's own, "" until it is needed
 
 	server  *http.Server
 	ctx     context.Context
@@ -260,9 +262,45 @@ func (s *Stack) Close() {
 	for _, a := range s.asyncs {
 		a.Wait()
 	}
-	if s.opt != "" {
-		_ = os.RemoveAll(s.opt) // it is a temporary folder
+	if s.temporary != "" {
+		_ = os.RemoveAll(s.temporary)
 	}
+}
+
+// folder returns the path of a folder that Close removes. It need not exist.
+func (s *Stack) folder(name string) (string, error) {
+	if s.temporary == "" {
+		var err error
+		if s.temporary, err = os.MkdirTemp("", "sgward-local"); err != nil {
+			return "", fmt.Errorf("making a folder for the functions: %w", err)
+		}
+	}
+	return filepath.Join(s.temporary, name), nil
+}
+
+// packagePolicy packages Config.PolicyFile as the build packages a policy for the functions,
+// if it is set.
+func (s *Stack) packagePolicy() error {
+	if s.cfg.PolicyFile == "" {
+		return nil
+	}
+	data, err := os.ReadFile(s.cfg.PolicyFile)
+	if err != nil {
+		return fmt.Errorf("reading policy: %w", err)
+	}
+	folder, err := s.folder("policy")
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return fmt.Errorf("making a folder for the policy: %w", err)
+	}
+	name := filepath.Base(s.cfg.PolicyFile)
+	if err := policypackage.Write(folder, name, data); err != nil {
+		return fmt.Errorf("reading policy %s:\n%w", s.cfg.PolicyFile, err)
+	}
+	s.policy = filepath.Join(folder, name)
+	return nil
 }
 
 // bootstrapOf finds the build of a function.

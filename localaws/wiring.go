@@ -6,13 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
 
 	"sgward/internal/crash"
 	"sgward/internal/finding"
+	"sgward/internal/policyfile"
 	"sgward/localaws/eventpattern"
 	"sgward/localaws/queue"
 	"sgward/localaws/runtimeapi"
@@ -23,6 +23,9 @@ import (
 // wire connects the resources of the template. Functions come first, because the rest is
 // useless if one does not start.
 func (s *Stack) wire() error {
+	if err := s.packagePolicy(); err != nil {
+		return err
+	}
 	for _, id := range slices.Sorted(maps.Keys(s.template.Queues)) {
 		if _, err := s.queue(id, nil); err != nil {
 			return err
@@ -190,12 +193,8 @@ func (s *Stack) function(t samtemplate.Function, concurrency int) (*runtimeapi.F
 	if err := s.mountLayers(t, env); err != nil {
 		return nil, err
 	}
-	if s.cfg.PolicyFile != "" {
-		path, err := filepath.Abs(s.cfg.PolicyFile)
-		if err != nil {
-			return nil, fmt.Errorf("resolving %s: %w", s.cfg.PolicyFile, err)
-		}
-		env["POLICY_FILE"] = path
+	if s.policy != "" {
+		env[policyfile.Variable] = s.policy
 	}
 	cfg := runtimeapi.Config{
 		Name: t.Name, ARN: t.ARN, Bootstrap: bootstrap, Region: s.cfg.Region,

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -16,7 +18,7 @@ import (
 func TestTheModelAgreesWithThePolicy(t *testing.T) {
 	text, err := os.ReadFile("../policy.yaml")
 	require.NoError(t, err)
-	p, err := policy.Parse("policy.yaml", text)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", text))
 	require.NoError(t, err)
 	verdicts := map[policy.Verdict]Meaning{policy.Compliant: Compliant, policy.Exempt: Exempt, policy.Alert: Tolerated, policy.Revoke: Forbidden}
 	arns := map[string]string{"alice": "arn:aws:iam::123456789012:user/alice", deployer: "arn:aws:iam::123456789012:role/deployer"}

@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	"sgward/internal/policy/document"
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -25,7 +28,11 @@ func build(t *testing.T) string {
 func TestFunctionDoesNotStartWithoutASoundPolicy(t *testing.T) {
 	binary := build(t)
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
-	require.NoError(t, os.WriteFile(broken, []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - id: a\n    efect: revoke\n"), 0o600))
+	text := []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - id: a\n    efect: revoke\n")
+	require.NoError(t, os.WriteFile(broken, text, 0o600))
+	form, err := policyyaml.Document("broken.yaml", text).JSON()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(document.JSONName(broken), form, 0o600))
 
 	// A Runtime API that must not be asked for work.
 	asked := false

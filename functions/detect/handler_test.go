@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -24,7 +26,6 @@ import (
 	"sgward/internal/metric"
 	"sgward/internal/metric/metrictest"
 	"sgward/internal/policy"
-	"sgward/internal/policyfile"
 )
 
 var judgedAt = time.Date(2026, 11, 22, 12, 0, 30, 0, time.UTC)
@@ -32,7 +33,9 @@ var judgedAt = time.Date(2026, 11, 22, 12, 0, 30, 0, time.UTC)
 // newHandler returns a handler with the default policy, and its log.
 func newHandler(t testing.TB) (*handler, *bytes.Buffer) {
 	t.Helper()
-	p, err := policyfile.Read("../../policy.yaml")
+	data, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	return newHandlerWith(p)
 }
@@ -86,8 +89,8 @@ func TestFindingsOfRecordedEvents(t *testing.T) {
 
 // Egress is the policy's business only where a statement asks for it.
 func TestFindingsOfEgressUnderAPolicyThatAsksForIt(t *testing.T) {
-	p, err := policy.Parse("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n"+
-		"  - {id: world-open-egress, severity: low, effect: alert, egress: {to: world, covering-ports: [1-65535/tcp]}}\n"))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n"+
+		"  - {id: world-open-egress, severity: low, effect: alert, egress: {to: world, covering-ports: [1-65535/tcp]}}\n")))
 	require.NoError(t, err)
 	h, _ := newHandlerWith(p)
 	var found []string

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policypackage"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +23,15 @@ import (
 
 var update = flag.Bool("update", false, "write the expected answers anew")
 
-const policyFile = "../../internal/check/testdata/policy.yaml"
+// policyFile packages a policy for the function, and returns its path.
+func policyFile(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("../../internal/check/testdata/policy.yaml")
+	require.NoError(t, err)
+	folder := t.TempDir()
+	require.NoError(t, policypackage.Write(folder, "policy.yaml", data))
+	return filepath.Join(folder, "policy.yaml")
+}
 
 // stage is the deployed function behind Lambda's runtime interface.
 type stage struct {
@@ -35,12 +45,10 @@ func newStage(t *testing.T, prevention string) *stage {
 	binary := filepath.Join(t.TempDir(), "bootstrap")
 	out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput()
 	require.NoError(t, err, string(out))
-	policy, err := filepath.Abs(policyFile)
-	require.NoError(t, err)
 	s := &stage{}
 	s.function, err = runtimeapi.New(runtimeapi.Config{
 		Name: "sgward-hook", ARN: "arn:aws:lambda:eu-central-1:123456789012:function:sgward-hook", Bootstrap: binary, Region: "eu-central-1",
-		Timeout: 6 * time.Second, Environment: map[string]string{"PREVENTION": prevention, "POLICY_FILE": policy},
+		Timeout: 6 * time.Second, Environment: map[string]string{"PREVENTION": prevention, "POLICY_FILE": policyFile(t)},
 		Log: func(line string) { s.mu.Lock(); defer s.mu.Unlock(); s.log.WriteString(line + "\n") },
 	})
 	require.NoError(t, err)

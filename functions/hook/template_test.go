@@ -31,7 +31,7 @@ func TestTheTemplateAgrees(t *testing.T) {
 		function := tmpl.Functions["HookFunction"]
 		assert.Equal(t, map[string]string{"PREVENTION": mode}, function.Environment)
 		assert.Less(t, function.Timeout, 30*time.Second, "a timeout is Lambda's, with a line in the log, and not the hook's")
-		env := map[string]string{"AWS_REGION": "eu-central-1", "POLICY_FILE": policyFile}
+		env := map[string]string{"AWS_REGION": "eu-central-1", "POLICY_FILE": policyFile(t)}
 		for k, v := range function.Environment {
 			env[k] = v
 		}

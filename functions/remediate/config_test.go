@@ -7,13 +7,14 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"sgward/internal/policypackage"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -42,14 +43,14 @@ func lookup(env map[string]string) func(string) (string, bool) {
 // environment is a sound one, with its policy file.
 func environment(t *testing.T) map[string]string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "policy.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(`
+	folder := t.TempDir()
+	require.NoError(t, policypackage.Write(folder, "policy.yaml", []byte(`
 version: 1
 world: {ipv4: 9, ipv6: 32}
 statements:
   - {id: database, severity: critical, effect: revoke, ingress: {from: world, ports: [3306/tcp]}}
-`), 0o600))
-	return map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "eu-central-1", "POLICY_FILE": file,
+`)))
+	return map[string]string{"MODE": "enforce", "ALERT_TOPIC_ARN": topicARN, "AWS_REGION": "eu-central-1", "POLICY_FILE": filepath.Join(folder, "policy.yaml"),
 		"FINDINGS_QUEUE_URL": queueURL, "DEAD_LETTER_QUEUE_URL": deadLetterURL}
 }
 

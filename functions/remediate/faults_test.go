@@ -17,6 +17,10 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policypackage"
+
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -139,12 +143,12 @@ func newScene(t *testing.T, document string, timeout time.Duration) *scene {
 	s.proxyURL = proxy.URL
 	direct := httptest.NewServer(s.cloud)
 	t.Cleanup(direct.Close)
-	file := filepath.Join(t.TempDir(), "policy.yaml")
-	require.NoError(t, os.WriteFile(file, []byte(document), 0o600))
+	folder := t.TempDir()
+	require.NoError(t, policypackage.Write(folder, "policy.yaml", []byte(document)))
 	s.function, err = runtimeapi.New(runtimeapi.Config{
 		Name: "remediate", ARN: "arn:aws:lambda:us-east-1:123456789012:function:remediate", Bootstrap: path, Region: sceneRegion, Timeout: timeout,
 		Environment: map[string]string{
-			"MODE": "enforce", "ALERT_TOPIC_ARN": topic, "POLICY_FILE": file, "AWS_ENDPOINT_URL": proxy.URL,
+			"MODE": "enforce", "ALERT_TOPIC_ARN": topic, "POLICY_FILE": filepath.Join(folder, "policy.yaml"), "AWS_ENDPOINT_URL": proxy.URL,
 			"FINDINGS_QUEUE_URL": proxy.URL + "/123456789012/findings", "DEAD_LETTER_QUEUE_URL": proxy.URL + "/123456789012/dead",
 			"AWS_ACCESS_KEY_ID": "ASIAREMEDIATE0000000", "AWS_SECRET_ACCESS_KEY": "secret",
 		},
@@ -326,7 +330,7 @@ func (s *scene) detected(age time.Duration) (out []finding.Detection) {
 			continue
 		}
 		call.EventTime = call.EventTime.Add(-age)
-		p, err := policy.Parse("policy.yaml", []byte(scenePolicy))
+		p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(scenePolicy)))
 		require.NoError(s.t, err)
 		if d := finding.Detect(p, call, time.Now()); d.Verdict != policy.Compliant {
 			out = append(out, d)

@@ -5,11 +5,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -105,14 +105,23 @@ func exceptionID(p secgroup.Permission, accountID, region, groupID string) strin
 	return "allow-" + what + "-" + hex.EncodeToString(sum[:4])
 }
 
-// plainYAML matches ids such as sg-..., 3306/tcp and IPv4 ranges, and nothing that YAML
-// could take for a number, a date or a keyword: none of these has a slash, or two letters
-// before a dash.
-var plainYAML = regexp.MustCompile(`^(all|icmp|icmpv6|[0-9A-Za-z][0-9A-Za-z.-]*/[0-9A-Za-z]+|[A-Za-z]{2}[0-9A-Za-z]*-[0-9A-Za-z-]*)$`)
+// isPlainYAML reports whether s is an id such as sg-..., a port such as 3306/tcp, an IPv4
+// range or a protocol, and nothing that YAML could take for a number, a date or a keyword:
+// none of these has a slash, or two letters before a dash.
+func isPlainYAML(s string) bool {
+	if s == "all" || secgroup.Protocol(s).IsICMP() {
+		return true
+	}
+	if port, protocol, ok := strings.Cut(s, "/"); ok {
+		return awsid.OnlyOf(port, awsid.Alphanumeric+".-") && strings.Contains(awsid.Alphanumeric, port[:1]) && awsid.OnlyOf(protocol, awsid.Alphanumeric)
+	}
+	prefix, rest, ok := strings.Cut(s, "-")
+	return ok && len(prefix) >= 2 && awsid.OnlyOf(prefix, awsid.Alphanumeric) && !strings.ContainsAny(prefix[:2], awsid.Digits) && awsid.OnlyOf(rest, awsid.Alphanumeric+"-")
+}
 
 // yamlString returns a scalar that YAML reads as s.
 func yamlString(s string) string {
-	if plainYAML.MatchString(s) {
+	if isPlainYAML(s) {
 		return s
 	}
 	var b strings.Builder

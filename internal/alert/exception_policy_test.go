@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -25,7 +27,7 @@ func TestThePastedExceptionExemptsTheRule(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := result(finding.OutcomeRevoked, rule).Finding
 			judge := func(text string) policy.Verdict {
-				p, err := policy.Parse("policy.yaml", []byte(text))
+				p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(text)))
 				require.NoError(t, err)
 				j := p.Evaluate(policy.Request{
 					Time: testTime(), AccountID: testAccount, Region: "us-east-1",
@@ -36,7 +38,7 @@ func TestThePastedExceptionExemptsTheRule(t *testing.T) {
 			}
 			require.Equal(t, policy.Revoke, judge(strict))
 			pasted := Exception(alertOf().Event, f)
-			_, err := policy.Parse("policy.yaml", []byte(strict+"exceptions:\n"+pasted))
+			_, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(strict+"exceptions:\n"+pasted)))
 			assert.ErrorContains(t, err, "policy.yaml:8: exception ", "as it is, it must not load")
 			assert.ErrorContains(t, err, "policy.yaml:9: exception ")
 			filled := strings.NewReplacer(policy.PlaceholderReason, "why", policy.PlaceholderOwner, "somebody@example.com").Replace(pasted)

@@ -2,10 +2,10 @@ package alert
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 	"unicode"
 
+	"sgward/internal/awsid"
 	"sgward/internal/text"
 )
 
@@ -141,19 +141,18 @@ func chatRune(r, prev rune) string {
 	return string(r)
 }
 
-var (
-	identifier = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z-]*$`)
-	plainName  = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z_-]*[0-9A-Za-z])?$`)
-)
-
 // isIdentifier reports whether s has the form of an AWS identifier such as
 // sg-0123456789abcdef0, us-east-1 or an event id, and so needs no quotes anywhere (a
 // title, a link, a command).
-func isIdentifier(s string) bool { return len(s) <= maxShownID && identifier.MatchString(s) }
+func isIdentifier(s string) bool {
+	return len(s) <= maxShownID && awsid.OnlyOf(s, awsid.Alphanumeric+"-") && s[0] != '-'
+}
 
 // isPlainName reports whether a name that a person chose needs no quotes: no spaces, no
 // dots (chat programs make links of them), no markup.
-func isPlainName(s string) bool { return len(s) <= maxShownID && plainName.MatchString(s) }
+func isPlainName(s string) bool {
+	return len(s) <= maxShownID && awsid.OnlyOf(s, awsid.Alphanumeric+"-_") && !strings.ContainsRune("-_", rune(s[0])) && !strings.ContainsRune("-_", rune(s[len(s)-1]))
+}
 
 // isAddress reports whether s is an IP address without a zone, which may hold any
 // text ("fe80::1%text").

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/stretchr/testify/assert"
@@ -35,7 +37,7 @@ exceptions:
 
 func judge(p *place, actor policy.Actor, rules ...secgroup.Rule) []finding.Finding {
 	p.Helper()
-	judging, err := policy.Parse("policy.yaml", []byte(document))
+	judging, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(document)))
 	require.NoError(p, err)
 	out, err := authorize.Judge(p.Context(), p.client, judging, p.read(), rules, actor, time.Now())
 	require.NoError(p, err)
@@ -81,7 +83,7 @@ func TestUnknownIsNotAllowed(t *testing.T) {
 
 func TestGroupThatIsYetToBeMadeIsNoneThatAnExceptionNames(t *testing.T) {
 	p := newPlace(t)
-	judging, err := policy.Parse("policy.yaml", []byte(document))
+	judging, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(document)))
 	require.NoError(t, err)
 	g := p.read()
 	g.ID = ""

@@ -5,10 +5,11 @@ package awsid
 
 import "strings"
 
-// Digits and LowerLetters are character sets for OnlyOf.
+// Character sets for OnlyOf.
 const (
 	Digits       = "0123456789"
 	LowerLetters = "abcdefghijklmnopqrstuvwxyz"
+	Alphanumeric = LowerLetters + "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + Digits
 )
 
 // OnlyOf reports whether s is not empty and consists of characters of set, which is ASCII.

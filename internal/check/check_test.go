@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -26,7 +28,7 @@ func testPolicy(t *testing.T) *policy.Policy {
 	t.Helper()
 	data, err := os.ReadFile("testdata/policy.yaml")
 	require.NoError(t, err)
-	p, err := policy.Parse("policy.yaml", data)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	return p
 }

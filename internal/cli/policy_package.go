@@ -3,14 +3,17 @@ package cli
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"sgward/internal/awsid"
 	"sgward/internal/input"
+	"sgward/internal/policy/document"
 	"sgward/internal/policyfile"
-	"sgward/internal/policylayer"
+	"sgward/internal/policypackage"
 	"sgward/internal/report"
 	"sgward/internal/text"
 )
@@ -21,17 +24,24 @@ var stackName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,56}$`)
 func packageCommand(in Invocation) *cobra.Command {
 	var output outputFlags
 	var file, out, stack string
+	var folders []string
 	cmd := &cobra.Command{
 		Use:   "package",
 		Short: "Make a Lambda layer of a policy, to deploy it without a build",
 		Long: "Package writes the archive of a Lambda layer that holds the policy, and prints the policy's digest and the commands\n" +
 			"that publish the layer and give it to the functions of a stack, by the parameter PolicyLayerArn. The functions log\n" +
 			"the digest when they start. Package calls nothing of AWS; the same policy gives the same bytes.\n" +
+			"Beside the policy stands its JSON form, which is what the functions read: they hold no YAML parser, and do not\n" +
+			"start if the two differ. With --into both are written into the folder of a function, as the build does.\n" +
 			"A policy that is not sound is refused, with every problem as policy lint lists it.\n" +
 			"Exit status: 0 made, 1 error, 2 usage or a policy that is not sound.",
-		Example: "  sgward policy package\n  sgward policy package --policy strict.yaml --out strict.zip --stack-name sgward-prod",
-		Args:    cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
+		Example: "  sgward policy package\n  sgward policy package --policy strict.yaml --out strict.zip --stack-name sgward-prod\n" +
+			"  sgward policy package --policy strict.yaml --into build/DetectFunction",
+		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(folders) > 0 && (cmd.Flags().Changed("out") || cmd.Flags().Changed("stack-name")) {
+				return usageError("--into makes no layer: want it without --out and --stack-name")
+			}
 			if !stackName.MatchString(stack) {
 				return usageError("--stack-name %q: want letters, digits and dashes that begin with a letter, 57 at most", stack)
 			}
@@ -45,7 +55,11 @@ func packageCommand(in Invocation) *cobra.Command {
 			if err := tellSoundness(in, outputFlags{format: string(report.Text), quiet: true}, file, p, nil); err != nil {
 				return fmt.Errorf("writing the result: %w", err)
 			}
-			archive, err := policylayer.Zip(data)
+			packed := packedPolicy{PolicyFile: p.File(), PolicyDigest: p.Digest(), Statements: p.Statements(), Exceptions: p.Exceptions()}
+			if len(folders) > 0 {
+				return writeInto(in, &output, folders, data, packed)
+			}
+			archive, err := policypackage.Layer(data)
 			if err != nil {
 				return fmt.Errorf("making the layer: %w", err)
 			}
@@ -53,8 +67,7 @@ func packageCommand(in Invocation) *cobra.Command {
 				return err
 			}
 			made := layerMade{
-				File: out, Bytes: len(archive), Path: "/opt/" + policyfile.InLayer,
-				PolicyFile: p.File(), PolicyDigest: p.Digest(), Statements: p.Statements(), Exceptions: p.Exceptions(),
+				File: out, Bytes: len(archive), Path: "/opt/" + policyfile.InLayer, packedPolicy: packed,
 				Commands: deployLayer(stack, out, p.Digest()),
 			}
 			if output.format == string(report.JSON) {
@@ -67,7 +80,50 @@ func packageCommand(in Invocation) *cobra.Command {
 	policyFlag(cmd, &file)
 	cmd.Flags().StringVarP(&out, "out", "o", "policy-layer.zip", "write the layer's archive into this file")
 	cmd.Flags().StringVar(&stack, "stack-name", "sgward", "the stack in the printed commands; its layer is STACK-policy")
+	cmd.Flags().StringArrayVar(&folders, "into", nil, "make no layer: write policy.yaml and its JSON form into this folder; may repeat")
+	_ = cmd.MarkFlagDirname("into") // the flag exists
 	return cmd
+}
+
+// writeInto writes the policy into folders of functions.
+func writeInto(in Invocation, output *outputFlags, folders []string, data []byte, packed packedPolicy) error {
+	made := policyWritten{packedPolicy: packed}
+	for _, folder := range folders {
+		if err := policypackage.Write(folder, input.DefaultPolicy, data); err != nil {
+			return fmt.Errorf("--into %s: %w", folder, err)
+		}
+		made.Files = append(made.Files, filepath.Join(folder, input.DefaultPolicy), document.JSONName(filepath.Join(folder, input.DefaultPolicy)))
+	}
+	switch {
+	case output.format == string(report.JSON):
+		return writeJSON(in.Stdout, made)
+	case output.quiet:
+		_, err := fmt.Fprintln(bare(in.Stdout), made.PolicyDigest)
+		return err
+	}
+	if _, err := fmt.Fprintf(output.results(in), "%s\nwritten: %s\n", packed, strings.Join(made.Files, "\n         ")); err != nil {
+		return fmt.Errorf("writing the result: %w", err)
+	}
+	return nil
+}
+
+// packedPolicy is the policy that was packed.
+type packedPolicy struct {
+	PolicyFile   string `json:"policyFile"`
+	PolicyDigest string `json:"policyDigest"`
+	Statements   int    `json:"statements"`
+	Exceptions   int    `json:"exceptions"`
+}
+
+// String describes the policy in two lines.
+func (p packedPolicy) String() string {
+	return fmt.Sprintf("policy: %s, %s\ndigest: %s", text.Plural(p.Statements, "statement"), text.Plural(p.Exceptions, "exception"), p.PolicyDigest)
+}
+
+// policyWritten is the result of --into: one line of JSON.
+type policyWritten struct {
+	Files []string `json:"files"`
+	packedPolicy
 }
 
 func writeLayer(in Invocation, name string, archive []byte) error {
@@ -84,14 +140,11 @@ func writeLayer(in Invocation, name string, archive []byte) error {
 
 // layerMade is the result: one line of JSON.
 type layerMade struct {
-	File         string   `json:"file"`
-	Bytes        int      `json:"bytes"`
-	Path         string   `json:"path"` // in the functions
-	PolicyFile   string   `json:"policyFile"`
-	PolicyDigest string   `json:"policyDigest"`
-	Statements   int      `json:"statements"`
-	Exceptions   int      `json:"exceptions"`
-	Commands     []string `json:"commands"`
+	File  string `json:"file"`
+	Bytes int    `json:"bytes"`
+	Path  string `json:"path"` // in the functions
+	packedPolicy
+	Commands []string `json:"commands"`
 }
 
 // print writes the result for people: prose to lines, and commands, which are pasted, to
@@ -101,9 +154,8 @@ func (m layerMade) print(lines, plain io.Writer, quiet bool) error {
 		_, err := fmt.Fprintln(plain, m.PolicyDigest)
 		return err
 	}
-	if _, err := fmt.Fprintf(lines, "%s: %s bytes, with %s as %s\npolicy: %s, %s\ndigest: %s\n\nTo publish it, and give it to the functions:\n",
-		m.File, text.Thousands(m.Bytes), m.PolicyFile, m.Path,
-		text.Plural(m.Statements, "statement"), text.Plural(m.Exceptions, "exception"), m.PolicyDigest); err != nil {
+	if _, err := fmt.Fprintf(lines, "%s: %s bytes, with %s as %s\n%s\n\nTo publish it, and give it to the functions:\n",
+		m.File, text.Thousands(m.Bytes), m.PolicyFile, m.Path, m.packedPolicy); err != nil {
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	_, err := fmt.Fprintf(plain, "\n%s\n", strings.Join(m.Commands, "\n"))
@@ -138,10 +190,8 @@ func deployLayer(stack, archive, digest string) []string {
 
 // shellWord quotes a word for a POSIX shell, if it has to be.
 func shellWord(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return !strings.ContainsRune(plainInShells, r) }) {
+	if awsid.OnlyOf(s, awsid.Alphanumeric+"_-./:,=+@%") {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
-
-const plainInShells = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%"

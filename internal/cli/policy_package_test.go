@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policyfile"
 )
 
 // packaged runs policy package in a folder of its own.
@@ -37,7 +39,7 @@ func TestALayerHoldsThePolicyByteForByteEveryTime(t *testing.T) {
 	archive, err := zip.OpenReader("policy-layer.zip")
 	require.NoError(t, err)
 	defer func() { _ = archive.Close() }()
-	require.Len(t, archive.File, 1)
+	require.Len(t, archive.File, 2, "with its JSON form")
 	r, err := archive.File[0].Open()
 	require.NoError(t, err)
 	got, err := io.ReadAll(r)
@@ -53,6 +55,31 @@ func TestALayerHoldsThePolicyByteForByteEveryTime(t *testing.T) {
 	second, err := os.ReadFile("second.zip")
 	require.NoError(t, err)
 	assert.Equal(t, first, second, "whatever the file's name, mode and time")
+}
+
+func TestTheFoldersOfFunctionsGetThePolicyAndItsJSONForm(t *testing.T) {
+	policy, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("strict.yaml", policy, 0o600))
+	require.NoError(t, os.Mkdir("one", 0o700))
+	require.NoError(t, os.Mkdir("two", 0o700))
+	said, status := packaged(t, "--policy", "strict.yaml", "--into", "one", "--into", "two")
+	require.Equal(t, StatusClean, status, said)
+	assert.Contains(t, said, fmt.Sprintf("digest: sha256:%x\n", sha256.Sum256(policy)))
+	for _, folder := range []string{"one", "two"} {
+		p, err := policyfile.Read(filepath.Join(folder, "policy.yaml"))
+		require.NoError(t, err)
+		assert.Equal(t, fmt.Sprintf("sha256:%x", sha256.Sum256(policy)), p.Digest())
+		assert.Contains(t, said, filepath.Join(folder, "policy.yaml.json"))
+	}
+	assert.NoFileExists(t, "policy-layer.zip")
+
+	said, status = packaged(t, "--policy", "strict.yaml", "--into", "three")
+	assert.Equal(t, StatusError, status)
+	assert.Contains(t, said, "--into three: ")
+	_, status = packaged(t, "--policy", "strict.yaml", "--into", "one", "--out", "layer.zip")
+	assert.Equal(t, StatusUsage, status)
 }
 
 func TestNoLayerIsMadeOfAPolicyThatIsNotSound(t *testing.T) {

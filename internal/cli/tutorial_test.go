@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policypackage"
+
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
@@ -193,7 +195,7 @@ func (r *reader) build() {
 		build := exec.CommandContext(r.Context(), "go", "build", "-o", filepath.Join(dir, "bootstrap"), "../../functions/"+pkg)
 		text, err := build.CombinedOutput()
 		require.NoError(r, err, "%s", text)
-		writeFile(r.T, filepath.Join(dir, "policy.yaml"), readFile(r.T, "../../policy.yaml"))
+		require.NoError(r, policypackage.Write(dir, "policy.yaml", []byte(readFile(r.T, "../../policy.yaml"))))
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -83,7 +85,7 @@ func digestOf(t *testing.T, file string) string {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
-	p, err := policy.Parse(file, data)
+	p, err := policy.Compile(policyyaml.Document(file, data))
 	require.NoError(t, err)
 	return p.Digest()
 }

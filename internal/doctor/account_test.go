@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policy/document"
+	"sgward/internal/policypackage"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
@@ -240,7 +243,18 @@ func subscriptionsOf(protocol, endpoint, arn string) string {
 }
 
 // archiveOf is a function's archive: a large binary, and a policy.
+// archiveOf is the archive of a function with a policy and, if the policy is sound, its JSON form.
 func archiveOf(t testing.TB, policy []byte, name string) []byte {
+	t.Helper()
+	form, err := policypackage.Form(name, policy)
+	if err != nil {
+		return archiveWith(t, name, policy)
+	}
+	return archiveWith(t, name, policy, form)
+}
+
+// archiveWith is the archive of a function with a policy and another file as its JSON form.
+func archiveWith(t testing.TB, name string, policy []byte, form ...[]byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
@@ -248,10 +262,12 @@ func archiveOf(t testing.TB, policy []byte, name string) []byte {
 	require.NoError(t, err)
 	_, err = binary.Write(make([]byte, 3<<20))
 	require.NoError(t, err)
-	file, err := w.Create(name)
-	require.NoError(t, err)
-	_, err = file.Write(policy)
-	require.NoError(t, err)
+	for i, content := range append([][]byte{policy}, form...) {
+		file, err := w.Create([]string{name, document.JSONName(name)}[i])
+		require.NoError(t, err)
+		_, err = file.Write(content)
+		require.NoError(t, err)
+	}
 	require.NoError(t, w.Close())
 	return b.Bytes()
 }

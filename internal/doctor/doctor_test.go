@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policypackage"
+
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -376,7 +380,7 @@ func TestWhatIsNotPermittedIsSaidAndTheRestGoesOn(t *testing.T) {
 func TestThePolicyIsReadWithoutTheBinaryWhereTheServerKnowsRanges(t *testing.T) {
 	held, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
-	want, err := policy.Parse("policy.yaml", held)
+	want, err := policy.Compile(policyyaml.Document("policy.yaml", held))
 	require.NoError(t, err)
 	for name, ranges := range map[string]bool{"ranges": true, "no ranges": false} {
 		t.Run(name, func(t *testing.T) {
@@ -416,9 +420,27 @@ func TestThePolicyIsReadWithoutTheBinaryWhereTheServerKnowsRanges(t *testing.T) 
 	})
 }
 
+// What people review in the function must be what it applies.
+func TestAFunctionThatAppliesAnotherPolicyThanItShowsIsAFailure(t *testing.T) {
+	shown, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	lax, err := policypackage.Form("policy.yaml", bytes.Replace(shown, []byte("effect: revoke"), []byte("effect: alert"), 1))
+	require.NoError(t, err)
+	a := soundAccount(t)
+	a.archives["sgward-RemediateFunction"] = archiveWith(t, "policy.yaml", shown, lax)
+	lines := a.lines()
+	require.Len(t, lines, 1)
+	assert.Equal(t, Failure, lines[0].Status)
+	assert.Equal(t, `RemediateFunction: policy.yaml.json: it is not what "sgward policy package" of this release makes of the policy beside it`, lines[0].Text)
+
+	a = soundAccount(t)
+	a.archives["sgward-RemediateFunction"] = archiveWith(t, "policy.yaml", shown)
+	assert.Empty(t, a.lines(), "a function of an earlier release reads the file itself")
+}
+
 func TestThePolicyIsComparedWithTheOneAtHand(t *testing.T) {
 	a := soundAccount(t)
-	other, err := policy.Parse("mine.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"))
+	other, err := policy.Compile(policyyaml.Document("mine.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n")))
 	require.NoError(t, err)
 	r := Examine(t.Context(), Config{AWS: a.config(), StackName: "sgward", Policy: other, Now: func() time.Time { return now }})
 	require.NoError(t, r.Err)

@@ -14,8 +14,11 @@ import (
 	"strconv"
 	"strings"
 
+	"sgward/internal/policyyaml"
+
 	"sgward/internal/awscall"
 	"sgward/internal/policy"
+	"sgward/internal/policy/document"
 	"sgward/internal/policyfile"
 )
 
@@ -30,6 +33,10 @@ func (x *examination) checkPolicy(ctx context.Context) []Line {
 			continue // checkFunctions says so
 		}
 		held, err := x.policyOf(ctx, id)
+		if errors.Is(err, errOtherForm) {
+			out = append(out, failure(deploy, "%s: %v", id, err))
+			continue
+		}
 		if err != nil {
 			out = append(out, unknown(err, "which policy %s holds", id))
 			continue
@@ -91,6 +98,9 @@ func (x *examination) policyOf(ctx context.Context, id string) (*policy.Policy, 
 	return nil, fmt.Errorf("%s is in none of its layers", file)
 }
 
+// errOtherForm says that a function applies something else than the file that it holds.
+var errOtherForm = errors.New("it is not what \"sgward policy package\" of this release makes of the policy beside it")
+
 // errNoFile says that an archive lacks a file.
 var errNoFile = errors.New("the archive has no such file")
 
@@ -110,6 +120,33 @@ func (x *examination) policyIn(ctx context.Context, location, name string) (*pol
 	if err != nil {
 		return nil, fmt.Errorf("reading the function's archive: %w", err)
 	}
+	data, err := contentOf(files, name)
+	if err != nil {
+		return nil, err
+	}
+	d := policyyaml.Document(path.Base(name), data)
+	p, err := policy.Compile(d)
+	if err != nil {
+		return nil, fmt.Errorf("the function's %s is unsound for this release of sgward: %w", name, err)
+	}
+	want, err := d.JSON()
+	if err != nil {
+		return nil, err
+	}
+	// A function of an earlier release has no JSON form, and reads the file itself.
+	held, err := contentOf(files, document.JSONName(name))
+	switch {
+	case errors.Is(err, errNoFile):
+	case err != nil:
+		return nil, err
+	case !bytes.Equal(held, want):
+		return nil, fmt.Errorf("%s: %w", document.JSONName(name), errOtherForm)
+	}
+	return p, nil
+}
+
+// contentOf returns a file of an archive.
+func contentOf(files *zip.Reader, name string) ([]byte, error) {
 	for _, f := range files.File {
 		if path.Clean(f.Name) != path.Clean(name) {
 			continue
@@ -122,11 +159,7 @@ func (x *examination) policyIn(ctx context.Context, location, name string) (*pol
 		if err = errors.Join(err, r.Close()); err != nil {
 			return nil, fmt.Errorf("reading the function's archive: %w", err)
 		}
-		p, err := policy.Parse(path.Base(name), data)
-		if err != nil {
-			return nil, fmt.Errorf("the function's %s is unsound for this release of sgward: %w", name, err)
-		}
-		return p, nil
+		return data, nil
 	}
 	return nil, fmt.Errorf("%s: %w", name, errNoFile)
 }

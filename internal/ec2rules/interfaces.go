@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 )
 
@@ -187,7 +188,5 @@ func serviceOfType(t types.NetworkInterfaceType) string {
 
 // isResourceName reports whether s can be the name or id of a resource, and not free text.
 func isResourceName(s string) bool {
-	return s != "" && !strings.ContainsFunc(s, func(r rune) bool {
-		return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:+", r)
-	})
+	return awsid.OnlyOf(s, awsid.Alphanumeric+"-_./:+")
 }

@@ -3,9 +3,9 @@ package finding
 import (
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -211,9 +211,7 @@ func (a *Alert) IsExpiryNotice() bool {
 // IsAccountName reports whether alerts can show an account's name: up to 63 letters,
 // digits, blanks, dots, dashes and underscores, of which the first is a letter or digit.
 func IsAccountName(s string) bool {
-	const first = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-	isOther := func(r rune) bool { return !strings.ContainsRune(first+" ._-", r) }
-	return s != "" && len(s) <= 63 && strings.IndexByte(first, s[0]) >= 0 && !strings.ContainsFunc(s, isOther)
+	return len(s) <= 63 && awsid.OnlyOf(s, awsid.Alphanumeric+" ._-") && awsid.OnlyOf(s[:1], awsid.Alphanumeric)
 }
 
 // PrefixListEntry is one address range of a managed prefix list.

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -17,7 +19,7 @@ func TestAnAlertDescribesTheStatementsOfItsFindings(t *testing.T) {
 	for i := range 30 {
 		text += fmt.Sprintf("  - {id: s%d, effect: alert, severity: low, ingress: {from: world}, description: About %d., runbook: \"https://wiki.example.com/%d\", controls: [EC2.%d]}\n", i, i, i, i)
 	}
-	p, err := policy.Parse("policy.yaml", []byte(text))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(text)))
 	require.NoError(t, err)
 	var a Alert
 	for _, id := range []string{"s7", "plain", "s3", "s7", "", "another-policy"} {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -105,7 +107,7 @@ func defaultPolicy(t *testing.T) *policy.Policy {
 	t.Helper()
 	data, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
-	p, err := policy.Parse("policy.yaml", data)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	return p
 }
@@ -132,8 +134,8 @@ func TestEnginesAreServicesOfPolicies(t *testing.T) {
 		assert.Equal(t, ports.From, ports.To, name)
 		assert.NotEqual(t, "Database", group.EngineOf(ports), name)
 		assert.Contains(t, secgroup.ServiceNames(), name)
-		p, err := policy.Parse("policy.yaml", fmt.Appendf(nil,
-			"version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements: [{id: x, severity: high, effect: revoke, ingress: {from: any, ports: [%s]}}]", name))
+		p, err := policy.Compile(policyyaml.Document("policy.yaml", fmt.Appendf(nil,
+			"version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements: [{id: x, severity: high, effect: revoke, ingress: {from: any, ports: [%s]}}]", name)))
 		require.NoError(t, err)
 		rule := secgroup.Rule{Permission: secgroup.Permission{Direction: secgroup.Ingress, Protocol: secgroup.TCP, Ports: ports, Peer: cidr("10.0.0.0/8")}}
 		got := p.Evaluate(policy.Request{Time: time.Now(), Rules: []secgroup.Rule{rule}})

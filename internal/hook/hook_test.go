@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -22,7 +24,7 @@ func judge(tb testing.TB, mode hook.Mode, file string) *hook.Judge {
 	tb.Helper()
 	data, err := os.ReadFile(file)
 	require.NoError(tb, err)
-	p, err := policy.Parse("policy.yaml", data)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(tb, err)
 	return &hook.Judge{Policy: p, Mode: mode, Region: "eu-central-1", Now: func() time.Time { return now }}
 }

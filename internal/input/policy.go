@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"sgward/internal/policyyaml"
+
 	"sgward/internal/policy"
 )
 
@@ -35,7 +37,7 @@ func PolicyData(file string) (*policy.Policy, []byte, error) {
 		}
 		return nil, nil, fmt.Errorf("%s: reading policy: %w", filepath.Clean(file), err)
 	}
-	p, err := policy.Parse(filepath.ToSlash(filepath.Clean(file)), data)
+	p, err := policy.Compile(policyyaml.Document(filepath.ToSlash(filepath.Clean(file)), data))
 	return p, data, err
 }
 

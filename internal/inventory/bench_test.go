@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/ec2rules"
@@ -17,7 +19,7 @@ func shippedPolicy(t testing.TB) *policy.Policy {
 	t.Helper()
 	data, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
-	p, err := policy.Parse("policy.yaml", data)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	return p
 }

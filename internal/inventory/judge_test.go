@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -55,7 +57,7 @@ func group(t testing.TB, rules ...string) secgroup.Group {
 
 func parsed(t testing.TB, text string) *policy.Policy {
 	t.Helper()
-	p, err := policy.Parse("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\n"+text))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\n"+text)))
 	require.NoError(t, err)
 	return p
 }

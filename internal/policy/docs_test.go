@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -60,7 +62,7 @@ func TestEveryExampleOfThePageIsTrue(t *testing.T) {
 		switch f.kind {
 		case "yaml":
 			assert.Contains(t, []string{"verdicts", "problems", "warnings"}, next.kind, "%s: no block behind this policy says what it does", where)
-			p, err := Parse("policy.yaml", []byte(f.text))
+			p, err := Compile(policyyaml.Document("policy.yaml", []byte(f.text)))
 			if next.kind == "problems" {
 				assert.EqualError(t, err, strings.TrimSpace(next.text), where)
 				continue
@@ -77,7 +79,7 @@ func TestEveryExampleOfThePageIsTrue(t *testing.T) {
 			}
 		case "verdicts":
 			require.Equal(t, "yaml", fences[i-1].kind, where)
-			p, err := Parse("policy.yaml", []byte(fences[i-1].text))
+			p, err := Compile(policyyaml.Document("policy.yaml", []byte(fences[i-1].text)))
 			require.NoError(t, err, where)
 			scenarios, err := parseScenarios(f.text, f.line)
 			require.NoError(t, err, page)

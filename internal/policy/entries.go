@@ -7,14 +7,13 @@ import (
 	"strings"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
 	"sgward/internal/awsid"
+	"sgward/internal/policy/document"
 	"sgward/internal/secgroup"
 )
 
 // id reads the id of a statement or exception, which must be unique.
-func (c *compiler) id(f map[string]field, n *yaml.Node, where string) (string, bool) {
+func (c *compiler) id(f map[string]field, n *document.Node, where string) (string, bool) {
 	v, ok := f["id"]
 	if !ok {
 		c.problem(n, "%s: id is missing", where)
@@ -36,7 +35,7 @@ func (c *compiler) id(f map[string]field, n *yaml.Node, where string) (string, b
 	return id, true
 }
 
-func (c *compiler) statement(n *yaml.Node, index int) {
+func (c *compiler) statement(n *document.Node, index int) {
 	where := fmt.Sprintf("statements[%d]", index)
 	f := c.fields(n, where, "id", "severity", "effect", "existing", "ingress", "egress", "when", "unless", "description", "runbook", "controls")
 	if f == nil {
@@ -114,7 +113,7 @@ const (
 )
 
 // opening reads ingress or egress: direction, peer and traffic.
-func (c *compiler) opening(f map[string]field, n *yaml.Node, where string, s *statement) {
+func (c *compiler) opening(f map[string]field, n *document.Node, where string, s *statement) {
 	in, isIngress := f["ingress"]
 	out, isEgress := f["egress"]
 	if isIngress == isEgress {
@@ -153,9 +152,9 @@ func (c *compiler) opening(f map[string]field, n *yaml.Node, where string, s *st
 }
 
 // peer reads the value of from or to.
-func (c *compiler) peer(n *yaml.Node, where string) peerMatcher {
+func (c *compiler) peer(n *document.Node, where string) peerMatcher {
 	const want = "world, public, any, or one of the fields public, in, not-in, prefix-lists, referenced-groups"
-	if n.Kind == yaml.ScalarNode {
+	if n.IsScalar() {
 		switch n.Value {
 		case "world":
 			return peerMatcher{kind: widePeer, width: c.world, words: "the world"}
@@ -164,7 +163,7 @@ func (c *compiler) peer(n *yaml.Node, where string) peerMatcher {
 		case "any":
 			return peerMatcher{kind: anyPeer, words: "any peer"}
 		}
-		c.problem(n, "%s: want %s, found %s", where, want, kindOf(n))
+		c.problem(n, "%s: want %s, found %s", where, want, n)
 		return peerMatcher{}
 	}
 	before := len(c.problems)
@@ -189,7 +188,7 @@ func (c *compiler) peer(n *yaml.Node, where string) peerMatcher {
 			ids := c.matching(v.value, where, awsid.IsPrefixList, "a prefix list id such as pl-0123456789abcdef0")
 			return peerMatcher{kind: prefixListPeer, ids: ids, words: "a listed prefix list"}
 		case "referenced-groups":
-			if v.value.Kind == yaml.ScalarNode && v.value.Value == "other-accounts" {
+			if v.value.IsScalar() && v.value.Value == "other-accounts" {
 				return peerMatcher{kind: foreignGroupPeer, words: "a security group of another account"}
 			}
 			ids := c.matching(v.value, where, awsid.IsGroup, "other-accounts or a security group id such as sg-0123456789abcdef0")
@@ -211,7 +210,7 @@ func isPlaceholder(s string) bool {
 	return strings.Contains(strings.ReplaceAll(s, "-", " "), "CHANGE ME")
 }
 
-func (c *compiler) exception(n *yaml.Node, index int) {
+func (c *compiler) exception(n *document.Node, index int) {
 	where := fmt.Sprintf("exceptions[%d]", index)
 	f := c.fields(n, where, "id", "reason", "owner", "expires", "until", "match")
 	if f == nil {
@@ -247,7 +246,7 @@ func (c *compiler) exception(n *yaml.Node, index int) {
 }
 
 // expiry reads the end of an exception: expires, its last day, or until, a moment.
-func (c *compiler) expiry(f map[string]field, n *yaml.Node, where string, x *exception) {
+func (c *compiler) expiry(f map[string]field, n *document.Node, where string, x *exception) {
 	day, hasDay := f["expires"]
 	moment, hasMoment := f["until"]
 	switch {
@@ -261,7 +260,7 @@ func (c *compiler) expiry(f map[string]field, n *yaml.Node, where string, x *exc
 			if _, isMoment := ParseMoment(text); isMoment {
 				hint = "; a time belongs to until"
 			}
-			c.problem(day.value, "%s: expires: want a day such as 2027-03-31, found %s%s", where, kindOf(day.value), hint)
+			c.problem(day.value, "%s: expires: want a day such as 2027-03-31, found %s%s", where, day.value, hint)
 		}
 		x.expires = text
 	case hasMoment:
@@ -273,7 +272,7 @@ func (c *compiler) expiry(f map[string]field, n *yaml.Node, where string, x *exc
 				hint = "; a day belongs to expires"
 			}
 			c.problem(moment.value, "%s: until: want a time with its zone such as 2027-03-01T18:00Z or 2027-03-01T19:00+01:00, found %s%s",
-				where, kindOf(moment.value), hint)
+				where, moment.value, hint)
 		}
 		x.expires = end.Format(time.RFC3339)
 	default:
@@ -282,7 +281,7 @@ func (c *compiler) expiry(f map[string]field, n *yaml.Node, where string, x *exc
 	x.ends, _ = ParseExpiry(x.expires)
 }
 
-func (c *compiler) exceptionMatch(n *yaml.Node, where string, x *exception) {
+func (c *compiler) exceptionMatch(n *document.Node, where string, x *exception) {
 	known := append(slices.Clone(scopeFields), "statements", "direction", "ports", "protocols", "peers", "prefix-lists", "referenced-groups")
 	f := c.fields(n, where, known...)
 	if f != nil && len(f) == 0 {

@@ -2,7 +2,6 @@ package policy
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -27,23 +26,22 @@ type Expiry struct {
 	Ended bool
 }
 
-// momentForm is RFC 3339 with the seconds left out or given, and no fractions. time.Parse
-// alone also takes hours of one digit.
-var momentForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})$`)
+// momentLayouts are RFC 3339 to the minute and to the second, without their zone.
+var momentLayouts = [...]string{"2006-01-02T15:04", "2006-01-02T15:04:05"}
 
 // ParseMoment reads a time with its zone, to the minute or the second, such as
 // 2027-03-01T18:00Z or 2027-03-01T19:00:00+01:00. It returns it in UTC.
 func ParseMoment(s string) (time.Time, bool) {
-	found := momentForm.FindStringSubmatch(s)
-	if found == nil {
-		return time.Time{}, false
+	for _, layout := range momentLayouts {
+		t, err := time.Parse(layout+"Z07:00", s)
+		if err != nil {
+			continue
+		}
+		// time.Parse also takes hours of one digit, and fractions of seconds.
+		zone, ok := strings.CutPrefix(s, t.Format(layout))
+		return t.UTC(), ok && (zone == "Z" || zone[0] == '+' || zone[0] == '-')
 	}
-	layout := time.RFC3339
-	if found[1] == "" {
-		layout = "2006-01-02T15:04Z07:00"
-	}
-	t, err := time.Parse(layout, s)
-	return t.UTC(), err == nil
+	return time.Time{}, false
 }
 
 // ParseExpiry reads the Expires of an exception and returns the first moment at which it

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -40,7 +42,7 @@ exceptions:
 `
 
 func TestExpiringSaysWhatIsCoveredUntilWhenTheFirstFirst(t *testing.T) {
-	p, err := policy.Parse("policy.yaml", []byte(expiring))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(expiring)))
 	require.NoError(t, err)
 	found := p.Expiring(time.Date(2026, 11, 20, 23, 59, 59, 0, time.UTC), "123456789012", "us-east-1")
 	require.Len(t, found, 2)
@@ -54,7 +56,7 @@ func TestExpiringSaysWhatIsCoveredUntilWhenTheFirstFirst(t *testing.T) {
 }
 
 func TestExpiringEndsADayAfterTheEnd(t *testing.T) {
-	p, err := policy.Parse("policy.yaml", []byte(expiring))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(expiring)))
 	require.NoError(t, err)
 	at := func(when string) (ids []string, ended bool) {
 		now, err := time.Parse(time.RFC3339, when)
@@ -91,7 +93,7 @@ exceptions:
 `
 
 func TestAnExceptionAppliesUntilItsMoment(t *testing.T) {
-	p, err := policy.Parse("policy.yaml", []byte(hourly))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(hourly)))
 	require.NoError(t, err)
 	end := time.Date(2026, 11, 20, 18, 30, 0, 0, time.UTC)
 	judge := func(at time.Time) policy.Judgement {
@@ -120,7 +122,7 @@ func TestAnExceptionAppliesUntilItsMoment(t *testing.T) {
 }
 
 func TestExpiringLeavesOutOtherAccountsAndRegions(t *testing.T) {
-	p, err := policy.Parse("policy.yaml", []byte(expiring))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(expiring)))
 	require.NoError(t, err)
 	now := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
 	assert.Len(t, p.Expiring(now, "123456789012", "us-east-1"), 1)

@@ -9,10 +9,13 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policy/document"
+	"sgward/internal/policyyaml"
 )
 
-// Whatever the file holds, Parse gives a policy or problems with lines in it, and a
-// policy that it gives can judge.
+// Whatever the file holds, Compile gives a policy or problems with lines in it, and a policy
+// that it gives can judge, and is the same when it is read from the JSON form.
 func FuzzParsePolicy(f *testing.F) {
 	shipped, err := os.ReadFile("../../policy.yaml")
 	require.NoError(f, err)
@@ -32,7 +35,8 @@ func FuzzParsePolicy(f *testing.F) {
 	}
 	rules := []string{"tcp 3306 from 0.0.0.0/0", "all to ::/0", "icmp edited 52.0.0.0/10", "tcp 22 from pl-0123456789abcdef0", "tcp 22 from 52.64.0.0/10"}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := Parse("policy.yaml", data)
+		d := policyyaml.Document("policy.yaml", data)
+		p, err := Compile(d)
 		if err != nil {
 			require.Nil(t, p)
 			var problems Problems
@@ -49,6 +53,13 @@ func FuzzParsePolicy(f *testing.F) {
 			return
 		}
 		require.NotEmpty(t, p.statements)
+		form, err := d.JSON()
+		require.NoError(t, err)
+		read, err := document.FromJSON("policy.yaml", form)
+		require.NoError(t, err)
+		same, err := Compile(read)
+		require.NoError(t, err)
+		require.Equal(t, p, same)
 		_ = p.Warnings(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
 		req := newRequest()
 		for _, text := range rules {

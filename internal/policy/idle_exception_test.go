@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -130,7 +132,7 @@ func TestTheExceptionsThatReadmeAndTheDefaultPolicyShowCoverSomething(t *testing
 	for name, text := range map[string]string{
 		"README.md": example, "policy.yaml": before + "\nexceptions:\n" + strings.ReplaceAll(exceptions, "#  ", "  "),
 	} {
-		p, err := Parse(name, []byte(text))
+		p, err := Compile(policyyaml.Document(name, []byte(text)))
 		require.NoError(t, err, name)
 		assert.Len(t, p.exceptions, 1, name)
 		assert.Empty(t, p.Warnings(time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC)), name)

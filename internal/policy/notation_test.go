@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -286,7 +288,7 @@ func defaultPolicy(t testing.TB) *Policy {
 	t.Helper()
 	data, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
-	p, err := Parse("policy.yaml", data)
+	p, err := Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	return p
 }
@@ -295,7 +297,7 @@ func defaultPolicy(t testing.TB) *Policy {
 // where the text does not begin with a version.
 func mustParse(t testing.TB, text string) *Policy {
 	t.Helper()
-	p, err := Parse("policy.yaml", []byte(withHeader(text)))
+	p, err := Compile(policyyaml.Document("policy.yaml", []byte(withHeader(text))))
 	require.NoError(t, err, text)
 	return p
 }

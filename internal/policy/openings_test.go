@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -19,7 +21,7 @@ func withEgressExample(t *testing.T) *Policy {
 	require.True(t, found)
 	example, after, found := strings.Cut(example, "\n\n")
 	require.True(t, found)
-	p, err := Parse("policy.yaml", []byte(before+"  - id: world-open-egress\n"+strings.ReplaceAll(example, "  # ", "  ")+"\n\n"+after))
+	p, err := Compile(policyyaml.Document("policy.yaml", []byte(before+"  - id: world-open-egress\n"+strings.ReplaceAll(example, "  # ", "  ")+"\n\n"+after)))
 	require.NoError(t, err)
 	require.Len(t, p.statements, len(defaultPolicy(t).statements)+1)
 	return p

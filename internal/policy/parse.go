@@ -4,33 +4,36 @@ import (
 	"net/netip"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	"go4.org/netipx"
 
 	"sgward/internal/awsid"
+	"sgward/internal/policy/document"
 	"sgward/internal/secgroup"
 )
 
 // Names begin with a letter, so that none can be taken for a port or an address.
 const nameWanted = "want a name of lower-case letters, digits and hyphens that begins with a letter, 64 characters at most"
 
-// Parse compiles a policy file. file is the name that reasons and problems cite, such as
-// "policy.yaml". On errors the policy is nil and the error is a Problems that holds every
-// problem of the file.
-func Parse(file string, data []byte) (*Policy, error) {
-	r := &reader{file: file}
-	c := &compiler{reader: r, policy: &Policy{file: file, digest: digestOf(data)}, ids: map[string]int{}}
-	if root := r.root(data); root != nil {
-		c.document(root)
+// Compile compiles a policy file. Package policyyaml reads the file as people write it. On
+// errors the policy is nil and the error is a Problems that holds every problem of the file.
+func Compile(d document.Document) (*Policy, error) {
+	c := &compiler{reader: &reader{file: d.File}, policy: &Policy{file: d.File, digest: d.Digest}, ids: map[string]int{}}
+	switch {
+	case d.Problem != nil:
+		c.problemAt(d.Problem.Line, "%s", d.Problem.Text)
+	case d.Root == nil:
+		c.problemAt(1, "no document was read")
+	default:
+		c.document(d.Root)
 	}
-	if len(r.problems) > 0 {
-		r.problems.sort()
-		return nil, r.problems
+	if len(c.problems) > 0 {
+		c.problems.sort()
+		return nil, c.problems
 	}
 	return c.policy, nil
 }
 
-// compiler turns the YAML of one file into a Policy.
+// compiler turns the document of one file into a Policy.
 type compiler struct {
 	*reader
 	policy     *Policy
@@ -41,12 +44,12 @@ type compiler struct {
 	tagsExempt bool
 }
 
-func (c *compiler) document(root *yaml.Node) {
+func (c *compiler) document(root *document.Node) {
 	f := c.fields(root, "policy", "version", "world", "ports", "networks", "trusted-prefix-list-owners", "allow-tag-exemptions", "owner-tag", "statements", "exceptions")
 	if v, ok := f["version"]; !ok {
 		c.problem(root, "version is missing: want version: 1")
-	} else if v.value.Value != "1" {
-		c.problem(v.value, "version: want 1, found %s", kindOf(v.value))
+	} else if !v.value.IsScalar() || v.value.Value != "1" {
+		c.problem(v.value, "version: want 1, found %s", v.value)
 	}
 	c.world = widthOf(9, 32)
 	if v, ok := f["world"]; ok {
@@ -91,13 +94,13 @@ func (c *compiler) document(root *yaml.Node) {
 }
 
 // isEmptyList reports whether a list is [] or null.
-func isEmptyList(n *yaml.Node) bool {
-	return n.Kind == yaml.ScalarNode && n.Tag == "!!null" || n.Kind == yaml.SequenceNode && len(n.Content) == 0
+func isEmptyList(n *document.Node) bool {
+	return n.Kind == document.Null || n.Kind == document.List && len(n.Content) == 0
 }
 
 // width reads prefix lengths such as {ipv4: 9, ipv6: 32}. Lengths that ask for more
 // addresses than are public are problems.
-func (c *compiler) width(n *yaml.Node, where string) width {
+func (c *compiler) width(n *document.Node, where string) width {
 	lengths := map[string]int{"ipv4": 9, "ipv6": 32}
 	f := c.fields(n, where, "ipv4", "ipv6")
 	if f == nil {
@@ -119,7 +122,7 @@ func (c *compiler) width(n *yaml.Node, where string) width {
 	return widthOf(lengths["ipv4"], lengths["ipv6"])
 }
 
-func (c *compiler) defineNetworks(n *yaml.Node) {
+func (c *compiler) defineNetworks(n *document.Node) {
 	c.networks = map[string][]netip.Prefix{}
 	for _, def := range c.names(n, "networks") {
 		where := "networks." + def.key.Value
@@ -132,7 +135,7 @@ func (c *compiler) defineNetworks(n *yaml.Node) {
 }
 
 // prefixes reads a list of CIDRs and names of networks defined above it.
-func (c *compiler) prefixes(n *yaml.Node, where string) []netip.Prefix {
+func (c *compiler) prefixes(n *document.Node, where string) []netip.Prefix {
 	var out []netip.Prefix
 	for _, item := range c.list(n, where) {
 		s, ok := c.text(item, where)
@@ -156,7 +159,7 @@ func (c *compiler) prefixes(n *yaml.Node, where string) []netip.Prefix {
 	return out
 }
 
-func (c *compiler) ipSet(n *yaml.Node, where string) *netipx.IPSet {
+func (c *compiler) ipSet(n *document.Node, where string) *netipx.IPSet {
 	var b netipx.IPSetBuilder
 	for _, p := range c.prefixes(n, where) {
 		b.AddPrefix(p)
@@ -169,7 +172,7 @@ func (c *compiler) ipSet(n *yaml.Node, where string) *netipx.IPSet {
 }
 
 // definePorts reads the names under ports. A name may use those defined above it.
-func (c *compiler) definePorts(n *yaml.Node) {
+func (c *compiler) definePorts(n *document.Node) {
 	c.ports = map[string]traffic{}
 	for _, def := range c.names(n, "ports") {
 		name, where := def.key.Value, "ports."+def.key.Value
@@ -187,7 +190,7 @@ func (c *compiler) definePorts(n *yaml.Node) {
 }
 
 // portList reads a list of ports and names.
-func (c *compiler) portList(n *yaml.Node, where string) traffic {
+func (c *compiler) portList(n *document.Node, where string) traffic {
 	var spans []span
 	for _, item := range c.list(n, where) {
 		s, ok := c.text(item, where)

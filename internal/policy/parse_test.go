@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -41,7 +43,7 @@ func TestEveryProblemOfAFileIsListedByLine(t *testing.T) {
 	var out strings.Builder
 	out.WriteString(head)
 	for _, c := range cases {
-		p, err := Parse("policy.yaml", []byte(c.file))
+		p, err := Compile(policyyaml.Document("policy.yaml", []byte(c.file)))
 		require.Error(t, err, c.name)
 		assert.Nil(t, p, "%s: an unsound policy must not come back", c.name)
 		var problems Problems
@@ -69,7 +71,7 @@ func TestAFileThatIsNoTextIsAProblemNotAPanic(t *testing.T) {
 		"many aliases":            []byte("a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]\nversion: *c\n"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := Parse("policy.yaml", data)
+			p, err := Compile(policyyaml.Document("policy.yaml", data))
 			assert.Nil(t, p)
 			var problems Problems
 			require.ErrorAs(t, err, &problems)

@@ -1,4 +1,4 @@
-// Package policy is the policy language and its judge: Parse compiles a policy file, and
+// Package policy is the policy language and its judge: Compile compiles a policy file, and
 // Evaluate judges the rules of one call, with reasons. docs/POLICY.md specifies both.
 //
 // Evaluate is a pure function of its arguments: it reads no clock, network, environment or
@@ -7,8 +7,6 @@
 package policy
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"net/netip"
 	"time"
@@ -184,11 +182,6 @@ func (p *Policy) Warnings(now time.Time) Problems {
 		}
 	}
 	return out
-}
-
-func digestOf(data []byte) string {
-	sum := sha256.Sum256(data)
-	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
 // Statements returns the number of statements.

@@ -17,7 +17,7 @@ type Problem struct {
 // String prints "policy.yaml:14: text".
 func (p Problem) String() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text) }
 
-// Problems lists every problem of a policy file by line. Parse returns it as its error.
+// Problems lists every problem of a policy file by line. Compile returns it as its error.
 type Problems []Problem //nolint:errname // also used for warnings
 
 // Error prints one problem a line.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -89,7 +91,7 @@ exceptions:
 `
 
 func TestSchemaAndParserAcceptEveryField(t *testing.T) {
-	_, err := Parse("every.yaml", []byte(everyField))
+	_, err := Compile(policyyaml.Document("every.yaml", []byte(everyField)))
 	require.NoError(t, err)
 	assert.NoError(t, compiledSchema(t).Validate(asJSON(t, []byte(everyField))))
 }
@@ -124,7 +126,7 @@ func TestSchemaRefusesWhatTheParserRefuses(t *testing.T) {
 	} {
 		broken := strings.Replace(everyField, change.old, change.new, 1)
 		require.NotEqual(t, everyField, broken)
-		_, err := Parse("broken.yaml", []byte(broken))
+		_, err := Compile(policyyaml.Document("broken.yaml", []byte(broken)))
 		assert.Error(t, err, change.new)
 		assert.Error(t, s.Validate(asJSON(t, []byte(broken))), change.new)
 	}
@@ -170,7 +172,7 @@ func TestSchemaKnowsTheFieldsThatTheParserKnows(t *testing.T) {
 		"exception": {"exceptions: [{zzz: 1}]", properties("exception")},
 		"match":     {"exceptions: [{match: {zzz: 1}}]", properties("exception", "properties", "match")},
 	} {
-		_, err := Parse("p.yaml", []byte(tt.text))
+		_, err := Compile(policyyaml.Document("p.yaml", []byte(tt.text)))
 		require.Error(t, err)
 		m := regexp.MustCompile(`unknown field "zzz": want ([a-z0-9, -]+)`).FindStringSubmatch(err.Error())
 		require.NotNil(t, m, err.Error())

@@ -4,9 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
-
 	"sgward/internal/awsid"
+	"sgward/internal/policy/document"
 )
 
 // answer is the three-valued truth of a clause, which may depend on an unknown fact. The
@@ -160,7 +159,7 @@ func (r *reader) readScope(f map[string]field, where string, tagsAllowed bool) s
 			r.problem(v.key, "%s.group-tags: who may tag a group could exempt it: set allow-tag-exemptions: true at the top of the policy if that is meant", where)
 		}
 		tags := r.names(v.value, where+".group-tags")
-		if v.value.Kind == yaml.MappingNode && len(v.value.Content) == 0 {
+		if v.value.Kind == document.Mapping && len(v.value.Content) == 0 {
 			r.problem(v.value, "%s.group-tags: no tag is named: every group would do; leave the field out or name one", where)
 		}
 		for _, t := range tags {

@@ -12,13 +12,14 @@ import (
 	"strings"
 
 	"sgward/internal/policy"
+	"sgward/internal/policy/document"
 )
 
 // Variable is the environment variable that names the policy file.
 const Variable = "POLICY_FILE"
 
-// InLayer is the path of the policy inside a layer that holds one. Lambda unpacks layers
-// into /opt, so template.yaml sets POLICY_FILE to /opt/sgward/policy.yaml.
+// InLayer is the path of the policy inside a layer that holds one, beside its JSON form. Lambda
+// unpacks layers into /opt, so template.yaml sets POLICY_FILE to /opt/sgward/policy.yaml.
 const InLayer = "sgward/policy.yaml"
 
 // Load reads and compiles the policy that POLICY_FILE names, or policy.yaml beside the
@@ -39,7 +40,8 @@ func Load(lookup func(string) (string, bool), logger *slog.Logger, attrs ...any)
 	}
 	p, err := Read(path)
 	if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, "/"+InLayer) {
-		return nil, fmt.Errorf("%w: the layer of PolicyLayerArn holds no policy: want %s in it, as \"sgward policy package\" makes it", err, InLayer)
+		return nil, fmt.Errorf("%w: the layer of PolicyLayerArn lacks it: want %s and %s, as \"sgward policy package\" of this release makes them",
+			err, InLayer, document.JSONName(InLayer))
 	}
 	if err != nil {
 		return nil, err
@@ -48,15 +50,34 @@ func Load(lookup func(string) (string, bool), logger *slog.Logger, attrs ...any)
 	return p, nil
 }
 
-// Read compiles the policy file at path. Reasons cite it by its base name.
+// Read compiles the policy file at path, from its JSON form beside it. Reasons cite it by its
+// base name. The two files must belong together: the file is what people review, and the
+// JSON form is what is applied.
 func Read(path string) (*policy.Policy, error) {
-	data, err := os.ReadFile(path)
+	reviewed, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading policy: %w", err)
 	}
-	p, err := policy.Parse(filepath.Base(path), data)
+	form := document.JSONName(path)
+	data, err := os.ReadFile(form)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading policy: %w: want the JSON form of %s beside it: %s", err, filepath.Base(path), remedy)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading policy: %w", err)
+	}
+	d, err := document.FromJSON(filepath.Base(path), data)
+	if err != nil {
+		return nil, fmt.Errorf("reading policy %s: %w: %s", form, err, remedy)
+	}
+	if digest := document.DigestOf(reviewed); d.Digest != digest {
+		return nil, fmt.Errorf("reading policy %s: it was made of another file than %s, which has %s: %s", form, filepath.Base(path), digest, remedy)
+	}
+	p, err := policy.Compile(d)
 	if err != nil {
 		return nil, fmt.Errorf("reading policy %s:\n%w", path, err)
 	}
 	return p, nil
 }
+
+const remedy = `make both with "sgward policy package"`

@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"testing"
 
+	"sgward/internal/policy/document"
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -31,16 +34,25 @@ func environment(values map[string]string) func(string) (string, bool) {
 	}
 }
 
-func write(t *testing.T, text string) string {
+// write writes a policy, sound or not, and its JSON form.
+func write(t *testing.T, path, text string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "own.yaml")
+	form, err := policyyaml.Document("policy.yaml", []byte(text)).JSON()
+	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(document.JSONName(path), form, 0o600))
+}
+
+func ownPolicy(t *testing.T, text string) (path string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "own.yaml")
+	write(t, path, text)
 	return path
 }
 
 func TestTheVariableNamesTheFile(t *testing.T) {
 	var log bytes.Buffer
-	path := write(t, sound)
+	path := ownPolicy(t, sound)
 	p, err := Load(environment(map[string]string{Variable: path}), slog.New(slog.NewJSONHandler(&log, nil)), "mode", "observe")
 	require.NoError(t, err)
 	assert.Equal(t, "own.yaml", p.File(), "reasons cite the base name")
@@ -61,13 +73,15 @@ func TestALayerWithoutAPolicyIsNamed(t *testing.T) {
 	assert.Nil(t, p)
 	require.ErrorIs(t, err, os.ErrNotExist)
 	assert.ErrorContains(t, err, path)
-	assert.ErrorContains(t, err, "the layer of PolicyLayerArn holds no policy: want sgward/policy.yaml in it")
+	assert.ErrorContains(t, err, "the layer of PolicyLayerArn lacks it: want sgward/policy.yaml and sgward/policy.yaml.json, as \"sgward policy package\" of this release makes them")
 	assert.Empty(t, log.String(), "nothing was loaded")
 
 	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
-	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	_, err = Load(environment(map[string]string{Variable: path}), quiet)
-	assert.ErrorContains(t, err, "policy.yaml:1: ", "an empty policy is not sound")
+	require.NoError(t, os.WriteFile(path, []byte(sound), 0o600))
+	p, err = Load(environment(map[string]string{Variable: path}), quiet)
+	assert.Nil(t, p)
+	assert.ErrorContains(t, err, "policy.yaml.json: no such file", "a layer of an earlier release")
+	assert.ErrorContains(t, err, "as \"sgward policy package\" of this release makes them")
 }
 
 func TestWithoutTheVariableThePolicyStandsBesideTheBinary(t *testing.T) {
@@ -78,8 +92,11 @@ func TestWithoutTheVariableThePolicyStandsBesideTheBinary(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 	assert.ErrorContains(t, err, beside, "the error says which file is missing")
 
-	require.NoError(t, os.WriteFile(beside, []byte(sound), 0o600))
-	t.Cleanup(func() { assert.NoError(t, os.Remove(beside)) })
+	write(t, beside, sound)
+	t.Cleanup(func() {
+		assert.NoError(t, os.Remove(beside))
+		assert.NoError(t, os.Remove(document.JSONName(beside)))
+	})
 	p, err := Load(environment(nil), quiet)
 	require.NoError(t, err)
 	assert.Equal(t, "policy.yaml", p.File())
@@ -101,8 +118,36 @@ func TestAFileThatIsNotThereIsNamed(t *testing.T) {
 	assert.Error(t, err, "a folder is no policy")
 }
 
+// What is applied is what people can review beside it.
+func TestTheTwoFormsOfAPolicyMustBelongTogether(t *testing.T) {
+	for name, c := range map[string]struct {
+		damage func(t *testing.T, path string)
+		want   []string
+	}{
+		"another policy beside it": {func(t *testing.T, path string) {
+			require.NoError(t, os.WriteFile(path, []byte(sound+"# edited in the console\n"), 0o600))
+		}, []string{"own.yaml.json: it was made of another file than own.yaml, which has sha256:"}},
+		"no JSON form": {func(t *testing.T, path string) {
+			require.NoError(t, os.Remove(document.JSONName(path)))
+		}, []string{"own.yaml.json: no such file or directory: want the JSON form of own.yaml beside it"}},
+		"a JSON form that is cut": {func(t *testing.T, path string) {
+			form, err := os.ReadFile(document.JSONName(path))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(document.JSONName(path), form[:len(form)/2], 0o600))
+		}, []string{"own.yaml.json: at byte ", "not the JSON form of a policy"}},
+	} {
+		path := ownPolicy(t, sound)
+		c.damage(t, path)
+		p, err := Read(path)
+		assert.Nil(t, p, name)
+		for _, want := range append(c.want, `make both with "sgward policy package"`) {
+			assert.ErrorContains(t, err, want, name)
+		}
+	}
+}
+
 func TestEveryProblemOfTheFileIsInTheError(t *testing.T) {
-	path := write(t, "version: 2\nworld: {ipv4: 9, ipv6: 32}\nstatements: []\n")
+	path := ownPolicy(t, "version: 2\nworld: {ipv4: 9, ipv6: 32}\nstatements: []\n")
 	p, err := Read(path)
 	assert.Nil(t, p)
 	var problems policy.Problems

@@ -13,6 +13,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/assert"
@@ -84,7 +86,7 @@ func onStage(t *testing.T, document string, test func(*stage)) {
 
 func newStage(t *testing.T, document string) *stage {
 	t.Helper()
-	p, err := policy.Parse("policy.yaml", []byte(document))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(document)))
 	require.NoError(t, err)
 	s := &stage{t: t, cloud: newCloud(), policy: p, mode: finding.Enforce}
 	s.cloud.group(groupA)

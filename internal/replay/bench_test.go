@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/logfile"
@@ -20,7 +22,7 @@ func benchPolicy(b *testing.B) *policy.Policy {
 	b.Helper()
 	data, err := os.ReadFile("../../policy.yaml")
 	require.NoError(b, err)
-	p, err := policy.Parse("policy.yaml", data)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(b, err)
 	return p
 }

@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -201,7 +203,7 @@ func shipped(t *testing.T) *policy.Policy {
 	t.Helper()
 	data, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
-	p, err := policy.Parse("policy.yaml", data)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	return p
 }
@@ -209,7 +211,7 @@ func shipped(t *testing.T) *policy.Policy {
 // written is a policy of statements and exceptions.
 func written(t *testing.T, text string) *policy.Policy {
 	t.Helper()
-	p, err := policy.Parse("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\n"+text))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\n"+text)))
 	require.NoError(t, err)
 	return p
 }

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/logfile"
@@ -34,7 +36,7 @@ func repositoryPolicy(t testing.TB) *policy.Policy {
 	t.Helper()
 	data, err := os.ReadFile("../../policy.yaml")
 	require.NoError(t, err)
-	p, err := policy.Parse("policy.yaml", data)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", data))
 	require.NoError(t, err)
 	return p
 }

@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/input"
+
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -19,7 +23,6 @@ import (
 	"sgward/internal/awscall"
 	"sgward/internal/ec2rules"
 	"sgward/internal/policy"
-	"sgward/internal/policyfile"
 	"sgward/internal/secgroup"
 	"sgward/internal/stack"
 	"sgward/internal/stack/stacktest"
@@ -39,7 +42,7 @@ func prepare(t *testing.T, config aws.Config) *Test {
 	t.Helper()
 	deployed, err := stack.Find(t.Context(), awscall.New(config), config.Region, "sgward")
 	require.NoError(t, err)
-	p, err := policyfile.Read("../../policy.yaml")
+	p, err := input.Policy("../../policy.yaml")
 	require.NoError(t, err)
 	out, err := Prepare(t.Context(), config, deployed, p, "")
 	require.NoError(t, err)
@@ -140,12 +143,12 @@ func TestAPolicyThatForbidsNothingIsNoTest(t *testing.T) {
 	_, config := stacktest.Start(t, nil)
 	deployed, err := stack.Find(t.Context(), awscall.New(config), config.Region, "sgward")
 	require.NoError(t, err)
-	p, err := policy.Parse("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n"))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [9/tcp]}}\n")))
 	require.NoError(t, err)
 	_, err = Prepare(t.Context(), config, deployed, p, "")
 	assert.ErrorContains(t, err, "forbids none of the ports")
 
-	p, err = policy.Parse("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [22/tcp]}}\n"))
+	p, err = policy.Compile(policyyaml.Document("policy.yaml", []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - {id: a, severity: low, effect: alert, ingress: {from: world, ports: [22/tcp]}}\n")))
 	require.NoError(t, err)
 	test, err := Prepare(t.Context(), config, deployed, p, "")
 	require.NoError(t, err)

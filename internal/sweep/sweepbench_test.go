@@ -8,6 +8,8 @@ import (
 	"os"
 	"testing"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -82,7 +84,7 @@ func (v vast) DescribeSecurityGroupRules(_ context.Context, in *ec2.DescribeSecu
 func BenchmarkSweep(b *testing.B) {
 	text, err := os.ReadFile("../../policy.yaml")
 	require.NoError(b, err)
-	p, err := policy.Parse("policy.yaml", text)
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", text))
 	require.NoError(b, err)
 	var told finding.Alert
 	a, err := sweep.New(sweep.Config{

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
@@ -92,7 +94,7 @@ func newCloud(t *testing.T) *cloud {
 	c.trail = trail.New(trail.Options{Region: region, BaseEndpoint: &history.URL, HTTPClient: sdkhttp.Client(http.DefaultClient),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", "")})
 	var err error
-	c.policy, err = policy.Parse("policy.yaml", []byte(strict))
+	c.policy, err = policy.Compile(policyyaml.Document("policy.yaml", []byte(strict)))
 	require.NoError(t, err)
 	vpc, err := c.client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.20.0.0/16")})
 	require.NoError(t, err)

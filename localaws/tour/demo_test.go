@@ -18,6 +18,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sgward/internal/policypackage"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -49,7 +51,7 @@ var builds = sync.OnceValues(func() (string, error) {
 		if text, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", id, err, text)
 		}
-		if err := os.WriteFile(filepath.Join(dir, id, "policy.yaml"), rules, 0o600); err != nil {
+		if err := policypackage.Write(filepath.Join(dir, id), "policy.yaml", rules); err != nil {
 			return "", err
 		}
 	}
@@ -144,7 +146,7 @@ func TestDemoMarksWhatDoesNotEndAsExpected(t *testing.T) {
 		binary, err := os.ReadFile(filepath.Join(buildDir(t), id, "bootstrap"))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, id, "bootstrap"), binary, 0o700))
-		require.NoError(t, os.WriteFile(filepath.Join(dir, id, "policy.yaml"), bytes.ReplaceAll(rules, []byte("effect: revoke"), []byte("effect: alert")), 0o600))
+		require.NoError(t, policypackage.Write(filepath.Join(dir, id), "policy.yaml", bytes.ReplaceAll(rules, []byte("effect: revoke"), []byte("effect: alert"))))
 	}
 	var out bytes.Buffer
 	err = tour.Demo(context.Background(), tour.DemoConfig{TemplatePath: template, BuildDir: dir, Out: &out})

@@ -4,14 +4,12 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
 	"sgward/internal/logfile"
 	"sgward/internal/policy"
-	"sgward/internal/policyfile"
 	"sgward/internal/replay"
 	"sgward/internal/report"
 	"sgward/internal/text"
@@ -24,20 +22,16 @@ func (s *stage) lookBack(ctx context.Context) error {
 	s.paragraph("", "   ", "These calls are a history now. Replay judges a history by a policy and changes nothing: try it on "+
 		"your own CloudTrail logs before you deploy.")
 	s.command("sgward replay trail.ndjson")
-	p, err := policyfile.Read(cmp.Or(s.cfg.PolicyFile, filepath.Join(s.cfg.BuildDir, "DetectFunction", "policy.yaml")))
-	if err != nil {
-		return err
-	}
 	const indent = "   "
 	var told strings.Builder
 	w, err := report.New(report.Text, &told, report.Run{
-		Command: report.Replay, Policy: report.Policy{File: cmp.Or(s.cfg.PolicyFile, "policy.yaml"), Summary: p.Summary()}, Sources: []string{"trail.ndjson"}, Now: time.Now(),
+		Command: report.Replay, Policy: report.Policy{File: cmp.Or(s.cfg.PolicyFile, "policy.yaml"), Summary: s.policy.Summary()}, Sources: []string{"trail.ndjson"}, Now: time.Now(),
 	}, report.Options{Color: bool(s.Ink), Width: s.width - len(indent)})
 	if err != nil {
 		return err
 	}
 	revoked := 0
-	summary, err := replay.Run(ctx, slices.Values(logfile.Find([]string{"-"}, strings.NewReader(s.trail())).Sources), replay.Options{Policy: p}, func(e report.Entry) error {
+	summary, err := replay.Run(ctx, slices.Values(logfile.Find([]string{"-"}, strings.NewReader(s.trail())).Sources), replay.Options{Policy: s.policy}, func(e report.Entry) error {
 		if e.Verdict == policy.Revoke {
 			revoked++
 		}

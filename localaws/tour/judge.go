@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/input"
 	"sgward/internal/policy"
 	"sgward/internal/policyfile"
 	"sgward/internal/secgroup"
@@ -15,7 +16,10 @@ import (
 
 // readPolicy reads a policy, or the one that is packed with the functions.
 func readPolicy(file, buildDir string) (*policy.Policy, error) {
-	return policyfile.Read(cmp.Or(file, filepath.Join(buildDir, "DetectFunction", "policy.yaml")))
+	if file == "" {
+		return policyfile.Read(filepath.Join(buildDir, "DetectFunction", input.DefaultPolicy))
+	}
+	return input.Policy(file)
 }
 
 // judgeAll returns the policy's verdict on each rule of groups, by rule id, each group as

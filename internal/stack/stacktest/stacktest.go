@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policypackage"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/require"
@@ -51,7 +53,7 @@ var builds = sync.OnceValues(func() (string, error) {
 		if out, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w: %s", name, err, out)
 		}
-		if err := os.WriteFile(filepath.Join(dir, id, "policy.yaml"), policy, 0o600); err != nil {
+		if err := policypackage.Write(filepath.Join(dir, id), "policy.yaml", policy); err != nil {
 			return "", err
 		}
 	}

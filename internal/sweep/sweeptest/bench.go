@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/policyyaml"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -187,7 +189,7 @@ func (b *Bench) Pass(d time.Duration) {
 
 func (b *Bench) policy() *policy.Policy {
 	b.t.Helper()
-	p, err := policy.Parse("policy.yaml", []byte(b.Policy))
+	p, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(b.Policy)))
 	require.NoError(b.t, err)
 	return p
 }
