@@ -9,11 +9,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/awscall"
+	"sgward/internal/table"
 	"sgward/localaws"
 )
 
@@ -100,20 +100,17 @@ func TestAnInvocationThatCannotBeIsRefused(t *testing.T) {
 
 func TestTheTemplatesTablesAreThere(t *testing.T) {
 	p := start(t, nil)
-	table := p.Template().Tables["Notes"].Name
-	client := dynamodb.New(dynamodb.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(p.Endpoint()), RetryMaxAttempts: 1,
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	})
-	_, err := client.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{
-		table: {{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: "a"}}}}},
-	}})
-	require.NoError(t, err)
-	assert.Len(t, p.DynamoDB().Items(table), 1)
+	notes := func(key string) *table.Table {
+		return &table.Table{Name: p.Template().Tables["Notes"].Name, Client: awscall.New(aws.Config{
+			Region: "us-east-1", BaseEndpoint: aws.String(p.Endpoint()), Credentials: credentials.NewStaticCredentialsProvider(key, "test", ""),
+		})}
+	}
+	require.NoError(t, notes("test").Write(t.Context(), []table.Item{{table.Key: table.Text("a")}}, nil, nil))
+	assert.Len(t, p.DynamoDB().Items(notes("test").Name), 1)
 	assert.Equal(t, 1, p.Calls("")["dynamodb:BatchWriteItem"])
 
-	mine := client.Options()
-	mine.Credentials = credentials.NewStaticCredentialsProvider("ASIACLOSER0000000000", "test", "") // the function's own
-	_, err = dynamodb.New(mine).Scan(t.Context(), &dynamodb.ScanInput{TableName: &table})
+	var err error
+	for _, err = range notes("ASIACLOSER0000000000").Items(t.Context()) { // the function's own
+	}
 	assert.ErrorContains(t, err, "AccessDeniedException", "the function's role does not allow it")
 }

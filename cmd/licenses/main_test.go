@@ -17,7 +17,7 @@ func TestFunctionsAreShippedWithTheLicencesOfAllTheyLink(t *testing.T) {
 	for name, some := range map[string][]string{
 		"detect":    {"github.com/aws/aws-lambda-go v1.", "LICENSE-LAMBDACODE\n", "go4.org/netipx v"},
 		"remediate": {"github.com/aws/aws-sdk-go-v2/service/ec2 v1.", "github.com/aws/smithy-go v1.", "singleflight/LICENSE\n"},
-		"sweep":     {"github.com/aws/aws-sdk-go-v2/service/dynamodb v1.", "NOTICE.txt\n"},
+		"sweep":     {"github.com/aws/aws-sdk-go-v2/service/sns v1.", "NOTICE.txt\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			binary := filepath.Join(t.TempDir(), "bootstrap")

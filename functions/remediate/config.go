@@ -49,7 +49,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	count, err := counterOf(env, lookup)
+	count, err := counterOf(env)
 	if err != nil {
 		return nil, err
 	}
@@ -70,18 +70,14 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	return &handler{remediate: engine.Run, queue: queue, logger: logger, policyDigest: p.Digest()}, nil
 }
 
-// counterOf reads MEMORY_TABLE, the table in which closings are counted; nil if it is not
-// set.
-func counterOf(env lambdaenv.Environment, lookup lambdaenv.Lookup) (func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error), error) {
-	name, _ := lookup("MEMORY_TABLE")
-	if name == "" {
-		return nil, nil //nolint:nilnil // optional
-	}
-	client, err := env.Client(awscall.DynamoDB, countPatience)
-	if err != nil {
+// counterOf returns what counts closings in the table of the environment; nil without a
+// table.
+func counterOf(env lambdaenv.Environment) (func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error), error) {
+	memory, err := env.Memory(countPatience)
+	if err != nil || memory == nil {
 		return nil, err
 	}
-	return repeats.New(client, name).Count, nil
+	return repeats.New(memory).Count, nil
 }
 
 // queueOf reads the URLs of the queues and makes their client.

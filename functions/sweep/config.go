@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
@@ -28,17 +27,6 @@ import (
 // patience limits one SDK call. A large account takes hundreds of reads, which EC2
 // throttles: more tries and longer pauses than where seconds count.
 var patience = lambdaenv.Patience{Attempts: 8, Attempt: 15 * time.Second, Backoff: 20 * time.Second}
-
-// readMemory reads MEMORY_TABLE, the table of reported findings; nil if it is not set.
-func readMemory(lookup lambdaenv.Lookup, env lambdaenv.Environment) *sweep.Memory {
-	name, _ := lookup("MEMORY_TABLE")
-	if name == "" {
-		return nil
-	}
-	config, fips := env.Service("DYNAMODB", patience)
-	client := dynamodb.NewFromConfig(config, func(o *dynamodb.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
-	return &sweep.Memory{Client: client, Table: name}
-}
 
 // readAnnouncements reads DETECT_LOG_GROUP and LOG_RETENTION_DAYS; nil if the first is not
 // set.
@@ -88,6 +76,10 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
+	memory, err := env.Memory(patience)
+	if err != nil {
+		return nil, err
+	}
 	announcements, err := readAnnouncements(lookup, env)
 	if err != nil {
 		return nil, err
@@ -110,7 +102,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
 	a, err := sweep.New(sweep.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
-		Memory: readMemory(lookup, env), Release: build, Announcements: announcements, Gone: gone,
+		Memory: memory, Release: build, Announcements: announcements, Gone: gone,
 		Count: func(ctx context.Context, name string, n int) { own.Put(ctx, metric.Counted(name, n)) },
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, snsClient, env.TopicARN, env.Named(ctx, a))

@@ -143,3 +143,14 @@ func TestAServiceWithoutAClientHasItsHost(t *testing.T) {
 	_, err := Environment{Region: "nowhere", lookup: lookup(nil)}.hosted(awscall.DynamoDB, Patience{})
 	assert.ErrorContains(t, err, `reading AWS_REGION: "nowhere"`)
 }
+
+func TestTheMemoryIsTheTableOfTheEnvironment(t *testing.T) {
+	memory, err := Environment{Region: "eu-central-1", lookup: lookup(map[string]string{"MEMORY_TABLE": "told"})}.Memory(Patience{})
+	require.NoError(t, err)
+	assert.Equal(t, "told", memory.Name)
+	memory, err = Environment{Region: "eu-central-1", lookup: lookup(nil)}.Memory(Patience{})
+	require.NoError(t, err)
+	assert.Nil(t, memory, "no table is no memory, and no mistake")
+	_, err = Environment{Region: "nowhere", lookup: lookup(map[string]string{"MEMORY_TABLE": "told"})}.Memory(Patience{})
+	assert.ErrorContains(t, err, "reading AWS_REGION")
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"sgward/internal/awscall"
+	"sgward/internal/table"
 	"sgward/internal/text"
 )
 
@@ -44,6 +45,20 @@ func (e Environment) Client(s awscall.Service, p Patience) (*awscall.Client, err
 		return nil, err
 	}
 	return awscall.New(config), nil
+}
+
+// Memory returns the table that MEMORY_TABLE names, in which sweep keeps findings and
+// remediate counts closings; nil if it is not set.
+func (e Environment) Memory(p Patience) (*table.Table, error) {
+	name, _ := e.lookup("MEMORY_TABLE")
+	if name == "" {
+		return nil, nil //nolint:nilnil // optional
+	}
+	client, err := e.Client(awscall.DynamoDB, p)
+	if err != nil {
+		return nil, err
+	}
+	return &table.Table{Client: client, Name: name}, nil
 }
 
 // hosted is Service with the address of the service's endpoint. The service's name in

@@ -12,21 +12,17 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/smithy-go"
-
 	"sgward/internal/alert"
-	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/table"
 	"sgward/internal/text"
 )
 
@@ -53,15 +49,13 @@ const keyPrefix = "repeat/"
 // IsKey reports whether a key of the table is of an item of this package.
 func IsKey(id string) bool { return strings.HasPrefix(id, keyPrefix) }
 
-// Table is a DynamoDB table with the string key "id" and the time-to-live attribute
-// "expiresAt". It is safe for concurrent use.
-type Table struct {
-	client *awscall.Client
-	name   string
+// Counter counts closings in a table. It is safe for concurrent use.
+type Counter struct {
+	table *table.Table
 }
 
-// New returns the table with a name. It makes no call.
-func New(client *awscall.Client, name string) *Table { return &Table{client, name} }
+// New returns a counter in a table. It makes no call.
+func New(t *table.Table) *Counter { return &Counter{t} }
 
 // errContended says that others kept writing an item.
 var errContended = errors.New("others keep writing the same item")
@@ -72,7 +66,7 @@ var errContended = errors.New("others keep writing the same item")
 //
 // A rule that an earlier try may have closed (outcome already_closed) is not counted. It
 // has the number that the earlier try was given, or nil.
-func (t *Table) Count(ctx context.Context, e cloudtrail.Event, r finding.Result) (*finding.Repeat, error) {
+func (c *Counter) Count(ctx context.Context, e cloudtrail.Event, r finding.Result) (*finding.Repeat, error) {
 	if r.Rule == nil || r.ClosedAt == nil {
 		return nil, errors.New("counting a closing: it needs a rule and the time of the closing")
 	}
@@ -84,26 +78,26 @@ func (t *Table) Count(ctx context.Context, e cloudtrail.Event, r finding.Result)
 	var counted *run
 	var err error
 	if r.Outcome == finding.OutcomeAlreadyClosed {
-		counted, err = t.recall(ctx, key, event)
+		counted, err = c.recall(ctx, key, event)
 	} else {
-		counted, err = t.add(ctx, key, event, e, r)
+		counted, err = c.add(ctx, key, event, e, r)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("counting a closing in table %s: %w", t.name, err)
+		return nil, fmt.Errorf("counting a closing in table %s: %w", c.table.Name, err)
 	}
 	return counted.repeat(event), nil
 }
 
 // add returns the run with the closing of an event in it. The first write takes for granted
 // that there is none; an item that is found out of date is judged again.
-func (t *Table) add(ctx context.Context, key, event string, e cloudtrail.Event, r finding.Result) (*run, error) {
+func (c *Counter) add(ctx context.Context, key, event string, e cloudtrail.Event, r finding.Result) (*run, error) {
 	var held *run
 	for range attempts {
 		next := held.with(event, alert.ID(e), r.GroupID, *r.ClosedAt)
 		if next == held { // it was counted before
 			return held, nil
 		}
-		found, isWritten, err := t.write(ctx, key, held, next)
+		found, isWritten, err := c.write(ctx, key, held, next)
 		switch {
 		case err != nil:
 			return nil, err
@@ -176,89 +170,66 @@ func (r *run) repeat(event string) *finding.Repeat {
 	return &finding.Repeat{Closings: n, Since: r.first, FirstAlertID: r.alertID, Escalated: n == escalated}
 }
 
-// The attributes of an item beside the key. template.yaml names the time to live.
+// The attributes of an item beside those of every item.
 const (
 	attrGroup    = "groupId"
 	attrAlert    = "alertId"
 	attrFirst    = "firstSeen" // RFC 3339, like the next
 	attrLast     = "lastSeen"
 	attrClosings = "closings"
-	attrEvents   = "eventIds"  // with blanks between them
-	attrExpires  = "expiresAt" // seconds since 1970, as DynamoDB's time to live asks for
+	attrEvents   = "eventIds" // with blanks between them
 )
 
-// value is an attribute's value in DynamoDB's JSON: one of both is set.
-type value struct {
-	S string `json:",omitempty"`
-	N string `json:",omitempty"`
-}
-
-type item map[string]value
-
-func (r *run) item() item {
-	return item{
-		attrGroup: {S: r.groupID}, attrAlert: {S: r.alertID},
-		attrFirst: {S: r.first.Format(time.RFC3339Nano)}, attrLast: {S: r.last.Format(time.RFC3339Nano)},
-		attrClosings: {N: strconv.Itoa(r.closings)}, attrEvents: {S: strings.Join(r.events, " ")},
-		attrExpires: {N: strconv.FormatInt(r.last.Add(window).Unix(), 10)},
+// item returns all attributes but the key.
+func (r *run) item() table.Item {
+	return table.Item{
+		attrGroup: table.Text(r.groupID), attrAlert: table.Text(r.alertID),
+		attrFirst: table.Text(r.first.Format(time.RFC3339Nano)), attrLast: table.Text(r.last.Format(time.RFC3339Nano)),
+		attrClosings: table.Number(int64(r.closings)), attrEvents: table.Text(strings.Join(r.events, " ")),
+		table.Expires: table.Number(r.last.Add(window).Unix()),
 	}
 }
 
 // runOf reads an item; nil if it is none of Count's.
-func runOf(i item) *run {
-	out := &run{groupID: i[attrGroup].S, alertID: i[attrAlert].S, events: strings.Fields(i[attrEvents].S)}
+func runOf(i table.Item) *run {
+	out := &run{groupID: i[attrGroup].Text(), alertID: i[attrAlert].Text(), events: strings.Fields(i[attrEvents].Text())}
 	var errs [3]error
-	out.first, errs[0] = time.Parse(time.RFC3339, i[attrFirst].S)
-	out.last, errs[1] = time.Parse(time.RFC3339, i[attrLast].S)
-	out.closings, errs[2] = strconv.Atoi(i[attrClosings].N)
+	out.first, errs[0] = time.Parse(time.RFC3339, i[attrFirst].Text())
+	out.last, errs[1] = time.Parse(time.RFC3339, i[attrLast].Text())
+	out.closings, errs[2] = i[attrClosings].Int()
 	if errors.Join(errs[:]...) != nil || len(out.events) == 0 || out.closings < len(out.events) {
 		return nil
 	}
 	return out
 }
 
-// update is a request of UpdateItem
-// (https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html).
-type update struct {
-	TableName                           string
-	Key                                 item
-	UpdateExpression                    string
-	ConditionExpression                 string
-	ExpressionAttributeValues           item   `json:",omitempty"`
-	ReturnValues                        string `json:",omitempty"`
-	ReturnValuesOnConditionCheckFailure string `json:",omitempty"`
-}
-
 // write writes next in place of held, nil for no item. If the item is another by now, that
 // is returned.
-func (t *Table) write(ctx context.Context, key string, held, next *run) (found *run, isWritten bool, err error) {
-	in := update{
-		TableName: t.name, Key: item{"id": {S: key}}, ExpressionAttributeValues: item{},
-		ConditionExpression: "attribute_not_exists(id)", ReturnValuesOnConditionCheckFailure: "ALL_OLD",
+func (c *Counter) write(ctx context.Context, key string, held, next *run) (found *run, isWritten bool, err error) {
+	u := table.Update{
+		ConditionExpression: "attribute_not_exists(" + table.Key + ")", ExpressionAttributeValues: table.Item{},
+		ReturnValuesOnConditionCheckFailure: "ALL_OLD",
 	}
 	if held != nil {
-		in.ConditionExpression = attrEvents + " = :was"
-		in.ExpressionAttributeValues[":was"] = value{S: strings.Join(held.events, " ")}
+		u.ConditionExpression = attrEvents + " = :was"
+		u.ExpressionAttributeValues[":was"] = table.Text(strings.Join(held.events, " "))
 	}
 	values := next.item()
 	var sets []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		sets = append(sets, name+" = :"+name)
-		in.ExpressionAttributeValues[":"+name] = values[name]
+		u.ExpressionAttributeValues[":"+name] = values[name]
 	}
-	in.UpdateExpression = "SET " + strings.Join(sets, ", ")
-	err = t.client.JSON(ctx, awscall.DynamoDB, "UpdateItem", in, nil)
-	if !isConditionFailed(err) {
+	u.UpdateExpression = "SET " + strings.Join(sets, ", ")
+	_, err = c.table.Update(ctx, key, u)
+	var another *table.ConditionError
+	if !errors.As(err, &another) {
 		return held, err == nil, err
 	}
-	var said struct{ Item item }
-	if err := json.Unmarshal(awscall.RefusalOf(err), &said); err != nil {
-		return nil, false, fmt.Errorf("reading the answer: %w", err)
-	}
-	if len(said.Item) == 0 { // its time was over, and it was deleted
+	if len(another.Item) == 0 { // its time was over, and it was deleted
 		return nil, false, nil
 	}
-	if found = runOf(said.Item); found == nil {
+	if found = runOf(another.Item); found == nil {
 		return nil, false, fmt.Errorf("reading item %s: it is not one of remediate's", key)
 	}
 	return found, false, nil
@@ -266,20 +237,14 @@ func (t *Table) write(ctx context.Context, key string, held, next *run) (found *
 
 // recall returns the run in which an event was counted, nil if there is none. remediate may
 // only update items: this is an update that changes nothing.
-func (t *Table) recall(ctx context.Context, key, event string) (*run, error) {
-	var out struct{ Attributes item }
-	err := t.client.JSON(ctx, awscall.DynamoDB, "UpdateItem", update{
-		TableName: t.name, Key: item{"id": {S: key}}, ReturnValues: "ALL_NEW",
+func (c *Counter) recall(ctx context.Context, key, event string) (*run, error) {
+	held, err := c.table.Update(ctx, key, table.Update{
 		UpdateExpression:    "SET " + attrClosings + " = " + attrClosings,
-		ConditionExpression: "contains(" + attrEvents + ", :event)", ExpressionAttributeValues: item{":event": {S: event}},
-	}, &out)
-	if isConditionFailed(err) {
+		ConditionExpression: "contains(" + attrEvents + ", :event)", ExpressionAttributeValues: table.Item{":event": table.Text(event)},
+		ReturnValues: "ALL_NEW",
+	})
+	if missing := (*table.ConditionError)(nil); errors.As(err, &missing) {
 		return nil, nil //nolint:nilnil // it was not counted
 	}
-	return runOf(out.Attributes), err
-}
-
-func isConditionFailed(err error) bool {
-	var refused smithy.APIError
-	return errors.As(err, &refused) && refused.ErrorCode() == "ConditionalCheckFailedException"
+	return runOf(held), err
 }

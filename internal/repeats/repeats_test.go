@@ -27,6 +27,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/repeats"
 	"sgward/internal/secgroup/secgrouptest"
+	"sgward/internal/table"
 	"sgward/localaws/dynamodbapi"
 )
 
@@ -43,7 +44,7 @@ type bench struct {
 	now time.Time
 	// before is asked before each call of DynamoDB; it may answer itself.
 	before func(http.ResponseWriter) (isAnswered bool)
-	*repeats.Table
+	*repeats.Counter
 }
 
 func newBench(t *testing.T) *bench {
@@ -59,17 +60,17 @@ func newBench(t *testing.T) *bench {
 	}))
 	t.Cleanup(web.Close)
 	b.url = web.URL
-	b.Table = b.table("memory")
+	b.Counter = b.table("memory")
 	return b
 }
 
-func (b *bench) table(name string) *repeats.Table {
-	return repeats.New(awscall.New(aws.Config{
+func (b *bench) table(name string) *repeats.Counter {
+	return repeats.New(&table.Table{Name: name, Client: awscall.New(aws.Config{
 		Region: "us-east-1", BaseEndpoint: aws.String(b.url), Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		Retryer: func() aws.Retryer {
 			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxAttempts, o.MaxBackoff = 3, time.Millisecond })
 		},
-	}), name)
+	})})
 }
 
 func event(n int) cloudtrail.Event {
@@ -327,7 +328,7 @@ func TestDynamoDBKeepsTheContract(t *testing.T) {
 	b := newBench(t)
 	if endpoint := os.Getenv("SGWARD_CONTRACT_DYNAMODB"); endpoint != "" {
 		b.url = endpoint
-		b.Table = b.table("memory")
+		b.Counter = b.table("memory")
 	}
 	retried := func(n int) int {
 		r := b.closed()

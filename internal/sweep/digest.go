@@ -145,7 +145,7 @@ func (s *sweep) remember(ctx context.Context, memos []memo, forget []string) {
 func (a *Sweeper) recall(ctx context.Context, now time.Time) (map[string]memo, error) {
 	bounded, cancel := context.WithTimeout(ctx, memoryTime)
 	defer cancel()
-	known, err := a.Memory.recall(bounded, now)
+	known, err := recall(bounded, a.Memory, now)
 	if err != nil {
 		a.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
 	}
@@ -159,7 +159,7 @@ func (a *Sweeper) remember(ctx context.Context, memos []memo, forget []string) {
 	defer cancel()
 	bounded, stop := context.WithTimeout(kept, memoryTime)
 	defer stop()
-	if err := a.Memory.remember(bounded, memos, forget, a.Wait); err != nil {
+	if err := remember(bounded, a.Memory, memos, forget, a.Wait); err != nil {
 		a.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
 	}
 }

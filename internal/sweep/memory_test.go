@@ -2,13 +2,12 @@ package sweep_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -128,27 +127,15 @@ func TestAnItemThatIsNotAsItWasWrittenIsReportedOnceMoreAndMended(t *testing.T) 
 	require.Len(t, b.Day(), 1)
 	item := b.Findings()[0]
 	mended := func() dynamodbapi.Item { return b.Findings()[0] }
-	for name, v := range map[string]types.AttributeValue{
-		"firstSeen": &types.AttributeValueMemberS{Value: "yesterday"},
-		"lastSeen":  &types.AttributeValueMemberN{Value: "1"},
-		"said":      &types.AttributeValueMemberS{Value: "something else"},
+	for name, v := range map[string]dynamodbapi.Value{
+		"firstSeen": {S: new("yesterday")},
+		"lastSeen":  {N: new("1")},
+		"said":      {S: new("something else")},
 	} {
-		broken := map[string]types.AttributeValue{}
-		for attribute, held := range item {
-			switch {
-			case attribute == name:
-				broken[attribute] = v
-			case held.S != nil:
-				broken[attribute] = &types.AttributeValueMemberS{Value: *held.S}
-			default:
-				broken[attribute] = &types.AttributeValueMemberN{Value: *held.N}
-			}
-		}
-		_, err := b.Memory.Client.BatchWriteItem(t.Context(), &dynamodb.BatchWriteItemInput{RequestItems: map[string][]types.WriteRequest{sweeptest.MemoryTable: {
-			{PutRequest: &types.PutRequest{Item: broken}},
-			{PutRequest: &types.PutRequest{Item: map[string]types.AttributeValue{"id": &types.AttributeValueMemberS{Value: "of somebody else"}}}},
-		}}})
-		require.NoError(t, err)
+		broken := maps.Clone(item)
+		broken[name] = v
+		b.DB.Put(sweeptest.MemoryTable, broken)
+		b.DB.Put(sweeptest.MemoryTable, dynamodbapi.Item{"id": {S: new("of somebody else")}})
 		alerts := b.Day()
 		require.Len(t, alerts, 1, name)
 		assert.Zero(t, alerts[0].Sweep.Gone, "nobody was told of the foreign item")

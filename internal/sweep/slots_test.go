@@ -5,13 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
-	"sgward/internal/sweep"
 	"sgward/internal/sweep/sweeptest"
 )
 
@@ -72,37 +70,14 @@ func TestARunThatIsRetriedChoosesTheSame(t *testing.T) {
 	assert.Equal(t, ids[0], ids[1])
 }
 
-// hanging is a table that answers no call of an action.
-type hanging struct {
-	sweep.Table
-	scan, write bool
-}
-
-func (h hanging) Scan(ctx context.Context, in *dynamodb.ScanInput, o ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
-	if h.scan {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	return h.Table.Scan(ctx, in, o...)
-}
-
-func (h hanging) BatchWriteItem(ctx context.Context, in *dynamodb.BatchWriteItemInput, o ...func(*dynamodb.Options)) (*dynamodb.BatchWriteItemOutput, error) {
-	if h.write {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}
-	return h.Table.BatchWriteItem(ctx, in, o...)
-}
-
 func TestAMemoryThatHangsKeepsNothingFromBeingReportedAndNothingFromBeingClosed(t *testing.T) {
-	for name, stuck := range map[string]hanging{"read": {scan: true}, "written": {write: true}} {
+	for name, action := range map[string]string{"read": "Scan", "written": "BatchWriteItem"} {
 		t.Run(name, func(t *testing.T) {
 			b := sweeptest.NewSweep(t, ranked, finding.Enforce)
 			b.Most = 1
 			b.Open(b.Group("a"), 22, "0.0.0.0/0")
 			b.Open(b.Group("b"), 5432, "0.0.0.0/0")
-			stuck.Table = b.Memory.Client
-			b.Memory.Client = stuck
+			b.Hanging = action
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 			defer cancel()
 			order, err := b.Sweeper().Sweep(ctx, cloudtrail.Event{EventID: "run", AccountID: sweeptest.Account, Region: sweeptest.Region})

@@ -10,6 +10,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/table"
 )
 
 const (
@@ -30,9 +31,9 @@ type Config struct {
 	Mode   finding.Mode
 	// MaxRevokes is how many rules one run has closed at most; 0 has none closed.
 	MaxRevokes int
-	// Memory holds the findings of earlier digests; without it, every sweep reports
-	// everything.
-	Memory *Memory
+	// Memory holds the findings of earlier digests and the rules that runs have tried to
+	// close, of one account and region; without it, every sweep reports everything.
+	Memory *table.Table
 	// Release identifies the build, whose judgement may differ from another's.
 	Release string
 	// Announcements are the events that detect has judged; without them, no sweep notices

@@ -20,18 +20,19 @@ import (
 	"sgward/internal/policyyaml"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/alert"
+	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/sweep"
+	"sgward/internal/table"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 )
@@ -90,8 +91,10 @@ type Bench struct {
 	Mode    finding.Mode
 	Most    int // MaxRevokes
 	Account string
-	Memory  *sweep.Memory
+	Memory  *table.Table
 	DB      *dynamodbapi.Server // of Memory
+	// Hanging is the action of DynamoDB that gets no answer; "" is none.
+	Hanging string
 	Log     bytes.Buffer
 
 	mu     sync.Mutex
@@ -151,10 +154,23 @@ func NewSweep(t *testing.T, document string, mode finding.Mode) *Bench {
 	b.DB = dynamodbapi.New(dynamodbapi.Config{Tables: []dynamodbapi.Table{{Name: MemoryTable, Key: "id"}}, Page: 4096})
 	web := httptest.NewServer(b.DB)
 	t.Cleanup(web.Close)
-	b.Memory = &sweep.Memory{Table: MemoryTable, Client: dynamodb.New(dynamodb.Options{
-		Region: Region, BaseEndpoint: &web.URL, RetryMaxAttempts: 1, HTTPClient: WholeBody{}, Credentials: credentials(SgwardKey),
+	b.Memory = &table.Table{Name: MemoryTable, Client: awscall.New(aws.Config{
+		Region: Region, BaseEndpoint: &web.URL, HTTPClient: tableClient{b}, Credentials: credentials(SgwardKey),
+		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
 	})}
 	return b
+}
+
+// tableClient sends the calls of DynamoDB.
+type tableClient struct{ *Bench }
+
+// Do sends a request, but for those of Hanging.
+func (c tableClient) Do(r *http.Request) (*http.Response, error) {
+	if action, _ := dynamodbapi.ActionOf(r); action == c.Hanging {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	return http.DefaultClient.Do(r) //nolint:gosec // to the test's own server
 }
 
 // WholeBody sends requests from memory: a server this near may answer before
