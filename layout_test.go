@@ -112,7 +112,7 @@ var mayImport = map[string][]string{
 	"logfile":        {"crash", "jsonscan"},
 	"bucket":         {"awscall", "awsid", "crash", "logfile", "text"},
 	"athena":         {"awscall", "bucket", "cloudtrail", "logfile"},
-	"eventhistory":   {"crash", "logfile", "text"},
+	"eventhistory":   {"awscall", "crash", "logfile", "text"},
 	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"repeats":        {"alert", "cloudtrail", "finding", "table", "text"},
 	"table":          {"awscall"},
@@ -126,7 +126,7 @@ var mayImport = map[string][]string{
 	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
 	"input":          {"awsid", "cloudtrail", "logfile", "policy", "policyyaml", "secgroup", "text"},
 	"caller":         {"policy"},
-	"organization":   {"awsid", "caller", "text"},
+	"organization":   {"awscall", "awsid", "caller", "text"},
 	"authorize":      {"alert", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"undo":           {"alert", "authorize", "awsid", "caller", "cloudtrail", "ec2rules", "eventhistory", "finding", "policy", "secgroup", "text"},
 	"group":          {"authorize", "caller", "ec2rules", "finding", "policy", "remediation", "secgroup", "text"},
@@ -136,9 +136,10 @@ var mayImport = map[string][]string{
 	"outlets":        {"awscall", "awsid", "cloudtrail", "finding", "policy", "text"},
 	"startfailure":   {},
 	"awscall":        {"text"},
+	"sqs":            {"awscall"},
 	"stack":          {"awscall", "ec2rules", "text"},
-	"redrive":        {"awscall", "cloudtrail", "crash", "stack", "text"},
-	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policy/document", "policyfile", "policyyaml", "stack", "text"},
+	"redrive":        {"awscall", "cloudtrail", "crash", "sqs", "stack", "text"},
+	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policy/document", "policyfile", "policyyaml", "sqs", "stack", "text"},
 	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "stack"},
 }
 
@@ -292,7 +293,7 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 		assert.NotEqual(t, "sgward/internal/authorize", path)
 	}
 	for path := range deps(t, "./functions/...", "./localaws/...") {
-		assert.NotEqual(t, "github.com/aws/aws-sdk-go-v2/service/cloudtrail", path, "undo alone asks CloudTrail, for a person")
+		assert.NotEqual(t, "sgward/internal/eventhistory", path, "undo, replay and doctor alone ask CloudTrail, for a person")
 	}
 	for path := range deps(t, "./functions/...", "./cmd/...", "./localaws/...") {
 		assert.NotEqual(t, "sgward/"+testBench, path)

@@ -84,13 +84,13 @@ func counterOf(env lambdaenv.Environment) (func(context.Context, cloudtrail.Even
 func queueOf(env lambdaenv.Environment, lookup lambdaenv.Lookup, logger *slog.Logger) (*findingsQueue, error) {
 	q := &findingsQueue{logger: logger}
 	var problems []error
-	for name, at := range map[string]*string{"FINDINGS_QUEUE_URL": &q.url, "DEAD_LETTER_QUEUE_URL": &q.deadLetterURL} {
+	for name, at := range map[string]*string{"FINDINGS_QUEUE_URL": &q.URL, "DEAD_LETTER_QUEUE_URL": &q.deadLetters.URL} {
 		if *at, _ = lookup(name); !strings.HasPrefix(*at, "https://") && !strings.HasPrefix(*at, "http://") {
 			problems = append(problems, fmt.Errorf("reading %s: %q: want the URL of an SQS queue "+
 				"such as https://sqs.eu-central-1.amazonaws.com/123456789012/findings", name, *at))
 		}
 	}
-	var err error
-	q.client, err = env.Client(awscall.SQS, patience)
+	client, err := env.Client(awscall.SQS, patience)
+	q.Client, q.deadLetters.Client = client, client
 	return q, errors.Join(append(problems, err)...)
 }

@@ -16,6 +16,7 @@ import (
 	"sgward/internal/awsid"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
+	"sgward/internal/sqs"
 )
 
 const (
@@ -61,7 +62,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		accountID = queueAccount(record.EventSourceARN)
 		all = append(all, queued{
 			id: record.MessageId, handle: record.ReceiptHandle, body: record.Body,
-			try: receiveCount(record.Attributes), sent: sentTime(record.Attributes),
+			try: receiveCount(record.Attributes), sent: sqs.SentAt(record.Attributes),
 		})
 	}
 	batch, gatheredElsewhere := len(all), false
@@ -190,18 +191,9 @@ func queueAccount(arn string) string {
 	return parts[4]
 }
 
-// sentTime returns when the queue took the message, zero if SQS does not say.
-func sentTime(attributes map[string]string) time.Time {
-	ms, err := strconv.ParseInt(attributes["SentTimestamp"], 10, 64)
-	if err != nil || ms <= 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
 // receiveCount returns the number of the delivery, from 1; 0 if SQS does not say.
 func receiveCount(attributes map[string]string) int {
-	n, err := strconv.Atoi(attributes["ApproximateReceiveCount"])
+	n, err := strconv.Atoi(attributes[sqs.ReceiveCount])
 	if err != nil || n < 0 {
 		return 0
 	}

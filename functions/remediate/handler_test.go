@@ -257,12 +257,6 @@ func TestATimeThatCannotBeReadKeepsNothingOpen(t *testing.T) {
 	}
 }
 
-func TestATimeThatSQSDoesNotTellIsNotKnown(t *testing.T) {
-	for _, sent := range []string{"", "0", "-1", "yesterday"} {
-		assert.Zero(t, sentTime(map[string]string{"SentTimestamp": sent}), sent)
-	}
-}
-
 func TestWhatIsNoQueuesEventIsAnError(t *testing.T) {
 	_, err := newBench().handle(t.Context(), events.SQSEvent{})
 	assert.ErrorIs(t, err, errNotSQS)

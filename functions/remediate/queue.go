@@ -11,18 +11,15 @@ import (
 	"sync"
 	"time"
 
-	"sgward/internal/awscall"
 	"sgward/internal/crash"
 	"sgward/internal/finding"
 	"sgward/internal/remediation"
+	"sgward/internal/sqs"
 )
 
 const (
-	// maxMessageBytes is the most that SQS takes in one message.
-	maxMessageBytes = 1 << 20
-	// batchSize is the most messages that a batch of the mapping holds, as template.yaml says,
-	// and the most that SQS hands out or deletes in one call.
-	batchSize = 10
+	// batchSize is the most messages that a batch of the mapping holds, as template.yaml says.
+	batchSize = sqs.MaxBatch
 	// maxGathered and maxGatheredBytes limit the messages that are handled together.
 	maxGathered      = 1000
 	maxGatheredBytes = 16 << 20
@@ -39,35 +36,11 @@ const (
 	maxOthers = 2 * batchSize
 )
 
-// reasonAttribute is the message attribute of a dead letter that says what is wrong with it.
-const reasonAttribute = "reason"
-
 // findingsQueue is the queue that the function's messages come from.
 type findingsQueue struct {
-	client             *awscall.Client
-	url, deadLetterURL string
-	logger             *slog.Logger
-}
-
-// Inputs and outputs of SQS
-// (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_Operations.html).
-type (
-	sendInput struct {
-		QueueURL   string                      `json:"QueueUrl"`
-		Body       string                      `json:"MessageBody"`
-		Attributes map[string]messageAttribute `json:"MessageAttributes,omitempty"`
-	}
-	messageAttribute struct{ DataType, StringValue string }
-	receivedMessage  struct {
-		ID                  string `json:"MessageId"`
-		ReceiptHandle, Body string
-		Attributes          map[string]string
-	}
-)
-
-// call calls SQS. Its client in the SDK takes a sixth of remediate's start.
-func (q *findingsQueue) call(ctx context.Context, operation string, in, out any) error {
-	return q.client.JSON(ctx, awscall.SQS, operation, in, out)
+	sqs.Queue
+	deadLetters sqs.Queue
+	logger      *slog.Logger
 }
 
 // queued is a message of the queue.
@@ -84,15 +57,15 @@ func (q *findingsQueue) choose(ctx context.Context, origin remediation.Message, 
 	if err != nil {
 		return err
 	}
-	if n := len(d.Findings); len(body) > maxMessageBytes && n > 1 {
+	if n := len(d.Findings); len(body) > sqs.MaxMessageBytes && n > 1 {
 		first, second := d, d
 		first.Findings, second.Findings, second.Told = d.Findings[:n/2], d.Findings[n/2:], nil
 		return errors.Join(q.choose(ctx, origin, first), q.choose(ctx, origin, second))
 	}
-	if len(body) > maxMessageBytes {
+	if len(body) > sqs.MaxMessageBytes {
 		return remediation.ErrTooLarge
 	}
-	if err := q.call(ctx, "SendMessage", sendInput{QueueURL: q.url, Body: string(body)}, nil); err != nil {
+	if err := q.Send(ctx, string(body), nil); err != nil {
 		return fmt.Errorf("sending the chosen rules to the findings queue: %w", err)
 	}
 	return nil
@@ -122,10 +95,7 @@ func chosenRecord(record string, d finding.Detection, now time.Time) ([]byte, er
 // giveUp sends a message to the dead letters, with the reason as an attribute.
 func (q *findingsQueue) giveUp(ctx context.Context, body string, reason error) error {
 	text := reason.Error()
-	err := q.call(ctx, "SendMessage", sendInput{QueueURL: q.deadLetterURL, Body: body, Attributes: map[string]messageAttribute{
-		reasonAttribute: {DataType: "String", StringValue: text[:min(len(text), 1000)]},
-	}}, nil)
-	if err != nil {
+	if err := q.deadLetters.Send(ctx, body, map[string]string{sqs.ReasonAttribute: text[:min(len(text), 1000)]}); err != nil {
 		return fmt.Errorf("sending a message to the dead letters: %w", err)
 	}
 	return nil
@@ -151,11 +121,11 @@ func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, ta
 	}
 	size := 0
 	for len(out)+batch < maxGathered && size < maxGatheredBytes {
-		seconds := int32(1)
+		patience := time.Second
 		if len(out) == 0 {
-			seconds = 0 // the first receive asks whether there is a backlog
+			patience = 0 // the first receive asks whether there is a backlog
 		}
-		received := q.receive(ctx, min(gatherers, (maxGathered-batch-len(out)+batchSize-1)/batchSize), seconds)
+		received := q.receive(ctx, min(gatherers, (maxGathered-batch-len(out)+batchSize-1)/batchSize), patience)
 		for _, m := range received {
 			size += len(m.body)
 		}
@@ -171,35 +141,27 @@ func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, ta
 // inFlight returns about how many messages are received and not deleted; 0 if that is
 // unknown.
 func (q *findingsQueue) inFlight(ctx context.Context) int {
-	const name = "ApproximateNumberOfMessagesNotVisible"
-	var out struct{ Attributes map[string]string }
-	if err := q.call(ctx, "GetQueueAttributes", map[string]any{"QueueUrl": q.url, "AttributeNames": []string{name}}, &out); err != nil {
+	attributes, err := q.Attributes(ctx, sqs.InFlight)
+	if err != nil {
 		q.logger.WarnContext(ctx, "attributes of the queue not read", "error", err.Error())
 		return 0
 	}
-	n, _ := strconv.Atoi(out.Attributes[name]) // 0 if it is no number
+	n, _ := strconv.Atoi(attributes[sqs.InFlight]) // 0 if it is no number
 	return n
 }
 
 // receive makes some receives at once. What they cannot get stays on the queue.
-func (q *findingsQueue) receive(ctx context.Context, calls int, wait int32) []queued {
-	in := map[string]any{
-		"QueueUrl": q.url, "MaxNumberOfMessages": batchSize, "WaitTimeSeconds": wait,
-		"MessageSystemAttributeNames": []string{"ApproximateReceiveCount", "SentTimestamp"},
-	}
-	answers := make([][]receivedMessage, calls)
+func (q *findingsQueue) receive(ctx context.Context, calls int, wait time.Duration) []queued {
+	answers := make([][]sqs.Message, calls)
 	var receiving sync.WaitGroup
 	for i := range calls {
 		receiving.Go(func() {
 			defer crash.Exit()
-			var out struct{ Messages []receivedMessage }
-			if err := q.call(ctx, "ReceiveMessage", in, &out); err != nil {
-				if ctx.Err() == nil {
-					q.logger.WarnContext(ctx, "messages not received", "error", err.Error())
-				}
-				return
+			messages, err := q.Receive(ctx, sqs.Receiving{Wait: wait, Attributes: []string{sqs.ReceiveCount, sqs.SentTimestamp}})
+			if err != nil && ctx.Err() == nil {
+				q.logger.WarnContext(ctx, "messages not received", "error", err.Error())
 			}
-			answers[i] = out.Messages
+			answers[i] = messages
 		})
 	}
 	receiving.Wait()
@@ -207,7 +169,7 @@ func (q *findingsQueue) receive(ctx context.Context, calls int, wait int32) []qu
 	for _, messages := range answers {
 		for _, m := range messages {
 			all = append(all, queued{
-				id: m.ID, handle: m.ReceiptHandle, body: m.Body, try: receiveCount(m.Attributes), sent: sentTime(m.Attributes),
+				id: m.ID, handle: m.ReceiptHandle, body: m.Body, try: receiveCount(m.Attributes), sent: sqs.SentAt(m.Attributes),
 			})
 		}
 	}
@@ -225,17 +187,19 @@ func (q *findingsQueue) remove(ctx context.Context, done []queued) {
 			defer crash.Exit()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			entries := make([]map[string]string, len(part))
+			handles := make([]string, len(part))
 			for i, m := range part {
-				entries[i] = map[string]string{"Id": strconv.Itoa(i), "ReceiptHandle": m.handle}
+				handles[i] = m.handle
 			}
-			var out struct{ Failed []struct{ Code string } }
-			err := q.call(ctx, "DeleteMessageBatch", map[string]any{"QueueUrl": q.url, "Entries": entries}, &out)
-			switch {
-			case err != nil:
+			remain, err := q.Delete(ctx, handles)
+			if err != nil {
 				q.logger.WarnContext(ctx, "messages not deleted", "messages", len(part), "error", err.Error())
-			case len(out.Failed) > 0:
-				q.logger.WarnContext(ctx, "messages not deleted", "messages", len(out.Failed), "error", out.Failed[0].Code)
+			}
+			for i := range part {
+				if why := remain[i]; why != nil {
+					q.logger.WarnContext(ctx, "messages not deleted", "messages", len(remain), "error", why.Error())
+					break
+				}
 			}
 		})
 	}

@@ -16,6 +16,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/secgroup/secgrouptest"
+	"sgward/internal/sqs"
 )
 
 var sqsActions = []string{"ReceiveMessage", "SendMessage", "GetQueueAttributes", "DeleteMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch"}
@@ -186,7 +187,7 @@ func TestAChoiceIsJudgedLikeAnyOtherMessage(t *testing.T) {
 
 func TestAChoiceThatFitsNoMessageIsSplit(t *testing.T) {
 	s := newScene(t, scenePolicy, 30*time.Second)
-	q := &findingsQueue{client: s.sqsClient(), url: "http://sqs/findings", logger: slog.New(slog.DiscardHandler)}
+	q := &findingsQueue{Queue: sqs.Queue{Client: s.sqsClient(), URL: "http://sqs/findings"}, logger: slog.New(slog.DiscardHandler)}
 	d := detection()
 	long := d.Findings[0]
 	long.Reasons = []policy.Reason{policy.Remark(strings.Repeat("x", 300_000))}

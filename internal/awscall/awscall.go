@@ -20,7 +20,9 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -51,8 +53,17 @@ type Service struct {
 	// Version is the API version of a service with the Query protocol, or the first part of
 	// the path of one with the REST protocol, where paths have one.
 	Version string
-	// Global services have one endpoint for all regions of a partition.
+	// Global services have one endpoint for all regions of a partition, in its home.
 	Global bool
+	// China is the home of a global service in the partition aws-cn; empty stands for
+	// cn-north-1.
+	China string
+	// Nowhere is set for a global service whose endpoint in the partition aws names no
+	// region, and in GovCloud only "us-gov".
+	Nowhere bool
+	// GovIsFIPS is set for a service whose plain endpoints in GovCloud have validated
+	// cryptography, and which has no others there.
+	GovIsFIPS bool
 }
 
 // homes are the regions in which calls of global services are signed, by partition
@@ -64,30 +75,40 @@ var homes = map[string]string{
 
 // scope returns the region in which a call of the service is signed.
 func (s Service) scope(region string) string {
-	if partition, ok := text.PartitionOf(region); ok && s.Global {
+	partition, ok := text.PartitionOf(region)
+	switch {
+	case !ok || !s.Global:
+		return region
+	case partition.Name == "aws-cn":
+		return cmp.Or(s.China, homes[partition.Name])
+	default:
 		return homes[partition.Name]
 	}
-	return region
 }
 
-// The services that the product calls in this way.
+// The services that the product calls in this way. Their endpoints are those of the rules
+// that SDKs have (https://github.com/boto/botocore/tree/develop/botocore/data, each service's
+// endpoint-rule-set-1.json).
 var (
 	Athena         = Service{ID: "Athena", Host: "athena", Target: "AmazonAthena"}
-	CloudFormation = Service{ID: "CloudFormation", Host: "cloudformation", Version: "2010-05-15"}
-	CloudWatch     = Service{ID: "CloudWatch", Host: "monitoring", IAM: "cloudwatch", Version: "2010-08-01"}
-	DynamoDB       = Service{ID: "DynamoDB", Host: "dynamodb", Target: "DynamoDB_20120810", JSON: "1.0"}
-	EventBridge    = Service{ID: "EventBridge", Host: "events", Target: "AWSEvents"}
-	IAM            = Service{ID: "IAM", Host: "iam", Version: "2010-05-08", Global: true}
+	CloudFormation = Service{ID: "CloudFormation", Host: "cloudformation", Version: "2010-05-15", GovIsFIPS: true}
+	CloudTrail     = Service{ID: "CloudTrail", Host: "cloudtrail", Target: "CloudTrail_20131101", GovIsFIPS: true}
+	CloudWatch     = Service{ID: "CloudWatch", Host: "monitoring", IAM: "cloudwatch", Version: "2010-08-01", GovIsFIPS: true}
+	DynamoDB       = Service{ID: "DynamoDB", Host: "dynamodb", Target: "DynamoDB_20120810", JSON: "1.0", GovIsFIPS: true}
+	EventBridge    = Service{ID: "EventBridge", Host: "events", Target: "AWSEvents", GovIsFIPS: true}
+	IAM            = Service{ID: "IAM", Host: "iam", Version: "2010-05-08", Global: true, Nowhere: true, GovIsFIPS: true}
 	KMS            = Service{ID: "KMS", Host: "kms", Target: "TrentService"}
 	Lambda         = Service{ID: "Lambda", Host: "lambda", Version: "2015-03-31"}
-	Logs           = Service{ID: "CloudWatch Logs", Host: "logs", Target: "Logs_20140328"}
+	Logs           = Service{ID: "CloudWatch Logs", Host: "logs", Target: "Logs_20140328", GovIsFIPS: true}
+	Organizations  = Service{ID: "Organizations", Host: "organizations", Target: "AWSOrganizationsV20161128", Global: true, China: "cn-northwest-1", GovIsFIPS: true}
 	SecurityHub    = Service{ID: "SecurityHub", Host: "securityhub"}
-	SQS            = Service{ID: "SQS", Host: "sqs", Target: "AmazonSQS", JSON: "1.0"}
+	SQS            = Service{ID: "SQS", Host: "sqs", Target: "AmazonSQS", JSON: "1.0", GovIsFIPS: true}
 )
 
 // Client calls services with one configuration. The zero value is not usable.
 type Client struct {
 	config aws.Config
+	ahead  sync.Map // of Ahead, by the service's id
 }
 
 // New returns a client with the region, credentials and endpoints of a configuration.
@@ -169,15 +190,19 @@ func (c *Client) call(ctx context.Context, s Service, operation string, r reques
 	if c.config.Retryer != nil {
 		retryer = c.config.Retryer()
 	}
+	if tries := c.config.RetryMaxAttempts; tries != 0 {
+		retryer = retry.AddWithMaxAttempts(retryer, tries)
+	}
 	for attempt := 1; ; attempt++ {
-		answer, err := c.send(ctx, s, endpoint, r)
+		ahead := c.Ahead(s)
+		answer, err := c.send(ctx, s, endpoint, r, time.Now().Add(ahead))
 		if err == nil {
 			if err := read(answer); err != nil {
 				return fail(fmt.Errorf("reading the answer: %w", err))
 			}
 			return nil
 		}
-		if ctx.Err() != nil || attempt >= retryer.MaxAttempts() || !retryer.IsErrorRetryable(err) {
+		if ctx.Err() != nil || attempt >= retryer.MaxAttempts() || !retryer.IsErrorRetryable(err) && !isWrongTime(err, ahead, c.Ahead(s)) {
 			return fail(err)
 		}
 		pause, delayErr := retryer.RetryDelay(attempt, err)
@@ -192,8 +217,35 @@ func (c *Client) call(ctx context.Context, s Service, operation string, r reques
 	}
 }
 
-// send makes one attempt.
-func (c *Client) send(ctx context.Context, s Service, endpoint string, r request) ([]byte, error) {
+// Ahead returns how far a service's clock is ahead of this machine's, by its last answer; 0
+// before the first. Its Date leaves out parts of seconds. Calls are signed with that time.
+func (c *Client) Ahead(s Service) time.Duration {
+	ahead, _ := c.ahead.Load(s.ID)
+	d, _ := ahead.(time.Duration)
+	return d
+}
+
+// mostApart is how far a signature's time may be off before a refusal is taken for its
+// consequence, as in the SDK: AWS takes five minutes.
+const mostApart = 4 * time.Minute
+
+// isWrongTime reports that a call may have been refused for the time in its signature, and
+// that the refusal told a better one.
+func isWrongTime(err error, signed, told time.Duration) bool {
+	var api smithy.APIError
+	if (signed-told).Abs() <= mostApart || !errors.As(err, &api) {
+		return false
+	}
+	switch api.ErrorCode() { // those of the SDK (aws/retry, clockSkewCodes)
+	case "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure", "RequestTimeTooSkewed", "AccessDeniedException":
+		return true
+	default:
+		return false
+	}
+}
+
+// send makes one attempt, which is signed at a time.
+func (c *Client) send(ctx context.Context, s Service, endpoint string, r request, at time.Time) ([]byte, error) {
 	q, err := http.NewRequestWithContext(ctx, r.method, strings.TrimSuffix(endpoint, "/")+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, fmt.Errorf("making the request: %w", err)
@@ -207,7 +259,7 @@ func (c *Client) send(ctx context.Context, s Service, endpoint string, r request
 		return nil, fmt.Errorf("asking for credentials: %w", err)
 	}
 	sum := sha256.Sum256(r.body)
-	if err := v4.NewSigner().SignHTTP(ctx, keys, q, hex.EncodeToString(sum[:]), s.Host, s.scope(c.config.Region), time.Now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, keys, q, hex.EncodeToString(sum[:]), s.Host, s.scope(c.config.Region), at); err != nil {
 		return nil, fmt.Errorf("signing the request: %w", err)
 	}
 	response, err := c.config.HTTPClient.Do(q)
@@ -215,6 +267,9 @@ func (c *Client) send(ctx context.Context, s Service, endpoint string, r request
 		return nil, &smithyhttp.RequestSendError{Err: err}
 	}
 	defer func() { _ = response.Body.Close() }() // it was only read
+	if told, err := http.ParseTime(response.Header.Get("Date")); err == nil {
+		c.ahead.Store(s.ID, time.Until(told))
+	}
 	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil {
 		return nil, &smithyhttp.RequestSendError{Err: fmt.Errorf("reading the answer: %w", err)}
@@ -276,35 +331,47 @@ func apiError(response *http.Response, answer []byte) error {
 var errNoRegionName = errors.New("want the name of a region such as eu-central-1")
 
 // Configured returns the address that a configuration names for a service, by the SDK's id
-// ("CloudWatch Logs"), in the SDK's order: the service's own before that of all services. ""
-// stands for AWS's own address; fips says whether that should be one with validated
-// cryptography.
+// ("CloudWatch Logs"), in the SDK's order: the service's own before that of all services, but
+// all of the environment before all of a file. "" stands for AWS's own address; fips says
+// whether that should be one with validated cryptography.
 func Configured(ctx context.Context, config aws.Config, id string) (address string, fips bool) {
-	var ignored bool
-	for _, source := range config.ConfigSources {
-		if p, ok := source.(interface {
-			GetIgnoreConfiguredEndpoints(ctx context.Context) (bool, bool, error)
-		}); ok && !ignored {
-			value, found, err := p.GetIgnoreConfiguredEndpoints(ctx)
-			ignored = err == nil && found && value
+	ignored, _ := first(config, func(p interface {
+		GetIgnoreConfiguredEndpoints(ctx context.Context) (bool, bool, error)
+	}) (bool, bool, error) {
+		return p.GetIgnoreConfiguredEndpoints(ctx)
+	})
+	const forAll = "AWS_ENDPOINT_URL"
+	_, all := os.LookupEnv(forAll)
+	_, one := os.LookupEnv(forAll + "_" + strings.ToUpper(strings.ReplaceAll(id, " ", "_")))
+	if !ignored && (one || !all) {
+		own, found := first(config, func(p interface {
+			GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)
+		}) (string, bool, error) {
+			return p.GetServiceBaseEndpoint(ctx, id)
+		})
+		if found {
+			return own, false
 		}
 	}
+	state, _ := first(config, func(p interface {
+		GetUseFIPSEndpoint(ctx context.Context) (aws.FIPSEndpointState, bool, error)
+	}) (aws.FIPSEndpointState, bool, error) {
+		return p.GetUseFIPSEndpoint(ctx)
+	})
+	return aws.ToString(config.BaseEndpoint), state == aws.FIPSEndpointStateEnabled
+}
+
+// first returns a setting of the first source of a configuration that has it: the
+// environment, then files.
+func first[P, T any](config aws.Config, get func(P) (T, bool, error)) (value T, found bool) {
 	for _, source := range config.ConfigSources {
-		if p, ok := source.(interface {
-			GetServiceBaseEndpoint(ctx context.Context, sdkID string) (string, bool, error)
-		}); ok && !ignored {
-			if own, found, err := p.GetServiceBaseEndpoint(ctx, id); err == nil && found {
-				return own, false
+		if p, ok := source.(P); ok {
+			if value, found, err := get(p); err == nil && found {
+				return value, true
 			}
 		}
-		if p, ok := source.(interface {
-			GetUseFIPSEndpoint(ctx context.Context) (aws.FIPSEndpointState, bool, error)
-		}); ok && !fips {
-			state, found, err := p.GetUseFIPSEndpoint(ctx)
-			fips = err == nil && found && state == aws.FIPSEndpointStateEnabled
-		}
 	}
-	return aws.ToString(config.BaseEndpoint), fips
+	return value, false
 }
 
 // endpoint returns the address of a service: the configuration's, or AWS's.
@@ -317,16 +384,25 @@ func (c *Client) endpoint(ctx context.Context, s Service) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("region %q: %w", c.config.Region, errNoRegionName)
 	}
-	host := s.Host
-	if fips {
+	dual, _ := first(c.config, func(p interface {
+		GetUseDualStackEndpoint(ctx context.Context) (aws.DualStackEndpointState, bool, error)
+	}) (aws.DualStackEndpointState, bool, error) {
+		return p.GetUseDualStackEndpoint(ctx)
+	})
+	isGov, isDual := partition.Name == "aws-us-gov", dual == aws.DualStackEndpointStateEnabled && !s.Nowhere
+	host, suffix := s.Host, partition.DNSSuffix
+	if fips && !(isGov && s.GovIsFIPS && (s.Global || !isDual)) {
 		host += "-fips"
 	}
+	if isDual {
+		suffix = partition.DualStackSuffix
+	}
 	switch place := s.scope(c.config.Region); {
-	case s.Global && partition.Name == "aws":
-		return "https://" + host + "." + partition.DNSSuffix, nil
-	case s.Global && partition.Name == "aws-us-gov":
-		return "https://" + s.Host + ".us-gov." + partition.DNSSuffix, nil // it is validated
+	case s.Nowhere && partition.Name == "aws":
+		return "https://" + host + "." + suffix, nil
+	case s.Nowhere && isGov:
+		return "https://" + host + ".us-gov." + suffix, nil
 	default:
-		return "https://" + host + "." + place + "." + partition.DNSSuffix, nil
+		return "https://" + host + "." + place + "." + suffix, nil
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -116,11 +117,48 @@ func TestWhatTheSDKRetriesIsRetried(t *testing.T) {
 	assert.ErrorIs(t, c.JSON(ctx, KMS, "DescribeKey", struct{}{}, nil), context.Canceled)
 }
 
+func TestAsManyTriesAreMadeAsTheConfigurationSays(t *testing.T) {
+	c, got := answering(t, says(http.StatusServiceUnavailable, "busy"))
+	c.config.RetryMaxAttempts = 1
+	require.Error(t, c.JSON(t.Context(), KMS, "DescribeKey", struct{}{}, nil))
+	assert.Len(t, *got, 1)
+}
+
+func TestAWrongClockIsCorrected(t *testing.T) {
+	const code, early = `{"__type":"InvalidSignatureException"}`, -time.Hour
+	says := func(status int, text string, off time.Duration) func(http.ResponseWriter) {
+		return func(w http.ResponseWriter) {
+			w.Header().Set("Date", time.Now().Add(off).UTC().Format(http.TimeFormat))
+			says(status, text)(w)
+		}
+	}
+	signed := func(r *http.Request) time.Duration {
+		at, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		require.NoError(t, err)
+		return time.Until(at)
+	}
+	c, got := answering(t, says(http.StatusForbidden, code, early), says(http.StatusOK, "{}", early))
+	for range 2 {
+		require.NoError(t, c.JSON(t.Context(), KMS, "DescribeKey", struct{}{}, nil))
+	}
+	require.Len(t, *got, 3)
+	for i, off := range []time.Duration{0, early, early} {
+		assert.InDelta(t, off.Seconds(), signed((*got)[i]).Seconds(), 30)
+	}
+	assert.InDelta(t, early.Seconds(), c.Ahead(KMS).Seconds(), 30)
+	assert.Zero(t, c.Ahead(SQS), "each service has its clock")
+
+	c, got = answering(t, says(http.StatusForbidden, code, time.Minute))
+	require.Error(t, c.JSON(t.Context(), KMS, "DescribeKey", struct{}{}, nil))
+	assert.Len(t, *got, 1, "AWS takes that time: the keys are wrong")
+}
+
 // source is a source of configuration, such as the environment.
 type source struct {
 	own     string
 	ignored bool
 	fips    aws.FIPSEndpointState
+	dual    aws.DualStackEndpointState
 }
 
 func (s source) GetServiceBaseEndpoint(_ context.Context, id string) (string, bool, error) {
@@ -132,8 +170,13 @@ func (s source) GetIgnoreConfiguredEndpoints(context.Context) (bool, bool, error
 func (s source) GetUseFIPSEndpoint(context.Context) (aws.FIPSEndpointState, bool, error) {
 	return s.fips, s.fips != aws.FIPSEndpointStateUnset, nil
 }
+func (s source) GetUseDualStackEndpoint(context.Context) (aws.DualStackEndpointState, bool, error) {
+	return s.dual, s.dual != aws.DualStackEndpointStateUnset, nil
+}
 
 func TestEndpointsAreTheConfigurationsOrAWSs(t *testing.T) {
+	fips, noFIPS, dual := source{fips: aws.FIPSEndpointStateEnabled}, source{fips: aws.FIPSEndpointStateDisabled}, source{dual: aws.DualStackEndpointStateEnabled}
+	both := source{fips: fips.fips, dual: dual.dual}
 	for name, tt := range map[string]struct {
 		config  aws.Config
 		service Service
@@ -141,7 +184,14 @@ func TestEndpointsAreTheConfigurationsOrAWSs(t *testing.T) {
 	}{
 		"AWS's":          {aws.Config{Region: "eu-central-1"}, CloudWatch, "https://monitoring.eu-central-1.amazonaws.com"},
 		"China":          {aws.Config{Region: "cn-north-1"}, Lambda, "https://lambda.cn-north-1.amazonaws.com.cn"},
-		"FIPS":           {aws.Config{Region: "us-gov-west-1", ConfigSources: []any{source{fips: aws.FIPSEndpointStateEnabled}}}, Logs, "https://logs-fips.us-gov-west-1.amazonaws.com"},
+		"FIPS":           {aws.Config{Region: "us-east-1", ConfigSources: []any{fips}}, Logs, "https://logs-fips.us-east-1.amazonaws.com"},
+		"FIPS in Gov":    {aws.Config{Region: "us-gov-west-1", ConfigSources: []any{fips}}, KMS, "https://kms-fips.us-gov-west-1.amazonaws.com"},
+		"Gov is FIPS":    {aws.Config{Region: "us-gov-west-1", ConfigSources: []any{fips}}, SQS, "https://sqs.us-gov-west-1.amazonaws.com"},
+		"first no FIPS":  {aws.Config{Region: "us-east-1", ConfigSources: []any{noFIPS, fips}}, Logs, "https://logs.us-east-1.amazonaws.com"},
+		"dual stack":     {aws.Config{Region: "cn-north-1", ConfigSources: []any{dual}}, CloudTrail, "https://cloudtrail.cn-north-1.api.amazonwebservices.com.cn"},
+		"dual and FIPS":  {aws.Config{Region: "us-gov-west-1", ConfigSources: []any{both}}, CloudTrail, "https://cloudtrail-fips.us-gov-west-1.api.aws"},
+		"dual and Gov":   {aws.Config{Region: "us-gov-east-1", ConfigSources: []any{both}}, Organizations, "https://organizations.us-gov-west-1.api.aws"},
+		"no dual stack":  {aws.Config{Region: "eu-central-1", ConfigSources: []any{dual}}, IAM, "https://iam.amazonaws.com"},
 		"of all":         {aws.Config{Region: "eu-central-1", BaseEndpoint: aws.String("http://all")}, Lambda, "http://all"},
 		"of a service":   {aws.Config{Region: "eu-central-1", BaseEndpoint: aws.String("http://all"), ConfigSources: []any{source{own: "http://logs"}}}, Logs, "http://logs"},
 		"of another":     {aws.Config{Region: "eu-central-1", ConfigSources: []any{source{own: "http://logs"}}}, KMS, "https://kms.eu-central-1.amazonaws.com"},
@@ -153,20 +203,36 @@ func TestEndpointsAreTheConfigurationsOrAWSs(t *testing.T) {
 			assert.Equal(t, tt.want, got)
 		})
 	}
-	_, err := New(aws.Config{Region: "evil.example/"}).endpoint(t.Context(), KMS)
+	t.Setenv("AWS_ENDPOINT_URL", "http://all") // comes before what a file says of the service
+	file := aws.Config{Region: "eu-central-1", BaseEndpoint: aws.String("http://all"), ConfigSources: []any{source{own: "http://logs"}}}
+	got, err := New(file).endpoint(t.Context(), Logs)
+	require.NoError(t, err)
+	assert.Equal(t, "http://all", got)
+	t.Setenv("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://logs")
+	got, err = New(file).endpoint(t.Context(), Logs)
+	require.NoError(t, err)
+	assert.Equal(t, "http://logs", got)
+	_, err = New(aws.Config{Region: "evil.example/"}).endpoint(t.Context(), KMS)
 	assert.ErrorIs(t, err, errNoRegionName)
 }
 
 func TestAGlobalServiceIsAskedAtItsHome(t *testing.T) {
-	for region, want := range map[string][2]string{
-		"eu-central-1":   {"https://iam.amazonaws.com", "us-east-1"},
-		"us-gov-east-1":  {"https://iam.us-gov.amazonaws.com", "us-gov-west-1"},
-		"cn-northwest-1": {"https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"},
-		"eusc-de-east-1": {"https://iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"},
+	for _, tt := range []struct {
+		service                Service
+		region, endpoint, home string
+	}{
+		{IAM, "eu-central-1", "https://iam.amazonaws.com", "us-east-1"},
+		{IAM, "us-gov-east-1", "https://iam.us-gov.amazonaws.com", "us-gov-west-1"},
+		{IAM, "cn-northwest-1", "https://iam.cn-north-1.amazonaws.com.cn", "cn-north-1"},
+		{IAM, "eusc-de-east-1", "https://iam.eusc-de-east-1.amazonaws.eu", "eusc-de-east-1"},
+		{Organizations, "eu-central-1", "https://organizations.us-east-1.amazonaws.com", "us-east-1"},
+		{Organizations, "us-gov-east-1", "https://organizations.us-gov-west-1.amazonaws.com", "us-gov-west-1"},
+		{Organizations, "cn-north-1", "https://organizations.cn-northwest-1.amazonaws.com.cn", "cn-northwest-1"},
 	} {
-		endpoint, err := New(aws.Config{Region: region}).endpoint(t.Context(), IAM)
+		endpoint, err := New(aws.Config{Region: tt.region}).endpoint(t.Context(), tt.service)
 		require.NoError(t, err)
-		assert.Equal(t, want, [2]string{endpoint, IAM.scope(region)})
+		assert.Equal(t, tt.endpoint, endpoint)
+		assert.Equal(t, tt.home, tt.service.scope(tt.region), tt.endpoint)
 	}
 	c, got := answering(t, says(http.StatusOK, `<XResponse><XResult></XResult></XResponse>`))
 	var out struct{}

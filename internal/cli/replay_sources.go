@@ -146,7 +146,7 @@ func (f *replayFlags) eventHistory(ctx context.Context, config aws.Config, o *re
 	for _, region := range regions {
 		of := config.Copy()
 		of.Region = region
-		r.Trails[region] = eventhistory.New(of)
+		r.Trails[region] = eventhistory.NewPatient(of)
 	}
 	return r, nil
 }

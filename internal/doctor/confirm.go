@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	trailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -141,9 +140,9 @@ func (c *confirmation) recorded(ctx context.Context, name string) ([]json.RawMes
 	}
 	found := []json.RawMessage{}
 	query := eventhistory.Query{Name: name, MaxPages: maxLookups}
-	err := eventhistory.Read(ctx, eventhistory.New(c.AWS), query, func(page []trailtypes.Event) bool {
-		for _, e := range page {
-			found = append(found, json.RawMessage(aws.ToString(e.CloudTrailEvent)))
+	err := eventhistory.Read(ctx, eventhistory.NewPatient(c.AWS), query, func(records [][]byte) bool {
+		for _, record := range records {
+			found = append(found, record)
 		}
 		return true
 	})

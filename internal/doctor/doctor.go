@@ -11,9 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 
@@ -112,7 +110,6 @@ type examination struct {
 	account, region string
 	stack           *stack.Stack
 	aws             *awscall.Client
-	sqs             *sqs.Client
 	sns             *sns.Client
 	// functions are the stack's, by logical id, read before the checks.
 	functions map[string]function
@@ -164,7 +161,7 @@ func newExamination(cfg Config) *examination {
 	}
 	return &examination{
 		Config: cfg, region: cfg.AWS.Region,
-		aws: awscall.New(cfg.AWS), sqs: sqs.NewFromConfig(cfg.AWS), sns: sns.NewFromConfig(cfg.AWS),
+		aws: awscall.New(cfg.AWS), sns: sns.NewFromConfig(cfg.AWS),
 	}
 }
 
@@ -234,10 +231,6 @@ func (x *examination) command(format string, args ...any) string {
 
 // deploy is the step that puts a resource back as the template has it.
 const deploy = "deploy the stack again: make deploy"
-
-func (x *examination) trails(region string) *trail.Client {
-	return trail.NewFromConfig(x.AWS, func(o *trail.Options) { o.Region = region })
-}
 
 // checkStack looks at the last deployment.
 func (x *examination) checkStack(context.Context) []Line {

@@ -6,10 +6,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
+	"sgward/internal/sqs"
 	"sgward/internal/text"
 )
 
@@ -19,24 +16,20 @@ func (x *examination) attributes(ctx context.Context, logicalID string) (map[str
 	if queueURL == "" {
 		return nil, errNoResource
 	}
-	out, err := x.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(queueURL), AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll}})
-	if err != nil {
-		return nil, err
-	}
-	return out.Attributes, nil
+	return sqs.Queue{Client: x.aws, URL: queueURL}.Attributes(ctx, sqs.ARN, sqs.Visible, sqs.InFlight)
 }
 
 // waiting returns how many messages a queue holds, in somebody's hands or not.
 func waiting(attributes map[string]string) int {
-	visible, _ := strconv.Atoi(attributes["ApproximateNumberOfMessages"]) // 0 if it is no number
-	taken, _ := strconv.Atoi(attributes["ApproximateNumberOfMessagesNotVisible"])
+	visible, _ := strconv.Atoi(attributes[sqs.Visible]) // 0 if it is no number
+	taken, _ := strconv.Atoi(attributes[sqs.InFlight])
 	return visible + taken
 }
 
 // oldest returns the age of a queue's oldest message in the last quarter of an hour, 0 if
 // CloudWatch has none.
 func (x *examination) oldest(ctx context.Context, attributes map[string]string) (time.Duration, error) {
-	arn := attributes["QueueArn"]
+	arn := attributes[sqs.ARN]
 	name := arn
 	for i := len(arn) - 1; i >= 0; i-- {
 		if arn[i] == ':' {

@@ -5,27 +5,54 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
-
+	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 )
 
 const createTrail = "aws cloudtrail create-trail --name management-events --s3-bucket-name YOUR-BUCKET --is-multi-region-trail && " +
 	"aws cloudtrail start-logging --name management-events"
 
+// Answers of CloudTrail
+// (https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Operations.html).
+type (
+	trail struct {
+		Name, HomeRegion                        string
+		ARN                                     string `json:"TrailARN"`
+		IsMultiRegionTrail, IsOrganizationTrail bool
+	}
+	eventSelectors struct {
+		EventSelectors []struct {
+			IncludeManagementEvents *bool // nil is true
+			ReadWriteType           string
+		}
+		AdvancedEventSelectors []advancedSelector
+	}
+	advancedSelector struct{ FieldSelectors []fieldSelector }
+	fieldSelector    struct {
+		Field                                                               string
+		Equals, StartsWith, EndsWith, NotEquals, NotStartsWith, NotEndsWith []string
+	}
+)
+
+// askTrails calls CloudTrail in a region.
+func (x *examination) askTrails(ctx context.Context, region, operation string, in map[string]string, out any) error {
+	there := x.AWS.Copy()
+	there.Region = region
+	return awscall.New(there).JSON(ctx, awscall.CloudTrail, operation, in, out)
+}
+
 // checkTrail looks for a trail that logs writing management events of the region: without
 // one EventBridge gets no event of a call.
 func (x *examination) checkTrail(ctx context.Context) []Line {
-	out, err := x.trails(x.region).DescribeTrails(ctx, &trail.DescribeTrailsInput{})
-	if err != nil {
+	var out struct {
+		Trails []trail `json:"trailList"`
+	}
+	if err := x.askTrails(ctx, x.region, "DescribeTrails", map[string]string{}, &out); err != nil {
 		return []Line{unknown(err, "whether a trail logs management events")}
 	}
 	var worse []Line
-	for _, t := range out.TrailList {
-		home := aws.ToString(t.HomeRegion)
-		if !aws.ToBool(t.IsMultiRegionTrail) && home != x.region {
+	for _, t := range out.Trails {
+		if !t.IsMultiRegionTrail && t.HomeRegion != x.region {
 			continue
 		}
 		l := x.examineTrail(ctx, t)
@@ -41,44 +68,45 @@ func (x *examination) checkTrail(ctx context.Context) []Line {
 }
 
 // examineTrail says whether one trail that covers the region logs what sgward needs.
-func (x *examination) examineTrail(ctx context.Context, t types.Trail) Line {
-	name, arn, home := aws.ToString(t.Name), aws.ToString(t.TrailARN), aws.ToString(t.HomeRegion)
-	what := "trail " + name
-	if aws.ToBool(t.IsOrganizationTrail) {
-		what = "the organization's trail " + name
+func (x *examination) examineTrail(ctx context.Context, t trail) Line {
+	what := "trail " + t.Name
+	if t.IsOrganizationTrail {
+		what = "the organization's trail " + t.Name
 	}
-	in := " --region " + home
-	client := x.trails(home)
-	status, err := client.GetTrailStatus(ctx, &trail.GetTrailStatusInput{Name: &arn})
-	if err != nil {
+	in := " --region " + t.HomeRegion
+	var status struct {
+		IsLogging           bool
+		LatestDeliveryError string
+	}
+	if err := x.askTrails(ctx, t.HomeRegion, "GetTrailStatus", map[string]string{"Name": t.ARN}, &status); err != nil {
 		return unknown(err, "whether %s logs", what)
 	}
-	if !aws.ToBool(status.IsLogging) {
-		return failure("aws cloudtrail start-logging --name "+arn+in, "%s is stopped", what)
+	if !status.IsLogging {
+		return failure("aws cloudtrail start-logging --name "+t.ARN+in, "%s is stopped", what)
 	}
-	selectors, err := client.GetEventSelectors(ctx, &trail.GetEventSelectorsInput{TrailName: &arn})
-	if err != nil {
+	var selectors eventSelectors
+	if err := x.askTrails(ctx, t.HomeRegion, "GetEventSelectors", map[string]string{"TrailName": t.ARN}, &selectors); err != nil {
 		return unknown(err, "whether %s, which logs, includes management events", what)
 	}
 	covers, without := selected(selectors)
-	fix := "aws cloudtrail get-event-selectors --trail-name " + arn + in + "   # then add management events of type All or WriteOnly with put-event-selectors"
+	fix := "aws cloudtrail get-event-selectors --trail-name " + t.ARN + in + "   # then add management events of type All or WriteOnly with put-event-selectors"
 	switch {
 	case !covers:
 		return failure(fix, "%s logs no management events that write", what)
 	case without != "":
 		return warning(fix, "%s logs some management events only, chosen by %s", what, without)
 	}
-	if problem := aws.ToString(status.LatestDeliveryError); problem != "" {
-		return warning("aws cloudtrail get-trail-status --name "+arn+in, "%s logs management events that write, but cannot deliver to its bucket (%s)", what, problem)
+	if problem := status.LatestDeliveryError; problem != "" {
+		return warning("aws cloudtrail get-trail-status --name "+t.ARN+in, "%s logs management events that write, but cannot deliver to its bucket (%s)", what, problem)
 	}
 	return ok("%s logs management events that write", what)
 }
 
 // selected says whether selectors include the calls that open groups, and by which field
 // some of them may be left out.
-func selected(s *trail.GetEventSelectorsOutput) (covers bool, without string) {
+func selected(s eventSelectors) (covers bool, without string) {
 	for _, e := range s.EventSelectors {
-		if (e.IncludeManagementEvents == nil || *e.IncludeManagementEvents) && e.ReadWriteType != types.ReadWriteTypeReadOnly {
+		if (e.IncludeManagementEvents == nil || *e.IncludeManagementEvents) && e.ReadWriteType != "ReadOnly" {
 			return true, "" // ExcludeManagementEventSources takes KMS and RDS Data only
 		}
 	}
@@ -100,10 +128,10 @@ func selected(s *trail.GetEventSelectorsOutput) (covers bool, without string) {
 
 // advanced says whether an advanced selector is about management events, whether it takes
 // calls that write to EC2, and the field by which it may leave some out.
-func advanced(a types.AdvancedEventSelector) (management, writes bool, narrowed string) {
+func advanced(a advancedSelector) (management, writes bool, narrowed string) {
 	writes = true
 	for _, f := range a.FieldSelectors {
-		switch field := aws.ToString(f.Field); field {
+		switch f.Field {
 		case "eventCategory":
 			management = slices.Contains(f.Equals, "Management")
 		case "readOnly":
@@ -125,10 +153,10 @@ func advanced(a types.AdvancedEventSelector) (management, writes bool, narrowed 
 			case 0:
 				writes = false
 			default:
-				narrowed = field
+				narrowed = f.Field
 			}
 		default:
-			narrowed = field
+			narrowed = f.Field
 		}
 	}
 	if !writes {
@@ -138,7 +166,7 @@ func advanced(a types.AdvancedEventSelector) (management, writes bool, narrowed 
 }
 
 // passes reports whether a field selector takes a value.
-func passes(f types.AdvancedFieldSelector, value string) bool {
+func passes(f fieldSelector, value string) bool {
 	begins := func(p string) bool { return strings.HasPrefix(value, p) }
 	ends := func(p string) bool { return strings.HasSuffix(value, p) }
 	if slices.Contains(f.NotEquals, value) || slices.ContainsFunc(f.NotStartsWith, begins) || slices.ContainsFunc(f.NotEndsWith, ends) {

@@ -10,9 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
-
 	"sgward/internal/crash"
 	"sgward/internal/logfile"
 )
@@ -74,12 +71,12 @@ func (r *Reader) read(ctx context.Context, region string, trail Trail, pages cha
 			}
 			next = time.Now().Add(pause)
 			return ctx.Err()
-		}}, func(events []types.Event) bool {
-			if len(events) == 0 {
+		}}, func(records [][]byte) bool {
+			if len(records) == 0 {
 				return true
 			}
 			n++
-			return send(ctx, pages, page(fmt.Sprintf("event history of %s, %s, page %d", region, name, n), events))
+			return send(ctx, pages, page(fmt.Sprintf("event history of %s, %s, page %d", region, name, n), records))
 		})
 		if ctx.Err() != nil {
 			return
@@ -108,10 +105,10 @@ func send(ctx context.Context, pages chan<- logfile.Source, page logfile.Source)
 }
 
 // page is a source with the records of an answer.
-func page(name string, events []types.Event) logfile.Source {
+func page(name string, records [][]byte) logfile.Source {
 	var lines bytes.Buffer
-	for _, e := range events {
-		lines.WriteString(aws.ToString(e.CloudTrailEvent))
+	for _, record := range records {
+		lines.Write(record)
 		lines.WriteByte('\n')
 	}
 	return logfile.Source{Name: name, Size: int64(lines.Len()), Open: func(context.Context) (io.ReadCloser, error) {

@@ -34,7 +34,7 @@ func history(t *testing.T, wrap func(http.Handler) http.Handler, calls map[strin
 	}
 	web := httptest.NewServer(wrap(server))
 	t.Cleanup(web.Close)
-	return eventhistory.New(aws.Config{
+	return eventhistory.NewPatient(aws.Config{
 		Region: "us-east-1", BaseEndpoint: &web.URL, HTTPClient: sdkhttp.Client(nil),
 		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 	})
@@ -91,6 +91,24 @@ func TestPagesOfAllRegionsAreRead(t *testing.T) {
 	for range r.Sources(t.Context()) {
 		break // and the rest ends
 	}
+}
+
+func TestALookupSaysWhatIsWanted(t *testing.T) {
+	var body []byte
+	trail := history(t, func(http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ = io.ReadAll(r.Body)
+			_, _ = io.WriteString(w, `{"Events":[{"EventId":"e-1","EventTime":1764403200.25,"CloudTrailEvent":"{}"}],"NextToken":"3"}`)
+		})
+	}, nil)
+	start := time.Date(2026, 11, 3, 12, 0, 0, 123_456_789, time.UTC)
+	got, err := trail.LookupEvents(t.Context(), eventhistory.Lookup{By: eventhistory.ByID, Value: "e-1", Start: start, End: start.Add(time.Second), NextToken: "2"})
+	require.NoError(t, err)
+	assert.Equal(t, eventhistory.Page{Records: [][]byte{[]byte("{}")}, NextToken: "3"}, got)
+	assert.JSONEq(t, `{"LookupAttributes":[{"AttributeKey":"EventId","AttributeValue":"e-1"}],"StartTime":1793707200.123,"EndTime":1793707201.123,"NextToken":"2"}`, string(body))
+	_, err = trail.LookupEvents(t.Context(), eventhistory.Lookup{By: eventhistory.ByName, Value: revoke})
+	require.NoError(t, err)
+	assert.JSONEq(t, `{"LookupAttributes":[{"AttributeKey":"EventName","AttributeValue":"RevokeSecurityGroupIngress"}]}`, string(body))
 }
 
 func TestTwoCallsASecondAreKept(t *testing.T) {

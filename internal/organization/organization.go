@@ -3,6 +3,7 @@
 package organization
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -10,10 +11,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
-	"github.com/aws/aws-sdk-go-v2/service/organizations"
-	"github.com/aws/aws-sdk-go-v2/service/organizations/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"sgward/internal/awscall"
 	"sgward/internal/caller"
 )
 
@@ -69,32 +69,43 @@ func New(ctx context.Context, config aws.Config, access Access) (*Organization, 
 	return &Organization{Own: own, access: access, config: config, partition: partition, sts: client, credentials: map[string]aws.CredentialsProvider{}}, nil
 }
 
-// Accounts lists the active accounts, in the order of Organizations. Only the management
-// account and delegated administrators may ask. The error is the SDK's.
-func (o *Organization) Accounts(ctx context.Context) ([]Account, error) {
-	client := organizations.NewFromConfig(o.config, func(o *organizations.Options) { o.RetryMaxAttempts = max(o.RetryMaxAttempts, triesOfACall) })
-	var out []Account
-	for pages := organizations.NewListAccountsPaginator(client, &organizations.ListAccountsInput{}); pages.HasMorePages(); {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("listing the accounts of the organisation: %w", err)
-		}
-		for i := range page.Accounts {
-			if a := &page.Accounts[i]; isActive(a) {
-				out = append(out, Account{aws.ToString(a.Id), aws.ToString(a.Name)})
-			}
-		}
-	}
-	return out, nil
+// listed is an account as Organizations lists it
+// (https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html).
+type listed struct {
+	ID            string `json:"Id"`
+	Name          string
+	State, Status string
 }
 
 // isActive reports whether an account can be used. State has followed Status, which AWS
-// retires (https://docs.aws.amazon.com/organizations/latest/APIReference/API_Account.html).
-func isActive(a *types.Account) bool {
-	if a.State != "" {
-		return a.State == types.AccountStateActive
+// retires.
+func (a *listed) isActive() bool { return cmp.Or(a.State, a.Status) == "ACTIVE" }
+
+// Accounts lists the active accounts, in the order of Organizations. Only the management
+// account and delegated administrators may ask. The error is that of awscall.
+func (o *Organization) Accounts(ctx context.Context) ([]Account, error) {
+	config := o.config.Copy()
+	config.RetryMaxAttempts = max(config.RetryMaxAttempts, triesOfACall)
+	client := awscall.New(config)
+	var out []Account
+	for in := map[string]string{}; ; {
+		var page struct {
+			Accounts  []listed
+			NextToken string
+		}
+		if err := client.JSON(ctx, awscall.Organizations, "ListAccounts", in, &page); err != nil {
+			return nil, fmt.Errorf("listing the accounts of the organisation: %w", err)
+		}
+		for i := range page.Accounts {
+			if a := &page.Accounts[i]; a.isActive() {
+				out = append(out, Account{a.ID, a.Name})
+			}
+		}
+		if page.NextToken == "" {
+			return out, nil
+		}
+		in["NextToken"] = page.NextToken
 	}
-	return a.Status == types.AccountStatusActive
 }
 
 // ConfigFor returns the configuration that calls an account in a region. Its credentials

@@ -13,11 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sgward/internal/cloudtrail"
+	"sgward/internal/sqs"
 	"sgward/internal/stack"
 	"sgward/internal/text"
 )
@@ -83,12 +82,9 @@ func (e *envelope) isScheduled() bool {
 }
 
 // read recognises a message of a stack's dead-letter queue.
-func read(m types.Message, s *stack.Stack) Letter {
-	l := Letter{ID: aws.ToString(m.MessageId), handle: aws.ToString(m.ReceiptHandle)}
-	if ms, err := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64); err == nil {
-		l.Since = time.UnixMilli(ms)
-	}
-	body := []byte(aws.ToString(m.Body))
+func read(m sqs.Message, s *stack.Stack) Letter {
+	l := Letter{ID: m.ID, handle: m.ReceiptHandle, Since: sqs.SentAt(m.Attributes)}
+	body := []byte(m.Body)
 	if !isObject(body) {
 		l.Unknown = "it is no JSON object"
 		return l
@@ -126,7 +122,7 @@ func isObject(text []byte) bool {
 }
 
 // ofRecord fills in a letter that is an invocation record.
-func (l *Letter) ofRecord(m types.Message, s *stack.Stack, r record) {
+func (l *Letter) ofRecord(m sqs.Message, s *stack.Stack, r record) {
 	logical := functionOf(s, r.RequestContext.FunctionARN, detect, sweep, slack, outlets)
 	l.Why = whyOfRecord(m, r, logical)
 	switch {
@@ -140,8 +136,8 @@ func (l *Letter) ofRecord(m types.Message, s *stack.Stack, r record) {
 }
 
 // whyOfRecord says which step failed.
-func whyOfRecord(m types.Message, r record, logical string) string {
-	if reason := attribute(m, "reason"); reason != "" { // functions/remediate sends it itself
+func whyOfRecord(m sqs.Message, r record, logical string) string {
+	if reason := attribute(m, sqs.ReasonAttribute); reason != "" { // functions/remediate sends it itself
 		return "remediate could make nothing of it: " + reason
 	}
 	who := cmp.Or(called(logical), "the function")
@@ -184,7 +180,7 @@ func whyOfRecord(m types.Message, r record, logical string) string {
 
 // ofEvent fills in a letter that is an event which EventBridge could not deliver
 // (EventBridge user guide, "Using dead-letter queues").
-func (l *Letter) ofEvent(m types.Message, s *stack.Stack, body []byte, e envelope) {
+func (l *Letter) ofEvent(m sqs.Message, s *stack.Stack, body []byte, e envelope) {
 	target := attribute(m, "TARGET_ARN")
 	logical := functionOf(s, target, detect, sweep)
 	if logical == "" && target == "" { // a message without attributes
@@ -301,6 +297,6 @@ func functionOf(s *stack.Stack, function string, logicalIDs ...string) string {
 	return ""
 }
 
-func attribute(m types.Message, name string) string {
-	return aws.ToString(m.MessageAttributes[name].StringValue)
+func attribute(m sqs.Message, name string) string {
+	return m.MessageAttributes[name].StringValue
 }

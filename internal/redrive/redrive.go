@@ -1,29 +1,28 @@
 package redrive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
 	"sgward/internal/awscall"
 	"sgward/internal/crash"
+	"sgward/internal/sqs"
 	"sgward/internal/stack"
 )
 
 const (
-	// batchSize is the most messages that SQS hands out, deletes or releases in one call.
-	batchSize = 10
 	// receivers is the number of receives at once.
 	receivers = 4
 	// hidden is how long a received message is hidden from others. A message that is not
@@ -43,9 +42,8 @@ type Redriver struct {
 	// clocks differ, as SQS's dates the messages.
 	Began time.Time
 
-	queue    *sqs.Client
-	queueURL string
-	lambda   *awscall.Client
+	aws   *awscall.Client
+	queue sqs.Queue
 }
 
 // Connect returns a Redriver with the credentials of a configuration.
@@ -57,14 +55,12 @@ func Connect(ctx context.Context, config aws.Config, s *stack.Stack) (*Redriver,
 	if url == "" {
 		return nil, fmt.Errorf("stack %s has no DeadLetterQueue: its status is %s", s.Name, s.Status)
 	}
-	r := &Redriver{Stack: s, Began: time.Now(), queue: sqs.NewFromConfig(config), queueURL: url, lambda: awscall.New(config)}
-	out, err := r.attributes(ctx)
-	if err != nil {
+	client := awscall.New(config)
+	r := &Redriver{Stack: s, Began: time.Now(), aws: client, queue: sqs.Queue{Client: client, URL: url}}
+	if _, err := r.attributes(ctx); err != nil {
 		return nil, err
 	}
-	if there, ok := middleware.GetServerTime(out.ResultMetadata); ok {
-		r.Began = began(r.Began, there)
-	}
+	r.Began = began(r.Began, time.Now().Add(client.Ahead(awscall.SQS)))
 	return r, nil
 }
 
@@ -77,10 +73,8 @@ func began(here, there time.Time) time.Time {
 	return there.Add(time.Second)
 }
 
-func (r *Redriver) attributes(ctx context.Context) (*sqs.GetQueueAttributesOutput, error) {
-	out, err := r.queue.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: aws.String(r.queueURL), AttributeNames: []types.QueueAttributeName{
-		types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-	}})
+func (r *Redriver) attributes(ctx context.Context) (map[string]string, error) {
+	out, err := r.queue.Attributes(ctx, sqs.Visible, sqs.InFlight)
 	if err != nil {
 		return nil, fmt.Errorf("counting the dead letters: %w", err)
 	}
@@ -94,8 +88,8 @@ func (r *Redriver) Count(ctx context.Context) (visible, taken int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	visible, _ = strconv.Atoi(out.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessages)]) // 0 if it is no number
-	taken, _ = strconv.Atoi(out.Attributes[string(types.QueueAttributeNameApproximateNumberOfMessagesNotVisible)])
+	visible, _ = strconv.Atoi(out[sqs.Visible]) // 0 if it is no number
+	taken, _ = strconv.Atoi(out[sqs.InFlight])
 	return visible, taken, nil
 }
 
@@ -196,29 +190,23 @@ func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report fu
 // invocation would not go on to the findings queue.
 func (r *Redriver) invoke(ctx context.Context, l Letter) error {
 	header := http.Header{"Content-Type": {"application/json"}, "X-Amz-Invocation-Type": {"Event"}}
-	return r.lambda.REST(ctx, awscall.Lambda, "InvokeFunction", http.MethodPost, "/functions/"+url.PathEscape(l.functionName)+"/invocations", header, l.event, nil)
+	return r.aws.REST(ctx, awscall.Lambda, "InvokeFunction", http.MethodPost, "/functions/"+url.PathEscape(l.functionName)+"/invocations", header, l.event, nil)
 }
 
-// remove deletes up to batchSize letters, and returns why some remain.
+// remove deletes up to sqs.MaxBatch letters, and returns why some remain.
 func (r *Redriver) remove(ctx context.Context, letters []Letter) map[string]error {
 	failed := map[string]error{}
 	if len(letters) == 0 {
 		return failed
 	}
-	in := &sqs.DeleteMessageBatchInput{QueueUrl: aws.String(r.queueURL)}
+	handles := make([]string, len(letters))
 	for i, l := range letters {
-		in.Entries = append(in.Entries, types.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: aws.String(l.handle)})
+		handles[i] = l.handle
 	}
-	out, err := r.queue.DeleteMessageBatch(ctx, in)
-	if err != nil {
-		for _, l := range letters {
-			failed[l.ID] = err
-		}
-		return failed
-	}
-	for _, f := range out.Failed {
-		if i, err := strconv.Atoi(aws.ToString(f.Id)); err == nil && i >= 0 && i < len(letters) {
-			failed[letters[i].ID] = fmt.Errorf("%s: %s", aws.ToString(f.Code), aws.ToString(f.Message))
+	remain, err := r.queue.Delete(ctx, handles)
+	for i, l := range letters {
+		if why := cmp.Or(err, remain[i]); why != nil {
+			failed[l.ID] = why
 		}
 	}
 	return failed
@@ -249,7 +237,7 @@ func (h *held) knows(l Letter) bool {
 	return true
 }
 
-// each passes every letter of the queue to handle once, up to batchSize at a time, and
+// each passes every letter of the queue to handle once, up to sqs.MaxBatch at a time, and
 // releases those that it returns when the run ends. Memory holds the bodies of a few batches,
 // and ids of what stays. handle may be called from several goroutines.
 func (r *Redriver) each(ctx context.Context, handle func(context.Context, []Letter) (leave []Letter)) (later []string, err error) {
@@ -293,7 +281,7 @@ func (r *Redriver) each(ctx context.Context, handle func(context.Context, []Lett
 	return arrived.ids, errors.Join(err, r.release(ctx, left.handles))
 }
 
-// receive receives up to batchSize letters. It ends its call even after an interruption:
+// receive receives up to sqs.MaxBatch letters. It ends its call even after an interruption:
 // messages of an answer that nobody reads would stay hidden.
 func (r *Redriver) receive(ctx context.Context) ([]Letter, error) {
 	if err := ctx.Err(); err != nil {
@@ -301,16 +289,14 @@ func (r *Redriver) receive(ctx context.Context) ([]Letter, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTime)
 	defer cancel()
-	out, err := r.queue.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
-		QueueUrl: aws.String(r.queueURL), MaxNumberOfMessages: batchSize, WaitTimeSeconds: 1, VisibilityTimeout: int32(hidden / time.Second),
-		MessageAttributeNames:       []string{"All"},
-		MessageSystemAttributeNames: []types.MessageSystemAttributeName{types.MessageSystemAttributeNameSentTimestamp},
+	messages, err := r.queue.Receive(ctx, sqs.Receiving{
+		Wait: time.Second, Hidden: hidden, Attributes: []string{sqs.SentTimestamp}, MessageAttributes: []string{"All"},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("receiving dead letters: %w", err)
 	}
-	letters := make([]Letter, 0, len(out.Messages))
-	for _, m := range out.Messages {
+	letters := make([]Letter, 0, len(messages))
+	for _, m := range messages {
 		letters = append(letters, read(m, r.Stack))
 	}
 	return letters, nil
@@ -322,26 +308,14 @@ func (r *Redriver) release(ctx context.Context, handles map[string]string) error
 	defer cancel()
 	var releasing errgroup.Group
 	releasing.SetLimit(receivers)
-	in := &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(r.queueURL)}
-	flush := func() {
-		batch := in
-		in = &sqs.ChangeMessageVisibilityBatchInput{QueueUrl: aws.String(r.queueURL)}
+	for batch := range slices.Chunk(slices.Collect(maps.Values(handles)), sqs.MaxBatch) {
 		releasing.Go(func() error {
 			defer crash.Exit()
-			if _, err := r.queue.ChangeMessageVisibilityBatch(ctx, batch); err != nil {
+			if err := r.queue.Release(ctx, batch); err != nil {
 				return fmt.Errorf("releasing dead letters, which stay hidden for %d minutes: %w", int(hidden.Minutes()), err)
 			}
 			return nil
 		})
-	}
-	for _, handle := range handles {
-		in.Entries = append(in.Entries, types.ChangeMessageVisibilityBatchRequestEntry{Id: aws.String(strconv.Itoa(len(in.Entries))), ReceiptHandle: aws.String(handle)})
-		if len(in.Entries) == batchSize {
-			flush()
-		}
-	}
-	if len(in.Entries) > 0 {
-		flush()
 	}
 	return releasing.Wait()
 }

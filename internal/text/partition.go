@@ -8,6 +8,8 @@ type Partition struct {
 	Name string
 	// DNSSuffix ends the host names of its services: logs.<region>.<suffix>.
 	DNSSuffix string
+	// DualStackSuffix is that of endpoints for IPv4 and IPv6.
+	DualStackSuffix string
 	// console is the host of its console; empty if that is not public.
 	console string
 	// regional is set if the host begins with the region.
@@ -20,14 +22,14 @@ var partitions = []struct {
 	prefix string
 	Partition
 }{
-	{"cn-", Partition{Name: "aws-cn", DNSSuffix: "amazonaws.com.cn", console: "console.amazonaws.cn"}},
-	{"us-gov-", Partition{Name: "aws-us-gov", DNSSuffix: "amazonaws.com", console: "console.amazonaws-us-gov.com"}},
-	{"us-iso-", Partition{Name: "aws-iso", DNSSuffix: "c2s.ic.gov"}},
-	{"us-isob-", Partition{Name: "aws-iso-b", DNSSuffix: "sc2s.sgov.gov"}},
-	{"eu-isoe-", Partition{Name: "aws-iso-e", DNSSuffix: "cloud.adc-e.uk"}},
-	{"us-isof-", Partition{Name: "aws-iso-f", DNSSuffix: "csp.hci.ic.gov"}},
-	{"eusc-", Partition{Name: "aws-eusc", DNSSuffix: "amazonaws.eu", console: "console.amazonaws-eusc.eu", regional: true}},
-	{"", Partition{Name: "aws", DNSSuffix: "amazonaws.com", console: "console.aws.amazon.com"}},
+	{"cn-", Partition{Name: "aws-cn", DNSSuffix: "amazonaws.com.cn", DualStackSuffix: "api.amazonwebservices.com.cn", console: "console.amazonaws.cn"}},
+	{"us-gov-", Partition{Name: "aws-us-gov", DNSSuffix: "amazonaws.com", DualStackSuffix: "api.aws", console: "console.amazonaws-us-gov.com"}},
+	{"us-iso-", Partition{Name: "aws-iso", DNSSuffix: "c2s.ic.gov", DualStackSuffix: "api.aws.ic.gov"}},
+	{"us-isob-", Partition{Name: "aws-iso-b", DNSSuffix: "sc2s.sgov.gov", DualStackSuffix: "api.aws.scloud"}},
+	{"eu-isoe-", Partition{Name: "aws-iso-e", DNSSuffix: "cloud.adc-e.uk", DualStackSuffix: "api.cloud-aws.adc-e.uk"}},
+	{"us-isof-", Partition{Name: "aws-iso-f", DNSSuffix: "csp.hci.ic.gov", DualStackSuffix: "api.aws.hci.ic.gov"}},
+	{"eusc-", Partition{Name: "aws-eusc", DNSSuffix: "amazonaws.eu", DualStackSuffix: "api.amazonwebservices.eu", console: "console.amazonaws-eusc.eu", regional: true}},
+	{"", Partition{Name: "aws", DNSSuffix: "amazonaws.com", DualStackSuffix: "api.aws", console: "console.aws.amazon.com"}},
 }
 
 // PartitionOf returns the partition of a region. ok is false for a text that does not have

@@ -10,10 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
-
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/eventhistory"
@@ -151,9 +147,9 @@ func (u *Undoer) search(ctx context.Context, s *search) {
 	if !end.Before(u.Now()) {
 		end = time.Time{}
 	}
-	err := lookUp(ctx, u.Trail(s.region), name, s.start, end, func(events []types.Event) bool {
-		for _, e := range events {
-			s.see(e)
+	err := lookUp(ctx, u.Trail(s.region), name, s.start, end, func(records [][]byte) bool {
+		for _, record := range records {
+			s.see(record)
 		}
 		return slices.ContainsFunc(s.items, func(it *sought) bool { return it.Evidence != Confirmed })
 	})
@@ -171,7 +167,7 @@ func (u *Undoer) search(ctx context.Context, s *search) {
 // lookUp reads the calls of one name in a period, page by page and the newest first, until
 // see returns false. A zero end is now. The error says why the history was not read to its
 // end, in words that end a sentence.
-func lookUp(ctx context.Context, t Trail, name string, start, end time.Time, see func([]types.Event) (more bool)) error {
+func lookUp(ctx context.Context, t Trail, name string, start, end time.Time, see func(records [][]byte) (more bool)) error {
 	err := eventhistory.Read(ctx, t, eventhistory.Query{Name: name, Start: start, End: end, MaxPages: mostPages}, see)
 	var many *eventhistory.TooManyError
 	if err == nil || errors.As(err, &many) {
@@ -190,8 +186,8 @@ func (s *search) leave(why string) {
 }
 
 // see compares a record with the closings to find.
-func (s *search) see(e types.Event) {
-	call, err := cloudtrail.Parse([]byte(aws.ToString(e.CloudTrailEvent)))
+func (s *search) see(record []byte) {
+	call, err := cloudtrail.Parse(record)
 	for _, it := range s.items {
 		if it.Evidence == Confirmed {
 			continue
@@ -270,17 +266,15 @@ func (u *Undoer) opening(ctx context.Context, it *sought) Confirmation {
 	if it.Alert.Sweep != nil || it.Alert.PrefixListID != "" || id == "" {
 		return unknown
 	}
-	out, err := u.Trail(it.Region).LookupEvents(ctx, &trail.LookupEventsInput{
-		LookupAttributes: []types.LookupAttribute{{AttributeKey: types.LookupAttributeKeyEventId, AttributeValue: aws.String(id)}},
-	})
+	out, err := u.Trail(it.Region).LookupEvents(ctx, eventhistory.Lookup{By: eventhistory.ByID, Value: id})
 	switch {
 	case err != nil:
 		return Confirmation{Unconfirmed, unreadable(err)}
-	case len(out.Events) == 0:
+	case len(out.Records) == 0:
 		return Confirmation{Contradicted, "CloudTrail has neither the call that the alert says made the rule nor one that closed it: the alert is forged"}
 	}
-	for _, e := range out.Events {
-		call, err := cloudtrail.Parse([]byte(aws.ToString(e.CloudTrailEvent)))
+	for _, record := range out.Records {
+		call, err := cloudtrail.Parse(record)
 		if err != nil || call.RulesMissing() || holds(call, it) {
 			return unknown
 		}

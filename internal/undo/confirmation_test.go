@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
@@ -17,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/authorize"
+	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -30,7 +29,7 @@ type history struct {
 	records  []record
 	pageSize int
 	err      error
-	asked    []*trail.LookupEventsInput
+	asked    []eventhistory.Lookup
 }
 
 type record struct {
@@ -38,31 +37,26 @@ type record struct {
 	at             time.Time
 }
 
-func (h *history) LookupEvents(_ context.Context, in *trail.LookupEventsInput, _ ...func(*trail.Options)) (*trail.LookupEventsOutput, error) {
-	copied := *in
-	h.asked = append(h.asked, &copied)
+func (h *history) LookupEvents(_ context.Context, in eventhistory.Lookup) (eventhistory.Page, error) {
+	h.asked = append(h.asked, in)
 	if h.err != nil {
-		return nil, h.err
+		return eventhistory.Page{}, h.err
 	}
-	var found []types.Event
+	var found [][]byte
 	for _, r := range h.records {
-		by := in.LookupAttributes[0]
-		fits := by.AttributeKey == types.LookupAttributeKeyEventName && r.name == *by.AttributeValue ||
-			by.AttributeKey == types.LookupAttributeKeyEventId && r.id == *by.AttributeValue
-		if fits && (in.StartTime == nil || !r.at.Before(*in.StartTime)) && (in.EndTime == nil || !r.at.After(*in.EndTime)) {
-			found = append(found, types.Event{CloudTrailEvent: aws.String(r.text)})
+		fits := in.By == eventhistory.ByName && r.name == in.Value || in.By == eventhistory.ByID && r.id == in.Value
+		if fits && (in.Start.IsZero() || !r.at.Before(in.Start)) && (in.End.IsZero() || !r.at.After(in.End)) {
+			found = append(found, []byte(r.text))
 		}
 	}
 	from := 0
-	if in.NextToken != nil {
-		_, _ = fmt.Sscan(*in.NextToken, &from)
-	}
-	out := &trail.LookupEventsOutput{}
+	_, _ = fmt.Sscan(in.NextToken, &from)
+	var out eventhistory.Page
 	if h.pageSize > 0 && from+h.pageSize < len(found) {
-		out.NextToken = aws.String(fmt.Sprint(from + h.pageSize))
+		out.NextToken = fmt.Sprint(from + h.pageSize)
 		found = found[:from+h.pageSize]
 	}
-	out.Events = found[from:]
+	out.Records = found[from:]
 	return out, nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
 	"sgward/internal/alert"
 	"sgward/internal/awsid"
@@ -30,7 +29,7 @@ type History struct {
 
 // NewHistory returns the history of the configuration's account and region.
 func NewHistory(config aws.Config, since time.Time) *History {
-	return &History{Trail: eventhistory.New(config), Region: config.Region, Since: since, Now: time.Now}
+	return &History{Trail: eventhistory.NewPatient(config), Region: config.Region, Since: since, Now: time.Now}
 }
 
 // longestTry is how long after a call sgward may still close its rules: it retries for
@@ -287,9 +286,9 @@ func (h *History) calls(ctx context.Context, name string, start, end time.Time, 
 	if !end.Before(h.Now()) {
 		end = time.Time{}
 	}
-	return lookUp(ctx, h.Trail, name, start, end, func(events []types.Event) bool {
-		for _, e := range events {
-			c, err := cloudtrail.Parse([]byte(aws.ToString(e.CloudTrailEvent)))
+	return lookUp(ctx, h.Trail, name, start, end, func(records [][]byte) bool {
+		for _, record := range records {
+			c, err := cloudtrail.Parse(record)
 			if err != nil && c.Fault == "" || c.Skipped != "" || c.Region != h.Region {
 				continue // it changed nothing, or nobody can say what
 			}

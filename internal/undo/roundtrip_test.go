@@ -19,7 +19,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	trail "github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,6 +27,7 @@ import (
 	"sgward/internal/authorize"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
+	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
@@ -59,7 +59,7 @@ type cloud struct {
 	ec2    *ec2api.Server
 	client *ec2.Client
 	sgward *ec2.Client // calls as the role of remediate
-	trail  *trail.Client
+	trail  undo.Trail
 	policy *policy.Policy
 	vpc    string
 	list   string // a prefix list
@@ -91,7 +91,7 @@ func newCloud(t *testing.T) *cloud {
 	c.client, c.sgward = with("AKIAIOSFODNN7EXAMPLE"), with("ASIAIOSFODNN7EXAMPLE")
 	history := httptest.NewServer(&past)
 	t.Cleanup(history.Close)
-	c.trail = trail.New(trail.Options{Region: region, BaseEndpoint: &history.URL, HTTPClient: sdkhttp.Client(http.DefaultClient),
+	c.trail = eventhistory.New(aws.Config{Region: region, BaseEndpoint: &history.URL, HTTPClient: sdkhttp.Client(http.DefaultClient),
 		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "not-a-secret", "")})
 	var err error
 	c.policy, err = policy.Compile(policyyaml.Document("policy.yaml", []byte(strict)))

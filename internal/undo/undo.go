@@ -6,13 +6,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"sgward/internal/authorize"
 	"sgward/internal/caller"
 	"sgward/internal/ec2rules"
+	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
@@ -50,8 +50,9 @@ func Connect(ctx context.Context, config aws.Config, p *policy.Policy, actor str
 	}
 	clients, trails := map[string]authorize.EC2{}, map[string]Trail{}
 	for _, region := range Regions(items) {
-		clients[region] = ec2.NewFromConfig(config, func(o *ec2.Options) { o.Region = region })
-		trails[region] = cloudtrail.NewFromConfig(config, func(o *cloudtrail.Options) { o.Region = region })
+		there := config.Copy()
+		there.Region = region
+		clients[region], trails[region] = ec2.NewFromConfig(there), eventhistory.New(there)
 	}
 	return &Undoer{
 		Client: func(region string) authorize.EC2 { return clients[region] },
