@@ -86,7 +86,7 @@ func (h *history) LookupEvents(ctx context.Context, l Lookup) (Page, error) {
 		NextToken string
 	}
 	if err := h.aws.JSON(ctx, awscall.CloudTrail, "LookupEvents", in, &out); err != nil {
-		return Page{}, err //nolint:wrapcheck // callers look for its code
+		return Page{}, err
 	}
 	page := Page{NextToken: out.NextToken}
 	for _, e := range out.Events {
