@@ -51,15 +51,11 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: the bus is in %s and this function in %s: want a bus of %[3]s, "+
 				"whose rules can lead on to other regions", h.busARN, parts[3], env.Region)
 		}
-		if h.bus, err = env.Client(awscall.EventBridge, patience); err != nil {
-			return nil, err
-		}
+		h.bus = env.Client(patience)
 	}
 	switch on, _ := lookup("SECURITY_HUB"); on {
 	case "on":
-		if h.hub, err = env.Client(awscall.SecurityHub, patience); err != nil {
-			return nil, err
-		}
+		h.hub = env.Client(patience)
 	case "", "off":
 	default:
 		return nil, fmt.Errorf("reading SECURITY_HUB: %q: want on or off", on)

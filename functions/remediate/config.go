@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"sgward/internal/alert"
-	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
@@ -40,23 +39,18 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	config, fips := env.Service("EC2", patience)
+	config := env.Config(patience)
 	var attempts ec2rules.Attempts
-	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }, attempts.Watch)
-	config, fips = env.Service("SNS", patience)
-	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	ec2Client := ec2.NewFromConfig(config, attempts.Watch)
+	snsClient := sns.NewFromConfig(config)
 	queue, err := queueOf(env, lookup, logger)
-	if err != nil {
-		return nil, err
-	}
-	count, err := counterOf(env)
 	if err != nil {
 		return nil, err
 	}
 	metrics := metric.OfStack(logger, lookup)
 	engine, err := remediation.New(remediation.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
-		Choose: queue.choose, Count: count,
+		Choose: queue.choose, Count: counterOf(env),
 		Measure: func(ctx context.Context, done ...metric.Metric) {
 			metrics.Put(ctx, append(done, attempts.Metrics()...)...)
 		},
@@ -72,12 +66,12 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 
 // counterOf returns what counts closings in the table of the environment; nil without a
 // table.
-func counterOf(env lambdaenv.Environment) (func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error), error) {
-	memory, err := env.Memory(countPatience)
-	if err != nil || memory == nil {
-		return nil, err
+func counterOf(env lambdaenv.Environment) func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error) {
+	memory := env.Memory(countPatience)
+	if memory == nil {
+		return nil
 	}
-	return repeats.New(memory).Count, nil
+	return repeats.New(memory).Count
 }
 
 // queueOf reads the URLs of the queues and makes their client.
@@ -90,7 +84,7 @@ func queueOf(env lambdaenv.Environment, lookup lambdaenv.Lookup, logger *slog.Lo
 				"such as https://sqs.eu-central-1.amazonaws.com/123456789012/findings", name, *at))
 		}
 	}
-	client, err := env.Client(awscall.SQS, patience)
+	client := env.Client(patience)
 	q.Client, q.deadLetters.Client = client, client
-	return q, errors.Join(append(problems, err)...)
+	return q, errors.Join(problems...)
 }

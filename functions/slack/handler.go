@@ -11,10 +11,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"sgward/internal/alert"
+	"sgward/internal/awscall"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/slack"
 )
@@ -27,7 +26,7 @@ var errNotSNS = errors.New("reading event: Records is missing: want the event of
 
 // handler posts messages. Reserved concurrency makes it one at a time.
 type handler struct {
-	secrets   *secretsmanager.Client
+	secrets   *awscall.Client
 	secretARN string
 	transport http.RoundTripper
 	logger    *slog.Logger
@@ -45,9 +44,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger, transport http.Rou
 		return nil, fmt.Errorf("reading WEBHOOK_SECRET_ARN: %q: want the ARN of a secret "+
 			"such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:slack-AbCdEf", arn)
 	}
-	cfg, fips := env.Service("SECRETS_MANAGER", patience)
-	client := secretsmanager.NewFromConfig(cfg, func(o *secretsmanager.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
-	return &handler{secrets: client, secretARN: arn, transport: transport, logger: logger}, nil
+	return &handler{secrets: env.Client(patience), secretARN: arn, transport: transport, logger: logger}, nil
 }
 
 // handle posts the messages of an event, of which SNS sends one.
@@ -91,19 +88,21 @@ func (h *handler) post(ctx context.Context, subject, message string) error {
 
 // read reads the webhook's URL.
 func (h *handler) read(ctx context.Context) error {
-	out, err := h.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(h.secretARN)})
-	if err != nil {
+	var secret struct{ SecretString string }
+	if err := h.secrets.JSON(ctx, awscall.SecretsManager, "GetSecretValue", map[string]string{"SecretId": h.secretARN}, &secret); err != nil {
 		return fmt.Errorf("reading secret %s: %w", h.secretARN, err)
 	}
-	value := strings.TrimSpace(aws.ToString(out.SecretString))
+	value := strings.TrimSpace(secret.SecretString)
 	var object struct {
 		URL string `json:"url"`
 	}
 	if json.Unmarshal([]byte(value), &object) == nil && object.URL != "" {
 		value = object.URL
 	}
-	if h.webhook, err = slack.NewWebhook(value, h.transport); err != nil {
+	webhook, err := slack.NewWebhook(value, h.transport)
+	if err != nil {
 		return fmt.Errorf("reading secret %s: %w", h.secretARN, err)
 	}
+	h.webhook = webhook
 	return nil
 }

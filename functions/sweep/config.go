@@ -15,7 +15,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"sgward/internal/alert"
-	"sgward/internal/awscall"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
@@ -40,11 +39,7 @@ func readAnnouncements(lookup lambdaenv.Lookup, env lambdaenv.Environment) (swee
 	if err != nil || days < 1 {
 		return nil, fmt.Errorf("reading LOG_RETENTION_DAYS: %q: want for how many days %s keeps its lines", text, group)
 	}
-	client, err := env.Client(awscall.Logs, patience)
-	if err != nil {
-		return nil, err
-	}
-	return &detectLog{client: client, group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
+	return &detectLog{client: env.Client(patience), group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
 }
 
 // release identifies this program by its own bytes: a new one may judge otherwise, and what
@@ -76,15 +71,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	memory, err := env.Memory(patience)
-	if err != nil {
-		return nil, err
-	}
 	announcements, err := readAnnouncements(lookup, env)
-	if err != nil {
-		return nil, err
-	}
-	gone, err := readOutlets(lookup, env)
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +82,13 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	name, _ := lookup("AWS_LAMBDA_FUNCTION_NAME")
 	own := metric.New(logger, metric.FunctionName, name)
 	metrics := metric.OfStack(logger, lookup)
-	config, fips := env.Service("EC2", patience)
+	config := env.Config(patience)
 	var attempts ec2rules.Attempts
-	ec2Client := ec2.NewFromConfig(config, func(o *ec2.Options) { o.EndpointOptions.UseFIPSEndpoint = fips }, attempts.Watch)
-	config, fips = env.Service("SNS", patience)
-	snsClient := sns.NewFromConfig(config, func(o *sns.Options) { o.EndpointOptions.UseFIPSEndpoint = fips })
+	ec2Client := ec2.NewFromConfig(config, attempts.Watch)
+	snsClient := sns.NewFromConfig(config)
 	a, err := sweep.New(sweep.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
-		Memory: memory, Release: build, Announcements: announcements, Gone: gone,
+		Memory: env.Memory(patience), Release: build, Announcements: announcements, Gone: readOutlets(lookup, env),
 		Count: func(ctx context.Context, name string, n int) { own.Put(ctx, metric.Counted(name, n)) },
 		Publish: func(ctx context.Context, a finding.Alert) error {
 			return alert.Publish(ctx, snsClient, env.TopicARN, env.Named(ctx, a))

@@ -21,15 +21,12 @@ const goneSuffix = "/gone"
 
 // readOutlets reads OUTLETS_FUNCTION, the name of the function that passes alerts on to
 // machines; nil if it is not set.
-func readOutlets(lookup lambdaenv.Lookup, env lambdaenv.Environment) (func(context.Context, finding.Alert) error, error) {
+func readOutlets(lookup lambdaenv.Lookup, env lambdaenv.Environment) func(context.Context, finding.Alert) error {
 	name, _ := lookup("OUTLETS_FUNCTION")
 	if name == "" {
-		return nil, nil //nolint:nilnil // optional
+		return nil
 	}
-	client, err := env.Client(awscall.Lambda, patience)
-	if err != nil {
-		return nil, err
-	}
+	client := env.Client(patience)
 	return func(ctx context.Context, a finding.Alert) error {
 		event := a.Event
 		event.EventID += goneSuffix
@@ -48,5 +45,5 @@ func readOutlets(lookup lambdaenv.Lookup, env lambdaenv.Environment) (func(conte
 		}
 		header := http.Header{"X-Amz-Invocation-Type": {"Event"}}
 		return client.REST(ctx, awscall.Lambda, "Invoke", http.MethodPost, "/functions/"+url.PathEscape(name)+"/invocations", header, body, nil)
-	}, nil
+	}
 }

@@ -101,6 +101,7 @@ var (
 	Lambda         = Service{ID: "Lambda", Host: "lambda", Version: "2015-03-31"}
 	Logs           = Service{ID: "CloudWatch Logs", Host: "logs", Target: "Logs_20140328", GovIsFIPS: true}
 	Organizations  = Service{ID: "Organizations", Host: "organizations", Target: "AWSOrganizationsV20161128", Global: true, China: "cn-northwest-1", GovIsFIPS: true}
+	SecretsManager = Service{ID: "Secrets Manager", Host: "secretsmanager", Target: "secretsmanager"}
 	SecurityHub    = Service{ID: "SecurityHub", Host: "securityhub"}
 	SQS            = Service{ID: "SQS", Host: "sqs", Target: "AmazonSQS", JSON: "1.0", GovIsFIPS: true}
 )

@@ -13,6 +13,7 @@ import (
 
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
+	"sgward/internal/text"
 )
 
 // Lookup returns a variable and whether it is set, as os.LookupEnv does.
@@ -53,10 +54,10 @@ func Read(lookup Lookup) (Environment, error) {
 			"want a topic of %[3]s, as SNS takes no message for a topic of another region", e.TopicARN, region, e.Region))
 	}
 	e.MaxRevokes = DefaultMaxRevokes
-	if text, set := lookup("MAX_REVOKES"); set {
+	if given, set := lookup("MAX_REVOKES"); set {
 		var err error
-		if e.MaxRevokes, err = strconv.Atoi(text); err != nil || e.MaxRevokes < 0 {
-			problems = append(problems, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", text))
+		if e.MaxRevokes, err = strconv.Atoi(given); err != nil || e.MaxRevokes < 0 {
+			problems = append(problems, fmt.Errorf("reading MAX_REVOKES: %q: want a number from 0, or no such variable", given))
 		}
 	}
 	if e.AccountName, _ = lookup("ACCOUNT_NAME"); e.AccountName != "" && !finding.IsAccountName(e.AccountName) {
@@ -73,8 +74,9 @@ func ReadRegion(lookup Lookup) (Environment, error) {
 }
 
 func (e *Environment) readRegion() error {
-	if e.Region, _ = e.lookup("AWS_REGION"); e.Region == "" {
-		return errors.New("reading AWS_REGION: it is not set: want the region of this function, as Lambda sets it")
+	e.Region, _ = e.lookup("AWS_REGION")
+	if _, ok := text.PartitionOf(e.Region); !ok {
+		return fmt.Errorf("reading AWS_REGION: %q: want the region of this function, as Lambda sets it", e.Region)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package lambdaenv
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -67,28 +69,43 @@ func TestATopicOfAnotherRegionIsRefusedWithBothRegions(t *testing.T) {
 }
 
 func TestTheEndpointsOfTheEnvironmentAreUsed(t *testing.T) {
-	env := map[string]string{"AWS_ENDPOINT_URL": "http://all.example", "AWS_ENDPOINT_URL_EC2": "http://ec2.example"}
-	assert.Equal(t, "http://ec2.example", aws.ToString(endpoint(lookup(env), "EC2")))
-	assert.Equal(t, "http://all.example", aws.ToString(endpoint(lookup(env), "SNS")))
-	assert.Nil(t, endpoint(lookup(nil), "EC2"))
-	env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "true"
-	assert.Nil(t, endpoint(lookup(env), "EC2"))
+	env := map[string]string{"AWS_ENDPOINT_URL": "http://all.example", "AWS_ENDPOINT_URL_EC2": "http://ec2.example", "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": "http://logs.example"}
+	used := func(service string) string {
+		config := Environment{Region: "eu-central-1", lookup: lookup(env)}.Config(Patience{})
+		address, _ := awscall.Configured(t.Context(), config, service)
+		if service == "EC2" {
+			assert.Equal(t, address, aws.ToString(ec2.NewFromConfig(config).Options().BaseEndpoint), "the SDK's client agrees")
+		}
+		return address
+	}
+	assert.Equal(t, "http://ec2.example", used("EC2"))
+	assert.Equal(t, "http://logs.example", used("CloudWatch Logs"))
+	assert.Equal(t, "http://all.example", used("SNS"))
+	env["AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"] = "True"
+	assert.Empty(t, used("EC2"))
+	assert.Empty(t, used("SNS"))
+	env = nil
+	assert.Empty(t, used("EC2"))
 }
 
 func TestCredentialsAreThoseOfTheFunction(t *testing.T) {
-	c := awsConfig("eu-central-1", lookup(map[string]string{
-		"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}), Patience{})
+	c := Environment{lookup: lookup(map[string]string{
+		"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"})}.Config(Patience{})
 	got, err := c.Credentials.Retrieve(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, [3]string{"AKIAIOSFODNN7EXAMPLE", "secret", "token"}, [3]string{got.AccessKeyID, got.SecretAccessKey, got.SessionToken})
 
-	_, err = awsConfig("eu-central-1", lookup(nil), Patience{}).Credentials.Retrieve(t.Context())
+	_, err = Environment{lookup: lookup(nil)}.Config(Patience{}).Credentials.Retrieve(t.Context())
 	assert.ErrorContains(t, err, "AWS_ACCESS_KEY_ID")
 }
 
 func TestFIPSEndpointsAreUsedWhereAskedFor(t *testing.T) {
-	assert.Equal(t, aws.FIPSEndpointStateEnabled, useFIPS(lookup(map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"})))
-	assert.Equal(t, aws.FIPSEndpointStateUnset, useFIPS(lookup(nil)))
+	for value, want := range map[string]bool{"true": true, "TRUE": true, "false": false, "": false} {
+		config := Environment{Region: "us-east-1", lookup: lookup(map[string]string{"AWS_USE_FIPS_ENDPOINT": value})}.Config(Patience{})
+		_, fips := awscall.Configured(t.Context(), config, "SQS")
+		assert.Equal(t, want, fips, value)
+		assert.Equal(t, want, ec2.NewFromConfig(config).Options().EndpointOptions.UseFIPSEndpoint == aws.FIPSEndpointStateEnabled, "the SDK's client agrees")
+	}
 }
 
 func TestTheLongestCallHasEveryAttemptAndEveryPause(t *testing.T) {
@@ -124,33 +141,15 @@ func TestTheAccountsNameIsForItsOwnAlerts(t *testing.T) {
 	}
 }
 
-func TestAServiceWithoutAClientHasItsHost(t *testing.T) {
-	for name, c := range map[string]struct {
-		region string
-		env    map[string]string
-		want   string
-	}{
-		"AWS's own":       {"eu-central-1", nil, "https://dynamodb.eu-central-1.amazonaws.com"},
-		"China":           {"cn-north-1", nil, "https://dynamodb.cn-north-1.amazonaws.com.cn"},
-		"FIPS":            {"us-east-1", map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, "https://dynamodb-fips.us-east-1.amazonaws.com"},
-		"FIPS, GovCloud":  {"us-gov-west-1", map[string]string{"AWS_USE_FIPS_ENDPOINT": "true"}, "https://dynamodb.us-gov-west-1.amazonaws.com"},
-		"its own address": {"us-east-1", map[string]string{"AWS_ENDPOINT_URL_DYNAMODB": "http://table.example"}, "http://table.example"},
-	} {
-		got, err := Environment{Region: c.region, lookup: lookup(c.env)}.hosted(awscall.DynamoDB, Patience{})
-		require.NoError(t, err, name)
-		assert.Equal(t, c.want, aws.ToString(got.BaseEndpoint), name)
-	}
-	_, err := Environment{Region: "nowhere", lookup: lookup(nil)}.hosted(awscall.DynamoDB, Patience{})
-	assert.ErrorContains(t, err, `reading AWS_REGION: "nowhere"`)
+func TestTheMemoryIsTheTableOfTheEnvironment(t *testing.T) {
+	memory := Environment{Region: "eu-central-1", lookup: lookup(map[string]string{"MEMORY_TABLE": "told"})}.Memory(Patience{})
+	assert.Equal(t, "told", memory.Name)
+	assert.Nil(t, Environment{Region: "eu-central-1", lookup: lookup(nil)}.Memory(Patience{}), "no table is no memory, and no mistake")
 }
 
-func TestTheMemoryIsTheTableOfTheEnvironment(t *testing.T) {
-	memory, err := Environment{Region: "eu-central-1", lookup: lookup(map[string]string{"MEMORY_TABLE": "told"})}.Memory(Patience{})
-	require.NoError(t, err)
-	assert.Equal(t, "told", memory.Name)
-	memory, err = Environment{Region: "eu-central-1", lookup: lookup(nil)}.Memory(Patience{})
-	require.NoError(t, err)
-	assert.Nil(t, memory, "no table is no memory, and no mistake")
-	_, err = Environment{Region: "nowhere", lookup: lookup(map[string]string{"MEMORY_TABLE": "told"})}.Memory(Patience{})
-	assert.ErrorContains(t, err, "reading AWS_REGION")
+func TestWhatIsNoRegionIsRefused(t *testing.T) {
+	for _, region := range []string{"", "nowhere", "eu-central-1.example"} {
+		_, err := ReadRegion(lookup(map[string]string{"AWS_REGION": region}))
+		assert.EqualError(t, err, fmt.Sprintf("reading AWS_REGION: %q: want the region of this function, as Lambda sets it", region))
+	}
 }
