@@ -17,9 +17,7 @@ import (
 // What an edit took with it (the access before the edit) is new each time, and so is an
 // exception that rests on tags.
 func (v *view) thread() string {
-	isNew := func(o opening) bool {
-		return o.Outcome != finding.OutcomeExempt || o.Exception != nil && o.Exception.ByTag
-	}
+	isNew := func(o opening) bool { return !o.IsQuiet() }
 	if v.alert.Try > 1 || slices.ContainsFunc(v.exempt, isNew) {
 		return v.alert.ID
 	}

@@ -41,6 +41,13 @@ func OutcomesWorstFirst() []Outcome {
 	return []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeCompliant, OutcomeExempt}
 }
 
+// IsQuiet reports whether a finding of this outcome is worth no alert. covering is the
+// finding's exception, nil if it has none. Exceptions are reviewed, and quiet; one that depends
+// on tags is only as trustworthy as the people who may set them.
+func (o Outcome) IsQuiet(covering *Exception) bool {
+	return o == OutcomeExempt && (covering == nil || !covering.ByTag)
+}
+
 // Result is a finding and its outcome.
 type Result struct {
 	Finding
@@ -129,6 +136,9 @@ func (r *Result) IsSettled() bool {
 		return false
 	}
 }
+
+// IsQuiet reports whether the result alone is worth no alert.
+func (r *Result) IsQuiet() bool { return r.Outcome.IsQuiet(r.Exception) }
 
 // Alert is the machine-readable body of the SNS message: at most one for each CloudTrail
 // event.

@@ -279,3 +279,14 @@ func TestCollapsedFindingsKeepTheWorstSeverityAndDropTheExempt(t *testing.T) {
 func TestOutcomesAreListedWorstFirst(t *testing.T) {
 	assert.Equal(t, []Outcome{OutcomeFailed, OutcomeWouldRevoke, OutcomeAlerted, OutcomeRevoked, OutcomeAlreadyClosed, OutcomeCompliant, OutcomeExempt}, OutcomesWorstFirst())
 }
+
+func TestOnlyAnExceptionThatTagsCannotGrantIsQuiet(t *testing.T) {
+	byTag, reviewed := &Exception{ID: "tagged", ByTag: true}, &Exception{ID: "reviewed"}
+	for _, o := range OutcomesWorstFirst() {
+		isExempt := o == OutcomeExempt
+		for x, want := range map[*Exception]bool{nil: isExempt, reviewed: isExempt, byTag: false} {
+			r := Result{Outcome: o, Finding: Finding{Exception: x}}
+			assert.Equal(t, want, r.IsQuiet(), "%s %+v", o, x)
+		}
+	}
+}

@@ -192,8 +192,8 @@ func (d *delivery) takenBack() (results []finding.Result) {
 func (b *batch) allowed() map[string]*Case {
 	out := map[string]*Case{}
 	isAllowed := func(c *Case) bool {
-		quiet := c.outcome == "" || c.outcome == finding.OutcomeExempt && !IsReportable([]finding.Result{c.result()})
-		return c.settled && !c.chosen && c.err == nil && quiet
+		result := c.result()
+		return c.settled && !c.chosen && c.err == nil && (c.outcome == "" || result.IsQuiet())
 	}
 	if b.whole && b.of != nil {
 		if !slices.ContainsFunc(b.cases, func(c *Case) bool { return !isAllowed(c) }) {
@@ -218,12 +218,9 @@ func (b *batch) all() []*Case {
 	return slices.Concat(b.cases, b.replacements.cases)
 }
 
-// IsReportable reports whether results are worth an alert. Exceptions are reviewed, and
-// quiet; one that depends on tags is only as trustworthy as the people who may set them.
+// IsReportable reports whether results are worth an alert.
 func IsReportable(results []finding.Result) bool {
-	return slices.ContainsFunc(results, func(r finding.Result) bool {
-		return r.Outcome != finding.OutcomeExempt || r.Exception != nil && r.Exception.ByTag
-	})
+	return slices.ContainsFunc(results, func(r finding.Result) bool { return !r.IsQuiet() })
 }
 
 func outcomes(results []finding.Result) map[string]int {

@@ -55,9 +55,7 @@ func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, f
 			}
 			memos = append(memos, held)
 			continue
-		case f.outcome == finding.OutcomeExempt && (f.Exception == nil || !f.Exception.ByTag):
-			// Exceptions are reviewed, and quiet; one that depends on tags is only as
-			// trustworthy as the people who may set them.
+		case f.outcome.IsQuiet(f.Exception):
 			continue
 		}
 		still[f.ID] = true
