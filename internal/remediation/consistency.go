@@ -17,8 +17,8 @@ const (
 	// change: EC2's reads are eventually consistent. After it, a rule that a read does not
 	// show is gone.
 	lagWindow = time.Minute
-	// settleAge is the minimum age of an event before a read of its group is trusted.
-	settleAge = 5 * time.Second
+	// SettleAge is the minimum age of an event before a read of its group is trusted.
+	SettleAge = 5 * time.Second
 )
 
 // patience lists the pauses between reads that may lag behind, for all of a group's
@@ -73,7 +73,7 @@ func (g *changedGroup) tooEarly() bool {
 	for _, b := range g.batches {
 		now := g.Now()
 		if b.whole || g.absent {
-			if b.isOpen() && b.age(now) < settleAge {
+			if b.isOpen() && b.age(now) < SettleAge {
 				return true
 			}
 			continue

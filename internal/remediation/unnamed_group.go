@@ -44,7 +44,7 @@ func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	}
 	pause := time.Duration(0)
 	for _, b := range batches {
-		pause = max(pause, settleAge-b.age(r.Now()))
+		pause = max(pause, SettleAge-b.age(r.Now()))
 	}
 	var rules []secgroup.Rule
 	all, err := false, ctx.Err()

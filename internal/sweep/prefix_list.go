@@ -8,6 +8,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
+	"sgward/internal/remediation"
 )
 
 // list is the edited prefix list as far as EC2 shows it.
@@ -79,7 +80,7 @@ func (a *Sweeper) isFinished(change cloudtrail.Call, state ec2rules.ListState) b
 		return false
 	}
 	if change.List.FromVersion == 0 { // unknown: the age has to do
-		return a.Now().Sub(change.EventTime) >= settleAge
+		return a.Now().Sub(change.EventTime) >= remediation.SettleAge
 	}
 	return state.Version > change.List.FromVersion
 }

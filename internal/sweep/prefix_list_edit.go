@@ -100,10 +100,8 @@ func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrai
 		return nil, err
 	}
 	e.users = e.readUsers(ctx, cmp.Or(account, change.AccountID))
-	if early := settleAge - a.Now().Sub(change.EventTime); early > 0 {
-		if err := a.Wait(ctx, min(early, settleAge)); err != nil {
-			return nil, fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
-		}
+	if err := a.waitUntilAge(ctx, change.EventTime, remediation.SettleAge); err != nil {
+		return nil, err
 	}
 	ids, err := ec2rules.GroupsUsing(ctx, a.EC2, account, change.List.ID)
 	if err != nil {

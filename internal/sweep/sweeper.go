@@ -13,13 +13,9 @@ import (
 	"sgward/internal/table"
 )
 
-const (
-	// settleAge is the minimum age of an event before a read of the rules is trusted.
-	settleAge = 5 * time.Second
-	// alertReserve is the part of an invocation's time reserved for alerts; a quarter of
-	// short invocations.
-	alertReserve = 10 * time.Second
-)
+// alertReserve is the part of an invocation's time reserved for alerts; a quarter of short
+// invocations.
+const alertReserve = 10 * time.Second
 
 // Config configures a Sweeper. All fields must be set but Memory, Release,
 // Announcements, Gone, Count, Now and Wait.
@@ -91,6 +87,20 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
+}
+
+// waitUntilAge waits until a read sees the changes that were made at a time: until they have
+// an age, remediation.SettleAge or more. A clock that is behind makes the wait no longer than
+// that age.
+func (a *Sweeper) waitUntilAge(ctx context.Context, made time.Time, age time.Duration) error {
+	early := min(age-a.Now().Sub(made), age)
+	if early <= 0 {
+		return nil
+	}
+	if err := a.Wait(ctx, early); err != nil {
+		return fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
+	}
+	return nil
 }
 
 // alert returns the alert of an event or a run.

@@ -47,11 +47,9 @@ func (a *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.C
 	acting, cancel := remediation.KeepReserve(ctx, answerReserve)
 	defer cancel()
 	var chosen []*candidate
-	for _, age := range []time.Duration{settleAge, settleAge + secondRead} {
-		if early := age - a.Now().Sub(call.EventTime); early > 0 {
-			if err := a.Wait(acting, min(early, age)); err != nil {
-				return out, fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
-			}
+	for _, age := range []time.Duration{remediation.SettleAge, remediation.SettleAge + secondRead} {
+		if err := a.waitUntilAge(acting, call.EventTime, age); err != nil {
+			return out, err
 		}
 		s := &sweep{Sweeper: a, event: call.Event, began: a.Now()}
 		s.event.AccountID = cmp.Or(account, call.AccountID)
