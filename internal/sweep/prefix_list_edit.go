@@ -21,7 +21,7 @@ import (
 // Why an event must be retried, or cannot be handled.
 var (
 	errUnsettled = errors.New("EC2 has not finished the edit, so a rule that is safe now may not be safe then")
-	errElsewhere = errors.New("the prefix list is of another region than this function")
+	errElsewhere = errors.New("the event is of another region than this function")
 )
 
 // Changed judges every rule of the account that uses the list which a change has edited,

@@ -100,7 +100,7 @@ func TestARegionThatCannotBeReadIsNoCleanRegion(t *testing.T) {
 func TestARunOfAnotherRegionIsRefused(t *testing.T) {
 	b := sweeptest.NewSweep(t, sweeptest.Telling, finding.Enforce)
 	_, err := b.Sweeper().Sweep(t.Context(), cloudtrail.Event{EventID: "1", Region: "eu-west-1"})
-	require.ErrorContains(t, err, "another region")
+	require.ErrorContains(t, err, "the event is of another region")
 }
 
 func TestARunOnDemandIsOfHereAndNow(t *testing.T) {
