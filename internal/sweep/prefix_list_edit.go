@@ -60,7 +60,7 @@ func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail
 		return out, err
 	}
 	chosen := a.limit(settle(e.found, e.unsure))
-	log.InfoContext(ctx, "judged", "rules", e.rules, "toClose", len(chosen), "settled", e.list.settled)
+	log.InfoContext(ctx, "list edit judged", "rules", e.rules, "toClose", len(chosen), "settled", e.list.settled)
 	out.PrefixListVersion = e.from
 	out.Findings = a.handOver(chosen)
 	if err := e.alert(ctx); err != nil {

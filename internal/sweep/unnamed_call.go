@@ -67,7 +67,7 @@ func (a *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.C
 	}
 	taken := a.limit(chosen)
 	out.Findings = messageOf(taken)
-	log.InfoContext(ctx, "judged", "forbidden", len(chosen), "toClose", len(out.Findings))
+	log.InfoContext(ctx, "unnamed call judged", "forbidden", len(chosen), "toClose", len(out.Findings))
 	if len(out.Findings) > 0 {
 		out.Verdict = policy.Revoke
 	}
