@@ -105,9 +105,10 @@ var mayImport = map[string][]string{
 	"finding":        {"awsid", "policy", "cloudtrail", "secgroup"},
 	"text":           {},
 	"alert":          {"awsid", "cloudtrail", "finding", "policy", "secgroup", "text"},
+	"logline":        {"finding", "policy", "secgroup"},
 	"metric":         {},
 	"ec2rules":       {"awsid", "crash", "finding", "metric", "secgroup"},
-	"remediation":    {"cloudtrail", "crash", "ec2rules", "finding", "metric", "policy", "secgroup", "text"},
+	"remediation":    {"cloudtrail", "crash", "ec2rules", "finding", "logline", "metric", "policy", "secgroup", "text"},
 	"jsonscan":       {},
 	"logfile":        {"crash", "jsonscan"},
 	"bucket":         {"awscall", "awsid", "crash", "logfile", "text"},
@@ -116,7 +117,7 @@ var mayImport = map[string][]string{
 	"inventory":      {"crash", "ec2rules", "finding", "policy", "secgroup", "text"},
 	"repeats":        {"alert", "cloudtrail", "finding", "table", "text"},
 	"table":          {"awscall"},
-	"sweep":          {"repeats", "table", "inventory", "remediation", "ec2rules", "finding", "policy", "cloudtrail", "secgroup", "text"},
+	"sweep":          {"repeats", "table", "inventory", "remediation", "ec2rules", "finding", "logline", "policy", "cloudtrail", "secgroup", "text"},
 	"planned":        {"finding", "policy", "secgroup"},
 	"terraform":      {"crash", "planned", "secgroup"},
 	"template":       {"cloudformation", "planned", "secgroup"},
@@ -139,8 +140,8 @@ var mayImport = map[string][]string{
 	"sqs":            {"awscall"},
 	"stack":          {"awscall", "ec2rules", "text"},
 	"redrive":        {"awscall", "cloudtrail", "crash", "sqs", "stack", "text"},
-	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policy/document", "policyfile", "policyyaml", "sqs", "stack", "text"},
-	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "policy", "secgroup", "stack"},
+	"doctor":         {"awscall", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "logline", "metric", "organization", "policy", "policy/document", "policyfile", "policyyaml", "sqs", "stack", "text"},
+	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "logline", "policy", "secgroup", "stack"},
 }
 
 func TestPackagesImportOnlyFloorsBelow(t *testing.T) {

@@ -8,8 +8,10 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/logline"
 	"sgward/internal/metric"
 	"sgward/internal/policy"
+	"sgward/internal/secgroup"
 )
 
 // handOffBudget is the limit for the event and its Detection together, in bytes. Both
@@ -59,12 +61,12 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 
 // report logs one line per event, about rules, policy and the role or user: the record
 // itself holds addresses and key ids that do not belong in a log. sweep reads the line
-// (functions/sweep/detectlog.go), to notice that events stay away.
+// (logline.ReadJudged), to notice that events stay away.
 func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detection) {
 	attrs := make([]slog.Attr, 0, 13)
 	attrs = append(attrs,
-		slog.String("decision", d.Verdict.String()), slog.String("eventId", c.EventID), slog.String("eventName", c.EventName),
-		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String("groupId", c.Group.ID))
+		slog.String(logline.Decision, d.Verdict.String()), slog.String(logline.EventID, c.EventID), slog.String(logline.EventName, c.EventName),
+		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String(logline.GroupID, c.Group.ID))
 	if c.Skipped != "" {
 		h.logger.LogAttrs(ctx, slog.LevelInfo, "nothing to judge", append(attrs, slog.String("reason", c.Skipped))...)
 		return
@@ -74,20 +76,10 @@ func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detec
 	if actor == "" {
 		actor = cmp.Or(c.Actor.InvokedBy, c.Actor.Type)
 	}
-	attrs = append(attrs, slog.String("actor", actor), slog.Int("findings", len(d.Findings)))
-	const most = 10
-	if listed := d.Findings[:min(most, len(d.Findings))]; len(listed) > 0 {
-		var rules, statements, reasons []string
-		for _, f := range listed {
-			if f.Rule != nil {
-				rules = append(rules, f.Rule.ID)
-			}
-			statements = append(statements, f.StatementID)
-			reasons = append(reasons, policy.Texts(f.Reasons)...)
-		}
-		attrs = append(attrs, slog.Any("securityGroupRuleIds", rules), slog.Any("statementIds", statements), slog.Any("reasons", reasons))
-	}
-	h.logger.LogAttrs(ctx, slog.LevelInfo, "judged", attrs...)
+	attrs = append(attrs, slog.String("actor", actor))
+	attrs = append(attrs, logline.OfFindings(len(d.Findings), func(i int) *finding.Finding { return &d.Findings[i] }, logline.RuleIDs,
+		func(r *secgroup.Rule) string { return r.ID })...)
+	h.logger.LogAttrs(ctx, slog.LevelInfo, logline.Judged, attrs...)
 }
 
 // measure logs what is counted of a judged event. The age of one that is replayed from an

@@ -8,9 +8,11 @@ import (
 	"time"
 
 	"sgward/internal/awsid"
+	"sgward/internal/finding"
 	"sgward/internal/hook"
-	"sgward/internal/policy"
+	"sgward/internal/logline"
 	"sgward/internal/policyfile"
+	"sgward/internal/secgroup"
 )
 
 // handler answers requests of hooks. It is safe for concurrent use.
@@ -60,22 +62,11 @@ func (h *handler) report(ctx context.Context, a *hook.Answer, size int) {
 		h.logger.LogAttrs(ctx, slog.LevelInfo, "nothing to judge", append(attrs, slog.String("reason", a.Skipped))...)
 		return
 	}
-	attrs = append(attrs, slog.String("decision", a.Verdict.String()), slog.Int("findings", len(a.Findings)))
-	const most = 10
-	if listed := a.Findings[:min(most, len(a.Findings))]; len(listed) > 0 {
-		var rules, statements, reasons []string
-		for i := range listed {
-			f := &listed[i]
-			if f.Rule != nil {
-				rules = append(rules, f.Rule.Permission.String())
-			}
-			statements = append(statements, f.StatementID)
-			reasons = append(reasons, policy.Texts(f.Reasons)...)
-		}
-		attrs = append(attrs, slog.Any("rules", rules), slog.Any("statementIds", statements), slog.Any("reasons", reasons))
-	}
+	attrs = append(attrs, slog.String(logline.Decision, a.Verdict.String()))
+	attrs = append(attrs, logline.OfFindings(len(a.Findings), func(i int) *finding.Finding { return &a.Findings[i].Finding }, "rules",
+		func(r *secgroup.Rule) string { return r.Permission.String() })...)
 	if a.Err == nil {
-		h.logger.LogAttrs(ctx, slog.LevelInfo, "judged", attrs...)
+		h.logger.LogAttrs(ctx, slog.LevelInfo, logline.Judged, attrs...)
 		return
 	}
 	// The alarm on this line calls people: something is made that was not judged, or a

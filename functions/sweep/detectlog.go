@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"sgward/internal/awscall"
+	"sgward/internal/logline"
 	"sgward/internal/sweep"
 )
 
@@ -22,21 +22,13 @@ type detectLog struct {
 	kept   time.Duration
 }
 
-// judgedLine is a line of detect's log (functions/detect/handler.go, report).
-type judgedLine struct {
-	Message  string   `json:"message"`
-	GroupID  string   `json:"groupId"`
-	Findings int      `json:"findings"`
-	RuleIDs  []string `json:"securityGroupRuleIds"`
-}
-
 // Kept is how long the log group keeps its lines.
 func (l *detectLog) Kept() time.Duration { return l.kept }
 
 // Since returns the events that detect has judged from a time on.
 func (l *detectLog) Since(ctx context.Context, from time.Time) ([]sweep.Announcement, error) {
 	var out []sweep.Announcement
-	pages := l.client.LogPages(ctx, awscall.LogQuery{Group: l.group, Pattern: `{ $.message = "judged" }`, From: from, MaxPages: maxLogPages})
+	pages := l.client.LogPages(ctx, awscall.LogQuery{Group: l.group, Pattern: logline.WhereMessage(logline.Judged), From: from, MaxPages: maxLogPages})
 	for lines, err := range pages {
 		switch {
 		case errors.Is(err, awscall.ErrMoreLines):
@@ -45,8 +37,8 @@ func (l *detectLog) Since(ctx context.Context, from time.Time) ([]sweep.Announce
 			return nil, fmt.Errorf("reading log group %s: %w", l.group, err)
 		}
 		for _, logged := range lines {
-			var line judgedLine
-			if json.Unmarshal([]byte(logged.Text), &line) != nil || line.Message != "judged" {
+			line, ok := logline.ReadJudged(logged.Text)
+			if !ok {
 				continue // a line of the platform
 			}
 			a := sweep.Announcement{GroupID: line.GroupID}

@@ -14,6 +14,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
+	"sgward/internal/logline"
 	"sgward/internal/sweep"
 )
 
@@ -157,7 +158,7 @@ func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error
 func (h *handler) sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
 	detection, err := h.sweeper.Sweep(ctx, event)
 	if err == nil {
-		h.logger.InfoContext(ctx, "sweep completed", "eventId", detection.Event.EventID, "handedOver", len(detection.Findings))
+		h.logger.InfoContext(ctx, logline.SweepCompleted, logline.EventID, detection.Event.EventID, "handedOver", len(detection.Findings))
 	}
 	return detection, err
 }

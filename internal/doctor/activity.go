@@ -2,12 +2,12 @@ package doctor
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"sgward/internal/awscall"
+	"sgward/internal/logline"
 	"sgward/internal/text"
 )
 
@@ -39,7 +39,7 @@ func (x *examination) last(ctx context.Context, group, message string) (*awscall
 	to := now.Add(time.Minute) // clocks differ
 	for _, span := range spans {
 		from := now.Add(-span)
-		found, err := x.lines(ctx, group, fmt.Sprintf(`{ $.message = %q }`, message), from, to)
+		found, err := x.lines(ctx, group, logline.WhereMessage(message), from, to)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +62,7 @@ func (x *examination) checkEvents(ctx context.Context) []Line {
 	if group == "" {
 		return []Line{failure(deploy, "DetectLogGroup is not in the stack")}
 	}
-	line, err := x.last(ctx, group, "judged")
+	line, err := x.last(ctx, group, logline.Judged)
 	selfTest := fmt.Sprintf("sgward doctor --self-test --stack %s --region %s", x.stack.Name, x.region)
 	switch {
 	case missing(err):
@@ -72,13 +72,8 @@ func (x *examination) checkEvents(ctx context.Context) []Line {
 	case line == nil:
 		return []Line{warning(selfTest, "detect has judged no event in 14 days: either nobody opened anything, or no event arrives")}
 	}
-	var judged struct {
-		Decision string `json:"decision"`
-		Event    string `json:"eventName"`
-		Group    string `json:"groupId"`
-	}
-	_ = json.Unmarshal([]byte(line.Text), &judged) // it is only shown
-	return []Line{ok("detect judged %s in %s %s: %s", judged.Event, judged.Group, x.ago(line.At), judged.Decision)}
+	judged, _ := logline.ReadJudged(line.Text) // it is only shown
+	return []Line{ok("detect judged %s in %s %s: %s", judged.EventName, judged.GroupID, x.ago(line.At), judged.Decision)}
 }
 
 // checkSweep says when a sweep completed last.
@@ -88,7 +83,7 @@ func (x *examination) checkSweep(ctx context.Context) []Line {
 		return []Line{failure(deploy, "SweepLogGroup is not in the stack")}
 	}
 	invoke := x.command(`lambda invoke --function-name %s --invocation-type Event --payload '{"sgward":"sweep"}' --cli-binary-format raw-in-base64-out /dev/null`, x.stack.Ref(sweepFunction))
-	line, err := x.last(ctx, group, "sweep completed")
+	line, err := x.last(ctx, group, logline.SweepCompleted)
 	switch {
 	case missing(err):
 		return []Line{failure(deploy, "the log group of sweep is gone")}

@@ -21,6 +21,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/eventhistory"
+	"sgward/internal/logline"
 	"sgward/internal/metric"
 	"sgward/internal/text"
 )
@@ -284,7 +285,7 @@ func (c *confirmation) trailNeeded(ctx context.Context) (string, bool, error) {
 			return "", false, l.Err
 		}
 	}
-	line, err := c.last(ctx, c.stack.Ref("DetectLogGroup"), "judged")
+	line, err := c.last(ctx, c.stack.Ref("DetectLogGroup"), logline.Judged)
 	if err != nil {
 		return "", false, err
 	}
@@ -311,16 +312,13 @@ func (c *confirmation) ages(ctx context.Context) (string, bool, error) {
 		called[r.EventID] = r.EventTime
 	}
 	now := c.Now()
-	lines, err := c.lines(ctx, c.stack.Ref("DetectLogGroup"), `{ $.message = "judged" }`, now.Add(-14*24*time.Hour), now.Add(time.Minute))
+	lines, err := c.lines(ctx, c.stack.Ref("DetectLogGroup"), logline.WhereMessage(logline.Judged), now.Add(-14*24*time.Hour), now.Add(time.Minute))
 	if err != nil {
 		return "", false, err
 	}
 	var ages []float64
 	for _, l := range lines {
-		var judged struct {
-			EventID string `json:"eventId"`
-		}
-		if json.Unmarshal([]byte(l.Text), &judged) == nil && !called[judged.EventID].IsZero() {
+		if judged, ok := logline.ReadJudged(l.Text); ok && !called[judged.EventID].IsZero() {
 			ages = append(ages, l.At.Sub(called[judged.EventID]).Seconds())
 		}
 	}
@@ -386,7 +384,7 @@ func (c *confirmation) metrics(ctx context.Context) (string, bool, error) {
 }
 
 func (c *confirmation) taken(ctx context.Context) (string, bool, error) {
-	line, err := c.last(ctx, c.stack.Ref("RemediateLogGroup"), "alert published")
+	line, err := c.last(ctx, c.stack.Ref("RemediateLogGroup"), logline.AlertPublished)
 	if err != nil {
 		return "", false, err
 	}
@@ -416,11 +414,11 @@ func (c *confirmation) tablePolicy(ctx context.Context) (string, bool, error) {
 
 // remembers says whether sweep reads and writes its table.
 func (c *confirmation) remembers(ctx context.Context) (string, bool, error) {
-	swept, err := c.last(ctx, c.stack.Ref("SweepLogGroup"), "sweep completed")
+	swept, err := c.last(ctx, c.stack.Ref("SweepLogGroup"), logline.SweepCompleted)
 	if err != nil {
 		return "", false, err
 	}
-	failed, err := c.last(ctx, c.stack.Ref("SweepLogGroup"), "memory failed")
+	failed, err := c.last(ctx, c.stack.Ref("SweepLogGroup"), logline.MemoryFailed)
 	switch {
 	case err != nil:
 		return "", false, err

@@ -10,6 +10,7 @@ import (
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/internal/logline"
 	"sgward/internal/policy"
 )
 
@@ -51,7 +52,7 @@ func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Res
 // publish publishes an alert.
 func (r *invocation) publish(ctx context.Context, a finding.Alert) error {
 	a.Cite(r.Policy)
-	log := r.Logger.With("eventId", a.Event.EventID, "try", a.Try)
+	log := r.Logger.With(logline.EventID, a.Event.EventID, "try", a.Try)
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("publishing the alert of event %s: no time was left: %w", a.Event.EventID, err)
 	}
@@ -59,11 +60,11 @@ func (r *invocation) publish(ctx context.Context, a finding.Alert) error {
 		log.ErrorContext(ctx, "alert not published", "error", err.Error())
 		return fmt.Errorf("publishing the alert of event %s: %w", a.Event.EventID, err)
 	}
-	attrs := []any{"decision", a.Verdict, "findings", len(a.Findings), "outcomes", outcomes(a.Findings)}
+	attrs := []any{logline.Decision, a.Verdict, logline.Findings, len(a.Findings), "outcomes", outcomes(a.Findings)}
 	if seconds := longestExposure(a.Findings); seconds > 0 {
 		attrs = append(attrs, "exposureSeconds", seconds)
 	}
-	log.InfoContext(ctx, "alert published", attrs...)
+	log.InfoContext(ctx, logline.AlertPublished, attrs...)
 	return nil
 }
 

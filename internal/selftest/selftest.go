@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -25,6 +24,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/internal/logline"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/stack"
@@ -234,13 +234,14 @@ func (t *Test) follow(ctx context.Context, began time.Time, r *Result) error {
 	eventID := ""
 	for {
 		if r.Judged == 0 {
-			line, err := t.line(ctx, "DetectLogGroup", "groupId", r.GroupID, "judged", began)
+			line, err := t.line(ctx, "DetectLogGroup", logline.GroupID, r.GroupID, logline.Judged, began)
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
 			if line != nil {
-				r.Judged, r.Decision, eventID = after(line.at), line.Decision, line.EventID
-				t.Step(r.Judged, "detect judged the event: "+r.Decision+" ("+strings.Join(line.Statements, ", ")+")")
+				judged, _ := logline.ReadJudged(line.Text)
+				r.Judged, r.Decision, eventID = after(line.At), judged.Decision, judged.EventID
+				t.Step(r.Judged, "detect judged the event: "+r.Decision+" ("+strings.Join(judged.StatementIDs, ", ")+")")
 			}
 		}
 		if r.Closed == 0 && t.Closes() {
@@ -254,12 +255,12 @@ func (t *Test) follow(ctx context.Context, began time.Time, r *Result) error {
 			}
 		}
 		if r.Alerted == 0 && eventID != "" {
-			line, err := t.line(ctx, "RemediateLogGroup", "eventId", eventID, "alert published", began)
+			line, err := t.line(ctx, "RemediateLogGroup", logline.EventID, eventID, logline.AlertPublished, began)
 			if err != nil && ctx.Err() == nil {
 				return err
 			}
 			if line != nil {
-				r.Alerted = after(line.at)
+				r.Alerted = after(line.At)
 				t.Step(r.Alerted, "remediate published the alert")
 			}
 		}
@@ -291,28 +292,18 @@ func (t *Test) unseen(ctx context.Context, r *Result) error {
 	}
 }
 
-// line is a line of a function's log.
-type line struct {
-	at         time.Time
-	Message    string   `json:"message"`
-	Decision   string   `json:"decision"`
-	EventID    string   `json:"eventId"`
-	Statements []string `json:"statementIds"`
-}
-
 // line looks for a message about a group or event in a log group.
-func (t *Test) line(ctx context.Context, logGroup, member, value, message string, since time.Time) (*line, error) {
+func (t *Test) line(ctx context.Context, logGroup, attribute, value, message string, since time.Time) (*awscall.LogLine, error) {
 	pages := t.aws.LogPages(ctx, awscall.LogQuery{
-		Group: t.stack.Ref(logGroup), Pattern: fmt.Sprintf(`{ $.%s = %q }`, member, value), From: since.Add(-time.Minute), // clocks differ
+		Group: t.stack.Ref(logGroup), Pattern: logline.Where(attribute, value), From: since.Add(-time.Minute), // clocks differ
 	})
 	for lines, err := range pages {
 		if err != nil {
 			return nil, fmt.Errorf("reading the log of %s: %w", strings.TrimSuffix(logGroup, "LogGroup"), err)
 		}
 		for _, logged := range lines {
-			l := line{at: logged.At}
-			if json.Unmarshal([]byte(logged.Text), &l) == nil && l.Message == message {
-				return &l, nil
+			if logline.Is(logged.Text, message) {
+				return &logged, nil
 			}
 		}
 	}

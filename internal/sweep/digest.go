@@ -11,6 +11,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/inventory"
+	"sgward/internal/logline"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
@@ -145,7 +146,7 @@ func (a *Sweeper) recall(ctx context.Context, now time.Time) (map[string]memo, e
 	defer cancel()
 	known, err := recall(bounded, a.Memory, now)
 	if err != nil {
-		a.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
+		a.Logger.ErrorContext(ctx, logline.MemoryFailed, "error", err.Error())
 	}
 	return known, err
 }
@@ -158,7 +159,7 @@ func (a *Sweeper) remember(ctx context.Context, memos []memo, forget []string) {
 	bounded, stop := context.WithTimeout(kept, memoryTime)
 	defer stop()
 	if err := remember(bounded, a.Memory, memos, forget, a.Wait); err != nil {
-		a.Logger.ErrorContext(ctx, "memory failed", "error", err.Error())
+		a.Logger.ErrorContext(ctx, logline.MemoryFailed, "error", err.Error())
 	}
 }
 

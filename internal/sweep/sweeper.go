@@ -9,6 +9,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/logline"
 	"sgward/internal/policy"
 	"sgward/internal/table"
 )
@@ -120,6 +121,6 @@ func (a *Sweeper) publish(ctx context.Context, out finding.Alert) error {
 	if err := a.Publish(ctx, out); err != nil {
 		return fmt.Errorf("publishing the alert of event %s: %w", out.Event.EventID, err)
 	}
-	a.Logger.InfoContext(ctx, "alert published", "eventId", out.Event.EventID, "decision", out.Verdict, "findings", len(out.Findings))
+	a.Logger.InfoContext(ctx, logline.AlertPublished, logline.EventID, out.Event.EventID, logline.Decision, out.Verdict, logline.Findings, len(out.Findings))
 	return nil
 }
