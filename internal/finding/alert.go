@@ -184,6 +184,19 @@ type Alert struct {
 	ExposedError string      `json:"exposedError,omitempty"`
 }
 
+// NewAlert returns the alert of an event, judged by p: its verdict is the strongest of the
+// results'.
+func NewAlert(mode Mode, p *policy.Policy, event cloudtrail.Event, results []Result) Alert {
+	findings := make([]Finding, len(results))
+	for i := range results {
+		findings[i] = results[i].Finding
+	}
+	return Alert{
+		SchemaVersion: SchemaVersion, Mode: mode, PolicyDigest: p.Digest(), Verdict: Strongest(findings),
+		Event: event, Findings: results,
+	}
+}
+
 // maxCited limits Statements. A description of the greatest size takes about 2 KB.
 const maxCited = 20
 

@@ -15,12 +15,7 @@ import (
 // group could change a verdict, or the event is incomplete, the finding's verdict is
 // undetermined. Findings is empty, not nil, if nothing is found.
 func Detect(p *policy.Policy, c cloudtrail.Call, now time.Time) Detection {
-	d := Detection{
-		SchemaVersion: SchemaVersion,
-		PolicyDigest:  p.Digest(),
-		Event:         c.Event,
-		Findings:      []Finding{},
-	}
+	d := NewDetection(p, c.Event, SourceCall)
 	if c.Skipped == "" && c.Kind.Opens() {
 		d.Findings = judge(p, c, now)
 		if c.RulesMissing() {

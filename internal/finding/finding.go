@@ -57,6 +57,15 @@ type Detection struct {
 	PrefixListVersion int64 `json:"prefixListVersion,omitempty"`
 }
 
+// NewDetection returns the Detection of an event, judged by p, that has found nothing yet: its
+// verdict is Compliant, and Findings is empty, not nil.
+func NewDetection(p *policy.Policy, event cloudtrail.Event, source Source) Detection {
+	return Detection{
+		SchemaVersion: SchemaVersion, Source: source, Verdict: policy.Compliant, PolicyDigest: p.Digest(),
+		Event: event, Findings: []Finding{},
+	}
+}
+
 // MaxPrefixListAdded is the most ranges that EC2 accepts in one edit of a prefix list.
 const MaxPrefixListAdded = 100
 

@@ -80,11 +80,8 @@ func longestExposure(results []finding.Result) (seconds float64) {
 
 // alert returns the alert of a delivery's results.
 func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.Result) finding.Alert {
-	a := finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(),
-		Event: d.Detection.Event, Try: d.Try, Tries: d.Tries, Findings: results,
-	}
-	a.Verdict = strongestOf(results)
+	a := finding.NewAlert(r.Mode, r.Policy, d.Detection.Event, results)
+	a.Try, a.Tries = d.Try, d.Tries
 	for _, b := range d.batches {
 		owner := r.Policy.Owner(&b.group)
 		for i := range results {
@@ -108,14 +105,6 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 		a.Sweep = &finding.Sweep{Closing: true, UnnamedCall: true}
 	}
 	return a
-}
-
-func strongestOf(results []finding.Result) policy.Verdict {
-	var findings []finding.Finding
-	for i := range results {
-		findings = append(findings, results[i].Finding)
-	}
-	return finding.Strongest(findings)
 }
 
 // results returns the results to report, why the message must be retried, and whether that

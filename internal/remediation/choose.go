@@ -86,9 +86,8 @@ func carriedBy(chosen []*Case) (out []*Case) {
 // choice returns the Detection of a message that has the rules of cases closed, and that
 // reports the carried ones beside them.
 func (g *changedGroup) choice(d *delivery, cases, carried []*Case) finding.Detection {
-	out := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Verdict: policy.Revoke, PolicyDigest: g.Policy.Digest(), Event: d.Detection.Event, Chosen: true,
-	}
+	out := finding.NewDetection(g.Policy, d.Detection.Event, finding.SourceCall)
+	out.Verdict, out.Chosen = policy.Revoke, true
 	others := map[string]bool{} // that counted
 	for _, c := range cases {
 		f, rule := c.finding, c.rule

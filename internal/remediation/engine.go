@@ -2,7 +2,6 @@ package remediation
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -72,17 +71,28 @@ func New(c Config) (*Engine, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	switch {
-	case c.EC2 == nil, c.Policy == nil, c.Publish == nil, c.Logger == nil:
-		return nil, errors.New("making engine: EC2, Policy, Publish and Logger must be set")
-	case c.Region == "":
-		return nil, errors.New("making engine: Region must be set")
-	case c.Mode != finding.Observe && c.Mode != finding.Enforce:
-		return nil, fmt.Errorf("making engine: mode %q: want observe or enforce", c.Mode)
-	case c.MaxRevokes < 0:
-		return nil, fmt.Errorf("making engine: %d revokes at most: want 0 or more", c.MaxRevokes)
+	isSet := c.EC2 != nil && c.Policy != nil && c.Publish != nil && c.Logger != nil
+	if err := CheckConfig("engine", isSet, c.Region, c.Mode, c.MaxRevokes); err != nil {
+		return nil, err
 	}
 	return &Engine{Config: c, closer: &Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
+}
+
+// CheckConfig checks what the configurations of an Engine and of a sweep.Sweeper have in common;
+// made names which of them. isSet reports that EC2, Policy, Publish and Logger are set.
+func CheckConfig(made string, isSet bool, region string, mode finding.Mode, maxRevokes int) error {
+	switch {
+	case !isSet:
+		return fmt.Errorf("making %s: EC2, Policy, Publish and Logger must be set", made)
+	case region == "":
+		return fmt.Errorf("making %s: Region must be set", made)
+	case mode != finding.Observe && mode != finding.Enforce:
+		return fmt.Errorf("making %s: mode %q: want observe or enforce", made, mode)
+	case maxRevokes < 0:
+		return fmt.Errorf("making %s: %d revokes at most: want 0 or more", made, maxRevokes)
+	default:
+		return nil
+	}
 }
 
 // invocation is one Run.

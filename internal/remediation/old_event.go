@@ -154,24 +154,23 @@ func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) []
 // findings name theirs.
 func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]finding.Result) finding.Alert {
 	first := deliveries[reported[0]].Detection.Event
-	a := finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: r.Mode, PolicyDigest: r.Policy.Digest(), OldEvents: len(reported),
-		Event: cloudtrail.Event{
-			EventName: "OldEvents", EventTime: r.now.UTC().Truncate(time.Second),
-			AccountID: first.AccountID, Region: first.Region, ReplayName: first.ReplayName,
-		},
+	event := cloudtrail.Event{
+		EventName: "OldEvents", EventTime: r.now.UTC().Truncate(time.Second),
+		AccountID: first.AccountID, Region: first.Region, ReplayName: first.ReplayName,
 	}
 	var ids []string
+	var told []finding.Result
+	try, tries := 0, 0
 	for n, i := range reported {
 		d := deliveries[i]
-		if d.Detection.Event.ReplayName != a.Event.ReplayName {
-			a.Event.ReplayName = ""
+		if d.Detection.Event.ReplayName != event.ReplayName {
+			event.ReplayName = ""
 		}
 		ids = append(ids, d.Detection.Event.EventID)
-		a.Try, a.Tries = max(a.Try, d.Try), max(a.Tries, d.Tries)
+		try, tries = max(try, d.Try), max(tries, d.Tries)
 		for _, result := range results[n] {
 			result.Event = &d.Detection.Event
-			a.Findings = append(a.Findings, result)
+			told = append(told, result)
 		}
 	}
 	slices.Sort(ids)
@@ -179,7 +178,8 @@ func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]
 	for _, id := range ids {
 		h.Write([]byte(id + "\x00"))
 	}
-	a.Event.EventID = "old-events-" + hex.EncodeToString(h.Sum(nil)[:8])
-	a.Verdict = strongestOf(a.Findings)
+	event.EventID = "old-events-" + hex.EncodeToString(h.Sum(nil)[:8])
+	a := finding.NewAlert(r.Mode, r.Policy, event, told)
+	a.Try, a.Tries, a.OldEvents = try, tries, len(reported)
 	return a
 }

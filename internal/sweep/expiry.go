@@ -24,19 +24,17 @@ type Day struct {
 // expiring exceptions sends no alert. An error means that no alert was sent and the run
 // must be retried; the retry sends the same.
 func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
-	notice := finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: policy.Alert,
-		Event: cloudtrail.Event{
-			EventID: day.EventID, EventName: "Scheduled Event", EventTime: day.Time, AccountID: day.AccountID, Region: day.Region,
-			Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
-		},
+	event := cloudtrail.Event{
+		EventID: day.EventID, EventName: "Scheduled Event", EventTime: day.Time, AccountID: day.AccountID, Region: day.Region,
+		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	}
+	var ending []finding.Result
 	for _, x := range a.Policy.Expiring(day.Time, day.AccountID, day.Region) {
 		word := "ends"
 		if x.Ended {
 			word = "ended"
 		}
-		notice.Findings = append(notice.Findings, finding.Result{
+		ending = append(ending, finding.Result{
 			Outcome: finding.OutcomeAlerted,
 			Finding: finding.Finding{
 				ID:      finding.NewID(day.AccountID, day.Region, "", x.ID, day.EventID),
@@ -51,11 +49,11 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 			},
 		})
 	}
-	a.Logger.InfoContext(ctx, "exceptions checked", "eventId", day.EventID, "ending", len(notice.Findings))
-	if len(notice.Findings) == 0 || a.warned(ctx, day) {
+	a.Logger.InfoContext(ctx, "exceptions checked", "eventId", day.EventID, "ending", len(ending))
+	if len(ending) == 0 || a.warned(ctx, day) {
 		return nil
 	}
-	if err := a.publish(ctx, notice); err != nil {
+	if err := a.publish(ctx, a.alert(event, ending)); err != nil {
 		return err
 	}
 	if a.Memory != nil {

@@ -35,10 +35,7 @@ var (
 // An error means that the change must be retried. An alert with the same id may have been
 // sent.
 func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
-	out := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Source: finding.SourcePrefixListEdit, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
-		Event: change.Event, Findings: []finding.Finding{},
-	}
+	out := finding.NewDetection(a.Policy, change.Event, finding.SourcePrefixListEdit)
 	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName)
 	if change.List == nil {
 		log.InfoContext(ctx, "nothing to judge", "reason", change.Skipped)

@@ -68,10 +68,7 @@ func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	if event.EventTime.IsZero() {
 		event.EventTime = a.Now().UTC().Truncate(time.Second)
 	}
-	out := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Source: finding.SourceSweep, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
-		Event: event, Findings: []finding.Finding{},
-	}
+	out := finding.NewDetection(a.Policy, event, finding.SourceSweep)
 	if event.Region != a.Region {
 		return out, fmt.Errorf("sweeping %q: %w", event.Region, errElsewhere)
 	}

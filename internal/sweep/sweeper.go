@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/logline"
 	"sgward/internal/policy"
+	"sgward/internal/remediation"
 	"sgward/internal/table"
 )
 
@@ -66,15 +66,9 @@ func New(c Config) (*Sweeper, error) {
 	if c.Count == nil {
 		c.Count = func(context.Context, string, int) {}
 	}
-	switch {
-	case c.EC2 == nil, c.Policy == nil, c.Publish == nil, c.Logger == nil:
-		return nil, errors.New("making sweeper: EC2, Policy, Publish and Logger must be set")
-	case c.Region == "":
-		return nil, errors.New("making sweeper: Region must be set")
-	case c.Mode != finding.Observe && c.Mode != finding.Enforce:
-		return nil, fmt.Errorf("making sweeper: mode %q: want observe or enforce", c.Mode)
-	case c.MaxRevokes < 0:
-		return nil, fmt.Errorf("making sweeper: %d revokes at most: want 0 or more", c.MaxRevokes)
+	isSet := c.EC2 != nil && c.Policy != nil && c.Publish != nil && c.Logger != nil
+	if err := remediation.CheckConfig("sweeper", isSet, c.Region, c.Mode, c.MaxRevokes); err != nil {
+		return nil, err
 	}
 	return &Sweeper{c}, nil
 }
@@ -106,14 +100,7 @@ func (a *Sweeper) waitUntilAge(ctx context.Context, made time.Time, age time.Dur
 
 // alert returns the alert of an event or a run.
 func (a *Sweeper) alert(event cloudtrail.Event, results []finding.Result) finding.Alert {
-	var findings []finding.Finding
-	for i := range results {
-		findings = append(findings, results[i].Finding)
-	}
-	return finding.Alert{
-		SchemaVersion: finding.SchemaVersion, Mode: a.Mode, PolicyDigest: a.Policy.Digest(), Verdict: finding.Strongest(findings),
-		Event: event, Findings: results,
-	}
+	return finding.NewAlert(a.Mode, a.Policy, event, results)
 }
 
 func (a *Sweeper) publish(ctx context.Context, out finding.Alert) error {

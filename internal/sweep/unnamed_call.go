@@ -29,10 +29,7 @@ const secondRead = 15 * time.Second
 // Only sweep can tell: it has the memory. And a choice that travels as a message of its own
 // outlives the try that closes it: a rule that is gone is in no read.
 func (a *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.Call) (finding.Detection, error) {
-	out := finding.Detection{
-		SchemaVersion: finding.SchemaVersion, Source: finding.SourceUnnamedCall, Verdict: policy.Compliant, PolicyDigest: a.Policy.Digest(),
-		Event: call.Event, Findings: []finding.Finding{},
-	}
+	out := finding.NewDetection(a.Policy, call.Event, finding.SourceUnnamedCall)
 	log := a.Logger.With("eventId", call.EventID, "eventName", call.EventName)
 	switch {
 	case call.Skipped != "" || !call.RulesMissing() || call.Group.String() != "":
