@@ -16,6 +16,7 @@ import (
 	"sgward/internal/input"
 	"sgward/internal/replay"
 	"sgward/internal/report"
+	"sgward/internal/secgroup"
 )
 
 // replayFlags select the history and the policy.
@@ -129,7 +130,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 			return usageError("--suggest %s: the file exists, and may have been reviewed: name a new one", f.suggest)
 		}
 	}
-	suggested := suggestions{policy: p, now: run.Now, seen: map[string]bool{}, open: map[place]map[traffic][]netip.Prefix{}}
+	suggested := suggestions{policy: p, now: run.Now, seen: map[string]bool{}, open: map[place]map[secgroup.Permission][]netip.Prefix{}}
 	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]report.Problem, error) {
 		return f.replay(ctx, in, from, o, format, suggested.watch(w))
 	}, func() error {

@@ -27,7 +27,7 @@ type suggestions struct {
 	entries []suggestion
 	// open holds what open rules let in to guarded ports, by group and traffic: together they
 	// may be the world, although each exception covers less.
-	open    map[place]map[traffic][]netip.Prefix
+	open    map[place]map[secgroup.Permission][]netip.Prefix
 	guarded int // openings of guarded ports to the world: they get none
 	unknown int // of which the rule is not known
 	tooMany int
@@ -38,27 +38,15 @@ type suggestion struct {
 	text    string
 	guarded bool // then place and traffic say where
 	place   place
-	traffic traffic
+	traffic secgroup.Permission
 }
 
 // place is a group.
 type place struct{ account, region, group string }
 
-// traffic is protocol and ports; of a protocol without ports, the ports are all.
-type traffic struct {
-	protocol secgroup.Protocol
-	ports    secgroup.PortRange
-}
-
-func trafficOf(p secgroup.Permission) traffic {
-	if !p.Protocol.HasPorts() {
-		return traffic{p.Protocol, secgroup.AllPorts}
-	}
-	return traffic{p.Protocol, p.Ports}
-}
-
-func (t traffic) overlaps(o traffic) bool {
-	return (t.protocol == o.protocol || t.protocol == secgroup.AllProtocols || o.protocol == secgroup.AllProtocols) && t.ports.Overlaps(o.ports)
+// trafficOf returns protocol and ports of a permission alone.
+func trafficOf(p secgroup.Permission) secgroup.Permission {
+	return secgroup.Permission{Protocol: p.Protocol, Ports: p.Ports}
 }
 
 // watch returns a writer that passes all on to another.
@@ -137,12 +125,12 @@ func (s *suggestions) isWorld(e *report.Entry) bool {
 }
 
 // add notes what an open rule lets in.
-func (s *suggestions) add(at place, t traffic, peer secgroup.Peer) {
+func (s *suggestions) add(at place, t secgroup.Permission, peer secgroup.Peer) {
 	if peer.Kind() != secgroup.CIDRPeerKind {
 		return
 	}
 	if s.open[at] == nil {
-		s.open[at] = map[traffic][]netip.Prefix{}
+		s.open[at] = map[secgroup.Permission][]netip.Prefix{}
 	}
 	if !slices.Contains(s.open[at][t], peer.CIDR()) {
 		s.open[at][t] = append(s.open[at][t], peer.CIDR())
@@ -153,8 +141,8 @@ func (s *suggestions) add(at place, t traffic, peer secgroup.Peer) {
 // what else is open in their group. The others are counted.
 func (s *suggestions) chosen() (out []string) {
 	type key struct {
-		place
-		traffic
+		place   place
+		traffic secgroup.Permission
 	}
 	worlds := map[key]bool{}
 	for _, e := range s.entries {
@@ -167,7 +155,7 @@ func (s *suggestions) chosen() (out []string) {
 		if !known {
 			var ranges []netip.Prefix
 			for t, held := range s.open[e.place] {
-				if t.overlaps(e.traffic) {
+				if t.SharesTraffic(e.traffic) {
 					ranges = append(ranges, held...)
 				}
 			}

@@ -175,22 +175,11 @@ func (g *changedGroup) judgeAtThreshold(ctx context.Context, b *batch, cases []*
 			continue
 		}
 		for k, r := range others {
-			if judgements[len(cases)+k].Union && sharesTraffic(r.Permission, c.rule.Permission) {
+			if judgements[len(cases)+k].Union && r.Permission.SharesTraffic(c.rule.Permission) {
 				j.With = append(j.With, r)
 			}
 		}
 		c.judge(j)
 		c.left = leftAtThreshold
 	}
-}
-
-// sharesTraffic reports whether two rules allow some of the same traffic.
-func sharesTraffic(a, r secgroup.Permission) bool {
-	if a.Direction != r.Direction {
-		return false
-	}
-	if a.Protocol != r.Protocol {
-		return a.Protocol == secgroup.AllProtocols || r.Protocol == secgroup.AllProtocols
-	}
-	return !a.Protocol.HasPorts() || a.Ports.Overlaps(r.Ports)
 }

@@ -59,7 +59,7 @@ func (c *Case) overlaps(r secgroup.Rule) bool {
 	if p.Direction == 0 {
 		p.Direction = r.Permission.Direction
 	}
-	return sharesTraffic(p, r.Permission)
+	return p.SharesTraffic(r.Permission)
 }
 
 // closeReplacements judges the rules that have replaced those of calls, as for a record

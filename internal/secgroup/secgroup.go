@@ -118,6 +118,19 @@ func (p Permission) Identity() Permission {
 	return p
 }
 
+// SharesTraffic reports whether two permissions allow some of the same traffic, whoever their
+// peers are. ICMP counts as one, whatever its types and codes.
+func (p Permission) SharesTraffic(o Permission) bool {
+	switch {
+	case p.Direction != o.Direction:
+		return false
+	case p.Protocol != o.Protocol:
+		return p.Protocol == AllProtocols || o.Protocol == AllProtocols
+	default:
+		return !p.Protocol.HasPorts() || p.Ports.Overlaps(o.Ports)
+	}
+}
+
 // PortRange returns the ports that the permission covers. ok is false where
 // ports have no meaning (ICMP, ESP, GRE and their like). All protocols ("-1")
 // cover every port.

@@ -232,3 +232,27 @@ func TestOnlyKeysThatBeginWithAWSAreItsOwn(t *testing.T) {
 		assert.Equal(t, own, Tag{Key: key, Value: "aws:"}.IsOwnedByAWS(), key)
 	}
 }
+
+func TestPermissionsShareTrafficByDirectionProtocolAndPorts(t *testing.T) {
+	of := func(d Direction, proto Protocol, from, to uint16) Permission {
+		return Permission{Direction: d, Protocol: proto, Ports: PortRange{From: from, To: to}}
+	}
+	web := of(Ingress, TCP, 80, 443)
+	pings := Permission{Direction: Ingress, Protocol: ICMPv4, ICMP: ICMP{Type: 8}}
+	for _, c := range []struct {
+		a, b Permission
+		want bool
+	}{
+		{web, of(Ingress, TCP, 443, 500), true},
+		{web, of(Ingress, TCP, 444, 500), false},
+		{web, of(Egress, TCP, 80, 443), false},
+		{web, of(Ingress, UDP, 80, 443), false},
+		{web, of(Ingress, AllProtocols, 0, 0), true},
+		{web, of(Egress, AllProtocols, 0, 0), false},
+		{web, pings, false},
+		{pings, Permission{Direction: Ingress, Protocol: ICMPv4, ICMP: AllICMP}, true},
+	} {
+		assert.Equal(t, c.want, c.a.SharesTraffic(c.b), "%v %v", c.a, c.b)
+		assert.Equal(t, c.want, c.b.SharesTraffic(c.a), "%v %v", c.b, c.a)
+	}
+}
