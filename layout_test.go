@@ -124,7 +124,7 @@ var mayImport = map[string][]string{
 	"hook":           {"awsid", "planned", "policy", "template", "text"},
 	"check":          {"cloudformation", "planned", "template", "terraform"},
 	"report":         {"cloudtrail", "finding", "policy", "secgroup", "text"},
-	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup"},
+	"replay":         {"crash", "report", "finding", "policy", "cloudtrail", "logfile", "secgroup", "text"},
 	"input":          {"awsid", "cloudtrail", "logfile", "policy", "policyyaml", "secgroup", "text"},
 	"caller":         {"policy"},
 	"organization":   {"awscall", "awsid", "caller", "text"},

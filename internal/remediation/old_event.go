@@ -2,8 +2,6 @@ package remediation
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"slices"
 	"sync"
@@ -13,6 +11,7 @@ import (
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/text"
 )
 
 // oldAge is the age from which an event is about a rule that exists already. Lambda
@@ -174,11 +173,7 @@ func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]
 		}
 	}
 	slices.Sort(ids)
-	h := sha256.New()
-	for _, id := range ids {
-		h.Write([]byte(id + "\x00"))
-	}
-	event.EventID = "old-events-" + hex.EncodeToString(h.Sum(nil)[:8])
+	event.EventID = "old-events-" + text.Digest(8, ids...)
 	a := finding.NewAlert(r.Mode, r.Policy, event, told)
 	a.Try, a.Tries, a.OldEvents = try, tries, len(reported)
 	return a

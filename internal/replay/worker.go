@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +13,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Limits against crafted files.
@@ -194,15 +194,12 @@ func (w *worker) keep(r logfile.Record, c *cloudtrail.Call, fates int) int32 {
 // tally records a call.
 func (w *worker) tally(r logfile.Record, c *cloudtrail.Call, t tally) {
 	t.source, t.index, t.at = w.source, r.Index, c.EventTime.Unix()
-	h := sha256.New()
 	parts := []string{c.EventID, c.AccountID, c.Region}
 	if c.EventID == "" { // a failed call may lack its id, and repeats no other
 		parts = append(parts, strconv.Itoa(int(t.source)), strconv.FormatInt(t.index, 10))
 	}
-	for _, part := range parts {
-		fmt.Fprintf(h, "%d %s", len(part), part)
-	}
-	copy(t.key[:], h.Sum(nil))
+	sum := text.Sum(parts...)
+	copy(t.key[:], sum[:])
 	w.room.Add(-tallyCost)
 	w.tallies = append(w.tallies, t)
 }
