@@ -86,7 +86,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	var attempts ec2rules.Attempts
 	ec2Client := ec2.NewFromConfig(config, attempts.Watch)
 	snsClient := sns.NewFromConfig(config)
-	a, err := sweep.New(sweep.Config{
+	sweeper, err := sweep.New(sweep.Config{
 		EC2: ec2Client, Region: env.Region, Policy: p, Mode: env.Mode, MaxRevokes: env.MaxRevokes, Logger: logger,
 		Memory: env.Memory(patience), Release: build, Announcements: announcements, Gone: readOutlets(lookup, env),
 		Count: func(ctx context.Context, name string, n int) { own.Put(ctx, metric.Counted(name, n)) },
@@ -97,5 +97,5 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &handler{sweeper: a, logger: logger, measure: func(ctx context.Context) { metrics.Put(ctx, attempts.Metrics()...) }}, nil
+	return &handler{sweeper: sweeper, logger: logger, measure: func(ctx context.Context) { metrics.Put(ctx, attempts.Metrics()...) }}, nil
 }

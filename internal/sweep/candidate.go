@@ -63,10 +63,10 @@ func settle(found []*candidate, left func(*candidate) string) []*candidate {
 }
 
 // limit keeps the first MaxRevokes and gives the rest the reason why they stay open.
-func (a *Sweeper) limit(forbidden []*candidate) []*candidate {
-	n := min(a.MaxRevokes, len(forbidden))
+func (s *Sweeper) limit(forbidden []*candidate) []*candidate {
+	n := min(s.MaxRevokes, len(forbidden))
 	for _, f := range forbidden[n:] {
-		f.left = remediation.LeftAtLimit(a.MaxRevokes, len(forbidden)-n)
+		f.left = remediation.LeftAtLimit(s.MaxRevokes, len(forbidden)-n)
 	}
 	return forbidden[:n]
 }
@@ -74,8 +74,8 @@ func (a *Sweeper) limit(forbidden []*candidate) []*candidate {
 // handOver returns the findings for remediate to close, the first of chosen, as many as
 // one message takes; remediate reports them. In observe mode there are none: this run
 // reports the rules that would be closed.
-func (a *Sweeper) handOver(chosen []*candidate) []finding.Finding {
-	if a.Mode != finding.Enforce {
+func (s *Sweeper) handOver(chosen []*candidate) []finding.Finding {
+	if s.Mode != finding.Enforce {
 		for _, f := range chosen {
 			f.outcome = finding.OutcomeWouldRevoke
 		}

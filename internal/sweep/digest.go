@@ -112,7 +112,7 @@ func (s *sweep) recall(ctx context.Context) {
 		s.tally.Forgetful = "it has no table of earlier digests"
 		return
 	}
-	known, err := s.Sweeper.recall(ctx, s.now)
+	known, err := s.readMemory(ctx, s.now)
 	if err != nil {
 		s.tally.Forgetful = "its table could not be read"
 		return
@@ -136,30 +136,30 @@ func (s *sweep) recall(ctx context.Context) {
 // first seen.
 func (s *sweep) remember(ctx context.Context, memos []memo, forget []string) {
 	if s.tally.Forgetful == "" {
-		s.Sweeper.remember(ctx, memos, forget)
+		s.writeMemory(ctx, memos, forget)
 	}
 }
 
-// recall reads the memory, which must be set, within limits of time.
-func (a *Sweeper) recall(ctx context.Context, now time.Time) (map[string]memo, error) {
+// readMemory reads the memory, which must be set, within limits of time.
+func (s *Sweeper) readMemory(ctx context.Context, now time.Time) (map[string]memo, error) {
 	bounded, cancel := context.WithTimeout(ctx, memoryTime)
 	defer cancel()
-	known, err := recall(bounded, a.Memory, now)
+	known, err := readMemos(bounded, s.Memory, now)
 	if err != nil {
-		a.Logger.ErrorContext(ctx, logline.MemoryFailed, "error", err.Error())
+		s.Logger.ErrorContext(ctx, logline.MemoryFailed, "error", err.Error())
 	}
 	return known, err
 }
 
-// remember writes into the memory, which must be set, within limits of time. Errors are
+// writeMemory writes into the memory, which must be set, within limits of time. Errors are
 // only logged: the next run reports the lost findings again.
-func (a *Sweeper) remember(ctx context.Context, memos []memo, forget []string) {
+func (s *Sweeper) writeMemory(ctx context.Context, memos []memo, forget []string) {
 	kept, cancel := remediation.KeepReserve(ctx, answerReserve)
 	defer cancel()
 	bounded, stop := context.WithTimeout(kept, memoryTime)
 	defer stop()
-	if err := remember(bounded, a.Memory, memos, forget, a.Wait); err != nil {
-		a.Logger.ErrorContext(ctx, logline.MemoryFailed, "error", err.Error())
+	if err := writeMemos(bounded, s.Memory, memos, forget, s.Wait); err != nil {
+		s.Logger.ErrorContext(ctx, logline.MemoryFailed, "error", err.Error())
 	}
 }
 

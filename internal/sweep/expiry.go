@@ -23,13 +23,13 @@ type Day struct {
 // or ended since the day before: once per day of UTC, if there is a memory. A day without
 // expiring exceptions sends no alert. An error means that no alert was sent and the run
 // must be retried; the retry sends the same.
-func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
+func (s *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 	event := cloudtrail.Event{
 		EventID: day.EventID, EventName: "Scheduled Event", EventTime: day.Time, AccountID: day.AccountID, Region: day.Region,
 		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	}
 	var ending []finding.Result
-	for _, x := range a.Policy.Expiring(day.Time, day.AccountID, day.Region) {
+	for _, x := range s.Policy.Expiring(day.Time, day.AccountID, day.Region) {
 		word := "ends"
 		if x.Ended {
 			word = "ended"
@@ -49,28 +49,28 @@ func (a *Sweeper) WarnOfExpiry(ctx context.Context, day Day) error {
 			},
 		})
 	}
-	a.Logger.InfoContext(ctx, "exceptions checked", "eventId", day.EventID, "ending", len(ending))
-	if len(ending) == 0 || a.warned(ctx, day) {
+	s.Logger.InfoContext(ctx, "exceptions checked", "eventId", day.EventID, "ending", len(ending))
+	if len(ending) == 0 || s.warned(ctx, day) {
 		return nil
 	}
-	if err := a.publish(ctx, a.alert(event, ending)); err != nil {
+	if err := s.publish(ctx, s.alert(event, ending)); err != nil {
 		return err
 	}
-	if a.Memory != nil {
-		now := a.Now()
-		a.remember(ctx, []memo{{id: warningID, fingerprint: dayOf(day.Time), firstSeen: now, lastSeen: now}}, nil)
+	if s.Memory != nil {
+		now := s.Now()
+		s.writeMemory(ctx, []memo{{id: warningID, fingerprint: dayOf(day.Time), firstSeen: now, lastSeen: now}}, nil)
 	}
 	return nil
 }
 
 // warned reports whether the warning of a day has been sent. Without a memory it is sent
 // again.
-func (a *Sweeper) warned(ctx context.Context, day Day) bool {
-	if a.Memory == nil {
+func (s *Sweeper) warned(ctx context.Context, day Day) bool {
+	if s.Memory == nil {
 		return false
 	}
 	reading, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
-	known, err := a.recall(reading, a.Now())
+	known, err := s.readMemory(reading, s.Now())
 	return err == nil && known[warningID].fingerprint == dayOf(day.Time)
 }

@@ -61,10 +61,10 @@ const warningID = "warned-of-exceptions"
 // what it judged by, as firstSeen when it began to read, as lastSeen when it judged.
 const lastSweepID = "last-sweep"
 
-// recall reads from the table all that the memory holds at a time, by id. What has expired
+// readMemos reads from the table all that the memory holds at a time, by id. What has expired
 // counts as forgotten, although DynamoDB may take days to delete it. Of an item that is not
-// as remember writes it only the id is taken: its finding is then reported again.
-func recall(ctx context.Context, memory *table.Table, now time.Time) (map[string]memo, error) {
+// as writeMemos writes it only the id is taken: its finding is then reported again.
+func readMemos(ctx context.Context, memory *table.Table, now time.Time) (map[string]memo, error) {
 	out := map[string]memo{}
 	for item, err := range memory.Items(ctx) {
 		if err != nil {
@@ -125,10 +125,10 @@ func (m memo) item() table.Item {
 	return item
 }
 
-// remember writes memos into the table and deletes the ids to forget, as table.Write does.
+// writeMemos writes memos into the table and deletes the ids to forget, as table.Write does.
 // With an error part of it is written: the next run reports the rest again, which is
 // harmless.
-func remember(ctx context.Context, memory *table.Table, memos []memo, forget []string, wait func(context.Context, time.Duration) error) error {
+func writeMemos(ctx context.Context, memory *table.Table, memos []memo, forget []string, wait func(context.Context, time.Duration) error) error {
 	items := make([]table.Item, len(memos))
 	for i, held := range memos {
 		items[i] = held.item()

@@ -37,17 +37,17 @@ func patience() []time.Duration {
 // readList reads the list that a change has edited, in the version that the change made or
 // a later one. It waits for that version, within limits. A list that this account may not
 // read is unknown; an error is transient.
-func (a *Sweeper) readList(ctx context.Context, change cloudtrail.Call) (list, error) {
+func (s *Sweeper) readList(ctx context.Context, change cloudtrail.Call) (list, error) {
 	var l list
 	pauses := patience()
 	for {
-		state, err := ec2rules.StateOfList(ctx, a.EC2, change.List.ID)
+		state, err := ec2rules.StateOfList(ctx, s.EC2, change.List.ID)
 		if err != nil {
 			return unreadable(err)
 		}
 		l.owner = state.OwnerID
-		if a.isFinished(change, state) {
-			l.entries, err = ec2rules.Entries(ctx, a.EC2, change.List.ID, state.Version)
+		if s.isFinished(change, state) {
+			l.entries, err = ec2rules.Entries(ctx, s.EC2, change.List.ID, state.Version)
 			switch {
 			case err == nil:
 				l.known, l.settled, l.version = true, true, state.Version
@@ -57,9 +57,9 @@ func (a *Sweeper) readList(ctx context.Context, change cloudtrail.Call) (list, e
 			}
 		}
 		l.problem = fmt.Sprintf("EC2 has not finished the edit of %s (%s)", change.List.ID, state)
-		if len(pauses) == 0 || a.Wait(ctx, pauses[0]) != nil {
+		if len(pauses) == 0 || s.Wait(ctx, pauses[0]) != nil {
 			l.unfinished = true
-			return a.expectList(ctx, l, change)
+			return s.expectList(ctx, l, change)
 		}
 		pauses = pauses[1:]
 	}
@@ -75,12 +75,12 @@ func unreadable(err error) (list, error) {
 
 // isFinished reports that EC2 shows the version that the change made, or a later one, and
 // that no edit is in progress.
-func (a *Sweeper) isFinished(change cloudtrail.Call, state ec2rules.ListState) bool {
+func (s *Sweeper) isFinished(change cloudtrail.Call, state ec2rules.ListState) bool {
 	if !state.Complete() {
 		return false
 	}
 	if change.List.FromVersion == 0 { // unknown: the age has to do
-		return a.Now().Sub(change.EventTime) >= remediation.SettleAge
+		return s.Now().Sub(change.EventTime) >= remediation.SettleAge
 	}
 	return state.Version > change.List.FromVersion
 }
@@ -88,12 +88,12 @@ func (a *Sweeper) isFinished(change cloudtrail.Call, state ec2rules.ListState) b
 // expectList returns the possible entries of a list with an unfinished edit: the old ones,
 // the shown ones, and those that the call asked for. If the call lacks them, or not all
 // may be read, the list is unknown; an error is transient.
-func (a *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.Call) (list, error) {
+func (s *Sweeper) expectList(ctx context.Context, l list, change cloudtrail.Call) (list, error) {
 	if change.List.Omitted || change.List.RestoredVersion == 0 && len(change.List.Added)+len(change.List.Removed) == 0 {
 		return l, nil
 	}
 	for _, version := range slices.Compact([]int64{0, change.List.RestoredVersion}) {
-		shown, err := ec2rules.Entries(ctx, a.EC2, change.List.ID, version)
+		shown, err := ec2rules.Entries(ctx, s.EC2, change.List.ID, version)
 		switch {
 		case err == nil:
 			l.add(shown...)

@@ -34,33 +34,33 @@ var (
 //
 // An error means that the change must be retried. An alert with the same id may have been
 // sent.
-func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
-	out := finding.NewDetection(a.Policy, change.Event, finding.SourcePrefixListEdit)
-	log := a.Logger.With("eventId", change.EventID, "eventName", change.EventName)
+func (s *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
+	out := finding.NewDetection(s.Policy, change.Event, finding.SourcePrefixListEdit)
+	log := s.Logger.With("eventId", change.EventID, "eventName", change.EventName)
 	if change.List == nil {
 		log.InfoContext(ctx, "nothing to judge", "reason", change.Skipped)
 		return out, nil
 	}
 	log = log.With("prefixListId", change.List.ID)
 	switch {
-	case change.Region != a.Region:
+	case change.Region != s.Region:
 		return out, fmt.Errorf("judging %s: %w", change.List.ID, errElsewhere)
 	case change.List.ID == "":
-		return out, a.publish(ctx, a.alert(change.Event, []finding.Result{unnamed(change)}))
+		return out, s.publish(ctx, s.alert(change.Event, []finding.Result{unnamed(change)}))
 	}
 	out.PrefixListID = change.List.ID
 	out.PrefixListAdded = change.List.Added[:min(len(change.List.Added), finding.MaxPrefixListAdded)]
 	acting, cancel := remediation.KeepReserve(ctx, alertReserve)
 	defer cancel()
-	e, err := a.readEdit(acting, account, change)
+	e, err := s.readEdit(acting, account, change)
 	if err != nil {
 		return out, err
 	}
-	chosen := a.limit(settle(e.found, e.unsure))
-	log.InfoContext(ctx, "list edit judged", "rules", e.rules, "toClose", len(chosen), "settled", e.list.settled)
+	chosen := s.limit(settle(e.found, e.unsure))
+	log.InfoContext(ctx, "list edit judged", "rules", e.rules, "toClose", len(chosen), "settled", e.current.settled)
 	out.PrefixListVersion = e.from
-	out.Findings = a.handOver(chosen)
-	if err := e.alert(ctx); err != nil {
+	out.Findings = s.handOver(chosen)
+	if err := e.report(ctx); err != nil {
 		return out, err
 	}
 	if len(out.Findings) > 0 {
@@ -72,46 +72,46 @@ func (a *Sweeper) Changed(ctx context.Context, account string, change cloudtrail
 // edit is the state of one run over the rules that use an edited list.
 type edit struct {
 	*Sweeper
-	change cloudtrail.Call
-	list   list
-	now    time.Time
-	rules  int // that use the list
-	found  []*candidate
-	others *ec2rules.Lists // other than the edited one
-	// from is the version that the call edited, and edit has the entries before and after;
+	change  cloudtrail.Call
+	current list // as EC2 shows it
+	now     time.Time
+	rules   int // that use the list
+	found   []*candidate
+	others  *ec2rules.Lists // other than the edited one
+	// from is the version that the call edited, and versions has the entries before and after;
 	// 0 and the zero value if the list's rules count as existing ones.
-	from int64
-	edit remediation.ListEdit
+	from     int64
+	versions remediation.ListEdit
 	// users is the finding about other accounts that use a list which is the world now.
 	users *finding.Result
 }
 
 // readEdit reads and judges all rules that use the edited list.
-func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrail.Call) (*edit, error) {
-	e := &edit{Sweeper: a, change: change, others: ec2rules.NewLists(a.EC2)}
+func (s *Sweeper) readEdit(ctx context.Context, account string, change cloudtrail.Call) (*edit, error) {
+	e := &edit{Sweeper: s, change: change, others: ec2rules.NewLists(s.EC2)}
 	var err error
-	if e.list, err = a.readList(ctx, change); err != nil {
+	if e.current, err = s.readList(ctx, change); err != nil {
 		return nil, err
 	}
 	if err := e.readVersions(ctx); err != nil {
 		return nil, err
 	}
 	e.users = e.readUsers(ctx, cmp.Or(account, change.AccountID))
-	if err := a.waitUntilAge(ctx, change.EventTime, remediation.SettleAge); err != nil {
+	if err := s.waitUntilAge(ctx, change.EventTime, remediation.SettleAge); err != nil {
 		return nil, err
 	}
-	ids, err := ec2rules.GroupsUsing(ctx, a.EC2, account, change.List.ID)
+	ids, err := ec2rules.GroupsUsing(ctx, s.EC2, account, change.List.ID)
 	if err != nil {
 		return nil, err
 	}
-	groups, undescribed, err := ec2rules.GroupsByID(ctx, a.EC2, a.Region, ids)
+	groups, undescribed, err := ec2rules.GroupsByID(ctx, s.EC2, s.Region, ids)
 	if err != nil {
 		return nil, err
 	}
 	if undescribed != nil { // name, VPC and tags stay unknown
-		a.Logger.WarnContext(ctx, "groups not described", "errorCode", ec2rules.ErrorCode(undescribed), "error", undescribed.Error())
+		s.Logger.WarnContext(ctx, "groups not described", "errorCode", ec2rules.ErrorCode(undescribed), "error", undescribed.Error())
 	}
-	e.now = a.Now()
+	e.now = s.Now()
 	for _, g := range groups {
 		if len(g.Unread) > 0 {
 			return nil, fmt.Errorf("reading the rules of %s: %s", g.ID, g.Unread[0])
@@ -128,13 +128,13 @@ func (a *Sweeper) readEdit(ctx context.Context, account string, change cloudtrai
 // the call took across the threshold from existing ones. Rules count as existing if the
 // event is old, or EC2 has not finished the edit.
 func (e *edit) readVersions(ctx context.Context) error {
-	if !e.list.settled || remediation.IsOld(e.change.Event, e.Now()) {
+	if !e.current.settled || remediation.IsOld(e.change.Event, e.Now()) {
 		return nil
 	}
 	// If the record lacks it, the last version shown was made by this call or a later one.
-	e.from = cmp.Or(e.change.List.FromVersion, max(e.list.version-1, 0))
+	e.from = cmp.Or(e.change.List.FromVersion, max(e.current.version-1, 0))
 	var err error
-	e.edit, err = remediation.ReadListEdit(ctx, e.EC2, e.change.List.ID, e.from)
+	e.versions, err = remediation.ReadListEdit(ctx, e.EC2, e.change.List.ID, e.from)
 	return err
 }
 
@@ -149,28 +149,28 @@ func (e *edit) judge(ctx context.Context, g secgroup.Group) error {
 	}
 	e.rules += len(req.Rules)
 	var notes []string
-	if e.list.known {
-		req.PrefixLists[e.change.List.ID] = secgroup.PrefixList{OwnerID: e.list.owner, Entries: ec2rules.Ranges(e.list.entries)}
+	if e.current.known {
+		req.PrefixLists[e.change.List.ID] = secgroup.PrefixList{OwnerID: e.current.owner, Entries: ec2rules.Ranges(e.current.entries)}
 	}
-	if e.list.problem != "" {
-		notes = append(notes, e.list.problem)
+	if e.current.problem != "" {
+		notes = append(notes, e.current.problem)
 	}
 	editor := e.change.Actor.Subject()
-	judgements, opened := e.edit.Judge(e.Policy, req, e.change.List.ID, editor)
+	judgements, opened := e.versions.Judge(e.Policy, req, e.change.List.ID, editor)
 	if slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Needs&policy.NeedPrefixList != 0 }) {
 		more, err := e.readOthers(ctx, req)
 		if err != nil {
 			return err
 		}
 		notes = append(notes, more...)
-		judgements, opened = e.edit.Judge(e.Policy, req, e.change.List.ID, editor)
+		judgements, opened = e.versions.Judge(e.Policy, req, e.change.List.ID, editor)
 	}
 	for i, j := range judgements {
 		if j.Verdict == policy.Compliant {
 			continue
 		}
 		f := finding.Of(req, i, j, e.change.EventID)
-		if !e.list.settled || j.Needs&policy.NeedsOfLists != 0 {
+		if !e.current.settled || j.Needs&policy.NeedsOfLists != 0 {
 			f.Reasons = append(f.Reasons, policy.Remarks(notes)...)
 		}
 		e.found = append(e.found, &candidate{opened: opened[i], owner: e.Policy.Owner(&req.Group), Finding: inventory.Finding{
@@ -196,20 +196,20 @@ func (e *edit) readOthers(ctx context.Context, req policy.Request) (notes []stri
 // is.
 func (e *edit) unsure(*candidate) string {
 	switch {
-	case e.list.unfinished:
+	case e.current.unfinished:
 		return "the prefix list is still being edited, and sgward will read it again"
-	case !e.list.settled:
+	case !e.current.settled:
 		return "the prefix list could not be read"
 	default:
 		return ""
 	}
 }
 
-// alert publishes the alert, if there is something to report, and returns why the change
+// report publishes the alert, if there is something to report, and returns why the change
 // must be retried.
-func (e *edit) alert(ctx context.Context) error {
+func (e *edit) report(ctx context.Context) error {
 	var err error
-	if e.list.unfinished && e.rules > 0 {
+	if e.current.unfinished && e.rules > 0 {
 		err = fmt.Errorf("judging %s: %w", e.change.List.ID, errUnsettled)
 	}
 	results := resultsOf(e.found)
@@ -220,10 +220,10 @@ func (e *edit) alert(ctx context.Context) error {
 		e.Logger.InfoContext(ctx, "no alert", "eventId", e.change.EventID, "rules", len(results))
 		return err
 	}
-	a := e.Sweeper.alert(e.change.Event, results)
+	a := e.alert(e.change.Event, results)
 	a.PrefixListID = e.change.List.ID
-	a.PrefixListEntries = remediation.Entries(e.list.entries, e.change.List.Added)
-	a.PrefixListBefore = remediation.Entries(e.edit.Before, nil)
+	a.PrefixListEntries = remediation.Entries(e.current.entries, e.change.List.Added)
+	a.PrefixListBefore = remediation.Entries(e.versions.Before, nil)
 	return errors.Join(err, e.publish(ctx, a))
 }
 

@@ -20,7 +20,7 @@ const maxUsers = 20
 // waits for it.
 func (e *edit) readUsers(ctx context.Context, account string) *finding.Result {
 	isWorld := func(entries []ec2rules.ListEntry) bool { return e.Policy.IsWorld(ec2rules.Ranges(entries)) }
-	if !e.list.known || e.list.owner != account || !isWorld(e.list.entries) || isWorld(e.edit.Before) {
+	if !e.current.known || e.current.owner != account || !isWorld(e.current.entries) || isWorld(e.versions.Before) {
 		return nil
 	}
 	uses, err := ec2rules.ListUses(ctx, e.EC2, e.change.List.ID)

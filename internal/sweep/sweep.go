@@ -63,33 +63,33 @@ type sweep struct {
 //
 // An error means that the run must be retried. An alert with the same id may have been
 // sent.
-func (a *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
-	event.Region = cmp.Or(event.Region, a.Region)
+func (s *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
+	event.Region = cmp.Or(event.Region, s.Region)
 	if event.EventTime.IsZero() {
-		event.EventTime = a.Now().UTC().Truncate(time.Second)
+		event.EventTime = s.Now().UTC().Truncate(time.Second)
 	}
-	out := finding.NewDetection(a.Policy, event, finding.SourceSweep)
-	if event.Region != a.Region {
+	out := finding.NewDetection(s.Policy, event, finding.SourceSweep)
+	if event.Region != s.Region {
 		return out, fmt.Errorf("sweeping %q: %w", event.Region, errElsewhere)
 	}
 	acting, cancel := remediation.KeepReserve(ctx, sweepReserve)
 	defer cancel()
-	s := &sweep{Sweeper: a, event: event, began: a.Now()}
-	groups, err := s.readGroups(acting)
+	run := &sweep{Sweeper: s, event: event, began: s.Now()}
+	groups, err := run.readGroups(acting)
 	if err != nil {
-		return out, fmt.Errorf("sweeping %s: nothing was judged: %w", a.Region, err)
+		return out, fmt.Errorf("sweeping %s: nothing was judged: %w", s.Region, err)
 	}
-	if err := s.judge(acting, groups); err != nil {
-		return out, fmt.Errorf("sweeping %s: no alert was sent: %w", a.Region, err)
+	if err := run.judge(acting, groups); err != nil {
+		return out, fmt.Errorf("sweeping %s: no alert was sent: %w", s.Region, err)
 	}
-	s.recall(acting)
-	chosen := s.choose()
-	s.nameEnded(chosen)
-	out.Findings = a.handOver(chosen)
-	if err := s.digest(ctx, chosen[:len(out.Findings)]); err != nil {
+	run.recall(acting)
+	chosen := run.choose()
+	run.nameEnded(chosen)
+	out.Findings = s.handOver(chosen)
+	if err := run.digest(ctx, chosen[:len(out.Findings)]); err != nil {
 		return out, err
 	}
-	s.beat(ctx)
+	run.beat(ctx)
 	if len(out.Findings) > 0 {
 		out.Verdict = policy.Revoke
 	}

@@ -87,7 +87,7 @@ func BenchmarkSweep(b *testing.B) {
 	p, err := policy.Compile(policyyaml.Document("policy.yaml", text))
 	require.NoError(b, err)
 	var told finding.Alert
-	a, err := sweep.New(sweep.Config{
+	sweeper, err := sweep.New(sweep.Config{
 		EC2: vast{groups: 10_000, rules: 50}, Region: sweeptest.Region, Policy: p, Mode: finding.Enforce, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Publish: func(_ context.Context, a finding.Alert) error {
 			told = alert.Complete(a)
@@ -98,7 +98,7 @@ func BenchmarkSweep(b *testing.B) {
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		_, err := a.Sweep(b.Context(), cloudtrail.Event{EventID: "run", AccountID: sweeptest.Account, Region: sweeptest.Region})
+		_, err := sweeper.Sweep(b.Context(), cloudtrail.Event{EventID: "run", AccountID: sweeptest.Account, Region: sweeptest.Region})
 		require.NoError(b, err)
 	}
 	assert.Len(b, told.Findings, 10_000)

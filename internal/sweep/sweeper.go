@@ -87,27 +87,27 @@ func wait(ctx context.Context, d time.Duration) error {
 // waitUntilAge waits until a read sees the changes that were made at a time: until they have
 // an age, remediation.SettleAge or more. A clock that is behind makes the wait no longer than
 // that age.
-func (a *Sweeper) waitUntilAge(ctx context.Context, made time.Time, age time.Duration) error {
-	early := min(age-a.Now().Sub(made), age)
+func (s *Sweeper) waitUntilAge(ctx context.Context, made time.Time, age time.Duration) error {
+	early := min(age-s.Now().Sub(made), age)
 	if early <= 0 {
 		return nil
 	}
-	if err := a.Wait(ctx, early); err != nil {
+	if err := s.Wait(ctx, early); err != nil {
 		return fmt.Errorf("waiting for EC2's reads to catch up: %w", err)
 	}
 	return nil
 }
 
 // alert returns the alert of an event or a run.
-func (a *Sweeper) alert(event cloudtrail.Event, results []finding.Result) finding.Alert {
-	return finding.NewAlert(a.Mode, a.Policy, event, results)
+func (s *Sweeper) alert(event cloudtrail.Event, results []finding.Result) finding.Alert {
+	return finding.NewAlert(s.Mode, s.Policy, event, results)
 }
 
-func (a *Sweeper) publish(ctx context.Context, out finding.Alert) error {
-	out.Cite(a.Policy)
-	if err := a.Publish(ctx, out); err != nil {
+func (s *Sweeper) publish(ctx context.Context, out finding.Alert) error {
+	out.Cite(s.Policy)
+	if err := s.Publish(ctx, out); err != nil {
 		return fmt.Errorf("publishing the alert of event %s: %w", out.Event.EventID, err)
 	}
-	a.Logger.InfoContext(ctx, logline.AlertPublished, logline.EventID, out.Event.EventID, logline.Decision, out.Verdict, logline.Findings, len(out.Findings))
+	s.Logger.InfoContext(ctx, logline.AlertPublished, logline.EventID, out.Event.EventID, logline.Decision, out.Verdict, logline.Findings, len(out.Findings))
 	return nil
 }

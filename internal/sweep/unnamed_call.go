@@ -28,16 +28,16 @@ const secondRead = 15 * time.Second
 //
 // Only sweep can tell: it has the memory. And a choice that travels as a message of its own
 // outlives the try that closes it: a rule that is gone is in no read.
-func (a *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.Call) (finding.Detection, error) {
-	out := finding.NewDetection(a.Policy, call.Event, finding.SourceUnnamedCall)
-	log := a.Logger.With("eventId", call.EventID, "eventName", call.EventName)
+func (s *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.Call) (finding.Detection, error) {
+	out := finding.NewDetection(s.Policy, call.Event, finding.SourceUnnamedCall)
+	log := s.Logger.With("eventId", call.EventID, "eventName", call.EventName)
 	switch {
 	case call.Skipped != "" || !call.RulesMissing() || call.Group.String() != "":
 		log.InfoContext(ctx, "nothing to judge", "reason", cmp.Or(call.Skipped, "the record names the group, so detect's finding does too"))
 		return out, nil
-	case call.Region != a.Region:
+	case call.Region != s.Region:
 		return out, fmt.Errorf("looking for the rules of %s: %w", call.EventID, errElsewhere)
-	case remediation.IsOld(call.Event, a.Now()):
+	case remediation.IsOld(call.Event, s.Now()):
 		log.InfoContext(ctx, "nothing to judge", "reason", "the event is old, so what it opened is a standing rule")
 		return out, nil
 	}
@@ -45,24 +45,24 @@ func (a *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.C
 	defer cancel()
 	var chosen []*candidate
 	for _, age := range []time.Duration{remediation.SettleAge, remediation.SettleAge + secondRead} {
-		if err := a.waitUntilAge(acting, call.EventTime, age); err != nil {
+		if err := s.waitUntilAge(acting, call.EventTime, age); err != nil {
 			return out, err
 		}
-		s := &sweep{Sweeper: a, event: call.Event, began: a.Now()}
-		s.event.AccountID = cmp.Or(account, call.AccountID)
-		groups, err := s.readGroups(acting)
+		run := &sweep{Sweeper: s, event: call.Event, began: s.Now()}
+		run.event.AccountID = cmp.Or(account, call.AccountID)
+		groups, err := run.readGroups(acting)
 		if err == nil {
-			err = s.judge(acting, groups)
+			err = run.judge(acting, groups)
 		}
 		if err != nil {
 			return out, fmt.Errorf("looking for the rules of %s: %w", call.EventID, err)
 		}
-		s.recall(acting)
-		if chosen = s.madeBy(call); len(chosen) > 0 {
+		run.recall(acting)
+		if chosen = run.madeBy(call); len(chosen) > 0 {
 			break
 		}
 	}
-	taken := a.limit(chosen)
+	taken := s.limit(chosen)
 	out.Findings = messageOf(taken)
 	log.InfoContext(ctx, "unnamed call judged", "forbidden", len(chosen), "toClose", len(out.Findings))
 	if len(out.Findings) > 0 {
