@@ -121,7 +121,7 @@ func (b *Bus) Put(ctx context.Context, a *finding.Alert, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := deliver(ctx, chunks(entries, maxEntries, maxEntryBytes, entry.size), passingErrors, b.put); err != nil {
+	if err := deliver(ctx, text.Batches(entries, maxEntries, maxEntryBytes, entry.size), passingErrors, b.put); err != nil {
 		return fmt.Errorf("putting events on %s: %w", b.ARN, err)
 	}
 	return nil

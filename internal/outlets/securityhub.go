@@ -46,7 +46,7 @@ func (h *Hub) Import(ctx context.Context, a *finding.Alert, at time.Time) error 
 		}
 		encoded = append(encoded, raw)
 	}
-	if err := deliver(ctx, chunks(encoded, maxImport, maxImportBytes, size), passingImportErrors, h.put); err != nil {
+	if err := deliver(ctx, text.Batches(encoded, maxImport, maxImportBytes, size), passingImportErrors, h.put); err != nil {
 		return fmt.Errorf("importing findings into Security Hub: %w", explained(err))
 	}
 	return nil

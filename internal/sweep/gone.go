@@ -9,6 +9,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // The most findings of one call of Gone, and the most bytes of them as JSON. An asynchronous
@@ -24,39 +25,37 @@ func (s *sweep) tellGone(ctx context.Context, forget []string) []string {
 	if s.Gone == nil {
 		return forget
 	}
-	var reported, others []string
+	var settled []string
+	var gone []finding.Result
 	for _, id := range forget {
 		if s.known[id].fingerprint != "" {
-			reported = append(reported, id)
+			gone = append(gone, s.goneResult(id))
 		} else {
-			others = append(others, id)
+			settled = append(settled, id)
 		}
 	}
-	for len(reported) > 0 {
-		var results []finding.Result
-		for bytes := 0; len(results) < min(len(reported), mostGone); {
-			r := s.goneResult(reported[len(results)])
-			encoded, err := json.Marshal(r)
-			if err != nil { // as bare
-				encoded = nil
-			}
-			if bytes += len(encoded); bytes > mostGoneBytes && len(results) > 0 {
-				break
-			}
-			results = append(results, r)
-		}
-		part := reported[:len(results)]
-		reported = reported[len(results):]
+	for _, results := range text.Batches(gone, mostGone, mostGoneBytes, sizeOf) {
 		a := s.alert(s.event, results)
 		tally := s.tally
 		a.Sweep = &tally
 		if err := s.Gone(ctx, a); err != nil {
-			s.Logger.ErrorContext(ctx, "gone findings not passed on", "findings", len(part), "error", err.Error())
+			s.Logger.ErrorContext(ctx, "gone findings not passed on", "findings", len(results), "error", err.Error())
 			continue
 		}
-		others = append(others, part...)
+		for _, r := range results {
+			settled = append(settled, r.ID)
+		}
 	}
-	return others
+	return settled
+}
+
+// sizeOf returns the bytes of a result as JSON.
+func sizeOf(r finding.Result) int {
+	encoded, err := json.Marshal(r)
+	if err != nil { // as bare
+		return 0
+	}
+	return len(encoded)
 }
 
 // goneResult is the result of a finding that the memory holds and that the run has not found
@@ -115,9 +114,9 @@ func bare(r *secgroup.Rule) string {
 }
 
 // ruleOf reads what bare has written; nil for anything else.
-func ruleOf(text string) *secgroup.Rule {
+func ruleOf(encoded string) *secgroup.Rule {
 	var r secgroup.Rule
-	if json.Unmarshal([]byte(text), &r) != nil {
+	if json.Unmarshal([]byte(encoded), &r) != nil {
 		return nil
 	}
 	return &r

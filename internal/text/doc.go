@@ -5,5 +5,5 @@
 //   - colour, columns and wrapped lines;
 //   - the partitions of AWS, for ARNs and links to the console.
 //
-// It imports the standard library only.
+// Beside them it has digests for ids, and batches for calls of a limited size. It imports the standard library only.
 package text
