@@ -204,7 +204,7 @@ func TestFailureAlarmHearsTheLinesThatFunctionsLog(t *testing.T) {
 	sources := map[string][]string{
 		"DetectFailedMetric":    {"../functions/detect/handler.go"},
 		"RemediateFailedMetric": {"../internal/remediation/revoke.go"},
-		"SweepFailedMetric":     {"../internal/sweep/digest.go"},
+		"SweepFailedMetric":     {"../internal/sweep/digest.go", "../internal/logline/logline.go"},
 		"HookFailedMetric":      {"../functions/hook/handler.go"},
 	}
 	alarm, ok := tmpl.Resource("FailureAlarm")

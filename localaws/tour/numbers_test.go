@@ -74,6 +74,7 @@ func logged(t *testing.T, parameters map[string]string) map[string][]map[string]
 	open(6379) // denied, and closed by the retry
 	require.NoError(t, stack.InvokeAsync("DetectFunction", []byte(`{}`)))
 	require.NoError(t, stack.WaitIdle(t.Context()))
+	stack.Close() // the logs are complete
 	mu.Lock()
 	defer mu.Unlock()
 	return lines
