@@ -286,11 +286,22 @@ func (r Reason) String() string {
 	if r.Line == 0 {
 		return r.Text
 	}
-	return r.File + ":" + strconv.Itoa(r.Line) + " " + r.ID + ": " + r.Text
+	text, _ := r.AppendText(make([]byte, 0, len(r.File)+len(r.ID)+len(r.Text)+8)) // it never fails
+	return string(text)
 }
 
 // MarshalText writes what String returns.
-func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+func (r Reason) MarshalText() ([]byte, error) { return r.AppendText(nil) }
+
+// AppendText appends what String returns. encoding/json calls it, which saves a copy.
+func (r Reason) AppendText(b []byte) ([]byte, error) {
+	if r.Line != 0 {
+		b = append(append(b, r.File...), ':')
+		b = append(strconv.AppendInt(b, int64(r.Line), 10), ' ')
+		b = append(append(b, r.ID...), ": "...)
+	}
+	return append(b, r.Text...), nil
+}
 
 // UnmarshalText reads what MarshalText writes. A text that does not cite a line of a file
 // is a remark, so every text survives a round trip.

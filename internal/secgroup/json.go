@@ -5,7 +5,6 @@ import (
 	jsonv2 "encoding/json/v2"
 	"errors"
 	"fmt"
-	"sgward/internal/text"
 )
 
 // ruleJSON is a rule in EC2's own fields. Exactly one of CidrIPv4, CidrIPv6,
@@ -26,10 +25,10 @@ type ruleJSON struct {
 	Tags                  []Tag  `json:"tags,omitempty"`
 }
 
-// MarshalJSON writes the rule with the field names of DescribeSecurityGroupRules, and
+// MarshalJSONTo writes the rule with the field names of DescribeSecurityGroupRules, and
 // direction in place of isEgress. It leaves out the group and its owner, which the JSON
-// around a rule names.
-func (r Rule) MarshalJSON() ([]byte, error) {
+// around a rule names. encoding/json calls this method too.
+func (r Rule) MarshalJSONTo(enc *jsontext.Encoder) error {
 	p := r.Permission
 	out := ruleJSON{
 		SecurityGroupRuleID: r.ID,
@@ -45,15 +44,10 @@ func (r Rule) MarshalJSON() ([]byte, error) {
 	}
 	out.CidrIPv4, out.CidrIPv6 = p.Peer.CIDRByFamily()
 	out.ReferencedGroupID, out.ReferencedGroupUserID = p.Peer.Group()
-	// The outer encoder escapes for HTML if its caller asks for that.
-	encoded, err := text.EncodeJSON(out)
-	if err != nil {
-		return nil, fmt.Errorf("encoding rule: %w", err)
-	}
-	return encoded, nil
+	return jsonv2.MarshalEncode(enc, &out)
 }
 
-// UnmarshalJSONFrom reads what MarshalJSON writes; the group and its owner stay empty. An
+// UnmarshalJSONFrom reads what MarshalJSONTo writes; the group and its owner stay empty. An
 // unknown protocol, ports that are missing or out of range, and anything but exactly one
 // peer are errors: a missing field never widens a rule. encoding/json calls this method
 // too, and adds the place to its errors.
