@@ -52,18 +52,16 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		h.logger.ErrorContext(ctx, "detection does not fit", "eventId", call.EventID, "groupId", call.Group.ID,
 			"eventBytes", len(event), "detectionBytes", len(encoded), "findings", len(detection.Findings))
 	}
-	h.report(ctx, call, detection)
-	if call.Skipped == "" {
-		h.measure(ctx, detection, now)
-	}
+	h.report(ctx, call, detection, now)
 	return encoded, nil
 }
 
 // report logs one line per event, about rules, policy and the role or user: the record
 // itself holds addresses and key ids that do not belong in a log. sweep reads the line
-// (logline.ReadJudged), to notice that events stay away.
-func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detection) {
-	attrs := make([]slog.Attr, 0, 13)
+// (logline.ReadJudged), to notice that events stay away, and CloudWatch takes the metrics from
+// it.
+func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detection, now time.Time) {
+	attrs := make([]slog.Attr, 0, 17)
 	attrs = append(attrs,
 		slog.String(logline.Decision, d.Verdict.String()), slog.String(logline.EventID, c.EventID), slog.String(logline.EventName, c.EventName),
 		slog.String("accountId", c.AccountID), slog.String("region", c.Region), slog.String(logline.GroupID, c.Group.ID))
@@ -79,12 +77,13 @@ func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detec
 	attrs = append(attrs, slog.String("actor", actor))
 	attrs = append(attrs, logline.OfFindings(len(d.Findings), func(i int) *finding.Finding { return &d.Findings[i] }, logline.RuleIDs,
 		func(r *secgroup.Rule) string { return r.ID })...)
+	attrs = append(attrs, h.metrics.Attrs(measured(d, now)...)...)
 	h.logger.LogAttrs(ctx, slog.LevelInfo, logline.Judged, attrs...)
 }
 
-// measure logs what is counted of a judged event. The age of one that is replayed from an
+// measured returns the metrics of a judged event. The age of one that is replayed from an
 // archive says nothing of the way that events take.
-func (h *handler) measure(ctx context.Context, d finding.Detection, now time.Time) {
+func measured(d finding.Detection, now time.Time) []metric.Metric {
 	openings, age := metric.Counted(metric.Openings, 0), metric.Metric{Name: metric.EventAge, Unit: metric.Seconds}
 	if d.Verdict != policy.Compliant && d.Verdict != policy.Exempt {
 		openings = metric.Counted(metric.Openings, 1)
@@ -92,5 +91,5 @@ func (h *handler) measure(ctx context.Context, d finding.Detection, now time.Tim
 	if made := d.Event.EventTime; !made.IsZero() && d.Event.ReplayName == "" {
 		age.Values = []float64{max(0, now.Sub(made)).Seconds()}
 	}
-	h.metrics.Put(ctx, openings, age)
+	return []metric.Metric{openings, age}
 }

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/logline"
 	"sgward/internal/policyyaml"
 
 	"github.com/stretchr/testify/assert"
@@ -346,7 +347,7 @@ func metricsOf(t *testing.T, event []byte) map[string]metrictest.Value {
 		}
 		values, err := metrictest.Read(read)
 		require.NoError(t, err)
-		assert.NotEqual(t, "judged", read["msg"], "sweep reads the other line")
+		assert.Equal(t, logline.Judged, read["msg"], "one line for each event")
 		for _, v := range values {
 			out[v.Name] = v
 		}

@@ -96,31 +96,48 @@ type definition struct {
 	Unit Unit
 }
 
-// Put logs metrics, in one line unless one has more values than a line takes.
+// Attrs returns the attributes that make a log line with them the metrics' too: CloudWatch
+// takes metrics from any line of the format, whatever else it says. No metric may have more
+// than mostValues values. The result is empty if no metric has a value, and of a nil Log.
+func (l *Log) Attrs(metrics ...Metric) []slog.Attr {
+	metrics = valued(metrics)
+	if l == nil || len(metrics) == 0 {
+		return nil
+	}
+	definitions := make([]definition, len(metrics))
+	attrs := make([]slog.Attr, 0, len(metrics)+2)
+	attrs = append(attrs, slog.String(l.dimension, l.value))
+	for i, m := range metrics {
+		definitions[i] = definition{m.Name, m.Unit}
+		if len(m.Values) == 1 {
+			attrs = append(attrs, slog.Float64(m.Name, m.Values[0]))
+		} else {
+			attrs = append(attrs, slog.Any(m.Name, m.Values))
+		}
+	}
+	return append(attrs, slog.Group("_aws", slog.Int64("Timestamp", time.Now().UnixMilli()),
+		slog.Any("CloudWatchMetrics", []directive{{Namespace: Namespace, Dimensions: l.dimensions, Metrics: definitions}})))
+}
+
+// Put logs metrics in a line of their own, or in several if one has more values than a line
+// takes.
 func (l *Log) Put(ctx context.Context, metrics ...Metric) {
 	if l == nil {
 		return
 	}
-	for {
-		metrics = slices.DeleteFunc(slices.Clone(metrics), func(m Metric) bool { return len(m.Values) == 0 })
-		if len(metrics) == 0 {
-			return
-		}
-		d := directive{Namespace: Namespace, Dimensions: l.dimensions, Metrics: make([]definition, len(metrics))}
-		attrs := make([]slog.Attr, 0, len(metrics)+2)
-		attrs = append(attrs, slog.String(l.dimension, l.value))
+	for metrics = valued(metrics); len(metrics) > 0; metrics = valued(metrics) {
+		line := make([]Metric, len(metrics))
 		for i := range metrics {
 			m := &metrics[i]
-			d.Metrics[i] = definition{m.Name, m.Unit}
 			n := min(len(m.Values), mostValues)
-			if n == 1 {
-				attrs = append(attrs, slog.Float64(m.Name, m.Values[0]))
-			} else {
-				attrs = append(attrs, slog.Any(m.Name, m.Values[:n]))
-			}
+			line[i] = Metric{m.Name, m.Unit, m.Values[:n]}
 			m.Values = m.Values[n:]
 		}
-		attrs = append(attrs, slog.Group("_aws", slog.Int64("Timestamp", time.Now().UnixMilli()), slog.Any("CloudWatchMetrics", []directive{d})))
-		l.logger.LogAttrs(ctx, slog.LevelInfo, message, attrs...)
+		l.logger.LogAttrs(ctx, slog.LevelInfo, message, l.Attrs(line...)...)
 	}
+}
+
+// valued returns the metrics that have a value.
+func valued(metrics []Metric) []Metric {
+	return slices.DeleteFunc(slices.Clone(metrics), func(m Metric) bool { return len(m.Values) == 0 })
 }
