@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"sgward/internal/awsid"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 )
@@ -71,7 +72,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		more, gatheredElsewhere = h.queue.gather(working, batch)
 		all = append(all, more...)
 		if gatheredElsewhere { // leave the rest of the storm to the other invocation
-			defer func() { wait(working, gatherTime-time.Since(began)) }()
+			defer func() { _ = pause.For(working, gatherTime-time.Since(began)) }()
 		}
 	}
 	failed := h.handleAll(working, accountID, all)
@@ -102,16 +103,6 @@ func (h *handler) isBacklog(batch int) bool {
 	}
 	h.recent += batch
 	return batch >= batchSize || h.recent >= batchSize
-}
-
-// wait waits until a pause or ctx is over.
-func wait(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // handleAll handles messages and reports which of them must be retried.

@@ -14,6 +14,7 @@ import (
 	"sgward/internal/awscall"
 	"sgward/internal/crash"
 	"sgward/internal/finding"
+	"sgward/internal/pause"
 	"sgward/internal/remediation"
 )
 
@@ -145,7 +146,7 @@ func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, ta
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
-	wait(ctx, rand.N(gatherJitter)) //nolint:gosec // nobody gains by guessing it; two that ask at once would both gather
+	_ = pause.For(ctx, rand.N(gatherJitter)) //nolint:gosec // nobody gains by guessing it; two that ask at once would both gather
 	if q.inFlight(ctx) > batch+maxOthers {
 		return nil, true
 	}

@@ -9,6 +9,7 @@ import (
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/table"
 )
@@ -64,7 +65,7 @@ func New(c Config) (*Sweeper, error) {
 		c.Now = time.Now
 	}
 	if c.Wait == nil {
-		c.Wait = wait
+		c.Wait = pause.For
 	}
 	if c.Count == nil {
 		c.Count = func(context.Context, string, int) {}
@@ -80,17 +81,6 @@ func New(c Config) (*Sweeper, error) {
 		return nil, fmt.Errorf("making sweeper: %d revokes at most: want 0 or more", c.MaxRevokes)
 	}
 	return &Sweeper{c}, nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // alert returns the alert of an event or a run.
