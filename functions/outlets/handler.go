@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"sgward/internal/awscall"
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/outlets"
@@ -43,13 +44,13 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	}
 	h := &handler{region: env.Region, logger: logger, now: time.Now}
 	if h.busARN, _ = lookup("EVENT_BUS_ARN"); h.busARN != "" {
-		parts := strings.Split(h.busARN, ":")
-		if len(parts) != 6 || parts[2] != "events" || !strings.HasPrefix(parts[5], "event-bus/") {
+		bus, _ := awsid.ParseARN(h.busARN)
+		if bus.Service != "events" || !strings.HasPrefix(bus.Resource, "event-bus/") || strings.Contains(bus.Resource, ":") {
 			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: want the ARN of a bus such as arn:aws:events:eu-central-1:123456789012:event-bus/security", h.busARN)
 		}
-		if parts[3] != env.Region {
+		if bus.Region != env.Region {
 			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: the bus is in %s and this function in %s: want a bus of %[3]s, "+
-				"whose rules can lead on to other regions", h.busARN, parts[3], env.Region)
+				"whose rules can lead on to other regions", h.busARN, bus.Region, env.Region)
 		}
 		if h.bus, err = env.Client(awscall.EventBridge, patience); err != nil {
 			return nil, err

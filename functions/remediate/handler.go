@@ -174,11 +174,11 @@ func (h *handler) giveUp(ctx context.Context, m queued, why error) bool {
 // queueAccount returns the account of the delivering queue, which is that of the function
 // and its role: a stack has both. It is "" if the ARN lacks it.
 func queueAccount(arn string) string {
-	parts := strings.Split(arn, ":")
-	if len(parts) != 6 || !awsid.IsAccount(parts[4]) {
+	queue, _ := awsid.ParseARN(arn)
+	if !awsid.IsAccount(queue.Account) || strings.Contains(queue.Resource, ":") {
 		return ""
 	}
-	return parts[4]
+	return queue.Account
 }
 
 // sentTime returns when the queue took the message, zero if SQS does not say.

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"sgward/internal/alert"
+	"sgward/internal/awsid"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/slack"
 )
@@ -41,7 +42,8 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger, transport http.Rou
 		return nil, err
 	}
 	arn, _ := lookup("WEBHOOK_SECRET_ARN")
-	if parts := strings.Split(arn, ":"); len(parts) != 7 || parts[2] != "secretsmanager" || parts[5] != "secret" {
+	parsed, _ := awsid.ParseARN(arn)
+	if secret, ok := strings.CutPrefix(parsed.Resource, "secret:"); !ok || parsed.Service != "secretsmanager" || strings.Contains(secret, ":") {
 		return nil, fmt.Errorf("reading WEBHOOK_SECRET_ARN: %q: want the ARN of a secret "+
 			"such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:slack-AbCdEf", arn)
 	}

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 	"sgward/internal/text"
 )
@@ -143,8 +144,8 @@ func (a *cloudWatchAlarm) card() Card {
 	}
 	where := name(a.Name)
 	region := ""
-	if parts := strings.SplitN(a.ARN, ":", 7); len(parts) == 7 && isIdentifier(parts[3]) {
-		region = parts[3]
+	if arn, _ := awsid.ParseARN(a.ARN); strings.Contains(arn.Resource, ":") && isIdentifier(arn.Region) {
+		region = arn.Region
 		where += ", " + region
 	}
 	if isIdentifier(a.AccountID) {
