@@ -17,9 +17,13 @@ func isID(s string) bool {
 // be taken for a port.
 func isName(s string) bool { return isID(s) && s[0] >= 'a' }
 
-// isActor reports whether s is the ARN of a role, a user or root, with * as the partition,
-// as the account, or after the kind.
-func isActor(s string) bool {
+// IsActor reports whether s is the ARN of one role, user or root: an actor that the
+// patterns of a policy may match.
+func IsActor(s string) bool { return isActorPattern(s) && !strings.Contains(s, "*") }
+
+// isActorPattern reports whether s is the ARN of a role, a user or root, with * as the
+// partition, as the account, or after the kind.
+func isActorPattern(s string) bool {
 	arn, _ := awsid.ParseARN(s)
 	if arn.Service != "iam" || arn.Region != "" || !awsid.OnlyOf(arn.Partition, awsid.LowerLetters+"-*") || arn.Account != "*" && !awsid.IsAccount(arn.Account) {
 		return false
