@@ -254,7 +254,7 @@ func (r *reader) awaitAlert() {
 var idForm = regexp.MustCompile(`\b(vpc|sg|sgr|allow-tcp-\d+)-[0-9a-f]{8,17}\b`)
 
 // passing is what differs with every run and means nothing.
-var passing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d{4}-\d\d-\d\d|http://127\.0\.0\.1:\d+| *\d+\.\d ms`)
+var passing = regexp.MustCompile(`\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d UTC)?|http://127\.0\.0\.1:\d+| *\d+\.\d ms`)
 
 // compare holds the lines that the page shows against those that were printed. Lines
 // that are left out stand for any; at the beginning too, where anywhere is set.
