@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -100,13 +99,16 @@ func (h *handler) account(ctx context.Context) (outlets.Account, error) {
 
 // pass passes one message on.
 func (h *handler) pass(ctx context.Context, account outlets.Account, message events.SNSEntity) error {
-	a, err := read(message.Message)
+	a, err := finding.ReadAlert([]byte(message.Message))
+	var other *finding.VersionError
 	switch {
-	case err != nil:
-		return err
-	case a == nil:
+	case errors.Is(err, finding.ErrNoAlert):
 		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is no alert of sgward")
 		return nil
+	case errors.As(err, &other): // its retries end in the dead-letter queue, where a newer function can take it
+		return fmt.Errorf("reading alert: schemaVersion %.20q, and this function knows %q: %w", other.Version, finding.SchemaVersion, errVersion)
+	case err != nil:
+		return fmt.Errorf("reading alert: %w", err)
 	case !account.Holds(a):
 		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is of another account or region",
 			"accountId", a.Event.AccountID, "region", a.Event.Region)
@@ -134,26 +136,4 @@ func (h *handler) pass(ctx context.Context, account outlets.Account, message eve
 			"why", "the alert had no room for them: the log of the function that sent it names them")
 	}
 	return nil
-}
-
-// read reads an alert; nil for a message that is none, such as an alarm of CloudWatch. An
-// alert of an unknown version is an error: its retries end in the dead-letter queue, where a
-// newer function can take it.
-func read(message string) (*finding.Alert, error) {
-	var head struct {
-		SchemaVersion *string         `json:"schemaVersion"`
-		Findings      json.RawMessage `json:"findings"`
-	}
-	isAlert := json.Unmarshal([]byte(message), &head) == nil && head.SchemaVersion != nil && head.Findings != nil
-	if !isAlert {
-		return nil, nil //nolint:nilnil // not every message is one
-	}
-	if *head.SchemaVersion != finding.SchemaVersion {
-		return nil, fmt.Errorf("reading alert: schemaVersion %.20q, and this function knows %q: %w", *head.SchemaVersion, finding.SchemaVersion, errVersion)
-	}
-	var a finding.Alert
-	if err := json.Unmarshal([]byte(message), &a); err != nil {
-		return nil, fmt.Errorf("reading alert: %w", err)
-	}
-	return &a, nil
 }
