@@ -136,9 +136,10 @@ var mayImport = map[string][]string{
 	"slack":          {"alert", "pause", "text"},
 	"outlets":        {"awscall", "awsid", "cloudtrail", "finding", "pause", "policy", "text"},
 	"startfailure":   {},
+	"invocation":     {},
 	"awscall":        {"pause", "text"},
 	"stack":          {"awscall", "ec2rules", "text"},
-	"redrive":        {"awscall", "cloudtrail", "crash", "stack", "text"},
+	"redrive":        {"awscall", "cloudtrail", "crash", "invocation", "stack", "text"},
 	"doctor":         {"awscall", "awsid", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policy/document", "policyfile", "policyyaml", "stack", "text"},
 	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "pause", "policy", "secgroup", "stack"},
 }

@@ -13,6 +13,7 @@ import (
 	"sgward/internal/awscall"
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
+	"sgward/internal/invocation"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/outlets"
 )
@@ -21,7 +22,6 @@ import (
 var patience = lambdaenv.Patience{Attempts: 3, Attempt: 5 * time.Second, Backoff: 2 * time.Second}
 
 var (
-	errNotSNS  = errors.New("reading event: Records is missing: want the event of an SNS topic")
 	errNothing = errors.New("reading EVENT_BUS_ARN and SECURITY_HUB: want the ARN of a bus, or on, or both")
 	errVersion = errors.New("the alert is of another version of sgward")
 )
@@ -70,22 +70,15 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	return h, nil
 }
 
-// handle passes on the messages of an event, of which SNS sends one.
+// handle passes on the messages of an event.
 func (h *handler) handle(ctx context.Context, event events.SNSEvent) error {
-	if event.Records == nil {
-		return errNotSNS
-	}
 	account, err := h.account(ctx)
 	if err != nil {
 		return err
 	}
-	for _, record := range event.Records {
-		if err := h.pass(ctx, account, record.SNS); err != nil {
-			h.logger.ErrorContext(ctx, "alert not passed on", "messageId", record.SNS.MessageID, "error", err.Error())
-			return err
-		}
-	}
-	return nil
+	return invocation.EachNotification(ctx, event, h.logger, "alert not passed on", func(ctx context.Context, n events.SNSEntity) error {
+		return h.pass(ctx, account, n)
+	})
 }
 
 // account is the function's own.

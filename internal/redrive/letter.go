@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"sgward/internal/cloudtrail"
+	"sgward/internal/invocation"
 	"sgward/internal/stack"
 	"sgward/internal/text"
 )
@@ -46,25 +47,10 @@ type Letter struct {
 	event        []byte
 }
 
-// record is what Lambda sends to a destination (Lambda developer guide, "Capturing records
-// of Lambda asynchronous invocations").
-type record struct {
-	RequestContext struct {
-		FunctionARN            string `json:"functionArn"`
-		Condition              string `json:"condition"`
-		ApproximateInvokeCount int    `json:"approximateInvokeCount"`
-	} `json:"requestContext"`
-	RequestPayload  json.RawMessage `json:"requestPayload"`
-	ResponsePayload json.RawMessage `json:"responsePayload"`
-}
-
 // envelope has the members by which the events of the functions are told apart.
 type envelope struct {
-	Sgward     string    `json:"sgward"`
-	Source     string    `json:"source"`
-	DetailType string    `json:"detail-type"`
-	Time       time.Time `json:"time"`
-	Detail     struct {
+	invocation.Event
+	Detail struct {
 		RequestParameters struct {
 			Omitted bool `json:"omitted"`
 		} `json:"requestParameters"`
@@ -77,10 +63,8 @@ type envelope struct {
 	} `json:"Records"`
 }
 
-// isScheduled reports whether an event is of EventBridge's schedule.
-func (e *envelope) isScheduled() bool {
-	return e.Source == "aws.events" && e.DetailType == "Scheduled Event" && !e.Time.IsZero()
-}
+// isScheduled reports whether sweep can run at an event.
+func (e *envelope) isScheduled() bool { return e.IsScheduled() && !e.Time.IsZero() }
 
 // read recognises a message of a stack's dead-letter queue.
 func read(m types.Message, s *stack.Stack) Letter {
@@ -93,7 +77,7 @@ func read(m types.Message, s *stack.Stack) Letter {
 		l.Unknown = "it is no JSON object"
 		return l
 	}
-	var r record
+	var r invocation.Record
 	var e envelope
 	err := json.Unmarshal(body, &r)
 	if err == nil && r.RequestContext.FunctionARN == "" {
@@ -126,7 +110,7 @@ func isObject(text []byte) bool {
 }
 
 // ofRecord fills in a letter that is an invocation record.
-func (l *Letter) ofRecord(m types.Message, s *stack.Stack, r record) {
+func (l *Letter) ofRecord(m types.Message, s *stack.Stack, r invocation.Record) {
 	logical := functionOf(s, r.RequestContext.FunctionARN, detect, sweep, slack, outlets)
 	l.Why = whyOfRecord(m, r, logical)
 	switch {
@@ -140,7 +124,7 @@ func (l *Letter) ofRecord(m types.Message, s *stack.Stack, r record) {
 }
 
 // whyOfRecord says which step failed.
-func whyOfRecord(m types.Message, r record, logical string) string {
+func whyOfRecord(m types.Message, r invocation.Record, logical string) string {
 	if reason := attribute(m, "reason"); reason != "" { // functions/remediate sends it itself
 		return "remediate could make nothing of it: " + reason
 	}
