@@ -139,7 +139,7 @@ var mayImport = map[string][]string{
 	"invocation":     {},
 	"awscall":        {"pause", "text"},
 	"stack":          {"awscall", "ec2rules", "text"},
-	"redrive":        {"awscall", "cloudtrail", "crash", "invocation", "stack", "text"},
+	"redrive":        {"awscall", "awsid", "cloudtrail", "crash", "invocation", "stack", "text"},
 	"doctor":         {"awscall", "awsid", "caller", "cloudtrail", "crash", "ec2rules", "eventhistory", "metric", "organization", "policy", "policy/document", "policyfile", "policyyaml", "stack", "text"},
 	"selftest":       {"authorize", "awscall", "caller", "cloudtrail", "ec2rules", "finding", "pause", "policy", "secgroup", "stack"},
 }

@@ -14,9 +14,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/invocation"
 	"sgward/internal/stack"
@@ -270,10 +270,10 @@ func called(logical string) string {
 // functionOf returns which of a stack's functions has an ARN; "" if none has: a function of
 // another account or region may have the same name.
 func functionOf(s *stack.Stack, function string, logicalIDs ...string) string {
-	its, err := arn.Parse(function)
+	its, ok := awsid.ParseARN(function)
 	name, named := strings.CutPrefix(its.Resource, "function:")
-	own, ownErr := arn.Parse(s.ID)
-	if err != nil || ownErr != nil || !named || its.Service != "lambda" || its.AccountID != own.AccountID || its.Region != own.Region {
+	own, ownOK := awsid.ParseARN(s.ID)
+	if !ok || !ownOK || !named || its.Service != "lambda" || its.Account != own.Account || its.Region != own.Region {
 		return ""
 	}
 	name, _, _ = strings.Cut(name, ":") // a version
