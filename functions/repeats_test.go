@@ -42,8 +42,6 @@ type repeating struct {
 // set, answers a call of a function instead of the stack, unless it returns false.
 func startRepeating(t *testing.T, proxied func(http.ResponseWriter, *http.Request) bool) *repeating {
 	t.Helper()
-	dir, err := build()
-	require.NoError(t, err)
 	s := &repeating{t: t}
 	var stack atomic.Pointer[localaws.Stack]
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -52,8 +50,9 @@ func startRepeating(t *testing.T, proxied func(http.ResponseWriter, *http.Reques
 		}
 	}))
 	t.Cleanup(proxy.Close)
+	var err error
 	s.Stack, err = localaws.Start(t.Context(), localaws.Config{
-		TemplatePath: "../template.yaml", BuildDir: dir, Listen: "127.0.0.1:0", Parameters: map[string]string{"Mode": "enforce"},
+		TemplatePath: "../template.yaml", BuildDir: build(t), Listen: "127.0.0.1:0", Parameters: map[string]string{"Mode": "enforce"},
 		PolicyFile: "../policy.yaml", RetryAfter: 10 * time.Millisecond, FunctionEndpoint: proxy.URL,
 		Identities: map[string]ec2api.Identity{pipelineKey: {Role: "Deployer", Session: "run-17"}},
 		Bus:        func(event []byte) { s.events = append(s.events, event); stack.Load().PutEvent(event) },

@@ -4,14 +4,13 @@ package functions_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"sgward/internal/functionstest"
 	"sgward/internal/policy/document"
 
 	"sgward/internal/policyyaml"
@@ -30,37 +29,16 @@ import (
 	"sgward/localaws/runtimeapi"
 )
 
-// packages are the functions that judge, by their logical ids in template.yaml.
-var packages = map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep", "HookFunction": "hook"}
+// judges are the functions that judge.
+var judges = []string{"detect", "remediate", "sweep", "hook"}
 
-// builtIn is the folder of the builds, "" before there is one.
-var builtIn string
-
-// build builds the functions for this machine into one folder, each with another policy
-// beside it than the tests give them.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "functions")
-	if err != nil {
-		return "", err
-	}
-	builtIn = dir
-	for id, pkg := range packages {
-		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, id, "bootstrap"), "./"+pkg).CombinedOutput()
-		if err != nil {
-			return "", fmt.Errorf("building %s: %w: %s", pkg, err, out)
-		}
-		if err := policypackage.Write(filepath.Join(dir, id), "policy.yaml", []byte(packed)); err != nil {
-			return "", err
-		}
-	}
-	return dir, nil
-})
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	_ = os.RemoveAll(builtIn)
-	os.Exit(code)
+// build lays the judges out, each with another policy beside it than the tests give them.
+func build(t *testing.T) string {
+	t.Helper()
+	return functionstest.Build(t, []byte(packed), judges...)
 }
+
+func TestMain(m *testing.M) { functionstest.Main(m) }
 
 // packed tolerates what ofLayer closes.
 const packed = `version: 1
@@ -86,8 +64,7 @@ type started struct {
 // start starts a function with more variables than a sound environment.
 func start(t *testing.T, id string, more map[string]string) *started {
 	t.Helper()
-	dir, err := build()
-	require.NoError(t, err)
+	dir := build(t)
 	env := map[string]string{
 		"MODE": "enforce", "PREVENTION": "warn", "ALERT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:alerts",
 		"FINDINGS_QUEUE_URL":    "https://sqs.us-east-1.amazonaws.com/123456789012/findings",
@@ -140,7 +117,8 @@ func TestEachFunctionLogsItsPolicyWhenItStarts(t *testing.T) {
 	path := inLayer(t, ofLayer)
 	want, err := policyfile.Read(path)
 	require.NoError(t, err)
-	for id := range packages {
+	for _, name := range judges {
+		id := functionstest.ID(name)
 		s := start(t, id, map[string]string{"POLICY_FILE": path})
 		require.NoError(t, s.err, id)
 		line := map[string]any{"level": "INFO", "message": "policy loaded", "policyDigest": want.Digest(), "file": path, "statements": 2.0, "exceptions": 0.0}
@@ -164,7 +142,8 @@ func TestNoFunctionStartsWithoutASoundPolicyAndLambdaKnowsWhy(t *testing.T) {
 			[]string{"policy.yaml:4: ", "effect is missing", "policy.yaml:5: ", `unknown field "efect"`}},
 		"without policy": {filepath.Join(t.TempDir(), policyfile.InLayer), []string{"no such file", "the layer of PolicyLayerArn lacks it: want sgward/policy.yaml and sgward/policy.yaml.json"}},
 	} {
-		for id := range packages {
+		for _, judge := range judges {
+			id := functionstest.ID(judge)
 			s := start(t, id, map[string]string{"POLICY_FILE": c.path})
 			require.Error(t, s.err, "%s, %s: nothing is judged, by the packed policy neither", id, name)
 			lines := s.lines(t)
@@ -187,8 +166,7 @@ func TestAStackJudgesByThePolicyOfItsLayer(t *testing.T) {
 	require.NoError(t, os.WriteFile(archive, data, 0o600))
 	want, err := policy.Compile(policyyaml.Document("policy.yaml", []byte(ofLayer)))
 	require.NoError(t, err)
-	dir, err := build()
-	require.NoError(t, err)
+	dir := build(t)
 
 	for name, c := range map[string]struct {
 		parameters map[string]string

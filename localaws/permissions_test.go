@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +19,7 @@ import (
 
 	"sgward/internal/cloudformation"
 	"sgward/internal/doctor"
+	"sgward/internal/functionstest"
 	"sgward/localaws"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
@@ -74,36 +74,6 @@ func permissionOf(call string) string {
 	return call
 }
 
-var realDir string // where realBuilds has built
-
-// realBuilds holds the functions of template.yaml, as `make build` lays them out.
-var realBuilds = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "functions")
-	if err != nil {
-		return "", err
-	}
-	realDir = dir
-	source, err := os.ReadFile("../template.yaml")
-	if err != nil {
-		return "", err
-	}
-	document, err := cloudformation.Parse(source, cloudformation.Options{Partial: true})
-	if err != nil {
-		return "", err
-	}
-	for id, resource := range cloudformation.Pairs(cloudformation.Child(document.Root, "Resources")) {
-		if cloudformation.Child(resource, "Type").Value != "AWS::Serverless::Function" {
-			continue
-		}
-		name := strings.ToLower(strings.TrimSuffix(id, "Function"))
-		build := exec.Command("go", "build", "-o", filepath.Join(dir, id, "bootstrap"), "../functions/"+name)
-		if out, err := build.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w: %s", id, err, out)
-		}
-	}
-	return dir, nil
-})
-
 const wholePolicy = `
 version: 1
 world: {ipv4: 9, ipv6: 32}
@@ -116,8 +86,7 @@ statements:
 // wholeRun runs a stack through everything that a function has a call for, and returns the calls by the logical id of their function.
 func wholeRun(t *testing.T, mode string) map[string][]string {
 	t.Helper()
-	dir, err := realBuilds()
-	require.NoError(t, err)
+	dir := functionstest.Build(t, nil, functionstest.All(t)...)
 	policy := filepath.Join(t.TempDir(), "policy.yaml")
 	require.NoError(t, os.WriteFile(policy, []byte(wholePolicy), 0o600))
 	stack, err := localaws.Start(t.Context(), localaws.Config{

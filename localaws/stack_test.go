@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/functionstest"
 	"sgward/localaws"
 	"sgward/localaws/queue"
 	"sgward/localaws/runtimeapi"
@@ -54,12 +55,10 @@ var builds = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	functionstest.Main(m)
 	if dir, err := builds(); err == nil {
 		_ = os.RemoveAll(dir)
 	}
-	_ = os.RemoveAll(realDir) // nothing if it is ""
-	os.Exit(code)
 }
 
 // pipeline is a running stack of the small template and its client.

@@ -20,11 +20,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/functionstest"
 	"sgward/internal/stack/stacktest"
 	"sgward/localaws"
 )
 
-func TestMain(m *testing.M) { stacktest.Main(m) }
+func TestMain(m *testing.M) { functionstest.Main(m) }
 
 // program returns the built binary, with the credentials of a stack.
 func program(t *testing.T, s *localaws.Stack, args ...string) (cmd *exec.Cmd, errs *bytes.Buffer) {

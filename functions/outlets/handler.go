@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -12,7 +11,9 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"sgward/internal/awscall"
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
+	"sgward/internal/invocation"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/outlets"
 )
@@ -21,7 +22,6 @@ import (
 var patience = lambdaenv.Patience{Attempts: 3, Attempt: 5 * time.Second, Backoff: 2 * time.Second}
 
 var (
-	errNotSNS  = errors.New("reading event: Records is missing: want the event of an SNS topic")
 	errNothing = errors.New("reading EVENT_BUS_ARN and SECURITY_HUB: want the ARN of a bus, or on, or both")
 	errVersion = errors.New("the alert is of another version of sgward")
 )
@@ -43,13 +43,13 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	}
 	h := &handler{region: env.Region, logger: logger, now: time.Now}
 	if h.busARN, _ = lookup("EVENT_BUS_ARN"); h.busARN != "" {
-		parts := strings.Split(h.busARN, ":")
-		if len(parts) != 6 || parts[2] != "events" || !strings.HasPrefix(parts[5], "event-bus/") {
+		bus, _ := awsid.ParseARN(h.busARN)
+		if bus.Service != "events" || !strings.HasPrefix(bus.Resource, "event-bus/") || strings.Contains(bus.Resource, ":") {
 			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: want the ARN of a bus such as arn:aws:events:eu-central-1:123456789012:event-bus/security", h.busARN)
 		}
-		if parts[3] != env.Region {
+		if bus.Region != env.Region {
 			return nil, fmt.Errorf("reading EVENT_BUS_ARN: %q: the bus is in %s and this function in %s: want a bus of %[3]s, "+
-				"whose rules can lead on to other regions", h.busARN, parts[3], env.Region)
+				"whose rules can lead on to other regions", h.busARN, bus.Region, env.Region)
 		}
 		h.bus = env.Client(patience)
 	}
@@ -66,22 +66,15 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	return h, nil
 }
 
-// handle passes on the messages of an event, of which SNS sends one.
+// handle passes on the messages of an event.
 func (h *handler) handle(ctx context.Context, event events.SNSEvent) error {
-	if event.Records == nil {
-		return errNotSNS
-	}
 	account, err := h.account(ctx)
 	if err != nil {
 		return err
 	}
-	for _, record := range event.Records {
-		if err := h.pass(ctx, account, record.SNS); err != nil {
-			h.logger.ErrorContext(ctx, "alert not passed on", "messageId", record.SNS.MessageID, "error", err.Error())
-			return err
-		}
-	}
-	return nil
+	return invocation.EachNotification(ctx, event, h.logger, "alert not passed on", func(ctx context.Context, n events.SNSEntity) error {
+		return h.pass(ctx, account, n)
+	})
 }
 
 // account is the function's own.
@@ -95,13 +88,16 @@ func (h *handler) account(ctx context.Context) (outlets.Account, error) {
 
 // pass passes one message on.
 func (h *handler) pass(ctx context.Context, account outlets.Account, message events.SNSEntity) error {
-	a, err := read(message.Message)
+	a, err := finding.ReadAlert([]byte(message.Message))
+	var other *finding.VersionError
 	switch {
-	case err != nil:
-		return err
-	case a == nil:
+	case errors.Is(err, finding.ErrNoAlert):
 		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is no alert of sgward")
 		return nil
+	case errors.As(err, &other): // its retries end in the dead-letter queue, where a newer function can take it
+		return fmt.Errorf("reading alert: schemaVersion %.20q, and this function knows %q: %w", other.Version, finding.SchemaVersion, errVersion)
+	case err != nil:
+		return fmt.Errorf("reading alert: %w", err)
 	case !account.Holds(a):
 		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is of another account or region",
 			"accountId", a.Event.AccountID, "region", a.Event.Region)
@@ -129,26 +125,4 @@ func (h *handler) pass(ctx context.Context, account outlets.Account, message eve
 			"why", "the alert had no room for them: the log of the function that sent it names them")
 	}
 	return nil
-}
-
-// read reads an alert; nil for a message that is none, such as an alarm of CloudWatch. An
-// alert of an unknown version is an error: its retries end in the dead-letter queue, where a
-// newer function can take it.
-func read(message string) (*finding.Alert, error) {
-	var head struct {
-		SchemaVersion *string         `json:"schemaVersion"`
-		Findings      json.RawMessage `json:"findings"`
-	}
-	isAlert := json.Unmarshal([]byte(message), &head) == nil && head.SchemaVersion != nil && head.Findings != nil
-	if !isAlert {
-		return nil, nil //nolint:nilnil // not every message is one
-	}
-	if *head.SchemaVersion != finding.SchemaVersion {
-		return nil, fmt.Errorf("reading alert: schemaVersion %.20q, and this function knows %q: %w", *head.SchemaVersion, finding.SchemaVersion, errVersion)
-	}
-	var a finding.Alert
-	if err := json.Unmarshal([]byte(message), &a); err != nil {
-		return nil, fmt.Errorf("reading alert: %w", err)
-	}
-	return &a, nil
 }

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/invocation"
 	"sgward/internal/policypackage"
 
 	"sgward/internal/policyyaml"
@@ -358,7 +359,7 @@ type message struct {
 
 func (s *scene) message(d finding.Detection) message {
 	s.t.Helper()
-	body, err := chosenRecord(record(s.t, d), d, time.Now())
+	body, err := invocation.WithResponse(record(s.t, d), d, time.Now())
 	require.NoError(s.t, err)
 	return message{string(body), 1}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-lambda-go/events"
 
 	"sgward/internal/awsid"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/sqs"
@@ -72,7 +73,7 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 		more, gatheredElsewhere = h.queue.gather(working, batch)
 		all = append(all, more...)
 		if gatheredElsewhere { // leave the rest of the storm to the other invocation
-			defer func() { wait(working, gatherTime-time.Since(began)) }()
+			defer func() { _ = pause.For(working, gatherTime-time.Since(began)) }()
 		}
 	}
 	failed := h.handleAll(working, accountID, all)
@@ -103,16 +104,6 @@ func (h *handler) isBacklog(batch int) bool {
 	}
 	h.recent += batch
 	return batch >= batchSize || h.recent >= batchSize
-}
-
-// wait waits until a pause or ctx is over.
-func wait(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }
 
 // handleAll handles messages and reports which of them must be retried.
@@ -184,11 +175,11 @@ func (h *handler) giveUp(ctx context.Context, m queued, why error) bool {
 // queueAccount returns the account of the delivering queue, which is that of the function
 // and its role: a stack has both. It is "" if the ARN lacks it.
 func queueAccount(arn string) string {
-	parts := strings.Split(arn, ":")
-	if len(parts) != 6 || !awsid.IsAccount(parts[4]) {
+	queue, _ := awsid.ParseARN(arn)
+	if !awsid.IsAccount(queue.Account) || strings.Contains(queue.Resource, ":") {
 		return ""
 	}
-	return parts[4]
+	return queue.Account
 }
 
 // receiveCount returns the number of the delivery, from 1; 0 if SQS does not say.

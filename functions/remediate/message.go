@@ -10,22 +10,9 @@ import (
 
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
+	"sgward/internal/invocation"
 	"sgward/internal/remediation"
 )
-
-// invocationRecord is the part that is read of the record which Lambda puts on the queue
-// after an invocation of detect or sweep
-// (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html).
-type invocationRecord struct {
-	Timestamp      string `json:"timestamp"`
-	RequestContext *struct {
-		RequestID string `json:"requestId"`
-	} `json:"requestContext"`
-	ResponseContext *struct {
-		FunctionError string `json:"functionError"`
-	} `json:"responseContext"`
-	ResponsePayload json.RawMessage `json:"responsePayload"`
-}
 
 // malformedError says that a message is not an invocation record with a Detection.
 type malformedError struct {
@@ -43,14 +30,14 @@ func malformed(field, problem string, args ...any) *malformedError {
 
 // readMessage reads a message's body. The error is a *malformedError.
 func readMessage(body string) (remediation.Message, error) {
-	var record invocationRecord
+	var record invocation.Record
 	if err := json.Unmarshal([]byte(body), &record); err != nil {
 		return remediation.Message{}, notJSON("body", err)
 	}
 	switch {
-	case record.RequestContext == nil || record.RequestContext.RequestID == "":
+	case record.RequestContext.RequestID == "":
 		return remediation.Message{}, malformed("requestContext.requestId", "it is missing: want the invocation record of a function")
-	case record.ResponseContext != nil && record.ResponseContext.FunctionError != "":
+	case record.ResponseContext.FunctionError != "":
 		return remediation.Message{}, malformed("responseContext.functionError", "the function failed (%.100q): want the record of a success", record.ResponseContext.FunctionError)
 	case len(record.ResponsePayload) == 0 || string(record.ResponsePayload) == "null":
 		return remediation.Message{}, malformed("responsePayload", "it is missing: want a Detection")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,8 @@ import (
 
 	"sgward/internal/crash"
 	"sgward/internal/finding"
+	"sgward/internal/invocation"
+	"sgward/internal/pause"
 	"sgward/internal/remediation"
 	"sgward/internal/sqs"
 )
@@ -53,7 +54,7 @@ type queued struct {
 // choose puts a Detection on the queue as the invocation record of the event that origin
 // holds. A Detection that does not fit is sent in parts.
 func (q *findingsQueue) choose(ctx context.Context, origin remediation.Message, d finding.Detection) error {
-	body, err := chosenRecord(origin.Record, d, time.Now())
+	body, err := invocation.WithResponse(origin.Record, d, time.Now())
 	if err != nil {
 		return err
 	}
@@ -69,27 +70,6 @@ func (q *findingsQueue) choose(ctx context.Context, origin remediation.Message, 
 		return fmt.Errorf("sending the chosen rules to the findings queue: %w", err)
 	}
 	return nil
-}
-
-// chosenRecord returns an invocation record with another response than that of record.
-func chosenRecord(record string, d finding.Detection, now time.Time) ([]byte, error) {
-	var origin struct {
-		Version        string          `json:"version"`
-		Timestamp      string          `json:"timestamp"`
-		RequestContext json.RawMessage `json:"requestContext"`
-		RequestPayload json.RawMessage `json:"requestPayload,omitempty"`
-		ResponseStatus json.RawMessage `json:"responseContext,omitempty"`
-		Response       any             `json:"responsePayload"`
-	}
-	if err := json.Unmarshal([]byte(record), &origin); err != nil {
-		return nil, fmt.Errorf("reading the invocation record: %w", err)
-	}
-	origin.Timestamp, origin.Response = now.UTC().Format("2006-01-02T15:04:05.000Z"), d
-	body, err := json.Marshal(origin)
-	if err != nil {
-		return nil, fmt.Errorf("encoding the chosen rules: %w", err)
-	}
-	return body, nil
 }
 
 // giveUp sends a message to the dead letters, with the reason as an attribute.
@@ -115,7 +95,7 @@ func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, ta
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
-	wait(ctx, rand.N(gatherJitter)) //nolint:gosec // nobody gains by guessing it; two that ask at once would both gather
+	_ = pause.For(ctx, rand.N(gatherJitter)) //nolint:gosec // nobody gains by guessing it; two that ask at once would both gather
 	if q.inFlight(ctx) > batch+maxOthers {
 		return nil, true
 	}

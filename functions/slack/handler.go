@@ -14,15 +14,14 @@ import (
 
 	"sgward/internal/alert"
 	"sgward/internal/awscall"
+	"sgward/internal/awsid"
+	"sgward/internal/invocation"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/slack"
 )
 
 // patience limits the read of the secret within the function's 60 seconds.
 var patience = lambdaenv.Patience{Attempts: 3, Attempt: 4 * time.Second, Backoff: 2 * time.Second}
-
-// errNotSNS is the error for an event that is not a topic's.
-var errNotSNS = errors.New("reading event: Records is missing: want the event of an SNS topic")
 
 // handler posts messages. Reserved concurrency makes it one at a time.
 type handler struct {
@@ -40,26 +39,23 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger, transport http.Rou
 		return nil, err
 	}
 	arn, _ := lookup("WEBHOOK_SECRET_ARN")
-	if parts := strings.Split(arn, ":"); len(parts) != 7 || parts[2] != "secretsmanager" || parts[5] != "secret" {
+	parsed, _ := awsid.ParseARN(arn)
+	if secret, ok := strings.CutPrefix(parsed.Resource, "secret:"); !ok || parsed.Service != "secretsmanager" || strings.Contains(secret, ":") {
 		return nil, fmt.Errorf("reading WEBHOOK_SECRET_ARN: %q: want the ARN of a secret "+
 			"such as arn:aws:secretsmanager:eu-central-1:123456789012:secret:slack-AbCdEf", arn)
 	}
 	return &handler{secrets: env.Client(patience), secretARN: arn, transport: transport, logger: logger}, nil
 }
 
-// handle posts the messages of an event, of which SNS sends one.
+// handle posts the messages of an event.
 func (h *handler) handle(ctx context.Context, event events.SNSEvent) error {
-	if event.Records == nil {
-		return errNotSNS
-	}
-	for _, record := range event.Records {
-		if err := h.post(ctx, record.SNS.Subject, record.SNS.Message); err != nil {
-			h.logger.ErrorContext(ctx, "alert not posted", "messageId", record.SNS.MessageID, "error", err.Error())
+	return invocation.EachNotification(ctx, event, h.logger, "alert not posted", func(ctx context.Context, n events.SNSEntity) error {
+		if err := h.post(ctx, n.Subject, n.Message); err != nil {
 			return err
 		}
-		h.logger.InfoContext(ctx, "alert posted", "messageId", record.SNS.MessageID)
-	}
-	return nil
+		h.logger.InfoContext(ctx, "alert posted", "messageId", n.MessageID)
+		return nil
+	})
 }
 
 // post posts one message. If Slack does not know the webhook, the secret is read anew: it

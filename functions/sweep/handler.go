@@ -7,21 +7,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/invocation"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/logline"
 	"sgward/internal/sweep"
-)
-
-// The marks of an event of EventBridge's schedules.
-const (
-	scheduledDetailType = "Scheduled Event"
-	scheduledSource     = "aws.events"
 )
 
 // sweepCommand is the value in a person's event {"sgward":"sweep"}.
@@ -73,21 +67,6 @@ type handler struct {
 	measure func(context.Context)
 }
 
-// envelope holds the members that distinguish events: EventBridge's own, or a person's.
-type envelope struct {
-	Sgward     string    `json:"sgward"`
-	ID         string    `json:"id"`
-	DetailType string    `json:"detail-type"`
-	Source     string    `json:"source"`
-	Account    string    `json:"account"`
-	Time       time.Time `json:"time"`
-	Region     string    `json:"region"`
-}
-
-func (e envelope) isScheduled() bool {
-	return e.DetailType == scheduledDetailType && e.Source == scheduledSource
-}
-
 // Invoke takes an event and returns the JSON of a Detection, whose decision says whether
 // remediate has something to close. An unreadable event is a *malformedError or a
 // *cloudtrail.MalformedError, all other errors are *runError: Lambda retries all of them
@@ -109,12 +88,12 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 }
 
 func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection, error) {
-	var e envelope
+	var e invocation.Event
 	if err := json.Unmarshal(event, &e); err != nil {
 		return finding.Detection{}, malformed("event", "%s", err)
 	}
 	switch {
-	case e.isScheduled():
+	case e.IsScheduled():
 		return h.day(ctx, e)
 	case e.Sgward == sweepCommand:
 		detection, err := h.sweep(ctx, asked(ctx))
@@ -139,7 +118,7 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 
 // day is a scheduled run: ending exceptions, and all groups. If one of them fails, the
 // other still runs, and both are retried; the memory prevents repeated reports.
-func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error) {
+func (h *handler) day(ctx context.Context, e invocation.Event) (finding.Detection, error) {
 	switch {
 	case e.Time.IsZero():
 		return finding.Detection{}, malformed("time", "is missing: want when the schedule ran")
@@ -148,7 +127,7 @@ func (h *handler) day(ctx context.Context, e envelope) (finding.Detection, error
 	}
 	warned := h.sweeper.WarnOfExpiry(ctx, sweep.Day{EventID: e.ID, Time: e.Time, AccountID: e.Account, Region: e.Region})
 	detection, err := h.sweep(ctx, cloudtrail.Event{
-		EventID: e.ID, EventName: scheduledDetailType, EventTime: e.Time, AccountID: cmp.Or(lambdaenv.Account(ctx), e.Account), Region: e.Region,
+		EventID: e.ID, EventName: invocation.ScheduledDetailType, EventTime: e.Time, AccountID: cmp.Or(lambdaenv.Account(ctx), e.Account), Region: e.Region,
 		Actor: cloudtrail.Actor{Type: "AWSService", InvokedBy: "events.amazonaws.com"},
 	})
 	return detection, runFailed(errors.Join(warned, err))
@@ -166,8 +145,8 @@ func (h *handler) sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 // asked returns the run that a person has requested. Lambda's own retries share its id.
 func asked(ctx context.Context) cloudtrail.Event {
 	event := cloudtrail.Event{EventName: "Sweep on demand", AccountID: lambdaenv.Account(ctx)}
-	if invocation, ok := lambdacontext.FromContext(ctx); ok {
-		event.EventID = invocation.AwsRequestID
+	if running, ok := lambdacontext.FromContext(ctx); ok {
+		event.EventID = running.AwsRequestID
 	}
 	return event
 }

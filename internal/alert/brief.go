@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -93,7 +94,8 @@ func (v *view) who(limits) section {
 // Identity Center, whose roles nobody else can assume or edit.
 func caller(e cloudtrail.Event) string {
 	a := e.Actor
-	role, session := assumedRole(a.ARN)
+	arn, _ := awsid.ParseARN(a.ARN)
+	role, session, _ := arn.Session()
 	if i := strings.LastIndexByte(a.SessionIssuerARN, '/'); i >= 0 {
 		role = a.SessionIssuerARN[i+1:]
 	}

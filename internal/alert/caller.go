@@ -1,8 +1,7 @@
 package alert
 
 import (
-	"strings"
-
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/text"
 )
@@ -65,25 +64,11 @@ func (o *opening) madeBy() string {
 	return name(e.EventName) + " at " + text.Time(e.EventTime) + " by " + caller(*e) + ", event " + id(e.EventID) + "."
 }
 
-// assumedRole returns the parts of
-// "arn:aws:sts::123456789012:assumed-role/ROLE/SESSION", "" for any other ARN.
-func assumedRole(arn string) (role, session string) {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 || parts[2] != "sts" {
-		return "", ""
-	}
-	rest, ok := strings.CutPrefix(parts[5], "assumed-role/")
-	if !ok {
-		return "", ""
-	}
-	role, session, _ = strings.Cut(rest, "/")
-	return role, session
-}
-
 // actors are the texts by which the call's author can be routed: the ARN of the role or
 // user, and the session's name, which the caller chose.
 func actors(e cloudtrail.Event) []string {
-	_, session := assumedRole(e.Actor.ARN)
+	arn, _ := awsid.ParseARN(e.Actor.ARN)
+	_, session, _ := arn.Session()
 	if p := e.Actor.Principal(); p != "" {
 		return []string{p, session}
 	}

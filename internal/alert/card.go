@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 
+	"sgward/internal/awsid"
 	"sgward/internal/finding"
 	"sgward/internal/text"
 )
@@ -47,11 +48,10 @@ const (
 )
 
 // CardOf returns the card of a message of the alert topic: of an alert by its machine
-// JSON, of a CloudWatch alarm, or of any other text.
+// JSON, of a CloudWatch alarm, or of any other text, such as an alert of another version.
 func CardOf(subject, message string) Card {
-	var a finding.Alert
-	if err := json.Unmarshal([]byte(message), &a); err == nil && a.SchemaVersion == finding.SchemaVersion && a.ID != "" {
-		return cardOf(a)
+	if a, err := finding.ReadAlert([]byte(message)); err == nil && a.ID != "" {
+		return cardOf(*a)
 	}
 	var alarm cloudWatchAlarm
 	if err := json.Unmarshal([]byte(message), &alarm); err == nil && alarm.Name != "" {
@@ -143,8 +143,8 @@ func (a *cloudWatchAlarm) card() Card {
 	}
 	where := name(a.Name)
 	region := ""
-	if parts := strings.SplitN(a.ARN, ":", 7); len(parts) == 7 && isIdentifier(parts[3]) {
-		region = parts[3]
+	if arn, _ := awsid.ParseARN(a.ARN); strings.Contains(arn.Resource, ":") && isIdentifier(arn.Region) {
+		region = arn.Region
 		where += ", " + region
 	}
 	if isIdentifier(a.AccountID) {

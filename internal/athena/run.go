@@ -11,6 +11,7 @@ import (
 
 	"sgward/internal/awscall"
 	"sgward/internal/bucket"
+	"sgward/internal/pause"
 )
 
 // Runner runs a query. Client is required.
@@ -87,7 +88,7 @@ func (r *Runner) Run(ctx context.Context, t Table, query string) (Result, error)
 		return Result{}, err //nolint:wrapcheck // it names the call
 	}
 	id := object{"QueryExecutionId": started.QueryExecutionID}
-	for pause := firstPause; ; pause = min(2*pause, mostPause) {
+	for wait := firstPause; ; wait = min(2*wait, mostPause) {
 		var out struct{ QueryExecution execution }
 		err := r.Client.JSON(ctx, awscall.Athena, "GetQueryExecution", id, &out)
 		switch e := out.QueryExecution; {
@@ -100,10 +101,7 @@ func (r *Runner) Run(ctx context.Context, t Table, query string) (Result, error)
 		case e.Status.State == "FAILED", e.Status.State == "CANCELLED":
 			return Result{}, fmt.Errorf("%w: %s%s", errFailed, cmp.Or(e.Status.StateChangeReason, strings.ToLower(e.Status.State)), advice(e.Status.StateChangeReason))
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+		_ = pause.For(ctx, wait) // the next question tells that ctx has ended
 	}
 }
 

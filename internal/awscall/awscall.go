@@ -32,6 +32,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"sgward/internal/pause"
 	"sgward/internal/text"
 )
 
@@ -206,14 +207,12 @@ func (c *Client) call(ctx context.Context, s Service, operation string, r reques
 		if ctx.Err() != nil || attempt >= retryer.MaxAttempts() || !retryer.IsErrorRetryable(err) && !isWrongTime(err, ahead, c.Ahead(s)) {
 			return fail(err)
 		}
-		pause, delayErr := retryer.RetryDelay(attempt, err)
+		delay, delayErr := retryer.RetryDelay(attempt, err)
 		if delayErr != nil {
 			return fail(err)
 		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return fail(ctx.Err())
+		if err := pause.For(ctx, delay); err != nil {
+			return fail(err)
 		}
 	}
 }

@@ -26,6 +26,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"sgward/internal/awscall"
+	"sgward/internal/pause"
 	"sgward/internal/text"
 )
 
@@ -293,10 +294,8 @@ func (c *Client) try(ctx context.Context, operation string, call func() error) e
 			c.lost.Store(&err)
 			return err
 		}
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-			return ctx.Err()
+		if err := pause.For(ctx, delay); err != nil {
+			return err
 		}
 	}
 }

@@ -4,11 +4,11 @@ package caller
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"sgward/internal/awsid"
 	"sgward/internal/policy"
 )
 
@@ -22,8 +22,8 @@ type Identifier interface {
 // users and root by ARN. A role stays unknown: STS returns its name without the path, and
 // without the path the ARN is another role's.
 func Of(ctx context.Context, client Identifier) (accountID string, actor policy.Actor, err error) {
-	accountID, arn, parts, err := identify(ctx, client)
-	if err == nil && parts[2] == "iam" {
+	accountID, arn, err := identify(ctx, client)
+	if parsed, _ := awsid.ParseARN(arn); err == nil && parsed.Service == "iam" {
 		actor = policy.Actor{Known: true, ARN: arn}
 	}
 	return accountID, actor, err
@@ -32,22 +32,18 @@ func Of(ctx context.Context, client Identifier) (accountID string, actor policy.
 // Account returns the account of a client's credentials, and its partition: "aws",
 // "aws-cn" or "aws-us-gov".
 func Account(ctx context.Context, client Identifier) (accountID, partition string, err error) {
-	accountID, arn, parts, err := identify(ctx, client)
-	if err == nil && parts[1] == "" {
+	accountID, arn, err := identify(ctx, client)
+	parsed, _ := awsid.ParseARN(arn)
+	if err == nil && parsed.Partition == "" {
 		err = fmt.Errorf("identifying the credentials: %q is no ARN", arn)
 	}
-	return accountID, parts[1], err
+	return accountID, parsed.Partition, err
 }
 
-// identify also returns the six parts of the ARN, empty if it has another form.
-func identify(ctx context.Context, client Identifier) (accountID, arn string, parts [6]string, err error) {
+func identify(ctx context.Context, client Identifier) (accountID, arn string, err error) {
 	out, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", "", parts, fmt.Errorf("identifying the credentials: %w", err)
+		return "", "", fmt.Errorf("identifying the credentials: %w", err)
 	}
-	arn = aws.ToString(out.Arn)
-	if split := strings.SplitN(arn, ":", len(parts)); len(split) == len(parts) {
-		copy(parts[:], split)
-	}
-	return aws.ToString(out.Account), arn, parts, nil
+	return aws.ToString(out.Account), aws.ToString(out.Arn), nil
 }

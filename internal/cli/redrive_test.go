@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
+	"sgward/internal/functionstest"
 	"sgward/internal/stack/stacktest"
 	"sgward/localaws"
 )
 
-func TestMain(m *testing.M) { stacktest.Main(m) }
+func TestMain(m *testing.M) { functionstest.Main(m) }
 
 // deployed is a workspace whose AWS has a deployed stack.
 func deployed(t *testing.T) (*workspace, *localaws.Stack) {

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,11 +15,10 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policypackage"
-
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cli"
+	"sgward/internal/functionstest"
 )
 
 // reader is somebody who goes through docs/TUTORIAL.md: types what it says, with the
@@ -190,13 +188,7 @@ func shellWords(line string) []string {
 // build is what make build does, for the folder that stands for a checkout.
 func (r *reader) build() {
 	r.Helper()
-	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"} {
-		dir := filepath.Join(r.checkout, "build", id)
-		build := exec.CommandContext(r.Context(), "go", "build", "-o", filepath.Join(dir, "bootstrap"), "../../functions/"+pkg)
-		text, err := build.CombinedOutput()
-		require.NoError(r, err, "%s", text)
-		require.NoError(r, policypackage.Write(dir, "policy.yaml", []byte(readFile(r.T, "../../policy.yaml"))))
-	}
+	functionstest.Into(r, filepath.Join(r.checkout, "build"), functionstest.Policy(r), "detect", "remediate", "sweep")
 }
 
 // export sets what the page sets, but for the port: that is a free one here.
@@ -254,7 +246,7 @@ func (r *reader) awaitAlert() {
 var idForm = regexp.MustCompile(`\b(vpc|sg|sgr|allow-tcp-\d+)-[0-9a-f]{8,17}\b`)
 
 // passing is what differs with every run and means nothing.
-var passing = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ|\d{4}-\d\d-\d\d|http://127\.0\.0\.1:\d+| *\d+\.\d ms`)
+var passing = regexp.MustCompile(`\d{4}-\d\d-\d\d( \d\d:\d\d:\d\d UTC)?|http://127\.0\.0\.1:\d+| *\d+\.\d ms`)
 
 // compare holds the lines that the page shows against those that were printed. Lines
 // that are left out stand for any; at the beginning too, where anywhere is set.

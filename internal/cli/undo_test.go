@@ -107,7 +107,7 @@ func TestUndoShowsWhatItOpensAndThatItWillBeClosedAgain(t *testing.T) {
 	for _, want := range []string{
 		"In " + group + ` "orders-db", account 123456789012, us-east-1:`,
 		`open ingress tcp 3306 from 0.0.0.0/0 "temporary"`,
-		"made by AuthorizeSecurityGroupIngress at 2026-11-01T08:30:00Z, by arn:aws:sts::123456789012:assumed-role/Developer/casey[U+001B][2J from 198.51.100.7",
+		"made by AuthorizeSecurityGroupIngress at 2026-11-01 08:30:00 UTC, by arn:aws:sts::123456789012:assumed-role/Developer/casey[U+001B][2J from 198.51.100.7",
 		"revoked; policy then: policy.yaml:19 world-open-database: it was forbidden: revoke\n",
 		"policy now: policy.yaml:22 world-open-database: tcp 3306 from 0.0.0.0/0 opens",
 		"policy now: allowed\n",

@@ -2,9 +2,9 @@ package cloudtrail
 
 import (
 	"cmp"
-	"strings"
 	"time"
 
+	"sgward/internal/awsid"
 	"sgward/internal/policy"
 	"sgward/internal/text"
 )
@@ -54,7 +54,7 @@ func (a Actor) Subject() policy.Actor {
 	if arn == "" {
 		return policy.Actor{Known: a.InvokedBy != "" || a.Type == "AWSService"}
 	}
-	if parts := strings.SplitN(arn, ":", 4); len(parts) == 4 && parts[2] == "sts" {
+	if parsed, _ := awsid.ParseARN(arn); parsed.Service == "sts" {
 		return policy.Actor{}
 	}
 	return policy.Actor{Known: true, ARN: arn}

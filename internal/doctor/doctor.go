@@ -20,6 +20,7 @@ import (
 	"sgward/internal/crash"
 	"sgward/internal/policy"
 	"sgward/internal/stack"
+	"sgward/internal/text"
 )
 
 // Status is the result of a check. The zero value is Unknown: what was not seen is not well.
@@ -258,7 +259,7 @@ func (x *examination) checkStack(context.Context) []Line {
 	case strings.Contains(s.Status, "ROLLBACK") || strings.HasSuffix(s.Status, "_FAILED"):
 		out = append(out, failure(events, "the last deployment failed (%s)", s.Status))
 	default:
-		out = append(out, ok("%s, deployed %s, %s", s.Status, s.Changed.UTC().Format(time.DateTime)+" UTC", what))
+		out = append(out, ok("%s, deployed %s, %s", s.Status, text.Time(s.Changed), what))
 	}
 	return out
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"sgward/internal/awscall"
+	"sgward/internal/awsid"
 	"sgward/internal/stack"
 	"sgward/internal/text"
 )
@@ -136,8 +137,8 @@ func (s *simulated) limited() bool {
 // for a role takes into account, and the decision says nothing; checkTopic reads that policy.
 func (x *examination) foreign(arns []string) bool {
 	return slices.ContainsFunc(arns, func(arn string) bool {
-		parts := strings.Split(arn, ":")
-		return len(parts) > 4 && parts[4] != "" && parts[4] != x.account
+		a, _ := awsid.ParseARN(arn)
+		return a.Account != "" && a.Account != x.account
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"sgward/internal/awscall"
+	"sgward/internal/awsid"
 	"sgward/internal/text"
 )
 
@@ -77,9 +78,8 @@ func (x *examination) checkTopic(ctx context.Context) []Line {
 	if x.topicARN == "" {
 		return []Line{failure(deploy, "the stack has no alert topic")}
 	}
-	parts := strings.Split(x.topicARN, ":")
-	if len(parts) == 6 && parts[3] != x.region {
-		return []Line{failure("deploy again with an AlertTopicArn of "+x.region, "the alert topic is in %s: SNS takes no alert of another region, and alarms neither", parts[3])}
+	if topic, ok := awsid.ParseARN(x.topicARN); ok && topic.Region != x.region {
+		return []Line{failure("deploy again with an AlertTopicArn of "+x.region, "the alert topic is in %s: SNS takes no alert of another region, and alarms neither", topic.Region)}
 	}
 	out, err := x.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(x.topicARN)})
 	switch {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"sgward/internal/pause"
 )
 
 // The pauses between two attempts to revoke once EC2 has throttled one. It grants about
@@ -32,12 +34,7 @@ func (p *Pace) wait(ctx context.Context) {
 	}
 	p.next = turn.Add(p.pause)
 	p.mu.Unlock()
-	timer := time.NewTimer(turn.Sub(now))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
+	_ = pause.For(ctx, turn.Sub(now)) // the attempt itself tells that ctx has ended
 }
 
 // note adapts the pause to how an attempt ended.

@@ -2,6 +2,7 @@ package eventhistory
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"sgward/internal/crash"
 	"sgward/internal/logfile"
+	"sgward/internal/pause"
 )
 
 // Reader reads the event histories of an account in several regions, side by side.
@@ -57,20 +59,14 @@ func (r *Reader) Sources(ctx context.Context) iter.Seq[logfile.Source] {
 
 // read reads the history of a region until it ends or fails.
 func (r *Reader) read(ctx context.Context, region string, trail Trail, pages chan<- logfile.Source) {
-	pause := r.Pause
-	if pause == 0 {
-		pause = Pause
-	}
+	spacing := cmp.Or(r.Pause, Pause)
 	next := time.Now()
 	for _, name := range r.Names {
 		n := 0
 		err := Read(ctx, trail, Query{Name: name, Start: r.Since, Wait: func(ctx context.Context) error {
-			select {
-			case <-time.After(time.Until(next)):
-			case <-ctx.Done():
-			}
-			next = time.Now().Add(pause)
-			return ctx.Err()
+			err := pause.For(ctx, time.Until(next))
+			next = time.Now().Add(spacing)
+			return err
 		}}, func(records [][]byte) bool {
 			if len(records) == 0 {
 				return true

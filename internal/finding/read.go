@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/json/jsontext"
 	jsonv2 "encoding/json/v2"
+	"errors"
+	"fmt"
 
 	"sgward/internal/cloudtrail"
 )
@@ -45,4 +47,39 @@ func (f *Finding) nameGroups(e cloudtrail.Event) {
 	for i := range f.With {
 		f.With[i].GroupID, f.With[i].OwnerID = f.GroupID, owner
 	}
+}
+
+// ErrNoAlert says that a message is no alert of sgward, such as an alarm of CloudWatch.
+var ErrNoAlert = errors.New("no alert of sgward")
+
+// VersionError says that an alert is of another version of sgward.
+type VersionError struct {
+	Version string // of its schema; untrusted
+}
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("the alert has schemaVersion %.20q: this sgward knows %q", e.Version, SchemaVersion)
+}
+
+// ReadAlert reads the JSON of an alert. The error is ErrNoAlert if data is no JSON object with
+// a text schemaVersion and with findings, a *VersionError for an unknown version, and
+// otherwise that of encoding/json/v2.
+func ReadAlert(data []byte) (*Alert, error) {
+	var head struct {
+		SchemaVersion *string         `json:"schemaVersion"`
+		Findings      *jsontext.Value `json:"findings"`
+	}
+	// Lenient: an alert with a repeated name is one that cannot be read, and not none.
+	err := jsonv2.Unmarshal(data, &head, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	switch {
+	case err != nil, head.SchemaVersion == nil, head.Findings == nil:
+		return nil, ErrNoAlert
+	case *head.SchemaVersion != SchemaVersion:
+		return nil, &VersionError{*head.SchemaVersion}
+	}
+	var a Alert
+	if err := jsonv2.Unmarshal(data, &a); err != nil {
+		return nil, err
+	}
+	return &a, nil
 }

@@ -53,6 +53,7 @@ func TestPlacesHaveTheFormsOfAWS(t *testing.T) {
 		`--account "1"`: func(p *input.Place) { p.Account = "1" }, `--region "frankfurt"`: func(p *input.Place) { p.Region = "frankfurt" },
 		`--group-id "web"`: func(p *input.Place) { p.Group = "web" }, `--vpc-id "main"`: func(p *input.Place) { p.VPC = "main" },
 		`--actor "arn:aws:sts::123456789012:assumed-role/deploy/x"`: func(p *input.Place) { p.Actor = "arn:aws:sts::123456789012:assumed-role/deploy/x" },
+		`--actor "arn:aws:iam::123456789012:role/x:y"`:              func(p *input.Place) { p.Actor = "arn:aws:iam::123456789012:role/x:y" },
 	} {
 		p := sound
 		spoil(&p)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -45,10 +44,6 @@ type form struct {
 	want         string
 }
 
-// actorForm matches the ARNs that the policy compares: a role, a user or root. A person
-// names one of them, not a pattern.
-var actorForm = regexp.MustCompile(`^arn:[a-z-]+:iam::\d{12}:(role/.+|user/.+|root)$`)
-
 // Check refuses the first value that lacks its form. The policy only compares values, so a
 // typing error would give a wrong verdict and no error.
 func (p Place) Check(name Naming) error {
@@ -57,7 +52,7 @@ func (p Place) Check(name Naming) error {
 		{"region", p.Region, awsid.IsRegion, "a region such as eu-central-1"},
 		{"group-id", p.Group, awsid.IsGroup, "a security group such as sg-0123456789abcdef0"},
 		{"vpc-id", p.VPC, awsid.IsVPC, "a VPC such as vpc-0123456789abcdef0"},
-		{"actor", p.Actor, actorForm.MatchString, "the ARN of a role, user or root such as arn:aws:iam::123456789012:role/deploy (of a session, that of its role)"},
+		{"actor", p.Actor, policy.IsActor, "the ARN of one role, user or root such as arn:aws:iam::123456789012:role/deploy, with no * and no colon in its name (of a session, that of its role)"},
 	})
 }
 

@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"sgward/internal/awsid"
 	"sgward/internal/ec2rules"
 	"sgward/internal/secgroup"
 )
@@ -278,9 +278,6 @@ func ranges(cidrs []string) ([]netip.Prefix, error) {
 
 // regionOf returns the region in an ARN, or "" if it has none.
 func regionOf(arn string) string {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 {
-		return ""
-	}
-	return parts[3]
+	parsed, _ := awsid.ParseARN(arn)
+	return parsed.Region
 }

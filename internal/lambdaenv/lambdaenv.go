@@ -97,8 +97,8 @@ func Account(ctx context.Context) string {
 	if !ok {
 		return ""
 	}
-	if parts := strings.Split(invocation.InvokedFunctionArn, ":"); len(parts) >= 7 && awsid.IsAccount(parts[4]) {
-		return parts[4]
+	if arn, _ := awsid.ParseARN(invocation.InvokedFunctionArn); awsid.IsAccount(arn.Account) {
+		return arn.Account
 	}
 	return ""
 }
@@ -109,10 +109,10 @@ const DefaultMaxRevokes = 20
 // topicRegion returns the region of a standard topic's ARN; ok is false if s has not the form
 // of one. FIFO topics reach neither mail nor chat.
 func topicRegion(s string) (region string, ok bool) {
-	parts := strings.Split(s, ":")
-	if len(parts) != 6 || parts[0] != "arn" || !strings.HasPrefix(parts[1], "aws") || parts[2] != "sns" ||
-		parts[3] == "" || !awsid.IsAccount(parts[4]) || parts[5] == "" || strings.HasSuffix(parts[5], ".fifo") {
+	arn, _ := awsid.ParseARN(s)
+	if !strings.HasPrefix(arn.Partition, "aws") || arn.Service != "sns" || arn.Region == "" || !awsid.IsAccount(arn.Account) ||
+		arn.Resource == "" || strings.Contains(arn.Resource, ":") || strings.HasSuffix(arn.Resource, ".fifo") {
 		return "", false
 	}
-	return parts[3], true
+	return arn.Region, true
 }

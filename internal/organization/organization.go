@@ -15,6 +15,7 @@ import (
 
 	"sgward/internal/awscall"
 	"sgward/internal/caller"
+	"sgward/internal/text"
 )
 
 // triesOfACall outlasts the throttling of ListAccounts and AssumeRole, which count all
@@ -127,7 +128,7 @@ func (o *Organization) ConfigFor(account Account, region string) aws.Config {
 
 // RoleIn returns the ARN of the role in an account.
 func (o *Organization) RoleIn(account Account) string {
-	return fmt.Sprintf("arn:%s:iam::%s:role/%s", o.partition, account.ID, strings.TrimPrefix(o.access.Role, "/"))
+	return text.Partition{Name: o.partition}.ARN("iam", "", account.ID, "role/"+strings.TrimPrefix(o.access.Role, "/"))
 }
 
 // Assumed returns the credentials of a role, which are renewed before they expire.

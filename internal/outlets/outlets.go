@@ -14,6 +14,7 @@ import (
 
 	"sgward/internal/awsid"
 	"sgward/internal/finding"
+	"sgward/internal/pause"
 	"sgward/internal/text"
 )
 
@@ -78,7 +79,7 @@ func (r *refusal) Error() string { return r.code + ": " + text.Shown(r.message, 
 func deliver[T any](ctx context.Context, batches [][]T, passing []string, send func(context.Context, []T) ([]refusal, error)) error {
 	var lost []error
 	for _, items := range batches {
-		pause := firstPause
+		wait := firstPause
 		for attempt := 1; ; attempt++ {
 			refused, err := send(ctx, items)
 			if err != nil {
@@ -95,12 +96,10 @@ func deliver[T any](ctx context.Context, batches [][]T, passing []string, send f
 			if items = again; len(items) == 0 {
 				break
 			}
-			select {
-			case <-time.After(pause):
-				pause *= 2
-			case <-ctx.Done():
-				return errors.Join(append(lost, ctx.Err())...)
+			if err := pause.For(ctx, wait); err != nil {
+				return errors.Join(append(lost, err)...)
 			}
+			wait *= 2
 		}
 	}
 	return errors.Join(lost...)

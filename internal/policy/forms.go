@@ -17,20 +17,23 @@ func isID(s string) bool {
 // be taken for a port.
 func isName(s string) bool { return isID(s) && s[0] >= 'a' }
 
-// isActor reports whether s is the ARN of a role, a user or root, with * as the partition,
-// as the account, or after the kind.
-func isActor(s string) bool {
-	parts := strings.SplitN(s, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || parts[3] != "" ||
-		!awsid.OnlyOf(parts[1], awsid.LowerLetters+"-*") || parts[4] != "*" && !awsid.IsAccount(parts[4]) {
+// IsActor reports whether s is the ARN of one role, user or root: an actor that the
+// patterns of a policy may match.
+func IsActor(s string) bool { return isActorPattern(s) && !strings.Contains(s, "*") }
+
+// isActorPattern reports whether s is the ARN of a role, a user or root, with * as the
+// partition, as the account, or after the kind.
+func isActorPattern(s string) bool {
+	arn, _ := awsid.ParseARN(s)
+	if arn.Service != "iam" || arn.Region != "" || !awsid.OnlyOf(arn.Partition, awsid.LowerLetters+"-*") || arn.Account != "*" && !awsid.IsAccount(arn.Account) {
 		return false
 	}
 	for _, kind := range []string{"role/", "user/"} {
-		if name, ok := strings.CutPrefix(parts[5], kind); ok {
+		if name, ok := strings.CutPrefix(arn.Resource, kind); ok {
 			return name != "" && !strings.Contains(name, ":") // IAM allows no colon in names
 		}
 	}
-	return parts[5] == "root"
+	return arn.Resource == "root"
 }
 
 // isLink reports whether s is an https URL that mail, chat and HTML show as one link.

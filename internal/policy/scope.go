@@ -150,7 +150,7 @@ func (r *reader) readScope(f map[string]field, where string, tagsAllowed bool) s
 	s.regions = read("regions", awsid.IsRegion, "a region such as eu-central-1")
 	s.vpcs = read("vpcs", awsid.IsVPC, "a VPC id such as vpc-0123456789abcdef0")
 	s.groups = read("groups", awsid.IsGroup, "a security group id such as sg-0123456789abcdef0")
-	for _, arn := range read("actors", isActor, "the ARN of a role, a user or root such as arn:aws:iam::123456789012:role/deploy, "+
+	for _, arn := range read("actors", isActorPattern, "the ARN of a role, a user or root such as arn:aws:iam::123456789012:role/deploy, "+
 		"where * stands for any characters but a colon; of a session the role's own ARN, as session names are chosen by the caller") {
 		s.actors = append(s.actors, newActorPattern(arn))
 	}

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
+	"sgward/internal/invocation"
 	"sgward/internal/sqs"
 	"sgward/internal/stack"
 	"sgward/internal/text"
@@ -45,25 +45,10 @@ type Letter struct {
 	event        []byte
 }
 
-// record is what Lambda sends to a destination (Lambda developer guide, "Capturing records
-// of Lambda asynchronous invocations").
-type record struct {
-	RequestContext struct {
-		FunctionARN            string `json:"functionArn"`
-		Condition              string `json:"condition"`
-		ApproximateInvokeCount int    `json:"approximateInvokeCount"`
-	} `json:"requestContext"`
-	RequestPayload  json.RawMessage `json:"requestPayload"`
-	ResponsePayload json.RawMessage `json:"responsePayload"`
-}
-
 // envelope has the members by which the events of the functions are told apart.
 type envelope struct {
-	Sgward     string    `json:"sgward"`
-	Source     string    `json:"source"`
-	DetailType string    `json:"detail-type"`
-	Time       time.Time `json:"time"`
-	Detail     struct {
+	invocation.Event
+	Detail struct {
 		RequestParameters struct {
 			Omitted bool `json:"omitted"`
 		} `json:"requestParameters"`
@@ -76,10 +61,8 @@ type envelope struct {
 	} `json:"Records"`
 }
 
-// isScheduled reports whether an event is of EventBridge's schedule.
-func (e *envelope) isScheduled() bool {
-	return e.Source == "aws.events" && e.DetailType == "Scheduled Event" && !e.Time.IsZero()
-}
+// isScheduled reports whether sweep can run at an event.
+func (e *envelope) isScheduled() bool { return e.IsScheduled() && !e.Time.IsZero() }
 
 // read recognises a message of a stack's dead-letter queue.
 func read(m sqs.Message, s *stack.Stack) Letter {
@@ -89,7 +72,7 @@ func read(m sqs.Message, s *stack.Stack) Letter {
 		l.Unknown = "it is no JSON object"
 		return l
 	}
-	var r record
+	var r invocation.Record
 	var e envelope
 	err := json.Unmarshal(body, &r)
 	if err == nil && r.RequestContext.FunctionARN == "" {
@@ -122,7 +105,7 @@ func isObject(text []byte) bool {
 }
 
 // ofRecord fills in a letter that is an invocation record.
-func (l *Letter) ofRecord(m sqs.Message, s *stack.Stack, r record) {
+func (l *Letter) ofRecord(m sqs.Message, s *stack.Stack, r invocation.Record) {
 	logical := functionOf(s, r.RequestContext.FunctionARN, detect, sweep, slack, outlets)
 	l.Why = whyOfRecord(m, r, logical)
 	switch {
@@ -136,7 +119,7 @@ func (l *Letter) ofRecord(m sqs.Message, s *stack.Stack, r record) {
 }
 
 // whyOfRecord says which step failed.
-func whyOfRecord(m sqs.Message, r record, logical string) string {
+func whyOfRecord(m sqs.Message, r invocation.Record, logical string) string {
 	if reason := attribute(m, sqs.ReasonAttribute); reason != "" { // functions/remediate sends it itself
 		return "remediate could make nothing of it: " + reason
 	}
@@ -282,10 +265,10 @@ func called(logical string) string {
 // functionOf returns which of a stack's functions has an ARN; "" if none has: a function of
 // another account or region may have the same name.
 func functionOf(s *stack.Stack, function string, logicalIDs ...string) string {
-	its, err := arn.Parse(function)
+	its, ok := awsid.ParseARN(function)
 	name, named := strings.CutPrefix(its.Resource, "function:")
-	own, ownErr := arn.Parse(s.ID)
-	if err != nil || ownErr != nil || !named || its.Service != "lambda" || its.AccountID != own.AccountID || its.Region != own.Region {
+	own, ownOK := awsid.ParseARN(s.ID)
+	if !ok || !ownOK || !named || its.Service != "lambda" || its.Account != own.Account || its.Region != own.Region {
 		return ""
 	}
 	name, _, _ = strings.Cut(name, ":") // a version

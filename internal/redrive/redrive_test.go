@@ -18,13 +18,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/awscall"
+	"sgward/internal/functionstest"
 	"sgward/internal/stack"
 	"sgward/internal/stack/stacktest"
 	"sgward/localaws"
 	"sgward/localaws/queue"
 )
 
-func TestMain(m *testing.M) { stacktest.Main(m) }
+func TestMain(m *testing.M) { functionstest.Main(m) }
 
 // bench is a running stack whose dead letters are to be sent back.
 type bench struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sgward/internal/finding"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -92,23 +93,11 @@ func (g *changedGroup) wait(ctx context.Context) bool {
 	if len(g.patience) == 0 {
 		return false
 	}
-	pause := g.patience[0]
+	next := g.patience[0]
 	g.patience = g.patience[1:]
 	<-g.slots // for a group that has something to do
 	defer func() { g.slots <- struct{}{} }()
-	return sleep(ctx, pause)
-}
-
-// sleep waits, and reports whether it waited to the end.
-func sleep(ctx context.Context, pause time.Duration) bool {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return pause.For(ctx, next) == nil
 }
 
 // expand replaces the finding of a whole group by one for each of its rules.

@@ -8,6 +8,7 @@ import (
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -42,14 +43,14 @@ func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	if len(batches) == 0 {
 		return
 	}
-	pause := time.Duration(0)
+	wait := time.Duration(0)
 	for _, b := range batches {
-		pause = max(pause, SettleAge-b.age(r.Now()))
+		wait = max(wait, SettleAge-b.age(r.Now()))
 	}
 	var rules []secgroup.Rule
 	all, err := false, ctx.Err()
 	if err == nil {
-		sleep(ctx, pause)
+		_ = pause.For(ctx, wait)                                                                         // the read itself tells that ctx has ended
 		rules, all, err = ec2rules.SomeRules(ctx, &ec2rules.Unpadded{RuleReader: r.EC2}, maxRegionPages) // this read proves nothing safe
 	}
 	if err != nil {

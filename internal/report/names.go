@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"sgward/internal/awsid"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
@@ -102,11 +103,11 @@ func actorText(a cloudtrail.Actor) string {
 // shortARN splits "arn:aws:iam::123456789012:role/deploy" into "role/deploy" and
 // "123456789012". Other texts are returned unchanged.
 func shortARN(s string) (label, accountID string) {
-	parts := strings.SplitN(s, ":", 6)
-	if len(parts) != 6 || parts[0] != "arn" || parts[5] == "" {
+	arn, _ := awsid.ParseARN(s)
+	if arn.Resource == "" {
 		return s, ""
 	}
-	return parts[5], parts[4]
+	return arn.Resource, arn.Account
 }
 
 // callerText is actorText with the details needed to find the person: the session's name,
@@ -114,10 +115,9 @@ func shortARN(s string) (label, accountID string) {
 func callerText(e *cloudtrail.Event) string {
 	out := actorText(e.Actor)
 	if e.Actor.SessionIssuerARN != "" {
-		if _, session, ok := strings.Cut(e.Actor.ARN, ":assumed-role/"); ok {
-			if _, session, ok = strings.Cut(session, "/"); ok {
-				out += " (session " + session + ")"
-			}
+		arn, _ := awsid.ParseARN(e.Actor.ARN)
+		if _, session, _ := arn.Session(); session != "" {
+			out += " (session " + session + ")"
 		}
 	}
 	if e.Actor.InvokedBy != "" && e.Actor.InvokedBy != out {

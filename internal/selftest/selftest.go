@@ -25,6 +25,7 @@ import (
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/logline"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/stack"
@@ -270,9 +271,7 @@ func (t *Test) follow(ctx context.Context, began time.Time, r *Result) error {
 			}
 			return nil
 		}
-		select {
-		case <-time.After(t.Pause):
-		case <-ctx.Done():
+		if pause.For(ctx, t.Pause) != nil {
 			return t.unseen(ctx, r)
 		}
 	}
@@ -333,9 +332,7 @@ func (t *Test) remove(ctx context.Context, groupID string) error {
 		if !ec2rules.IsTransient(err) {
 			return err
 		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
+		if pause.For(ctx, time.Second) != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"sgward/internal/functionstest"
 	"sgward/internal/input"
 
 	"sgward/internal/policyyaml"
@@ -29,7 +30,7 @@ import (
 	"sgward/localaws"
 )
 
-func TestMain(m *testing.M) { stacktest.Main(m) }
+func TestMain(m *testing.M) { functionstest.Main(m) }
 
 // prepared returns a test of a stack in a mode.
 func prepared(t *testing.T, mode string) (*Test, *localaws.Stack, aws.Config) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/slack-go/slack"
 
+	"sgward/internal/pause"
 	"sgward/internal/text"
 )
 
@@ -44,7 +45,7 @@ func NewWebhook(address string, transport http.RoundTripper) (*Webhook, error) {
 	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
 		return nil, errors.New("reading the webhook's URL: want an https address such as https://hooks.slack.com/services/T000/B000/XXX")
 	}
-	return &Webhook{url: address, sleep: sleep, http: &http.Client{
+	return &Webhook{url: address, sleep: pause.For, http: &http.Client{
 		Transport: transport, Timeout: 10 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -137,15 +138,4 @@ func (w *Webhook) redact(s string) string {
 		}
 	}
 	return s
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

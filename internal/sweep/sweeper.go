@@ -9,6 +9,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/logline"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/remediation"
 	"sgward/internal/table"
@@ -61,7 +62,7 @@ func New(c Config) (*Sweeper, error) {
 		c.Now = time.Now
 	}
 	if c.Wait == nil {
-		c.Wait = wait
+		c.Wait = pause.For
 	}
 	if c.Count == nil {
 		c.Count = func(context.Context, string, int) {}
@@ -71,17 +72,6 @@ func New(c Config) (*Sweeper, error) {
 		return nil, err
 	}
 	return &Sweeper{c}, nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }
 
 // waitUntilAge waits until a read sees the changes that were made at a time: until they have

@@ -5,6 +5,8 @@ import (
 	"encoding/json/jsontext"
 	"encoding/json/v2"
 	"strings"
+
+	"sgward/internal/awsid"
 )
 
 // place returns the account and region of a resource, "" where they are not known.
@@ -13,9 +15,9 @@ func (p *plan) place(r *resource) (account, region string) {
 		if v == nil {
 			continue
 		}
-		of, owner := arnParts(str(v.ARN))
-		region = cmp.Or(region, str(v.Region), of)
-		account = cmp.Or(account, str(v.OwnerID), owner)
+		arn, _ := awsid.ParseARN(str(v.ARN))
+		region = cmp.Or(region, str(v.Region), arn.Region)
+		account = cmp.Or(account, str(v.OwnerID), arn.Account)
 	}
 	if p.configuration == nil {
 		return account, region
@@ -47,9 +49,9 @@ func (p *plan) providers() int {
 func (p *plan) accountOf(c providerConfig) string {
 	var roles []map[string]jsontext.Value
 	if raw := c.Expressions["assume_role"]; raw.Kind() == '[' && json.Unmarshal(raw, &roles) == nil && len(roles) > 0 {
-		_, account := arnParts(p.text(roles[len(roles)-1]["role_arn"], c.Module))
-		if account != "" {
-			return account
+		role, _ := awsid.ParseARN(p.text(roles[len(roles)-1]["role_arn"], c.Module))
+		if role.Account != "" {
+			return role.Account
 		}
 	}
 	var allowed struct {

@@ -3,7 +3,6 @@ package terraform
 import (
 	"encoding/json/jsontext"
 	"encoding/json/v2"
-	"strings"
 )
 
 // The types of resources that are read.
@@ -140,13 +139,4 @@ func str(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-// arnParts returns region and account of an ARN, "" if they are not known.
-func arnParts(arn string) (region, account string) {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) != 6 {
-		return "", ""
-	}
-	return parts[3], parts[4]
 }

@@ -15,6 +15,7 @@ import (
 	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Trail is CloudTrail's event history of an account in a region.
@@ -203,7 +204,7 @@ func (s *search) see(record []byte) {
 			it.Confirmation = Confirmation{Confirmed, closedBy(call.Event)}
 		default:
 			it.somebody = fmt.Sprintf("%s closed it at %s, which is not sgward",
-				cmp.Or(call.Actor.ARN, call.Actor.InvokedBy, "somebody"), call.EventTime.Format(time.RFC3339))
+				cmp.Or(call.Actor.ARN, call.Actor.InvokedBy, "somebody"), text.Time(call.EventTime))
 		}
 	}
 }
@@ -238,7 +239,7 @@ func bySgward(e cloudtrail.Event) bool {
 
 // closedBy names sgward's call, in words that end a sentence.
 func closedBy(e cloudtrail.Event) string {
-	return fmt.Sprintf("closed by %s at %s", e.Actor.ARN, e.EventTime.Format(time.RFC3339))
+	return fmt.Sprintf("closed by %s at %s", e.Actor.ARN, text.Time(e.EventTime))
 }
 
 // missing answers for an item if the history was read to its end and holds no closing by

@@ -143,12 +143,12 @@ func TestCloudTrailConfirmsOnlySgwardsOwnCallForThisRule(t *testing.T) {
 		why     string
 	}{
 		"by the role": {&history{records: []record{call(revokeIngress, aGroup, "0.0.0.0/0", remediateRole, plainAgent, closed)}}, nil,
-			undo.Confirmed, "closed by arn:aws:sts::123456789012:assumed-role/sgward-RemediateRole-EXAMPLE/s at 2026-11-03T11:00:00Z"},
+			undo.Confirmed, "closed by arn:aws:sts::123456789012:assumed-role/sgward-RemediateRole-EXAMPLE/s at 2026-11-03 11:00:00 UTC"},
 		"by the user agent": {&history{records: []record{call(revokeIngress, aGroup, "0.0.0.0/0", "renamed", ourAgent, closed)}}, nil, undo.Confirmed, "renamed"},
 		"by an agent that only begins so": {&history{records: []record{call(revokeIngress, aGroup, "0.0.0.0/0", someRole, "x app/sgwarden", closed)}}, nil,
 			undo.Unconfirmed, "is not sgward"},
 		"by somebody else": {&history{records: []record{call(revokeIngress, aGroup, "0.0.0.0/0", someRole, plainAgent, closed)}}, nil,
-			undo.Unconfirmed, "assumed-role/Developer/s closed it at 2026-11-03T11:00:00Z, which is not sgward"},
+			undo.Unconfirmed, "assumed-role/Developer/s closed it at 2026-11-03 11:00:00 UTC, which is not sgward"},
 		"another group": {&history{records: []record{call(revokeIngress, "sg-0123456789abcdef1", "0.0.0.0/0", remediateRole, ourAgent, closed)}}, nil,
 			undo.Contradicted, "forged"},
 		"another peer":      {&history{records: []record{call(revokeIngress, aGroup, "10.0.0.0/8", remediateRole, ourAgent, closed)}}, nil, undo.Contradicted, "forged"},

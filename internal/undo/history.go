@@ -16,6 +16,7 @@ import (
 	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // History finds the rules that sgward has closed in one region, in CloudTrail's event
@@ -63,7 +64,7 @@ func (h *History) OfAlert(ctx context.Context, id string) ([]Item, []Left, error
 	if opening == nil {
 		return nil, nil, fmt.Errorf("no call in %s since %s has the id %s: name another --region, or an earlier time with --since. "+
 			"CloudTrail may take %d minutes to show a call; the alert of a sweep is of no call: use --group-id",
-			h.Region, h.Since.UTC().Format(time.RFC3339), id, int(trailLag.Minutes()))
+			h.Region, text.Time(h.Since), id, int(trailLag.Minutes()))
 	}
 	closed, left, err := h.closed(ctx, opening.EventTime.Add(-closingSlack), opening.EventTime.Add(longestTry), func(call cloudtrail.Call, r secgroup.Rule) bool {
 		return madeBy(*opening, r, call.EventTime)
@@ -82,7 +83,7 @@ func (h *History) OfAlert(ctx context.Context, id string) ([]Item, []Left, error
 	}
 	if len(items)+len(left)+len(more) == 0 {
 		return nil, nil, fmt.Errorf("%s is of %s at %s: CloudTrail has no call with which sgward closed its rules (it may take %d minutes to show one)",
-			id, opening.EventName, opening.EventTime.UTC().Format(time.RFC3339), int(trailLag.Minutes()))
+			id, opening.EventName, text.Time(opening.EventTime), int(trailLag.Minutes()))
 	}
 	return items, append(left, more...), nil
 }
@@ -95,7 +96,7 @@ func (h *History) OfGroup(ctx context.Context, groupID string) ([]Item, []Left, 
 	}
 	if len(closed)+len(left) == 0 {
 		return nil, nil, fmt.Errorf("CloudTrail has no call in %s since %s with which sgward closed a rule of %s (it may take %d minutes to show one): "+
-			"name another --region, or an earlier time with --since", h.Region, h.Since.UTC().Format(time.RFC3339), groupID, int(trailLag.Minutes()))
+			"name another --region, or an earlier time with --since", h.Region, text.Time(h.Since), groupID, int(trailLag.Minutes()))
 	}
 	// The calls that made the rules know their tags and makers. A rule that stood for long
 	// before it was closed goes without.
@@ -135,7 +136,7 @@ func (h *History) closed(ctx context.Context, since, until time.Time, match func
 				return true
 			}
 			if c.From == cloudtrail.RulesUnknown && match(c, secgroup.Rule{GroupID: c.Group.ID}) {
-				left = append(left, Left{Why: "the record of " + c.EventName + " at " + c.EventTime.UTC().Format(time.RFC3339) + " does not say which rules it closed", Missing: true})
+				left = append(left, Left{Why: "the record of " + c.EventName + " at " + text.Time(c.EventTime) + " does not say which rules it closed", Missing: true})
 			}
 			for _, r := range c.Rules {
 				r.GroupID = cmp.Or(r.GroupID, c.Group.ID)
@@ -191,7 +192,7 @@ func (h *History) items(closed []closing, openings []cloudtrail.Call) (items []I
 		a := &finding.Alert{SchemaVersion: finding.SchemaVersion, Mode: finding.Enforce, Event: event}
 		it, err := itemOf(a, result)
 		if err != nil {
-			left = append(left, Left{result.ID, fmt.Sprintf("a rule that sgward closed at %s: %v", c.call.EventTime.UTC().Format(time.RFC3339), err), true})
+			left = append(left, Left{result.ID, fmt.Sprintf("a rule that sgward closed at %s: %v", text.Time(c.call.EventTime), err), true})
 			continue
 		}
 		it.Note = note

@@ -339,7 +339,7 @@ func ofThem(n, rules int, every string) string {
 
 // whenAndWho returns the event that made the rules, and its caller.
 func whenAndWho(e cloudtrail.Event) (made, by string) {
-	made = cmp.Or(e.EventName, "an event without a name") + " at " + e.EventTime.UTC().Format(time.RFC3339)
+	made = cmp.Or(e.EventName, "an event without a name") + " at " + text.Time(e.EventTime)
 	by = cmp.Or(e.Actor.Principal(), e.Actor.InvokedBy, "a caller that the alert does not name")
 	if e.Actor.SessionIssuerARN != "" && e.Actor.ARN != "" {
 		by = e.Actor.ARN

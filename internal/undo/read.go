@@ -124,31 +124,36 @@ func readAll(list []json.RawMessage, place string, depth int) ([]finding.Alert, 
 	return out, nil
 }
 
-// alertOf decodes an alert. A Detection has the same schema and findings, but nothing has
+// alertOf reads an alert. A Detection has the same schema and findings, but nothing has
 // been closed yet.
 func alertOf(value json.RawMessage) (finding.Alert, error) {
-	var a finding.Alert
-	if err := jsonv2.Unmarshal(value, &a); err != nil {
-		var wrong *jsonv2.SemanticError
-		if !errors.As(err, &wrong) || wrong.JSONPointer == "" {
-			return finding.Alert{}, fmt.Errorf("decoding the alert: %w", err)
-		}
-		field := strings.ReplaceAll(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/", ".")
-		if wrong.Err != nil {
-			return finding.Alert{}, fmt.Errorf("the alert's %s: %w", field, wrong.Err)
-		}
-		return finding.Alert{}, fmt.Errorf("the alert's %s is a JSON %s, which it cannot be", field, wrong.JSONKind)
-	}
-	switch {
-	case a.SchemaVersion != finding.SchemaVersion:
-		return a, fmt.Errorf("the alert has schemaVersion %q: this sgward knows %q", a.SchemaVersion, finding.SchemaVersion)
-	case a.Findings == nil:
-		return a, errNoAlert
+	a, err := finding.ReadAlert(value)
+	if err != nil {
+		return finding.Alert{}, inWords(err)
 	}
 	for i := range a.Findings {
 		if a.Findings[i].Outcome == "" {
-			return a, fmt.Errorf("findings[%d] has no outcome: this is detect's result and not an alert", i)
+			return finding.Alert{}, fmt.Errorf("findings[%d] has no outcome: this is detect's result and not an alert", i)
 		}
 	}
-	return a, nil
+	return *a, nil
+}
+
+// inWords says why an alert cannot be read, by its field if one is wrong.
+func inWords(err error) error {
+	var other *finding.VersionError
+	var wrong *jsonv2.SemanticError
+	switch {
+	case errors.Is(err, finding.ErrNoAlert):
+		return errNoAlert
+	case errors.As(err, &other):
+		return err
+	case !errors.As(err, &wrong) || wrong.JSONPointer == "":
+		return fmt.Errorf("decoding the alert: %w", err)
+	}
+	field := strings.ReplaceAll(strings.TrimPrefix(string(wrong.JSONPointer), "/"), "/", ".")
+	if wrong.Err != nil {
+		return fmt.Errorf("the alert's %s: %w", field, wrong.Err)
+	}
+	return fmt.Errorf("the alert's %s is a JSON %s, which it cannot be", field, wrong.JSONKind)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"sgward/internal/crash"
+	"sgward/internal/pause"
 )
 
 // maxAsyncBytes is the most that an asynchronous invocation may carry, and that a
@@ -128,9 +129,7 @@ func (a *Async) run(ctx context.Context, payload []byte) {
 			a.deliver(a.cfg.OnFailure, payload, "RetriesExhausted", attempt, result)
 			return
 		}
-		select {
-		case <-time.After(a.cfg.RetryDelay(attempt)):
-		case <-ctx.Done():
+		if pause.For(ctx, a.cfg.RetryDelay(attempt)) != nil {
 			return
 		}
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"sgward/internal/finding"
+	"sgward/internal/pause"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
@@ -426,15 +427,7 @@ func (s *stage) rest(ctx context.Context) error {
 }
 
 func (s *stage) pause(ctx context.Context) error {
-	if s.cfg.Pause <= 0 {
-		return ctx.Err()
-	}
-	select {
-	case <-time.After(s.cfg.Pause):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return pause.For(ctx, s.cfg.Pause)
 }
 
 func (s *stage) mark() int {

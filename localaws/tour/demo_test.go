@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"sgward/internal/functionstest"
 	"sgward/internal/policypackage"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,42 +35,12 @@ const (
 	policy   = "../../policy.yaml"
 )
 
-// builds holds the real functions, as `make build` lays them out.
-var builds = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tour")
-	if err != nil {
-		return "", err
-	}
-	rules, err := os.ReadFile(policy)
-	if err != nil {
-		return "", err
-	}
-	for id, pkg := range map[string]string{"DetectFunction": "detect", "RemediateFunction": "remediate", "SweepFunction": "sweep"} {
-		out := filepath.Join(dir, id, "bootstrap")
-		build := exec.Command("go", "build", "-o", out, "../../functions/"+pkg)
-		if text, err := build.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w: %s", id, err, text)
-		}
-		if err := policypackage.Write(filepath.Join(dir, id), "policy.yaml", rules); err != nil {
-			return "", err
-		}
-	}
-	return dir, nil
-})
+func TestMain(m *testing.M) { functionstest.Main(m) }
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, err := builds(); err == nil {
-		_ = os.RemoveAll(dir)
-	}
-	os.Exit(code)
-}
-
+// buildDir returns a folder with the functions that the tour runs.
 func buildDir(t *testing.T) string {
 	t.Helper()
-	dir, err := builds()
-	require.NoError(t, err)
-	return dir
+	return functionstest.Build(t, functionstest.Policy(t), "detect", "remediate", "sweep")
 }
 
 func TestDemoEndsAsExpected(t *testing.T) {
