@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cloudformation"
+	"sgward/internal/logline"
 	"sgward/internal/metric"
 	"sgward/internal/sweep"
 )
@@ -204,9 +205,10 @@ func TestFailureAlarmHearsTheLinesThatFunctionsLog(t *testing.T) {
 	sources := map[string][]string{
 		"DetectFailedMetric":    {"../functions/detect/handler.go"},
 		"RemediateFailedMetric": {"../internal/remediation/revoke.go"},
-		"SweepFailedMetric":     {"../internal/sweep/digest.go", "../internal/logline/logline.go"},
+		"SweepFailedMetric":     {"../internal/sweep/digest.go"},
 		"HookFailedMetric":      {"../functions/hook/handler.go"},
 	}
+	named := strings.NewReplacer("logline.MemoryFailed", strconv.Quote(logline.MemoryFailed))
 	alarm, ok := tmpl.Resource("FailureAlarm")
 	require.True(t, ok)
 	filters := ofType(tmpl, "AWS::Logs::MetricFilter")
@@ -217,7 +219,7 @@ func TestFailureAlarmHearsTheLinesThatFunctionsLog(t *testing.T) {
 		require.NotEmpty(t, messages, filter.LogicalID)
 		var code strings.Builder
 		for _, file := range sources[filter.LogicalID] {
-			code.WriteString(read(t, file))
+			code.WriteString(named.Replace(read(t, file)))
 		}
 		for _, message := range messages {
 			assert.Contains(t, code.String(), strconv.Quote(message[1]), filter.LogicalID)

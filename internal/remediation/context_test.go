@@ -43,6 +43,7 @@ func TestTheFixIsTheLikeliestPeerThatThePolicyDoesNotForbid(t *testing.T) {
 		want                             string
 	}{
 		"the caller":               {doors, "52.94.76.7", "aws-cli/2", "", 22, nil, "52.94.76.7/32"},
+		"from an example":          {doors, "198.51.100.7", "aws-cli/2", "", 22, nil, "198.51.100.7/32"},
 		"over IPv6":                {doors, "2a05:d018::7", "aws-cli/2", "", 22, nil, "2a05:d018::7/128"},
 		"mapped":                   {doors, "::ffff:52.94.76.7", "", "", 22, nil, "52.94.76.7/32"},
 		"of a database its client": {doors, "52.94.76.7", "", "", 3306, []string{groupB}, "123456789012/" + groupB},

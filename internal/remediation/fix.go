@@ -48,7 +48,9 @@ func narrowPeers(e cloudtrail.Event, p secgroup.Permission, clients []secgroup.P
 	return slices.Concat(own, clients)
 }
 
-// sharedSpace is the carriers' own address space (RFC 6598), which is not public.
+// sharedSpace is the carriers' own address space (RFC 6598), which is not public. The policy's
+// table of public addresses does not serve here: by it, the addresses of documentation are not
+// public either, and examples show the fix with them.
 var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
 
 // callerAddress returns the address that a call came from, if it is that of a person: none
