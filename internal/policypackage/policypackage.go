@@ -35,7 +35,7 @@ func Write(folder, name string, data []byte) error {
 		return err
 	}
 	for file, content := range map[string][]byte{name: data, document.JSONName(name): form} {
-		if err := os.WriteFile(filepath.Join(folder, file), content, readable); err != nil { //nolint:gosec // see readable
+		if err := os.WriteFile(filepath.Join(folder, file), content, readable); err != nil {
 			return fmt.Errorf("writing the policy: %w", err)
 		}
 	}

@@ -8,7 +8,6 @@ import (
 )
 
 func TestADigestIsEqualForEqualListsOnly(t *testing.T) {
-	assert.Equal(t, Digest(8, "a", "b"), Digest(8, "a", "b"))
 	seen := map[string][]string{}
 	for _, parts := range [][]string{{}, {""}, {"", ""}, {"ab"}, {"a", "b"}, {"b", "a"}, {"a", "", "b"}, {"1:a"}} {
 		d := Digest(8, parts...)
