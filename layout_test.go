@@ -297,6 +297,20 @@ func TestNoFunctionLinksACallThatOpens(t *testing.T) {
 	}
 	for path := range deps(t, "./functions/...", "./localaws/...") {
 		assert.NotEqual(t, "sgward/internal/eventhistory", path, "undo, replay and doctor alone ask CloudTrail, for a person")
+		if inside, ok := strings.CutPrefix(path, "sgward/"); ok && inside != "internal/awscall" {
+			files, err := filepath.Glob(filepath.Join(inside, "*.go"))
+			require.NoError(t, err)
+			for _, file := range files {
+				if strings.HasSuffix(file, "_test.go") {
+					continue
+				}
+				source, err := os.ReadFile(file)
+				require.NoError(t, err)
+				for _, service := range []string{"CloudTrail", "Organizations", "IAM"} {
+					assert.NotContains(t, string(source), "awscall."+service, "%s: a function calls no service of people", file)
+				}
+			}
+		}
 	}
 	for path := range deps(t, "./functions/...", "./cmd/...", "./localaws/...") {
 		assert.NotEqual(t, "sgward/"+testBench, path)

@@ -274,6 +274,10 @@ func (s *Stack) folder(name string) (string, error) {
 		if s.temporary, err = os.MkdirTemp("", "sgward-local"); err != nil {
 			return "", fmt.Errorf("making a folder for the functions: %w", err)
 		}
+		// The functions run in folders of their own.
+		if s.temporary, err = filepath.Abs(s.temporary); err != nil {
+			return "", fmt.Errorf("resolving the folder for the functions: %w", err)
+		}
 	}
 	return filepath.Join(s.temporary, name), nil
 }

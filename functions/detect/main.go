@@ -4,8 +4,8 @@
 // finding.Detection, which Lambda passes on. It changes nothing, calls nothing and needs
 // no permission beyond its log group, so its build links no AWS SDK.
 //
-// Environment: POLICY_FILE, the policy's path (default: policy.yaml beside the binary). A
-// missing or invalid policy keeps the function from starting. METRICS_STACK, the stack's name
+// Environment: POLICY_FILE, the policy's path (default: policy.yaml beside the binary); its
+// JSON form must stand beside it. A missing or invalid policy keeps the function from starting. METRICS_STACK, the stack's name
 // in metrics; without it none are logged.
 package main
 

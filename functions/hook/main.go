@@ -9,7 +9,8 @@
 //
 //   - PREVENTION: warn or refuse; the hook's failure mode is its equal
 //   - AWS_REGION: set by Lambda
-//   - POLICY_FILE: the policy's path (default: policy.yaml beside the binary)
+//   - POLICY_FILE: the policy's path (default: policy.yaml beside the binary); its JSON form
+//     must stand beside it
 //
 // A missing or invalid policy keeps the function from starting.
 package main

@@ -13,7 +13,7 @@
 //   - FINDINGS_QUEUE_URL: the queue that its messages come from. It puts rules there that it
 //     is about to close, and takes more messages from it behind a full batch
 //   - DEAD_LETTER_QUEUE_URL: the queue for messages that hold no Detection
-//   - POLICY_FILE: default policy.yaml beside the binary
+//   - POLICY_FILE: default policy.yaml beside the binary; its JSON form must stand beside it
 //   - MAX_REVOKES: how many existing rules one message closes at most; default 20
 //   - MEMORY_TABLE: the DynamoDB table in which it counts closings; without it alerts do not
 //     say that an opening was made again

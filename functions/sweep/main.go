@@ -11,7 +11,7 @@
 //
 //   - MODE: observe or enforce
 //   - ALERT_TOPIC_ARN: the SNS topic of the alerts
-//   - POLICY_FILE: default policy.yaml beside the binary
+//   - POLICY_FILE: default policy.yaml beside the binary; its JSON form must stand beside it
 //   - MAX_REVOKES: how many rules one run has closed at most; default 20
 //   - ACCOUNT_NAME: the name of the account in alerts; without it they show the id
 //   - MEMORY_TABLE: the DynamoDB table of reported findings; without it, every sweep

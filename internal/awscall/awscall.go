@@ -211,8 +211,8 @@ func (c *Client) call(ctx context.Context, s Service, operation string, r reques
 		if delayErr != nil {
 			return fail(err)
 		}
-		if err := pause.For(ctx, delay); err != nil {
-			return fail(err)
+		if cut := pause.For(ctx, delay); cut != nil {
+			return fail(fmt.Errorf("%w, after %w", cut, err))
 		}
 	}
 }

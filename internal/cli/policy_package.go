@@ -1,8 +1,12 @@
 package cli
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -31,8 +35,8 @@ func packageCommand(in Invocation) *cobra.Command {
 		Long: "Package writes the archive of a Lambda layer that holds the policy, and prints the policy's digest and the commands\n" +
 			"that publish the layer and give it to the functions of a stack, by the parameter PolicyLayerArn. The functions log\n" +
 			"the digest when they start. Package calls nothing of AWS; the same policy gives the same bytes.\n" +
-			"Beside the policy stands its JSON form, which is what the functions read: they hold no YAML parser, and do not\n" +
-			"start if the two differ. With --into both are written into the folder of a function, as the build does.\n" +
+			"Beside the policy stands its JSON form, which is what the functions read, as they hold no parser of policies in\n" +
+			"YAML; they do not start if it was made of another file. With --into both are written into the folder of a function, as the build does.\n" +
 			"A policy that is not sound is refused, with every problem as policy lint lists it.\n" +
 			"Exit status: 0 made, 1 error, 2 usage or a policy that is not sound.",
 		Example: "  sgward policy package\n  sgward policy package --policy strict.yaml --out strict.zip --stack-name sgward-prod\n" +
@@ -89,6 +93,12 @@ func packageCommand(in Invocation) *cobra.Command {
 func writeInto(in Invocation, output *outputFlags, folders []string, data []byte, packed packedPolicy) error {
 	made := policyWritten{packedPolicy: packed}
 	for _, folder := range folders {
+		if folder == "" {
+			return usageError("--into: it is empty: want a folder")
+		}
+		if isSource(filepath.Join(folder, input.DefaultPolicy), data) {
+			return usageError("--into %s: it holds another policy.yaml, and not one that was packaged: want the folder of a function", folder)
+		}
 		if err := policypackage.Write(folder, input.DefaultPolicy, data); err != nil {
 			return fmt.Errorf("--into %s: %w", folder, err)
 		}
@@ -105,6 +115,17 @@ func writeInto(in Invocation, output *outputFlags, folders []string, data []byte
 		return fmt.Errorf("writing the result: %w", err)
 	}
 	return nil
+}
+
+// isSource reports whether a policy file is not a copy that this command made: it differs from
+// what is to be written, and lacks its JSON form. Somebody may have no other copy of it.
+func isSource(file string, data []byte) bool {
+	held, err := os.ReadFile(file)
+	if err != nil || bytes.Equal(held, data) {
+		return false
+	}
+	_, err = os.Stat(document.JSONName(file))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // packedPolicy is the policy that was packed.

@@ -82,6 +82,33 @@ func TestTheFoldersOfFunctionsGetThePolicyAndItsJSONForm(t *testing.T) {
 	assert.Equal(t, StatusUsage, status)
 }
 
+// An empty variable in a script, or the folder of the sources, must not cost anybody a policy.
+func TestIntoReplacesNoPolicyThatWasNotPackaged(t *testing.T) {
+	policy, err := os.ReadFile("../../policy.yaml")
+	require.NoError(t, err)
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("strict.yaml", policy, 0o600))
+	require.NoError(t, os.WriteFile("policy.yaml", []byte("mine"), 0o600))
+	for folder, want := range map[string]string{"": "--into: it is empty: want a folder", ".": "--into .: it holds another policy.yaml, and not one that was packaged"} {
+		said, status := packaged(t, "--policy", "strict.yaml", "--into", folder)
+		assert.Equal(t, StatusUsage, status, said)
+		assert.Contains(t, said, want)
+		held, err := os.ReadFile("policy.yaml")
+		require.NoError(t, err)
+		assert.Equal(t, "mine", string(held))
+	}
+
+	require.NoError(t, os.Mkdir("function", 0o700))
+	for _, text := range []string{"", "# the next one\n"} {
+		require.NoError(t, os.WriteFile("strict.yaml", append(policy, text...), 0o600))
+		said, status := packaged(t, "--policy", "strict.yaml", "--into", "function")
+		assert.Equal(t, StatusClean, status, said)
+	}
+	info, err := os.Stat(filepath.Join("function", "policy.yaml.json"))
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o644), info.Mode(), "Lambda reads it as another user")
+}
+
 func TestNoLayerIsMadeOfAPolicyThatIsNotSound(t *testing.T) {
 	unsound, err := filepath.Abs("testdata/files/unsound.yaml")
 	require.NoError(t, err)

@@ -217,8 +217,24 @@ func (a *account) function(name string, change object) object {
 	return object{"Configuration": configuration, "Code": object{"Location": a.url + "/archives/" + name + "?X-Amz-Signature=secret"}}
 }
 
-func queueOf(id string, messages int) object {
-	return object{"Attributes": object{"QueueArn": "arn:aws:sqs:us-east-1:123456789012:sgward-" + id, "ApproximateNumberOfMessages": fmt.Sprint(messages)}}
+// queueOf returns what SQS says of a queue, of the attributes that are asked for. Without a
+// key it has none.
+func queueOf(id string, messages int, key ...string) func(body []byte) any {
+	attributes := map[string]string{"QueueArn": "arn:aws:sqs:us-east-1:123456789012:sgward-" + id, "ApproximateNumberOfMessages": fmt.Sprint(messages)}
+	for _, k := range key {
+		attributes["KmsMasterKeyId"] = k
+	}
+	return func(body []byte) any {
+		var in struct{ AttributeNames []string }
+		_ = json.Unmarshal(body, &in) // no name asks for nothing
+		answer := map[string]string{}
+		for _, name := range in.AttributeNames {
+			if value, ok := attributes[name]; ok {
+				answer[name] = value
+			}
+		}
+		return object{"Attributes": answer}
+	}
 }
 
 func alarmsOf(deadLetter, noSweep string) string {
@@ -242,7 +258,6 @@ func subscriptionsOf(protocol, endpoint, arn string) string {
 	return "<Subscriptions><member><Protocol>" + protocol + "</Protocol><Endpoint>" + endpoint + "</Endpoint><SubscriptionArn>" + arn + "</SubscriptionArn></member></Subscriptions>"
 }
 
-// archiveOf is a function's archive: a large binary, and a policy.
 // archiveOf is the archive of a function with a policy and, if the policy is sound, its JSON form.
 func archiveOf(t testing.TB, policy []byte, name string) []byte {
 	t.Helper()
@@ -423,10 +438,14 @@ func archiveFirst(t *testing.T, policy []byte) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := zip.NewWriter(&b)
-	file, err := w.Create("policy.yaml")
+	form, err := policypackage.Form("policy.yaml", policy)
 	require.NoError(t, err)
-	_, err = file.Write(policy)
-	require.NoError(t, err)
+	for name, content := range map[string][]byte{"policy.yaml": policy, "policy.yaml.json": form} {
+		file, err := w.Create(name)
+		require.NoError(t, err)
+		_, err = file.Write(content)
+		require.NoError(t, err)
+	}
 	binary, err := w.CreateHeader(&zip.FileHeader{Name: "zbootstrap", Method: zip.Store})
 	require.NoError(t, err)
 	_, err = binary.Write(make([]byte, 3<<20))

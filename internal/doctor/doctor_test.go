@@ -188,6 +188,12 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 			withKey(a, "")
 			a.set("kms:DescribeKey", object{"KeyMetadata": object{"Arn": kms, "KeyState": "Disabled"}})
 		}, Failure, "keys", "the key of the topic is Disabled", "aws kms enable-key", false},
+		"a disabled key of a queue": {func(a *account) {
+			a.set(dead, queueOf("DeadLetterQueue", 0, kms))
+			a.set("kms:DescribeKey", object{"KeyMetadata": object{"Arn": kms, "KeyState": "Disabled"}})
+			a.set("kms:GetKeyPolicy", object{"Policy": `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*"},` +
+				`{"Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},"Action":["kms:GenerateDataKey","kms:Decrypt"]}]}`})
+		}, Failure, "keys", "the key of DeadLetterQueue is Disabled", "aws kms enable-key", false},
 		"an alarm that is on":   {func(a *account) { a.set("monitoring:DescribeAlarms", alarmsOf("ALARM", "OK")) }, Failure, "alarms", "DeadLetterAlarm is on since 2026-11-28 11:00:00 UTC: because", "", false},
 		"an alarm that is gone": {func(a *account) { a.set("monitoring:DescribeAlarms", "") }, Warning, "alarms", "alarms are gone: DeadLetterAlarm, NoSweepAlarm", deploy, false},
 		"an alarm without data": {func(a *account) { a.set("monitoring:DescribeAlarms", alarmsOf("INSUFFICIENT_DATA", "OK")) }, Warning, "alarms", "alarms without data yet: DeadLetterAlarm", "", false},
@@ -435,7 +441,10 @@ func TestAFunctionThatAppliesAnotherPolicyThanItShowsIsAFailure(t *testing.T) {
 
 	a = soundAccount(t)
 	a.archives["sgward-RemediateFunction"] = archiveWith(t, "policy.yaml", shown)
-	assert.Empty(t, a.lines(), "a function of an earlier release reads the file itself")
+	lines = a.lines()
+	require.Len(t, lines, 1)
+	assert.Equal(t, Failure, lines[0].Status)
+	assert.Contains(t, lines[0].Text, "RemediateFunction: policy.yaml.json: there is none: functions of this release do not start without it")
 }
 
 func TestThePolicyIsComparedWithTheOneAtHand(t *testing.T) {

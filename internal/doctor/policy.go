@@ -33,7 +33,7 @@ func (x *examination) checkPolicy(ctx context.Context) []Line {
 			continue // checkFunctions says so
 		}
 		held, err := x.policyOf(ctx, id)
-		if errors.Is(err, errOtherForm) {
+		if errors.Is(err, errOtherForm) || errors.Is(err, errNoForm) {
 			out = append(out, failure(deploy, "%s: %v", id, err))
 			continue
 		}
@@ -98,6 +98,9 @@ func (x *examination) policyOf(ctx context.Context, id string) (*policy.Policy, 
 	return nil, fmt.Errorf("%s is in none of its layers", file)
 }
 
+// errNoForm says that a function, or its layer, was made for an earlier release, or by hand.
+var errNoForm = errors.New("there is none: functions of this release do not start without it; in a layer \"sgward policy package\" makes it")
+
 // errOtherForm says that a function applies something else than the file that it holds.
 var errOtherForm = errors.New("it is not what \"sgward policy package\" of this release makes of the policy beside it")
 
@@ -133,10 +136,10 @@ func (x *examination) policyIn(ctx context.Context, location, name string) (*pol
 	if err != nil {
 		return nil, err
 	}
-	// A function of an earlier release has no JSON form, and reads the file itself.
 	held, err := contentOf(files, document.JSONName(name))
 	switch {
 	case errors.Is(err, errNoFile):
+		return nil, fmt.Errorf("%s: %w", document.JSONName(name), errNoForm)
 	case err != nil:
 		return nil, err
 	case !bytes.Equal(held, want):

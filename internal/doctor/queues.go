@@ -16,7 +16,7 @@ func (x *examination) attributes(ctx context.Context, logicalID string) (map[str
 	if queueURL == "" {
 		return nil, errNoResource
 	}
-	return sqs.Queue{Client: x.aws, URL: queueURL}.Attributes(ctx, sqs.ARN, sqs.Visible, sqs.InFlight)
+	return sqs.Queue{Client: x.aws, URL: queueURL}.Attributes(ctx, sqs.ARN, sqs.Visible, sqs.InFlight, sqs.KeyID)
 }
 
 // waiting returns how many messages a queue holds, in somebody's hands or not.

@@ -12,6 +12,7 @@ import (
 
 	"sgward/internal/awscall"
 	"sgward/internal/awsid"
+	"sgward/internal/sqs"
 	"sgward/internal/text"
 )
 
@@ -215,7 +216,7 @@ func (x *examination) checkKeys(ctx context.Context) []Line {
 		attributes, err := x.attributes(ctx, q)
 		switch {
 		case err == nil:
-			use(attributes["KmsMasterKeyId"], q)
+			use(attributes[sqs.KeyID], q)
 		case !missing(err):
 			lines = append(lines, unknown(err, "the key of %s", q))
 		}

@@ -33,6 +33,10 @@ func FuzzParsePolicy(f *testing.F) {
 		file, _, _ = strings.Cut(file, "\n---\n")
 		f.Add([]byte(file))
 	}
+	for _, null := range []string{"version: 1", "ipv4: 9", "severity: critical", "from: world"} {
+		name, value, _ := strings.Cut(null, ": ")
+		f.Add([]byte(strings.Replace(string(shipped), null, name+": !!null "+value, 1)))
+	}
 	rules := []string{"tcp 3306 from 0.0.0.0/0", "all to ::/0", "icmp edited 52.0.0.0/10", "tcp 22 from pl-0123456789abcdef0", "tcp 22 from 52.64.0.0/10"}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		d := policyyaml.Document("policy.yaml", data)

@@ -44,7 +44,7 @@ func (r *reader) fields(n *document.Node, where string, known ...string) map[str
 		switch _, repeated := out[key.Value]; {
 		case key.Kind == document.Merge:
 			r.problem(key, "%s: merge keys (<<) are not read: write the fields out", where)
-		case !key.IsScalar() || !slices.Contains(known, key.Value):
+		case key.Kind != document.Text || !slices.Contains(known, key.Value):
 			r.problem(key, "%s: unknown field %q: want %s", where, key.Value, strings.Join(known, ", "))
 		case repeated:
 			r.problem(key, "%s: field %q stands here twice", where, key.Value)

@@ -25,7 +25,19 @@ func Form(name string, data []byte) ([]byte, error) {
 	if _, err := policy.Compile(d); err != nil {
 		return nil, err
 	}
-	return d.JSON()
+	form, err := d.JSON()
+	if err != nil {
+		return nil, err
+	}
+	// As the functions will do.
+	read, err := document.FromJSON(name, form)
+	if err == nil {
+		_, err = policy.Compile(read)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the JSON form of %s again: %w", name, err)
+	}
+	return form, nil
 }
 
 // Write writes a policy and its JSON form into a folder, under a name such as "policy.yaml".
@@ -35,7 +47,12 @@ func Write(folder, name string, data []byte) error {
 		return err
 	}
 	for file, content := range map[string][]byte{name: data, document.JSONName(name): form} {
-		if err := os.WriteFile(filepath.Join(folder, file), content, readable); err != nil {
+		path := filepath.Join(folder, file)
+		err := os.WriteFile(path, content, readable)
+		if err == nil {
+			err = os.Chmod(path, readable) // whatever the umask, and the mode that it had
+		}
+		if err != nil {
 			return fmt.Errorf("writing the policy: %w", err)
 		}
 	}

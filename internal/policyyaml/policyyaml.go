@@ -72,6 +72,9 @@ func syntaxProblem(err error) *document.Problem {
 // nodeOf copies a node of the YAML parser. What an alias refers to is left out.
 func nodeOf(n *yaml.Node) *document.Node {
 	out := &document.Node{Kind: kindOf(n), Line: n.Line, Value: n.Value}
+	if out.Kind == document.Null {
+		out.Value = "" // "!!null 9" is nothing too
+	}
 	if out.Kind != document.List && out.Kind != document.Mapping {
 		return out
 	}

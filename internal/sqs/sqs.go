@@ -24,6 +24,7 @@ const (
 	ARN      = "QueueArn"
 	Visible  = "ApproximateNumberOfMessages"
 	InFlight = "ApproximateNumberOfMessagesNotVisible" // received, and not deleted
+	KeyID    = "KmsMasterKeyId"                        // absent if AWS's own key encrypts the queue
 )
 
 // The attributes of messages that SQS makes.

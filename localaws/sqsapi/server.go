@@ -11,7 +11,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,6 +56,7 @@ type request struct {
 	WaitTimeSeconds     int                                     `json:"WaitTimeSeconds"`
 	VisibilityTimeout   *int                                    `json:"VisibilityTimeout"`
 	ReceiptHandle       string                                  `json:"ReceiptHandle"`
+	AttributeNames      []string                                `json:"AttributeNames"`
 	Entries             []struct {
 		ID                string `json:"Id"`
 		ReceiptHandle     string `json:"ReceiptHandle"`
@@ -104,10 +107,14 @@ func Handler(cfg Config) http.Handler {
 			batch(w, q, action, in)
 		case "GetQueueAttributes":
 			depth := q.Depth()
-			awswire.WriteJSON(w, "1.0", http.StatusOK, map[string]any{"Attributes": map[string]string{
+			attributes := map[string]string{
 				"QueueArn": q.ARN(), "ApproximateNumberOfMessages": strconv.Itoa(depth.Visible),
 				"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(depth.InFlight),
-			}})
+			}
+			maps.DeleteFunc(attributes, func(name, _ string) bool {
+				return !slices.Contains(in.AttributeNames, name) && !slices.Contains(in.AttributeNames, "All")
+			})
+			awswire.WriteJSON(w, "1.0", http.StatusOK, map[string]any{"Attributes": attributes})
 		default:
 			awswire.WriteError(w, "1.0", http.StatusNotImplemented, "com.amazonaws.sqs#UnsupportedOperation", "sgward's stand-in for SQS has no "+action)
 		}
