@@ -183,12 +183,11 @@ func (b *batch) allowed() map[string]*Case {
 	out := map[string]*Case{}
 	isAllowed := func(c *Case) bool {
 		result := c.result()
-		return c.settled && !c.chosen && c.err == nil && (c.outcome == "" || result.IsQuiet())
+		return c.state == stateSettled && c.err == nil && (c.outcome == "" || result.IsQuiet())
 	}
 	if b.whole && b.of != nil {
 		if !slices.ContainsFunc(b.cases, func(c *Case) bool { return !isAllowed(c) }) {
-			group := &Case{batch: b, finding: *b.of, settled: true}
-			out[b.of.ID] = group
+			out[b.of.ID] = &Case{batch: b, finding: *b.of, state: stateSettled}
 		}
 		return out
 	}

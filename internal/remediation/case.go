@@ -49,7 +49,7 @@ func (b *batch) isOpen() bool {
 		return true
 	}
 	for _, c := range b.cases {
-		if !c.settled {
+		if !c.isSettled() {
 			return true
 		}
 	}
@@ -61,7 +61,7 @@ func (b *batch) age(now time.Time) time.Duration { return now.Sub(b.Detection.Ev
 
 func (b *batch) failOpen(err error, at time.Time) {
 	for _, c := range b.cases {
-		if !c.settled {
+		if !c.isSettled() {
 			c.fail(err, at)
 		}
 	}
@@ -88,7 +88,7 @@ type Case struct {
 	// actorUnknown is set if rule may be what another call than the event's made.
 	actorUnknown bool
 
-	settled bool
+	state   state
 	outcome finding.Outcome // "" for a compliant rule, which is not reported
 	at      time.Time
 	// err is why the message must be retried.
@@ -101,9 +101,7 @@ type Case struct {
 	left string
 	// gone is set if the rule is gone and left names others that let its traffic through.
 	gone bool
-	// chosen is set if a message of its own closes the rule.
-	chosen bool
-	// carried is set if such a message reports the case.
+	// carried is set if a message that closes other rules reports the case.
 	carried bool
 	// complete is set if the event alone proves which rule it made and that the policy
 	// forbids it, so that a retry can tell again what this try closes.
@@ -129,39 +127,46 @@ const (
 	edited                // its id with other values
 )
 
-// State is the state of a case. The zero value is open.
-type State uint8
+// state is the state of a case. The zero value is open. Only await, comply, conclude and
+// handOver change it, and no settled case becomes open again.
+type state uint8
 
-// The states.
 const (
-	Open    State = iota
-	Waiting       // its verdict needs the group to hold its rule, which a read may not show yet
-	Settled
+	stateOpen       state = iota
+	stateWaiting          // its verdict needs the group to hold its rule, which a read may not show yet
+	stateHandedOver       // settled: a message of its own closes the rule
+	stateSettled
 )
 
-// state returns the state at a time: a waiting case is open later.
-func (c *Case) state(now time.Time) State {
-	switch {
-	case c.settled:
-		return Settled
-	case c.fromGroup && c.batch.age(now) < lagWindow && (c.shownAs == unseen || c.shownAs == edited && c.isEdit()):
-		return Waiting
-	default:
-		return Open
+// isSettled reports that nothing is left to do for the case.
+func (c *Case) isSettled() bool { return c.state >= stateHandedOver }
+
+// await returns the state at a time, after the last read: a waiting case is open later.
+func (c *Case) await(now time.Time) state {
+	if c.isSettled() {
+		return c.state
 	}
+	c.state = stateOpen
+	if c.fromGroup && c.batch.age(now) < lagWindow && (c.shownAs == unseen || c.shownAs == edited && c.isEdit()) {
+		c.state = stateWaiting
+	}
+	return c.state
 }
 
 // judge records this side's judgement.
 func (c *Case) judge(j policy.Judgement) { c.judgement, c.judged = j, true }
 
 // comply settles a case that needs nothing.
-func (c *Case) comply() { c.settled = true }
+func (c *Case) comply() { c.state = stateSettled }
+
+// handOver settles a case whose rule a message of its own closes.
+func (c *Case) handOver(at time.Time) { c.state, c.at = stateHandedOver, at }
 
 // conclude settles a case with an outcome that is not a failure. A message of remediate
 // proves that the group held its rules and that they were to be closed: what its retry
 // finds gone, an earlier try has closed.
 func (c *Case) conclude(outcome finding.Outcome, at time.Time) {
-	c.settled, c.outcome, c.at = true, outcome, at
+	c.state, c.outcome, c.at = stateSettled, outcome, at
 	if outcome == finding.OutcomeAlreadyClosed && c.batch.Detection.Chosen && !c.editedBack && c.batch.retried(at) {
 		c.outcome, c.earlier = finding.OutcomeRevoked, true
 	}

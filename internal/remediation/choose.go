@@ -47,8 +47,7 @@ func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Cas
 		case err == nil:
 			log.InfoContext(ctx, "rules chosen")
 			for _, c := range chosen[d] {
-				c.conclude("", g.Now())
-				c.chosen = true
+				c.handOver(g.Now())
 			}
 			for _, c := range carried {
 				c.carried = true

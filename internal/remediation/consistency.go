@@ -34,7 +34,7 @@ var errLagging = errors.New("the group does not show the rule yet: EC2's reads l
 // match records how the group shows each open case.
 func (b *batch) match(held []secgroup.Rule) {
 	for _, c := range b.cases {
-		if c.settled || b.whole {
+		if c.isSettled() || b.whole {
 			continue
 		}
 		c.shownAs = unseen
@@ -80,7 +80,7 @@ func (g *changedGroup) tooEarly() bool {
 			continue
 		}
 		for _, c := range b.cases {
-			if c.state(now) == Waiting {
+			if c.await(now) == stateWaiting {
 				return true
 			}
 		}
@@ -129,7 +129,7 @@ func (b *batch) add(of finding.Finding, r secgroup.Rule) {
 // an edit which is too old for the read to have missed it. The edit's own values are gone.
 func (b *batch) addPresentOfLateEdits(now time.Time) {
 	for _, c := range b.cases {
-		if c.state(now) == Open && c.isEdit() && c.shownAs == edited {
+		if c.await(now) == stateOpen && c.isEdit() && c.shownAs == edited {
 			b.addPresent(c)
 		}
 	}

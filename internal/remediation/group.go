@@ -156,7 +156,7 @@ func (b *batch) resolve(groupID string) {
 // remember records the cases whose rules are closed, or would be.
 func (g *changedGroup) remember(cases []*Case) {
 	for _, c := range cases {
-		isClosed := c.chosen || c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed || c.outcome == finding.OutcomeWouldRevoke
+		isClosed := c.state == stateHandedOver || c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed || c.outcome == finding.OutcomeWouldRevoke
 		if _, known := g.closed[c.identity()]; isClosed && !known {
 			g.closed[c.identity()] = c
 		}
@@ -204,7 +204,7 @@ func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 	young := b.age(now) < lagWindow
 	for _, c := range b.cases {
 		switch {
-		case c.settled:
+		case c.isSettled():
 		case c.shownAs == seen:
 			shown = append(shown, c)
 		case c.shownAs == unseen && !c.fromGroup:
@@ -229,9 +229,9 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	var alike []*Case
 	for _, c := range b.cases {
 		// Another message had the same rule closed.
-		if other := g.closed[c.identity()]; !c.settled && c.shownAs == seen && other != nil {
+		if other := g.closed[c.identity()]; !c.isSettled() && c.shownAs == seen && other != nil {
 			c.judge(other.judgement)
-			if other.chosen {
+			if other.state == stateHandedOver {
 				alike = append(alike, c)
 				continue
 			}
@@ -291,7 +291,7 @@ func (g *changedGroup) judgeShown(ctx context.Context, b *batch, shown []*Case) 
 	cases := shown
 	if b.Detection.Chosen && b.retried(g.Now()) && len(shown) > 0 {
 		for _, c := range b.cases {
-			if !c.settled && c.shownAs == unseen {
+			if !c.isSettled() && c.shownAs == unseen {
 				cases = append(slices.Clip(cases), c)
 			}
 		}
@@ -309,10 +309,10 @@ func (g *changedGroup) judgeShown(ctx context.Context, b *batch, shown []*Case) 
 func (g *changedGroup) finishUnseen(ctx context.Context, b *batch, shown []*Case) {
 	var gone []*Case
 	for _, c := range b.cases {
-		switch now := g.Now(); c.state(now) {
-		case Waiting:
+		switch now := g.Now(); c.await(now) {
+		case stateWaiting:
 			c.fail(errLagging, now)
-		case Open:
+		case stateOpen:
 			gone = append(gone, c)
 		}
 	}
@@ -363,7 +363,7 @@ func (c *Case) mayHaveBeenClosed(now time.Time) bool {
 func (g *changedGroup) finishAbsent(b *batch) {
 	for _, c := range b.cases {
 		switch {
-		case c.settled:
+		case c.isSettled():
 		case b.age(g.Now()) < lagWindow:
 			c.fail(ec2rules.ErrNoGroup, g.Now())
 		default:

@@ -61,10 +61,10 @@ func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 	var shown, gone []*Case
 	for _, c := range b.cases {
 		switch now := g.Now(); {
-		case c.settled:
+		case c.isSettled():
 		case c.shownAs == seen && !g.absent:
 			shown = append(shown, c)
-		case c.state(now) == Waiting:
+		case c.await(now) == stateWaiting:
 			c.fail(errLagging, now)
 		default:
 			gone = append(gone, c)
@@ -83,7 +83,7 @@ func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 	g.settleOldGone(ctx, b, gone)
 	for _, c := range shown {
 		switch j := c.judgement; {
-		case c.settled: // something could not be read
+		case c.isSettled(): // something could not be read
 		case j.Verdict != policy.Revoke:
 			c.settleBy(j.Verdict, g.now)
 		case j.Existing != policy.ExistingRevoke:

@@ -34,7 +34,7 @@ func (g *changedGroup) quicklyGone(b *batch) []*Case {
 	var out []*Case
 	for _, c := range b.cases {
 		now := g.Now()
-		hidden := c.shownAs == unseen && (!c.settled || errors.Is(c.err, errLagging)) && c.isEdit() &&
+		hidden := c.shownAs == unseen && (!c.isSettled() || errors.Is(c.err, errLagging)) && c.isEdit() &&
 			b.mayBeOvertaken(now) && b.age(now) >= SettleAge && g.forbids(b, c)
 		if hidden || c.isQuicklyGone() {
 			out = append(out, c)

@@ -108,7 +108,7 @@ func (s *standing) judge(ctx context.Context, b *batch, g secgroup.Group, lists 
 	judgements, opened := edit.Judge(s.Policy, req, listID, editor)
 	var gone []*Case
 	for _, c := range b.cases {
-		if c.settled {
+		if c.isSettled() {
 			continue
 		}
 		c.finding.GroupName, c.finding.VPCID = cmp.Or(g.Name, c.finding.GroupName), cmp.Or(g.VPCID, c.finding.VPCID)
@@ -142,7 +142,7 @@ func (s *standing) settle() []*Case {
 		for _, c := range b.cases {
 			forbidden := s.closes(c)
 			switch {
-			case c.settled:
+			case c.isSettled():
 			case c.shownAs == unseen && forbidden && s.Mode == finding.Enforce:
 				gone = append(gone, c)
 			case c.shownAs == unseen:
