@@ -76,26 +76,38 @@ type Case struct {
 	judgement policy.Judgement
 	// judged is set if judgement is this side's. Without it an alert reports the case with
 	// the message's values.
-	judged bool
+	judged  bool
+	shownAs shownAs
+	present secgroup.Rule // as the group shows it, unless unseen
 	// fromGroup is set if the verdict requires that the group shows the rule: its
 	// direction or peer is not completely known, or other rules take part.
 	fromGroup bool
 	// byID is set if only the rule with the event's id is meant, and not another that has
 	// its values now.
-	byID    bool
-	shownAs shownAs
-	present secgroup.Rule // as the group shows it, unless unseen
+	byID bool
 	// actorUnknown is set if rule may be what another call than the event's made.
 	actorUnknown bool
-
+	// opened is set if the edit of a prefix list that the message reports took the rule
+	// across the threshold.
+	opened bool
+	// complete is set if the event alone proves which rule it made and that the policy
+	// forbids it, so that a retry can tell again what this try closes.
+	complete bool
+	// seeFirst is set if the group must show the rule, of which the event lacks the id.
+	seeFirst bool
+	// doubted is set if an earlier try may have closed the rule by a policy that forbade it.
+	doubted bool
 	state   state
+	ending
+}
+
+// ending is how a settled case ended. The methods of Case that settle it set it, and those
+// that add what is found out later: carry, noteEdited and noteHeld.
+type ending struct {
 	outcome finding.Outcome // "" for a compliant rule, which is not reported
 	at      time.Time
 	// err is why the message must be retried.
 	err error
-	// opened is set if the edit of a prefix list that the message reports took the rule
-	// across the threshold.
-	opened bool
 	// left says why people must close a rule that the policy forbids, in the words of an
 	// alert.
 	left string
@@ -103,19 +115,12 @@ type Case struct {
 	gone bool
 	// carried is set if a message that closes other rules reports the case.
 	carried bool
-	// complete is set if the event alone proves which rule it made and that the policy
-	// forbids it, so that a retry can tell again what this try closes.
-	complete bool
 	// earlier is set on a revoked rule that an earlier try has closed.
 	earlier bool
 	// editedBack is set if the rule exists with other values.
 	editedBack bool
 	// answerLost is set if EC2's answer to the revoke was lost.
 	answerLost bool
-	// seeFirst is set if the group must show the rule, of which the event lacks the id.
-	seeFirst bool
-	// doubted is set if an earlier try may have closed the rule by a policy that forbade it.
-	doubted bool
 }
 
 // shownAs is how a read of the group shows a case's rule.
@@ -236,6 +241,21 @@ func (c *Case) settleBy(v policy.Verdict, at time.Time) {
 		c.conclude(finding.OutcomeExempt, at)
 	default: // alert and undetermined
 		c.conclude(finding.OutcomeAlerted, at)
+	}
+}
+
+// carry has a message that closes other rules report the case.
+func (c *Case) carry() { c.carried = true }
+
+// noteEdited records that the rule exists with other values.
+func (c *Case) noteEdited() { c.editedBack = true }
+
+// noteHeld records the rules by which the group still lets the traffic of a case through
+// that was found closed. The outcome stays, and with it the undo: sgward itself may have
+// closed the rule.
+func (c *Case) noteHeld(held []secgroup.Rule) {
+	if why := stillHolding(held); why != "" {
+		c.gone, c.left = true, why
 	}
 }
 

@@ -39,7 +39,7 @@ func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Cas
 	for _, d := range deliveries {
 		carried := carriedBy(chosen[d])
 		for _, c := range carried {
-			c.doubt(g.stillHeld(ctx, c)) // beside the chosen rules
+			c.noteHeld(g.stillHeld(ctx, c)) // beside the chosen rules
 		}
 		err := g.Choose(ctx, d.Message, g.choice(d, chosen[d], carried))
 		log := g.Logger.With("eventId", d.Detection.Event.EventID, "groupId", g.group.ID, ruleAttrs(rulesOf(chosen[d])))
@@ -50,7 +50,7 @@ func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Cas
 				c.handOver(g.Now())
 			}
 			for _, c := range carried {
-				c.carried = true
+				c.carry()
 			}
 		case errors.Is(err, ErrTooLarge) || !ec2rules.IsTransient(err):
 			// No retry could write it down either, and an open rule is worse.
@@ -126,12 +126,14 @@ func (d *delivery) told() []finding.Result {
 				}
 			}
 		}
-		if gone.doubt(open); gone.gone {
-			if r.Gone {
-				gone.left = r.Left + "; " + strings.TrimPrefix(gone.left, stillHolds)
-			}
-			r.Gone, r.Left = true, gone.left
+		why := stillHolding(open)
+		if why == "" {
+			continue
 		}
+		if r.Gone {
+			why = r.Left + "; " + strings.TrimPrefix(why, stillHolds)
+		}
+		r.Gone, r.Left = true, why
 	}
 	return out
 }

@@ -63,7 +63,7 @@ func (g *changedGroup) work(ctx context.Context) {
 		g.finish(ctx, b)
 	}
 	g.closeReplacements(ctx)
-	g.doubtClosed(ctx)
+	g.noteStillHeld(ctx)
 	for _, b := range g.batches {
 		g.reportUnread(b)
 	}
@@ -191,7 +191,7 @@ func (g *changedGroup) closeOwn(ctx context.Context) {
 	}
 	for _, c := range own {
 		if c.isEdit() && c.shownAs == edited && c.outcome == finding.OutcomeAlreadyClosed {
-			c.editedBack = true // EC2's own word that the edit's values are gone
+			c.noteEdited() // EC2 itself says that the edit's values are gone
 			c.batch.addPresent(c)
 		}
 	}
@@ -261,8 +261,7 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	var crossing []*Case
 	for _, c := range shown {
 		switch v := c.judgement.Verdict; {
-		case c.left != "":
-			c.conclude(finding.OutcomeAlerted, g.now)
+		case c.isSettled(): // at the threshold
 		case v == policy.Revoke && (!c.judgement.Union || !b.whole):
 			crossing = append(crossing, c)
 		case v == policy.Revoke:
@@ -345,7 +344,9 @@ func (g *changedGroup) settleGone(ctx context.Context, b *batch, gone, shown []*
 			}
 			c.settleBy(c.judgement.Verdict, g.now)
 		default:
-			c.editedBack = c.shownAs == edited
+			if c.shownAs == edited {
+				c.noteEdited()
+			}
 			c.conclude(finding.OutcomeAlreadyClosed, g.Now())
 		}
 	}

@@ -88,17 +88,21 @@ func (g *changedGroup) closeReplacements(ctx context.Context) {
 	}
 }
 
-// doubtClosed says of every case that was found closed whether the group still lets its
-// traffic through.
-func (g *changedGroup) doubtClosed(ctx context.Context) {
+// noteStillHeld records for every case that was found closed whether its rule was
+// edited, and which rules still let its traffic through.
+func (g *changedGroup) noteStillHeld(ctx context.Context) {
 	for _, b := range g.batches {
 		for _, c := range b.cases {
-			if c.outcome == finding.OutcomeAlreadyClosed && !b.whole && !g.absent {
-				c.editedBack = c.editedBack || slices.ContainsFunc(g.held, func(r secgroup.Rule) bool {
-					return r.ID == c.rule.ID && r.ID != "" && r.Permission.Identity() != c.identity()
-				})
-				c.doubt(g.stillHeld(ctx, c))
+			if c.outcome != finding.OutcomeAlreadyClosed || b.whole || g.absent {
+				continue
 			}
+			isEdited := func(r secgroup.Rule) bool {
+				return r.ID == c.rule.ID && r.ID != "" && r.Permission.Identity() != c.identity()
+			}
+			if slices.ContainsFunc(g.held, isEdited) {
+				c.noteEdited()
+			}
+			c.noteHeld(g.stillHeld(ctx, c))
 		}
 	}
 }
@@ -115,7 +119,9 @@ func (g *changedGroup) replacements(b *batch, gone []*Case) bool {
 		newer := g.sightings.isNewer(r, b.Detection.Event.EventTime)
 		of := slices.IndexFunc(gone, func(c *Case) bool {
 			isEdited := r.ID != "" && r.ID == c.rule.ID // since the call gave it the values that are gone
-			c.editedBack = c.editedBack || isEdited
+			if isEdited {
+				c.noteEdited()
+			}
 			return (newer || isEdited) && c.overlaps(r)
 		})
 		if of < 0 {
@@ -187,14 +193,14 @@ func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 	return out
 }
 
-// stillHolds begins what is left of a case whose rule is gone.
+// stillHolds begins the text of stillHolding.
 const stillHolds = "the group still holds "
 
-// doubt says of a case that was found closed which rules the group still holds for its
-// traffic. The outcome stays, and with it the undo: sgward itself may have closed the rule.
-func (c *Case) doubt(held []secgroup.Rule) {
+// stillHolding tells people which rules the group holds for the traffic of a rule that is
+// gone. It is empty if there are none.
+func stillHolding(held []secgroup.Rule) string {
 	if len(held) == 0 {
-		return
+		return ""
 	}
 	const most = 3
 	var names []string
@@ -205,5 +211,5 @@ func (c *Case) doubt(held []secgroup.Rule) {
 	if more := len(held) - most; more > 0 {
 		why += fmt.Sprintf("; and %d more", more)
 	}
-	c.gone, c.left = true, why
+	return why
 }
