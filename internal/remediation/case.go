@@ -79,26 +79,30 @@ type Case struct {
 	judged  bool
 	shownAs shownAs
 	present secgroup.Rule // as the group shows it, unless unseen
+	evidence
+	state state
+	ending
+}
+
+// evidence is what an event, or a read, proves of a case's rule. It is set where a case is
+// made or judged; weigh sets it for the rules that an event names.
+type evidence struct {
 	// fromGroup is set if the verdict requires that the group shows the rule: its
 	// direction or peer is not completely known, or other rules take part.
 	fromGroup bool
 	// byID is set if only the rule with the event's id is meant, and not another that has
 	// its values now.
 	byID bool
-	// actorUnknown is set if rule may be what another call than the event's made.
+	// seeFirst is set if the group must show the rule, of which the event lacks the id.
+	seeFirst bool
+	// actorUnknown is set if another call than the event's may have made the rule.
 	actorUnknown bool
-	// opened is set if the edit of a prefix list that the message reports took the rule
-	// across the threshold.
-	opened bool
 	// complete is set if the event alone proves which rule it made and that the policy
 	// forbids it, so that a retry can tell again what this try closes.
 	complete bool
-	// seeFirst is set if the group must show the rule, of which the event lacks the id.
-	seeFirst bool
-	// doubted is set if an earlier try may have closed the rule by a policy that forbade it.
-	doubted bool
-	state   state
-	ending
+	// opened is set if the edit of a prefix list that the message reports took the rule
+	// across the threshold.
+	opened bool
 }
 
 // ending is how a settled case ended. The methods of Case that settle it set it, and those

@@ -122,7 +122,7 @@ func (b *batch) add(of finding.Finding, r secgroup.Rule) {
 		key += " " + r.Permission.String() // the call's rule with values that it has since
 	}
 	of.ID, of.Rule = finding.NewID(b.account, b.region, b.group.ID, key, b.Detection.Event.EventID), &r
-	b.cases = append(b.cases, &Case{batch: b, finding: of, rule: r, shownAs: seen, present: r, fromGroup: true})
+	b.cases = append(b.cases, &Case{batch: b, finding: of, rule: r, shownAs: seen, present: r, evidence: evidence{fromGroup: true}})
 }
 
 // addPresentOfLateEdits adds a case for the values that the group shows for the rule of
@@ -142,6 +142,6 @@ func (b *batch) addPresent(c *Case) {
 	of.ID = finding.NewID(b.account, b.region, b.group.ID, c.present.ID+" "+c.present.Permission.String(), b.Detection.Event.EventID)
 	of.Verdict = policy.Undetermined
 	b.cases = append(b.cases, &Case{
-		batch: b, finding: of, rule: c.present, shownAs: seen, present: c.present, actorUnknown: true, fromGroup: true,
+		batch: b, finding: of, rule: c.present, shownAs: seen, present: c.present, evidence: evidence{actorUnknown: true, fromGroup: true},
 	})
 }

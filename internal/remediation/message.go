@@ -83,7 +83,7 @@ func (m Message) read() (*delivery, error) {
 			byKey[k] = b
 			d.batches = append(d.batches, b)
 		}
-		c := &Case{batch: b, finding: f, fromGroup: f.Rule == nil}
+		c := &Case{batch: b, finding: f, evidence: evidence{fromGroup: f.Rule == nil}}
 		if f.Rule != nil {
 			c.rule = *f.Rule
 		}
