@@ -28,8 +28,9 @@ type countedRule struct {
 	permission      secgroup.Permission
 }
 
-// add counts a delivery. done says that it needs no retry.
-func (t *tally) add(d *delivery, now time.Time, done bool) {
+// add counts a delivery that has ended.
+func (t *tally) add(d *delivery, now time.Time) {
+	done := d.err == nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.outcomes == nil {

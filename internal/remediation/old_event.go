@@ -121,38 +121,42 @@ func (r *invocation) closeOld(ctx context.Context) {
 	r.close(ctx, r.atMostMaxRevokes(r.old.cases))
 }
 
-// concludeOld ends the deliveries of old events with one alert for all of them. It returns
-// why each message must be retried.
-func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) []error {
-	errs := make([]error, len(deliveries))
-	var reported []int // indexes of deliveries
-	var results [][]finding.Result
-	for i, d := range deliveries {
+// concludeOld ends the deliveries of old events with one alert for all of them.
+func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) {
+	var reported []*delivery
+	var results [][]finding.Result // of each of reported
+	for _, d := range deliveries {
 		var news []finding.Result
-		if news, errs[i] = r.reportable(ctx, d); len(news) > 0 {
-			reported, results = append(reported, i), append(results, news)
+		if news, d.err = r.reportable(ctx, d); len(news) > 0 {
+			reported, results = append(reported, d), append(results, news)
 		}
 	}
+	if err := r.publishOld(ctx, reported, results); err != nil {
+		for _, d := range reported {
+			d.err = errors.Join(d.err, err)
+		}
+	}
+	for _, d := range deliveries {
+		r.tally.add(d, r.Now())
+	}
+}
+
+// publishOld publishes one alert for the results of deliveries, if there are any.
+func (r *invocation) publishOld(ctx context.Context, reported []*delivery, results [][]finding.Result) error {
 	if len(reported) == 0 {
-		return errs
+		return nil
 	}
-	first := deliveries[reported[0]]
-	a := r.alert(ctx, first, results[0])
+	a := r.alert(ctx, reported[0], results[0])
 	if len(reported) > 1 {
-		a = r.digest(deliveries, reported, results)
+		a = r.digest(reported, results)
 	}
-	if err := r.publish(ctx, a); err != nil {
-		for _, i := range reported {
-			errs[i] = errors.Join(errs[i], err)
-		}
-	}
-	return errs
+	return r.publish(ctx, a)
 }
 
 // digest makes one alert of several old events. Its own event is not one of them: the
 // findings name theirs.
-func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]finding.Result) finding.Alert {
-	first := deliveries[reported[0]].Detection.Event
+func (r *invocation) digest(reported []*delivery, results [][]finding.Result) finding.Alert {
+	first := reported[0].Detection.Event
 	event := cloudtrail.Event{
 		EventName: "OldEvents", EventTime: r.now.UTC().Truncate(time.Second),
 		AccountID: first.AccountID, Region: first.Region, ReplayName: first.ReplayName,
@@ -160,14 +164,13 @@ func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]
 	var ids []string
 	var told []finding.Result
 	try, tries := 0, 0
-	for n, i := range reported {
-		d := deliveries[i]
+	for i, d := range reported {
 		if d.Detection.Event.ReplayName != event.ReplayName {
 			event.ReplayName = ""
 		}
 		ids = append(ids, d.Detection.Event.EventID)
 		try, tries = max(try, d.Try), max(tries, d.Tries)
-		for _, result := range results[n] {
+		for _, result := range results[i] {
 			result.Event = &d.Detection.Event
 			told = append(told, result)
 		}

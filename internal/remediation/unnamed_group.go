@@ -28,12 +28,9 @@ const leftSuspect = "the record leaves out the call's rules: this may be one of 
 // Here the call's rules cannot be distinguished from older ones, so none is closed: the alert
 // lists those that the policy would close, and the events are reported in any case. sweep,
 // which knows what its last run saw, gets the same event and hands over the call's rules.
-func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
+func (r *invocation) searchRegion(ctx context.Context) {
 	var batches []*batch
-	for _, d := range deliveries {
-		if d == nil {
-			continue
-		}
+	for _, d := range r.deliveries {
 		for _, b := range d.batches {
 			if b.isOpen() && !b.isNamed() {
 				batches = append(batches, b)
