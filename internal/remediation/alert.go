@@ -27,12 +27,12 @@ func (r *invocation) conclude(ctx context.Context, d *delivery) error {
 // reportable returns the results of a delivery that an alert should report, if any, and
 // why the message must be retried.
 //
-// Failures are reported when ReportFailure says so, under the same id. What a try closes
+// Failures are reported when reportsFailure says so, under the same id. What a try closes
 // that is not the first is reported with it.
 func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Result, error) {
 	results, errs, urgent := d.results()
 	err := errors.Join(errs...)
-	if err != nil && !ReportFailure(d.Try, d.Tries, urgent) {
+	if err != nil && !reportsFailure(d.Try, d.Tries, urgent) {
 		closed := d.closedUnnamed
 		if d.Try > 1 {
 			closed = d.closedNow
@@ -232,7 +232,7 @@ func (d *delivery) retried(now time.Time) bool {
 	if d.Detection.Source == finding.SourceCall && !d.Detection.Chosen {
 		made = d.Detection.Event.EventTime
 	}
-	return EarlierTry(d.Try, now.Sub(made))
+	return earlierTry(d.Try, now.Sub(made))
 }
 
 // result returns the case's result for an alert.

@@ -104,7 +104,7 @@ func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 func (g *changedGroup) settleOldGone(ctx context.Context, b *batch, gone []*Case) {
 	switch {
 	case len(gone) == 0:
-	case b.Detection.Event.ReplayName != "" && !EarlierTry(b.Try, g.now.Sub(b.Sent)):
+	case b.Detection.Event.ReplayName != "" && !earlierTry(b.Try, g.now.Sub(b.Sent)):
 		for _, c := range gone {
 			c.comply()
 		}
@@ -146,7 +146,7 @@ func (r *invocation) publishOld(ctx context.Context, reported []*delivery, resul
 	if len(reported) == 0 {
 		return nil
 	}
-	a := r.alert(ctx, reported[0], results[0])
+	a := r.alert(ctx, reported[0], results[0]) // which adds the context of its groups to its results
 	if len(reported) > 1 {
 		a = r.digest(reported, results)
 	}

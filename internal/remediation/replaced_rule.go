@@ -25,7 +25,7 @@ func (c *Case) isQuicklyGone() bool {
 
 // mayBeOvertaken reports whether the caller may have replaced a rule that is gone.
 func (b *batch) mayBeOvertaken(now time.Time) bool {
-	return !b.makerUnknown() && !b.isStanding() && !b.old && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
+	return !b.makerUnknown() && !b.isStanding() && !b.old && b.age(now) < lagWindow && !earlierTry(b.Try, b.age(now))
 }
 
 // quicklyGone returns the batch's cases whose rules may have been replaced. A read that does not show the rule of an

@@ -187,7 +187,7 @@ func (s *standing) isUnnamedCall() bool {
 // settleGone settles a rule that is gone and that is not sent to EC2. It is not reported,
 // unless an earlier try may have closed it; then with the message's values.
 func (s *standing) settleGone(c *Case) {
-	if !EarlierTry(s.Try, s.now.Sub(s.Sent)) {
+	if !earlierTry(s.Try, s.now.Sub(s.Sent)) {
 		c.comply()
 		return
 	}
