@@ -105,8 +105,8 @@ type evidence struct {
 	opened bool
 }
 
-// ending is how a settled case ended. The methods of Case that settle it set it, and those
-// that add what is found out later: carry, noteEdited and noteHeld.
+// ending is how a settled case ended. The methods of Case that settle it set it; carry,
+// noteEdited and noteHeld add later facts.
 type ending struct {
 	outcome finding.Outcome // "" for a compliant rule, which is not reported
 	at      time.Time
@@ -137,18 +137,18 @@ const (
 )
 
 // state is the state of a case. The zero value is open. Only await, comply, conclude and
-// handOver change it, and no settled case becomes open again.
+// handOff change it, and no settled case becomes open again.
 type state uint8
 
 const (
-	stateOpen       state = iota
-	stateWaiting          // its verdict needs the group to hold its rule, which a read may not show yet
-	stateHandedOver       // settled: a message of its own closes the rule
+	stateOpen      state = iota
+	stateWaiting         // its verdict needs the group to hold its rule, which a read may not show yet
+	stateHandedOff       // settled: a message of its own closes the rule
 	stateSettled
 )
 
-// isSettled reports that nothing is left to do for the case.
-func (c *Case) isSettled() bool { return c.state >= stateHandedOver }
+// isSettled reports that this try has ended its work on the case.
+func (c *Case) isSettled() bool { return c.state >= stateHandedOff }
 
 // await returns the state at a time, after the last read: a waiting case is open later.
 func (c *Case) await(now time.Time) state {
@@ -165,15 +165,15 @@ func (c *Case) await(now time.Time) state {
 // judge records this side's judgement.
 func (c *Case) judge(j policy.Judgement) { c.judgement, c.judged = j, true }
 
-// comply settles a case that needs nothing.
+// comply settles a case without a result.
 func (c *Case) comply() { c.state = stateSettled }
 
-// handOver settles a case whose rule a message of its own closes.
-func (c *Case) handOver(at time.Time) { c.state, c.at = stateHandedOver, at }
+// handOff settles a case whose rule a message of its own closes.
+func (c *Case) handOff(at time.Time) { c.state, c.at = stateHandedOff, at }
 
 // conclude settles a case with an outcome that is not a failure. A message of remediate
-// proves that the group held its rules and that they were to be closed: what its retry
-// finds gone, an earlier try has closed.
+// proves that the group held its rules and that they were to be closed: an earlier try has
+// closed those that its retry finds gone.
 func (c *Case) conclude(outcome finding.Outcome, at time.Time) {
 	c.state, c.outcome, c.at = stateSettled, outcome, at
 	if outcome == finding.OutcomeAlreadyClosed && c.batch.Detection.Chosen && !c.editedBack && c.batch.retried(at) {
@@ -181,7 +181,7 @@ func (c *Case) conclude(outcome finding.Outcome, at time.Time) {
 	}
 }
 
-// postpone settles a case of which a later try can tell more. It is not reported.
+// postpone leaves a case to a later try. It is not reported.
 func (c *Case) postpone(err error, at time.Time) {
 	c.conclude("", at)
 	c.err = err
@@ -190,7 +190,7 @@ func (c *Case) postpone(err error, at time.Time) {
 // close settles a case with the result of closing its opening. EC2 may not know a new
 // group yet.
 func (c *Case) close(done Closing) {
-	c.rule, c.answerLost = done.Rule, done.AnswerLost
+	c.rule, c.answerLost = done.Rule, done.answerLost
 	if own := c.finding.Rule; own != nil && own.ID != "" && done.Outcome == finding.OutcomeRevoked && done.Rule.ID != own.ID && !c.batch.isStanding() {
 		c.batch.addClosedEarlier(c, done)
 	}
@@ -199,15 +199,16 @@ func (c *Case) close(done Closing) {
 		c.postpone(done.Err, done.At)
 	case done.Outcome == finding.OutcomeFailed:
 		c.fail(done.Err, done.At)
-	case done.GroupGone && !c.batch.isStanding() && c.batch.age(done.At) < lagWindow:
+	case done.groupGone && !c.batch.isStanding() && c.batch.age(done.At) < lagWindow:
 		c.fail(ec2rules.ErrNoGroup, done.At)
 	default:
 		c.conclude(done.Outcome, done.At)
 	}
 }
 
-// addClosedEarlier adds a case for the rule that a message is about, where another rule that has its values by now was closed:
-// an attempt whose answer was lost, or an earlier try, may have closed the message's own, and nobody else would report that.
+// addClosedEarlier adds a case for a message's own rule if another rule with its values was
+// closed instead. An attempt whose answer was lost, or an earlier try, may have closed the
+// own rule, and no other message would report that.
 func (b *batch) addClosedEarlier(c *Case, done Closing) {
 	own := &Case{batch: b, finding: c.finding, rule: *c.finding.Rule, judgement: c.judgement, judged: c.judged}
 	switch {
@@ -229,8 +230,8 @@ func (c *Case) fail(err error, at time.Time) {
 	c.err = err
 }
 
-// leave settles a case that no try of this function can close, without calling EC2. why is
-// for people.
+// leave settles a case that no try of this function can close, without calling EC2. why
+// tells people the reason.
 func (c *Case) leave(outcome finding.Outcome, why string, at time.Time) {
 	c.conclude(outcome, at)
 	c.left = why

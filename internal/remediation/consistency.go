@@ -69,7 +69,7 @@ func (c *Case) see(r secgroup.Rule) {
 	}
 }
 
-// tooEarly reports that the last read may have missed something that matters.
+// tooEarly reports that the last read may have missed a change that a verdict needs.
 func (g *changedGroup) tooEarly() bool {
 	for _, b := range g.batches {
 		now := g.Now()
@@ -95,7 +95,7 @@ func (g *changedGroup) wait(ctx context.Context) bool {
 	}
 	next := g.patience[0]
 	g.patience = g.patience[1:]
-	<-g.slots // for a group that has something to do
+	<-g.slots // another group may work meanwhile
 	defer func() { g.slots <- struct{}{} }()
 	return pause.For(ctx, next) == nil
 }

@@ -42,7 +42,7 @@ type Config struct {
 	MaxRevokes int
 	// Choose puts a message of its own on the queue that Run's messages come from: d, with
 	// the event of origin. Its error is ErrTooLarge if no message can hold d. nil closes at
-	// once; a retry then cannot tell what an earlier try closed.
+	// once; a retry then cannot tell which rules an earlier try closed.
 	Choose func(ctx context.Context, origin Message, d finding.Detection) error
 	// Publish sends one alert. After an error the message is retried.
 	Publish func(context.Context, finding.Alert) error
@@ -63,7 +63,7 @@ type Config struct {
 type Engine struct {
 	Config
 	closer    *Closer
-	sightings sightings
+	firstSeen firstSeen
 }
 
 // New returns an Engine. The error names the field that is missing or wrong.
@@ -78,8 +78,8 @@ func New(c Config) (*Engine, error) {
 	return &Engine{Config: c, closer: &Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
 }
 
-// CheckConfig checks what the configurations of an Engine and of a sweep.Sweeper have in common;
-// made names which of them. isSet reports that EC2, Policy, Publish and Logger are set.
+// CheckConfig checks the fields that the configurations of an Engine and of a sweep.Sweeper
+// share; made names the one of the two. isSet reports that EC2, Policy, Publish and Logger are set.
 func CheckConfig(made string, isSet bool, region string, mode finding.Mode, maxRevokes int) error {
 	switch {
 	case !isSet:
@@ -103,7 +103,7 @@ type invocation struct {
 	deliveries []*delivery // of the messages that could be read, in order
 	lists      *ec2rules.Lists
 	slots      chan struct{} // of workers that are not waiting
-	// groups and interfaces are what alerts say of their groups.
+	// groups and interfaces cache the reads for the context of alerts.
 	groups     reads[described]
 	interfaces reads[[]finding.Interface]
 	old        oldRules

@@ -17,7 +17,7 @@ const (
 	leftUnnamed   = "the event does not name the group"
 )
 
-// judgeEvent judges a batch by the event alone and settles what that decides. It returns
+// judgeEvent judges a batch by its event alone and settles the decided cases. It returns
 // the cases to close at once; those left open need a read.
 func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	elsewhere := r.isElsewhere(b.account, b.region)

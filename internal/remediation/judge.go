@@ -153,9 +153,9 @@ func (g *changedGroup) standing(b *batch) []secgroup.Rule {
 const leftAtThreshold = "the group's other rules were at the threshold without it too, so it is unknown which call crossed the threshold. " +
 	"Close those that are not needed"
 
-// judgeAtThreshold leaves to people the cases that crossed nothing only because the rest of
-// the group is at the threshold already. Each of several quick calls looks like this when
-// the group is read after the last of them: nobody can know which one crossed it.
+// judgeAtThreshold leaves to people the cases that did not cross the threshold only because
+// the rest of the group is at it already. Each of several quick calls looks like this when
+// the group is read after the last of them: it is unknown which one crossed it.
 func (g *changedGroup) judgeAtThreshold(ctx context.Context, b *batch, cases []*Case) {
 	if b.whole || len(cases) == 0 {
 		return

@@ -54,9 +54,9 @@ func (o *oldRules) add(c *Case) {
 	o.cases = append(o.cases, c)
 }
 
-// finishOld settles what is left of an old event's batch. Its rules exist already: they
-// are closed only if their statement says so of existing rules, by the event's own rule
-// id, and after all groups have been judged, so that no more go than one batch may close.
+// finishOld settles the remaining cases of an old event's batch. Its rules exist already:
+// they are closed only if their statement revokes existing rules, by the event's own rule
+// id, and after all groups have been judged, because MaxRevokes limits all of them together.
 func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 	var shown, gone []*Case
 	for _, c := range b.cases {
@@ -115,8 +115,8 @@ func (g *changedGroup) settleOldGone(ctx context.Context, b *batch, gone []*Case
 	}
 }
 
-// closeOld closes the gathered rules of old events, the most urgent first and no more
-// than one batch may close.
+// closeOld closes the gathered rules of old events, the most urgent first and at most
+// MaxRevokes.
 func (r *invocation) closeOld(ctx context.Context) {
 	r.close(ctx, r.atMostMaxRevokes(r.old.cases))
 }

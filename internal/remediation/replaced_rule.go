@@ -28,8 +28,8 @@ func (b *batch) mayBeOvertaken(now time.Time) bool {
 	return !b.makerUnknown() && !b.isStanding() && !b.old && b.age(now) < lagWindow && !earlierTry(b.Try, b.age(now))
 }
 
-// quicklyGone returns the batch's cases whose rules may have been replaced. A read that does not show the rule of an
-// edit may lag, but that is no reason to leave open what it does show.
+// quicklyGone returns the batch's cases whose rules may have been replaced. A read that does
+// not show the rule of an edit may lag, but the rules that it does show need not wait.
 func (g *changedGroup) quicklyGone(b *batch) []*Case {
 	var out []*Case
 	for _, c := range b.cases {
@@ -52,8 +52,8 @@ func (g *changedGroup) forbids(b *batch, c *Case) bool {
 	})
 }
 
-// overlaps reports whether a rule lets through some of the traffic of a case's. Of an
-// edit the direction may not be known.
+// overlaps reports whether a rule lets through some of the traffic of a case's
+// rule. The direction of an edited rule may be unknown.
 func (c *Case) overlaps(r secgroup.Rule) bool {
 	p := c.rule.Permission
 	if p.Direction == 0 {
@@ -63,7 +63,7 @@ func (c *Case) overlaps(r secgroup.Rule) bool {
 }
 
 // closeReplacements judges the rules that have replaced those of calls, as for a record
-// without rules, and closes of them what is forbidden on its own.
+// without rules, and closes those that are forbidden on their own.
 func (g *changedGroup) closeReplacements(ctx context.Context) {
 	if g.absent {
 		return
@@ -116,7 +116,7 @@ func (g *changedGroup) replacements(b *batch, gone []*Case) bool {
 		if b.covers(r) || b.replacements != nil && b.replacements.covers(r) {
 			continue
 		}
-		newer := g.sightings.isNewer(r, b.Detection.Event.EventTime)
+		newer := g.firstSeen.isNewer(r, b.Detection.Event.EventTime)
 		of := slices.IndexFunc(gone, func(c *Case) bool {
 			isEdited := r.ID != "" && r.ID == c.rule.ID // since the call gave it the values that are gone
 			if isEdited {

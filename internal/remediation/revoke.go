@@ -46,11 +46,11 @@ type Closing struct {
 	At time.Time
 	// Err is set if the outcome is failed or empty.
 	Err error
-	// AnswerLost is set on revoked if EC2's answer was lost, and a repeat found the rule gone.
-	AnswerLost bool
-	// GroupGone is set on already_closed if EC2 does not know the group. A new group may
+	// answerLost is set on revoked if EC2's answer was lost, and a repeat found the rule gone.
+	answerLost bool
+	// groupGone is set on already_closed if EC2 does not know the group. A new group may
 	// only not be known yet.
-	GroupGone bool
+	groupGone bool
 	// removed is the rule that EC2's answer names as removed, zero if it names none.
 	removed secgroup.Rule
 	// attemptLost is set if an earlier attempt had no answer: if removed is another rule, that attempt may have removed
@@ -104,9 +104,9 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 		closing.Rule = o.Rule
 		switch id := closing.removed.ID; {
 		case id != "" && id != o.Rule.ID && o.Rule.ID != "" && owned[id]:
-			closing.Outcome, closing.AnswerLost = finding.OutcomeAlreadyClosed, false
+			closing.Outcome, closing.answerLost = finding.OutcomeAlreadyClosed, false
 			if closing.attemptLost {
-				closing.Outcome, closing.AnswerLost = finding.OutcomeRevoked, true
+				closing.Outcome, closing.answerLost = finding.OutcomeRevoked, true
 			}
 		default:
 			closing.Rule = describeClosed(o.Rule, closing.removed)
@@ -170,7 +170,7 @@ func (g *groupCloser) settle(rules []secgroup.Rule, outcome finding.Outcome, err
 }
 
 // together sends rules in one call. NotFound for several says that one of them is absent
-// and nothing was done: they are then sent apart.
+// and that EC2 did nothing: they are then sent apart.
 func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 	silent, err := g.send(ctx, rules)
 	switch {
@@ -197,9 +197,9 @@ func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
 // may have removed, it has removed.
 func (g *groupCloser) gone(rules []secgroup.Rule, groupGone bool) {
 	for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
-		closing.GroupGone = groupGone
+		closing.groupGone = groupGone
 		if g.lost[permission] {
-			closing.Outcome, closing.AnswerLost, closing.GroupGone = finding.OutcomeRevoked, true, false
+			closing.Outcome, closing.answerLost, closing.groupGone = finding.OutcomeRevoked, true, false
 		}
 		g.done[permission] = closing
 	}
@@ -253,8 +253,8 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 }
 
 // oneByOne closes rules with a call for each. An error that is not about the rule would
-// hit the next one too: it ends the round. Only the first of the rules, as many as listed
-// says, were in the group a moment ago: of the others it then stays unknown.
+// hit the next one too and ends the round. The first rules, as many as listed, were in the
+// group a moment ago and fail with it; whether the others are there stays unknown.
 func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule, listed int) {
 	for i := range rules {
 		one := rules[i : i+1]

@@ -24,9 +24,9 @@ func LeftAtLimit(maxRevokes, left int) string {
 	return fmt.Sprintf("a run closes no more than %s, which leaves %d open", text.Plural(maxRevokes, "rule"), left)
 }
 
-// standing is the source of a message of sweep: it names existing rules, or those of a call
-// whose record names no group, that sweep chose to close. The choice is not an order: the groups are read and judged again. The makers
-// of the rules are unknown.
+// standing is the source of a message of sweep, which names existing rules that sweep chose
+// to close, or those of a call whose record names no group. The choice is not an order: the
+// groups are read and judged again. The makers of the rules are unknown.
 type standing struct {
 	*invocation
 	*delivery

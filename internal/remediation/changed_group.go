@@ -43,8 +43,8 @@ func (g *changedGroup) work(ctx context.Context) {
 			g.closeOwn(ctx)
 			g.closeReplacements(ctx)
 		}
-		// Whoever leaps makes another rule soon, even if the one that raised the suspicion
-		// is gone. A read for that alone may fail: the one before it holds for the rest.
+		// A caller who replaces rules makes another soon, even if the one that raised the
+		// suspicion is gone. If the read for it fails, the read before still counts.
 		suspected = suspected || g.mayBeReplaced(ctx)
 		tooEarly := g.tooEarly()
 		again = suspected && !tooEarly
@@ -130,7 +130,7 @@ func (g *changedGroup) read(ctx context.Context) error {
 		return err
 	}
 	g.held, g.unread = held.Rules, held.Unread
-	g.sightings.add(g.group.ID, g.held, began)
+	g.firstSeen.add(g.group.ID, g.held, began)
 	for _, b := range g.batches {
 		b.match(g.held)
 	}
@@ -156,7 +156,7 @@ func (b *batch) resolve(groupID string) {
 // remember records the cases whose rules are closed, or would be.
 func (g *changedGroup) remember(cases []*Case) {
 	for _, c := range cases {
-		isClosed := c.state == stateHandedOver || c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed || c.outcome == finding.OutcomeWouldRevoke
+		isClosed := c.state == stateHandedOff || c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed || c.outcome == finding.OutcomeWouldRevoke
 		if _, known := g.closed[c.identity()]; isClosed && !known {
 			g.closed[c.identity()] = c
 		}
@@ -198,8 +198,8 @@ func (g *changedGroup) closeOwn(ctx context.Context) {
 }
 
 // parts returns the open cases that the group shows, and those that can be judged and
-// closed without: compare-and-revoke removes nothing but the judged values. The rest waits
-// for finish.
+// closed unseen: compare-and-revoke removes nothing but the judged values. The other open
+// cases wait for finish.
 func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 	young := b.age(now) < lagWindow
 	for _, c := range b.cases {
@@ -217,8 +217,8 @@ func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 	return shown, loose
 }
 
-// close closes cases' rules and settles them. Rules of which the message could not tell
-// again that a try has closed them are closed by a message of their own.
+// close closes the rules of cases and settles the cases. A message of its own closes a rule
+// if a retry of this message could not tell that this try has closed it.
 func (g *changedGroup) close(ctx context.Context, cases []*Case) {
 	g.invocation.close(ctx, g.choose(ctx, cases))
 	g.remember(cases)
@@ -231,7 +231,7 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 		// Another message had the same rule closed.
 		if other := g.closed[c.identity()]; !c.isSettled() && c.shownAs == seen && other != nil {
 			c.judge(other.judgement)
-			if other.state == stateHandedOver {
+			if other.state == stateHandedOff {
 				alike = append(alike, c)
 				continue
 			}
@@ -283,9 +283,9 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	g.finishUnseen(ctx, b, shown)
 }
 
-// judgeShown judges a batch's rules that the group shows beside the group's others. Of the
-// rules of a choice, which were there together, an earlier try may have closed some: the
-// others are judged with them.
+// judgeShown judges a batch's rules that the group shows beside the group's others. An
+// earlier try may have closed some rules of a choice: the remaining ones are judged
+// together with them, as they were chosen.
 func (g *changedGroup) judgeShown(ctx context.Context, b *batch, shown []*Case) error {
 	cases := shown
 	if b.Detection.Chosen && b.retried(g.Now()) && len(shown) > 0 {
