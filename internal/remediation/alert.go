@@ -186,7 +186,9 @@ func (b *batch) allowed() map[string]*Case {
 	}
 	if b.whole && b.of != nil {
 		if !slices.ContainsFunc(b.cases, func(c *Case) bool { return !isAllowed(c) }) {
-			out[b.of.ID] = &Case{batch: b, finding: *b.of, state: stateSettled}
+			group := &Case{batch: b, finding: *b.of}
+			group.comply()
+			out[b.of.ID] = group
 		}
 		return out
 	}

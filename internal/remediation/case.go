@@ -255,9 +255,8 @@ func (c *Case) carry() { c.carried = true }
 // noteEdited records that the rule exists with other values.
 func (c *Case) noteEdited() { c.editedBack = true }
 
-// noteHeld records the rules by which the group still lets the traffic of a case through
-// that was found closed. The outcome stays, and with it the undo: sgward itself may have
-// closed the rule.
+// noteHeld records the rules by which the group still lets a closed rule's traffic through.
+// The outcome stays, and with it the undo: sgward itself may have closed the rule.
 func (c *Case) noteHeld(held []secgroup.Rule) {
 	if why := stillHolding(held); why != "" {
 		c.gone, c.left = true, why

@@ -30,14 +30,14 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	req := b.request(r.now, rulesOf(b.cases))
 	req.Interrupted = interruptedAfter(context.Background(), eventJudgeTime)
 	judgements := r.Policy.Evaluate(req)
-	anyones := judgements
+	byAnyone := judgements
 	if b.isLate(r.now) || slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Verdict == policy.Revoke }) {
 		asAnyone := req
 		asAnyone.Actor, asAnyone.Interrupted = policy.Actor{}, interruptedAfter(context.Background(), eventJudgeTime)
-		anyones = r.Policy.Evaluate(asAnyone)
+		byAnyone = r.Policy.Evaluate(asAnyone)
 	}
 	for i, c := range b.cases {
-		isDecided := c.weigh(judgements[i], anyones[i], r.now)
+		isDecided := c.weigh(judgements[i], byAnyone[i], r.now)
 		switch {
 		case isDecided:
 			c.settleBy(c.judgement.Verdict, r.now)
@@ -52,19 +52,19 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	return atOnce
 }
 
-// weigh judges a case by its event alone and sets the case's evidence. own is the verdict
-// on a rule of the event's actor, anyones that on a rule of an unknown one. It reports
-// whether the verdict decides the case, so that nothing has to be read.
+// weigh judges a case by its event alone and sets the case's evidence. byActor is the
+// verdict on a rule of the event's actor, byAnyone that on a rule of an unknown one. It
+// reports whether the verdict decides the case without a read.
 //
 // A rule that has the event's values now may be another than the event's:
 //
 //   - the rule of a late event may be long gone;
 //   - an earlier try may have closed it;
 //   - an actor whom the policy allows it may have made one with its values.
-func (c *Case) weigh(own, anyones policy.Judgement, now time.Time) (isDecided bool) {
-	b, j, p := c.batch, own, c.rule.Permission
+func (c *Case) weigh(byActor, byAnyone policy.Judgement, now time.Time) (isDecided bool) {
+	b, j, p := c.batch, byActor, c.rule.Permission
 	late, retried, hasID := b.isLate(now), b.retried(now), c.rule.ID != ""
-	mayBeAnothers := anyones.Verdict != policy.Revoke
+	mayBeAnothers := byAnyone.Verdict != policy.Revoke
 	isDecided = b.isDecidedBy(j)
 	e := evidence{complete: j.Verdict == policy.Revoke && !j.Union && hasID && p.Direction != 0 && !c.finding.FromRequest}
 	isDoubted := isDecided && retried && c.finding.Verdict == policy.Revoke
@@ -76,7 +76,7 @@ func (c *Case) weigh(own, anyones policy.Judgement, now time.Time) (isDecided bo
 		e.byID = late || j.Verdict == policy.Revoke && mayBeAnothers
 	case !mayBeAnothers:
 	case late || retried: // its own rule cannot be distinguished from another
-		e.actorUnknown, j = true, anyones
+		e.actorUnknown, j = true, byAnyone
 		isDecided = b.isDecidedBy(j)
 	case j.Verdict == policy.Revoke: // the group shows the id, which the message that closes the rule names
 		e.seeFirst = true
@@ -104,7 +104,8 @@ func (b *batch) isDecidedBy(j policy.Judgement) bool {
 	}
 }
 
-// isLate reports that the batch's rules may be long gone, and others may have their values.
+// isLate reports that the batch's rules may be long gone, so that others may have their
+// values.
 func (b *batch) isLate(now time.Time) bool { return b.age(now) >= lagWindow || b.old }
 
 // isElsewhere reports whether an account and region are out of this function's reach.
