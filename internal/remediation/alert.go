@@ -25,14 +25,12 @@ func (r *invocation) conclude(ctx context.Context, d *delivery) error {
 }
 
 // reportable returns the results of a delivery that an alert should report, if any, and
-// why the message must be retried.
-//
-// Failures are reported when ReportFailure says so, under the same id. What a try closes
-// that is not the first is reported with it.
+// why the message must be retried. reportsFailure selects the tries that report failures,
+// under the same id; a retry reports the rules that it has closed in any case.
 func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Result, error) {
 	results, errs, urgent := d.results()
 	err := errors.Join(errs...)
-	if err != nil && !ReportFailure(d.Try, d.Tries, urgent) {
+	if err != nil && !reportsFailure(d.Try, d.Tries, urgent) {
 		closed := d.closedUnnamed
 		if d.Try > 1 {
 			closed = d.closedNow
@@ -40,7 +38,7 @@ func (r *invocation) reportable(ctx context.Context, d *delivery) ([]finding.Res
 		results = closed()
 	}
 	if err == nil {
-		results = append(results, d.takenBack()...)
+		results = append(results, d.corrections()...)
 	}
 	if !IsReportable(results) {
 		r.Logger.InfoContext(ctx, "no alert", "eventId", d.Detection.Event.EventID, "try", d.Try, "findings", len(results), "outcomes", outcomes(results))
@@ -68,7 +66,8 @@ func (r *invocation) publish(ctx context.Context, a finding.Alert) error {
 	return nil
 }
 
-// longestExposure is how long the first of the revoked rules was open; 0 if that is not known.
+// longestExposure returns for how long the first of the revoked rules was open; 0 if that
+// is not known.
 func longestExposure(results []finding.Result) (seconds float64) {
 	for _, r := range results {
 		if r.Outcome == finding.OutcomeRevoked && r.ExposureSeconds != nil {
@@ -107,8 +106,8 @@ func (r *invocation) alert(ctx context.Context, d *delivery, results []finding.R
 	return a
 }
 
-// results returns the results to report, why the message must be retried, and whether that
-// needs people at once.
+// results returns the results to report, why the message must be retried, and whether
+// people must know of that at once.
 func (d *delivery) results() (results []finding.Result, errs []error, urgent bool) {
 	for _, b := range d.batches {
 		for _, c := range b.all() {
@@ -132,7 +131,7 @@ func (d *delivery) results() (results []finding.Result, errs []error, urgent boo
 	return results, errs, urgent
 }
 
-// closedNow returns what this try has closed.
+// closedNow returns the rules that this try has closed.
 func (d *delivery) closedNow() (results []finding.Result) {
 	for _, b := range d.batches {
 		for _, c := range b.all() {
@@ -144,8 +143,8 @@ func (d *delivery) closedNow() (results []finding.Result) {
 	return results
 }
 
-// closedUnnamed returns what was closed that the event does not name. Another try will
-// not find it in the group, so it is told although the message is retried.
+// closedUnnamed returns the closed rules that the event does not name. Another try will
+// not find them in the group, so they are reported although the message is retried.
 func (d *delivery) closedUnnamed() (results []finding.Result) {
 	for _, b := range d.batches {
 		for _, c := range b.all() {
@@ -157,9 +156,9 @@ func (d *delivery) closedUnnamed() (results []finding.Result) {
 	return results
 }
 
-// takenBack returns a result for each finding that an earlier try may have reported as a
-// failure, and that the policy allows. It is for a message that ends with this try.
-func (d *delivery) takenBack() (results []finding.Result) {
+// corrections returns a result for each finding that the policy allows and that an earlier try
+// may have reported as a failure. It is for a message that ends with this try.
+func (d *delivery) corrections() (results []finding.Result) {
 	for _, b := range d.batches {
 		allowed := b.allowed()
 		for _, f := range d.Detection.Findings {
@@ -177,17 +176,18 @@ func (d *delivery) takenBack() (results []finding.Result) {
 	return results
 }
 
-// allowed returns the batch's cases that nothing is to be reported of, by their findings'
-// ids. For a whole group, of which each rule is a case, it is one for the group.
+// allowed returns the batch's cases without anything to report, by their findings' ids. A
+// whole group, of which each rule is a case, has one case for the group.
 func (b *batch) allowed() map[string]*Case {
 	out := map[string]*Case{}
 	isAllowed := func(c *Case) bool {
 		result := c.result()
-		return c.settled && !c.chosen && c.err == nil && (c.outcome == "" || result.IsQuiet())
+		return c.state == stateSettled && c.err == nil && (c.outcome == "" || result.IsQuiet())
 	}
 	if b.whole && b.of != nil {
 		if !slices.ContainsFunc(b.cases, func(c *Case) bool { return !isAllowed(c) }) {
-			group := &Case{batch: b, finding: *b.of, settled: true}
+			group := &Case{batch: b, finding: *b.of}
+			group.comply()
 			out[b.of.ID] = group
 		}
 		return out
@@ -221,9 +221,9 @@ func outcomes(results []finding.Result) map[string]int {
 	return out
 }
 
-// maybeOurs reports that sgward itself may have closed a rule that was found gone. At a
-// first try too: the event, or the message, may have been delivered before, and that
-// delivery may have ended before its alert.
+// maybeOurs reports that sgward itself may have closed a rule that was found gone. That
+// holds for a first try too: an earlier delivery of the event or the message may have ended
+// before its alert.
 func (c *Case) maybeOurs() bool { return c.outcome == finding.OutcomeAlreadyClosed && !c.editedBack }
 
 // retried reports that an earlier try of the message may have closed its rules. The
@@ -233,7 +233,7 @@ func (d *delivery) retried(now time.Time) bool {
 	if d.Detection.Source == finding.SourceCall && !d.Detection.Chosen {
 		made = d.Detection.Event.EventTime
 	}
-	return EarlierTry(d.Try, now.Sub(made))
+	return earlierTry(d.Try, now.Sub(made))
 }
 
 // result returns the case's result for an alert.

@@ -49,7 +49,7 @@ func (b *batch) isOpen() bool {
 		return true
 	}
 	for _, c := range b.cases {
-		if !c.settled {
+		if !c.isSettled() {
 			return true
 		}
 	}
@@ -61,7 +61,7 @@ func (b *batch) age(now time.Time) time.Duration { return now.Sub(b.Detection.Ev
 
 func (b *batch) failOpen(err error, at time.Time) {
 	for _, c := range b.cases {
-		if !c.settled {
+		if !c.isSettled() {
 			c.fail(err, at)
 		}
 	}
@@ -76,48 +76,55 @@ type Case struct {
 	judgement policy.Judgement
 	// judged is set if judgement is this side's. Without it an alert reports the case with
 	// the message's values.
-	judged bool
+	judged  bool
+	shownAs shownAs
+	present secgroup.Rule // as the group shows it, unless unseen
+	evidence
+	state state
+	ending
+}
+
+// evidence is what an event, or a read, proves of a case's rule. It is set where a case is
+// made or judged; weigh sets it for the rules that an event names.
+type evidence struct {
 	// fromGroup is set if the verdict requires that the group shows the rule: its
 	// direction or peer is not completely known, or other rules take part.
 	fromGroup bool
 	// byID is set if only the rule with the event's id is meant, and not another that has
 	// its values now.
-	byID    bool
-	shownAs shownAs
-	present secgroup.Rule // as the group shows it, unless unseen
-	// actorUnknown is set if rule may be what another call than the event's made.
+	byID bool
+	// seeFirst is set if the group must show the rule, of which the event lacks the id.
+	seeFirst bool
+	// actorUnknown is set if another call than the event's may have made the rule.
 	actorUnknown bool
+	// complete is set if the event alone proves which rule it made and that the policy
+	// forbids it, so that a retry can tell again what this try closes.
+	complete bool
+	// opened is set if the edit of a prefix list that the message reports took the rule
+	// across the threshold.
+	opened bool
+}
 
-	settled bool
+// ending is how a settled case ended. The methods of Case that settle it set it; carry,
+// noteEdited and noteHeld add later facts.
+type ending struct {
 	outcome finding.Outcome // "" for a compliant rule, which is not reported
 	at      time.Time
 	// err is why the message must be retried.
 	err error
-	// opened is set if the edit of a prefix list that the message reports took the rule
-	// across the threshold.
-	opened bool
 	// left says why people must close a rule that the policy forbids, in the words of an
 	// alert.
 	left string
 	// gone is set if the rule is gone and left names others that let its traffic through.
 	gone bool
-	// chosen is set if a message of its own closes the rule.
-	chosen bool
-	// carried is set if such a message reports the case.
+	// carried is set if a message that closes other rules reports the case.
 	carried bool
-	// complete is set if the event alone proves which rule it made and that the policy
-	// forbids it, so that a retry can tell again what this try closes.
-	complete bool
 	// earlier is set on a revoked rule that an earlier try has closed.
 	earlier bool
 	// editedBack is set if the rule exists with other values.
 	editedBack bool
 	// answerLost is set if EC2's answer to the revoke was lost.
 	answerLost bool
-	// seeFirst is set if the group must show the rule, of which the event lacks the id.
-	seeFirst bool
-	// doubted is set if an earlier try may have closed the rule by a policy that forbade it.
-	doubted bool
 }
 
 // shownAs is how a read of the group shows a case's rule.
@@ -129,45 +136,52 @@ const (
 	edited                // its id with other values
 )
 
-// State is the state of a case. The zero value is open.
-type State uint8
+// state is the state of a case. The zero value is open. Only await, comply, conclude and
+// handOff change it, and no settled case becomes open again.
+type state uint8
 
-// The states.
 const (
-	Open    State = iota
-	Waiting       // its verdict needs the group to hold its rule, which a read may not show yet
-	Settled
+	stateOpen      state = iota
+	stateWaiting         // its verdict needs the group to hold its rule, which a read may not show yet
+	stateHandedOff       // settled: a message of its own closes the rule
+	stateSettled
 )
 
-// state returns the state at a time: a waiting case is open later.
-func (c *Case) state(now time.Time) State {
-	switch {
-	case c.settled:
-		return Settled
-	case c.fromGroup && c.batch.age(now) < lagWindow && (c.shownAs == unseen || c.shownAs == edited && c.isEdit()):
-		return Waiting
-	default:
-		return Open
+// isSettled reports that this try has ended its work on the case.
+func (c *Case) isSettled() bool { return c.state >= stateHandedOff }
+
+// await returns the state at a time, after the last read: a waiting case is open later.
+func (c *Case) await(now time.Time) state {
+	if c.isSettled() {
+		return c.state
 	}
+	c.state = stateOpen
+	if c.fromGroup && c.batch.age(now) < lagWindow && (c.shownAs == unseen || c.shownAs == edited && c.isEdit()) {
+		c.state = stateWaiting
+	}
+	return c.state
 }
 
 // judge records this side's judgement.
 func (c *Case) judge(j policy.Judgement) { c.judgement, c.judged = j, true }
 
-// comply settles a case that needs nothing.
-func (c *Case) comply() { c.settled = true }
+// comply settles a case without a result.
+func (c *Case) comply() { c.state = stateSettled }
+
+// handOff settles a case whose rule a message of its own closes.
+func (c *Case) handOff(at time.Time) { c.state, c.at = stateHandedOff, at }
 
 // conclude settles a case with an outcome that is not a failure. A message of remediate
-// proves that the group held its rules and that they were to be closed: what its retry
-// finds gone, an earlier try has closed.
+// proves that the group held its rules and that they were to be closed: an earlier try has
+// closed those that its retry finds gone.
 func (c *Case) conclude(outcome finding.Outcome, at time.Time) {
-	c.settled, c.outcome, c.at = true, outcome, at
+	c.state, c.outcome, c.at = stateSettled, outcome, at
 	if outcome == finding.OutcomeAlreadyClosed && c.batch.Detection.Chosen && !c.editedBack && c.batch.retried(at) {
 		c.outcome, c.earlier = finding.OutcomeRevoked, true
 	}
 }
 
-// postpone settles a case of which a later try can tell more. It is not reported.
+// postpone leaves a case to a later try. It is not reported.
 func (c *Case) postpone(err error, at time.Time) {
 	c.conclude("", at)
 	c.err = err
@@ -176,7 +190,7 @@ func (c *Case) postpone(err error, at time.Time) {
 // close settles a case with the result of closing its opening. EC2 may not know a new
 // group yet.
 func (c *Case) close(done Closing) {
-	c.rule, c.answerLost = done.Rule, done.AnswerLost
+	c.rule, c.answerLost = done.Rule, done.answerLost
 	if own := c.finding.Rule; own != nil && own.ID != "" && done.Outcome == finding.OutcomeRevoked && done.Rule.ID != own.ID && !c.batch.isStanding() {
 		c.batch.addClosedEarlier(c, done)
 	}
@@ -185,15 +199,16 @@ func (c *Case) close(done Closing) {
 		c.postpone(done.Err, done.At)
 	case done.Outcome == finding.OutcomeFailed:
 		c.fail(done.Err, done.At)
-	case done.GroupGone && !c.batch.isStanding() && c.batch.age(done.At) < lagWindow:
+	case done.groupGone && !c.batch.isStanding() && c.batch.age(done.At) < lagWindow:
 		c.fail(ec2rules.ErrNoGroup, done.At)
 	default:
 		c.conclude(done.Outcome, done.At)
 	}
 }
 
-// addClosedEarlier adds a case for the rule that a message is about, where another rule that has its values by now was closed:
-// an attempt whose answer was lost, or an earlier try, may have closed the message's own, and nobody else would report that.
+// addClosedEarlier adds a case for a message's own rule if another rule with its values was
+// closed instead. An attempt whose answer was lost, or an earlier try, may have closed the
+// own rule, and no other message would report that.
 func (b *batch) addClosedEarlier(c *Case, done Closing) {
 	own := &Case{batch: b, finding: c.finding, rule: *c.finding.Rule, judgement: c.judgement, judged: c.judged}
 	switch {
@@ -215,8 +230,8 @@ func (c *Case) fail(err error, at time.Time) {
 	c.err = err
 }
 
-// leave settles a case that no try of this function can close, without calling EC2. why is
-// for people.
+// leave settles a case that no try of this function can close, without calling EC2. why
+// tells people the reason.
 func (c *Case) leave(outcome finding.Outcome, why string, at time.Time) {
 	c.conclude(outcome, at)
 	c.left = why
@@ -231,6 +246,20 @@ func (c *Case) settleBy(v policy.Verdict, at time.Time) {
 		c.conclude(finding.OutcomeExempt, at)
 	default: // alert and undetermined
 		c.conclude(finding.OutcomeAlerted, at)
+	}
+}
+
+// carry has a message that closes other rules report the case.
+func (c *Case) carry() { c.carried = true }
+
+// noteEdited records that the rule exists with other values.
+func (c *Case) noteEdited() { c.editedBack = true }
+
+// noteHeld records the rules by which the group still lets a closed rule's traffic through.
+// The outcome stays, and with it the undo: sgward itself may have closed the rule.
+func (c *Case) noteHeld(held []secgroup.Rule) {
+	if why := stillHolding(held); why != "" {
+		c.gone, c.left = true, why
 	}
 }
 

@@ -34,7 +34,7 @@ var errLagging = errors.New("the group does not show the rule yet: EC2's reads l
 // match records how the group shows each open case.
 func (b *batch) match(held []secgroup.Rule) {
 	for _, c := range b.cases {
-		if c.settled || b.whole {
+		if c.isSettled() || b.whole {
 			continue
 		}
 		c.shownAs = unseen
@@ -69,7 +69,7 @@ func (c *Case) see(r secgroup.Rule) {
 	}
 }
 
-// tooEarly reports that the last read may have missed something that matters.
+// tooEarly reports that the last read may have missed a change that a verdict needs.
 func (g *changedGroup) tooEarly() bool {
 	for _, b := range g.batches {
 		now := g.Now()
@@ -80,7 +80,7 @@ func (g *changedGroup) tooEarly() bool {
 			continue
 		}
 		for _, c := range b.cases {
-			if c.state(now) == Waiting {
+			if c.await(now) == stateWaiting {
 				return true
 			}
 		}
@@ -95,7 +95,7 @@ func (g *changedGroup) wait(ctx context.Context) bool {
 	}
 	next := g.patience[0]
 	g.patience = g.patience[1:]
-	<-g.slots // for a group that has something to do
+	<-g.slots // another group may work meanwhile
 	defer func() { g.slots <- struct{}{} }()
 	return pause.For(ctx, next) == nil
 }
@@ -122,14 +122,14 @@ func (b *batch) add(of finding.Finding, r secgroup.Rule) {
 		key += " " + r.Permission.String() // the call's rule with values that it has since
 	}
 	of.ID, of.Rule = finding.NewID(b.account, b.region, b.group.ID, key, b.Detection.Event.EventID), &r
-	b.cases = append(b.cases, &Case{batch: b, finding: of, rule: r, shownAs: seen, present: r, fromGroup: true})
+	b.cases = append(b.cases, &Case{batch: b, finding: of, rule: r, shownAs: seen, present: r, evidence: evidence{fromGroup: true}})
 }
 
 // addPresentOfLateEdits adds a case for the values that the group shows for the rule of
 // an edit which is too old for the read to have missed it. The edit's own values are gone.
 func (b *batch) addPresentOfLateEdits(now time.Time) {
 	for _, c := range b.cases {
-		if c.state(now) == Open && c.isEdit() && c.shownAs == edited {
+		if c.await(now) == stateOpen && c.isEdit() && c.shownAs == edited {
 			b.addPresent(c)
 		}
 	}
@@ -142,6 +142,6 @@ func (b *batch) addPresent(c *Case) {
 	of.ID = finding.NewID(b.account, b.region, b.group.ID, c.present.ID+" "+c.present.Permission.String(), b.Detection.Event.EventID)
 	of.Verdict = policy.Undetermined
 	b.cases = append(b.cases, &Case{
-		batch: b, finding: of, rule: c.present, shownAs: seen, present: c.present, actorUnknown: true, fromGroup: true,
+		batch: b, finding: of, rule: c.present, shownAs: seen, present: c.present, evidence: evidence{actorUnknown: true, fromGroup: true},
 	})
 }

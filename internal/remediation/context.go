@@ -63,7 +63,8 @@ func (r *invocation) describe(ctx context.Context, a *finding.Alert) {
 	r.expose(ctx, a, used)
 }
 
-// name adds what one group's description says to the findings in it.
+// name adds the name, VPC, owner and stack of one group to the findings in it, and their
+// fixes.
 func (r *invocation) name(ctx context.Context, a *finding.Alert, id string) {
 	read, err := r.groups.get(id, func() (out described, err error) {
 		if out.group, out.clients, err = ec2rules.DescribeGroupAndClients(ctx, r.EC2, id); err != nil {
@@ -109,22 +110,22 @@ func (r *invocation) expose(ctx context.Context, a *finding.Alert, groups []stri
 	}
 }
 
-// reads keeps what was read once for each key of a batch, failures too: a storm on one group
-// costs one read of each kind, and a read that hangs is waited for once. The zero value is
-// ready. It is safe for concurrent use.
+// reads caches the results of reads by key, failures too: a storm on one group costs one
+// read of each kind, and one wait for a read that hangs. The zero value is ready. It is safe
+// for concurrent use.
 type reads[T any] struct {
 	mu sync.Mutex
-	of map[string]*read[T]
+	of map[string]*cached[T]
 }
 
-type read[T any] struct {
+type cached[T any] struct {
 	done  chan struct{}
 	value T
 	err   error
 }
 
-// get returns what read returned for the key, and calls it if nobody has.
-func (r *reads[T]) get(key string, f func() (T, error)) (T, error) {
+// get returns the result of read for key. It calls read on the first use of the key.
+func (r *reads[T]) get(key string, read func() (T, error)) (T, error) {
 	r.mu.Lock()
 	known := r.of[key]
 	if known != nil {
@@ -133,13 +134,13 @@ func (r *reads[T]) get(key string, f func() (T, error)) (T, error) {
 		return known.value, known.err
 	}
 	if r.of == nil {
-		r.of = map[string]*read[T]{}
+		r.of = map[string]*cached[T]{}
 	}
-	known = &read[T]{done: make(chan struct{})}
+	known = &cached[T]{done: make(chan struct{})}
 	r.of[key] = known
 	r.mu.Unlock()
 	defer close(known.done)
-	known.value, known.err = f()
+	known.value, known.err = read()
 	return known.value, known.err
 }
 

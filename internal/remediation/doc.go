@@ -1,8 +1,8 @@
 // Package remediation closes the openings that a policy forbids, and reports their
 // outcomes.
 //
-//   - NewPlan is pure: it turns openings into as few revoke calls as EC2's API allows.
-//   - Closer executes a plan and believes nothing but EC2's answers.
+//   - Closer closes openings in as few revoke calls as EC2's API allows, and believes
+//     nothing but EC2's answers.
 //   - Engine takes the findings of detect or sweep, judges them again with its own
 //     policy, reads the group if the event is incomplete, has the Closer act, and
 //     publishes one alert per event.

@@ -6,17 +6,10 @@ import (
 	"sgward/internal/ec2rules"
 )
 
-// Revoker revokes rules, and reads them if an answer leaves the result open. *ec2.Client
-// implements it.
-type Revoker interface {
-	ec2rules.Revoker
-	ec2rules.RuleReader
-}
-
 // EC2 is the part of EC2's API that remediation needs: reads and Revoke. *ec2.Client
 // implements it.
 type EC2 interface {
-	Revoker
+	ec2rules.Revoker
 	ec2rules.GroupReader
 	ec2rules.ListReader
 	ec2rules.InterfaceReader

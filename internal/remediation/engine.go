@@ -42,7 +42,7 @@ type Config struct {
 	MaxRevokes int
 	// Choose puts a message of its own on the queue that Run's messages come from: d, with
 	// the event of origin. Its error is ErrTooLarge if no message can hold d. nil closes at
-	// once; a retry then cannot tell what an earlier try closed.
+	// once; a retry then cannot tell which rules an earlier try closed.
 	Choose func(ctx context.Context, origin Message, d finding.Detection) error
 	// Publish sends one alert. After an error the message is retried.
 	Publish func(context.Context, finding.Alert) error
@@ -63,7 +63,7 @@ type Config struct {
 type Engine struct {
 	Config
 	closer    *Closer
-	sightings sightings
+	firstSeen firstSeen
 }
 
 // New returns an Engine. The error names the field that is missing or wrong.
@@ -78,8 +78,8 @@ func New(c Config) (*Engine, error) {
 	return &Engine{Config: c, closer: &Closer{EC2: c.EC2, Mode: c.Mode, Logger: c.Logger, Now: c.Now}}, nil
 }
 
-// CheckConfig checks what the configurations of an Engine and of a sweep.Sweeper have in common;
-// made names which of them. isSet reports that EC2, Policy, Publish and Logger are set.
+// CheckConfig checks the fields that the configurations of an Engine and of a sweep.Sweeper
+// share; made names the one of the two. isSet reports that EC2, Policy, Publish and Logger are set.
 func CheckConfig(made string, isSet bool, region string, mode finding.Mode, maxRevokes int) error {
 	switch {
 	case !isSet:
@@ -98,11 +98,12 @@ func CheckConfig(made string, isSet bool, region string, mode finding.Mode, maxR
 // invocation is one Run.
 type invocation struct {
 	*Engine
-	account string
-	now     time.Time
-	lists   *ec2rules.Lists
-	slots   chan struct{} // of workers that are not waiting
-	// groups and interfaces are what alerts say of their groups.
+	account    string
+	now        time.Time
+	deliveries []*delivery // of the messages that could be read, in order
+	lists      *ec2rules.Lists
+	slots      chan struct{} // of workers that are not waiting
+	// groups and interfaces cache the reads for the context of alerts.
 	groups     reads[described]
 	interfaces reads[[]finding.Interface]
 	old        oldRules
@@ -127,85 +128,119 @@ type source interface {
 // unknown. Findings of other accounts and regions cannot be closed from here; their alert
 // says so.
 //
-// Rules that can be judged by their events alone are closed first, in one call for each
-// group and direction over all messages, and reported while groups are read for the rest.
+//   - Rules that can be judged by their events alone are closed first, in one call for each
+//     group and direction over all messages.
+//   - They are reported while groups are read for the rest: no closing waits for an alert.
+//   - Old events come last, because all of them share one limit and one alert.
 func (e *Engine) Run(ctx context.Context, accountID string, messages []Message) []error {
 	r := &invocation{
 		Engine: e, account: accountID, now: e.Now(),
 		lists: ec2rules.NewLists(e.EC2),
 		slots: make(chan struct{}, atWork), counters: make(chan struct{}, countingAtOnce),
 	}
-	errs := make([]error, len(messages))
-	deliveries := make([]*delivery, len(messages))
-	var atOnce []*Case
-	for i, m := range messages {
-		if deliveries[i], errs[i] = m.read(); errs[i] != nil {
-			continue
-		}
-		// remediate has chosen only rules of events that were not old.
-		deliveries[i].old = !m.isStanding() && !m.Detection.Chosen && m.isOld(r.now)
-		for _, b := range deliveries[i].batches {
-			atOnce = append(atOnce, r.judgeEvent(b)...)
-		}
-	}
+	errs := r.read(messages)
+	atOnce := r.judgeEvents()
 	acting, cancel := KeepReserve(ctx, alertReserve)
 	defer cancel()
-	r.close(acting, atOnce)
-	for _, c := range atOnce {
-		c.batch.overtaken = c.batch.overtaken || c.outcome == finding.OutcomeAlreadyClosed
-	}
-	var ready, rest []int // indexes of deliveries
-	for i, d := range deliveries {
-		switch {
-		case d == nil || d.old:
-		case d.isOpen():
-			rest = append(rest, i)
-		default:
-			ready = append(ready, i)
-		}
-	}
-	conclude := func(at []int) {
-		var alerts errgroup.Group
-		alerts.SetLimit(alerting)
-		for _, i := range at {
-			alerts.Go(func() error {
-				defer crash.Exit()
-				errs[i] = r.conclude(ctx, deliveries[i])
-				r.tally.add(deliveries[i], r.Now(), errs[i] == nil)
-				return nil
-			})
-		}
-		_ = alerts.Wait() // each message has its own error
-	}
-	var working sync.WaitGroup
-	for _, s := range r.sources(deliveries) {
-		working.Go(func() {
-			defer crash.Exit()
-			r.slots <- struct{}{}
-			defer func() { <-r.slots }()
-			s.work(acting)
-		})
-	}
-	conclude(ready) // no closing waits for an alert: the sources only read what is settled
-	working.Wait()
+	r.closeAtOnce(acting, atOnce)
+	ready, rest, old := r.partition()
+	wait := r.start(acting)
+	r.concludeAll(ctx, ready) // the sources only read what is settled
+	wait()
 	r.closeOld(acting)
-	r.searchRegion(acting, deliveries)
-	conclude(rest)
-	var old []*delivery
-	var at []int
-	for i, d := range deliveries {
-		if d != nil && d.old {
-			old, at = append(old, d), append(at, i)
-		}
-	}
-	for k, err := range r.concludeOld(ctx, old) {
-		errs[at[k]] = err
-		r.tally.add(old[k], r.Now(), err == nil)
+	r.searchRegion(acting)
+	r.concludeAll(ctx, rest)
+	r.concludeOld(ctx, old)
+	for _, d := range r.deliveries {
+		errs[d.index] = d.err
 	}
 	if r.Measure != nil {
 		r.Measure(ctx, r.tally.metrics()...)
 	}
 	return errs
+}
+
+// read makes deliveries of messages. It returns one error per message; those without are
+// deliveries now.
+func (r *invocation) read(messages []Message) []error {
+	errs := make([]error, len(messages))
+	for i, m := range messages {
+		d, err := m.read()
+		if err != nil {
+			errs[i] = err
+			continue
+		}
+		d.index = i
+		// remediate has chosen only rules of events that were not old.
+		d.old = !m.isStanding() && !m.Detection.Chosen && m.isOld(r.now)
+		r.deliveries = append(r.deliveries, d)
+	}
+	return errs
+}
+
+// judgeEvents judges every batch by its event alone and returns the cases to close at once.
+func (r *invocation) judgeEvents() (atOnce []*Case) {
+	for _, d := range r.deliveries {
+		for _, b := range d.batches {
+			atOnce = append(atOnce, r.judgeEvent(b)...)
+		}
+	}
+	return atOnce
+}
+
+// closeAtOnce closes the rules of cases without a read. The group of one that was gone
+// already is read all the same.
+func (r *invocation) closeAtOnce(ctx context.Context, cases []*Case) {
+	r.close(ctx, cases)
+	for _, c := range cases {
+		c.batch.overtaken = c.batch.overtaken || c.outcome == finding.OutcomeAlreadyClosed
+	}
+}
+
+// partition sorts the deliveries: those that are ready for their alerts, the rest, which
+// has open cases, and those of old events.
+func (r *invocation) partition() (ready, rest, old []*delivery) {
+	for _, d := range r.deliveries {
+		switch {
+		case d.old:
+			old = append(old, d)
+		case d.isOpen():
+			rest = append(rest, d)
+		default:
+			ready = append(ready, d)
+		}
+	}
+	return ready, rest, old
+}
+
+// start has every source work, as many at once as there are slots. The returned function
+// waits for them.
+func (r *invocation) start(ctx context.Context) (wait func()) {
+	var working sync.WaitGroup
+	for _, s := range r.sources() {
+		working.Go(func() {
+			defer crash.Exit()
+			r.slots <- struct{}{}
+			defer func() { <-r.slots }()
+			s.work(ctx)
+		})
+	}
+	return working.Wait
+}
+
+// concludeAll ends deliveries, several at once.
+func (r *invocation) concludeAll(ctx context.Context, deliveries []*delivery) {
+	var alerts errgroup.Group
+	alerts.SetLimit(alerting)
+	for _, d := range deliveries {
+		alerts.Go(func() error {
+			defer crash.Exit()
+			d.err = r.conclude(ctx, d)
+			r.tally.add(d, r.Now())
+			return nil
+		})
+	}
+	_ = alerts.Wait() // each delivery has its own error
 }
 
 // KeepReserve returns a context that ends before ctx to leave time for alerts: by reserve,
@@ -231,13 +266,13 @@ func (r *invocation) close(ctx context.Context, cases []*Case) {
 	}
 }
 
-// sources returns the sources of the open cases of deliveries.
-func (r *invocation) sources(deliveries []*delivery) []source {
+// sources returns the sources of the open cases.
+func (r *invocation) sources() []source {
 	type place struct{ groupID, groupName string }
 	at := map[place]*changedGroup{}
 	var out []source
-	for _, d := range deliveries {
-		if d == nil || !d.isOpen() {
+	for _, d := range r.deliveries {
+		if !d.isOpen() {
 			continue
 		}
 		if d.isStanding() {
@@ -261,8 +296,8 @@ func (r *invocation) sources(deliveries []*delivery) []source {
 			g.batches = append(g.batches, b)
 		}
 	}
-	for _, d := range deliveries { // cases that are handled already
-		if d == nil || d.isStanding() {
+	for _, d := range r.deliveries { // cases that are handled already
+		if d.isStanding() {
 			continue
 		}
 		for _, b := range d.batches {

@@ -17,7 +17,7 @@ const (
 	leftUnnamed   = "the event does not name the group"
 )
 
-// judgeEvent judges a batch by the event alone and settles what that decides. It returns
+// judgeEvent judges a batch by its event alone and settles the decided cases. It returns
 // the cases to close at once; those left open need a read.
 func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	elsewhere := r.isElsewhere(b.account, b.region)
@@ -29,53 +29,18 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	}
 	req := b.request(r.now, rulesOf(b.cases))
 	req.Interrupted = interruptedAfter(context.Background(), eventJudgeTime)
-	const readable = ^policy.NeedActor
 	judgements := r.Policy.Evaluate(req)
-	// Whose rule has the event's values now? That of a late event may be long gone, an
-	// earlier try may have closed it, and an actor whom the policy allows it may have made
-	// another with its values.
-	retried := b.retried(r.now)
-	late := b.age(r.now) >= lagWindow || b.old
-	asAnyone := req
-	asAnyone.Actor, asAnyone.Interrupted = policy.Actor{}, interruptedAfter(context.Background(), eventJudgeTime)
-	anyone := judgements
-	if late || slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Verdict == policy.Revoke }) {
-		anyone = r.Policy.Evaluate(asAnyone)
+	byAnyone := judgements
+	if b.isLate(r.now) || slices.ContainsFunc(judgements, func(j policy.Judgement) bool { return j.Verdict == policy.Revoke }) {
+		asAnyone := req
+		asAnyone.Actor, asAnyone.Interrupted = policy.Actor{}, interruptedAfter(context.Background(), eventJudgeTime)
+		byAnyone = r.Policy.Evaluate(asAnyone)
 	}
-	for i, j := range judgements {
-		c := b.cases[i]
-		settles := func(j policy.Judgement) bool {
-			switch j.Verdict {
-			case policy.Revoke:
-				return false
-			case policy.Compliant, policy.Exempt:
-				return j.Needs&readable == 0 && !j.Union
-			default: // the rule of an old event may be gone
-				return j.Needs&readable == 0 && !j.Union && !b.old
-			}
-		}
-		settled := settles(j)
-		mayBeAnothers := anyone[i].Verdict != policy.Revoke
-		c.complete = j.Verdict == policy.Revoke && !j.Union && c.rule.ID != "" && c.rule.Permission.Direction != 0 && !c.finding.FromRequest
+	for i, c := range b.cases {
+		isDecided := c.weigh(judgements[i], byAnyone[i], r.now)
 		switch {
-		case settled && retried && c.finding.Verdict == policy.Revoke:
-			// The policy was another: an earlier try may have closed the rule.
-			settled, c.doubted, c.byID = false, true, c.rule.ID != ""
-		case settled:
-		case c.rule.ID != "":
-			c.byID = late || j.Verdict == policy.Revoke && mayBeAnothers
-		case !mayBeAnothers:
-		case late || retried: // its own rule cannot be distinguished from another
-			c.actorUnknown, j = true, anyone[i]
-			settled = settles(j)
-		case j.Verdict == policy.Revoke: // the group shows the id, which the message that closes the rule names
-			c.seeFirst = true
-		}
-		c.judge(j)
-		c.fromGroup = c.byID || c.seeFirst || c.doubted || b.old || c.rule.Permission.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
-		switch {
-		case settled:
-			c.settleBy(j.Verdict, r.now)
+		case isDecided:
+			c.settleBy(c.judgement.Verdict, r.now)
 		case elsewhere:
 			c.leave(finding.OutcomeAlerted, leftElsewhere, r.now)
 		case !b.isNamed():
@@ -86,6 +51,62 @@ func (r *invocation) judgeEvent(b *batch) (atOnce []*Case) {
 	}
 	return atOnce
 }
+
+// weigh judges a case by its event alone and sets the case's evidence. byActor is the
+// verdict on a rule of the event's actor, byAnyone that on a rule of an unknown one. It
+// reports whether the verdict decides the case without a read.
+//
+// A rule that has the event's values now may be another than the event's:
+//
+//   - the rule of a late event may be long gone;
+//   - an earlier try may have closed it;
+//   - an actor whom the policy allows it may have made one with its values.
+func (c *Case) weigh(byActor, byAnyone policy.Judgement, now time.Time) (isDecided bool) {
+	b, j, p := c.batch, byActor, c.rule.Permission
+	late, retried, hasID := b.isLate(now), b.retried(now), c.rule.ID != ""
+	mayBeAnothers := byAnyone.Verdict != policy.Revoke
+	isDecided = b.isDecidedBy(j)
+	e := evidence{complete: j.Verdict == policy.Revoke && !j.Union && hasID && p.Direction != 0 && !c.finding.FromRequest}
+	isDoubted := isDecided && retried && c.finding.Verdict == policy.Revoke
+	switch {
+	case isDoubted: // by another policy, an earlier try may have closed the rule
+		isDecided, e.byID = false, hasID
+	case isDecided:
+	case hasID:
+		e.byID = late || j.Verdict == policy.Revoke && mayBeAnothers
+	case !mayBeAnothers:
+	case late || retried: // its own rule cannot be distinguished from another
+		e.actorUnknown, j = true, byAnyone
+		isDecided = b.isDecidedBy(j)
+	case j.Verdict == policy.Revoke: // the group shows the id, which the message that closes the rule names
+		e.seeFirst = true
+	}
+	e.fromGroup = e.byID || e.seeFirst || isDoubted || b.old || p.Direction == 0 || j.Union || j.Needs&(policy.NeedStanding|policy.NeedPeerOwner) != 0
+	c.evidence = e
+	c.judge(j)
+	return isDecided
+}
+
+// isDecidedBy reports whether a verdict holds whatever could be read. The rule of an old
+// event may be gone, which only a read shows.
+func (b *batch) isDecidedBy(j policy.Judgement) bool {
+	const readable = ^policy.NeedActor
+	if j.Needs&readable != 0 || j.Union {
+		return false
+	}
+	switch j.Verdict {
+	case policy.Revoke:
+		return false
+	case policy.Compliant, policy.Exempt:
+		return true
+	default:
+		return !b.old
+	}
+}
+
+// isLate reports that the batch's rules may be long gone, so that others may have their
+// values.
+func (b *batch) isLate(now time.Time) bool { return b.age(now) >= lagWindow || b.old }
 
 // isElsewhere reports whether an account and region are out of this function's reach.
 func (r *invocation) isElsewhere(account, region string) bool {

@@ -1,6 +1,7 @@
 package remediation
 
 import (
+	"fmt"
 	"testing"
 	"time"
 )
@@ -12,4 +13,14 @@ func LimitJudging(t *testing.T, limit time.Duration) {
 	was := judgeTime
 	judgeTime = limit
 	t.Cleanup(func() { judgeTime = was })
+}
+
+// PlannedCalls returns the calls that close openings: group, direction, number of rules and
+// event ids.
+func PlannedCalls(openings ...Opening) []string {
+	var out []string
+	for _, c := range plan(openings) {
+		out = append(out, fmt.Sprint(c.groupID, " ", c.direction, " ", len(c.rules), " ", c.eventIDs))
+	}
+	return out
 }

@@ -35,7 +35,7 @@ func (r *invocation) fix(a *finding.Alert, f *finding.Result, g *secgroup.Group,
 	}
 }
 
-// narrowPeers lists who may need the traffic of a closed rule, the likeliest first: of a
+// narrowPeers lists who may need the traffic of a closed rule, the likeliest first: for a
 // database the group's other clients, else the caller.
 func narrowPeers(e cloudtrail.Event, p secgroup.Permission, clients []secgroup.Peer) []secgroup.Peer {
 	own := callerAddress(e)

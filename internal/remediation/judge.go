@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sgward/internal/ec2rules"
+	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 )
@@ -152,10 +153,9 @@ func (g *changedGroup) standing(b *batch) []secgroup.Rule {
 const leftAtThreshold = "the group's other rules were at the threshold without it too, so it is unknown which call crossed the threshold. " +
 	"Close those that are not needed"
 
-// judgeAtThreshold finds the cases that crossed nothing only because the rest of the group
-// is at the threshold already. Each of several quick calls looks like this when the group
-// is read after the last of them. Which call crossed the threshold cannot be known, so
-// people decide.
+// judgeAtThreshold leaves to people the cases that did not cross the threshold only because
+// the rest of the group is at it already. Each of several quick calls looks like this when
+// the group is read after the last of them: it is unknown which one crossed it.
 func (g *changedGroup) judgeAtThreshold(ctx context.Context, b *batch, cases []*Case) {
 	if b.whole || len(cases) == 0 {
 		return
@@ -180,6 +180,6 @@ func (g *changedGroup) judgeAtThreshold(ctx context.Context, b *batch, cases []*
 			}
 		}
 		c.judge(j)
-		c.left = leftAtThreshold
+		c.leave(finding.OutcomeAlerted, leftAtThreshold, g.now)
 	}
 }

@@ -35,11 +35,14 @@ func (m Message) isStanding() bool { return m.Detection.Source != finding.Source
 // delivery is a message while it is handled.
 type delivery struct {
 	Message
+	index   int // among the messages of its Run
 	batches []*batch
 	// old is set for a call's event that is about rules which exist already.
 	old bool
 	// listBefore holds the entries that a prefix list had before its edit.
 	listBefore []ec2rules.ListEntry
+	// err is why the message must be retried; nil before the delivery has ended.
+	err error
 }
 
 // isOpen reports whether a finding still has no outcome.
@@ -83,7 +86,7 @@ func (m Message) read() (*delivery, error) {
 			byKey[k] = b
 			d.batches = append(d.batches, b)
 		}
-		c := &Case{batch: b, finding: f, fromGroup: f.Rule == nil}
+		c := &Case{batch: b, finding: f, evidence: evidence{fromGroup: f.Rule == nil}}
 		if f.Rule != nil {
 			c.rule = *f.Rule
 		}

@@ -9,12 +9,13 @@ import (
 	"sgward/internal/secgroup"
 )
 
-// tally counts what a Run has done. The zero value is ready. It is safe for concurrent use.
+// tally counts the outcomes of a Run. The zero value is ready. It is safe for concurrent
+// use. A message may be delivered more than once:
 //
-// A message may be delivered more than once. A closed rule is counted by the try that closes
-// it, and a failure by each try. What changes nothing (an alert, a rule that was gone) is
-// counted once the message is done: again only if the event or the message is delivered
-// another time after that.
+//   - the try that closes a rule counts it;
+//   - each try counts its failures;
+//   - the try that ends the message counts the other outcomes, such as an alert or a rule
+//     that was gone; a delivery of the event or the message after that counts them again.
 type tally struct {
 	mu       sync.Mutex
 	outcomes map[finding.Outcome]int
@@ -28,8 +29,9 @@ type countedRule struct {
 	permission      secgroup.Permission
 }
 
-// add counts a delivery. done says that it needs no retry.
-func (t *tally) add(d *delivery, now time.Time, done bool) {
+// add counts a delivery that has ended.
+func (t *tally) add(d *delivery, now time.Time) {
+	done := d.err == nil
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.outcomes == nil {
@@ -62,7 +64,7 @@ func (t *tally) add(d *delivery, now time.Time, done bool) {
 	}
 }
 
-// metrics returns what was counted.
+// metrics returns the counts.
 func (t *tally) metrics() []metric.Metric {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -54,17 +54,17 @@ func (o *oldRules) add(c *Case) {
 	o.cases = append(o.cases, c)
 }
 
-// finishOld settles what is left of an old event's batch. Its rules exist already: they
-// are closed only if their statement says so of existing rules, by the event's own rule
-// id, and after all groups have been judged, so that no more go than one batch may close.
+// finishOld settles the remaining cases of an old event's batch. Its rules exist already:
+// they are closed only if their statement revokes existing rules, by the event's own rule
+// id, and after all groups have been judged, because MaxRevokes limits all of them together.
 func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 	var shown, gone []*Case
 	for _, c := range b.cases {
 		switch now := g.Now(); {
-		case c.settled:
+		case c.isSettled():
 		case c.shownAs == seen && !g.absent:
 			shown = append(shown, c)
-		case c.state(now) == Waiting:
+		case c.await(now) == stateWaiting:
 			c.fail(errLagging, now)
 		default:
 			gone = append(gone, c)
@@ -83,7 +83,7 @@ func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 	g.settleOldGone(ctx, b, gone)
 	for _, c := range shown {
 		switch j := c.judgement; {
-		case c.settled: // something could not be read
+		case c.isSettled(): // something could not be read
 		case j.Verdict != policy.Revoke:
 			c.settleBy(j.Verdict, g.now)
 		case j.Existing != policy.ExistingRevoke:
@@ -104,7 +104,7 @@ func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 func (g *changedGroup) settleOldGone(ctx context.Context, b *batch, gone []*Case) {
 	switch {
 	case len(gone) == 0:
-	case b.Detection.Event.ReplayName != "" && !EarlierTry(b.Try, g.now.Sub(b.Sent)):
+	case b.Detection.Event.ReplayName != "" && !earlierTry(b.Try, g.now.Sub(b.Sent)):
 		for _, c := range gone {
 			c.comply()
 		}
@@ -115,44 +115,48 @@ func (g *changedGroup) settleOldGone(ctx context.Context, b *batch, gone []*Case
 	}
 }
 
-// closeOld closes the gathered rules of old events, the most urgent first and no more
-// than one batch may close.
+// closeOld closes the gathered rules of old events, the most urgent first and at most
+// MaxRevokes.
 func (r *invocation) closeOld(ctx context.Context) {
 	r.close(ctx, r.atMostMaxRevokes(r.old.cases))
 }
 
-// concludeOld ends the deliveries of old events with one alert for all of them. It returns
-// why each message must be retried.
-func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) []error {
-	errs := make([]error, len(deliveries))
-	var reported []int // indexes of deliveries
-	var results [][]finding.Result
-	for i, d := range deliveries {
+// concludeOld ends the deliveries of old events with one alert for all of them.
+func (r *invocation) concludeOld(ctx context.Context, deliveries []*delivery) {
+	var reported []*delivery
+	var results [][]finding.Result // of each of reported
+	for _, d := range deliveries {
 		var news []finding.Result
-		if news, errs[i] = r.reportable(ctx, d); len(news) > 0 {
-			reported, results = append(reported, i), append(results, news)
+		if news, d.err = r.reportable(ctx, d); len(news) > 0 {
+			reported, results = append(reported, d), append(results, news)
 		}
 	}
+	if err := r.publishOld(ctx, reported, results); err != nil {
+		for _, d := range reported {
+			d.err = errors.Join(d.err, err)
+		}
+	}
+	for _, d := range deliveries {
+		r.tally.add(d, r.Now())
+	}
+}
+
+// publishOld publishes one alert for the results of deliveries, if there are any.
+func (r *invocation) publishOld(ctx context.Context, reported []*delivery, results [][]finding.Result) error {
 	if len(reported) == 0 {
-		return errs
+		return nil
 	}
-	first := deliveries[reported[0]]
-	a := r.alert(ctx, first, results[0])
+	a := r.alert(ctx, reported[0], results[0]) // which adds the context of its groups to its results
 	if len(reported) > 1 {
-		a = r.digest(deliveries, reported, results)
+		a = r.digest(reported, results)
 	}
-	if err := r.publish(ctx, a); err != nil {
-		for _, i := range reported {
-			errs[i] = errors.Join(errs[i], err)
-		}
-	}
-	return errs
+	return r.publish(ctx, a)
 }
 
 // digest makes one alert of several old events. Its own event is not one of them: the
 // findings name theirs.
-func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]finding.Result) finding.Alert {
-	first := deliveries[reported[0]].Detection.Event
+func (r *invocation) digest(reported []*delivery, results [][]finding.Result) finding.Alert {
+	first := reported[0].Detection.Event
 	event := cloudtrail.Event{
 		EventName: "OldEvents", EventTime: r.now.UTC().Truncate(time.Second),
 		AccountID: first.AccountID, Region: first.Region, ReplayName: first.ReplayName,
@@ -160,14 +164,13 @@ func (r *invocation) digest(deliveries []*delivery, reported []int, results [][]
 	var ids []string
 	var told []finding.Result
 	try, tries := 0, 0
-	for n, i := range reported {
-		d := deliveries[i]
+	for i, d := range reported {
 		if d.Detection.Event.ReplayName != event.ReplayName {
 			event.ReplayName = ""
 		}
 		ids = append(ids, d.Detection.Event.EventID)
 		try, tries = max(try, d.Try), max(tries, d.Tries)
-		for _, result := range results[n] {
+		for _, result := range results[i] {
 			result.Event = &d.Detection.Event
 			told = append(told, result)
 		}

@@ -35,25 +35,24 @@ func (o Opening) check() error {
 	}
 }
 
-// Plan is a list of calls to EC2 that close some openings.
-type Plan struct{ Calls []Call }
-
-// Call is one revoke call: rules of one group in one direction, no two of them
-// with equal permissions.
-type Call struct {
-	GroupID   string
-	Direction secgroup.Direction
-	Rules     []secgroup.Rule
-	EventIDs  []string // of the openings behind Rules, without repeats
-	// Retried and Late are set if they are for all openings behind Rules.
-	Retried, Late bool
+// revokeCall is one call to EC2 that revokes rules of one group in one direction, no two of
+// them with equal permissions.
+type revokeCall struct {
+	groupID   string
+	direction secgroup.Direction
+	rules     []secgroup.Rule
+	eventIDs  []string // of the openings behind rules, without repeats
+	// retried and late are set if they are for all openings behind rules.
+	retried, late bool
 }
 
-// NewPlan gathers openings into as few calls as EC2's API allows: one for each group and
-// direction, of at most 500 rules. Openings with equal permissions are one rule. Calls and
-// rules keep the order of the openings. An opening with an unknown group, direction,
-// protocol or peer is left out.
-func NewPlan(openings []Opening) Plan {
+// plan gathers openings into as few calls as EC2's API allows.
+//
+//   - There is one call for each group and direction, of at most 500 rules.
+//   - Openings with equal permissions are one rule.
+//   - Calls and rules keep the order of the openings.
+//   - An opening with an unknown group, direction, protocol or peer is left out.
+func plan(openings []Opening) []revokeCall {
 	type place struct {
 		groupID   string
 		direction secgroup.Direction
@@ -62,7 +61,7 @@ func NewPlan(openings []Opening) Plan {
 		place
 		permission secgroup.Permission
 	}
-	var plan Plan
+	var calls []revokeCall
 	last := map[place]int{}   // the call that is being filled
 	planned := map[spot]int{} // the call that holds a permission
 	for _, o := range openings {
@@ -72,19 +71,19 @@ func NewPlan(openings []Opening) Plan {
 		at := place{o.Rule.GroupID, o.Rule.Permission.Direction}
 		i, known := planned[spot{at, o.Rule.Permission.Identity()}]
 		if !known {
-			if i, known = last[at]; !known || len(plan.Calls[i].Rules) == ec2rules.MaxRulesPerCall {
-				i = len(plan.Calls)
-				plan.Calls = append(plan.Calls, Call{GroupID: at.groupID, Direction: at.direction, Retried: true, Late: true})
+			if i, known = last[at]; !known || len(calls[i].rules) == ec2rules.MaxRulesPerCall {
+				i = len(calls)
+				calls = append(calls, revokeCall{groupID: at.groupID, direction: at.direction, retried: true, late: true})
 				last[at] = i
 			}
-			plan.Calls[i].Rules = append(plan.Calls[i].Rules, o.Rule)
+			calls[i].rules = append(calls[i].rules, o.Rule)
 			planned[spot{at, o.Rule.Permission.Identity()}] = i
 		}
-		call := &plan.Calls[i]
-		call.Retried, call.Late = call.Retried && o.Retried, call.Late && o.Late
-		if o.EventID != "" && !slices.Contains(call.EventIDs, o.EventID) {
-			call.EventIDs = append(call.EventIDs, o.EventID)
+		call := &calls[i]
+		call.retried, call.late = call.retried && o.Retried, call.late && o.Late
+		if o.EventID != "" && !slices.Contains(call.eventIDs, o.EventID) {
+			call.eventIDs = append(call.eventIDs, o.EventID)
 		}
 	}
-	return plan
+	return calls
 }

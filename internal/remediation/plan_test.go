@@ -1,7 +1,6 @@
 package remediation_test
 
 import (
-	"fmt"
 	"net/netip"
 	"testing"
 
@@ -24,28 +23,22 @@ func cidr(s string) secgroup.Peer { return secgroup.CIDRPeer(netip.MustParsePref
 
 func TestAPlanHasOneCallForEachGroupAndDirection(t *testing.T) {
 	world := cidr("0.0.0.0/0")
-	plan := remediation.NewPlan([]remediation.Opening{
+	got := remediation.PlannedCalls(
 		opening(t, groupA, secgroup.Ingress, 22, world, "e1"),
 		opening(t, groupB, secgroup.Ingress, 22, world, "e2"),
 		opening(t, groupA, secgroup.Egress, 22, world, "e3"),
 		opening(t, groupA, secgroup.Ingress, 3306, world, "e4"),
 		opening(t, groupA, secgroup.Ingress, 22, world, "e5"), // again
 		opening(t, groupA, secgroup.Ingress, 22, world, "e1"), // and again
-	})
-	var got []string
-	for _, c := range plan.Calls {
-		got = append(got, fmt.Sprint(c.GroupID, " ", c.Direction, " ", len(c.Rules), " ", c.EventIDs))
-	}
+	)
 	assert.Equal(t, []string{groupA + " ingress 2 [e1 e4 e5]", groupB + " ingress 1 [e2]", groupA + " egress 1 [e3]"}, got)
 }
 
 func TestAPlanTakesAGroupForTheSameWhoeverOwnsIt(t *testing.T) {
-	plan := remediation.NewPlan([]remediation.Opening{
+	assert.Equal(t, []string{groupA + " ingress 1 []"}, remediation.PlannedCalls(
 		opening(t, groupA, secgroup.Ingress, 22, secgroup.GroupPeer(groupB, account), ""),
 		opening(t, groupA, secgroup.Ingress, 22, secgroup.GroupPeer(groupB, ""), ""),
-	})
-	require.Len(t, plan.Calls, 1)
-	assert.Len(t, plan.Calls[0].Rules, 1)
+	))
 }
 
 func TestAPlanSplitsWhatIsTooMuchForOneCall(t *testing.T) {
@@ -53,18 +46,13 @@ func TestAPlanSplitsWhatIsTooMuchForOneCall(t *testing.T) {
 	for i := range 1100 {
 		openings = append(openings, opening(t, groupA, secgroup.Ingress, i, cidr("0.0.0.0/0"), ""))
 	}
-	plan := remediation.NewPlan(openings)
-	var sizes []int
-	for _, c := range plan.Calls {
-		sizes = append(sizes, len(c.Rules))
-	}
-	assert.Equal(t, []int{500, 500, 100}, sizes)
+	call := groupA + " ingress "
+	assert.Equal(t, []string{call + "500 []", call + "500 []", call + "100 []"}, remediation.PlannedCalls(openings...))
 }
 
 func TestAPlanHoldsNothingThatIsNotKnownWhole(t *testing.T) {
 	world := cidr("0.0.0.0/0")
-	plan := remediation.NewPlan([]remediation.Opening{
-		{}, opening(t, "", secgroup.Ingress, 22, world, ""), opening(t, groupA, 0, 22, world, ""),
-	})
-	assert.Empty(t, plan.Calls)
+	assert.Empty(t, remediation.PlannedCalls(
+		remediation.Opening{}, opening(t, "", secgroup.Ingress, 22, world, ""), opening(t, groupA, 0, 22, world, ""),
+	))
 }

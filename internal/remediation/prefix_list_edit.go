@@ -16,8 +16,9 @@ import (
 // ListEdit is a prefix list before and right after one edit. The zero value is an unknown
 // edit, which opens nothing.
 type ListEdit struct {
-	Before, After []ec2rules.ListEntry
-	known         bool
+	Before []ec2rules.ListEntry
+	after  []ec2rules.ListEntry
+	known  bool
 }
 
 // ReadListEdit reads the version of a list from which an edit started, and the next one,
@@ -30,7 +31,7 @@ func ReadListEdit(ctx context.Context, client ec2rules.EntryReader, listID strin
 	e := ListEdit{known: true}
 	var err error
 	if e.Before, err = ec2rules.Entries(ctx, client, listID, fromVersion); err == nil {
-		e.After, err = ec2rules.Entries(ctx, client, listID, fromVersion+1)
+		e.after, err = ec2rules.Entries(ctx, client, listID, fromVersion+1)
 	}
 	switch {
 	case err == nil:
@@ -56,7 +57,7 @@ func (e ListEdit) Judge(p *policy.Policy, req policy.Request, listID string, edi
 		then.PrefixLists[listID] = secgroup.PrefixList{OwnerID: req.PrefixLists[listID].OwnerID, Entries: ec2rules.Ranges(entries)}
 		return p.Evaluate(then)
 	}
-	before, after := holding(e.Before), holding(e.After)
+	before, after := holding(e.Before), holding(e.after)
 	req.Actor = editor
 	byEditor := p.Evaluate(req)
 	for i := range judgements {
@@ -70,7 +71,7 @@ func (e ListEdit) Judge(p *policy.Policy, req policy.Request, listID string, edi
 	return judgements, opened
 }
 
-// errListLagging says that a prefix list does not show what its edit may have added.
+// errListLagging says that a prefix list does not show the entries that its edit may have added.
 var errListLagging = errors.New("nothing forbids the rule by the entries that the prefix list shows: EC2's reads lag behind its writes")
 
 // Entries returns the entries of a prefix list for an alert, the event's new ones first.

@@ -29,12 +29,12 @@ const (
 var errSlow = errors.New("the table is slow")
 
 // count counts the closings of an alert's results, beside other work: the returned function
-// waits for the numbers and puts them into the alert. An alert never waits for long and
-// never fails for them: after one failure, or once countBudget is spent, the alerts of this
-// invocation go without.
+// waits for the numbers and puts them into the alert.
 //
-// Only closings of what the event's own call opened, and just now, are counted: how long a
-// rule was open is known of no other.
+//   - An alert never waits for long and never fails for them: after one failure, or once
+//     countBudget is spent, the alerts of this invocation have no numbers.
+//   - Only rules that the event's own call has just made are counted: for how long any other
+//     was open is unknown.
 func (r *invocation) count(ctx context.Context, d *delivery, a *finding.Alert) (wait func()) {
 	type counted struct {
 		at     int // in a.Findings
@@ -94,15 +94,17 @@ func (r *invocation) count(ctx context.Context, d *delivery, a *finding.Alert) (
 	}
 }
 
-// stopCounting has the rest of the invocation's alerts go without numbers. One line says so.
+// stopCounting ends the counting: the invocation's other alerts have no numbers. It logs
+// that once.
 func (r *invocation) stopCounting(ctx context.Context, eventID string, err error, more ...any) {
 	if !r.uncounted.Swap(true) {
 		r.Logger.WarnContext(ctx, "repeats not counted", append([]any{"eventId", eventID, "error", err.Error()}, more...)...)
 	}
 }
 
-// stackTag is the tag that CloudFormation gives to what its stacks make. Nobody else can set
-// it (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html).
+// stackTag is the tag that CloudFormation gives to the resources of its stacks. Nobody else
+// can set it
+// (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-resource-tags.html).
 const stackTag = "aws:cloudformation:stack-name"
 
 // stackOf returns the name of the CloudFormation stack that made a group, or "".

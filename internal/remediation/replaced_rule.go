@@ -25,16 +25,16 @@ func (c *Case) isQuicklyGone() bool {
 
 // mayBeOvertaken reports whether the caller may have replaced a rule that is gone.
 func (b *batch) mayBeOvertaken(now time.Time) bool {
-	return !b.makerUnknown() && !b.isStanding() && !b.old && b.age(now) < lagWindow && !EarlierTry(b.Try, b.age(now))
+	return !b.makerUnknown() && !b.isStanding() && !b.old && b.age(now) < lagWindow && !earlierTry(b.Try, b.age(now))
 }
 
-// quicklyGone returns the batch's cases whose rules may have been replaced. A read that does not show the rule of an
-// edit may lag, but that is no reason to leave open what it does show.
+// quicklyGone returns the batch's cases whose rules may have been replaced. A read that does
+// not show the rule of an edit may lag, but the rules that it does show need not wait.
 func (g *changedGroup) quicklyGone(b *batch) []*Case {
 	var out []*Case
 	for _, c := range b.cases {
 		now := g.Now()
-		hidden := c.shownAs == unseen && (!c.settled || errors.Is(c.err, errLagging)) && c.isEdit() &&
+		hidden := c.shownAs == unseen && (!c.isSettled() || errors.Is(c.err, errLagging)) && c.isEdit() &&
 			b.mayBeOvertaken(now) && b.age(now) >= SettleAge && g.forbids(b, c)
 		if hidden || c.isQuicklyGone() {
 			out = append(out, c)
@@ -52,8 +52,8 @@ func (g *changedGroup) forbids(b *batch, c *Case) bool {
 	})
 }
 
-// overlaps reports whether a rule lets through some of the traffic of a case's. Of an
-// edit the direction may not be known.
+// overlaps reports whether a rule lets through some of the traffic of a case's
+// rule. The direction of an edited rule may be unknown.
 func (c *Case) overlaps(r secgroup.Rule) bool {
 	p := c.rule.Permission
 	if p.Direction == 0 {
@@ -63,7 +63,7 @@ func (c *Case) overlaps(r secgroup.Rule) bool {
 }
 
 // closeReplacements judges the rules that have replaced those of calls, as for a record
-// without rules, and closes of them what is forbidden on its own.
+// without rules, and closes those that are forbidden on their own.
 func (g *changedGroup) closeReplacements(ctx context.Context) {
 	if g.absent {
 		return
@@ -88,17 +88,21 @@ func (g *changedGroup) closeReplacements(ctx context.Context) {
 	}
 }
 
-// doubtClosed says of every case that was found closed whether the group still lets its
-// traffic through.
-func (g *changedGroup) doubtClosed(ctx context.Context) {
+// noteStillHeld records for every case that was found closed whether its rule was
+// edited, and which rules still let its traffic through.
+func (g *changedGroup) noteStillHeld(ctx context.Context) {
 	for _, b := range g.batches {
 		for _, c := range b.cases {
-			if c.outcome == finding.OutcomeAlreadyClosed && !b.whole && !g.absent {
-				c.editedBack = c.editedBack || slices.ContainsFunc(g.held, func(r secgroup.Rule) bool {
-					return r.ID == c.rule.ID && r.ID != "" && r.Permission.Identity() != c.identity()
-				})
-				c.doubt(g.stillHeld(ctx, c))
+			if c.outcome != finding.OutcomeAlreadyClosed || b.whole || g.absent {
+				continue
 			}
+			isEdited := func(r secgroup.Rule) bool {
+				return r.ID == c.rule.ID && r.ID != "" && r.Permission.Identity() != c.identity()
+			}
+			if slices.ContainsFunc(g.held, isEdited) {
+				c.noteEdited()
+			}
+			c.noteHeld(g.stillHeld(ctx, c))
 		}
 	}
 }
@@ -112,10 +116,12 @@ func (g *changedGroup) replacements(b *batch, gone []*Case) bool {
 		if b.covers(r) || b.replacements != nil && b.replacements.covers(r) {
 			continue
 		}
-		newer := g.sightings.isNewer(r, b.Detection.Event.EventTime)
+		newer := g.firstSeen.isNewer(r, b.Detection.Event.EventTime)
 		of := slices.IndexFunc(gone, func(c *Case) bool {
 			isEdited := r.ID != "" && r.ID == c.rule.ID // since the call gave it the values that are gone
-			c.editedBack = c.editedBack || isEdited
+			if isEdited {
+				c.noteEdited()
+			}
 			return (newer || isEdited) && c.overlaps(r)
 		})
 		if of < 0 {
@@ -187,14 +193,14 @@ func (g *changedGroup) stillHeld(ctx context.Context, c *Case) []secgroup.Rule {
 	return out
 }
 
-// stillHolds begins what is left of a case whose rule is gone.
+// stillHolds begins the text of stillHolding.
 const stillHolds = "the group still holds "
 
-// doubt says of a case that was found closed which rules the group still holds for its
-// traffic. The outcome stays, and with it the undo: sgward itself may have closed the rule.
-func (c *Case) doubt(held []secgroup.Rule) {
+// stillHolding tells people which rules the group holds for the traffic of a rule that is
+// gone. It is empty if there are none.
+func stillHolding(held []secgroup.Rule) string {
 	if len(held) == 0 {
-		return
+		return ""
 	}
 	const most = 3
 	var names []string
@@ -205,5 +211,5 @@ func (c *Case) doubt(held []secgroup.Rule) {
 	if more := len(held) - most; more > 0 {
 		why += fmt.Sprintf("; and %d more", more)
 	}
-	c.gone, c.left = true, why
+	return why
 }

@@ -2,27 +2,26 @@ package remediation
 
 import "time"
 
-// maxFirstTry is the age that a message hardly ever exceeds on its first try. A queue
-// sends one to the dead-letter queue only after several visibility timeouts, which take
-// longer together.
+// maxFirstTry is the age above which a message counts as retried. A message reaches the
+// dead-letter queue only after several visibility timeouts, which together take longer.
 const maxFirstTry = 10 * time.Minute
 
-// EarlierTry reports that an earlier try may have done what a try finds done. try is the
-// number of the delivery, 0 if unknown, and age the time since the message was made: SQS
-// counts a message that is sent again from the dead-letter queue from one, so an old one
-// may have been tried whatever its count.
-func EarlierTry(try int, age time.Duration) bool {
+// earlierTry reports that an earlier try of the message may have closed its rules. try is
+// the number of the delivery, 0 if unknown, and age the time since the message was made. SQS
+// counts a message from the dead-letter queue from one again, so an old message may have
+// been tried whatever its count.
+func earlierTry(try int, age time.Duration) bool {
 	return try != 1 || age > maxFirstTry
 }
 
 // triesAnHour is about how many tries of a message the findings queue makes in an hour.
 const triesAnHour = 10
 
-// ReportFailure reports whether a failure is reported on this one of tries:
+// reportsFailure reports whether a try reports a failure:
 //
-//   - on the first only if it is urgent: one throttled call wakes nobody;
-//   - on the second, so that an attacker who throttles sgward gains no more than one wait;
-//   - then about once an hour, and on the last.
-func ReportFailure(try, tries int, urgent bool) bool {
+//   - the first only if it is urgent: one throttled call alerts nobody;
+//   - the second, so that an attacker who throttles sgward gains no more than one wait;
+//   - then about one an hour, and the last.
+func reportsFailure(try, tries int, urgent bool) bool {
 	return try <= 0 || try >= tries || try == 1 && urgent || try%triesAnHour == 2
 }

@@ -26,7 +26,7 @@ var errNotClosed = errors.New("EC2 accepted the revoke, but the group still show
 // Mode other than enforce, the zero value too, sends no revoke. It is safe for concurrent
 // use.
 type Closer struct {
-	EC2    Revoker
+	EC2    EC2
 	Mode   finding.Mode
 	Logger *slog.Logger
 	Now    func() time.Time
@@ -46,11 +46,11 @@ type Closing struct {
 	At time.Time
 	// Err is set if the outcome is failed or empty.
 	Err error
-	// AnswerLost is set on revoked if EC2's answer was lost, and a repeat found the rule gone.
-	AnswerLost bool
-	// GroupGone is set on already_closed if EC2 does not know the group. A new group may
+	// answerLost is set on revoked if EC2's answer was lost, and a repeat found the rule gone.
+	answerLost bool
+	// groupGone is set on already_closed if EC2 does not know the group. A new group may
 	// only not be known yet.
-	GroupGone bool
+	groupGone bool
 	// removed is the rule that EC2's answer names as removed, zero if it names none.
 	removed secgroup.Rule
 	// attemptLost is set if an earlier attempt had no answer: if removed is another rule, that attempt may have removed
@@ -65,27 +65,27 @@ type closings map[secgroup.Permission]Closing
 // each group and direction, and more only if an answer leaves something open. One group's
 // failure does not affect others.
 func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
-	plan := NewPlan(openings)
-	results := make([]closings, len(plan.Calls))
-	var calls errgroup.Group
-	calls.SetLimit(concurrency)
-	for i, call := range plan.Calls {
-		calls.Go(func() error {
+	calls := plan(openings)
+	results := make([]closings, len(calls))
+	var sending errgroup.Group
+	sending.SetLimit(concurrency)
+	for i, call := range calls {
+		sending.Go(func() error {
 			defer crash.Exit()
 			results[i] = c.run(ctx, call)
 			return nil
 		})
 	}
-	_ = calls.Wait() // each opening has its own outcome
+	_ = sending.Wait() // each opening has its own outcome
 
 	type place struct {
 		groupID    string
 		permission secgroup.Permission
 	}
 	done := map[place]Closing{}
-	for i, call := range plan.Calls {
+	for i, call := range calls {
 		for permission, closing := range results[i] {
-			done[place{call.GroupID, permission}] = closing
+			done[place{call.groupID, permission}] = closing
 		}
 	}
 	// Several calls may have made and removed rules of equal values: the removed one is
@@ -104,9 +104,9 @@ func (c *Closer) Close(ctx context.Context, openings []Opening) []Closing {
 		closing.Rule = o.Rule
 		switch id := closing.removed.ID; {
 		case id != "" && id != o.Rule.ID && o.Rule.ID != "" && owned[id]:
-			closing.Outcome, closing.AnswerLost = finding.OutcomeAlreadyClosed, false
+			closing.Outcome, closing.answerLost = finding.OutcomeAlreadyClosed, false
 			if closing.attemptLost {
-				closing.Outcome, closing.AnswerLost = finding.OutcomeRevoked, true
+				closing.Outcome, closing.answerLost = finding.OutcomeRevoked, true
 			}
 		default:
 			closing.Rule = describeClosed(o.Rule, closing.removed)
@@ -128,14 +128,14 @@ func describeClosed(rule, closed secgroup.Rule) secgroup.Rule {
 }
 
 // run brings every rule of a call to an outcome.
-func (c *Closer) run(ctx context.Context, call Call) closings {
-	log := c.Logger.With("groupId", call.GroupID, "direction", call.Direction.String(), "eventIds", call.EventIDs)
+func (c *Closer) run(ctx context.Context, call revokeCall) closings {
+	log := c.Logger.With("groupId", call.groupID, "direction", call.direction.String(), "eventIds", call.eventIDs)
 	if c.Mode != finding.Enforce {
-		log.InfoContext(ctx, "would revoke", "mode", c.Mode, ruleAttrs(call.Rules))
-		return c.all(call.Rules, finding.OutcomeWouldRevoke, nil)
+		log.InfoContext(ctx, "would revoke", "mode", c.Mode, ruleAttrs(call.rules))
+		return c.all(call.rules, finding.OutcomeWouldRevoke, nil)
 	}
 	g := groupCloser{Closer: c, log: log, call: call, done: closings{}, lost: map[secgroup.Permission]bool{}}
-	g.together(ctx, call.Rules)
+	g.together(ctx, call.rules)
 	return g.done
 }
 
@@ -153,7 +153,7 @@ func (c *Closer) all(rules []secgroup.Rule, outcome finding.Outcome, err error) 
 type groupCloser struct {
 	*Closer
 	log  *slog.Logger
-	call Call
+	call revokeCall
 	done closings
 	// lost holds the rules of calls whose answer was lost: they may have been removed.
 	lost map[secgroup.Permission]bool
@@ -170,7 +170,7 @@ func (g *groupCloser) settle(rules []secgroup.Rule, outcome finding.Outcome, err
 }
 
 // together sends rules in one call. NotFound for several says that one of them is absent
-// and nothing was done: they are then sent apart.
+// and that EC2 did nothing: they are then sent apart.
 func (g *groupCloser) together(ctx context.Context, rules []secgroup.Rule) {
 	silent, err := g.send(ctx, rules)
 	switch {
@@ -197,9 +197,9 @@ func (g *groupCloser) refused(rules []secgroup.Rule, err error) {
 // may have removed, it has removed.
 func (g *groupCloser) gone(rules []secgroup.Rule, groupGone bool) {
 	for permission, closing := range g.all(rules, finding.OutcomeAlreadyClosed, nil) {
-		closing.GroupGone = groupGone
+		closing.groupGone = groupGone
 		if g.lost[permission] {
-			closing.Outcome, closing.AnswerLost, closing.GroupGone = finding.OutcomeRevoked, true, false
+			closing.Outcome, closing.answerLost, closing.groupGone = finding.OutcomeRevoked, true, false
 		}
 		g.done[permission] = closing
 	}
@@ -223,10 +223,10 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 	}
 	switch {
 	case err != nil:
-	case g.call.Late:
+	case g.call.late:
 		g.gone(unlisted, false)
 		unlisted = nil
-	case g.call.Retried && len(unlisted) > maxSingly:
+	case g.call.retried && len(unlisted) > maxSingly:
 		g.settle(unlisted, "", errLagging)
 		unlisted = nil
 	}
@@ -253,8 +253,8 @@ func (g *groupCloser) apart(ctx context.Context, rules []secgroup.Rule) {
 }
 
 // oneByOne closes rules with a call for each. An error that is not about the rule would
-// hit the next one too: it ends the round. Only the first of the rules, as many as listed
-// says, were in the group a moment ago: of the others it then stays unknown.
+// hit the next one too and ends the round. The first rules, as many as listed, were in the
+// group a moment ago and fail with it; whether the others are there stays unknown.
 func (g *groupCloser) oneByOne(ctx context.Context, rules []secgroup.Rule, listed int) {
 	for i := range rules {
 		one := rules[i : i+1]
@@ -329,7 +329,7 @@ func (g *groupCloser) stillHeld(ctx context.Context, rules []secgroup.Rule) []se
 
 func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, error) {
 	// A rule that cannot be understood is none that was judged.
-	group, err := ec2rules.Held(ctx, g.EC2, g.call.GroupID)
+	group, err := ec2rules.Held(ctx, g.EC2, g.call.groupID)
 	if err != nil {
 		return nil, err
 	}
@@ -345,7 +345,7 @@ func (g *groupCloser) held(ctx context.Context) (map[secgroup.Permission]bool, e
 func (g *groupCloser) send(ctx context.Context, rules []secgroup.Rule) (silent []secgroup.Rule, err error) {
 	attrs := ruleAttrs(rules)
 	g.log.InfoContext(ctx, "revoking", attrs)
-	answer, err := ec2rules.Revoke(ctx, g.EC2, &g.pace, g.call.GroupID, g.call.Direction, rules)
+	answer, err := ec2rules.Revoke(ctx, g.EC2, &g.pace, g.call.groupID, g.call.direction, rules)
 	if answer.AnswerLost {
 		for _, r := range rules {
 			g.lost[r.Permission.Identity()] = true

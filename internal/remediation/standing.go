@@ -24,9 +24,9 @@ func LeftAtLimit(maxRevokes, left int) string {
 	return fmt.Sprintf("a run closes no more than %s, which leaves %d open", text.Plural(maxRevokes, "rule"), left)
 }
 
-// standing is the source of a message of sweep: it names existing rules, or those of a call
-// whose record names no group, that sweep chose to close. The choice is not an order: the groups are read and judged again. The makers
-// of the rules are unknown.
+// standing is the source of a message of sweep, which names existing rules that sweep chose
+// to close, or those of a call whose record names no group. The choice is not an order: the
+// groups are read and judged again. The makers of the rules are unknown.
 type standing struct {
 	*invocation
 	*delivery
@@ -108,7 +108,7 @@ func (s *standing) judge(ctx context.Context, b *batch, g secgroup.Group, lists 
 	judgements, opened := edit.Judge(s.Policy, req, listID, editor)
 	var gone []*Case
 	for _, c := range b.cases {
-		if c.settled {
+		if c.isSettled() {
 			continue
 		}
 		c.finding.GroupName, c.finding.VPCID = cmp.Or(g.Name, c.finding.GroupName), cmp.Or(g.VPCID, c.finding.VPCID)
@@ -142,7 +142,7 @@ func (s *standing) settle() []*Case {
 		for _, c := range b.cases {
 			forbidden := s.closes(c)
 			switch {
-			case c.settled:
+			case c.isSettled():
 			case c.shownAs == unseen && forbidden && s.Mode == finding.Enforce:
 				gone = append(gone, c)
 			case c.shownAs == unseen:
@@ -187,7 +187,7 @@ func (s *standing) isUnnamedCall() bool {
 // settleGone settles a rule that is gone and that is not sent to EC2. It is not reported,
 // unless an earlier try may have closed it; then with the message's values.
 func (s *standing) settleGone(c *Case) {
-	if !EarlierTry(s.Try, s.now.Sub(s.Sent)) {
+	if !earlierTry(s.Try, s.now.Sub(s.Sent)) {
 		c.comply()
 		return
 	}

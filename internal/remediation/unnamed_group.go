@@ -25,15 +25,13 @@ const leftSuspect = "the record leaves out the call's rules: this may be one of 
 
 // searchRegion looks for the openings of calls whose records name not even their group: a
 // caller who pads a call with tags and descriptions makes CloudTrail leave out all of it.
-// Here the call's rules cannot be distinguished from older ones, so none is closed: the alert
-// lists those that the policy would close, and the events are reported in any case. sweep,
-// which knows what its last run saw, gets the same event and hands over the call's rules.
-func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
+//
+//   - The call's rules cannot be distinguished from older ones, so none is closed. The alert
+//     lists those that the policy would close; the events are reported in any case.
+//   - sweep remembers its last run. It gets the same event and hands over the call's rules.
+func (r *invocation) searchRegion(ctx context.Context) {
 	var batches []*batch
-	for _, d := range deliveries {
-		if d == nil {
-			continue
-		}
+	for _, d := range r.deliveries {
 		for _, b := range d.batches {
 			if b.isOpen() && !b.isNamed() {
 				batches = append(batches, b)
@@ -50,8 +48,9 @@ func (r *invocation) searchRegion(ctx context.Context, deliveries []*delivery) {
 	var rules []secgroup.Rule
 	all, err := false, ctx.Err()
 	if err == nil {
-		_ = pause.For(ctx, wait)                                                                         // the read itself tells that ctx has ended
-		rules, all, err = ec2rules.SomeRules(ctx, &ec2rules.Unpadded{RuleReader: r.EC2}, maxRegionPages) // this read proves nothing safe
+		_ = pause.For(ctx, wait) // the read returns the error of an ended ctx
+		// A part of the region is enough: the read lists suspects and clears no rule.
+		rules, all, err = ec2rules.SomeRules(ctx, &ec2rules.Unpadded{RuleReader: r.EC2}, maxRegionPages)
 	}
 	if err != nil {
 		r.Logger.WarnContext(ctx, "region not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())

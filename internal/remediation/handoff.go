@@ -15,13 +15,14 @@ import (
 // ErrTooLarge says that a choice fits no message.
 var ErrTooLarge = errors.New("the event and the rules to close do not fit one message")
 
-// choose has the rules of cases closed by messages of their own, one for each delivery,
-// and settles those cases. It returns the cases whose rules are to be closed at once.
+// choose hands the rules of cases to messages of their own, one for each delivery, and
+// settles those cases. It returns the cases whose rules are to be closed at once.
 //
-// A message that leaves out the rules of its event, or whose verdict rests on other rules,
-// could not tell after a retry what an earlier try had closed. So what it leads to is
-// written down before it is revoked. The message is judged again like any other: it
-// proves that the rule was there, not that it may be closed.
+//   - A message that leaves out the rules of its event, or whose verdict rests on other
+//     rules, could not tell in a retry which rules an earlier try had closed. So its choice
+//     is written down before they are revoked.
+//   - The new message is judged again like any other: it proves that the rule was there, not
+//     that it may be closed.
 func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Case) {
 	var deliveries []*delivery
 	chosen := map[*delivery][]*Case{}
@@ -39,7 +40,7 @@ func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Cas
 	for _, d := range deliveries {
 		carried := carriedBy(chosen[d])
 		for _, c := range carried {
-			c.doubt(g.stillHeld(ctx, c)) // beside the chosen rules
+			c.noteHeld(g.stillHeld(ctx, c)) // beside the chosen rules
 		}
 		err := g.Choose(ctx, d.Message, g.choice(d, chosen[d], carried))
 		log := g.Logger.With("eventId", d.Detection.Event.EventID, "groupId", g.group.ID, ruleAttrs(rulesOf(chosen[d])))
@@ -47,11 +48,10 @@ func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Cas
 		case err == nil:
 			log.InfoContext(ctx, "rules chosen")
 			for _, c := range chosen[d] {
-				c.conclude("", g.Now())
-				c.chosen = true
+				c.handOff(g.Now())
 			}
 			for _, c := range carried {
-				c.carried = true
+				c.carry()
 			}
 		case errors.Is(err, ErrTooLarge) || !ec2rules.IsTransient(err):
 			// No retry could write it down either, and an open rule is worse.
@@ -68,7 +68,7 @@ func (g *changedGroup) choose(ctx context.Context, cases []*Case) (atOnce []*Cas
 }
 
 // carriedBy returns the cases of rules that were found gone and that chosen rules have
-// replaced: nothing says that their traffic is closed before those are.
+// replaced: their traffic is closed only once those are.
 func carriedBy(chosen []*Case) (out []*Case) {
 	for _, c := range chosen {
 		if c.batch.sibling == nil || c.batch.sibling.replacements != c.batch {
@@ -88,7 +88,7 @@ func carriedBy(chosen []*Case) (out []*Case) {
 func (g *changedGroup) choice(d *delivery, cases, carried []*Case) finding.Detection {
 	out := finding.NewDetection(g.Policy, d.Detection.Event, finding.SourceCall)
 	out.Verdict, out.Chosen = policy.Revoke, true
-	others := map[string]bool{} // that counted
+	others := map[string]bool{} // ids of the rules that the verdicts count
 	for _, c := range cases {
 		f, rule := c.finding, c.rule
 		f.Judge(c.judgement)
@@ -112,27 +112,29 @@ func (g *changedGroup) choice(d *delivery, cases, carried []*Case) finding.Detec
 	return out
 }
 
-// told returns the results that a choice carries. What replaced a rule and may still be
-// open lets its traffic through.
+// told returns the results that a choice carries. Each names the rules that replaced its
+// own and may still be open: they let its traffic through.
 func (d *delivery) told() []finding.Result {
 	out := slices.Clone(d.Detection.Told)
 	for i := range out {
 		r := &out[i]
-		gone := Case{rule: *r.Rule}
+		carried := Case{rule: *r.Rule}
 		var open []secgroup.Rule
 		for _, b := range d.batches {
 			for _, c := range b.cases {
-				if isOpen := c.outcome == finding.OutcomeFailed || c.outcome == finding.OutcomeAlerted; isOpen && gone.overlaps(c.rule) {
+				if isOpen := c.outcome == finding.OutcomeFailed || c.outcome == finding.OutcomeAlerted; isOpen && carried.overlaps(c.rule) {
 					open = append(open, c.rule)
 				}
 			}
 		}
-		if gone.doubt(open); gone.gone {
-			if r.Gone {
-				gone.left = r.Left + "; " + strings.TrimPrefix(gone.left, stillHolds)
-			}
-			r.Gone, r.Left = true, gone.left
+		why := stillHolding(open)
+		if why == "" {
+			continue
 		}
+		if r.Gone {
+			why = r.Left + "; " + strings.TrimPrefix(why, stillHolds)
+		}
+		r.Gone, r.Left = true, why
 	}
 	return out
 }

@@ -43,8 +43,8 @@ func (g *changedGroup) work(ctx context.Context) {
 			g.closeOwn(ctx)
 			g.closeReplacements(ctx)
 		}
-		// Whoever leaps makes another rule soon, even if the one that raised the suspicion
-		// is gone. A read for that alone may fail: the one before it holds for the rest.
+		// A caller who replaces rules makes another soon, even if the one that raised the
+		// suspicion is gone. If the read for it fails, the read before still counts.
 		suspected = suspected || g.mayBeReplaced(ctx)
 		tooEarly := g.tooEarly()
 		again = suspected && !tooEarly
@@ -63,7 +63,7 @@ func (g *changedGroup) work(ctx context.Context) {
 		g.finish(ctx, b)
 	}
 	g.closeReplacements(ctx)
-	g.doubtClosed(ctx)
+	g.noteStillHeld(ctx)
 	for _, b := range g.batches {
 		g.reportUnread(b)
 	}
@@ -130,7 +130,7 @@ func (g *changedGroup) read(ctx context.Context) error {
 		return err
 	}
 	g.held, g.unread = held.Rules, held.Unread
-	g.sightings.add(g.group.ID, g.held, began)
+	g.firstSeen.add(g.group.ID, g.held, began)
 	for _, b := range g.batches {
 		b.match(g.held)
 	}
@@ -156,7 +156,7 @@ func (b *batch) resolve(groupID string) {
 // remember records the cases whose rules are closed, or would be.
 func (g *changedGroup) remember(cases []*Case) {
 	for _, c := range cases {
-		isClosed := c.chosen || c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed || c.outcome == finding.OutcomeWouldRevoke
+		isClosed := c.state == stateHandedOff || c.outcome == finding.OutcomeRevoked || c.outcome == finding.OutcomeAlreadyClosed || c.outcome == finding.OutcomeWouldRevoke
 		if _, known := g.closed[c.identity()]; isClosed && !known {
 			g.closed[c.identity()] = c
 		}
@@ -191,20 +191,20 @@ func (g *changedGroup) closeOwn(ctx context.Context) {
 	}
 	for _, c := range own {
 		if c.isEdit() && c.shownAs == edited && c.outcome == finding.OutcomeAlreadyClosed {
-			c.editedBack = true // EC2's own word that the edit's values are gone
+			c.noteEdited() // EC2 itself says that the edit's values are gone
 			c.batch.addPresent(c)
 		}
 	}
 }
 
 // parts returns the open cases that the group shows, and those that can be judged and
-// closed without: compare-and-revoke removes nothing but the judged values. The rest waits
-// for finish.
+// closed unseen: compare-and-revoke removes nothing but the judged values. The other open
+// cases wait for finish.
 func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 	young := b.age(now) < lagWindow
 	for _, c := range b.cases {
 		switch {
-		case c.settled:
+		case c.isSettled():
 		case c.shownAs == seen:
 			shown = append(shown, c)
 		case c.shownAs == unseen && !c.fromGroup:
@@ -217,8 +217,8 @@ func (b *batch) parts(now time.Time) (shown, loose []*Case) {
 	return shown, loose
 }
 
-// close closes cases' rules and settles them. Rules of which the message could not tell
-// again that a try has closed them are closed by a message of their own.
+// close closes the rules of cases and settles the cases. A message of its own closes a rule
+// if a retry of this message could not tell that this try has closed it.
 func (g *changedGroup) close(ctx context.Context, cases []*Case) {
 	g.invocation.close(ctx, g.choose(ctx, cases))
 	g.remember(cases)
@@ -229,9 +229,9 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	var alike []*Case
 	for _, c := range b.cases {
 		// Another message had the same rule closed.
-		if other := g.closed[c.identity()]; !c.settled && c.shownAs == seen && other != nil {
+		if other := g.closed[c.identity()]; !c.isSettled() && c.shownAs == seen && other != nil {
 			c.judge(other.judgement)
-			if other.chosen {
+			if other.state == stateHandedOff {
 				alike = append(alike, c)
 				continue
 			}
@@ -261,8 +261,7 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	var crossing []*Case
 	for _, c := range shown {
 		switch v := c.judgement.Verdict; {
-		case c.left != "":
-			c.conclude(finding.OutcomeAlerted, g.now)
+		case c.isSettled(): // at the threshold
 		case v == policy.Revoke && (!c.judgement.Union || !b.whole):
 			crossing = append(crossing, c)
 		case v == policy.Revoke:
@@ -284,14 +283,14 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	g.finishUnseen(ctx, b, shown)
 }
 
-// judgeShown judges a batch's rules that the group shows beside the group's others. Of the
-// rules of a choice, which were there together, an earlier try may have closed some: the
-// others are judged with them.
+// judgeShown judges a batch's rules that the group shows beside the group's others. An
+// earlier try may have closed some rules of a choice: the remaining ones are judged
+// together with them, as they were chosen.
 func (g *changedGroup) judgeShown(ctx context.Context, b *batch, shown []*Case) error {
 	cases := shown
 	if b.Detection.Chosen && b.retried(g.Now()) && len(shown) > 0 {
 		for _, c := range b.cases {
-			if !c.settled && c.shownAs == unseen {
+			if !c.isSettled() && c.shownAs == unseen {
 				cases = append(slices.Clip(cases), c)
 			}
 		}
@@ -309,10 +308,10 @@ func (g *changedGroup) judgeShown(ctx context.Context, b *batch, shown []*Case) 
 func (g *changedGroup) finishUnseen(ctx context.Context, b *batch, shown []*Case) {
 	var gone []*Case
 	for _, c := range b.cases {
-		switch now := g.Now(); c.state(now) {
-		case Waiting:
+		switch now := g.Now(); c.await(now) {
+		case stateWaiting:
 			c.fail(errLagging, now)
-		case Open:
+		case stateOpen:
 			gone = append(gone, c)
 		}
 	}
@@ -345,7 +344,9 @@ func (g *changedGroup) settleGone(ctx context.Context, b *batch, gone, shown []*
 			}
 			c.settleBy(c.judgement.Verdict, g.now)
 		default:
-			c.editedBack = c.shownAs == edited
+			if c.shownAs == edited {
+				c.noteEdited()
+			}
 			c.conclude(finding.OutcomeAlreadyClosed, g.Now())
 		}
 	}
@@ -363,7 +364,7 @@ func (c *Case) mayHaveBeenClosed(now time.Time) bool {
 func (g *changedGroup) finishAbsent(b *batch) {
 	for _, c := range b.cases {
 		switch {
-		case c.settled:
+		case c.isSettled():
 		case b.age(g.Now()) < lagWindow:
 			c.fail(ec2rules.ErrNoGroup, g.Now())
 		default:
