@@ -126,7 +126,7 @@ func (q *findingsQueue) inFlight(ctx context.Context) int {
 		q.logger.WarnContext(ctx, "attributes of the queue not read", "error", err.Error())
 		return 0
 	}
-	n, _ := strconv.Atoi(attributes[sqs.InFlight]) // 0 if it is no number
+	n, _ := strconv.Atoi(attributes[sqs.InFlight]) // 0 if it is not a number
 	return n
 }
 

@@ -217,7 +217,7 @@ func (f *doctorFlags) print(in Invocation, reports []*doctor.Report) error {
 	}
 	switch {
 	case incomplete > 0:
-		return &statusError{StatusError, fmt.Errorf("%s could not be told: %w", text.Plural(incomplete, "line"), doctor.ErrIncomplete)}
+		return &statusError{StatusError, fmt.Errorf("%s could not be completed: %w", text.Plural(incomplete, "check"), doctor.ErrIncomplete)}
 	case failures > 0:
 		return &statusError{status: StatusFindings}
 	default:

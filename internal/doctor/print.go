@@ -110,7 +110,7 @@ func (p *Printer) found(l Line) string {
 // bySeverity are the statuses, the worst first.
 var bySeverity = [...]Status{Failure, Unknown, Warning, OK}
 
-// sum is a line with what is counted by status.
+// sum is a line with the number of lines of each status.
 func sum(count func(Status) int) string {
 	var parts []string
 	for _, s := range bySeverity {
@@ -126,5 +126,5 @@ func sum(count func(Status) int) string {
 	return strings.Join(parts, ", ") + "\n"
 }
 
-// ErrIncomplete says that some lines could not be told.
+// ErrIncomplete says that some checks could not be completed.
 var ErrIncomplete = errors.New("the examination is incomplete")

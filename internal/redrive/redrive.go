@@ -88,7 +88,7 @@ func (r *Redriver) Count(ctx context.Context) (visible, taken int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	visible, _ = strconv.Atoi(out[sqs.Visible]) // 0 if it is no number
+	visible, _ = strconv.Atoi(out[sqs.Visible]) // 0 if it is not a number
 	taken, _ = strconv.Atoi(out[sqs.InFlight])
 	return visible, taken, nil
 }
