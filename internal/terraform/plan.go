@@ -61,7 +61,7 @@ type resource struct {
 	Change  jsontext.Value `json:"change"`
 
 	address   address
-	life      life
+	action    action
 	was, will *values // before and after; nil where there is none
 	unknown   mark    // of will
 	sensitive mark
@@ -74,14 +74,14 @@ type deferred struct {
 	Change resource `json:"resource_change"`
 }
 
-// life is what the plan does with a resource.
-type life uint8
+// action is the plan's action on a resource.
+type action uint8
 
 const (
-	stays   life = iota // no change, or forgotten: the object stays as it is
-	made                // created, or replaced
-	altered             // changed in place
-	gone                // destroyed
+	stays   action = iota // no change, or forgotten: the object stays as it is
+	made                  // created, or replaced
+	altered               // changed in place
+	gone                  // destroyed
 )
 
 // Read reads a plan, or several one after the other. file is its name in locations. A plan
@@ -251,18 +251,18 @@ func decodeResource(element []byte) *resource {
 	has := func(action string) bool { return slices.Contains(change.Actions, action) }
 	switch {
 	case has("create"):
-		r.life = made
+		r.action = made
 	case has("delete"):
-		r.life = gone
+		r.action = gone
 	case has("update"):
-		r.life = altered
+		r.action = altered
 	}
 	r.was, r.will = change.Before, change.After
 	r.unknown, r.sensitive = readMark(change.Unknown), readMark(change.Sensitive)
 	switch {
-	case has("forget") && r.life != made:
-		r.life, r.will = stays, r.was
-	case r.life == gone:
+	case has("forget") && r.action != made:
+		r.action, r.will = stays, r.was
+	case r.action == gone:
 		r.will = nil
 	case len(change.Actions) == 0 || r.will == nil:
 		r.err = errors.New("has no actions, or no values after them")
