@@ -156,7 +156,7 @@ func (r *Result) load(from, path string) (data []byte, name string, err error) {
 	return data, name, err
 }
 
-// regular returns an error for what is no file, also at the end of a symbolic link: reading a
+// regular returns an error for anything but a file, also at the end of a symbolic link: reading a
 // device or a pipe may never end. A path that the user names may be a pipe.
 func regular(path string) error {
 	info, err := os.Stat(path)

@@ -110,8 +110,8 @@ func formatOf(name string) (report.Format, bool) {
 func (f *judgeFlags) look(in Invocation) report.Options {
 	o := report.Options{Quiet: f.quiet, Details: f.details}
 	if f.out == "" {
-		paper := in.paper(in.Stdout)
-		o.Color, o.Width = bool(paper.Ink), paper.Width
+		terminal := in.terminal(in.Stdout)
+		o.Color, o.Width = bool(terminal.Color), terminal.Width
 	}
 	return o
 }

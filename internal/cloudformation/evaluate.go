@@ -126,7 +126,7 @@ func Parse(src []byte, opts Options) (*Template, error) {
 	return t, nil
 }
 
-// ErrNoResources is the error of Parse for a document that is no template.
+// ErrNoResources is the error of Parse for a document that is not a template.
 var ErrNoResources = errors.New("there is no Resources section")
 
 // Outputs evaluates the outputs whose condition holds, by name.

@@ -15,7 +15,7 @@ type Printer struct {
 	Out   io.Writer
 	JSON  bool // one line of JSON for each line
 	Quiet bool // no lines that are OK, and no headings
-	Ink   text.Ink
+	Color text.Color
 	// ErrorText says in a person's words why a call failed.
 	ErrorText func(error) string
 }
@@ -95,7 +95,7 @@ func (p *Printer) status(s Status) string {
 	if s == Failure {
 		status = "FAILURE"
 	}
-	return p.Ink.Paint(style, text.PadRight(status, 9))
+	return p.Color.Apply(style, text.PadRight(status, 9))
 }
 
 // found says what a check found.

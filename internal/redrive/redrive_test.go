@@ -168,8 +168,8 @@ func TestEachShapeIsForTheFunctionThatHandlesIt(t *testing.T) {
 		"an event too old for detect":  {record(arn("DetectFunction"), "EventAgeExceeded", `{"detail-type":"x"}`, `null`), nil, "detect", "detect was not invoked within the event's greatest age"},
 		"a list's edit":                {edit, nil, "sweep", "EventBridge could not deliver it to sweep"},
 		"the same event to its target": {edit, map[string]string{"TARGET_ARN": arn("DetectFunction"), "ERROR_CODE": "NO_PERMISSIONS"}, "detect", "EventBridge could not deliver it to detect: NO_PERMISSIONS"},
-		"text":                         {"hello", nil, "", "it is no JSON object"},
-		"a list":                       {"[1]", nil, "", "it is no JSON object"},
+		"text":                         {"hello", nil, "", "it is not a JSON object"},
+		"a list":                       {"[1]", nil, "", "it is not a JSON object"},
 		"another object":               {`{"a":1}`, nil, "", "it is neither an event of EventBridge nor an invocation record of Lambda"},
 		"a record of another function": {record("arn:aws:lambda:us-east-1:123456789012:function:other", "RetriesExhausted", `{}`, `{}`), nil, "", "it is of function arn:aws:lambda:us-east-1:123456789012:function:other:$LATEST, which is not of stack sgward"},
 		"a record without its event":   {record(arn("DetectFunction"), "RetriesExhausted", `null`, `{}`), nil, "", "its invocation record holds no event (requestPayload)"},
@@ -282,13 +282,13 @@ func TestResultsAreOneObjectALine(t *testing.T) {
 	var out bytes.Buffer
 	p := Printer{Out: &out, JSON: true}
 	p.Result(Result{Letter: Letter{ID: "m1", Since: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), Function: "detect", What: "a call", Why: "it failed"}, Outcome: Sent})
-	p.Result(Result{Letter: Letter{ID: "m2", Unknown: "it is no JSON object"}, Outcome: Kept})
+	p.Result(Result{Letter: Letter{ID: "m2", Unknown: "it is not a JSON object"}, Outcome: Kept})
 	require.NoError(t, p.Err())
 	for l := range strings.Lines(out.String()) {
 		assert.True(t, json.Valid([]byte(l)))
 	}
 	assert.Equal(t, `{"messageId":"m1","since":"2026-11-28T10:00:00Z","function":"detect","event":"a call","reason":"it failed","outcome":"sent"}
-{"messageId":"m2","unknown":"it is no JSON object","outcome":"kept"}
+{"messageId":"m2","unknown":"it is not a JSON object","outcome":"kept"}
 `, out.String())
 	assert.Equal(t, "1 for detect", p.Functions())
 }

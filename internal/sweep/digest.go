@@ -91,8 +91,8 @@ func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, f
 	return news, memos, forget
 }
 
-// fingerprint identifies the reported state of a finding: as long as it is the same, there
-// is no news. The reasons of a group with unparsed rules name each of them and may contain
+// fingerprint identifies the reported state of a finding: while it is the same, nothing
+// new is reported. The reasons of a group with unparsed rules name each of them and may contain
 // untrusted text, so only their hash is kept.
 func fingerprint(f *candidate) string {
 	words := []string{f.Verdict.String(), f.Severity.String(), f.StatementID}

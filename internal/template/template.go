@@ -162,7 +162,7 @@ func (s *stack) unclearTransforms() {
 	}
 }
 
-// unclearKeys records what stands under Resources and is no resource.
+// unclearKeys records entries under Resources that are not resources.
 func (s *stack) unclearKeys() {
 	for key, node := range cloudformation.Pairs(cloudformation.Child(s.Root, "Resources")) {
 		switch {

@@ -85,7 +85,7 @@ const (
 )
 
 // Read reads a plan, or several one after the other. file is its name in locations. A plan
-// that can be read in part comes with Problems. The error says why the data is no plan, and
+// that can be read in part comes with Problems. The error says why the data is not a plan, and
 // what to run.
 func Read(data []byte, file string) ([]*planned.Change, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -270,7 +270,7 @@ func decodeResource(element []byte) *resource {
 	return r
 }
 
-// check refuses what is no plan, and notes an incomplete one.
+// check refuses data that is not a plan, and notes an incomplete one.
 func (p *plan) check(keys []string) error {
 	has := func(key string) bool { return slices.Contains(keys, key) }
 	major, _, _ := strings.Cut(p.version, ".")
