@@ -40,7 +40,7 @@ func Publish(ctx context.Context, client Publisher, topicARN string, a finding.A
 	if err != nil {
 		return err
 	}
-	in, err := m.Input(topicARN)
+	in, err := m.input(topicARN)
 	if err != nil {
 		return err
 	}

@@ -145,15 +145,6 @@ var checks = []check{
 	{"prevention", (*examination).checkPrevention},
 }
 
-// Checks lists the names of the checks.
-func Checks() []string {
-	var names []string
-	for _, c := range checks {
-		names = append(names, c.name)
-	}
-	return names
-}
-
 // atOnce limits the checks that run at the same time.
 const atOnce = 6
 

@@ -30,8 +30,8 @@ func TestASoundStackIsWell(t *testing.T) {
 	for _, l := range r.Lines {
 		seen[l.Check] = true
 	}
-	for _, check := range Checks() {
-		assert.True(t, seen[check], check)
+	for _, c := range checks {
+		assert.True(t, seen[c.name], c.name)
 	}
 }
 
