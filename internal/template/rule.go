@@ -115,41 +115,16 @@ func (s *stack) number(node *yaml.Node) (n *int, why string, err error) {
 
 // rule reads the properties of a rule. They make one rule, or several that it may be.
 func (s *stack) rule(node *yaml.Node, d secgroup.Direction, at planned.Location, uncertain string) []planned.Rule {
-	child := func(name string) *yaml.Node { return cloudformation.Child(node, name) }
-	t := planned.Traffic{Direction: d}
-	protocol, set, why, err := s.one(child("IpProtocol"))
-	if err != nil {
-		s.problem(at, "IpProtocol: %v; it was not judged", err)
+	permission, lacks, ok := s.traffic(node, d, at)
+	if !ok {
 		return nil
 	}
-	if t.UnknownProtocol = why; set && why == "" {
-		t.Protocol = &protocol
-	}
-	for _, port := range []struct {
-		name string
-		to   **int
-		why  *string
-	}{{"FromPort", &t.FromPort, &t.UnknownFrom}, {"ToPort", &t.ToPort, &t.UnknownTo}} {
-		if *port.to, *port.why, err = s.number(child(port.name)); err != nil {
-			s.problem(at, "%s: %v; it was not judged", port.name, err)
-			return nil
-		}
-	}
-	permission, lacks, field, err := t.Permission()
-	if err != nil {
-		s.problem(at, "%s: %v; it was not judged", []string{"IpProtocol", "FromPort"}[field], err)
-		return nil
-	}
-	description, _, _ := s.known(child("Description"))
+	description, _, _ := s.known(cloudformation.Child(node, "Description"))
 	if uncertain != "" {
 		lacks = append(lacks, uncertain)
 	}
-	prefix := "Source"
-	if d == secgroup.Egress {
-		prefix = "Destination"
-	}
 	var out []planned.Rule
-	add := func(peer secgroup.Peer, why string, either bool) {
+	s.peers(node, d, at, func(peer secgroup.Peer, why string, either bool) {
 		p := permission
 		p.Peer = peer
 		r := planned.Rule{
@@ -160,7 +135,48 @@ func (s *stack) rule(node *yaml.Node, d secgroup.Direction, at planned.Location,
 			r.Unknown = append(r.Unknown, why)
 		}
 		out = append(out, r)
+	})
+	if len(out) == 0 {
+		s.problem(at, "has no peer: want one of CidrIp, CidrIpv6, %[1]sPrefixListId and %[1]sSecurityGroupId; it was not judged", peerPrefix(d))
 	}
+	return out
+}
+
+// traffic reads the protocol and ports of a rule. lacks lists those that are unknown; ok is
+// false if they are wrong, which is a problem then.
+func (s *stack) traffic(node *yaml.Node, d secgroup.Direction, at planned.Location) (p secgroup.Permission, lacks []string, ok bool) {
+	t := planned.Traffic{Direction: d}
+	protocol, set, why, err := s.one(cloudformation.Child(node, "IpProtocol"))
+	if err != nil {
+		s.problem(at, "IpProtocol: %v; it was not judged", err)
+		return p, nil, false
+	}
+	if t.UnknownProtocol = why; set && why == "" {
+		t.Protocol = &protocol
+	}
+	for _, port := range []struct {
+		name string
+		to   **int
+		why  *string
+	}{{"FromPort", &t.FromPort, &t.UnknownFrom}, {"ToPort", &t.ToPort, &t.UnknownTo}} {
+		if *port.to, *port.why, err = s.number(cloudformation.Child(node, port.name)); err != nil {
+			s.problem(at, "%s: %v; it was not judged", port.name, err)
+			return p, nil, false
+		}
+	}
+	p, lacks, field, err := t.Permission()
+	if err != nil {
+		s.problem(at, "%s: %v; it was not judged", []string{"IpProtocol", "FromPort"}[field], err)
+		return p, nil, false
+	}
+	return p, lacks, true
+}
+
+// peers passes each peer of a rule to add, with the reason why it is unknown, if it is, and
+// whether it is one of several that the rule may have.
+func (s *stack) peers(node *yaml.Node, d secgroup.Direction, at planned.Location, add func(peer secgroup.Peer, why string, either bool)) {
+	child := func(name string) *yaml.Node { return cloudformation.Child(node, name) }
+	prefix := peerPrefix(d)
 	for _, name := range []string{"CidrIp", "CidrIpv6"} {
 		s.ranges(child(name), name, at, add)
 	}
@@ -182,10 +198,14 @@ func (s *stack) rule(node *yaml.Node, d secgroup.Direction, at planned.Location,
 			add(secgroup.GroupPeer(id, owner), "", false)
 		}
 	}
-	if len(out) == 0 {
-		s.problem(at, "has no peer: want one of CidrIp, CidrIpv6, %[1]sPrefixListId and %[1]sSecurityGroupId; it was not judged", prefix)
+}
+
+// peerPrefix begins the names of the properties of a rule's peer.
+func peerPrefix(d secgroup.Direction) string {
+	if d == secgroup.Egress {
+		return "Destination"
 	}
-	return out
+	return "Source"
 }
 
 // ranges adds the peers that a CIDR may be.
