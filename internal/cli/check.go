@@ -98,7 +98,7 @@ func (f *checkFlags) run(ctx context.Context, in Invocation, args []string) erro
 	return f.write(in, format, run, func(w report.Writer) ([]report.Problem, error) { return f.judge(ctx, p, read, run.Now, w) }, nil)
 }
 
-func problemsOf(read *check.Result) []report.Problem {
+func problemsOf(read *check.Input) []report.Problem {
 	var out []report.Problem
 	for _, problem := range read.Problems {
 		out = append(out, report.Problem(problem))
@@ -107,7 +107,7 @@ func problemsOf(read *check.Result) []report.Problem {
 }
 
 // judge judges what was read and writes the report.
-func (*checkFlags) judge(ctx context.Context, p *policy.Policy, read *check.Result, now time.Time, w report.Writer) ([]report.Problem, error) {
+func (*checkFlags) judge(ctx context.Context, p *policy.Policy, read *check.Input, now time.Time, w report.Writer) ([]report.Problem, error) {
 	of := report.Planned{Files: read.Files}
 	for _, c := range read.Changes {
 		if err := ctx.Err(); err != nil {

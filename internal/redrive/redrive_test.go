@@ -80,10 +80,10 @@ func (b *bench) rules(groupID string) int {
 	return len(out.SecurityGroups[0].IpPermissions)
 }
 
-func (b *bench) shown() []Result {
+func (b *bench) shown() []Handled {
 	b.Helper()
-	var out []Result
-	later, err := b.connect().Show(b.Context(), func(r Result) { out = append(out, r) })
+	var out []Handled
+	later, err := b.connect().Show(b.Context(), func(r Handled) { out = append(out, r) })
 	require.NoError(b, err)
 	assert.Empty(b, later)
 	return out
@@ -92,7 +92,7 @@ func (b *bench) shown() []Result {
 func (b *bench) sent(wanted func(Letter) bool) map[Outcome]int {
 	b.Helper()
 	out := map[Outcome]int{}
-	_, err := b.connect().Send(b.Context(), wanted, func(r Result) {
+	_, err := b.connect().Send(b.Context(), wanted, func(r Handled) {
 		out[r.Outcome]++
 		assert.NoError(b, r.Err)
 	})
@@ -199,7 +199,7 @@ func TestEachShapeIsForTheFunctionThatHandlesIt(t *testing.T) {
 			assert.Equal(t, want.why, got.Unknown, names[got.ID])
 		}
 	}
-	_, err := b.connect().Send(t.Context(), func(l Letter) bool { return l.Unknown != "" }, func(r Result) { assert.Equal(t, Kept, r.Outcome) })
+	_, err := b.connect().Send(t.Context(), func(l Letter) bool { return l.Unknown != "" }, func(r Handled) { assert.Equal(t, Kept, r.Outcome) })
 	require.NoError(t, err)
 	assert.Equal(t, queue.Depth{Visible: len(letters)}, b.dead.Depth(), "they stay, for all to see")
 }
@@ -212,7 +212,7 @@ func TestAnInterruptionHidesNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	_, err := b.connect().Show(ctx, func(Result) {
+	_, err := b.connect().Show(ctx, func(Handled) {
 		if n++; n == 25 {
 			cancel()
 		}
@@ -227,8 +227,8 @@ func TestALetterThatBecomesVisibleDuringTheRunIsShownOnceAndReleased(t *testing.
 	b := newBench(t)
 	_, err := b.dead.Send("of unknown shape")
 	require.NoError(t, err)
-	var shown []Result
-	_, err = b.connect().Show(t.Context(), func(r Result) {
+	var shown []Handled
+	_, err = b.connect().Show(t.Context(), func(r Handled) {
 		shown = append(shown, r)
 		if len(shown) == 1 { // the receivers still wait for more
 			time.AfterFunc(200*time.Millisecond, func() { assert.True(t, b.dead.ChangeVisibility(r.handle, 0)) })
@@ -269,8 +269,8 @@ func TestALetterWhoseFunctionIsGoneStays(t *testing.T) {
 	detect := b.stack.Resources["DetectFunction"]
 	detect.PhysicalID = "gone" // as if somebody had deleted it
 	b.stack.Resources["DetectFunction"] = detect
-	var results []Result
-	_, err = b.connect().Send(t.Context(), all, func(r Result) { results = append(results, r) })
+	var results []Handled
+	_, err = b.connect().Send(t.Context(), all, func(r Handled) { results = append(results, r) })
 	require.NoError(t, err)
 	require.Len(t, results, 1)
 	assert.Equal(t, Failed, results[0].Outcome)
@@ -281,8 +281,8 @@ func TestALetterWhoseFunctionIsGoneStays(t *testing.T) {
 func TestResultsAreOneObjectALine(t *testing.T) {
 	var out bytes.Buffer
 	p := Printer{Out: &out, JSON: true}
-	p.Result(Result{Letter: Letter{ID: "m1", Since: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), Function: "detect", What: "a call", Why: "it failed"}, Outcome: Sent})
-	p.Result(Result{Letter: Letter{ID: "m2", Unknown: "it is not a JSON object"}, Outcome: Kept})
+	p.Result(Handled{Letter: Letter{ID: "m1", Since: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), Function: "detect", What: "a call", Why: "it failed"}, Outcome: Sent})
+	p.Result(Handled{Letter: Letter{ID: "m2", Unknown: "it is not a JSON object"}, Outcome: Kept})
 	require.NoError(t, p.Err())
 	for l := range strings.Lines(out.String()) {
 		assert.True(t, json.Valid([]byte(l)))
@@ -296,7 +296,7 @@ func TestResultsAreOneObjectALine(t *testing.T) {
 func TestUntrustedTextsAreMadeVisible(t *testing.T) {
 	var out bytes.Buffer
 	p := Printer{Out: &out}
-	p.Result(Result{Letter: Letter{ID: "m1", What: "x\x1b[2Jy\nz"}, Outcome: Shown})
+	p.Result(Handled{Letter: Letter{ID: "m1", What: "x\x1b[2Jy\nz"}, Outcome: Shown})
 	assert.NotContains(t, out.String(), "\x1b")
 	assert.Equal(t, 2, strings.Count(out.String(), "\n"))
 }
@@ -304,7 +304,7 @@ func TestUntrustedTextsAreMadeVisible(t *testing.T) {
 func TestUntrustedTextsAreEscapedInJSON(t *testing.T) {
 	var out bytes.Buffer
 	p := Printer{Out: &out, JSON: true}
-	p.Result(Result{Letter: Letter{ID: "m1", What: "x\u009b2J\u202ey"}, Outcome: Shown})
+	p.Result(Handled{Letter: Letter{ID: "m1", What: "x\u009b2J\u202ey"}, Outcome: Shown})
 	assert.Contains(t, out.String(), `x\u009b2J\u202ey`)
 }
 
@@ -344,7 +344,7 @@ func TestARunBeginsByTheClockOfSQS(t *testing.T) {
 	b.config.HTTPClient = slow{b.config.HTTPClient}
 	r := b.connect()
 	assert.WithinDuration(t, time.Now().Add(-time.Hour), r.Began, 10*time.Second)
-	later, err := r.Show(t.Context(), func(Result) { t.Error("it is later than the run") })
+	later, err := r.Show(t.Context(), func(Handled) { t.Error("it is later than the run") })
 	require.NoError(t, err)
 	assert.Equal(t, []string{b.dead.Messages()[0].ID}, later)
 }

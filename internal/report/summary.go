@@ -27,7 +27,7 @@ type Summary struct {
 	Heading    string // the number of all findings
 	Empty      string // why there is none; "" if there are some
 	Tiles      []Tile
-	Changes    []Change
+	Changes    []Difference
 	Breakdowns []Breakdown
 	TimeLine   *TimeLine  // nil if all openings are in one bucket
 	Exposures  *Exposures // nil of an audit
@@ -74,8 +74,8 @@ type Tile struct {
 	Words              bool   // Value is not a number
 }
 
-// Change is a line of a comparison.
-type Change struct {
+// Difference is a line of a comparison.
+type Difference struct {
 	From, To Mark
 	Meaning  string
 	N        int
@@ -248,8 +248,8 @@ func (c *collector) comparedTiles(from, to string) []Tile {
 	}
 }
 
-func (c *collector) changeList() []Change {
-	var out []Change
+func (c *collector) changeList() []Difference {
+	var out []Difference
 	for _, change := range slices.SortedFunc(maps.Keys(c.changes), compareChanges) {
 		v := c.changeView(change)
 		v.N = c.changes[change]
@@ -258,8 +258,8 @@ func (c *collector) changeList() []Change {
 	return out
 }
 
-func (c *collector) changeView(of change) Change {
-	return Change{
+func (c *collector) changeView(of change) Difference {
+	return Difference{
 		From: markOf(c.run.Command, of.from, policy.NoSeverity, of.fromDetail), To: markOf(c.run.Command, of.to, policy.NoSeverity, of.toDetail),
 		Meaning: of.meaning(),
 	}

@@ -187,7 +187,7 @@ func (p *textPrinter) overview(s *Summary) {
 }
 
 // change returns "alert → revoke", or the other difference if the verdicts are equal.
-func (p *textPrinter) change(c Change) string {
+func (p *textPrinter) change(c Difference) string {
 	out := p.paint(c.From.Class, c.From.Word)
 	switch {
 	case c.From.Word != c.To.Word:
