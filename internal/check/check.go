@@ -21,6 +21,7 @@ import (
 	"sgward/internal/planned"
 	"sgward/internal/template"
 	"sgward/internal/terraform"
+	"sgward/internal/text"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // Input is the content of the files.
 type Input struct {
 	Changes  []File
-	Problems []planned.Problem
+	Problems []text.Problem
 	Files    int // that were read
 	// Undeclared are the names of parameters that no template declares, sorted.
 	Undeclared []string
@@ -51,7 +52,7 @@ type File struct {
 
 // problem records a file that could not be read.
 func (r *Input) problem(place, format string, args ...any) {
-	r.Problems = append(r.Problems, planned.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
+	r.Problems = append(r.Problems, text.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
 }
 
 // Read reads files and folders; "-" is stdin. parameters are the values of templates'

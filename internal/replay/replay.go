@@ -20,6 +20,7 @@ import (
 	"sgward/internal/logfile"
 	"sgward/internal/policy"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 // Options are the options of Run. Policy is required.
@@ -34,7 +35,7 @@ type Options struct {
 	// Accounts and Regions limit the records that are read; empty means all.
 	Accounts, Regions []string
 	// Bad gets each problem in order, one at a time. It may be nil.
-	Bad func(report.Problem)
+	Bad func(text.Problem)
 	// Progress counts the input read so far. It may be nil.
 	Progress *Progress
 }

@@ -35,7 +35,7 @@ type Summary struct {
 	Groups   List[GroupView]
 	Findings List[FindingView]
 	Noted    List[GroupView] // groups without findings
-	Problems List[Problem]
+	Problems List[text.Problem]
 }
 
 // List is the first items of a list, and the number of all.
@@ -138,7 +138,7 @@ func (c *collector) summary(read Coverage) *Summary {
 	}
 	s.Problems.Items = slices.Clone(s.Problems.Items)
 	for i, p := range s.Problems.Items {
-		s.Problems.Items[i] = Problem{text.Shown(p.Place, mostText), text.Shown(p.Text, mostText)}
+		s.Problems.Items[i] = text.Problem{Place: text.Shown(p.Place, mostText), Text: text.Shown(p.Text, mostText)}
 	}
 	switch c.run.Command {
 	case Replay:

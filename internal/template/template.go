@@ -13,6 +13,7 @@ import (
 	"sgward/internal/cloudformation"
 	"sgward/internal/planned"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Options are the options of Read.
@@ -127,7 +128,7 @@ func (s *stack) at(line int, id string) planned.Location {
 
 // problem records a part that cannot be read.
 func (s *stack) problem(at planned.Location, format string, args ...any) {
-	s.change.Problems = append(s.change.Problems, planned.Problem{Place: at.String(), Text: fmt.Sprintf(format, args...)})
+	s.change.Problems = append(s.change.Problems, text.Problem{Place: at.String(), Text: fmt.Sprintf(format, args...)})
 }
 
 // unclear records a resource of which nothing can be known.

@@ -23,6 +23,7 @@ import (
 
 	"sgward/internal/crash"
 	"sgward/internal/planned"
+	"sgward/internal/text"
 )
 
 // howTo says how to make the input that Read wants.
@@ -40,7 +41,7 @@ type plan struct {
 	prior         stateModule
 	errored       bool
 	deferred      []deferred
-	problems      []planned.Problem
+	problems      []text.Problem
 
 	blocks   map[string]source
 	accounts []string // that data sources name
@@ -296,7 +297,7 @@ func (p *plan) problem(r *resource, format string, args ...any) {
 	if r != nil {
 		place = p.at(r).String()
 	}
-	p.problems = append(p.problems, planned.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
+	p.problems = append(p.problems, text.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
 }
 
 // at is the location of a resource.
