@@ -225,7 +225,7 @@ deploy: ## Build and deploy with SAM (asks for the parameters)
 	@echo; echo "SAM asks for each parameter by its name; Enter keeps the value in brackets. They mean:"; echo
 	@awk '/^    ParameterLabels:/ {on = 1; next} on && !NF {exit} \
 	  on {name = $$1; sub(/:$$/, "", name); sub(/^[^{]*[{]default: */, ""); sub(/[}] *$$/, ""); gsub(/"/, ""); printf "  %-18s %s\n", name, $$0}' template.yaml
-	@echo; echo "With AlertEmail, AlertTopicArn, AlertTopicName, SlackWebhookSecretArn and the channels of Slack and Teams all empty, nobody is alerted. Your answers are kept in samconfig.local.toml."; echo
+	@echo; echo "With AlertEmail, AlertTopicArn, AlertTopicName, SlackWebhookSecretArn and the channels of Slack and Teams all empty, alerts are not sent to anyone. Your answers are kept in samconfig.local.toml."; echo
 	sam deploy --guided --config-file samconfig.local.toml
 
 clean: ## Remove everything that the other targets made

@@ -47,8 +47,8 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 		return nil, &cloudtrail.MalformedError{Field: "detail", Problem: err.Error(), EventID: call.EventID}
 	}
 	if !fits {
-		// A retry would not make room. The alarm on this line calls people, who look at
-		// the group.
+		// A retry would not make room. The alarm on this line asks people to look at the
+		// group.
 		h.logger.ErrorContext(ctx, "detection does not fit", "eventId", call.EventID, "groupId", call.Group.ID,
 			"eventBytes", len(event), "detectionBytes", len(encoded), "findings", len(detection.Findings))
 	}
@@ -58,7 +58,7 @@ func (h *handler) Invoke(ctx context.Context, event []byte) ([]byte, error) {
 
 // report logs one line per event, about rules, policy and the role or user: the record
 // itself holds addresses and key ids that do not belong in a log. sweep reads the line
-// (logline.ReadJudged), to notice that events stay away, and CloudWatch takes the metrics from
+// (logline.ReadJudged), to notice missing events, and CloudWatch extracts the metrics from
 // it.
 func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detection, now time.Time) {
 	attrs := make([]slog.Attr, 0, 17)
@@ -81,8 +81,8 @@ func (h *handler) report(ctx context.Context, c cloudtrail.Call, d finding.Detec
 	h.logger.LogAttrs(ctx, slog.LevelInfo, logline.Judged, attrs...)
 }
 
-// measured returns the metrics of a judged event. The age of one that is replayed from an
-// archive says nothing of the way that events take.
+// measured returns the metrics of a judged event. An event that is replayed from an archive
+// has no age: it would not be the time that events take to arrive.
 func measured(d finding.Detection, now time.Time) []metric.Metric {
 	openings, age := metric.Counted(metric.Openings, 0), metric.Metric{Name: metric.EventAge, Unit: metric.Seconds}
 	if d.Verdict != policy.Compliant && d.Verdict != policy.Exempt {

@@ -42,8 +42,8 @@ func newHandler(lookup func(string) (string, bool), logger *slog.Logger, now fun
 	return &handler{judge: hook.Judge{Policy: p, Mode: mode, Region: region, Now: now}, logger: logger}, nil
 }
 
-// Invoke takes the request of a hook and returns its answer, both JSON. Whatever the request
-// holds, there is an answer.
+// Invoke takes the request of a hook and returns its answer, both JSON. Every
+// request gets an answer.
 func (h *handler) Invoke(ctx context.Context, request []byte) ([]byte, error) {
 	a := h.judge.Answer(request)
 	h.report(ctx, &a, len(request))
@@ -69,8 +69,8 @@ func (h *handler) report(ctx context.Context, a *hook.Answer, size int) {
 		h.logger.LogAttrs(ctx, slog.LevelInfo, logline.Judged, attrs...)
 		return
 	}
-	// The alarm on this line calls people: something is made that was not judged, or a
-	// deployment failed that need not have.
+	// An alarm is on this line: a resource was made without a verdict, or a deployment failed
+	// needlessly.
 	attrs = append(attrs, slog.String("error", a.Err.Error()), slog.Int("bytes", size))
 	if a.Stack != nil {
 		attrs = append(attrs, slog.String("stack", string(a.Stack)))

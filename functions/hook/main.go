@@ -1,13 +1,13 @@
-// Command hook is the Lambda function that says whether the policy lets CloudFormation and
-// Cloud Control make or change a security group or a rule.
+// Command hook is the Lambda function that judges security groups and rules before
+// CloudFormation or Cloud Control makes or changes them.
 //
-// AWS::CloudFormation::LambdaHook invokes it before the resource is made, and takes its
+// AWS::CloudFormation::LambdaHook invokes it before the resource is made and follows its
 // answer. It changes nothing, calls nothing and needs no permission beyond its log group, so
 // its build links no AWS SDK.
 //
 // Environment:
 //
-//   - PREVENTION: warn or refuse; the hook's failure mode is its equal
+//   - PREVENTION: warn or refuse; equal to the hook's failure mode
 //   - AWS_REGION: set by Lambda
 //   - POLICY_FILE: the policy's path (default: policy.yaml beside the binary); its JSON form
 //     must stand beside it

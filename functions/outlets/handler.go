@@ -92,7 +92,7 @@ func (h *handler) pass(ctx context.Context, account outlets.Account, message eve
 	var other *finding.VersionError
 	switch {
 	case errors.Is(err, finding.ErrNoAlert):
-		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is no alert of sgward")
+		h.logger.InfoContext(ctx, "message left alone", "messageId", message.MessageID, "why", "it is not an alert of sgward")
 		return nil
 	case errors.As(err, &other): // its retries end in the dead-letter queue, where a newer function can take it
 		return fmt.Errorf("reading alert: schemaVersion %.20q, and this function knows %q: %w", other.Version, finding.SchemaVersion, errVersion)

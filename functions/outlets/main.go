@@ -1,14 +1,14 @@
 // Command outlets is the Lambda function that passes alerts on to machines: to a bus of
 // EventBridge, to Security Hub, or to both.
 //
-// SNS invokes it with the alerts of its own account and region. What an outlet does not take
-// fails the invocation; Lambda tries it twice more and then keeps it in the dead-letter
-// queue. Both outlets take the same alert again without harm.
+// SNS invokes it with the alerts of its own account and region. An alert that an outlet refuses
+// fails the invocation; Lambda retries it twice and then keeps it in the dead-letter queue.
+// Both outlets accept the same alert twice without harm.
 //
 // Environment:
 //
 //   - EVENT_BUS_ARN: the bus, in the function's region; not set or empty means none
-//   - SECURITY_HUB: on or off, which is also what an unset one means
+//   - SECURITY_HUB: on or off; not set or empty means off
 package main
 
 import (

@@ -22,11 +22,11 @@ import (
 	"sgward/internal/repeats"
 )
 
-// patience limits one SDK call within the function's 60 seconds. Most of it is never used.
+// patience limits one SDK call within the function's 60 seconds.
 var patience = lambdaenv.Patience{Attempts: 4, Attempt: 4 * time.Second, Backoff: 2 * time.Second}
 
-// countPatience limits the write that counts a closing, for which no alert waits longer than
-// a second.
+// countPatience limits the write that counts a closing: an alert waits at most a second for
+// it.
 var countPatience = lambdaenv.Patience{Attempts: 3, Attempt: 500 * time.Millisecond, Backoff: 100 * time.Millisecond}
 
 // newHandler wires the function. It makes no call to AWS.
@@ -64,7 +64,7 @@ func newHandler(lookup lambdaenv.Lookup, logger *slog.Logger) (*handler, error) 
 	return &handler{remediate: engine.Run, queue: queue, logger: logger, policyDigest: p.Digest()}, nil
 }
 
-// counterOf returns what counts closings in the table of the environment; nil without a
+// counterOf returns the counter of closings in the table of the environment; nil without a
 // table.
 func counterOf(env lambdaenv.Environment) func(context.Context, cloudtrail.Event, finding.Result) (*finding.Repeat, error) {
 	memory := env.Memory(countPatience)

@@ -24,10 +24,10 @@ const (
 	// maxReceiveCount is the number of deliveries after which the findings queue sends a
 	// message to the dead-letter queue. template.yaml sets it; a test compares both.
 	maxReceiveCount = 60
-	// maxMalformed is the number of tries for a message that holds no Detection: no retry
-	// can help it.
+	// maxMalformed is the number of tries for a message that holds no Detection, which a
+	// retry cannot mend.
 	maxMalformed = 3
-	// answerReserve is the part of an invocation's time that its answer is sent in.
+	// answerReserve is the part of an invocation's time reserved for its answer.
 	answerReserve = 1500 * time.Millisecond
 )
 
@@ -47,14 +47,14 @@ type handler struct {
 	recent int
 }
 
-// handle handles a batch, and with a full one what waits behind it. A message that fails,
-// or that no time is left for, is named in the answer and retried. The list of failures is
+// handle handles a batch and, if it is full, the messages that wait behind it. A message that
+// fails, or for which no time is left, is named in the answer and retried. The list of failures is
 // never null, which some implementations take for an error.
 func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQSEventResponse, error) {
 	if event.Records == nil {
 		return events.SQSEventResponse{}, errNotSQS
 	}
-	// Lambda takes an answer after the time for none, and all messages would be retried.
+	// Lambda drops an answer after the timeout, and retries all messages.
 	working, cancel := remediation.KeepReserve(ctx, answerReserve)
 	defer cancel()
 	var all []queued
@@ -93,8 +93,8 @@ func (h *handler) handle(ctx context.Context, event events.SQSEvent) (events.SQS
 	return events.SQSEventResponse{BatchItemFailures: failures}, nil
 }
 
-// isBacklog reports whether a batch is a sign of more messages: it is full, or it fills up
-// what came within a second to as many.
+// isBacklog reports whether a batch is a sign of more messages: it is full, or it and those
+// of the last second are as many as a full one.
 func (h *handler) isBacklog(batch int) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -118,7 +118,7 @@ func (h *handler) handleAll(ctx context.Context, accountID string, all []queued)
 			continue
 		}
 		if v := message.Detection.Verdict; v == policy.Compliant || v == policy.Exempt {
-			continue // the mapping lets none of these through, but what is gathered passes no filter
+			continue // the mapping's filter deletes these, but gathered messages pass no filter
 		}
 		message.Try, message.Tries = m.try, maxReceiveCount
 		message.Queued, message.Record = m.sent, m.body
@@ -154,8 +154,8 @@ func (h *handler) comparePolicies(ctx context.Context, messages []remediation.Me
 	}
 }
 
-// giveUp reports whether a malformed message is with the dead letters. It is, after some
-// tries.
+// giveUp sends a malformed message to the dead letters after some tries, and reports whether
+// it did.
 func (h *handler) giveUp(ctx context.Context, m queued, why error) bool {
 	var malformed *malformedError
 	errors.As(why, &malformed)

@@ -98,7 +98,7 @@ func check(d finding.Detection, encoded []byte) error {
 }
 
 // checkDecisions verifies that a Detection's JSON and each of its findings have a
-// decision: a missing one would read as inspect.
+// decision: a missing one would be read as inspect.
 func checkDecisions(encoded []byte) error {
 	type decided struct {
 		Decision *string `json:"decision"`

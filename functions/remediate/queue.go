@@ -24,16 +24,15 @@ const (
 	// maxGathered and maxGatheredBytes limit the messages that are handled together.
 	maxGathered      = 1000
 	maxGatheredBytes = 16 << 20
-	// gatherTime is how long messages are received at most, and gatherReserve what an
-	// invocation must have left for their handling.
+	// gatherTime is the longest time for receiving messages, and gatherReserve the time that
+	// an invocation must have left to handle them.
 	gatherTime    = 4 * time.Second
 	gatherReserve = 30 * time.Second
-	// gatherJitter is the longest pause before an invocation asks whether another one gathers.
+	// gatherJitter is the longest pause before an invocation checks whether another one gathers.
 	gatherJitter = 400 * time.Millisecond
 	// gatherers is the number of receives at once.
 	gatherers = 4
-	// maxOthers is the number of messages that the other invocations hold at most if none of
-	// them gathers.
+	// maxOthers is the most messages that the other invocations hold if none of them gathers.
 	maxOthers = 2 * batchSize
 )
 
@@ -81,10 +80,10 @@ func (q *findingsQueue) giveUp(ctx context.Context, body string, reason error) e
 	return nil
 }
 
-// gather receives what waits behind a batch that is a sign of a backlog, to handle it
-// together: a storm on few groups then takes few calls. A message that stays undeleted is
-// delivered again after its visibility timeout, so that an invocation that ends early loses
-// nothing.
+// gather receives the messages behind a batch that is a sign of a backlog, to handle all of
+// them together: a storm on few groups then takes few calls. A message that is not deleted
+// is delivered again after its visibility timeout, so an invocation that ends early loses
+// none.
 //
 // Two invocations that gather at once would share the messages of every group. So taken is
 // set, and nothing received, if another one gathers already.
@@ -95,7 +94,7 @@ func (q *findingsQueue) gather(ctx context.Context, batch int) (out []queued, ta
 	}
 	ctx, cancel := context.WithTimeout(ctx, gatherTime)
 	defer cancel()
-	_ = pause.For(ctx, rand.N(gatherJitter)) //nolint:gosec // nobody gains by guessing it; two that ask at once would both gather
+	_ = pause.For(ctx, rand.N(gatherJitter)) //nolint:gosec // its value is no secret; two that check at once would both gather
 	if q.inFlight(ctx) > batch+maxOthers {
 		return nil, true
 	}
@@ -126,11 +125,11 @@ func (q *findingsQueue) inFlight(ctx context.Context) int {
 		q.logger.WarnContext(ctx, "attributes of the queue not read", "error", err.Error())
 		return 0
 	}
-	n, _ := strconv.Atoi(attributes[sqs.InFlight]) // 0 if it is no number
+	n, _ := strconv.Atoi(attributes[sqs.InFlight]) // 0 if it is not a number
 	return n
 }
 
-// receive makes some receives at once. What they cannot get stays on the queue.
+// receive makes some receives at once. Messages that they miss stay on the queue.
 func (q *findingsQueue) receive(ctx context.Context, calls int, wait time.Duration) []queued {
 	answers := make([][]sqs.Message, calls)
 	var receiving sync.WaitGroup

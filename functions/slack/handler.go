@@ -23,7 +23,7 @@ import (
 // patience limits the read of the secret within the function's 60 seconds.
 var patience = lambdaenv.Patience{Attempts: 3, Attempt: 4 * time.Second, Backoff: 2 * time.Second}
 
-// handler posts messages. Reserved concurrency makes it one at a time.
+// handler posts messages, one at a time: its reserved concurrency is 1.
 type handler struct {
 	secrets   *awscall.Client
 	secretARN string

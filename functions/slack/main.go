@@ -3,15 +3,15 @@
 //
 // SNS invokes it with the messages of the alert topic, one at a time: its reserved
 // concurrency is 1. It shows an alert by its machine JSON, and alarms of CloudWatch. A
-// message that Slack cannot take in the time of an invocation fails; Lambda tries it twice
-// more and then keeps it in the dead-letter queue.
+// message that Slack does not accept in the time of an invocation fails; Lambda retries it
+// twice and then keeps it in the dead-letter queue.
 //
 // Environment:
 //
 //   - WEBHOOK_SECRET_ARN: the secret in Secrets Manager that holds the webhook's URL, as it
 //     is or as "url" of a JSON object
 //
-// The URL is in no log and in no error.
+// Logs and errors never hold the URL.
 package main
 
 import (

@@ -24,7 +24,7 @@ import (
 )
 
 // patience limits one SDK call. A large account takes hundreds of reads, which EC2
-// throttles: more tries and longer pauses than where seconds count.
+// throttles: it has more tries and longer pauses than the functions that must be fast.
 var patience = lambdaenv.Patience{Attempts: 8, Attempt: 15 * time.Second, Backoff: 20 * time.Second}
 
 // readAnnouncements reads DETECT_LOG_GROUP and LOG_RETENTION_DAYS; nil if the first is not
@@ -42,8 +42,8 @@ func readAnnouncements(lookup lambdaenv.Lookup, env lambdaenv.Environment) (swee
 	return &detectLog{client: env.Client(patience), group: group, kept: time.Duration(days) * 24 * time.Hour}, nil
 }
 
-// release identifies this program by its own bytes: a new one may judge otherwise, and what
-// it finds then is no new opening.
+// release identifies this program by its own bytes: another one may judge differently, and
+// the findings that differ are not new openings.
 func release() (string, error) {
 	path, err := os.Executable()
 	if err != nil {

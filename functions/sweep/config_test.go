@@ -167,7 +167,7 @@ func TestTheFunctionSweepsAndRemembers(t *testing.T) {
 	assert.Len(t, alerts[0].Findings, 2, "the digest")
 	assert.Len(t, tables.Items("told"), 4, "two were told, and one was tried; and the sweep itself")
 
-	out, err = h.Invoke(invoked(t), []byte(onDemand))
+	out, err = h.Invoke(invoked(t), []byte(onDemandEvent))
 	require.NoError(t, err)
 	assert.False(t, passes(t, string(out)))
 	assert.Len(t, topics.Messages(), 1, "nothing is new")

@@ -15,7 +15,7 @@ import (
 const maxLogPages = 200
 
 // detectLog reads which events detect has judged from the lines that it logs, one for each
-// event. So detect, which has milliseconds, writes nothing else down.
+// event. detect, which has milliseconds, therefore makes no call of its own.
 type detectLog struct {
 	client *awscall.Client
 	group  string

@@ -96,7 +96,7 @@ func (h *handler) dispatch(ctx context.Context, event []byte) (finding.Detection
 	case e.IsScheduled():
 		return h.day(ctx, e)
 	case e.Sgward == sweepCommand:
-		detection, err := h.sweep(ctx, asked(ctx))
+		detection, err := h.sweep(ctx, onDemand(ctx))
 		return detection, runFailed(err)
 	case e.Sgward != "":
 		return finding.Detection{}, malformed("sgward", "%.20q: want %q", e.Sgward, sweepCommand)
@@ -142,8 +142,8 @@ func (h *handler) sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	return detection, err
 }
 
-// asked returns the run that a person has requested. Lambda's own retries share its id.
-func asked(ctx context.Context) cloudtrail.Event {
+// onDemand returns the run that a person has requested. Lambda's own retries share its id.
+func onDemand(ctx context.Context) cloudtrail.Event {
 	event := cloudtrail.Event{EventName: "Sweep on demand", AccountID: lambdaenv.Account(ctx)}
 	if running, ok := lambdacontext.FromContext(ctx); ok {
 		event.EventID = running.AwsRequestID

@@ -117,13 +117,13 @@ func TestACallThatNamesNoGroupIsLookedFor(t *testing.T) {
 	assert.Empty(t, b.changes)
 }
 
-// onDemand is what a person asks for a sweep with.
-const onDemand = `{"sgward":"sweep"}`
+// onDemandEvent is what a person asks for a sweep with.
+const onDemandEvent = `{"sgward":"sweep"}`
 
 func TestASweepIsMadeOnDemand(t *testing.T) {
 	b := newBench()
 	b.answer = order()
-	out, err := b.Invoke(invoked(t), []byte(onDemand))
+	out, err := b.Invoke(invoked(t), []byte(onDemandEvent))
 	require.NoError(t, err)
 	assert.Equal(t, []cloudtrail.Event{{EventID: "request-1", EventName: "Sweep on demand", AccountID: "123456789012"}}, b.sweeps)
 	assert.Empty(t, b.days, "of exceptions the schedule tells")
@@ -139,10 +139,10 @@ func TestEachInvocationIsMeasuredAtItsEnd(t *testing.T) {
 		measured++
 		assert.Len(t, b.sweeps, measured, "at the end")
 	}
-	_, err := b.Invoke(invoked(t), []byte(onDemand))
+	_, err := b.Invoke(invoked(t), []byte(onDemandEvent))
 	require.NoError(t, err)
 	b.err = errors.New("throttled")
-	_, err = b.Invoke(invoked(t), []byte(onDemand))
+	_, err = b.Invoke(invoked(t), []byte(onDemandEvent))
 	require.Error(t, err)
 	assert.Equal(t, 2, measured, "a failed one too")
 }

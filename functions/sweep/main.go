@@ -17,13 +17,13 @@
 //   - MEMORY_TABLE: the DynamoDB table of reported findings; without it, every sweep
 //     reports everything
 //   - DETECT_LOG_GROUP: the log group of detect, in which a sweep looks up whether an event
-//     announced a new opening; without it, no sweep notices that events stay away
+//     announced a new opening; without it, no sweep notices missing events
 //   - LOG_RETENTION_DAYS: for how long that group keeps its lines
 //   - METRICS_STACK: the name of the stack in more metrics; without it none are logged
 //
 // If one of them is missing or wrong, the function says so and does not start.
 //
-// It logs a heartbeat and the number of openings that no event announced as metrics.
+// It logs as metrics a heartbeat and the number of openings without an event.
 package main
 
 import (

@@ -35,7 +35,7 @@ func readOutlets(lookup lambdaenv.Lookup, env lambdaenv.Environment) func(contex
 		if err != nil {
 			return fmt.Errorf("encoding alert %s: %w", a.ID, err)
 		}
-		// As SNS would send it, but to nobody else: people hear of what is gone by the digest.
+		// As SNS would send it, but only the outlets function receives it; people read the digest.
 		body, err := json.Marshal(events.SNSEvent{Records: []events.SNSEventRecord{{
 			EventVersion: "1.0", EventSource: "aws:sns",
 			SNS: events.SNSEntity{Type: "Notification", MessageID: a.ID, Timestamp: time.Now().UTC(), Message: string(message)},

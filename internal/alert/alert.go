@@ -3,7 +3,7 @@
 // custom notification of Amazon Q Developer).
 //
 // A view (view.go) holds every text, computed once. Chat prints the brief sections
-// (brief.go), mail those and the details below a rule (section.go), and a card (card.go) is
+// (brief.go), mail those and the details below a rule (mail.go), and a card (card.go) is
 // the brief sections in parts, for other media.
 // The package decides nothing and reads nothing: the same finding.Alert gives the same
 // bytes. Untrusted text (descriptions, tags, names of groups and sessions, user agents,
@@ -40,7 +40,7 @@ func Publish(ctx context.Context, client Publisher, topicARN string, a finding.A
 	if err != nil {
 		return err
 	}
-	in, err := m.Input(topicARN)
+	in, err := m.input(topicARN)
 	if err != nil {
 		return err
 	}

@@ -13,14 +13,14 @@ import (
 // Card is an alert in parts, for a chat that shows fields and buttons. Its texts are in
 // Slack's markup, with untrusted text as code; Title and names are plain.
 type Card struct {
-	ID    string // of the alert; "" for other messages
-	Title string
-	State State
-	Lead  []string // before the facts
-	Facts []Fact
-	Text  []Paragraph // after them
-	Links []Link
-	Note  string // "critical"
+	ID      string // of the alert; "" for other messages
+	Title   string
+	Urgency Urgency
+	Lead    []string // before the facts
+	Facts   []Fact
+	Text    []Paragraph // after them
+	Links   []Link
+	Note    string // "critical"
 }
 
 // Fact is a short text under a name: "Who".
@@ -35,12 +35,12 @@ type Paragraph struct {
 // Link is a page with a label.
 type Link struct{ Text, URL string }
 
-// State says at a glance whether something is open.
-type State uint8
+// Urgency says at a glance whether something is open, and needs people.
+type Urgency uint8
 
-// The states. The zero value is that of messages that are not about openings.
+// The urgencies. The zero value is that of messages that are not about openings.
 const (
-	Unknown State = iota
+	Unknown Urgency = iota
 	Open
 	Warned // open, and alerted only
 	Closed
@@ -70,11 +70,11 @@ func cardOf(a finding.Alert) Card {
 	c := Card{ID: text.Shown(a.ID, maxShownID), Title: v.title(), Note: v.severity.String()}
 	switch v.outcome {
 	case finding.OutcomeFailed, finding.OutcomeWouldRevoke:
-		c.State = Open
+		c.Urgency = Open
 	case finding.OutcomeAlerted:
-		c.State = Warned
+		c.Urgency = Warned
 	case finding.OutcomeRevoked, finding.OutcomeAlreadyClosed:
-		c.State = Closed
+		c.Urgency = Closed
 	}
 	m := chat()
 	for _, s := range m.filled(v, m.limits) {
@@ -82,8 +82,8 @@ func cardOf(a finding.Alert) Card {
 	}
 	switch v.repeat() {
 	case repeatEscalated:
-		if c.State == Closed {
-			c.State = Recurring
+		if c.Urgency == Closed {
+			c.Urgency = Recurring
 		}
 	case repeatAgain:
 		c.shortened()
@@ -137,9 +137,9 @@ func (a *cloudWatchAlarm) card() Card {
 	escaped := func(s string) string { return strings.Trim(chatQuote(s, maxDescription/2), "`") }
 	switch a.State {
 	case "ALARM":
-		c.Title, c.State = "Alarm: sgward needs you", Open
+		c.Title, c.Urgency = "Alarm: sgward needs you", Open
 	case "OK":
-		c.Title, c.State = "Alarm is over", Closed
+		c.Title, c.Urgency = "Alarm is over", Closed
 	}
 	where := name(a.Name)
 	region := ""

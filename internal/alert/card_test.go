@@ -53,11 +53,11 @@ func TestACardSaysWhatTheNotificationSays(t *testing.T) {
 }
 
 func TestStatesAreSeenAtAGlance(t *testing.T) {
-	for outcome, want := range map[finding.Outcome]State{
+	for outcome, want := range map[finding.Outcome]Urgency{
 		finding.OutcomeFailed: Open, finding.OutcomeWouldRevoke: Open, finding.OutcomeAlerted: Warned,
 		finding.OutcomeRevoked: Closed, finding.OutcomeAlreadyClosed: Closed, finding.OutcomeExempt: Unknown,
 	} {
-		assert.Equal(t, want, CardOf("", messageOf(t, alertOf(result(outcome, tcp(22, "0.0.0.0/0")))).Default).State, outcome)
+		assert.Equal(t, want, CardOf("", messageOf(t, alertOf(result(outcome, tcp(22, "0.0.0.0/0")))).Default).Urgency, outcome)
 	}
 }
 
@@ -72,10 +72,10 @@ func TestOtherMessagesOfTheTopicHaveCardsToo(t *testing.T) {
 	alarm := CardOf("ALARM: x", `{"AlarmName":"a/b <!here>","AlarmDescription":"sgward: all retries <!channel> failed","AWSAccountId":"123456789012",
 		"NewStateValue":"ALARM","NewStateReason":"Threshold Crossed","AlarmArn":"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:a/b"}`)
 	assert.Equal(t, "Alarm: sgward needs you", alarm.Title)
-	assert.Equal(t, Open, alarm.State)
+	assert.Equal(t, Open, alarm.Urgency)
 	assert.Equal(t, []Link{{"Alarm", "https://console.aws.amazon.com/cloudwatch/home?region=eu-central-1#alarmsV2:alarm/a%2Fb%20%3C%21here%3E"}}, alarm.Links)
 	assert.Contains(t, textsOf(alarm), "all retries &lt;!channel&gt; failed")
-	assert.Equal(t, Closed, CardOf("", `{"AlarmName":"x","NewStateValue":"OK"}`).State)
+	assert.Equal(t, Closed, CardOf("", `{"AlarmName":"x","NewStateValue":"OK"}`).Urgency)
 
 	for _, message := range []string{"<!channel> hello", `{"schemaVersion":"2","id":"a-1"}`, `{"schemaVersion":"1"}`, `{"a":`, "", "null", "[]"} {
 		c := CardOf("subject", message)

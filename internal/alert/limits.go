@@ -4,10 +4,9 @@ import "sgward/internal/text"
 
 // The sizes of a message and its forms, in bytes unless stated otherwise.
 const (
-	// maxSNS is SNS's limit for a message with all its variants and attributes
-	// (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html).
-	maxSNS = 262_144
-	// maxMessage leaves some room for other bytes that SNS may count.
+	// maxMessage bounds a message with all its variants and attributes. It is below SNS's limit
+	// of 262,144 (https://docs.aws.amazon.com/sns/latest/api/API_Publish.html), because SNS may
+	// count other bytes too.
 	maxMessage = 256_000
 	// maxSubject is SNS's limit for a subject: under 100 characters.
 	maxSubject = 99

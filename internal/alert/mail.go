@@ -81,3 +81,16 @@ func hanging(text string) string {
 	}
 	return ""
 }
+
+// details lists the sections that only the mail has, after the brief ones: all that is
+// known, and at the very end the exception that keeps a rule open.
+func details() []func(*view, limits) section {
+	return []func(*view, limits) section{
+		(*view).detailsBegin, (*view).opened, (*view).why, (*view).call, (*view).sweep, (*view).exposed,
+		(*view).toClose, (*view).toUndo, (*view).beforeEdit, (*view).toAllow,
+	}
+}
+
+func (v *view) detailsBegin(limits) section {
+	return section{items: []item{{kind: rule, text: "Details"}}}
+}

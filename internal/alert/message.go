@@ -52,8 +52,8 @@ func NewMessage(a finding.Alert) (Message, error) {
 	return m, nil
 }
 
-// Input returns the request that publishes the message.
-func (m Message) Input(topicARN string) (*sns.PublishInput, error) {
+// input returns the request that publishes the message.
+func (m Message) input(topicARN string) (*sns.PublishInput, error) {
 	body, err := m.body()
 	if err != nil {
 		return nil, err

@@ -61,7 +61,7 @@ func requireDeliverable(t testing.TB, m Message) {
 		}
 	}
 	require.LessOrEqual(t, size, maxMessage)
-	require.Less(t, maxMessage, maxSNS)
+	require.Less(t, maxMessage, 262_144, "the limit of SNS")
 	require.LessOrEqual(t, encodedSize(m.Email), maxMail)
 	require.LessOrEqual(t, encodedSize(m.HTTPS), maxChat)
 

@@ -73,9 +73,9 @@ func (v *view) again(lim limits) section {
 	return s
 }
 
-// inCode says where to look for what makes an opening again: only what is known.
+// inCode says where to look for the code that opens the rule again, as far as that is known.
 func (o *opening) inCode(a *finding.Alert) string {
-	const change = " Change it there (sgward check shows where), or the opening comes again."
+	const change = " Change it there (sgward check shows where), or the rule will be opened again."
 	switch p := program(a.Event.UserAgent); {
 	case isByCloudFormation(a.Event):
 		// The rule may be in another stack than its group.
@@ -85,7 +85,7 @@ func (o *opening) inCode(a *finding.Alert) string {
 	case o.StackName != "":
 		return "The group is of CloudFormation stack " + name(o.StackName) + ", but CloudFormation did not make the rule: look for a script or a job."
 	default:
-		return "A script or a job seems to make it: change that, or the opening comes again."
+		return "A script or a job seems to make it: change that, or the rule will be opened again."
 	}
 }
 

@@ -145,15 +145,15 @@ func TestTheCardOfARepeatIsShort(t *testing.T) {
 	assert.Equal(t, []string{"Again", "Who", "Where"}, names)
 	assert.Empty(t, short.Text)
 	assert.Empty(t, short.Links)
-	assert.Equal(t, Closed, short.State)
+	assert.Equal(t, Closed, short.Urgency)
 
 	a := repeated(3, 7200)
 	a.Findings[0].Repeat.Escalated = true
 	escalated := CardOf("", messageOf(t, a).Default)
-	assert.Equal(t, Recurring, escalated.State)
+	assert.Equal(t, Recurring, escalated.Urgency)
 	assert.NotEmpty(t, escalated.Text, "people have to do something now")
 	failed := CardOf("", messageOf(t, alertOf(a.Findings[0], anotherPort(finding.OutcomeFailed, ""))).Default)
-	assert.Equal(t, Open, failed.State, "something is open")
+	assert.Equal(t, Open, failed.Urgency, "something is open")
 }
 
 func TestOrdinals(t *testing.T) {

@@ -41,19 +41,6 @@ func (s *section) leftOut(n int, counted string) {
 
 func (s *section) show(text string) { s.items = append(s.items, item{kind: block, text: text}) }
 
-// details lists the sections that only the mail has, after the brief ones: all that is
-// known, and at the very end the exception that keeps a rule open.
-func details() []func(*view, limits) section {
-	return []func(*view, limits) section{
-		(*view).detailsBegin, (*view).opened, (*view).why, (*view).call, (*view).sweep, (*view).exposed,
-		(*view).toClose, (*view).toUndo, (*view).beforeEdit, (*view).toAllow,
-	}
-}
-
-func (v *view) detailsBegin(limits) section {
-	return section{items: []item{{kind: rule, text: "Details"}}}
-}
-
 // medium is a way to print a view.
 type medium struct {
 	sections []func(*view, limits) section

@@ -155,13 +155,13 @@ func (v *view) openingSubjects(places []string) []string {
 	o := &v.openings[0]
 	_, verb := v.verb()
 	_, others := v.others()
-	in, whats, verbs := o.in(), o.whats(v), []string{verb}
+	in, phrases, verbs := o.in(), o.phrases(v), []string{verb}
 	if short, _, isLong := strings.Cut(verb, " by "); isLong { // "Still open by other rules"
 		verbs = append(verbs, short)
 	}
 	var out []string
-	add := func(whats []string, in, others string, places ...string) {
-		for _, what := range whats {
+	add := func(phrases []string, in, others string, places ...string) {
+		for _, what := range phrases {
 			for _, place := range places {
 				for _, verb := range verbs {
 					out = append(out, verb+what+in+place+others)
@@ -169,19 +169,19 @@ func (v *view) openingSubjects(places []string) []string {
 			}
 		}
 	}
-	add(whats[:1], in, others, places...)
-	add(whats, in, "", places...)
-	add(whats, "", others, places...)
-	add(whats, "", "", places...)
+	add(phrases[:1], in, others, places...)
+	add(phrases, in, "", places...)
+	add(phrases, "", others, places...)
+	add(phrases, "", "", places...)
 	add([]string{""}, "", "", places...)
-	add(whats, in, "", "")
+	add(phrases, in, "", "")
 	add([]string{""}, "", "", "")
 	return out
 }
 
-// whats say what was or is open to whom, after the verb of a subject, the most detailed
+// phrases list the service and the peer, to follow the verb of a subject, the most detailed
 // first.
-func (o *opening) whats(v *view) []string {
+func (o *opening) phrases(v *view) []string {
 	if o.Rule == nil {
 		return []string{": unknown rules"}
 	}

@@ -120,7 +120,7 @@ func state(name, reason, location string) map[string]any {
 	}
 }
 
-func (s *server) run(ctx context.Context, t *testing.T, r athena.Runner, name string) (athena.Result, error) {
+func (s *server) run(ctx context.Context, t *testing.T, r athena.Runner, name string) (athena.QueryResult, error) {
 	t.Helper()
 	web := httptest.NewServer(s)
 	t.Cleanup(web.Close)
@@ -134,9 +134,9 @@ func TestAQueryIsRunToItsEnd(t *testing.T) {
 	s := &server{states: []map[string]any{state("QUEUED", "", ""), state("RUNNING", "", ""), state("SUCCEEDED", "", "s3://results/a/q-1.csv")}}
 	got, err := s.run(t.Context(), t, athena.Runner{Workgroup: "security", Output: "s3://results/a/"}, "cloudtrail")
 	require.NoError(t, err)
-	assert.Equal(t, athena.Result{Place: bucket.Place{Bucket: "results", Path: "a/q-1.csv"}, Scanned: 3e12, Took: 4200 * time.Millisecond}, got)
+	assert.Equal(t, athena.QueryResult{Place: bucket.Place{Bucket: "results", Path: "a/q-1.csv"}, Scanned: 3e12, Took: 4200 * time.Millisecond}, got)
 	assert.InDelta(t, 15.0, got.Cost(athena.ListPrice), 1e-9)
-	assert.InDelta(t, 0.00005, athena.Result{Scanned: 1}.Cost(5), 1e-9, "10 MB are the least")
+	assert.InDelta(t, 0.00005, athena.QueryResult{Scanned: 1}.Cost(5), 1e-9, "10 MB are the least")
 	assert.Equal(t, []string{"StartQueryExecution", "GetQueryExecution", "GetQueryExecution", "GetQueryExecution"}, s.calls)
 	assert.GreaterOrEqual(t, len(s.start["ClientRequestToken"].(string)), 32)
 	delete(s.start, "ClientRequestToken")

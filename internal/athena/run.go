@@ -23,8 +23,8 @@ type Runner struct {
 	Output string
 }
 
-// Result is the result of a query that succeeded.
-type Result struct {
+// QueryResult is the output of a query that succeeded.
+type QueryResult struct {
 	// Place is the CSV file.
 	Place bucket.Place
 	// Scanned is the number of bytes that Athena read, compressed where the files are.
@@ -43,7 +43,7 @@ const (
 )
 
 // Cost returns the price of a query in USD.
-func (r Result) Cost(perTB float64) float64 {
+func (r QueryResult) Cost(perTB float64) float64 {
 	return max(float64(r.Scanned), leastCharged) / terabyte * perTB
 }
 
@@ -69,7 +69,7 @@ var (
 )
 
 // Run runs a query to its end. If ctx ends before, the query is stopped.
-func (r *Runner) Run(ctx context.Context, t Table, query string) (Result, error) {
+func (r *Runner) Run(ctx context.Context, t Table, query string) (QueryResult, error) {
 	type object = map[string]any
 	in := object{
 		"QueryString": query,
@@ -85,7 +85,7 @@ func (r *Runner) Run(ctx context.Context, t Table, query string) (Result, error)
 	}
 	var started struct{ QueryExecutionID string }
 	if err := r.Client.JSON(ctx, awscall.Athena, "StartQueryExecution", in, &started); err != nil {
-		return Result{}, err //nolint:wrapcheck // it names the call
+		return QueryResult{}, err //nolint:wrapcheck // it names the call
 	}
 	id := object{"QueryExecutionId": started.QueryExecutionID}
 	for wait := firstPause; ; wait = min(2*wait, mostPause) {
@@ -93,13 +93,13 @@ func (r *Runner) Run(ctx context.Context, t Table, query string) (Result, error)
 		err := r.Client.JSON(ctx, awscall.Athena, "GetQueryExecution", id, &out)
 		switch e := out.QueryExecution; {
 		case ctx.Err() != nil:
-			return Result{}, r.stop(ctx, id)
+			return QueryResult{}, r.stop(ctx, id)
 		case err != nil:
-			return Result{}, errors.Join(err, r.stop(ctx, id))
+			return QueryResult{}, errors.Join(err, r.stop(ctx, id))
 		case e.Status.State == "SUCCEEDED":
 			return e.result()
 		case e.Status.State == "FAILED", e.Status.State == "CANCELLED":
-			return Result{}, fmt.Errorf("%w: %s%s", errFailed, cmp.Or(e.Status.StateChangeReason, strings.ToLower(e.Status.State)), advice(e.Status.StateChangeReason))
+			return QueryResult{}, fmt.Errorf("%w: %s%s", errFailed, cmp.Or(e.Status.StateChangeReason, strings.ToLower(e.Status.State)), advice(e.Status.StateChangeReason))
 		}
 		_ = pause.For(ctx, wait) // the next question tells that ctx has ended
 	}
@@ -123,8 +123,8 @@ func advice(reason string) string {
 	return ""
 }
 
-func (e *execution) result() (Result, error) {
-	out := Result{
+func (e *execution) result() (QueryResult, error) {
+	out := QueryResult{
 		Scanned: e.Statistics.DataScannedInBytes,
 		Took:    time.Duration(e.Statistics.TotalExecutionTimeInMillis) * time.Millisecond,
 	}

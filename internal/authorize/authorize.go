@@ -33,9 +33,9 @@ const (
 	Failed    Outcome = "failed"
 )
 
-// Result is the result for one rule. Its ID is that of the group's rule, if EC2 returned
+// RuleResult is the result for one rule. Its ID is that of the group's rule, if EC2 returned
 // it.
-type Result struct {
+type RuleResult struct {
 	Rule    secgroup.Rule
 	Outcome Outcome
 	// Differs lists the differences between the existing rule and the one asked for, in
@@ -49,8 +49,8 @@ type Result struct {
 // the same order. Tags apply to a whole call, so it makes one call for each direction and
 // set of tags. If EC2 refuses a call, the rules are sent one by one, so that no rule
 // blocks another. A dry run asks EC2 whether it would accept each call, and makes nothing.
-func Put(ctx context.Context, client EC2, g secgroup.Group, rules []secgroup.Rule, dryRun bool) []Result {
-	p := &putter{client: client, group: g, dryRun: dryRun, out: make([]Result, len(rules))}
+func Put(ctx context.Context, client EC2, g secgroup.Group, rules []secgroup.Rule, dryRun bool) []RuleResult {
+	p := &putter{client: client, group: g, dryRun: dryRun, out: make([]RuleResult, len(rules))}
 	for i, r := range rules {
 		p.out[i].Rule = r
 	}
@@ -64,7 +64,7 @@ type putter struct {
 	client EC2
 	group  secgroup.Group
 	dryRun bool
-	out    []Result
+	out    []RuleResult
 }
 
 // plan settles the rules that exist and returns the others, by their index in out, grouped

@@ -99,7 +99,7 @@ func peered(peer secgroup.Peer) secgroup.Rule {
 	return r
 }
 
-func outcomes(results []authorize.Result) []authorize.Outcome {
+func outcomes(results []authorize.RuleResult) []authorize.Outcome {
 	var out []authorize.Outcome
 	for _, r := range results {
 		out = append(out, r.Outcome)

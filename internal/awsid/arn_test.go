@@ -67,7 +67,7 @@ func FuzzARN(f *testing.F) {
 			t.Fatalf("%q became %+v", s, a)
 		}
 		if !ok && a != (awsid.ARN{}) {
-			t.Fatalf("%q is no ARN and became %+v", s, a)
+			t.Fatalf("%q is not an ARN and became %+v", s, a)
 		}
 		if role, session, ok := a.Session(); ok && a.Resource != "assumed-role/"+role+"/"+session && a.Resource != "assumed-role/"+role {
 			t.Fatalf("%q: role %q, session %q", s, role, session)

@@ -264,7 +264,7 @@ type elsewhereError struct{ error }
 func (e *elsewhereError) Unwrap() error        { return e.error }
 func (e *elsewhereError) RetryableError() bool { return true }
 
-// try makes a call until it succeeds or there is no hope. The error is in the SDK's form.
+// try makes a call until it succeeds or fails for good. The error is in the SDK's form.
 func (c *Client) try(ctx context.Context, operation string, call func() error) error {
 	began := time.Now()
 	for attempt := 1; ; attempt++ {
@@ -333,7 +333,7 @@ func (c *Client) send(ctx context.Context, bucket, key string, query url.Values,
 func (c *Client) request(ctx context.Context, region, bucket, key string, query url.Values) (*http.Request, error) {
 	partition, ok := text.PartitionOf(region)
 	if !ok {
-		return nil, fmt.Errorf("%q is no region", region)
+		return nil, fmt.Errorf("%q is not a region", region)
 	}
 	// A bucket whose name has dots fits no certificate as a host.
 	host, folder := "https://"+bucket+"."+c.service+"."+region+"."+partition.DNSSuffix, ""

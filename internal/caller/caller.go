@@ -35,7 +35,7 @@ func Account(ctx context.Context, client Identifier) (accountID, partition strin
 	accountID, arn, err := identify(ctx, client)
 	parsed, _ := awsid.ParseARN(arn)
 	if err == nil && parsed.Partition == "" {
-		err = fmt.Errorf("identifying the credentials: %q is no ARN", arn)
+		err = fmt.Errorf("identifying the credentials: %q is not an ARN", arn)
 	}
 	return accountID, parsed.Partition, err
 }

@@ -21,6 +21,7 @@ import (
 	"sgward/internal/planned"
 	"sgward/internal/template"
 	"sgward/internal/terraform"
+	"sgward/internal/text"
 )
 
 const (
@@ -29,10 +30,10 @@ const (
 	maxFile = 1 << 30
 )
 
-// Result is what the files hold.
-type Result struct {
-	Changes  []Change
-	Problems []planned.Problem
+// Input is the content of the files.
+type Input struct {
+	Changes  []File
+	Problems []text.Problem
 	Files    int // that were read
 	// Undeclared are the names of parameters that no template declares, sorted.
 	Undeclared []string
@@ -41,29 +42,29 @@ type Result struct {
 	loaded  map[string]bool // absolute paths of templates that others nest
 }
 
-// Change is a plan or template, and the name of its file without the folders that may
+// File is a plan or template, and the name of its file without the folders that may
 // differ between machines.
-type Change struct {
+type File struct {
 	*planned.Change
 	Name string
 	path string // absolute, of a file found in a folder
 }
 
 // problem records a file that could not be read.
-func (r *Result) problem(place, format string, args ...any) {
-	r.Problems = append(r.Problems, planned.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
+func (r *Input) problem(place, format string, args ...any) {
+	r.Problems = append(r.Problems, text.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
 }
 
 // Read reads files and folders; "-" is stdin. parameters are the values of templates'
 // parameters. What cannot be read is a Problem, and the rest is read all the same.
-func Read(paths []string, stdin io.Reader, parameters map[string]string) *Result {
-	r := &Result{loaded: map[string]bool{}}
+func Read(paths []string, stdin io.Reader, parameters map[string]string) *Input {
+	r := &Input{loaded: map[string]bool{}}
 	r.options = template.Options{Parameters: parameters, Used: map[string]bool{}, Load: r.load}
 	for _, path := range paths {
 		r.path(path, stdin)
 	}
 	// Nested stacks are judged where they are nested, with the parameters they get there.
-	r.Changes = slices.DeleteFunc(r.Changes, func(c Change) bool { return c.path != "" && r.loaded[c.path] })
+	r.Changes = slices.DeleteFunc(r.Changes, func(c File) bool { return c.path != "" && r.loaded[c.path] })
 	for _, c := range r.Changes {
 		r.Problems = append(r.Problems, c.Problems...)
 	}
@@ -77,7 +78,7 @@ func Read(paths []string, stdin io.Reader, parameters map[string]string) *Result
 }
 
 // path reads a file, or the templates in a folder.
-func (r *Result) path(path string, stdin io.Reader) {
+func (r *Input) path(path string, stdin io.Reader) {
 	if path == "-" {
 		r.file("-", "", stdin)
 		return
@@ -137,7 +138,7 @@ func absolute(path string) string {
 }
 
 // load reads the template of a nested stack, relative to the file that nests it.
-func (r *Result) load(from, path string) (data []byte, name string, err error) {
+func (r *Input) load(from, path string) (data []byte, name string, err error) {
 	full := filepath.FromSlash(path)
 	if !filepath.IsAbs(full) {
 		full = filepath.Join(filepath.Dir(filepath.FromSlash(from)), full)
@@ -156,7 +157,7 @@ func (r *Result) load(from, path string) (data []byte, name string, err error) {
 	return data, name, err
 }
 
-// regular returns an error for what is no file, also at the end of a symbolic link: reading a
+// regular returns an error for anything but a file, also at the end of a symbolic link: reading a
 // device or a pipe may never end. A path that the user names may be a pipe.
 func regular(path string) error {
 	info, err := os.Stat(path)
@@ -169,7 +170,7 @@ func regular(path string) error {
 	return nil
 }
 
-func (r *Result) open(path, found string) {
+func (r *Input) open(path, found string) {
 	file, err := os.Open(path)
 	if err != nil {
 		r.problem(path, "cannot be opened: %v", withoutPath(err))
@@ -180,7 +181,7 @@ func (r *Result) open(path, found string) {
 }
 
 // file reads one file. found is its absolute path if it was found in a folder.
-func (r *Result) file(path, found string, in io.Reader) {
+func (r *Input) file(path, found string, in io.Reader) {
 	name := filepath.ToSlash(filepath.Clean(path))
 	data, err := content(in)
 	if err != nil {
@@ -190,7 +191,7 @@ func (r *Result) file(path, found string, in io.Reader) {
 	r.Files++
 	changes, err := r.parse(name, data)
 	for _, c := range changes {
-		r.Changes = append(r.Changes, Change{c, stable(path), found})
+		r.Changes = append(r.Changes, File{c, stable(path), found})
 	}
 	if err != nil {
 		r.problem(name, "%v", err)
@@ -236,7 +237,7 @@ func content(in io.Reader) ([]byte, error) {
 }
 
 // parse reads a plan or a template, by its content.
-func (r *Result) parse(name string, data []byte) ([]*planned.Change, error) {
+func (r *Input) parse(name string, data []byte) ([]*planned.Change, error) {
 	text := bytes.TrimSpace(data)
 	start := func(prefixes ...string) bool {
 		return slices.ContainsFunc(prefixes, func(p string) bool { return bytes.HasPrefix(text, []byte(p)) })

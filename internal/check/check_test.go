@@ -34,7 +34,7 @@ func testPolicy(t *testing.T) *policy.Policy {
 }
 
 // lines shows findings and problems, one a line and sorted.
-func lines(p *policy.Policy, r *check.Result) []string {
+func lines(p *policy.Policy, r *check.Input) []string {
 	var out []string
 	for _, c := range r.Changes {
 		for _, f := range planned.Judge(p, c.Change, c.Name, now) {
@@ -100,7 +100,7 @@ func TestFindingsOfTemplates(t *testing.T) {
 }
 
 // compare holds findings against a file.
-func compare(t *testing.T, path string, r *check.Result) {
+func compare(t *testing.T, path string, r *check.Input) {
 	t.Helper()
 	got := strings.Join(lines(testPolicy(t), r), "\n") + "\n"
 	if *update {

@@ -101,7 +101,7 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		return err
 	}
 	if len(snapshot.Groups) == 0 && len(snapshot.Problems) > 0 && format != report.SARIF { // which has a place for the problems
-		var problems []report.Problem
+		var problems []text.Problem
 		for _, p := range snapshot.Problems {
 			problems = append(problems, problemOf(p))
 		}
@@ -111,7 +111,7 @@ func (f *auditFlags) run(ctx context.Context, in Invocation) error {
 		Command: report.Audit, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(sources), Now: time.Now().UTC(),
 	}
 	a.now = run.Now
-	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]report.Problem, error) {
+	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]text.Problem, error) {
 		summary, err := a.write(ctx, snapshot, w)
 		return summary.Problems, err
 	}, func() error {

@@ -16,6 +16,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // groupsAtOnce is the number of groups that are judged before they are written, which
@@ -54,7 +55,7 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 			read.Inventory.Rules += len(g.Rules) + len(g.Unread)
 			place := nameOf(g)
 			for _, why := range g.Unread {
-				read.Problems = append(read.Problems, report.Problem{Place: place, Text: why + "; it was not judged"})
+				read.Problems = append(read.Problems, text.Problem{Place: place, Text: why + "; it was not judged"})
 			}
 			if err := a.writeGroup(s, g, found[i], references, w); err != nil {
 				return read, err
@@ -77,11 +78,11 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 }
 
 // problemOf is a problem in a person's words.
-func problemOf(p inventory.Problem) report.Problem {
+func problemOf(p inventory.Problem) text.Problem {
 	if p.Err != nil {
 		p.Text = awsErrorText(p.Err)
 	}
-	return report.Problem{Place: p.Place, Text: p.Text}
+	return text.Problem{Place: p.Place, Text: p.Text}
 }
 
 // judge judges groups on all cores.

@@ -13,6 +13,7 @@ import (
 	"sgward/internal/planned"
 	"sgward/internal/policy"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 // checkFlags are the flags of check.
@@ -89,25 +90,17 @@ func (f *checkFlags) run(ctx context.Context, in Invocation, args []string) erro
 		return usageError("--parameter-overrides %s: no template here has such a parameter", read.Undeclared[0])
 	}
 	if len(read.Changes) == 0 && len(read.Problems) > 0 && format != report.SARIF { // which has a place for the problems
-		return nothingJudged(problemsOf(read))
+		return nothingJudged(read.Problems)
 	}
 	run := report.Run{
 		Command: report.Check, Version: in.Build.Version, Policy: namedPolicy(p), Sources: namedSources(paths), Now: time.Now().UTC(),
 		Statement: p.Statement,
 	}
-	return f.write(in, format, run, func(w report.Writer) ([]report.Problem, error) { return f.judge(ctx, p, read, run.Now, w) }, nil)
-}
-
-func problemsOf(read *check.Result) []report.Problem {
-	var out []report.Problem
-	for _, problem := range read.Problems {
-		out = append(out, report.Problem(problem))
-	}
-	return out
+	return f.write(in, format, run, func(w report.Writer) ([]text.Problem, error) { return f.judge(ctx, p, read, run.Now, w) }, nil)
 }
 
 // judge judges what was read and writes the report.
-func (*checkFlags) judge(ctx context.Context, p *policy.Policy, read *check.Result, now time.Time, w report.Writer) ([]report.Problem, error) {
+func (*checkFlags) judge(ctx context.Context, p *policy.Policy, read *check.Input, now time.Time, w report.Writer) ([]text.Problem, error) {
 	of := report.Planned{Files: read.Files}
 	for _, c := range read.Changes {
 		if err := ctx.Err(); err != nil {
@@ -131,6 +124,6 @@ func (*checkFlags) judge(ctx context.Context, p *policy.Policy, read *check.Resu
 			}
 		}
 	}
-	out := report.Coverage{Planned: &of, Problems: problemsOf(read)}
+	out := report.Coverage{Planned: &of, Problems: read.Problems}
 	return out.Problems, w.Close(out)
 }

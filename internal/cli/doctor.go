@@ -195,7 +195,7 @@ func regionOff(r *doctor.Report) error {
 }
 
 func (f *doctorFlags) print(in Invocation, reports []*doctor.Report) error {
-	p := &doctor.Printer{Out: f.results(in), JSON: f.format == string(report.JSON), Quiet: f.quiet, Ink: in.paper(in.Stdout).Ink, ErrorText: awsErrorText}
+	p := &doctor.Printer{Out: f.results(in), JSON: f.format == string(report.JSON), Quiet: f.quiet, Color: in.terminal(in.Stdout).Color, ErrorText: awsErrorText}
 	var err error
 	if f.others() {
 		err = p.PrintAccounts(reports, f.stack)
@@ -217,7 +217,7 @@ func (f *doctorFlags) print(in Invocation, reports []*doctor.Report) error {
 	}
 	switch {
 	case incomplete > 0:
-		return &statusError{StatusError, fmt.Errorf("%s could not be told: %w", text.Plural(incomplete, "line"), doctor.ErrIncomplete)}
+		return &statusError{StatusError, fmt.Errorf("%s could not be completed: %w", text.Plural(incomplete, "check"), doctor.ErrIncomplete)}
 	case failures > 0:
 		return &statusError{status: StatusFindings}
 	default:

@@ -87,7 +87,7 @@ func (f *doctorFlags) follow(ctx context.Context, in Invocation, t *selftest.Tes
 }
 
 // selfTestSummary is the last line of a test that came through.
-func selfTestSummary(t *selftest.Test, r selftest.Result) string {
+func selfTestSummary(t *selftest.Test, r selftest.Timings) string {
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 	if t.Closes() {
 		return "The path works: judged after " + seconds(r.Judged) + ", closed after " + seconds(r.Closed) + ", alert after " + seconds(r.Alerted) + "."

@@ -60,7 +60,7 @@ func TestThePageOfOpenPointsNamesThoseThatCannotBeRead(t *testing.T) {
 	got := d.run("doctor --confirm")
 	assert.Equal(t, cli.StatusError, got.status, "the stand-in has no API of CloudWatch")
 	assert.Contains(t, got.out, "# sgward on live AWS\n")
-	assert.Contains(t, got.out, "| prefix lists accept 0.0.0.0/0 as an entry | not told: none of 0 lists has it: create one |")
+	assert.Contains(t, got.out, "| prefix lists accept 0.0.0.0/0 as an entry | not answered: none of 0 lists has it: create one |")
 	assert.Contains(t, got.errs, "could not be read: the examination is incomplete")
 }
 

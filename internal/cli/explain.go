@@ -142,7 +142,7 @@ func explain(ctx context.Context, in Invocation, f explainFlags, lists completeL
 	q.req.Time = time.Now()
 	judgements, steps := p.Explain(q.req)
 	var out strings.Builder
-	if err := f.write(&out, in.paper(in.Stdout), q, judgements, steps); err != nil {
+	if err := f.write(&out, in.terminal(in.Stdout), q, judgements, steps); err != nil {
 		return err
 	}
 	if _, err := io.WriteString(f.results(in), out.String()); err != nil {

@@ -19,7 +19,7 @@ func isFinding(j policy.Judgement) bool {
 
 // write explains the judgements in the requested format. With quiet, it leaves out
 // compliant rules.
-func (f explainFlags) write(out *strings.Builder, paper text.Paper, q question, judgements []policy.Judgement, steps [][]policy.Step) error {
+func (f explainFlags) write(out *strings.Builder, terminal text.Terminal, q question, judgements []policy.Judgement, steps [][]policy.Step) error {
 	asJSON := f.format == string(report.JSON)
 	switch {
 	case asJSON && q.missing:
@@ -40,7 +40,7 @@ func (f explainFlags) write(out *strings.Builder, paper text.Paper, q question, 
 			if out.Len() > 0 {
 				out.WriteString("\n")
 			}
-			f.writeExplanation(out, paper, q.req.Rules[i], j, steps[i])
+			f.writeExplanation(out, terminal, q.req.Rules[i], j, steps[i])
 		}
 	}
 	return nil
@@ -85,12 +85,12 @@ func explanationOf(req policy.Request, i int, j policy.Judgement, steps []policy
 
 // writeExplanation prints the verdict first, then the statements that led to it, then those
 // that apply too. The others are counted, or listed last with details.
-func (f explainFlags) writeExplanation(out *strings.Builder, paper text.Paper, r secgroup.Rule, j policy.Judgement, steps []policy.Step) {
+func (f explainFlags) writeExplanation(out *strings.Builder, terminal text.Terminal, r secgroup.Rule, j policy.Judgement, steps []policy.Step) {
 	exact := strings.TrimSpace(r.ID + " " + r.Permission.String())
-	fmt.Fprintln(out, paper.Paint(text.Bold, text.VisibleLines(r.Permission.Title())))
+	fmt.Fprintln(out, terminal.Apply(text.Bold, text.VisibleLines(r.Permission.Title())))
 	fmt.Fprintf(out, "  %s\n", text.VisibleLines(exact))
 	verdict, note := verdictInWords(j, steps, finding.Mode(f.mode))
-	fmt.Fprintf(out, "  verdict: %s\n", paper.Paint(styleOf(j), verdict))
+	fmt.Fprintf(out, "  verdict: %s\n", terminal.Apply(styleOf(j), verdict))
 	if note != "" {
 		fmt.Fprintf(out, "  %s\n", note)
 	}

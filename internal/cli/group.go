@@ -71,7 +71,7 @@ func (f *groupFlags) settableTags() ([]secgroup.Tag, error) {
 var errFailed = errors.New("not everything is done: see above; run this again to continue")
 
 // end writes the result and returns the command's error.
-func (f *groupFlags) end(in Invocation, result *group.Result) error {
+func (f *groupFlags) end(in Invocation, result *group.Report) error {
 	if !f.quiet {
 		fmt.Fprint(in.Stderr, result.Advice(f.policy))
 	}

@@ -22,30 +22,30 @@ var startsOfLines = []string{"Exit status:"}
 // showHelp prints the help of a command.
 func showHelp(in Invocation, cmd *cobra.Command) {
 	cmd.InitDefaultHelpFlag()
-	paper := in.paper(in.Stdout)
-	if paper.Width == 0 {
-		paper.Width = plainHelp
+	terminal := in.terminal(in.Stdout)
+	if terminal.Width == 0 {
+		terminal.Width = plainHelp
 	}
-	paper.Width = min(paper.Width, mostHelp)
-	fmt.Fprint(in.Stdout, helpOf(cmd, paper))
+	terminal.Width = min(terminal.Width, mostHelp)
+	fmt.Fprint(in.Stdout, helpOf(cmd, terminal))
 }
 
-func helpOf(cmd *cobra.Command, paper text.Paper) string {
+func helpOf(cmd *cobra.Command, terminal text.Terminal) string {
 	var b strings.Builder
-	heading := func(s string) { b.WriteString("\n" + paper.Paint(text.Bold, s) + "\n") }
-	b.WriteString(paper.Flow(cmd.Short+".", startsOfLines...) + "\n")
+	heading := func(s string) { b.WriteString("\n" + terminal.Apply(text.Bold, s) + "\n") }
+	b.WriteString(terminal.Flow(cmd.Short+".", startsOfLines...) + "\n")
 	if cmd.Long != "" {
-		b.WriteString("\n" + paper.Flow(cmd.Long, startsOfLines...) + "\n")
+		b.WriteString("\n" + terminal.Flow(cmd.Long, startsOfLines...) + "\n")
 	}
 	heading("Usage:")
 	if cmd.HasAvailableSubCommands() {
 		b.WriteString("  " + cmd.CommandPath() + " COMMAND\n")
 	} else {
-		b.WriteString(paper.Lines("  "+cmd.UseLine()) + "\n")
+		b.WriteString(terminal.Lines("  "+cmd.UseLine()) + "\n")
 	}
 	if cmd.Example != "" {
 		heading("Examples:")
-		b.WriteString(paper.Paint(text.Cyan, cmd.Example) + "\n") // to paste: not wrapped
+		b.WriteString(terminal.Apply(text.Cyan, cmd.Example) + "\n") // to paste: not wrapped
 	}
 	if cmd.HasAvailableSubCommands() {
 		heading("Available Commands:")
@@ -55,7 +55,7 @@ func helpOf(cmd *cobra.Command, paper text.Paper) string {
 				rows = append(rows, [2]string{child.Name(), child.Short})
 			}
 		}
-		writeRows(&b, paper, rows)
+		writeRows(&b, terminal, rows)
 	}
 	if cmd.HasAvailableLocalFlags() {
 		heading("Flags:")
@@ -66,7 +66,7 @@ func helpOf(cmd *cobra.Command, paper text.Paper) string {
 				rows = append(rows, [2]string{name, usage})
 			}
 		})
-		writeRows(&b, paper, rows)
+		writeRows(&b, terminal, rows)
 	}
 	if cmd.HasAvailableSubCommands() {
 		fmt.Fprintf(&b, "\nRun '%s COMMAND --help' for more about a command.\n", cmd.CommandPath())
@@ -97,10 +97,10 @@ func hasDefault(f *pflag.Flag) bool {
 
 // writeRows writes names and what they mean, in two columns. A name that is too wide for
 // its column has a line of its own.
-func writeRows(b *strings.Builder, paper text.Paper, rows [][2]string) {
+func writeRows(b *strings.Builder, terminal text.Terminal, rows [][2]string) {
 	widest := 0
 	for _, row := range rows {
-		if n := text.Columns(row[0]); n <= paper.Width/3 {
+		if n := text.Columns(row[0]); n <= terminal.Width/3 {
 			widest = max(widest, n)
 		}
 	}
@@ -110,7 +110,7 @@ func writeRows(b *strings.Builder, paper text.Paper, rows [][2]string) {
 		if text.Columns(row[0]) > widest {
 			begin = "  " + row[0] + "\n" + indent
 		}
-		room := text.Paper{Width: max(paper.Width-len(indent), 20)}
+		room := text.Terminal{Width: max(terminal.Width-len(indent), 20)}
 		b.WriteString(begin + strings.ReplaceAll(room.Flow(row[1]), "\n", "\n"+indent) + "\n")
 	}
 }

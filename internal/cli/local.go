@@ -97,14 +97,14 @@ func demoCommand(in Invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			paper := in.paper(in.Stdout)
+			terminal := in.terminal(in.Stdout)
 			pause := scenePause
 			if fast || !isTerminal(in.Stdout) {
 				pause = 0
 			}
 			return tour.Demo(cmd.Context(), tour.DemoConfig{
 				TemplatePath: flags.template, BuildDir: flags.buildDir, PolicyFile: flags.policy,
-				Out: bare(in.Stdout), Color: bool(paper.Ink), Width: paper.Width, Pause: pause, Logs: logs,
+				Out: bare(in.Stdout), Color: bool(terminal.Color), Width: terminal.Width, Pause: pause, Logs: logs,
 			})
 		},
 	}
@@ -139,11 +139,11 @@ func localCommand(in Invocation) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			paper := in.paper(in.Stdout)
+			terminal := in.terminal(in.Stdout)
 			err = tour.Watch(cmd.Context(), tour.WatchConfig{
 				TemplatePath: flags.template, BuildDir: flags.buildDir, PolicyFile: flags.policy,
 				Listen: listen, Mode: finding.Mode(mode), RecordDir: record,
-				Out: bare(in.Stdout), Color: bool(paper.Ink), Width: paper.Width, Logs: logs,
+				Out: bare(in.Stdout), Color: bool(terminal.Color), Width: terminal.Width, Logs: logs,
 			})
 			if errors.Is(err, syscall.EADDRINUSE) {
 				return fmt.Errorf("%w: stop the program that uses it, or choose another with --listen 127.0.0.1:0", err)

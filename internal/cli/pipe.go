@@ -9,7 +9,7 @@ import (
 )
 
 // pipe is the standard output of a command. If its reader goes away, as head does, the
-// command is cancelled: it cleans up, and does not work for nobody.
+// command is cancelled, so no work continues after the reader left.
 type pipe struct {
 	io.Writer
 

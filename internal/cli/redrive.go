@@ -101,12 +101,12 @@ func (f *redriveFlags) run(ctx context.Context, in Invocation, ids []string) err
 }
 
 // progress counts letters on the screen.
-func (f *redriveFlags) progress(in Invocation, verb string, total int) (count func(redrive.Result), end func()) {
+func (f *redriveFlags) progress(in Invocation, verb string, total int) (count func(redrive.Handled), end func()) {
 	var n atomic.Int64
 	screen := startScreen(in, f.quiet, func() string {
 		return fmt.Sprintf("%s %s of about %s", verb, text.Thousands(n.Load()), text.Plural(max(total, int(n.Load())), "message"))
 	})
-	return func(redrive.Result) { n.Add(1) }, screen.end
+	return func(redrive.Handled) { n.Add(1) }, screen.end
 }
 
 func (f *redriveFlags) printer(in Invocation) *redrive.Printer {
@@ -117,7 +117,7 @@ func (f *redriveFlags) printer(in Invocation) *redrive.Printer {
 func (f *redriveFlags) show(ctx context.Context, in Invocation, r *redrive.Redriver, visible, taken int, ids []string) error {
 	p := f.printer(in)
 	count, end := f.progress(in, "read", visible)
-	later, err := r.Show(ctx, func(result redrive.Result) {
+	later, err := r.Show(ctx, func(result redrive.Handled) {
 		count(result)
 		if len(ids) == 0 || slices.Contains(ids, result.ID) {
 			p.Result(result)
@@ -165,7 +165,7 @@ func (f *redriveFlags) ask(ctx context.Context, in Invocation, r *redrive.Redriv
 	p := &redrive.Printer{Out: in.Stderr, Most: mostAsked}
 	listed := map[string]bool{}
 	count, end := f.progress(in, "read", visible)
-	later, err := r.Show(ctx, func(result redrive.Result) {
+	later, err := r.Show(ctx, func(result redrive.Handled) {
 		count(result)
 		p.Result(result)
 		if result.Unknown == "" {
@@ -191,7 +191,7 @@ func (f *redriveFlags) send(ctx context.Context, in Invocation, r *redrive.Redri
 	p := f.printer(in)
 	found := map[string]bool{}
 	count, end := f.progress(in, "handled", visible)
-	later, err := r.Send(ctx, wanted, func(result redrive.Result) {
+	later, err := r.Send(ctx, wanted, func(result redrive.Handled) {
 		count(result)
 		p.Result(result)
 		if len(ids) > 0 {

@@ -48,7 +48,7 @@ func TestRedriveSendsBackWhatIsChosen(t *testing.T) {
 	got = d.run("redrive --dry-run")
 	assert.Equal(t, cli.StatusClean, got.status, got.errs)
 	assert.Contains(t, got.out, "the scheduled sweep of 2026-11-28 10:00:00 UTC\n")
-	assert.Contains(t, got.out, "It stays in the queue: it is no JSON object.\n")
+	assert.Contains(t, got.out, "It stays in the queue: it is not a JSON object.\n")
 	assert.Equal(t, "3 dead letters in stack sgward: 2 for sweep; 1 of unknown shape, which stay.\n", got.errs)
 
 	got = d.run("redrive --format json " + ids[0])

@@ -17,6 +17,7 @@ import (
 	"sgward/internal/replay"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // replayFlags select the history and the policy.
@@ -131,7 +132,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 		}
 	}
 	suggested := suggestions{policy: p, now: run.Now, seen: map[string]bool{}, open: map[place]map[secgroup.Permission][]netip.Prefix{}}
-	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]report.Problem, error) {
+	return f.write(in, format, advised(run, p, run.Now), func(w report.Writer) ([]text.Problem, error) {
 		return f.replay(ctx, in, from, o, format, suggested.watch(w))
 	}, func() error {
 		if f.suggest == "" {
@@ -143,7 +144,7 @@ func (f *replayFlags) run(ctx context.Context, in Invocation, paths []string) er
 
 // replay judges the history and writes the report. It returns the parts that could not be
 // read.
-func (f *replayFlags) replay(ctx context.Context, in Invocation, from historySources, o replay.Options, format report.Format, w report.Writer) ([]report.Problem, error) {
+func (f *replayFlags) replay(ctx context.Context, in Invocation, from historySources, o replay.Options, format report.Format, w report.Writer) ([]text.Problem, error) {
 	o.Progress = &replay.Progress{}
 	found, err := f.find(ctx, in, from, &o)
 	if err != nil {
@@ -151,9 +152,9 @@ func (f *replayFlags) replay(ctx context.Context, in Invocation, from historySou
 	}
 	screen := startScreen(in, f.quiet, found.howFar(o.Progress, time.Now()))
 	defer screen.end()
-	var early []report.Problem
+	var early []text.Problem
 	for _, p := range found.local.Problems {
-		early = append(early, report.Problem{Place: sourceName(p.Source), Text: p.Text})
+		early = append(early, text.Problem{Place: sourceName(p.Source), Text: p.Text})
 	}
 	summary, err := replay.Run(ctx, found.all, o, func(e report.Entry) error {
 		screen.end() // all has been read: now the report is written

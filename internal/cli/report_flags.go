@@ -110,8 +110,8 @@ func formatOf(name string) (report.Format, bool) {
 func (f *judgeFlags) look(in Invocation) report.Options {
 	o := report.Options{Quiet: f.quiet, Details: f.details}
 	if f.out == "" {
-		paper := in.paper(in.Stdout)
-		o.Color, o.Width = bool(paper.Ink), paper.Width
+		terminal := in.terminal(in.Stdout)
+		o.Color, o.Width = bool(terminal.Color), terminal.Width
 	}
 	return o
 }
@@ -200,7 +200,7 @@ func (d *destination) discard() {
 // write makes a report, which judge fills, naming the parts that could not be read. Once the report is whole it calls then,
 // unless that is nil.
 func (f *judgeFlags) write(
-	in Invocation, format report.Format, run report.Run, judge func(report.Writer) ([]report.Problem, error), then func() error,
+	in Invocation, format report.Format, run report.Run, judge func(report.Writer) ([]text.Problem, error), then func() error,
 ) error {
 	to, err := f.destination(in)
 	if err != nil {
@@ -228,7 +228,7 @@ func (f *judgeFlags) write(
 }
 
 // ends returns the error of a command that has written a report.
-func (f *judgeFlags) ends(in Invocation, format report.Format, problems []report.Problem, findings int) error {
+func (f *judgeFlags) ends(in Invocation, format report.Format, problems []text.Problem, findings int) error {
 	switch n := len(problems); {
 	case n > 0:
 		if format != report.Text || f.out != "" { // the text names them
@@ -245,7 +245,7 @@ func (f *judgeFlags) ends(in Invocation, format report.Format, problems []report
 }
 
 // nothingJudged is the error of a command that could not read anything.
-func nothingJudged(problems []report.Problem) error {
+func nothingJudged(problems []text.Problem) error {
 	const most = 20
 	var lines []string
 	for _, p := range problems[:min(most, len(problems))] {

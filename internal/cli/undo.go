@@ -51,11 +51,11 @@ func undoCommand(in Invocation) *cobra.Command {
 			"Credentials must be of the alert's account. An id or group is looked up in one region (--region), from --since on;\n" +
 			"calls take some minutes to appear in the history, 15 at most, and stay for 90 days. Descriptions are restored. Tags\n" +
 			"are if the alert's JSON or the call that made the rule has them; undo says where they are not known.\n\n" +
-			"Anybody can write text that looks like an alert. So undo looks in CloudTrail's event history for the call with\n" +
+			"Anybody can forge the text of an alert. So undo looks in CloudTrail's event history for the call with\n" +
 			"which sgward closed the rule (by the role of remediate, or with app/sgward in the user agent), and names it. If\n" +
 			"the history shows that there was none, the rule is refused. \"Not confirmed\" means that undo cannot tell: calls\n" +
 			"take up to 15 minutes to appear and are kept for 90 days, and you may lack the permission to read them.\n\n" +
-			"With --yes nobody reads what is shown. It restores only rules that the policy allows and CloudTrail confirms, and\n" +
+			"With --yes the plan is not reviewed. It restores only rules that the policy allows and CloudTrail confirms, and\n" +
 			"refuses the others; --" + undo.FlagForbidden + " and --" + undo.FlagUnconfirmed + " restore those too.\n\n" +
 			"It needs " + readPermissions + ",\n" +
 			"AuthorizeSecurityGroupIngress or -Egress, CreateTags if a rule had tags, and cloudtrail:LookupEvents.\n" +
@@ -220,7 +220,7 @@ func ago(s string, now time.Time) (time.Time, error) {
 		return time.Time{}, fmt.Errorf("%q: want 2h, 3d, or a time or day (UTC) such as 2026-10-01 or 2026-10-01T12:00:00Z", s)
 	}
 	if !at.Before(now) {
-		return time.Time{}, fmt.Errorf("%q: it is yet to come", s)
+		return time.Time{}, fmt.Errorf("%q: it is in the future", s)
 	}
 	return at, nil
 }

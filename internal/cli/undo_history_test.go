@@ -155,7 +155,7 @@ func TestUndoFromHistorySaysWhatItMisses(t *testing.T) {
 		id + " policy.yaml":               "one of the three",
 		"--since 2h policy.yaml":          "--since goes with an alert's id or --group-id",
 		"--since soon " + id:              `--since "soon": want 2h, 3d, or a time or day`,
-		"--since 2126-01-01 " + id:        "it is yet to come",
+		"--since 2126-01-01 " + id:        "it is in the future",
 		"--since -2h --group-id " + group: `--since "-2h": want`,
 	} {
 		got := d.run("undo --yes " + args)

@@ -7,7 +7,6 @@
 package cloudformation
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -126,7 +125,7 @@ func Parse(src []byte, opts Options) (*Template, error) {
 	return t, nil
 }
 
-// ErrNoResources is the error of Parse for a document that is no template.
+// ErrNoResources is the error of Parse for a document that is not a template.
 var ErrNoResources = errors.New("there is no Resources section")
 
 // Outputs evaluates the outputs whose condition holds, by name.
@@ -321,85 +320,6 @@ func (t *Template) call(function string, arg *yaml.Node) (any, error) {
 	return nil, fmt.Errorf("this intrinsic function is unknown here")
 }
 
-func (t *Template) ref(name string) (any, error) {
-	if v, ok := t.pseudo(name); ok {
-		return v, nil
-	}
-	if strings.HasPrefix(name, "AWS::") {
-		return nil, fmt.Errorf("%s depends on where the stack is made", name)
-	}
-	if v, ok := t.parameters[name]; ok {
-		if u, unknown := v.(Unknown); unknown {
-			return nil, errors.New(u.Why)
-		}
-		return v, nil
-	}
-	r, ok := t.Resource(name)
-	if !ok {
-		return nil, fmt.Errorf("%s is neither a parameter nor a resource that exists here", name)
-	}
-	if t.Options.Ref == nil {
-		return nil, fmt.Errorf("the value of a reference to %s is unknown here", name)
-	}
-	return t.Options.Ref(t, r)
-}
-
-func (t *Template) pseudo(name string) (any, bool) {
-	if t.Options.Partial {
-		given := map[string]string{
-			"AWS::AccountId": t.Options.AccountID, "AWS::Region": t.Options.Region, "AWS::Partition": t.Options.Partition, "AWS::StackName": t.Options.StackName,
-		}[name]
-		if given == "" && name != "AWS::NoValue" {
-			return nil, false
-		}
-	}
-	switch name {
-	case "AWS::AccountId":
-		return t.Options.AccountID, true
-	case "AWS::Region":
-		return t.Options.Region, true
-	case "AWS::Partition":
-		return t.Options.Partition, true
-	case "AWS::StackName":
-		return t.Options.StackName, true
-	case "AWS::StackId":
-		return t.ARN("cloudformation", "stack/"+t.Options.StackName+"/00000000-0000-0000-0000-000000000000"), true
-	case "AWS::URLSuffix":
-		return "amazonaws.com", true
-	case "AWS::NotificationARNs":
-		return []any{}, true
-	case "AWS::NoValue":
-		return NoValue{}, true
-	}
-	return nil, false
-}
-
-// Resource returns the resource of a logical id.
-func (t *Template) Resource(logicalID string) (Resource, bool) {
-	i := slices.IndexFunc(t.Resources, func(r Resource) bool { return r.LogicalID == logicalID })
-	if i < 0 {
-		return Resource{}, false
-	}
-	return t.Resources[i], true
-}
-
-// attribute returns an attribute of a resource.
-func (t *Template) attribute(id, attribute string) (any, error) {
-	r, ok := t.Resource(id)
-	if !ok {
-		return nil, fmt.Errorf("there is no resource %s here", id)
-	}
-	if t.Options.Attribute == nil {
-		return nil, fmt.Errorf("attribute %s of %s is unknown here", attribute, id)
-	}
-	return t.Options.Attribute(t, r, attribute)
-}
-
-// ARN returns an ARN in the template's partition, region and account.
-func (t *Template) ARN(service, rest string) string {
-	return strings.Join([]string{"arn", t.Options.Partition, service, t.Options.Region, t.Options.AccountID, rest}, ":")
-}
-
 func (t *Template) sub(arg *yaml.Node) (any, error) {
 	text := arg
 	variables := map[string]string{}
@@ -489,84 +409,4 @@ func (t *Template) listFunction(function string, arg *yaml.Node) (any, error) {
 		texts = append(texts, fmt.Sprint(v))
 	}
 	return strings.Join(texts, fmt.Sprint(first)), nil
-}
-
-// condition evaluates a named condition.
-func (t *Template) condition(name string) (bool, error) {
-	node, ok := t.conditions[name]
-	if !ok {
-		return false, fmt.Errorf("there is no condition %s", name)
-	}
-	if slices.Contains(t.evaluating, name) {
-		return false, fmt.Errorf("condition %s depends on itself", name)
-	}
-	t.evaluating = append(t.evaluating, name)
-	defer func() { t.evaluating = t.evaluating[:len(t.evaluating)-1] }()
-	holds, err := t.truth(node)
-	if err != nil {
-		return false, fmt.Errorf("condition %s: %w", name, err)
-	}
-	return holds, nil
-}
-
-// truth evaluates a node that must be a boolean; {Condition: Name} is one too.
-func (t *Template) truth(node *yaml.Node) (bool, error) {
-	if node.Kind == yaml.MappingNode && len(node.Content) == 2 && node.Content[0].Value == "Condition" {
-		return t.condition(node.Content[1].Value)
-	}
-	v, err := t.known(node)
-	if err != nil {
-		return false, err
-	}
-	b, ok := v.(bool)
-	if !ok {
-		return false, fmt.Errorf("line %d: want a condition, found %v", node.Line, v)
-	}
-	return b, nil
-}
-
-func (t *Template) logic(function string, arg *yaml.Node) (any, error) {
-	if function == "Condition" {
-		return t.condition(arg.Value)
-	}
-	if arg.Kind != yaml.SequenceNode || len(arg.Content) == 0 {
-		return nil, fmt.Errorf("want a list")
-	}
-	if function == "Equals" {
-		if len(arg.Content) != 2 {
-			return nil, fmt.Errorf("want two values")
-		}
-		a, err := t.known(arg.Content[0])
-		if err != nil {
-			return nil, err
-		}
-		b, err := t.known(arg.Content[1])
-		if err != nil {
-			return nil, err
-		}
-		return fmt.Sprint(a) == fmt.Sprint(b), nil
-	}
-	and, or := true, false
-	var unknown error
-	for _, node := range arg.Content {
-		holds, err := t.truth(node)
-		if err != nil {
-			if !t.Options.Partial {
-				return nil, err
-			}
-			unknown = cmp.Or(unknown, err)
-			continue
-		}
-		and, or = and && holds, or || holds
-	}
-	// One false value decides an And, and a true one an Or, whatever the others are.
-	switch {
-	case function == "And" && (unknown == nil || !and):
-		return and, nil
-	case function == "Or" && (unknown == nil || or):
-		return or, nil
-	case unknown != nil:
-		return nil, unknown
-	}
-	return !and, nil
 }

@@ -26,16 +26,16 @@ type Account struct {
 	Open func(context.Context) (id string, regions []string, err error)
 }
 
-// Progress is told how far ExamineAll has come. Its methods may be called from any goroutine.
+// Progress receives the progress of ExamineAll. Its methods may be called from any goroutine.
 type Progress interface {
-	Region()  // one more region is examined
-	Account() // one more account is, with its regions
+	Region()  // a region is done
+	Account() // an account is done, with its regions
 }
 
 // ExamineAll examines the stacks of one name in all regions of some accounts, many at once.
 // The AWS and AccountID of cfg are those of the accounts. It returns a report for each
 // region, in the order of the accounts and their regions, and one without a region for an
-// account that cannot be opened. What could not be examined has an Err; the rest goes on.
+// account that cannot be opened. A report that could not be made has an Err; the others go on.
 func ExamineAll(ctx context.Context, accounts []Account, cfg Config, progress Progress) []*Report {
 	reports := make([][]*Report, len(accounts))
 	var running errgroup.Group

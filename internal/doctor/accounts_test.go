@@ -72,7 +72,7 @@ func TestAccountsAndRegionsAreExaminedSideBySide(t *testing.T) {
   FAILURE  111122223333 (payments)             us-east-1       rules, subscribers; warning: alarms
     FAILURE  rules         OpeningsRule is disabled: no new opening is seen before the next sweep
                            aws events enable-rule --name sgward-OpeningsRule --region us-east-1
-    FAILURE  subscribers   nobody is subscribed: no alert and no alarm reaches anybody
+    FAILURE  subscribers   the topic has no subscription: alerts and alarms are not delivered
                            aws sns subscribe --topic-arn arn:aws:sns:us-east-1:123456789012:sgward-AlertTopic --protocol email --notification-endpoint YOU@example.com --region us-east-1
     warning  alarms        alarms are gone: DeadLetterAlarm, NoSweepAlarm
                            deploy the stack again: make deploy

@@ -29,8 +29,8 @@ func (x *examination) lines(ctx context.Context, group, pattern string, from, to
 	return out, nil
 }
 
-// spans are how far back a search goes, step by step: each step looks where the ones before
-// it have not.
+// spans are the ages up to which a search goes back, step by step: each step reads only the
+// time that the earlier steps have not.
 var spans = []time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour, 4 * 24 * time.Hour, 14 * 24 * time.Hour}
 
 // last returns the newest line of a log group with a message; nil if 14 days have none.
@@ -51,7 +51,7 @@ func (x *examination) last(ctx context.Context, group, message string) (*awscall
 	return nil, nil //nolint:nilnil // no line is a valid answer
 }
 
-// ago says how long a time is past.
+// ago formats the time since t.
 func (x *examination) ago(t time.Time) string {
 	return text.Span(max(x.Now().Sub(t), 0).Seconds()) + " ago"
 }
@@ -66,11 +66,11 @@ func (x *examination) checkEvents(ctx context.Context) []Line {
 	selfTest := fmt.Sprintf("sgward doctor --self-test --stack %s --region %s", x.stack.Name, x.region)
 	switch {
 	case missing(err):
-		return []Line{failure(deploy, "the log group of detect is gone: sweeps cannot tell which openings had an event")}
+		return []Line{failure(deploy, "the log group of detect is gone: sweeps cannot check which openings had an event")}
 	case err != nil:
 		return []Line{unknown(err, "when detect judged an event last")}
 	case line == nil:
-		return []Line{warning(selfTest, "detect has judged no event in 14 days: either nobody opened anything, or no event arrives")}
+		return []Line{warning(selfTest, "detect has judged no event in 14 days: either no rule was opened, or events do not arrive")}
 	}
 	judged, _ := logline.ReadJudged(line.Text) // it is only shown
 	return []Line{ok("detect judged %s in %s %s: %s", judged.EventName, judged.GroupID, x.ago(line.At), judged.Decision)}

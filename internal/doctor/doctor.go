@@ -1,5 +1,5 @@
 // Package doctor examines a deployed stack: whether events reach it, whether its parts run,
-// and whether anybody hears of it. It changes nothing.
+// and whether its alerts and alarms are delivered. It changes nothing.
 package doctor
 
 import (
@@ -23,15 +23,16 @@ import (
 	"sgward/internal/text"
 )
 
-// Status is the result of a check. The zero value is Unknown: what was not seen is not well.
+// Status is the result of a check. The zero value is Unknown: an unchecked item does
+// not count as OK.
 type Status uint8
 
 // The statuses.
 const (
-	Unknown Status = iota // it could not be told
+	Unknown Status = iota // the check could not be completed
 	OK
 	Warning // worth a look; the stack works
-	Failure // openings are missed, not closed, or nobody hears of them
+	Failure // openings are missed or not closed, or alerts are not delivered
 )
 
 var statusNames = [...]string{Unknown: "unknown", OK: "ok", Warning: "warning", Failure: "failure"}
@@ -46,7 +47,7 @@ type Line struct {
 	Text string
 	// Fix is the command or the step that mends it, "" if there is none.
 	Fix string
-	// Err is why an Unknown line could not be told; nil if nothing failed.
+	// Err is the error that made the line Unknown; nil if nothing failed.
 	Err error
 }
 
@@ -94,7 +95,7 @@ func (r *Report) Count(s Status) int {
 	return n
 }
 
-// Errors returns how many lines could not be told because a call failed.
+// Errors returns how many lines are Unknown because a call failed.
 func (r *Report) Errors() int {
 	n := 0
 	for _, l := range r.Lines {
@@ -123,7 +124,7 @@ type check struct {
 	run  func(*examination, context.Context) []Line
 }
 
-// checks follow the way of an event, and then what tells that the way is broken.
+// checks follow the path of an event; then come the alarms and metrics that show a broken path.
 var checks = []check{
 	{"stack", (*examination).checkStack},
 	{"trail", (*examination).checkTrail},
@@ -142,15 +143,6 @@ var checks = []check{
 	{"events", (*examination).checkEvents},
 	{"sweep", (*examination).checkSweep},
 	{"prevention", (*examination).checkPrevention},
-}
-
-// Checks lists the names of the checks.
-func Checks() []string {
-	var names []string
-	for _, c := range checks {
-		names = append(names, c.name)
-	}
-	return names
 }
 
 // atOnce limits the checks that run at the same time.
@@ -220,7 +212,7 @@ func failure(fix, format string, args ...any) Line {
 	return Line{Status: Failure, Text: fmt.Sprintf(format, args...), Fix: fix}
 }
 
-// unknown is the line of something that a failed call left open; err may be nil.
+// unknown is the line of a check that could not be completed; err may be nil.
 func unknown(err error, format string, args ...any) Line {
 	return Line{Text: fmt.Sprintf(format, args...), Err: err}
 }
@@ -238,7 +230,7 @@ func (x *examination) checkStack(context.Context) []Line {
 	s := x.stack
 	events := x.command("cloudformation describe-stack-events --stack-name %s --max-items 20", s.Name)
 	mode := s.Outputs["Mode"]
-	what := "nothing is known of its mode"
+	what := "its mode is unknown"
 	switch mode {
 	case "enforce":
 		what = "enforce mode: openings are closed"
@@ -251,9 +243,9 @@ func (x *examination) checkStack(context.Context) []Line {
 	var out []Line
 	switch {
 	case strings.Contains(s.Status, "DELETE"):
-		out = append(out, failure("deploy it anew: make deploy", "it is being deleted, or could not be (%s)", s.Status))
+		out = append(out, failure("deploy it anew: make deploy", "it is being deleted, or its deletion failed (%s)", s.Status))
 	case s.Changing():
-		out = append(out, warning("run doctor again once that is over", "it is being changed (%s): the lines below may be of either state", s.Status))
+		out = append(out, warning("run doctor again after the update", "it is being updated (%s): the lines below may describe either state", s.Status))
 	case s.Status == "UPDATE_ROLLBACK_COMPLETE":
 		out = append(out, warning(events, "the last deployment failed and was rolled back: an older release runs"))
 	case strings.Contains(s.Status, "ROLLBACK") || strings.HasSuffix(s.Status, "_FAILED"):

@@ -30,8 +30,8 @@ func TestASoundStackIsWell(t *testing.T) {
 	for _, l := range r.Lines {
 		seen[l.Check] = true
 	}
-	for _, check := range Checks() {
-		assert.True(t, seen[check], check)
+	for _, c := range checks {
+		assert.True(t, seen[c.name], c.name)
 	}
 }
 
@@ -76,7 +76,7 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 		"a disabled rule":               {func(a *account) { a.disable("OpeningsRule") }, Failure, "rules", "OpeningsRule is disabled: no new opening is seen", "aws events enable-rule --name sgward-OpeningsRule --region us-east-1", false},
 		"a rule that waits for nothing": {func(a *account) { a.set("events:TestEventPattern", object{"Result": false}) }, Failure, "rules", "the pattern of OpeningsRule does not match AuthorizeSecurityGroupIngress, AuthorizeSecurityGroupEgress, ModifySecurityGroupRules in this account", deploy, true},
 		"a rule without egress": {func(a *account) { a.rulePattern("OpeningsRule", `"AuthorizeSecurityGroupEgress",`, "") },
-			Failure, "rules", "the pattern of OpeningsRule does not match AuthorizeSecurityGroupEgress in this account: somebody changed it", deploy, false},
+			Failure, "rules", "the pattern of OpeningsRule does not match AuthorizeSecurityGroupEgress in this account: it was changed outside the stack", deploy, false},
 		"a rule without edits": {func(a *account) { a.rulePattern("OpeningsRule", `,"ModifySecurityGroupRules"`, "") },
 			Failure, "rules", "the pattern of OpeningsRule does not match ModifySecurityGroupRules in this account", deploy, false},
 		"a rule that spares somebody": {func(a *account) {
@@ -152,7 +152,7 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 		"a service control policy against alerts": {func(a *account) {
 			a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"sns:Publish": "<EvalDecision>explicitDeny</EvalDecision>" +
 				"<OrganizationsDecisionDetail><AllowedByOrganizations>false</AllowedByOrganizations></OrganizationsDecisionDetail>"}))
-		}, Failure, "permissions", "the role of RemediateFunction lacks sns:Publish: nobody is alerted (a service control policy", "docs/ORGANISATION.md", true},
+		}, Failure, "permissions", "the role of RemediateFunction lacks sns:Publish: alerts are not sent (a service control policy", "docs/ORGANISATION.md", true},
 		"a policy that somebody removed": {func(a *account) {
 			a.set("iam:SimulatePrincipalPolicy", a.simulate(map[string]string{"dynamodb:Scan": "<EvalDecision>implicitDeny</EvalDecision>"}))
 		}, Failure, "permissions", "the role of SweepFunction lacks dynamodb:Scan: each sweep reports everything again (no policy of the role allows it)", deploy, false},
@@ -168,14 +168,14 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 			a.set("sqs:GetQueueAttributes:sgward-FindingsQueue", queueOf("FindingsQueue", 5))
 			a.set("monitoring:GetMetricStatistics:ApproximateAgeOfOldestMessage", "<Datapoints><member><Maximum>60</Maximum><Timestamp>2026-11-28T11:50:00Z</Timestamp></member><member><Maximum>1200</Maximum><Timestamp>2026-11-28T11:58:00Z</Timestamp></member></Datapoints>")
 		}, Warning, "queue", "5 findings wait, the oldest for 20 min", "aws logs tail sgward-RemediateLogGroup", false},
-		"a topic that is gone": {func(a *account) { delete(a.answers, "sns:GetTopicAttributes") }, Failure, "topic", "is gone: nobody is alerted", deploy, false},
+		"a topic that is gone": {func(a *account) { delete(a.answers, "sns:GetTopicAttributes") }, Failure, "topic", "is gone: alerts are not sent", deploy, false},
 		"a topic open to everybody": {func(a *account) {
 			a.set("sns:GetTopicAttributes", attributesOf(`{"Statement":{"Effect":"Allow","Principal":{"AWS":"*"},"Action":"SNS:Publish"}}`, ""))
-		}, Warning, "topic", "can send what looks like an alert", "OnlySgwardAndAlarmsPublish", false},
+		}, Warning, "topic", "can send a forged alert", "OnlySgwardAndAlarmsPublish", false},
 		"a topic closed to alarms": {func(a *account) {
 			a.set("sns:GetTopicAttributes", attributesOf(strings.ReplaceAll(topicPolicy, "cloudwatch", "s3"), ""))
 		}, Warning, "topic", "alarms are silent", "AlarmsPublish", false},
-		"nobody subscribed": {func(a *account) { a.set("sns:ListSubscriptionsByTopic", "") }, Failure, "subscribers", "nobody is subscribed", "aws sns subscribe --topic-arn " + topicARN, false},
+		"nobody subscribed": {func(a *account) { a.set("sns:ListSubscriptionsByTopic", "") }, Failure, "subscribers", "the topic has no subscription", "aws sns subscribe --topic-arn " + topicARN, false},
 		"an address not confirmed": {func(a *account) {
 			a.set("sns:ListSubscriptionsByTopic", subscriptionsOf("email", "alice@example.com", "PendingConfirmation"))
 		}, Warning, "subscribers", "not confirmed: email alice@example.com", "confirm", true},
@@ -205,7 +205,7 @@ func TestEachBrokenPartIsOneLineWithItsRemedy(t *testing.T) {
 		"a stack under way": {func(a *account) {
 			a.change("UPDATE_COMPLETE", "UPDATE_IN_PROGRESS")
 			a.set("lambda:GetFunction:sgward-SweepFunction", a.function("sgward-SweepFunction", object{"LastModified": "2026-11-28T11:59:00.000+0000"}))
-		}, Warning, "stack", "it is being changed (UPDATE_IN_PROGRESS)", "", false},
+		}, Warning, "stack", "it is being updated (UPDATE_IN_PROGRESS)", "", false},
 		"a deployment rolled back": {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE") }, Warning, "stack", "an older release runs", "describe-stack-events", false},
 		"a deployment that failed": {func(a *account) { a.change("UPDATE_COMPLETE", "UPDATE_ROLLBACK_FAILED") }, Failure, "stack", "the last deployment failed", "describe-stack-events", false},
 		"a topic of another region": {func(a *account) {
@@ -281,7 +281,7 @@ func TestOutletsSubscribeAndAreNoPerson(t *testing.T) {
 	a.set("sns:ListSubscriptionsByTopic", outlets)
 	lines = a.lines()
 	require.Len(t, lines, 1)
-	assert.Contains(t, lines[0].Text, "nobody is subscribed", "machines do not count")
+	assert.Contains(t, lines[0].Text, "the topic has no subscription", "machines do not count")
 
 	// What its role must be allowed depends on the outlets that there are.
 	a.set("sns:ListSubscriptionsByTopic", strings.Replace(email, "</Subscriptions>", strings.TrimPrefix(outlets, "<Subscriptions>"), 1))
@@ -437,7 +437,7 @@ func TestAFunctionThatAppliesAnotherPolicyThanItShowsIsAFailure(t *testing.T) {
 	lines := a.lines()
 	require.Len(t, lines, 1)
 	assert.Equal(t, Failure, lines[0].Status)
-	assert.Equal(t, `RemediateFunction: policy.yaml.json: it is not what "sgward policy package" of this release makes of the policy beside it`, lines[0].Text)
+	assert.Equal(t, `RemediateFunction: policy.yaml.json: it differs from the one that "sgward policy package" of this release makes of the policy beside it`, lines[0].Text)
 
 	a = soundAccount(t)
 	a.archives["sgward-RemediateFunction"] = archiveWith(t, "policy.yaml", shown)

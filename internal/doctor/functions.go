@@ -35,7 +35,7 @@ func (x *examination) judges() []string {
 	return append(slices.Clone(judges), hookFunction)
 }
 
-// function is what Lambda says of a function.
+// function is a function's state and configuration, from Lambda.
 type function struct {
 	Configuration struct {
 		FunctionName           string
@@ -149,8 +149,8 @@ func (x *examination) examineFunction(id string) (out []Line) {
 const lastModified = "2006-01-02T15:04:05.000-0700"
 
 // examineChange compares the last change of a function with the last one that CloudFormation
-// made. One deployment brings code of one version to all functions; a function that somebody
-// changed since may be of another.
+// made. One deployment brings code of one version to all functions; a function that was
+// changed since may run another.
 func (x *examination) examineChange(id, name, modified string) []Line {
 	deployed := x.stack.Resources[id].Changed
 	at, err := time.Parse(lastModified, modified)
@@ -158,11 +158,11 @@ func (x *examination) examineChange(id, name, modified string) []Line {
 	case x.stack.Changing():
 		return nil // checkStack says so
 	case err != nil || deployed.IsZero():
-		return []Line{unknown(nil, "whether %s is as the last deployment left it: its time, or the deployment's, is not told", id)}
+		return []Line{unknown(nil, "whether %s is as the last deployment left it: its time, or the deployment's, is unknown", id)}
 	case at.After(deployed.Add(clockSkew)):
 		// CloudFormation leaves a function alone whose template and archive are as before.
 		who := x.command("cloudtrail lookup-events --lookup-attributes AttributeKey=ResourceName,AttributeValue=%s", name)
-		return []Line{warning(who+"   # who did it; then deploy another version: the same one changes nothing", "%s was changed %s, and the stack changed it last %s: somebody else did, and its code may be of another version", id, text.Time(at), text.Time(deployed))}
+		return []Line{warning(who+"   # who changed it; then deploy another version: the same one changes nothing", "%s was changed %s, and the stack changed it last %s: it was changed outside the stack, and its code may be of another version", id, text.Time(at), text.Time(deployed))}
 	}
 	return nil
 }
@@ -208,8 +208,8 @@ func (x *examination) checkMapping(ctx context.Context) []Line {
 	}
 }
 
-// examineFilter puts what remediate has to get to the filter of the mapping: Lambda deletes the
-// messages that no pattern matches. Without patterns all pass.
+// examineFilter tests the filter of the mapping with each message that remediate must get: Lambda
+// deletes messages that no pattern matches. Without patterns all pass.
 func (x *examination) examineFilter(ctx context.Context, patterns []string) []Line {
 	if len(patterns) == 0 {
 		return nil
@@ -235,7 +235,7 @@ func (x *examination) examineFilter(ctx context.Context, patterns []string) []Li
 		}
 	}
 	if len(dropped) > 0 {
-		return []Line{failure(deploy, "its filter deletes findings with the decision %s: somebody changed it", strings.Join(dropped, ", "))}
+		return []Line{failure(deploy, "its filter deletes findings with the decision %s: it was changed outside the stack", strings.Join(dropped, ", "))}
 	}
 	return nil
 }
@@ -267,7 +267,7 @@ func (x *examination) checkThrottles(ctx context.Context) []Line {
 			return append(out, unknown(err, "whether events reach the functions"))
 		}
 		if failed > 0 {
-			out = append(out, failure(deploy, "%s could not deliver %s to %s in 24 hours: may it invoke the function?", r.id, text.Plural(int(failed), "event"), r.function))
+			out = append(out, failure(deploy, "%s could not deliver %s to %s in 24 hours: it may lack the permission to invoke the function", r.id, text.Plural(int(failed), "event"), r.function))
 		}
 	}
 	if len(out) == 0 {

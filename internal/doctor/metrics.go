@@ -20,7 +20,7 @@ type datapoint struct {
 	Timestamp time.Time
 }
 
-// statistics reads a metric with one dimension, in periods of a length.
+// statistics reads a metric with one dimension, in periods of one length.
 func (x *examination) statistics(ctx context.Context, namespace, metric, dimension, value, statistic string, since, period time.Duration) ([]datapoint, error) {
 	now := x.Now()
 	var out struct {
@@ -44,7 +44,7 @@ func (x *examination) sum(ctx context.Context, namespace, metric, dimension, val
 	return total, err
 }
 
-// alarm is what CloudWatch says of an alarm.
+// alarm is the state of an alarm, from CloudWatch.
 type alarm struct {
 	Name           string    `xml:"AlarmName"`
 	State          string    `xml:"StateValue"`
@@ -65,7 +65,7 @@ func (x *examination) checkAlarms(ctx context.Context) []Line {
 		names = append(names, r.PhysicalID)
 	}
 	if len(names) == 0 {
-		return []Line{warning(deploy, "the stack has no alarm: nobody hears of it if sgward fails")}
+		return []Line{warning(deploy, "the stack has no alarm: failures of sgward raise no alarm")}
 	}
 	known := map[string]alarm{}
 	for part := range slices.Chunk(names, maxAlarms) {
@@ -105,7 +105,7 @@ func (x *examination) checkAlarms(ctx context.Context) []Line {
 		out = append(out, warning(deploy, "alarms are gone: %s", strings.Join(gone, ", ")))
 	}
 	if len(mute) > 0 {
-		out = append(out, warning(deploy, "alarms notify nobody: %s", strings.Join(mute, ", ")))
+		out = append(out, warning(deploy, "alarms have no action: %s", strings.Join(mute, ", ")))
 	}
 	if slices.Contains(waiting, "NoSweepAlarm") && x.Now().Sub(x.stack.Changed) > 2*24*time.Hour {
 		out = append(out, failure("see the lines of sweep and rules", "NoSweepAlarm has no data: no sweep has completed for two days"))

@@ -101,8 +101,8 @@ func (x *examination) policyOf(ctx context.Context, id string) (*policy.Policy, 
 // errNoForm says that a function, or its layer, was made for an earlier release, or by hand.
 var errNoForm = errors.New("there is none: functions of this release do not start without it; in a layer \"sgward policy package\" makes it")
 
-// errOtherForm says that a function applies something else than the file that it holds.
-var errOtherForm = errors.New("it is not what \"sgward policy package\" of this release makes of the policy beside it")
+// errOtherForm says that a function's compiled policy differs from the policy file beside it.
+var errOtherForm = errors.New("it differs from the one that \"sgward policy package\" of this release makes of the policy beside it")
 
 // errNoFile says that an archive lacks a file.
 var errNoFile = errors.New("the archive has no such file")
@@ -167,8 +167,8 @@ func contentOf(files *zip.Reader, name string) ([]byte, error) {
 	return nil, fmt.Errorf("%s: %w", name, errNoFile)
 }
 
-// archive reads a zip archive over HTTP: its end first, and other ranges where they are asked
-// for. Most of an archive is the binary, which nobody asks for.
+// archive reads a zip archive over HTTP: its end first, and other ranges on demand. Most of an
+// archive is the binary, which is not read.
 type archive struct {
 	ctx    context.Context //nolint:containedctx // io.ReaderAt has no place for it
 	client interface {

@@ -15,7 +15,7 @@ type Printer struct {
 	Out   io.Writer
 	JSON  bool // one line of JSON for each line
 	Quiet bool // no lines that are OK, and no headings
-	Ink   text.Ink
+	Color text.Color
 	// ErrorText says in a person's words why a call failed.
 	ErrorText func(error) string
 }
@@ -95,7 +95,7 @@ func (p *Printer) status(s Status) string {
 	if s == Failure {
 		status = "FAILURE"
 	}
-	return p.Ink.Paint(style, text.PadRight(status, 9))
+	return p.Color.Apply(style, text.PadRight(status, 9))
 }
 
 // found says what a check found.
@@ -110,7 +110,7 @@ func (p *Printer) found(l Line) string {
 // bySeverity are the statuses, the worst first.
 var bySeverity = [...]Status{Failure, Unknown, Warning, OK}
 
-// sum is a line with what is counted by status.
+// sum is a line with the number of lines of each status.
 func sum(count func(Status) int) string {
 	var parts []string
 	for _, s := range bySeverity {
@@ -126,5 +126,5 @@ func sum(count func(Status) int) string {
 	return strings.Join(parts, ", ") + "\n"
 }
 
-// ErrIncomplete says that some lines could not be told.
+// ErrIncomplete says that some checks could not be completed.
 var ErrIncomplete = errors.New("the examination is incomplete")

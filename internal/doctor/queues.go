@@ -19,9 +19,9 @@ func (x *examination) attributes(ctx context.Context, logicalID string) (map[str
 	return sqs.Queue{Client: x.aws, URL: queueURL}.Attributes(ctx, sqs.ARN, sqs.Visible, sqs.InFlight, sqs.KeyID)
 }
 
-// waiting returns how many messages a queue holds, in somebody's hands or not.
+// waiting returns how many messages a queue holds, received or not.
 func waiting(attributes map[string]string) int {
-	visible, _ := strconv.Atoi(attributes[sqs.Visible]) // 0 if it is no number
+	visible, _ := strconv.Atoi(attributes[sqs.Visible]) // 0 if it is not a number
 	taken, _ := strconv.Atoi(attributes[sqs.InFlight])
 	return visible + taken
 }

@@ -118,13 +118,13 @@ func (x *examination) examineSchedule(r eventRule, schedule string) []Line {
 	case want == "":
 		return []Line{unknown(nil, "whether %s is the schedule of the stack: it has no parameter SweepSchedule", schedule)}
 	case schedule != want:
-		return []Line{failure(deploy, "%s runs at %s, the stack says %s: somebody changed it", r.id, schedule, want)}
+		return []Line{failure(deploy, "%s runs at %s, the stack says %s: it was changed outside the stack", r.id, schedule, want)}
 	}
 	return nil
 }
 
-// examinePattern puts an event of each call to the rule's pattern. The events have nothing but
-// what the pattern of template.yaml looks at, so a condition on anything else is seen.
+// examinePattern tests the rule's pattern with an event of each call. The events have only the
+// members that the pattern of template.yaml reads, so a condition on another one is noticed.
 func (x *examination) examinePattern(ctx context.Context, r eventRule, pattern string) []Line {
 	if pattern == "" {
 		return []Line{failure(deploy, "%s has no pattern: %s", r.id, r.loss)}
@@ -144,13 +144,13 @@ func (x *examination) examinePattern(ctx context.Context, r eventRule, pattern s
 		}
 	}
 	if len(unmatched) > 0 {
-		return []Line{failure(deploy, "the pattern of %s does not match %s in this account: somebody changed it", r.id, strings.Join(unmatched, ", "))}
+		return []Line{failure(deploy, "the pattern of %s does not match %s in this account: it was changed outside the stack", r.id, strings.Join(unmatched, ", "))}
 	}
 	return nil
 }
 
-// matches has EventBridge compare a pattern with an event of this account that has members
-// beside those that it must have.
+// matches asks EventBridge whether a pattern matches an event of this account. members are
+// added to those that every event has.
 func (x *examination) matches(ctx context.Context, pattern string, members map[string]any) (bool, error) {
 	event := map[string]any{
 		"id": "00000000-0000-4000-8000-000000000000", "account": x.account, "region": x.region, "time": "2026-11-28T10:00:00Z",

@@ -25,7 +25,7 @@ type statement struct {
 	Condition map[string]any
 }
 
-// principal is who a statement is about: by kind, such as Service.
+// principal is the principal of a statement: by kind, such as Service.
 type principal map[string]texts
 
 func (p *principal) UnmarshalJSON(data []byte) error {
@@ -37,7 +37,7 @@ func (p *principal) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*map[string]texts)(p))
 }
 
-// names reports whether a statement is about a service, or about everybody.
+// names reports whether a statement's principal is a service, or everybody.
 func (s statement) names(service string) bool {
 	return slices.Contains(s.Principal["Service"], service) || s.Principal["*"] != nil || slices.Contains(s.Principal["AWS"], "*")
 }
@@ -85,7 +85,7 @@ func (x *examination) checkTopic(ctx context.Context) []Line {
 	out, err := x.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(x.topicARN)})
 	switch {
 	case missing(err):
-		return []Line{failure(deploy, "the alert topic %s is gone: nobody is alerted", x.topicARN)}
+		return []Line{failure(deploy, "the alert topic %s is gone: alerts are not sent", x.topicARN)}
 	case err != nil:
 		return []Line{unknown(err, "who may publish to the alert topic")}
 	}
@@ -103,10 +103,10 @@ func (x *examination) checkTopic(ctx context.Context) []Line {
 		return s.Effect == "Deny" && s.covers("sns:Publish") && s.Condition["ArnNotLike"] != nil
 	})
 	if !guarded {
-		lines = append(lines, warning("give the topic the statement OnlySgwardAndAlarmsPublish of docs/OPERATIONS.md", "everybody whose own permissions allow sns:Publish can send what looks like an alert"))
+		lines = append(lines, warning("give the topic the statement OnlySgwardAndAlarmsPublish of docs/OPERATIONS.md", "any principal with sns:Publish in its own permissions can send a forged alert"))
 	}
 	if len(lines) == 0 {
-		lines = append(lines, ok("alerts and alarms may publish, and nobody else"))
+		lines = append(lines, ok("only alerts and alarms may publish"))
 	}
 	return lines
 }
@@ -127,7 +127,7 @@ var subscribers = []struct{ id, shown, reaches string }{
 
 func (x *examination) checkSubscribers(ctx context.Context) []Line {
 	if x.topicARN == "" {
-		return []Line{failure(deploy, "without a topic nobody is alerted")}
+		return []Line{failure(deploy, "without a topic alerts are not sent")}
 	}
 	counts := map[string]int{}
 	var pending []string
@@ -137,7 +137,7 @@ func (x *examination) checkSubscribers(ctx context.Context) []Line {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return []Line{unknown(err, "who is alerted")}
+			return []Line{unknown(err, "who receives alerts")}
 		}
 		for _, s := range page.Subscriptions {
 			protocol, endpoint := aws.ToString(s.Protocol), aws.ToString(s.Endpoint)
@@ -175,7 +175,7 @@ func (x *examination) checkSubscribers(ctx context.Context) []Line {
 	delete(counts, outlets)
 	if len(counts) == 0 {
 		subscribe := x.command("sns subscribe --topic-arn %s --protocol email --notification-endpoint YOU@example.com", x.topicARN)
-		return append(lines, failure(subscribe, "nobody is subscribed: no alert and no alarm reaches anybody"))
+		return append(lines, failure(subscribe, "the topic has no subscription: alerts and alarms are not delivered"))
 	}
 	var parts []string
 	for _, protocol := range []string{"email", "email-json", "chat", webhook, "lambda", "sqs", "https", "http", "sms", "firehose", "application"} {
@@ -230,7 +230,7 @@ func (x *examination) checkKeys(ctx context.Context) []Line {
 	return lines
 }
 
-// examineKey says whether those who need a key may use it, as far as its policy tells.
+// examineKey checks whether a key's policy lets those use it who need it.
 func (x *examination) examineKey(ctx context.Context, key, what string) []Line {
 	if strings.HasPrefix(key, "alias/aws/") {
 		if strings.Contains(what, "the topic") {
@@ -275,10 +275,10 @@ func (x *examination) examineKey(ctx context.Context, key, what string) []Line {
 		})
 	})
 	if !delegates {
-		lines = append(lines, warning("let the account's root principal use the key, or name the stack's roles in its policy", "the key's policy does not leave it to IAM who may use it: the functions may not be able to read their messages"))
+		lines = append(lines, warning("let the account's root principal use the key, or name the stack's roles in its policy", "the key's policy does not delegate to IAM: the functions may not be able to read their messages"))
 	}
 	if len(lines) == 0 {
-		lines = append(lines, ok("the key of %s is enabled, and those who need it may use it, as far as its policy tells (its conditions are not read)", text.Visible(what)))
+		lines = append(lines, ok("the key of %s is enabled, and its policy lets those use it who need it (conditions are not read)", text.Visible(what)))
 	}
 	return lines
 }

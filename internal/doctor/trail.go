@@ -67,7 +67,7 @@ func (x *examination) checkTrail(ctx context.Context) []Line {
 	return worse
 }
 
-// examineTrail says whether one trail that covers the region logs what sgward needs.
+// examineTrail checks that one trail that covers the region logs writing management events.
 func (x *examination) examineTrail(ctx context.Context, t trail) Line {
 	what := "trail " + t.Name
 	if t.IsOrganizationTrail {

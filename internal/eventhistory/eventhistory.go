@@ -19,8 +19,8 @@ const (
 	Days = 90
 	// Lag is how long CloudTrail may take to show a call.
 	Lag = 15 * time.Minute
-	// PageSize is the most records of one answer.
-	PageSize = 50
+	// pageSize is the most records of one answer.
+	pageSize = 50
 	// Pause keeps to the two calls that CloudTrail answers each second, for an account in a
 	// region (https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html).
 	Pause = 500 * time.Millisecond
@@ -146,5 +146,5 @@ func Read(ctx context.Context, t Trail, q Query, see func(records [][]byte) (mor
 		}
 		in.NextToken = out.NextToken
 	}
-	return &TooManyError{q.MaxPages * PageSize, q.Name}
+	return &TooManyError{q.MaxPages * pageSize, q.Name}
 }

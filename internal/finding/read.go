@@ -49,8 +49,8 @@ func (f *Finding) nameGroups(e cloudtrail.Event) {
 	}
 }
 
-// ErrNoAlert says that a message is no alert of sgward, such as an alarm of CloudWatch.
-var ErrNoAlert = errors.New("no alert of sgward")
+// ErrNoAlert says that a message is not an alert of sgward, such as an alarm of CloudWatch.
+var ErrNoAlert = errors.New("not an alert of sgward")
 
 // VersionError says that an alert is of another version of sgward.
 type VersionError struct {
@@ -61,7 +61,7 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("the alert has schemaVersion %.20q: this sgward knows %q", e.Version, SchemaVersion)
 }
 
-// ReadAlert reads the JSON of an alert. The error is ErrNoAlert if data is no JSON object with
+// ReadAlert reads the JSON of an alert. The error is ErrNoAlert if data is not a JSON object with
 // a text schemaVersion and with findings, a *VersionError for an unknown version, and
 // otherwise that of encoding/json/v2.
 func ReadAlert(data []byte) (*Alert, error) {

@@ -49,7 +49,7 @@ type Terms = authorize.Terms
 // Allow adds a rule to a group if the policy does not forbid it. terms are of the exception
 // that it would need. A rule with an end gets the tag policy.UntilTag; an existing one is
 // left as it is.
-func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule, terms Terms) (*Result, error) {
+func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule, terms Terms) (*Report, error) {
 	if !terms.Until.IsZero() {
 		rule.Tags = append(slices.Clone(rule.Tags), policy.EndTag(terms.Until))
 	}
@@ -63,7 +63,7 @@ func Allow(ctx context.Context, a Account, groupID string, rule secgroup.Rule, t
 	if err != nil {
 		return nil, err
 	}
-	out := resultOf(g, There)
+	out := reportOf(g, There)
 	if !allowed {
 		out.refuse(judged, rules, terms)
 		return out, nil
@@ -117,8 +117,8 @@ func (a Account) judge(ctx context.Context, g secgroup.Group, rules []secgroup.R
 }
 
 // put makes rules and records their results.
-func (a Account) put(ctx context.Context, g secgroup.Group, rules []secgroup.Rule, out *Result) {
+func (a Account) put(ctx context.Context, g secgroup.Group, rules []secgroup.Rule, out *Report) {
 	for _, r := range authorize.Put(ctx, a.client, g, rules, a.DryRun) {
-		out.note(State(r.Outcome), r.Rule, strings.Join(r.Differs, "; "), r.Err)
+		out.note(Outcome(r.Outcome), r.Rule, strings.Join(r.Differs, "; "), r.Err)
 	}
 }

@@ -33,7 +33,7 @@ func (e *WishError) Unwrap() error { return e.Err }
 // Create makes the group, or brings an existing one of its name in the VPC up to the
 // pattern. It fills in the owners of referenced groups and the ranges of the VPC. The
 // error is a *WishError if the order itself is at fault.
-func Create(ctx context.Context, a Account, o Order) (*Result, error) {
+func Create(ctx context.Context, a Account, o Order) (*Report, error) {
 	var err error
 	if o.VPC, err = vpcRanges(ctx, a.client, o.VPCID); err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ type creation struct {
 	rules []secgroup.Rule // of the pattern
 	prune bool
 	ipv6  bool // the VPC has IPv6
-	out   *Result
+	out   *Report
 }
 
 func (c *creation) create(ctx context.Context) error {
@@ -104,12 +104,12 @@ func (c *creation) create(ctx context.Context) error {
 		if exists {
 			state = There
 		}
-		c.out = resultOf(g, state)
+		c.out = reportOf(g, state)
 		c.out.refuse(judged, c.rules, Terms{})
 		return nil
 	}
 	if exists {
-		c.out = resultOf(g, There)
+		c.out = reportOf(g, There)
 		c.drift(g)
 	} else {
 		made := false
@@ -124,7 +124,7 @@ func (c *creation) create(ctx context.Context) error {
 		if c.DryRun {
 			state = WouldMake
 		}
-		c.out = resultOf(g, state)
+		c.out = reportOf(g, state)
 	}
 	c.fill(ctx, g, unwanted, kept)
 	return nil

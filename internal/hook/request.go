@@ -47,7 +47,7 @@ func parse(payload []byte) (Request, error) {
 	var r Request
 	if err := json.Unmarshal(payload, &r, lenient); err != nil {
 		r = Request{}
-		_ = json.Unmarshal(token.Value, &r.ClientRequestToken, lenient) // one that is no text is repeated as none
+		_ = json.Unmarshal(token.Value, &r.ClientRequestToken, lenient) // one that is not a string is returned as none
 		return r, unreadable(err)
 	}
 	return r, nil

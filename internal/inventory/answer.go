@@ -119,7 +119,7 @@ func describe(members []string) string {
 		return "is an object without members"
 	}
 	if i := slices.IndexFunc(members, isDumpList); i >= 0 {
-		return "is an object whose " + members[i] + " is no list"
+		return "is an object whose " + members[i] + " is not a list"
 	}
 	ofHistory := slices.ContainsFunc(members, func(m string) bool { return m == "Records" || m == "detail-type" || m == "eventName" })
 	slices.Sort(members)

@@ -228,7 +228,7 @@ func TestADumpThatIsNotWholeIsNamedAndTheOthersAreJudged(t *testing.T) {
 		"a number":             {`17`, "is not an answer of the AWS CLI"},
 		"an empty object":      {`{}`, "is an object without members"},
 		"another answer":       {`{"Reservations": [], "Foo": 1, "Bar": 2, "Baz": 3}`, "is an object with Bar, Baz, Foo, ...; want"},
-		"no list":              {`{"SecurityGroups": null}`, "is an object whose SecurityGroups is no list; want"},
+		"no list":              {`{"SecurityGroups": null}`, "is an object whose SecurityGroups is not a list; want"},
 		"a history":            {`{"Records": [{"eventName": "AuthorizeSecurityGroupIngress"}]}`, "is an object with Records, perhaps a history for sgward replay"},
 		"text":                 {"An error occurred (ExpiredToken)", "is not JSON: invalid character 'A' at start of value; want the whole answer of aws ec2"},
 		"UTF-16":               {"\xff\xfe{\x00", "is UTF-16: want UTF-8"},

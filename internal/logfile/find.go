@@ -145,7 +145,7 @@ func (f *finder) walk(folder string) bool {
 	return true
 }
 
-// OtherThanHistory says why a file found in a folder or bucket is no source by its name, in
+// OtherThanHistory says why the name of a file in a folder or bucket does not make it a source, in
 // words that follow the name; "" if it may be one.
 func OtherThanHistory(name string) string {
 	if isDigest(name) {

@@ -223,7 +223,7 @@ func describe(value []byte) string {
 	})
 	switch {
 	case list != "":
-		return fmt.Sprintf("an object whose %q is no list", list)
+		return fmt.Sprintf("an object whose %q is not a list", list)
 	case len(keys) == 0:
 		return "an empty object"
 	}

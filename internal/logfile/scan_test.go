@@ -163,7 +163,7 @@ func TestWhatIsNoHistoryIsAProblem(t *testing.T) {
 		"another object":    {`{"name":"x","version":1}`, "line 1", `is an object with "name", "version"` + want},
 		"an empty one":      {`{}`, "line 1", `is an empty object` + want},
 		"many keys":         {`{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1}`, "line 1", `is an object with "a", "b", "c", "d", "e", ...` + want},
-		"records no list":   {`{"Records":null}`, "line 1", `is an object whose "Records" is no list` + want},
+		"records no list":   {`{"Records":null}`, "line 1", `is an object whose "Records" is not a list` + want},
 		"records no object": {`{"Records":["x"]}`, "record 1", `is a string` + want},
 		"lists in a list":   {`[[]]`, "record 1", `is a list within a list` + want},
 		"a number":          {`12`, "line 1", `is only "12"` + want},

@@ -122,7 +122,7 @@ func (a Account) asff(alert *finding.Alert, r *finding.Result, at time.Time) ASF
 	}
 	f := ASFF{
 		SchemaVersion: "2018-10-08", ID: "sgward/" + a.Region + "/" + a.ID + "/" + r.StandingID(),
-		ProductARN:  a.ProductARN(),
+		ProductARN:  a.productARN(),
 		ProductName: "sgward", GeneratorID: strings.TrimSuffix("sgward/"+r.StatementID, "/"), AWSAccountID: a.ID,
 		CreatedAt: moment(began), UpdatedAt: moment(at), FirstObservedAt: moment(began), LastObservedAt: moment(at),
 		Title: text.Shown(title(r), maxASFFTitle), Description: text.Shown(description(alert, r), maxASFFDescription),
@@ -146,8 +146,8 @@ func (a Account) asff(alert *finding.Alert, r *finding.Result, at time.Time) ASF
 	return f
 }
 
-// ProductARN is that of findings which an account makes for itself.
-func (a Account) ProductARN() string {
+// productARN is that of findings which an account makes for itself.
+func (a Account) productARN() string {
 	return a.Partition.ARN("securityhub", a.Region, a.ID, "product/"+a.ID+"/default")
 }
 

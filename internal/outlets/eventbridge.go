@@ -16,10 +16,10 @@ import (
 	"sgward/internal/text"
 )
 
-// Source and DetailType are those of every event, for the patterns of rules.
+// eventSource and detailType are those of every event, for the patterns of rules.
 const (
-	Source     = "sgward"
-	DetailType = "Security Group Finding Result"
+	eventSource = "sgward"
+	detailType  = "Security Group Finding Result"
 )
 
 // Detail is the detail of an event: one finding with its outcome, and what its alert says of
@@ -131,7 +131,7 @@ func (b *Bus) entries(a *finding.Alert, at time.Time) ([]entry, error) {
 	var out []entry
 	for _, d := range Details(a) {
 		e := entry{
-			Time: json.Number(fmt.Sprintf("%d.%03d", at.Unix(), at.Nanosecond()/int(time.Millisecond))), Source: Source, DetailType: DetailType,
+			Time: json.Number(fmt.Sprintf("%d.%03d", at.Unix(), at.Nanosecond()/int(time.Millisecond))), Source: eventSource, DetailType: detailType,
 			Resources: slices.DeleteFunc([]string{b.Account.groupARN(&d.Finding)}, func(s string) bool { return s == "" }), EventBusName: b.ARN,
 		}
 		detail, err := text.EncodeJSON(d)

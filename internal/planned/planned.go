@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Location is a place in a plan or template.
@@ -41,7 +42,7 @@ type Change struct {
 	// Unclear are the resources that may open groups in ways that cannot be known.
 	Unclear []Unclear
 	// Problems are the parts that could not be read.
-	Problems []Problem
+	Problems []text.Problem
 }
 
 // Edit is an edit of a prefix list that exists.
@@ -88,10 +89,4 @@ type Unclear struct {
 	Location          Location
 	AccountID, Region string // "" if unknown
 	Text              string
-}
-
-// Problem is a part of the input that could not be read.
-type Problem struct {
-	Place string // file, line and address
-	Text  string
 }

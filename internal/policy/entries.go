@@ -137,7 +137,7 @@ func (c *compiler) opening(f map[string]field, n *document.Node, where string, s
 	}
 	if v, ok := body["ended"]; ok && c.boolean(v.value, where+".ended") {
 		if s.peer.kind != anyPeer {
-			c.problem(v.key, "%s: ended: true goes with %s: any only: the end of a rule is no matter of its peer", where, word)
+			c.problem(v.key, "%s: ended: true goes with %s: any only: the end of a rule does not depend on its peer", where, word)
 		}
 		s.peer.kind, s.peer.words = endedPeer, "a peer after the end in the tag "+UntilTag
 	}
@@ -285,7 +285,7 @@ func (c *compiler) exceptionMatch(n *document.Node, where string, x *exception) 
 	known := append(slices.Clone(scopeFields), "statements", "direction", "ports", "protocols", "peers", "prefix-lists", "referenced-groups")
 	f := c.fields(n, where, known...)
 	if f != nil && len(f) == 0 {
-		c.problem(n, "%s: want at least one of %s: an exception from everything is no policy", where, strings.Join(known, ", "))
+		c.problem(n, "%s: want at least one of %s: an exception from everything would switch the policy off", where, strings.Join(known, ", "))
 	}
 	x.scope = c.readScope(f, where, c.tagsExempt)
 	if v, ok := f["statements"]; ok {

@@ -112,7 +112,7 @@ func (e *evaluation) statement(s *statement) {
 		if !s.meets(r) {
 			continue
 		}
-		found, needs := s.peer.matchForGood(r, e.req.AccountID)
+		found, needs := s.peer.matchStable(r, e.req.AccountID)
 		if found == peerNo {
 			continue
 		}
@@ -244,14 +244,14 @@ func (m *peerMatcher) match(r *subject, account string) (peerAnswer, Needs) {
 	return peerNo, 0
 }
 
-// matchForGood is match, but for the answer no where somebody who is not trusted may
-// change it at any time.
-func (m *peerMatcher) matchForGood(r *subject, account string) (peerAnswer, Needs) {
+// matchStable is match, except that no becomes unknown if an untrusted owner can change the
+// list.
+func (m *peerMatcher) matchStable(r *subject, account string) (peerAnswer, Needs) {
 	found, needs := m.match(r, account)
 	switch {
 	case r.untrusted && found == peerNo && m.asksForAddresses():
 		return peerUnknown, NeedListOwner
-	case r.untrusted && r.owner != "" && needs&NeedPrefixList != 0: // else reading tells both
+	case r.untrusted && r.owner != "" && needs&NeedPrefixList != 0: // otherwise one read shows both
 		return peerUnknown, needs | NeedListOwner
 	}
 	return found, needs

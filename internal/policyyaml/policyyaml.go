@@ -16,7 +16,7 @@ import (
 )
 
 // Document reads a policy file. file is the name that reasons and problems cite. A file that
-// is no YAML, or not one mapping, gives a document with a Problem, which Compile of package
+// is not YAML, or not one mapping, gives a document with a Problem, which Compile of package
 // policy reports.
 func Document(file string, data []byte) document.Document {
 	d := document.Document{File: file, Digest: document.DigestOf(data)}

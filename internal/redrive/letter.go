@@ -69,7 +69,7 @@ func read(m sqs.Message, s *stack.Stack) Letter {
 	l := Letter{ID: m.ID, handle: m.ReceiptHandle, Since: sqs.SentAt(m.Attributes)}
 	body := []byte(m.Body)
 	if !isObject(body) {
-		l.Unknown = "it is no JSON object"
+		l.Unknown = "it is not a JSON object"
 		return l
 	}
 	var r invocation.Record

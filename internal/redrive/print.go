@@ -38,7 +38,7 @@ type line struct {
 }
 
 // Result writes one result.
-func (p *Printer) Result(r Result) {
+func (p *Printer) Result(r Handled) {
 	if p.counts == nil {
 		p.counts, p.functions = map[Outcome]int{}, map[string]int{}
 	}
@@ -80,7 +80,7 @@ func (p *Printer) note(err error) {
 // longest limits untrusted texts in lines for people.
 const longest = 400
 
-func (r Result) text() string {
+func (r Handled) text() string {
 	var b strings.Builder
 	b.WriteString(text.Visible(r.ID))
 	if r.Function != "" {

@@ -88,7 +88,7 @@ func (r *Redriver) Count(ctx context.Context) (visible, taken int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	visible, _ = strconv.Atoi(out[sqs.Visible]) // 0 if it is no number
+	visible, _ = strconv.Atoi(out[sqs.Visible]) // 0 if it is not a number
 	taken, _ = strconv.Atoi(out[sqs.InFlight])
 	return visible, taken, nil
 }
@@ -107,8 +107,8 @@ const (
 	Undeleted Outcome = "undeleted"
 )
 
-// Result is a letter and what became of it.
-type Result struct {
+// Handled is a letter and its outcome.
+type Handled struct {
 	Letter
 	Outcome Outcome
 	Err     error // of Failed and Undeleted
@@ -116,13 +116,13 @@ type Result struct {
 
 // Show reads all letters and leaves them in the queue. report is called for one letter at a
 // time.
-func (r *Redriver) Show(ctx context.Context, report func(Result)) (later []string, err error) {
+func (r *Redriver) Show(ctx context.Context, report func(Handled)) (later []string, err error) {
 	var reporting sync.Mutex
 	return r.each(ctx, func(_ context.Context, letters []Letter) (leave []Letter) {
 		reporting.Lock()
 		defer reporting.Unlock()
 		for _, l := range letters {
-			report(Result{Letter: l, Outcome: Shown})
+			report(Handled{Letter: l, Outcome: Shown})
 		}
 		return letters
 	})
@@ -131,9 +131,9 @@ func (r *Redriver) Show(ctx context.Context, report func(Result)) (later []strin
 // Send sends back the letters that wanted chooses. Letters of unknown shape, and those that
 // cannot be sent, stay in the queue. report is called for one letter at a time. later holds
 // the ids of the messages that were sent to the queue after the run began, and stay.
-func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report func(Result)) (later []string, err error) {
+func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report func(Handled)) (later []string, err error) {
 	var reporting sync.Mutex
-	say := func(result Result) {
+	say := func(result Handled) {
 		reporting.Lock()
 		defer reporting.Unlock()
 		report(result)
@@ -146,7 +146,7 @@ func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report fu
 				leave = append(leave, l)
 			case l.Unknown != "":
 				leave = append(leave, l)
-				say(Result{Letter: l, Outcome: Kept})
+				say(Handled{Letter: l, Outcome: Kept})
 			default:
 				chosen = append(chosen, l)
 			}
@@ -165,7 +165,7 @@ func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report fu
 		for i, l := range chosen {
 			if failures[i] != nil {
 				leave = append(leave, l)
-				say(Result{Letter: l, Outcome: Failed, Err: failures[i]})
+				say(Handled{Letter: l, Outcome: Failed, Err: failures[i]})
 			} else {
 				sent = append(sent, l)
 			}
@@ -177,9 +177,9 @@ func (r *Redriver) Send(ctx context.Context, wanted func(Letter) bool, report fu
 		for _, l := range sent {
 			if err := undeleted[l.ID]; err != nil {
 				leave = append(leave, l)
-				say(Result{Letter: l, Outcome: Undeleted, Err: err})
+				say(Handled{Letter: l, Outcome: Undeleted, Err: err})
 			} else {
-				say(Result{Letter: l, Outcome: Sent})
+				say(Handled{Letter: l, Outcome: Sent})
 			}
 		}
 		return leave

@@ -80,10 +80,10 @@ func (b *bench) rules(groupID string) int {
 	return len(out.SecurityGroups[0].IpPermissions)
 }
 
-func (b *bench) shown() []Result {
+func (b *bench) shown() []Handled {
 	b.Helper()
-	var out []Result
-	later, err := b.connect().Show(b.Context(), func(r Result) { out = append(out, r) })
+	var out []Handled
+	later, err := b.connect().Show(b.Context(), func(r Handled) { out = append(out, r) })
 	require.NoError(b, err)
 	assert.Empty(b, later)
 	return out
@@ -92,7 +92,7 @@ func (b *bench) shown() []Result {
 func (b *bench) sent(wanted func(Letter) bool) map[Outcome]int {
 	b.Helper()
 	out := map[Outcome]int{}
-	_, err := b.connect().Send(b.Context(), wanted, func(r Result) {
+	_, err := b.connect().Send(b.Context(), wanted, func(r Handled) {
 		out[r.Outcome]++
 		assert.NoError(b, r.Err)
 	})
@@ -168,8 +168,8 @@ func TestEachShapeIsForTheFunctionThatHandlesIt(t *testing.T) {
 		"an event too old for detect":  {record(arn("DetectFunction"), "EventAgeExceeded", `{"detail-type":"x"}`, `null`), nil, "detect", "detect was not invoked within the event's greatest age"},
 		"a list's edit":                {edit, nil, "sweep", "EventBridge could not deliver it to sweep"},
 		"the same event to its target": {edit, map[string]string{"TARGET_ARN": arn("DetectFunction"), "ERROR_CODE": "NO_PERMISSIONS"}, "detect", "EventBridge could not deliver it to detect: NO_PERMISSIONS"},
-		"text":                         {"hello", nil, "", "it is no JSON object"},
-		"a list":                       {"[1]", nil, "", "it is no JSON object"},
+		"text":                         {"hello", nil, "", "it is not a JSON object"},
+		"a list":                       {"[1]", nil, "", "it is not a JSON object"},
 		"another object":               {`{"a":1}`, nil, "", "it is neither an event of EventBridge nor an invocation record of Lambda"},
 		"a record of another function": {record("arn:aws:lambda:us-east-1:123456789012:function:other", "RetriesExhausted", `{}`, `{}`), nil, "", "it is of function arn:aws:lambda:us-east-1:123456789012:function:other:$LATEST, which is not of stack sgward"},
 		"a record without its event":   {record(arn("DetectFunction"), "RetriesExhausted", `null`, `{}`), nil, "", "its invocation record holds no event (requestPayload)"},
@@ -199,7 +199,7 @@ func TestEachShapeIsForTheFunctionThatHandlesIt(t *testing.T) {
 			assert.Equal(t, want.why, got.Unknown, names[got.ID])
 		}
 	}
-	_, err := b.connect().Send(t.Context(), func(l Letter) bool { return l.Unknown != "" }, func(r Result) { assert.Equal(t, Kept, r.Outcome) })
+	_, err := b.connect().Send(t.Context(), func(l Letter) bool { return l.Unknown != "" }, func(r Handled) { assert.Equal(t, Kept, r.Outcome) })
 	require.NoError(t, err)
 	assert.Equal(t, queue.Depth{Visible: len(letters)}, b.dead.Depth(), "they stay, for all to see")
 }
@@ -212,7 +212,7 @@ func TestAnInterruptionHidesNothing(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
-	_, err := b.connect().Show(ctx, func(Result) {
+	_, err := b.connect().Show(ctx, func(Handled) {
 		if n++; n == 25 {
 			cancel()
 		}
@@ -227,8 +227,8 @@ func TestALetterThatBecomesVisibleDuringTheRunIsShownOnceAndReleased(t *testing.
 	b := newBench(t)
 	_, err := b.dead.Send("of unknown shape")
 	require.NoError(t, err)
-	var shown []Result
-	_, err = b.connect().Show(t.Context(), func(r Result) {
+	var shown []Handled
+	_, err = b.connect().Show(t.Context(), func(r Handled) {
 		shown = append(shown, r)
 		if len(shown) == 1 { // the receivers still wait for more
 			time.AfterFunc(200*time.Millisecond, func() { assert.True(t, b.dead.ChangeVisibility(r.handle, 0)) })
@@ -269,8 +269,8 @@ func TestALetterWhoseFunctionIsGoneStays(t *testing.T) {
 	detect := b.stack.Resources["DetectFunction"]
 	detect.PhysicalID = "gone" // as if somebody had deleted it
 	b.stack.Resources["DetectFunction"] = detect
-	var results []Result
-	_, err = b.connect().Send(t.Context(), all, func(r Result) { results = append(results, r) })
+	var results []Handled
+	_, err = b.connect().Send(t.Context(), all, func(r Handled) { results = append(results, r) })
 	require.NoError(t, err)
 	require.Len(t, results, 1)
 	assert.Equal(t, Failed, results[0].Outcome)
@@ -281,14 +281,14 @@ func TestALetterWhoseFunctionIsGoneStays(t *testing.T) {
 func TestResultsAreOneObjectALine(t *testing.T) {
 	var out bytes.Buffer
 	p := Printer{Out: &out, JSON: true}
-	p.Result(Result{Letter: Letter{ID: "m1", Since: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), Function: "detect", What: "a call", Why: "it failed"}, Outcome: Sent})
-	p.Result(Result{Letter: Letter{ID: "m2", Unknown: "it is no JSON object"}, Outcome: Kept})
+	p.Result(Handled{Letter: Letter{ID: "m1", Since: time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC), Function: "detect", What: "a call", Why: "it failed"}, Outcome: Sent})
+	p.Result(Handled{Letter: Letter{ID: "m2", Unknown: "it is not a JSON object"}, Outcome: Kept})
 	require.NoError(t, p.Err())
 	for l := range strings.Lines(out.String()) {
 		assert.True(t, json.Valid([]byte(l)))
 	}
 	assert.Equal(t, `{"messageId":"m1","since":"2026-11-28T10:00:00Z","function":"detect","event":"a call","reason":"it failed","outcome":"sent"}
-{"messageId":"m2","unknown":"it is no JSON object","outcome":"kept"}
+{"messageId":"m2","unknown":"it is not a JSON object","outcome":"kept"}
 `, out.String())
 	assert.Equal(t, "1 for detect", p.Functions())
 }
@@ -296,7 +296,7 @@ func TestResultsAreOneObjectALine(t *testing.T) {
 func TestUntrustedTextsAreMadeVisible(t *testing.T) {
 	var out bytes.Buffer
 	p := Printer{Out: &out}
-	p.Result(Result{Letter: Letter{ID: "m1", What: "x\x1b[2Jy\nz"}, Outcome: Shown})
+	p.Result(Handled{Letter: Letter{ID: "m1", What: "x\x1b[2Jy\nz"}, Outcome: Shown})
 	assert.NotContains(t, out.String(), "\x1b")
 	assert.Equal(t, 2, strings.Count(out.String(), "\n"))
 }
@@ -304,7 +304,7 @@ func TestUntrustedTextsAreMadeVisible(t *testing.T) {
 func TestUntrustedTextsAreEscapedInJSON(t *testing.T) {
 	var out bytes.Buffer
 	p := Printer{Out: &out, JSON: true}
-	p.Result(Result{Letter: Letter{ID: "m1", What: "x\u009b2J\u202ey"}, Outcome: Shown})
+	p.Result(Handled{Letter: Letter{ID: "m1", What: "x\u009b2J\u202ey"}, Outcome: Shown})
 	assert.Contains(t, out.String(), `x\u009b2J\u202ey`)
 }
 
@@ -344,7 +344,7 @@ func TestARunBeginsByTheClockOfSQS(t *testing.T) {
 	b.config.HTTPClient = slow{b.config.HTTPClient}
 	r := b.connect()
 	assert.WithinDuration(t, time.Now().Add(-time.Hour), r.Began, 10*time.Second)
-	later, err := r.Show(t.Context(), func(Result) { t.Error("it is later than the run") })
+	later, err := r.Show(t.Context(), func(Handled) { t.Error("it is later than the run") })
 	require.NoError(t, err)
 	assert.Equal(t, []string{b.dead.Messages()[0].ID}, later)
 }

@@ -14,6 +14,7 @@ import (
 	"sgward/internal/crash"
 	"sgward/internal/logfile"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 // mostProblems is the number of problems of one source that are reported one by one.
@@ -24,7 +25,7 @@ type gathered struct {
 	counts   report.History // files, bytes and records only
 	tallies  []tally
 	calls    []*call
-	problems []report.Problem // in the order of the sources
+	problems []text.Problem   // in the order of the sources
 	names    map[int32]string // of the sources that hold such calls
 	// The ids of rules of calls with a known direction, shortened.
 	ingress, egress []uint64

@@ -20,6 +20,7 @@ import (
 	"sgward/internal/logfile"
 	"sgward/internal/policy"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 // Options are the options of Run. Policy is required.
@@ -34,7 +35,7 @@ type Options struct {
 	// Accounts and Regions limit the records that are read; empty means all.
 	Accounts, Regions []string
 	// Bad gets each problem in order, one at a time. It may be nil.
-	Bad func(report.Problem)
+	Bad func(text.Problem)
 	// Progress counts the input read so far. It may be nil.
 	Progress *Progress
 }
@@ -65,15 +66,15 @@ func (o *Options) wanted(account, region string) bool {
 		(len(o.Regions) == 0 || slices.Contains(o.Regions, region))
 }
 
-// Run reads sources in their order with one worker per core, and then passes each finding to emit, exempt
-// ones too: sorted by the event's time, then its id, account and region, then in the order
-// of the rules in the call. If a call is in several sources, the first is reported:
-// nothing else depends on their order. An exception counts if it applied when the call was
-// made. The sources may be listed while Run reads: it keeps the names of those that hold
-// calls on security groups only.
+// Run reads sources with one worker per core, and then passes each finding to emit.
 //
-// Input that cannot be read is a problem of the Coverage; the rest is still judged. The
-// error is ctx's or emit's.
+//   - Findings, exempt ones too, are sorted by the event's time, then its id, account and
+//     region, then in the order of the rules in the call.
+//   - If a call is in several sources, the first is reported; nothing else depends on the
+//     order of the sources. They may be listed while Run reads.
+//   - An exception counts if it applied when the call was made.
+//   - Input that cannot be read is a problem of the Coverage; the rest is still judged.
+//   - The error is ctx's or emit's.
 func Run(ctx context.Context, sources iter.Seq[logfile.Source], o Options, emit func(report.Entry) error) (report.Coverage, error) {
 	if o.Progress == nil {
 		o.Progress = &Progress{}

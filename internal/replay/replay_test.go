@@ -20,6 +20,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/replay"
 	"sgward/internal/report"
+	"sgward/internal/text"
 )
 
 func TestAForbiddenOpeningIsFoundWithItsEventAndPlace(t *testing.T) {
@@ -208,8 +209,8 @@ func TestWhatCannotBeReadIsAProblemAndTheRestIsJudged(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "02.json.gz"), whole[:len(whole)-12], 0o600))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "03.json"), encoded(t, authorize("e", at(4), "5 tcp 6379 0.0.0.0/0")), 0o600))
-	var met []report.Problem
-	o := replay.Options{Policy: shipped(t), Bad: func(p report.Problem) { met = append(met, p) }}
+	var met []text.Problem
+	o := replay.Options{Policy: shipped(t), Bad: func(p text.Problem) { met = append(met, p) }}
 	r := run(t, o, dir)
 	assert.Equal(t, []string{"revoke tcp 22 0.0.0.0/0", "revoke tcp 5432 0.0.0.0/0", "revoke tcp 6379 0.0.0.0/0"}, r.told())
 	require.GreaterOrEqual(t, len(r.Problems), 3)

@@ -11,7 +11,6 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/logfile"
 	"sgward/internal/policy"
-	"sgward/internal/report"
 	"sgward/internal/secgroup"
 	"sgward/internal/text"
 )
@@ -45,7 +44,7 @@ type worker struct {
 // placed is a problem with the index of its source.
 type placed struct {
 	source int32
-	report.Problem
+	text.Problem
 }
 
 func newWorker(o *Options, reporting *sync.Mutex, room *atomic.Int64) *worker {
@@ -94,7 +93,7 @@ func (w *worker) report(p logfile.Problem) {
 	if p.Place != "" {
 		place += " " + p.Place
 	}
-	problem := report.Problem{Place: place, Text: p.Text}
+	problem := text.Problem{Place: place, Text: p.Text}
 	w.met = append(w.met, placed{w.source, problem})
 	if w.Bad != nil {
 		w.reporting.Lock()

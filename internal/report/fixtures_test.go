@@ -9,6 +9,7 @@ import (
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
 	"sgward/internal/secgroup/secgrouptest"
+	"sgward/internal/text"
 )
 
 // scenario is one report to write.
@@ -206,7 +207,7 @@ func incompleteAudit() scenario {
 		run: runOf(Audit, "dump.json", "more.json"),
 		read: Coverage{
 			Inventory: &Inventory{Groups: 0, Baseline: 4},
-			Problems:  []Problem{{"dump.json", "it is incomplete: NextToken is set; run the command without --max-items"}, {"more.json byte 1042", "it ends in the middle of a group"}},
+			Problems:  []text.Problem{{Place: "dump.json", Text: "it is incomplete: NextToken is set; run the command without --max-items"}, {Place: "more.json byte 1042", Text: "it ends in the middle of a group"}},
 		},
 	}
 }
@@ -215,7 +216,7 @@ func incompleteReplay() scenario {
 	s := replayed()
 	s.entries = s.entries[:3]
 	s.run.Chosen = "since 2026-08-01, of 123456789012 and 111122223333, in eu-central-1"
-	s.read.Problems = []Problem{{"logs/x.json.gz", "reading gzip: unexpected end of file"}, {"logs/y.json record 17", "requestParameters.groupId is no text"}}
+	s.read.Problems = []text.Problem{{Place: "logs/x.json.gz", Text: "reading gzip: unexpected end of file"}, {Place: "logs/y.json record 17", Text: "requestParameters.groupId is no text"}}
 	return s
 }
 

@@ -21,6 +21,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup/secgrouptest"
+	"sgward/internal/text"
 )
 
 // all are the entries of a scenario in the order in which they are written.
@@ -197,7 +198,7 @@ func TestALimitIsStated(t *testing.T) {
 	assert.Contains(t, written(t, Text, audited(), Options{Limit: 1}), "(1 of 2; ")
 	full := replayed()
 	for range 100 {
-		full.read.Problems = append(full.read.Problems, Problem{"x", "y"})
+		full.read.Problems = append(full.read.Problems, text.Problem{Place: "x", Text: "y"})
 	}
 	assert.Contains(t, written(t, Text, full, Options{}), "100 problems")
 	assert.Contains(t, written(t, Text, full, Options{}), "and 50 more")

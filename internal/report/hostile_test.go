@@ -254,7 +254,7 @@ func TestNoFormatPanicsOnEmptyValues(t *testing.T) {
 			"an empty entry":  {entries: []Entry{{}}},
 			"an empty group":  {groups: []judged{{}, {entries: []Entry{{}}}}},
 			"empty parts":     {run: Run{Other: &Policy{}}, entries: []Entry{{Finding: finding.Finding{Rule: &secgroup.Rule{}, Exception: &finding.Exception{}, With: []secgroup.Rule{{}}}, Compared: &Compared{}, Event: &cloudtrail.Event{}, ClosedBy: &cloudtrail.Event{}, Attached: []finding.Interface{{}}}}},
-			"an empty record": {read: Coverage{History: &History{}, Inventory: &Inventory{}, Problems: []Problem{{}}}},
+			"an empty record": {read: Coverage{History: &History{}, Inventory: &Inventory{}, Problems: []text.Problem{{}}}},
 		} {
 			out := written(t, f, s, Options{Color: true, Width: 1, Limit: 1})
 			if f == SARIF {

@@ -15,10 +15,10 @@ import (
 // FindingView is a finding for people. Its texts are visible, and cut.
 type FindingView struct {
 	Verdict   Mark
-	Other     *Mark  // the verdict of the other policy in a comparison
-	Change    Change // of the comparison
-	Title     string // "MySQL (3306) from the whole internet"
-	Rule      string // exact; "" if it is the title
+	Other     *Mark      // the verdict of the other policy in a comparison
+	Change    Difference // of the comparison
+	Title     string     // "MySQL (3306) from the whole internet"
+	Rule      string     // exact; "" if it is the title
 	RuleID    string
 	Comment   string // the rule's description
 	Tags      string

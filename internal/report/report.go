@@ -14,6 +14,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/secgroup"
+	"sgward/internal/text"
 )
 
 // Format is a format of reports. The zero value is invalid.
@@ -222,7 +223,7 @@ type Coverage struct {
 	Planned   *Planned
 	// Problems are the parts that could not be read, in the order of the sources. With
 	// any, the report says that it is incomplete.
-	Problems []Problem
+	Problems []text.Problem
 }
 
 // History counts the input of a replay.
@@ -256,12 +257,6 @@ type Planned struct {
 	Groups   int `json:"groups"`
 	Rules    int `json:"rules"`    // created or changed
 	Standing int `json:"standing"` // left alone
-}
-
-// Problem is a part of the input that could not be read.
-type Problem struct {
-	Place string // file and record, or account and region
-	Text  string
 }
 
 // Writer writes one report. Its methods are called from one goroutine. An error, of

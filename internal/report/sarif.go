@@ -33,7 +33,7 @@ type sarifWriter struct {
 	err   error
 
 	written int      // results
-	held    [][]byte // encoded results that are no errors, written last if there is room
+	held    [][]byte // encoded results that are not errors, written last if there is room
 	leftOut int      // results
 }
 

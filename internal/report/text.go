@@ -21,10 +21,10 @@ func newText(w io.Writer, run Run, o Options) Writer {
 	return newCollector(w, run, limits{
 		findings: limit, groups: limit, groupFindings: limit, rules: 20, interfaces: 5, rows: 10, buckets: 16, problems: 50,
 	}, func(w io.Writer, s *Summary) error {
-		p := &textPrinter{paper: text.Paper{Ink: text.Ink(o.Color)}, width: plainWidth, quiet: o.Quiet, details: o.Details, limit: limit}
+		p := &textPrinter{terminal: text.Terminal{Color: text.Color(o.Color)}, width: plainWidth, quiet: o.Quiet, details: o.Details, limit: limit}
 		if o.Width > 0 {
 			p.width = max(o.Width, 40)
-			p.paper.Width = p.width
+			p.terminal.Width = p.width
 		}
 		p.summary(s)
 		_, err := io.WriteString(w, strings.TrimPrefix(p.out.String(), "\n"))
@@ -37,12 +37,12 @@ const plainWidth = 100
 
 // textPrinter lays out a summary for a terminal.
 type textPrinter struct {
-	out     strings.Builder
-	paper   text.Paper
-	width   int  // of tables and bars
-	quiet   bool // findings and problems only
-	details bool
-	limit   int
+	out      strings.Builder
+	terminal text.Terminal
+	width    int  // of tables and bars
+	quiet    bool // findings and problems only
+	details  bool
+	limit    int
 }
 
 // put writes a line unchanged.
@@ -51,7 +51,7 @@ func (p *textPrinter) put(line string) { p.out.WriteString(line + "\n") }
 // line writes one line, broken at blanks if it is wider than the screen. Further lines are
 // indented by two more blanks.
 func (p *textPrinter) line(line string) {
-	p.put(p.paper.Lines(line))
+	p.put(p.terminal.Lines(line))
 }
 
 // heading starts a section.
@@ -61,13 +61,13 @@ func (p *textPrinter) heading(line string) {
 }
 
 // proseWidth is the width of sentences, which go on without indentation.
-func (p *textPrinter) proseWidth() int { return cmp.Or(p.paper.Width, 1<<16) }
+func (p *textPrinter) proseWidth() int { return cmp.Or(p.terminal.Width, 1<<16) }
 
-func (p *textPrinter) bold(s string) string { return p.paper.Paint(text.Bold, s) }
+func (p *textPrinter) bold(s string) string { return p.terminal.Apply(text.Bold, s) }
 
 // paint colours s as the verdict of a class: red is forbidden, yellow reported.
 func (p *textPrinter) paint(class, s string) string {
-	return p.paper.Paint(map[string]text.Style{
+	return p.terminal.Apply(map[string]text.Style{
 		policy.Revoke.String(): text.BoldRed, policy.Undetermined.String(): text.Magenta, policy.Alert.String(): text.Yellow,
 		policy.Exempt.String(): text.Dim, policy.Compliant.String(): text.Dim,
 	}[class], s)
@@ -122,7 +122,7 @@ func (p *textPrinter) summary(s *Summary) {
 	}
 	if len(s.Groups.Items)+len(s.Findings.Items) > 0 && !p.details && !p.quiet {
 		p.put("")
-		p.line(p.paper.Paint(text.Dim, "--details shows reasons, rules and what to do; --out report.html makes a page of it."))
+		p.line(p.terminal.Apply(text.Dim, "--details shows reasons, rules and what to do; --out report.html makes a page of it."))
 	}
 }
 
@@ -187,7 +187,7 @@ func (p *textPrinter) overview(s *Summary) {
 }
 
 // change returns "alert → revoke", or the other difference if the verdicts are equal.
-func (p *textPrinter) change(c Change) string {
+func (p *textPrinter) change(c Difference) string {
 	out := p.paint(c.From.Class, c.From.Word)
 	switch {
 	case c.From.Word != c.To.Word:
@@ -358,7 +358,7 @@ func (p *textPrinter) findingLines(s *Summary) {
 		}
 		p.line(joined(text.PadRight(heads[i], widest), p.bold(f.Title), group, where, call))
 		if f.Missing != "" {
-			p.line(strings.Repeat(" ", widest+2) + p.paper.Paint(text.Dim, f.Missing))
+			p.line(strings.Repeat(" ", widest+2) + p.terminal.Apply(text.Dim, f.Missing))
 		}
 	}
 }
@@ -391,7 +391,7 @@ func (p *textPrinter) findings(s *Summary) {
 		}
 		p.nextSteps(f, "  ")
 		if f.Source != "" {
-			p.line("  " + p.paper.Paint(text.Dim, f.Source))
+			p.line("  " + p.terminal.Apply(text.Dim, f.Source))
 		}
 	}
 }

@@ -172,8 +172,8 @@ func (t *Test) CleanUp(groupID string) string {
 	return fmt.Sprintf("aws ec2 delete-security-group --group-id %s --region %s", cmp.Or(groupID, "<the id of "+t.Group+">"), t.region)
 }
 
-// Result is what came of a test.
-type Result struct {
+// Timings is the result of a test: the time of each step, and the group if it is left.
+type Timings struct {
 	GroupID string
 	// Judged, Closed and Alerted are the times from the call to each step; 0 if it was not
 	// seen.
@@ -185,7 +185,7 @@ type Result struct {
 
 // Run makes the group, opens the rule, follows it and deletes the group, whatever happens.
 // The error says which step did not come.
-func (t *Test) Run(ctx context.Context) (r Result, err error) {
+func (t *Test) Run(ctx context.Context) (r Timings, err error) {
 	if t.Pause == 0 {
 		t.Pause = 2 * time.Second
 	}
@@ -228,7 +228,7 @@ func (e *missingStepError) Error() string {
 }
 
 // follow watches the rule until its alert is published.
-func (t *Test) follow(ctx context.Context, began time.Time, r *Result) error {
+func (t *Test) follow(ctx context.Context, began time.Time, r *Timings) error {
 	ctx, cancel := context.WithDeadline(ctx, began.Add(Within))
 	defer cancel()
 	after := func(at time.Time) time.Duration { return max(at.Sub(began), time.Millisecond) }
@@ -278,7 +278,7 @@ func (t *Test) follow(ctx context.Context, began time.Time, r *Result) error {
 }
 
 // unseen is the error of a test whose time is over.
-func (t *Test) unseen(ctx context.Context, r *Result) error {
+func (t *Test) unseen(ctx context.Context, r *Timings) error {
 	switch {
 	case !errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return ctx.Err()

@@ -30,7 +30,7 @@ const (
 // Message renders a card: a header, its facts as fields, its texts, links as buttons, and
 // a line with severity and alert id.
 func Message(c alert.Card) *slack.WebhookMessage {
-	title := mark(c.State) + escape(c.Title)
+	title := mark(c.Urgency) + escape(c.Title)
 	blocks := []slack.Block{slack.NewHeaderBlock(slack.NewTextBlockObject(slack.PlainTextType, text.Cut(title, maxHeader), true, false))}
 	add := func(s string) {
 		if s != "" {
@@ -100,7 +100,7 @@ func buttonsOf(links []alert.Link) []slack.BlockElement {
 }
 
 // mark shows a card's state before its title.
-func mark(s alert.State) string {
+func mark(s alert.Urgency) string {
 	switch s {
 	case alert.Open:
 		return "🔴 "

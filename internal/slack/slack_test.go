@@ -26,7 +26,7 @@ func shape(t testing.TB, c alert.Card) map[string]any {
 
 func TestNoCardExceedsSlacksLimits(t *testing.T) {
 	long := strings.Repeat("😀&<", 4000)
-	c := alert.Card{ID: "a-1", Title: long, State: alert.Open, Lead: []string{long, long}, Note: "critical"}
+	c := alert.Card{ID: "a-1", Title: long, Urgency: alert.Open, Lead: []string{long, long}, Note: "critical"}
 	for range 60 {
 		c.Facts = append(c.Facts, alert.Fact{Name: "Who", Text: long})
 		c.Text = append(c.Text, alert.Paragraph{Text: long}, alert.Paragraph{Text: long, IsCode: true})

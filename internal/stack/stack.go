@@ -20,7 +20,7 @@ const DefaultName = "sgward"
 
 // Outputs of template.yaml that every stack has. A stack that has both is one of sgward.
 const (
-	OutputDetect      = "DetectFunctionName"
+	outputDetect      = "DetectFunctionName"
 	OutputDeadLetters = "DeadLetterQueueUrl"
 )
 
@@ -80,7 +80,7 @@ type MissingError struct {
 func (e *MissingError) Error() string {
 	out := fmt.Sprintf("no stack %s in %s", text.Visible(e.Name), e.Region)
 	if e.Exists {
-		out = fmt.Sprintf("stack %s in %s is not one of sgward: it lacks the output %s", text.Visible(e.Name), e.Region, OutputDetect)
+		out = fmt.Sprintf("stack %s in %s is not one of sgward: it lacks the output %s", text.Visible(e.Name), e.Region, outputDetect)
 	}
 	switch {
 	case len(e.Others) > 0:
@@ -128,7 +128,7 @@ func (d described) stack() *Stack {
 }
 
 func (s *Stack) isSgward() bool {
-	return s.Outputs[OutputDetect] != "" && s.Outputs[OutputDeadLetters] != ""
+	return s.Outputs[outputDetect] != "" && s.Outputs[OutputDeadLetters] != ""
 }
 
 // Find describes the stack of a name in the client's region. A stack that never came up has

@@ -24,7 +24,7 @@ func (s *sweep) digest(ctx context.Context, chosen []*candidate) error {
 	settled := s.checkPending(ctx)
 	news, memos, forget := s.compare(chosen)
 	memos = append(memos, s.awaited()...)
-	memos = append(memos, memo{id: lastSweepID, fingerprint: s.basis(), firstSeen: s.began, lastSeen: s.now})
+	memos = append(memos, memo{id: lastSweepID, fingerprint: s.version(), firstSeen: s.began, lastSeen: s.now})
 	s.Logger.InfoContext(ctx, "swept", "eventId", s.event.EventID, "groups", s.tally.Groups, "rules", s.tally.Rules, "findings", len(s.found),
 		"new", len(news), "known", s.tally.Known, "gone", s.tally.Gone, "ordered", s.tally.Ordered)
 	if len(news) > 0 {
@@ -34,7 +34,7 @@ func (s *sweep) digest(ctx context.Context, chosen []*candidate) error {
 		}
 	}
 	// Only now: a repeated report is better than none.
-	s.remember(ctx, memos, append(s.tellGone(ctx, forget), settled...))
+	s.remember(ctx, memos, append(s.reportGone(ctx, forget), settled...))
 	return nil
 }
 
@@ -91,8 +91,8 @@ func (s *sweep) compare(chosen []*candidate) (news []*candidate, memos []memo, f
 	return news, memos, forget
 }
 
-// fingerprint identifies the reported state of a finding: as long as it is the same, there
-// is no news. The reasons of a group with unparsed rules name each of them and may contain
+// fingerprint identifies the reported state of a finding: while it is the same, nothing
+// new is reported. The reasons of a group with unparsed rules name each of them and may contain
 // untrusted text, so only their hash is kept.
 func fingerprint(f *candidate) string {
 	words := []string{f.Verdict.String(), f.Severity.String(), f.StatementID}

@@ -3,15 +3,14 @@
 // change. It decides which rules to close and which to report.
 //
 // It closes nothing. It hands rules to close over to remediation, by the queue that detect
-// uses too. remediation reads and judges again, closes what is still forbidden, and
-// reports the outcomes. The message is also a record: a rule that is gone is in no read,
-// and a second try after a failed publish would otherwise not know what the first one had
-// closed.
+// uses too. remediation reads and judges again, closes the rules that are still forbidden,
+// and reports the outcomes. The message is also a record: no read shows a closed rule, so
+// without it a retry after a failed publish could not report what the first try closed.
 //
 // What it refuses to do:
 //
-//   - It believes no old version of a list. Until EC2 has finished an edit, a rule
-//     that is safe by the entries shown is not taken for safe.
+//   - It does not trust an old version of a list: until EC2 has finished an edit, the
+//     entries shown make no rule safe.
 //   - It never guesses who made a rule: where a clause on the actor could exempt one,
 //     it reports the rule and closes nothing.
 //   - It has an existing rule closed only if the statement says "existing: revoke",

@@ -19,9 +19,9 @@ const (
 	mostGoneBytes = 100_000
 )
 
-// tellGone reports the findings of earlier digests that no longer exist, and returns the ids
+// reportGone reports the findings of earlier digests that no longer exist, and returns the ids
 // to forget. Those that could not be reported stay in the memory, for the next run.
-func (s *sweep) tellGone(ctx context.Context, forget []string) []string {
+func (s *sweep) reportGone(ctx context.Context, forget []string) []string {
 	if s.Gone == nil {
 		return forget
 	}
@@ -52,7 +52,7 @@ func (s *sweep) tellGone(ctx context.Context, forget []string) []string {
 // sizeOf returns the bytes of a result as JSON.
 func sizeOf(r finding.Result) int {
 	encoded, err := json.Marshal(r)
-	if err != nil { // as bare
+	if err != nil { // as in encodePermission
 		return 0
 	}
 	return len(encoded)
@@ -92,7 +92,7 @@ func (s *sweep) holds(m memo) bool {
 	return slices.ContainsFunc(s.groups, func(g secgroup.Group) bool { return g.ID == m.groupID && slices.ContainsFunc(g.Rules, same) })
 }
 
-// reportedAs reads a fingerprint. What cannot be read is as if nothing had decided.
+// reportedAs reads a fingerprint. An unreadable one returns Alert and no statement.
 func reportedAs(fingerprint string) (v policy.Verdict, s policy.Severity, statementID string) {
 	words := append(strings.Split(fingerprint, " "), "", "", "")
 	if v.UnmarshalText([]byte(words[0])) != nil || s.UnmarshalText([]byte(words[1])) != nil {
@@ -101,8 +101,8 @@ func reportedAs(fingerprint string) (v policy.Verdict, s policy.Severity, statem
 	return v, s, words[2]
 }
 
-// bare returns a rule's JSON without the texts of people; "" for no rule.
-func bare(r *secgroup.Rule) string {
+// encodePermission returns a rule's JSON without description and tags; "" for no rule.
+func encodePermission(r *secgroup.Rule) string {
 	if r == nil {
 		return ""
 	}
@@ -113,8 +113,8 @@ func bare(r *secgroup.Rule) string {
 	return string(out)
 }
 
-// ruleOf reads what bare has written; nil for anything else.
-func ruleOf(encoded string) *secgroup.Rule {
+// decodePermission reads the output of encodePermission; nil for anything else.
+func decodePermission(encoded string) *secgroup.Rule {
 	var r secgroup.Rule
 	if json.Unmarshal([]byte(encoded), &r) != nil {
 		return nil

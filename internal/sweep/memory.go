@@ -9,13 +9,12 @@ import (
 	"sgward/internal/table"
 )
 
-// memoryKeep is how long the memory holds a finding that no run has confirmed.
-// Nothing else than an end of the runs lets it pass: a finding that is gone is
-// forgotten by the first run that misses it.
+// memoryKeep is how long the memory holds a finding that no run has confirmed. It expires
+// only if sweeps stop: the first run that misses a finding forgets it.
 const memoryKeep = 90 * 24 * time.Hour
 
-// confirmAge is how long ago a finding was confirmed that a run writes down again: one
-// write a day is enough for memoryKeep, however often sweeps run.
+// confirmAge is the age after which a run rewrites a confirmed finding: one write a day is
+// enough for memoryKeep, however often sweeps run.
 const confirmAge = 20 * time.Hour
 
 // The attributes of an item beside those of every item, whose key is the finding's id.
@@ -29,7 +28,7 @@ const (
 	attrReports   = "reports"   // how many digests have reported it
 	attrOpening   = "rule"      // the rule's JSON, without description and tags; "" without a rule
 	attrRule      = "ruleId"    // of a pending item: the rule's id
-	attrSince     = "since"     // RFC 3339, of a pending item: when the rule was not there yet
+	attrSince     = "since"     // RFC 3339, of a pending item: a time at which the rule did not exist yet
 )
 
 // memo is what the memory holds of one finding.
@@ -39,13 +38,13 @@ type memo struct {
 	firstSeen   time.Time
 	lastSeen    time.Time
 	// tried is the time of the last run that chose to close the finding's rule; zero
-	// where none did. What is still there was not closed.
+	// where none did. A rule that still exists was not closed.
 	tried time.Time
 	// reported is the time of the last digest that reported the finding, and reports is how
 	// many have. Items of releases without reminders lack both.
 	reported time.Time
 	reports  int
-	// rule is the finding's, without the texts of people; nil if it has none, and in items of
+	// rule is the finding's, without description and tags; nil if it has none, and in items of
 	// releases without outlets.
 	rule *secgroup.Rule
 	// ruleID and since belong to a pending item, see unannounced.go.
@@ -57,13 +56,13 @@ type memo struct {
 // expiring exceptions. Ids of findings begin otherwise.
 const warningID = "warned-of-exceptions"
 
-// lastSweepID is the id of the item that holds the last completed sweep: as fingerprint
-// what it judged by, as firstSeen when it began to read, as lastSeen when it judged.
+// lastSweepID is the id of the item that holds the last completed sweep: its version as
+// fingerprint, the begin of its reads as firstSeen, the time of judging as lastSeen.
 const lastSweepID = "last-sweep"
 
-// readMemos reads from the table all that the memory holds at a time, by id. What has expired
-// counts as forgotten, although DynamoDB may take days to delete it. Of an item that is not
-// as writeMemos writes it only the id is taken: its finding is then reported again.
+// readMemos reads the memory as of a time, by id. Expired items count as forgotten, although
+// DynamoDB may take days to delete them. Of an item that writeMemos cannot have written only
+// the id is taken: its finding is then reported again.
 func readMemos(ctx context.Context, memory *table.Table, now time.Time) (map[string]memo, error) {
 	out := map[string]memo{}
 	for item, err := range memory.Items(ctx) {
@@ -100,7 +99,7 @@ func readMemo(item table.Item) memo {
 			m.reported = m.firstSeen
 		}
 	}
-	m.rule = ruleOf(text(attrOpening))
+	m.rule = decodePermission(text(attrOpening))
 	m.ruleID = text(attrRule)
 	m.since, _ = time.Parse(time.RFC3339, text(attrSince))
 	return m
@@ -116,7 +115,7 @@ func (m memo) item() table.Item {
 	item := table.Item{
 		table.Key: table.Text(m.id), attrGroup: table.Text(m.groupID), attrSaid: table.Text(m.fingerprint),
 		attrFirstSeen: moment(m.firstSeen), attrLastSeen: moment(m.lastSeen), attrTriedAt: moment(m.tried),
-		attrSaidAt: moment(m.reported), attrReports: table.Number(int64(m.reports)), attrOpening: table.Text(bare(m.rule)),
+		attrSaidAt: moment(m.reported), attrReports: table.Number(int64(m.reports)), attrOpening: table.Text(encodePermission(m.rule)),
 		table.Expires: table.Number(m.lastSeen.Add(memoryKeep).Unix()),
 	}
 	if m.isPending() {

@@ -20,20 +20,18 @@ import (
 
 // Why an event must be retried, or cannot be handled.
 var (
-	errUnsettled = errors.New("EC2 has not finished the edit, so a rule that is safe now may not be safe then")
+	errUnsettled = errors.New("EC2 has not finished the edit, so a rule that is safe now may be forbidden afterwards")
 	errElsewhere = errors.New("the event is of another region than this function")
 )
 
-// Changed judges every rule of the account that uses the list which a change has edited,
-// and reports those that are now forbidden. account is the account of EC2's credentials,
-// "" if unknown.
+// Changed judges every rule of the account that uses an edited prefix list, and reports
+// those that are now forbidden.
 //
-// If rules have to be closed, it returns a Detection with decision revoke that names them,
-// at most MaxRevokes, for remediate; the alert leaves those out. Otherwise the Detection's
-// decision is none.
-//
-// An error means that the change must be retried. An alert with the same id may have been
-// sent.
+//   - account is the account of EC2's credentials, "" if unknown.
+//   - The Detection has decision revoke and names the rules for remediate to close, at most
+//     MaxRevokes, which the alert leaves out; or its decision is none.
+//   - An error means that the change must be retried. An alert with the same id may have
+//     been sent.
 func (s *Sweeper) Changed(ctx context.Context, account string, change cloudtrail.Call) (finding.Detection, error) {
 	out := finding.NewDetection(s.Policy, change.Event, finding.SourcePrefixListEdit)
 	log := s.Logger.With("eventId", change.EventID, "eventName", change.EventName)

@@ -14,10 +14,10 @@ import (
 // maxUsers limits how many resources of other accounts an alert names.
 const maxUsers = 20
 
-// readUsers reads which other accounts use a list of this account that an edit made the
-// world: there nobody hears of the edit, and what it opens only this account can close.
-// It returns the finding that says so, nil for none. What cannot be read is said: no rule
-// waits for it.
+// readUsers reads which other accounts use a list of this account that an edit opened to the
+// world: no sgward there receives the edit, and only this account can take the entries out.
+// It returns the finding about them, nil for none. If they cannot be read, the finding says
+// so; no rule waits for it.
 func (e *edit) readUsers(ctx context.Context, account string) *finding.Result {
 	isWorld := func(entries []ec2rules.ListEntry) bool { return e.Policy.IsWorld(ec2rules.Ranges(entries)) }
 	if !e.current.known || e.current.owner != account || !isWorld(e.current.entries) || isWorld(e.versions.Before) {
@@ -27,7 +27,7 @@ func (e *edit) readUsers(ctx context.Context, account string) *finding.Result {
 	if err != nil {
 		e.Logger.WarnContext(ctx, "users of the list not read", "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
 		return e.usersResult("the edit opens the prefix list to the world, and which other accounts use it could not be read (" + ec2rules.ErrorText(err) + "): " +
-			"there nobody hears of the edit")
+			"no sgward there receives the edit")
 	}
 	uses = slices.DeleteFunc(uses, func(u ec2rules.ListUse) bool { return u.Owner == account })
 	if len(uses) == 0 {
@@ -40,7 +40,7 @@ func (e *edit) readUsers(ctx context.Context, account string) *finding.Result {
 	}
 	accounts = slices.Compact(accounts)
 	return e.usersResult(fmt.Sprintf("the edit opens the prefix list to the world, and %s of %s %s it: %s. "+
-		"There nobody hears of the edit, and sgward here closes nothing of it: take the entries out of the list, or tell the owners",
+		"No sgward there receives the edit, and this one cannot close their rules: take the entries out of the list, or tell the owners",
 		text.Plural(len(uses), "resource"), text.Plural(len(accounts), "other account"), text.Agree(len(uses), "uses", "use"),
 		text.First(resources, maxUsers, ", ")))
 }

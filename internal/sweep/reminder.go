@@ -11,8 +11,8 @@ const (
 	// remindAfter is how long after its last report a standing critical opening is reported
 	// again.
 	remindAfter = 7 * 24 * time.Hour
-	// remindAlong is how long ago an opening was last reported that joins the reminder of
-	// another: so all of them come to share one reminder a week.
+	// remindAlong is the minimum age of an opening's last report for it to join another's
+	// reminder: so all of them come to share one reminder a week.
 	remindAlong = remindAfter - 24*time.Hour
 )
 

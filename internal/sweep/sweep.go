@@ -45,24 +45,22 @@ type sweep struct {
 	// began is when the run began to read the groups.
 	began time.Time
 	// known is the content of the memory, by finding; nil if it cannot be read. last is the
-	// last completed sweep, zero if unknown, and pending are the rules of which no event is
-	// known yet, by their items' ids.
+	// last completed sweep, zero if unknown. pending are the rules whose events are not known
+	// yet, by their items' ids.
 	known, pending map[string]memo
 	last           memo
 }
 
 // Sweep judges every group of the account in the region and reports new findings in one
-// digest. It finds openings whose events were lost, and rules that an exception's end or a
-// change of the policy has made forbidden. event is the run: its id names it, its account
-// is that of EC2's credentials, "" if unknown. Its region and time default to here and
-// now.
+// digest: openings whose events were lost, and rules that became forbidden when an exception
+// ended or the policy changed.
 //
-// If rules have to be closed, it returns a Detection with decision revoke that names them,
-// at most MaxRevokes, for remediate; the digest leaves those out. Otherwise the
-// Detection's decision is none.
-//
-// An error means that the run must be retried. An alert with the same id may have been
-// sent.
+//   - event is the run. Its id names it; its account is that of EC2's credentials, "" if
+//     unknown; its region and time default to here and now.
+//   - The Detection has decision revoke and names the rules for remediate to close, at most
+//     MaxRevokes, which the digest leaves out; or its decision is none.
+//   - An error means that the run must be retried. An alert with the same id may have been
+//     sent.
 func (s *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.Detection, error) {
 	event.Region = cmp.Or(event.Region, s.Region)
 	if event.EventTime.IsZero() {
@@ -89,16 +87,16 @@ func (s *Sweeper) Sweep(ctx context.Context, event cloudtrail.Event) (finding.De
 	if err := run.digest(ctx, chosen[:len(out.Findings)]); err != nil {
 		return out, err
 	}
-	run.beat(ctx)
+	run.countSweep(ctx)
 	if len(out.Findings) > 0 {
 		out.Verdict = policy.Revoke
 	}
 	return out, nil
 }
 
-// beat publishes the heartbeat with the first sweep of a day of UTC: CloudWatch charges a
-// metric for every hour with data.
-func (s *sweep) beat(ctx context.Context) {
+// countSweep publishes MetricSweeps with the first sweep of a day of UTC: CloudWatch charges
+// a metric for every hour with data.
+func (s *sweep) countSweep(ctx context.Context) {
 	if dayOf(s.last.lastSeen) != dayOf(s.now) {
 		s.Count(ctx, MetricSweeps, 1)
 	}
@@ -160,9 +158,8 @@ func unread(g *secgroup.Group) *candidate {
 }
 
 // choose gives every finding the outcome of its verdict and returns those to close, at
-// most MaxRevokes: first rules that no run has tried, then those tried longest ago, and of
-// these the most urgent first. Otherwise revokes that are always denied would block all
-// others.
+// most MaxRevokes: rules that no run has tried, then those tried longest ago, each by
+// urgency. So revokes that are always denied do not block the others.
 func (s *sweep) choose() []*candidate {
 	forbidden := settle(s.found, func(f *candidate) string {
 		if f.Union {

@@ -41,8 +41,8 @@ type Config struct {
 	Count func(ctx context.Context, metric string, n int)
 	// Publish sends one alert. After an error the event is retried.
 	Publish func(context.Context, finding.Alert) error
-	// Gone passes an alert on to machines alone: of findings that digests have reported and
-	// that no longer exist. After an error the next run tells them. Nil tells nobody.
+	// Gone passes an alert to the outlets alone: about findings that digests have reported and
+	// that no longer exist. After an error the next run reports them. If nil, none are reported.
 	Gone   func(context.Context, finding.Alert) error
 	Logger *slog.Logger
 	// Now is the clock; nil means time.Now.

@@ -14,19 +14,18 @@ import (
 )
 
 const (
-	// announceWithin is how long after its first sight a rule's event may still be on its
-	// way. CloudTrail delivers most events within five minutes.
+	// announceWithin is how long after a rule was first seen its event may still arrive.
+	// CloudTrail delivers most events within five minutes.
 	announceWithin = 30 * time.Minute
-	// announceMargin is how much before the sweep that did not see the rule its event may
-	// have been judged: EC2's reads lag behind its writes.
+	// announceMargin is how long before the sweep that missed the rule its event may have
+	// been judged: EC2's reads lag behind its writes.
 	announceMargin = time.Minute
-	// unreadableFor is how long after its first sight a rule counts as unannounced if nobody
-	// can look up its event: a log that somebody has deleted must not be silence.
+	// unreadableFor is how long after it was first seen a rule counts as unannounced if
+	// detect's log cannot be read: a deleted log group must still produce a report.
 	unreadableFor = 6 * time.Hour
 	// announceTime limits the reading of announcements.
 	announceTime = 2 * time.Minute
-	// maxPending limits the rules that wait for their events: a mass of them needs no more
-	// to be noticed.
+	// maxPending limits the rules that wait for their events. That many are noticed anyway.
 	maxPending = 500
 )
 
@@ -50,7 +49,7 @@ type Announcements interface {
 	Since(ctx context.Context, from time.Time) ([]Announcement, error)
 }
 
-// isPending reports whether the item is about a rule of which no event is known yet.
+// isPending reports whether the item is about a rule whose event is not known yet.
 func (m memo) isPending() bool { return strings.HasPrefix(m.id, pendingPrefix) }
 
 // announcedBy reports whether an event may be that of a pending item's rule.
@@ -58,9 +57,9 @@ func (m memo) announcedBy(a Announcement) bool {
 	return (a.GroupID == "" || a.GroupID == m.groupID) && (a.Partial || slices.Contains(a.RuleIDs, m.ruleID))
 }
 
-// basis identifies what the run judged by. Findings of another policy or release do not
-// compare with this run's.
-func (s *sweep) basis() string { return s.Policy.Digest() + " " + s.Release }
+// version returns the policy and release of the run. Findings of another version cannot be
+// compared with this run's.
+func (s *sweep) version() string { return s.Policy.Digest() + " " + s.Release }
 
 // awaited returns the items of rules that were made since the last completed sweep, for
 // which a later sweep looks up whether an event has announced them.
@@ -85,12 +84,11 @@ func (s *sweep) awaited() []memo {
 
 // isNew returns which rules were made since the last completed sweep.
 //
-// Such a rule is in no item of the memory, although the last sweep judged by the same
-// policy. It counts only if nothing else than its making can have turned it into a
-// finding: not time, tags, an edit of a prefix list, or another rule of its group; and not
-// if AWS makes it without an event.
+// Such a rule is not in the memory, although the last sweep had the same version. It counts
+// only if its creation alone can have made it a finding: not time, tags, an edit of a prefix
+// list or another rule of its group, and not a rule that AWS makes without an event.
 func (s *sweep) isNew() func(*candidate) bool {
-	if s.tally.Forgetful != "" || s.last.fingerprint != s.basis() {
+	if s.tally.Forgetful != "" || s.last.fingerprint != s.version() {
 		return func(*candidate) bool { return false }
 	}
 	then := map[*secgroup.Group]map[string]bool{}
@@ -107,7 +105,7 @@ func (s *sweep) isNew() func(*candidate) bool {
 	}
 }
 
-// isOpening reports whether a rule is forbidden on its own by what is known of it for ever.
+// isOpening reports whether a rule is forbidden on its own, by facts that cannot change.
 func isOpening(f *inventory.Finding) bool {
 	return f.Rule != nil && f.Rule.ID != "" && !f.Undetermined && f.Verdict != policy.Exempt && !f.Union &&
 		f.Rule.Permission.Peer.Kind() != secgroup.PrefixListPeerKind
@@ -147,7 +145,7 @@ func (s *sweep) checkPending(ctx context.Context) (settled []string) {
 		switch m := s.pending[id]; {
 		case s.now.Sub(m.firstSeen) < announceWithin:
 		case s.Announcements == nil || s.now.Sub(m.since) > s.Announcements.Kept():
-			settled = append(settled, id) // nobody can tell any more
+			settled = append(settled, id) // it cannot be known any more
 			s.Logger.WarnContext(ctx, "announcement unknown", "groupId", m.groupID, "securityGroupRuleId", m.ruleID)
 		default:
 			due = append(due, m)

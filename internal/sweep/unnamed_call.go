@@ -13,21 +13,20 @@ import (
 	"sgward/internal/remediation"
 )
 
-// secondRead is how long after a first read without a result the groups are read again.
+// secondRead is the time between a first read without a result and the second.
 const secondRead = 15 * time.Second
 
 // Unnamed looks for the openings of a call whose record does not even name the group: it
-// was padded until CloudTrail left out its parameters. account is the account of EC2's
-// credentials, "" if unknown.
+// was padded until CloudTrail left out its parameters. Only sweep can find them, because it
+// has the memory.
 //
-// A forbidden rule is the call's if the last completed sweep before the call did not see
-// it, or, where nobody can know that, if its own tags and description are the padding. It
-// returns a Detection with decision revoke that names such rules, at most MaxRevokes, for
-// remediate, in observe mode too; all others are remediate's to report. Otherwise the
-// Detection's decision is none.
-//
-// Only sweep can tell: it has the memory. And a choice that travels as a message of its own
-// outlives the try that closes it: a rule that is gone is in no read.
+//   - account is the account of EC2's credentials, "" if unknown.
+//   - A forbidden rule is the call's if the last completed sweep before the call did not see
+//     it or, where that is unknown, if its own tags and description are the padding.
+//   - The Detection has decision revoke and names such rules for remediate, at most
+//     MaxRevokes, in observe mode too; or its decision is none. remediate reports all others.
+//   - The choice is a message of its own, so that a retry still has it when a read no longer
+//     shows the rules that the first try closed.
 func (s *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.Call) (finding.Detection, error) {
 	out := finding.NewDetection(s.Policy, call.Event, finding.SourceUnnamedCall)
 	log := s.Logger.With("eventId", call.EventID, "eventName", call.EventName)
@@ -71,8 +70,8 @@ func (s *Sweeper) Unnamed(ctx context.Context, account string, call cloudtrail.C
 	return out, nil
 }
 
-// madeBy returns the forbidden rules that are beyond doubt a call's, padded ones first,
-// then the most urgent.
+// madeBy returns the forbidden rules that a call certainly made, padded ones first, then the
+// most urgent.
 func (s *sweep) madeBy(call cloudtrail.Call) []*candidate {
 	before := call.EventTime.Add(-announceMargin)
 	isNew := s.isNew()

@@ -49,7 +49,7 @@ func (v Value) Text() string {
 	return *v.S
 }
 
-// Int returns a number. Another value, and a number that is no int, are errors.
+// Int returns a number. Another value, and a number that is not an int, are errors.
 func (v Value) Int() (int, error) {
 	if v.N == nil {
 		return 0, errors.New("want a number")

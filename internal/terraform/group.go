@@ -27,8 +27,8 @@ func (p *plan) addGroup(r *resource) {
 	if v == nil {
 		return
 	}
-	g := &group{address: r.address, gone: r.life == gone, Group: planned.Group{
-		Address: r.Address, Created: r.life == made && r.Kind == groupKind, Complete: true,
+	g := &group{address: r.address, gone: r.action == gone, Group: planned.Group{
+		Address: r.Address, Created: r.action == made && r.Kind == groupKind, Complete: true,
 	}}
 	g.ID, g.Name, g.VPCID, g.Description = str(v.ID), str(v.Name), str(v.VPCID), str(v.Description)
 	g.OwnerID, g.Region = p.place(r)
@@ -38,7 +38,7 @@ func (p *plan) addGroup(r *resource) {
 		p.byID[g.ID] = g
 	}
 	p.byBlock[r.address.block()] = append(p.byBlock[r.address.block()], g)
-	if r.life == gone {
+	if r.action == gone {
 		return
 	}
 	for _, side := range []struct {
@@ -50,7 +50,7 @@ func (p *plan) addGroup(r *resource) {
 		{"egress", secgroup.Egress, func(v *values) []block { return v.Egress }},
 	} {
 		var before []planned.Rule
-		if r.was != nil && r.life != made {
+		if r.was != nil && r.action != made {
 			before = p.blockRules(r, g, side.name, side.direction, side.of(r.was), mark{}, mark{})
 		}
 		unknown := r.unknown.of(side.name)
@@ -69,7 +69,7 @@ func (p *plan) addGroup(r *resource) {
 		stood := identities(before)
 		for _, rule := range after {
 			rule.GroupID, rule.OwnerID = g.ID, g.OwnerID
-			rule.Standing = r.life != made && stood[rule.Permission.Identity()] && len(rule.Unknown) == 0
+			rule.Standing = r.action != made && stood[rule.Permission.Identity()] && len(rule.Unknown) == 0
 			g.Rules = append(g.Rules, rule)
 		}
 	}

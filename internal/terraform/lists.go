@@ -38,7 +38,7 @@ func (p *plan) readLists() {
 			l.key = id
 		}
 		p.lists.byBlock[r.address.block()] = append(p.lists.byBlock[r.address.block()], l)
-		if r.life != made && r.was != nil {
+		if r.action != made && r.was != nil {
 			before[l.key] = secgroup.PrefixList{OwnerID: secgroup.OwnerSelf, Entries: p.entries(r, r.was, mark{})}
 		}
 		p.lists.known[l.key] = secgroup.PrefixList{OwnerID: secgroup.OwnerSelf, Entries: p.entries(r, r.will, r.unknown.of("entry"))}
@@ -90,7 +90,7 @@ func (p *plan) sets(r *resource, attribute string) bool {
 
 // readEntry adds an entry to its list, or removes it.
 func (p *plan) readEntry(r *resource, before map[string]secgroup.PrefixList) {
-	if r.was != nil && (r.life == gone || r.life == made) {
+	if r.was != nil && (r.action == gone || r.action == made) {
 		if l, ok := p.lists.known[str(r.was.PrefixListID)]; ok && l.Entries != nil {
 			old, err := netip.ParsePrefix(str(r.was.CIDR))
 			l.Entries = slices.DeleteFunc(slices.Clone(l.Entries), func(e netip.Prefix) bool { return err == nil && e == old.Masked() })
@@ -130,7 +130,7 @@ func (p *plan) readEntry(r *resource, before map[string]secgroup.PrefixList) {
 func (p *plan) noteEdit(key string, before map[string]secgroup.PrefixList, r *resource) {
 	old, ok := before[key]
 	now := p.lists.known[key]
-	if _, noted := p.lists.edited[key]; !ok || noted || r.life == stays {
+	if _, noted := p.lists.edited[key]; !ok || noted || r.action == stays {
 		return
 	}
 	if now.Entries != nil && !slices.ContainsFunc(now.Entries, func(e netip.Prefix) bool { return !slices.Contains(old.Entries, e) }) {

@@ -23,6 +23,7 @@ import (
 
 	"sgward/internal/crash"
 	"sgward/internal/planned"
+	"sgward/internal/text"
 )
 
 // howTo says how to make the input that Read wants.
@@ -40,7 +41,7 @@ type plan struct {
 	prior         stateModule
 	errored       bool
 	deferred      []deferred
-	problems      []planned.Problem
+	problems      []text.Problem
 
 	blocks   map[string]source
 	accounts []string // that data sources name
@@ -61,7 +62,7 @@ type resource struct {
 	Change  jsontext.Value `json:"change"`
 
 	address   address
-	life      life
+	action    action
 	was, will *values // before and after; nil where there is none
 	unknown   mark    // of will
 	sensitive mark
@@ -74,18 +75,18 @@ type deferred struct {
 	Change resource `json:"resource_change"`
 }
 
-// life is what the plan does with a resource.
-type life uint8
+// action is the plan's action on a resource.
+type action uint8
 
 const (
-	stays   life = iota // no change, or forgotten: the object stays as it is
-	made                // created, or replaced
-	altered             // changed in place
-	gone                // destroyed
+	stays   action = iota // no change, or forgotten: the object stays as it is
+	made                  // created, or replaced
+	altered               // changed in place
+	gone                  // destroyed
 )
 
 // Read reads a plan, or several one after the other. file is its name in locations. A plan
-// that can be read in part comes with Problems. The error says why the data is no plan, and
+// that can be read in part comes with Problems. The error says why the data is not a plan, and
 // what to run.
 func Read(data []byte, file string) ([]*planned.Change, error) {
 	dec := jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
@@ -251,18 +252,18 @@ func decodeResource(element []byte) *resource {
 	has := func(action string) bool { return slices.Contains(change.Actions, action) }
 	switch {
 	case has("create"):
-		r.life = made
+		r.action = made
 	case has("delete"):
-		r.life = gone
+		r.action = gone
 	case has("update"):
-		r.life = altered
+		r.action = altered
 	}
 	r.was, r.will = change.Before, change.After
 	r.unknown, r.sensitive = readMark(change.Unknown), readMark(change.Sensitive)
 	switch {
-	case has("forget") && r.life != made:
-		r.life, r.will = stays, r.was
-	case r.life == gone:
+	case has("forget") && r.action != made:
+		r.action, r.will = stays, r.was
+	case r.action == gone:
 		r.will = nil
 	case len(change.Actions) == 0 || r.will == nil:
 		r.err = errors.New("has no actions, or no values after them")
@@ -270,7 +271,7 @@ func decodeResource(element []byte) *resource {
 	return r
 }
 
-// check refuses what is no plan, and notes an incomplete one.
+// check refuses data that is not a plan, and notes an incomplete one.
 func (p *plan) check(keys []string) error {
 	has := func(key string) bool { return slices.Contains(keys, key) }
 	major, _, _ := strings.Cut(p.version, ".")
@@ -296,7 +297,7 @@ func (p *plan) problem(r *resource, format string, args ...any) {
 	if r != nil {
 		place = p.at(r).String()
 	}
-	p.problems = append(p.problems, planned.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
+	p.problems = append(p.problems, text.Problem{Place: place, Text: fmt.Sprintf(format, args...)})
 }
 
 // at is the location of a resource.

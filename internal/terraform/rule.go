@@ -32,7 +32,7 @@ func (p *plan) addRules() {
 		if r.was != nil {
 			g := p.byID[str(r.was.GroupID)]
 			before = p.rulesOf(r, r.was, g, mark{}, mark{})
-			if stands := identities(before); g != nil && r.life != stays {
+			if stands := identities(before); g != nil && r.action != stays {
 				g.Rules = slices.DeleteFunc(g.Rules, func(rule planned.Rule) bool { return rule.Standing && stands[rule.Permission.Identity()] })
 			}
 		}
@@ -43,7 +43,7 @@ func (p *plan) addRules() {
 		rules := p.rulesOf(r, r.will, g, r.unknown, r.sensitive)
 		stood := identities(before)
 		for i := range rules {
-			rules[i].Standing = r.life != made && stood[rules[i].Permission.Identity()]
+			rules[i].Standing = r.action != made && stood[rules[i].Permission.Identity()]
 		}
 		additions = append(additions, addition{r, g, rules})
 	}

@@ -20,15 +20,15 @@ const (
 	BoldRed Style = "1;31"
 )
 
-// Ink styles text if it is on. Colour never carries information of its own.
-type Ink bool
+// Color styles text if it is on. Colour never carries information of its own.
+type Color bool
 
-// Paint puts s into a style.
-func (on Ink) Paint(how Style, s string) string {
-	if !on || how == "" || s == "" {
+// Apply puts s into a style.
+func (on Color) Apply(style Style, s string) string {
+	if !on || style == "" || s == "" {
 		return s
 	}
-	return "\x1b[" + string(how) + "m" + s + "\x1b[0m"
+	return "\x1b[" + string(style) + "m" + s + "\x1b[0m"
 }
 
 // Columns counts the characters of s, without ANSI sequences.

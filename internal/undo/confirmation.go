@@ -107,7 +107,7 @@ func (u *Undoer) searches(items []*sought) []*search {
 			it.Why = fmt.Sprintf("it was closed more than %d days ago, for which CloudTrail keeps its event history", historyDays)
 			continue
 		case closed.After(now.Add(closingSlack)):
-			it.Why = "the alert says that it was closed at a time that is yet to come"
+			it.Why = "the alert says that it was closed at a time in the future"
 			continue
 		}
 		start := *closed

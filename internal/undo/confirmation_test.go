@@ -158,7 +158,7 @@ func TestCloudTrailConfirmsOnlySgwardsOwnCallForThisRule(t *testing.T) {
 			func(a *finding.Alert) { a.Findings[0].AccountID = "111122223333" }, undo.Contradicted, "forged"},
 		"no call at all":    {&history{}, nil, undo.Contradicted, "CloudTrail has no call that closed this rule"},
 		"no call yet":       {&history{}, func(a *finding.Alert) { a.Findings[0].ClosedAt = aws.Time(now.Add(-14 * time.Minute)) }, undo.Unconfirmed, "may take 15 minutes"},
-		"in the future":     {&history{}, func(a *finding.Alert) { a.Findings[0].ClosedAt = aws.Time(now.Add(time.Hour)) }, undo.Unconfirmed, "yet to come"},
+		"in the future":     {&history{}, func(a *finding.Alert) { a.Findings[0].ClosedAt = aws.Time(now.Add(time.Hour)) }, undo.Unconfirmed, "in the future"},
 		"without a time":    {&history{}, func(a *finding.Alert) { a.Findings[0].ClosedAt = nil }, undo.Unconfirmed, "does not say when"},
 		"too long ago":      {&history{}, func(a *finding.Alert) { a.Findings[0].ClosedAt = &long }, undo.Unconfirmed, "more than 90 days ago"},
 		"no permission":     {&history{err: denied}, nil, undo.Unconfirmed, "may not call cloudtrail:LookupEvents"},

@@ -214,7 +214,7 @@ func outcomeText(o authorize.Outcome) (code, words string) {
 }
 
 // Results writes the results of a step.
-func (p *Printer) Results(s Step, results []authorize.Result) {
+func (p *Printer) Results(s Step, results []authorize.RuleResult) {
 	for i, r := range results {
 		code, words := outcomeText(r.Outcome)
 		line := undone{

@@ -16,7 +16,7 @@ import (
 const mostNested = 6
 
 // errNoAlert describes the expected input.
-var errNoAlert = errors.New(`no alert of sgward: want its JSON (with "schemaVersion" and "findings"), an SNS notification, ` +
+var errNoAlert = errors.New(`not an alert of sgward: want its JSON (with "schemaVersion" and "findings"), an SNS notification, ` +
 	`or the messages that "aws sqs receive-message" prints`)
 
 // envelope holds the members of the known forms that can contain an alert.

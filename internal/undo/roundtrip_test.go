@@ -163,14 +163,14 @@ func (c *cloud) undoer() *undo.Undoer {
 }
 
 // undoAll undoes what a text tells and returns the outcomes.
-func (c *cloud) undoAll(text string) []authorize.Result {
+func (c *cloud) undoAll(text string) []authorize.RuleResult {
 	c.Helper()
 	alerts, err := undo.Read([]byte(text))
 	require.NoError(c, err)
 	items, left, err := undo.Select(alerts, nil)
 	require.NoError(c, err)
 	require.Empty(c, left)
-	var out []authorize.Result
+	var out []authorize.RuleResult
 	u := c.undoer()
 	for _, step := range u.Plan(c.Context(), items) {
 		require.NoError(c, step.Err)

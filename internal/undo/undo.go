@@ -136,16 +136,16 @@ func (s *Step) rules() []secgroup.Rule {
 // that the Consent does not cover is Refused. Put reads the group again, because it may have
 // changed since Plan. If the step has an error, or the group cannot be read any more, all
 // results are that failure.
-func (u *Undoer) Put(ctx context.Context, s Step, dryRun bool) []authorize.Result {
+func (u *Undoer) Put(ctx context.Context, s Step, dryRun bool) []authorize.RuleResult {
 	client := u.Client(s.Group.Region)
 	if s.Err == nil && !dryRun {
 		s.Group, s.Err = ec2rules.Group(ctx, client, s.Group.Region, s.Group.ID)
 	}
-	out := make([]authorize.Result, len(s.Items))
+	out := make([]authorize.RuleResult, len(s.Items))
 	var rules []secgroup.Rule
 	var at []int // of rules, in out
 	for i, r := range s.rules() {
-		out[i] = authorize.Result{Rule: r, Outcome: authorize.Failed, Err: s.Err}
+		out[i] = authorize.RuleResult{Rule: r, Outcome: authorize.Failed, Err: s.Err}
 		if s.Err != nil {
 			continue
 		}

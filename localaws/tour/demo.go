@@ -82,7 +82,7 @@ func Demo(ctx context.Context, cfg DemoConfig) error {
 	}
 	defer s.stack.Close()
 
-	s.paragraph("", "", s.Paint(text.Bold, "sgward demo")+": openings to the world, and how they are closed again.")
+	s.paragraph("", "", s.Apply(text.Bold, "sgward demo")+": openings to the world, and how they are closed again.")
 	s.paragraph("", "", "The functions that run are the real ones, wired as template.yaml says; EC2, EventBridge, SQS, SNS and DynamoDB "+
 		"are stand-ins inside this process. No AWS account is touched. Times are of the work: CloudTrail's seconds are left out.")
 
@@ -289,18 +289,18 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		expect(gone, "%s is still open", p)
 		if gone {
 			s.closed = append(s.closed, closing{p, revoked - began})
-			s.line("   %s  %s, %s ms after the call", s.Paint(text.Green, "closed"), p, ms(revoked-began))
+			s.line("   %s  %s, %s ms after the call", s.Apply(text.Green, "closed"), p, ms(revoked-began))
 		} else {
-			s.line("   %s  %s", s.Paint(text.Red, "STILL OPEN"), p)
+			s.line("   %s  %s", s.Apply(text.Red, "STILL OPEN"), p)
 		}
 	}
 	for _, p := range sc.stays {
 		stays := slices.Contains(held, p)
 		expect(stays, "%s is gone", p)
 		if stays {
-			s.line("   %s   %s", s.Paint(text.Green, "stays"), p)
+			s.line("   %s   %s", s.Apply(text.Green, "stays"), p)
 		} else {
-			s.line("   %s  %s", s.Paint(text.Red, "GONE"), p)
+			s.line("   %s  %s", s.Apply(text.Red, "GONE"), p)
 		}
 	}
 	switch {
@@ -315,7 +315,7 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		}
 	default:
 		expect(len(calls) == 0, "remediate was called: %s", listCalls(calls))
-		s.line("   %s", s.Paint(text.Dim, "remediate's calls: none, it was not even invoked"))
+		s.line("   %s", s.Apply(text.Dim, "remediate's calls: none, it was not even invoked"))
 	}
 	for _, step := range steps {
 		if step.Kind != localaws.StepAlerted {
@@ -330,7 +330,7 @@ func (s *stage) verdict(sc scene, steps []localaws.Step, began time.Duration, ca
 		expect(err == nil, "%v", err)
 	}
 	for _, problem := range s.problems[told:] {
-		s.line("   %s", s.Paint(text.Red, "UNEXPECTED: "+text.Visible(problem)))
+		s.line("   %s", s.Apply(text.Red, "UNEXPECTED: "+text.Visible(problem)))
 	}
 }
 
@@ -377,11 +377,11 @@ func (s *stage) summary(took time.Duration) {
 	s.line("")
 	if n := len(s.closed); n > 0 {
 		s.paragraph("", "", fmt.Sprintf("%s %d openings closed, %s to %s ms after the call that made them.",
-			s.Paint(text.Bold, "In all:"), n, ms(s.closed[0].after), ms(s.closed[n-1].after)))
+			s.Apply(text.Bold, "In all:"), n, ms(s.closed[0].after), ms(s.closed[n-1].after)))
 	}
 	s.paragraph("", "", "On AWS, EventBridge delivers the record some seconds after the call; from there on it is this code.")
 	if len(s.problems) > 0 {
-		s.line("%s", s.Paint(text.Red, fmt.Sprintf("%s did not end as expected.", text.Plural(len(s.problems), "thing"))))
+		s.line("%s", s.Apply(text.Red, fmt.Sprintf("%s did not end as expected.", text.Plural(len(s.problems), "thing"))))
 		return
 	}
 	if s.cfg.PolicyFile != "" {
@@ -390,7 +390,7 @@ func (s *stage) summary(took time.Duration) {
 		s.line("Everything ended as expected, in %s.", elapsed(took))
 	}
 	s.line("")
-	s.line("%s", s.Paint(text.Bold, "Next"))
+	s.line("%s", s.Apply(text.Bold, "Next"))
 	for _, next := range [][2]string{
 		{"make local", "the same pipeline for your own aws commands"},
 		{"docs/TUTORIAL.md", "all commands on it, including undo"},

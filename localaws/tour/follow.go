@@ -173,7 +173,7 @@ func (f *follower) write(c *cause) {
 	if f.last != c {
 		f.line("")
 		if c.shown {
-			f.line("%s", f.Paint(text.Dim, "later, of "+text.Visible(c.name)+":"))
+			f.line("%s", f.Apply(text.Dim, "later, of "+text.Visible(c.name)+":"))
 		}
 	}
 	f.last, c.shown = c, true
@@ -191,13 +191,13 @@ func (f *follower) write(c *cause) {
 // stepLine writes a line of a time line, with the time since its cause.
 func (s *screen) stepLine(since time.Duration, l stepLine) {
 	lines := wrap(l.what, s.width-column)
-	s.line("%s  %-11s  %s", s.Paint(text.Dim, fmt.Sprintf("%7.1f ms", float64(since.Microseconds())/1000)), l.where, s.Paint(l.how, lines[0]))
+	s.line("%s  %-11s  %s", s.Apply(text.Dim, fmt.Sprintf("%7.1f ms", float64(since.Microseconds())/1000)), l.where, s.Apply(l.how, lines[0]))
 	for _, rest := range lines[1:] {
-		s.line("%*s%s", column, "", s.Paint(l.how, rest))
+		s.line("%*s%s", column, "", s.Apply(l.how, rest))
 	}
 	for _, out := range l.more {
 		for _, rest := range wrap(out, s.width-column) {
-			s.line("%*s%s", column, "", s.Paint(text.Dim, rest))
+			s.line("%*s%s", column, "", s.Apply(text.Dim, rest))
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 // table writes the rules of groups; mark, if not nil, returns a note on one.
 func (s *screen) table(groups []ec2api.Group, rules func(id string) []ec2api.Rule, mark func(ec2api.Rule) (string, text.Style)) {
 	for _, g := range groups {
-		s.line("   %s  %s", s.Paint(text.Bold, text.Visible(g.Name)), s.Paint(text.Dim, g.ID))
+		s.line("   %s  %s", s.Apply(text.Bold, text.Visible(g.Name)), s.Apply(text.Dim, g.ID))
 		listed := rules(g.ID)
 		if len(listed) == 0 {
 			s.line("     no rules")
@@ -23,7 +23,7 @@ func (s *screen) table(groups []ec2api.Group, rules func(id string) []ec2api.Rul
 				note, how = mark(r)
 			}
 			for _, l := range s.ruleRow(r, note) {
-				s.line("%s", s.Paint(how, l))
+				s.line("%s", s.Apply(how, l))
 			}
 		}
 	}

@@ -26,7 +26,7 @@ func (s *stage) lookBack(ctx context.Context) error {
 	var told strings.Builder
 	w, err := report.New(report.Text, &told, report.Run{
 		Command: report.Replay, Policy: report.Policy{File: cmp.Or(s.cfg.PolicyFile, "policy.yaml"), Summary: s.policy.Summary()}, Sources: []string{"trail.ndjson"}, Now: time.Now(),
-	}, report.Options{Color: bool(s.Ink), Width: s.width - len(indent)})
+	}, report.Options{Color: bool(s.Color), Width: s.width - len(indent)})
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *stage) lookBack(ctx context.Context) error {
 	s.paragraph(text.Dim, indent, "... and each finding with its reasons, in text, JSON, CSV, SARIF or as one HTML page (--format html).")
 	if closed := len(s.closed); revoked < closed {
 		s.problems = append(s.problems, fmt.Sprintf("looking back: replay revokes %d, the functions closed %d", revoked, closed))
-		s.line("%s%s", indent, s.Paint(text.Red, "UNEXPECTED: "+s.problems[len(s.problems)-1]))
+		s.line("%s%s", indent, s.Apply(text.Red, "UNEXPECTED: "+s.problems[len(s.problems)-1]))
 	}
 	return nil
 }

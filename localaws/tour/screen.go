@@ -19,7 +19,7 @@ const (
 // screen writes lines to a terminal or a file. The first write error stays, and ends
 // the writing.
 type screen struct {
-	text.Ink
+	text.Color
 	out   io.Writer
 	width int // in columns
 	err   error
@@ -30,7 +30,7 @@ func newScreen(out io.Writer, color bool, width int) *screen {
 	if width == 0 {
 		width = usualWidth
 	}
-	return &screen{out: out, Ink: text.Ink(color), width: min(max(width, leastWidth), mostWidth)}
+	return &screen{out: out, Color: text.Color(color), width: min(max(width, leastWidth), mostWidth)}
 }
 
 func (s *screen) line(format string, args ...any) {
@@ -42,14 +42,14 @@ func (s *screen) line(format string, args ...any) {
 // title writes a heading with a rule below it.
 func (s *screen) title(out string) {
 	s.line("")
-	s.line("%s", s.Paint(text.Bold, out))
-	s.line("%s", s.Paint(text.Dim, strings.Repeat("─", min(s.width, utf8.RuneCountInString(out)))))
+	s.line("%s", s.Apply(text.Bold, out))
+	s.line("%s", s.Apply(text.Dim, strings.Repeat("─", min(s.width, utf8.RuneCountInString(out)))))
 }
 
 // paragraph writes wrapped text.
 func (s *screen) paragraph(how text.Style, indent, out string) {
 	for _, l := range wrap(out, s.width-utf8.RuneCountInString(indent)) {
-		s.line("%s%s", indent, s.Paint(how, l))
+		s.line("%s%s", indent, s.Apply(how, l))
 	}
 }
 
@@ -72,7 +72,7 @@ func broken(s string, limit, longest int) []string {
 // code shows lines that people paste.
 func (s *screen) code(lines ...string) {
 	for _, l := range lines {
-		s.line("%s", s.Paint(text.Cyan, l))
+		s.line("%s", s.Apply(text.Cyan, l))
 	}
 }
 
@@ -84,6 +84,6 @@ func (s *screen) command(lines ...string) {
 		if i == 0 {
 			start = "   $ "
 		}
-		s.line("%s%s", start, s.Paint(text.Cyan, l))
+		s.line("%s%s", start, s.Apply(text.Cyan, l))
 	}
 }

@@ -48,9 +48,9 @@ func TestCommandOfAnOpeningFitsAndIsOneCommand(t *testing.T) {
 }
 
 func TestColorIsOnlyWhereAskedFor(t *testing.T) {
-	assert.Equal(t, "x", (&screen{}).Paint(text.Red, "x"))
-	assert.Equal(t, "\x1b[31mx\x1b[0m", (&screen{Ink: true}).Paint(text.Red, "x"))
-	assert.Equal(t, "x", (&screen{Ink: true}).Paint("", "x"))
+	assert.Equal(t, "x", (&screen{}).Apply(text.Red, "x"))
+	assert.Equal(t, "\x1b[31mx\x1b[0m", (&screen{Color: true}).Apply(text.Red, "x"))
+	assert.Equal(t, "x", (&screen{Color: true}).Apply("", "x"))
 }
 
 const chat = `{"version":"1.0","source":"custom","id":"x","content":{"textType":"client-markdown",

@@ -37,15 +37,15 @@ func parseNotification(body string) (notification, error) {
 // code set off, links by their names. There is no bar on the right, which wide characters
 // would displace.
 func (s *screen) slack(n notification) {
-	bar := s.Paint(text.Dim, "   │ ")
-	s.line("%s", s.Paint(text.Dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", max(s.width-44, 0))))
+	bar := s.Apply(text.Dim, "   │ ")
+	s.line("%s", s.Apply(text.Dim, "   ┌─ #cloud-security, as Slack shows it "+strings.Repeat("─", max(s.width-44, 0))))
 	write := func(how text.Style, out string) {
 		lines := wrap(out, s.width-6)
 		if how == text.Cyan {
 			lines = wrapCode(out, s.width-6)
 		}
 		for _, l := range lines {
-			s.line("%s%s", bar, s.Paint(how, l))
+			s.line("%s%s", bar, s.Apply(how, l))
 		}
 	}
 	write(text.Bold, text.Visible(unescape(n.Content.Title)))
@@ -64,13 +64,13 @@ func (s *screen) slack(n notification) {
 			label, rest := labelled(l)
 			for i, part := range wrap("  "+text.Visible(unmarked(label+rest)), s.width-6) {
 				if before, after, ok := strings.Cut(part, label); i == 0 && label != "" && ok {
-					part = before + s.Paint(text.Bold, label) + after
+					part = before + s.Apply(text.Bold, label) + after
 				}
 				s.line("%s%s", bar, part)
 			}
 		}
 	}
-	s.line("%s", s.Paint(text.Dim, "   └"+strings.Repeat("─", s.width-6)))
+	s.line("%s", s.Apply(text.Dim, "   └"+strings.Repeat("─", s.width-6)))
 }
 
 // labelled splits a line that begins with bold words: "*Who* casey".

@@ -83,7 +83,7 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 	}
 	expect(len(told) == 0, "%s although nothing has changed", text.Plural(len(told), "alert"))
 	for _, problem := range s.problems[problems:] {
-		s.line("   %s", s.Paint(text.Red, "UNEXPECTED: "+text.Visible(problem)))
+		s.line("   %s", s.Apply(text.Red, "UNEXPECTED: "+text.Visible(problem)))
 	}
 	return s.err
 }
@@ -161,7 +161,7 @@ func (s *stage) found(a finding.Alert) {
 	s.line("")
 	for _, f := range a.Findings {
 		if f.Rule != nil {
-			s.line("   %s  %-8s  %-28s  %s", s.Paint(text.Yellow, "found"), f.Severity.String(), ruleText(*f.Rule), text.Visible(names[f.GroupID]))
+			s.line("   %s  %-8s  %-28s  %s", s.Apply(text.Yellow, "found"), f.Severity.String(), ruleText(*f.Rule), text.Visible(names[f.GroupID]))
 		}
 	}
 }

@@ -80,7 +80,7 @@ func Watch(ctx context.Context, cfg WatchConfig) error {
 	s := newScreen(cfg.Out, cfg.Color, cfg.Width)
 	s.paragraph("", "", fmt.Sprintf("%s serves EC2 security groups, prefix lists and VPCs, SNS, STS, CloudTrail's event history, DynamoDB and "+
 		"Lambda's Invoke at %s, in %s mode. The functions are the real ones; nothing else is: any credentials do, and Ctrl-C ends it.",
-		s.Paint(text.Bold, "sgward local"), endpoint, cfg.Mode))
+		s.Apply(text.Bold, "sgward local"), endpoint, cfg.Mode))
 	for _, g := range stack.EC2().Groups() {
 		if g.ID == aws.ToString(group.GroupId) {
 			s.line("Its VPC is %s, in %s.", g.VPCID, ec2api.DefaultRegion)

@@ -22,7 +22,7 @@ type Document struct {
 	Problem *Problem
 }
 
-// Problem says why a file is no document, and where.
+// Problem says why a file is not a document, and where.
 type Problem struct {
 	Line int // from 1
 	Text string

@@ -45,8 +45,8 @@ func TestTheJSONFormHoldsEachValueWithItsLine(t *testing.T) {
 func TestValuesThatReferToOthersHaveNoJSONForm(t *testing.T) {
 	for text, want := range map[string]string{
 		"a: &x 1\nb: *x\n":             "p.yaml: line 2: a reference to another value has no JSON form",
-		"a: &x {b: 1}\nc:\n  <<: *x\n": "p.yaml: line 3: a key that is no text has no JSON form",
-		"? [a]\n: 1\n":                 "p.yaml: line 1: a key that is no text has no JSON form",
+		"a: &x {b: 1}\nc:\n  <<: *x\n": "p.yaml: line 3: a key that is not a string has no JSON form",
+		"? [a]\n: 1\n":                 "p.yaml: line 1: a key that is not a string has no JSON form",
 		"":                             "p.yaml holds no policy",
 	} {
 		_, err := policyyaml.Document("p.yaml", []byte(text)).JSON()

@@ -78,7 +78,7 @@ func (w *writer) node(n *Node) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i]
 			if key.Kind != Text && key.Kind != Bool && w.err == nil {
-				w.err = fmt.Errorf("line %d: a key that is no text has no JSON form", key.Line)
+				w.err = fmt.Errorf("line %d: a key that is not a string has no JSON form", key.Line)
 			}
 			w.token(jsontext.String(key.Value))
 			w.token(jsontext.BeginArray)

@@ -317,8 +317,8 @@ func (b *Bench) Edit(list string, cidrs ...string) cloudtrail.Call {
 	return b.EditBy(b.User, list, cidrs...)
 }
 
-// EditBy is Edit by the owner of the list. Of an edit in another account nobody hears
-// in this one.
+// EditBy is Edit by the owner of the list. This account does not receive the
+// event of an edit in another one.
 func (b *Bench) EditBy(owner *ec2.Client, list string, cidrs ...string) cloudtrail.Call {
 	b.t.Helper()
 	out, err := owner.DescribeManagedPrefixLists(b.t.Context(), &ec2.DescribeManagedPrefixListsInput{PrefixListIds: []string{list}})

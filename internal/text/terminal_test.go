@@ -11,16 +11,16 @@ import (
 
 func TestPaperWrapsLinesAndLeavesCommandsAlone(t *testing.T) {
 	const said = "a line of some words\n    indented words go on\nshort\naws ec2 revoke-security-group-ingress \\\n  --group-id sg-0123456789abcdef0 --ip-permissions x\nafter it lines are wrapped again\n"
-	assert.Equal(t, said, Paper{}.Lines(said), "a pipe has no width")
+	assert.Equal(t, said, Terminal{}.Lines(said), "a pipe has no width")
 	assert.Equal(t, "a line of some\n  words\n    indented\n      words go\n      on\nshort\n"+
 		"aws ec2 revoke-security-group-ingress \\\n  --group-id sg-0123456789abcdef0 --ip-permissions x\n"+
-		"after it lines\n  are wrapped\n  again\n", Paper{Width: 14}.Lines(said))
+		"after it lines\n  are wrapped\n  again\n", Terminal{Width: 14}.Lines(said))
 }
 
 func TestPaperFlows(t *testing.T) {
 	const long = "One\ntwo three.\nExit status: 0\nclean.\n\n- item one\n  goes on\n- item"
-	assert.Equal(t, "One two\nthree.\nExit status:\n0 clean.\n\n- item one\n  goes on\n- item", Paper{Width: 12}.Flow(long, "Exit status:"))
-	assert.Equal(t, "One two three. Exit status: 0 clean.\n\n- item one goes on\n- item", Paper{}.Flow(long))
+	assert.Equal(t, "One two\nthree.\nExit status:\n0 clean.\n\n- item one\n  goes on\n- item", Terminal{Width: 12}.Flow(long, "Exit status:"))
+	assert.Equal(t, "One two three. Exit status: 0 clean.\n\n- item one goes on\n- item", Terminal{}.Flow(long))
 }
 
 type broken struct{}
@@ -29,10 +29,10 @@ func (broken) Write([]byte) (int, error) { return 0, errors.New("full") }
 
 func TestWriterWrapsWhatItPassesOn(t *testing.T) {
 	var b strings.Builder
-	n, err := Writer{Paper{Width: 7}, &b}.Write([]byte("one two three\n"))
+	n, err := Writer{Terminal{Width: 7}, &b}.Write([]byte("one two three\n"))
 	require.NoError(t, err)
 	assert.Equal(t, 14, n, "as many as were given")
 	assert.Equal(t, "one two\n  three\n", b.String())
-	_, err = Writer{Paper{Width: 7}, broken{}}.Write([]byte("one"))
+	_, err = Writer{Terminal{Width: 7}, broken{}}.Write([]byte("one"))
 	assert.ErrorContains(t, err, "full")
 }

@@ -10,13 +10,13 @@ import (
 	"sgward/internal/text"
 )
 
-// paper is what w is for its reader: a terminal with its width and colours, or plain.
-func (in Invocation) paper(w io.Writer) text.Paper {
+// terminal describes w: a terminal with its width and colours, or plain output.
+func (in Invocation) terminal(w io.Writer) text.Terminal {
 	f, ok := bare(w).(*os.File)
 	if !ok || !isTerminal(f) {
-		return text.Paper{}
+		return text.Terminal{}
 	}
-	p := text.Paper{Ink: text.Ink(in.wantsColor())}
+	p := text.Terminal{Color: text.Color(in.wantsColor())}
 	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 { // some terminals do not know theirs
 		p.Width = max(width, leastWidth)
 	}
@@ -29,7 +29,7 @@ const leastWidth = 40
 // forPeople returns a writer of lines that people read on w. Results for programs go to w
 // itself.
 func (in Invocation) forPeople(w io.Writer) text.Writer {
-	return text.Writer{Paper: in.paper(w), To: bare(w)}
+	return text.Writer{Terminal: in.terminal(w), To: bare(w)}
 }
 
 // results returns the writer of a command's results: of lines that people read, or bare for

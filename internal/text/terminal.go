@@ -5,17 +5,17 @@ import (
 	"strings"
 )
 
-// Paper is what people read text on. The zero value is a file or a pipe: it has no colours,
-// and its lines are as long as they are.
-type Paper struct {
-	Ink
+// Terminal describes the output: colours and width. The zero value is a file or a pipe: it has
+// no colours, and its lines are not wrapped.
+type Terminal struct {
+	Color
 	Width int // in columns; 0 means that lines are not wrapped
 }
 
 // Lines wraps each line of s at the width. A line goes on with its own indentation and two
 // more blanks. Shell commands that are folded with backslashes stay as they are, because
 // people paste them.
-func (p Paper) Lines(s string) string {
+func (p Terminal) Lines(s string) string {
 	if p.Width <= 0 {
 		return s
 	}
@@ -35,7 +35,7 @@ func (p Paper) Lines(s string) string {
 
 // Flow joins the lines of each paragraph of s and wraps them anew. Blank lines separate
 // paragraphs; a line that begins with "- " or with one of starts begins another one.
-func (p Paper) Flow(s string, starts ...string) string {
+func (p Terminal) Flow(s string, starts ...string) string {
 	var out []string
 	open := false // the last line takes more words
 	for line := range strings.SplitSeq(s, "\n") {
@@ -65,9 +65,9 @@ func (p Paper) Flow(s string, starts ...string) string {
 	return strings.Join(out, "\n")
 }
 
-// Writer writes lines on paper. Each Write holds whole lines, or the last one.
+// Writer writes lines to a terminal. Each Write holds whole lines, or the last one.
 type Writer struct {
-	Paper
+	Terminal
 	To io.Writer
 }
 

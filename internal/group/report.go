@@ -15,24 +15,24 @@ import (
 	"sgward/internal/text"
 )
 
-// State is the result for a rule, or for the group. The zero value is invalid.
-type State string
+// Outcome is the result for a rule, or for the group. The zero value is invalid.
+type Outcome string
 
-// The states, in JSON's words: the outcomes of authorize, and others.
+// The outcomes, in JSON's words: those of authorize, and others.
 const (
-	Made        = State(authorize.Made)
-	WouldMake   = State(authorize.WouldMake)
-	There       = State(authorize.There)
-	Failed      = State(authorize.Failed)
-	Removed     = State("removed")
-	WouldRemove = State("would_remove")
-	Left        = State("left")    // not one of the pattern's, and kept
-	Refused     = State("refused") // by the policy; nothing was made
+	Made        = Outcome(authorize.Made)
+	WouldMake   = Outcome(authorize.WouldMake)
+	There       = Outcome(authorize.There)
+	Failed      = Outcome(authorize.Failed)
+	Removed     = Outcome("removed")
+	WouldRemove = Outcome("would_remove")
+	Left        = Outcome("left")    // not one of the pattern's, and kept
+	Refused     = Outcome("refused") // by the policy; nothing was made
 )
 
-// Change is one rule and its result.
-type Change struct {
-	Change       State            `json:"change"`
+// RuleResult is one rule and its outcome.
+type RuleResult struct {
+	Outcome      Outcome          `json:"change"`
 	Rule         secgroup.Rule    `json:"rule"`
 	Note         string           `json:"note,omitempty"`
 	Policy       *finding.Finding `json:"policy,omitempty"` // of a refused rule
@@ -43,26 +43,25 @@ type Change struct {
 	text string // the permission, for people
 }
 
-// Result is the result of a command, with the group as it is afterwards. It is one line of
-// JSON.
-type Result struct {
+// Report is the result of a command, with the group as it is afterwards: one line of JSON.
+type Report struct {
 	AccountID string `json:"accountId"`
 	Region    string `json:"region"`
 	VPCID     string `json:"vpcId"`
 	// GroupID is empty if the group was not made.
 	GroupID   string          `json:"groupId,omitempty"`
 	GroupName string          `json:"groupName"`
-	Group     State           `json:"group"` // made, would_make, already_there or refused
-	Changes   []Change        `json:"changes"`
+	Group     Outcome         `json:"group"` // made, would_make, already_there or refused
+	Changes   []RuleResult    `json:"changes"`
 	Rules     []secgroup.Rule `json:"rules"` // the group's rules at the end, ingress first
 	Notes     []string        `json:"notes,omitempty"`
 }
 
-// resultOf starts the result of a command on a group.
-func resultOf(g secgroup.Group, state State) *Result {
-	r := &Result{
+// reportOf starts the result of a command on a group.
+func reportOf(g secgroup.Group, state Outcome) *Report {
+	r := &Report{
 		AccountID: g.OwnerID, Region: g.Region, VPCID: g.VPCID, GroupID: g.ID, GroupName: g.Name,
-		Group: state, Changes: []Change{}, Rules: []secgroup.Rule{},
+		Group: state, Changes: []RuleResult{}, Rules: []secgroup.Rule{},
 	}
 	if g.ID != "" {
 		r.hold(g.Rules...)
@@ -71,8 +70,8 @@ func resultOf(g secgroup.Group, state State) *Result {
 }
 
 // note adds the result for a rule.
-func (r *Result) note(state State, rule secgroup.Rule, text string, err error) {
-	c := Change{Change: state, Rule: rule, Note: text, text: authorize.RuleText(rule)}
+func (r *Report) note(state Outcome, rule secgroup.Rule, text string, err error) {
+	c := RuleResult{Outcome: state, Rule: rule, Note: text, text: authorize.RuleText(rule)}
 	if err != nil {
 		c.ErrorCode, c.ErrorMessage = ec2rules.ErrorCode(err), err.Error()
 	}
@@ -89,13 +88,13 @@ func (r *Result) note(state State, rule secgroup.Rule, text string, err error) {
 }
 
 // hold adds rules to those of the group, ingress first.
-func (r *Result) hold(rules ...secgroup.Rule) {
+func (r *Report) hold(rules ...secgroup.Rule) {
 	r.Rules = append(r.Rules, rules...)
 	slices.SortStableFunc(r.Rules, func(a, b secgroup.Rule) int { return int(a.Permission.Direction) - int(b.Permission.Direction) })
 }
 
 // refuse adds the rules that the policy forbids.
-func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule, terms Terms) {
+func (r *Report) refuse(judged []finding.Finding, rules []secgroup.Rule, terms Terms) {
 	for i, rule := range rules {
 		f := judged[i]
 		if authorize.Allowed(f) {
@@ -109,12 +108,12 @@ func (r *Result) refuse(judged []finding.Finding, rules []secgroup.Rule, terms T
 }
 
 // Failed reports that something failed.
-func (r *Result) Failed() bool {
-	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Change == Failed })
+func (r *Report) Failed() bool {
+	return slices.ContainsFunc(r.Changes, func(c RuleResult) bool { return c.Outcome == Failed })
 }
 
 // JSON returns the result as one line.
-func (r *Result) JSON() (string, error) {
+func (r *Report) JSON() (string, error) {
 	encoded, err := json.Marshal(r)
 	if err != nil {
 		return "", fmt.Errorf("encoding the result: %w", err)
@@ -123,7 +122,7 @@ func (r *Result) JSON() (string, error) {
 }
 
 // Advice returns hints to print beside the result; policyFile is the path of the policy.
-func (r *Result) Advice(policyFile string) string {
+func (r *Report) Advice(policyFile string) string {
 	var b strings.Builder
 	for _, n := range r.Notes {
 		fmt.Fprintln(&b, n)
@@ -142,7 +141,7 @@ func (r *Result) Advice(policyFile string) string {
 }
 
 // Text is the result for people. If quiet, it leaves out everything that is as wanted.
-func (r *Result) Text(quiet bool) string {
+func (r *Report) Text(quiet bool) string {
 	var b strings.Builder
 	id := r.GroupID
 	if id == "" {
@@ -160,15 +159,15 @@ func (r *Result) Text(quiet bool) string {
 		if detail != "" {
 			detail = ": " + text.Visible(detail)
 		}
-		fmt.Fprintf(&b, "  %-13s  %s%s\n", strings.ReplaceAll(string(c.Change), "_", " "), c.text, detail)
+		fmt.Fprintf(&b, "  %-13s  %s%s\n", strings.ReplaceAll(string(c.Outcome), "_", " "), c.text, detail)
 	}
 	return b.String()
 }
 
 // state is the result for the group itself, "" if its rules show it.
-func (r *Result) state() string {
-	only := func(kinds ...State) bool {
-		return !slices.ContainsFunc(r.Changes, func(c Change) bool { return !slices.Contains(kinds, c.Change) })
+func (r *Report) state() string {
+	only := func(kinds ...Outcome) bool {
+		return !slices.ContainsFunc(r.Changes, func(c RuleResult) bool { return !slices.Contains(kinds, c.Outcome) })
 	}
 	switch {
 	case r.Refused():
@@ -185,6 +184,6 @@ func (r *Result) state() string {
 }
 
 // Refused reports that the policy forbade a rule; nothing was made then.
-func (r *Result) Refused() bool {
-	return slices.ContainsFunc(r.Changes, func(c Change) bool { return c.Change == Refused })
+func (r *Report) Refused() bool {
+	return slices.ContainsFunc(r.Changes, func(c RuleResult) bool { return c.Outcome == Refused })
 }
