@@ -434,7 +434,7 @@ func (c *check) unions() {
 		}
 		groups[v.group] = true
 		if !alone && came && !heard {
-			c.add(LeftOpen, v, "%d rules of %s reach the world together, and nobody hears of it", len(members), v.group)
+			c.add(LeftOpen, v, "%d rules of %s reach the world together, and no alert reports it", len(members), v.group)
 		}
 	}
 }

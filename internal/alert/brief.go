@@ -91,7 +91,7 @@ func (v *view) who(limits) section {
 }
 
 // caller names who made a call. A session name is the caller's own choice, except in IAM
-// Identity Center, whose roles nobody else can assume or edit.
+// Identity Center, whose roles only it can assume or edit.
 func caller(e cloudtrail.Event) string {
 	a := e.Actor
 	arn, _ := awsid.ParseARN(a.ARN)
@@ -283,7 +283,7 @@ func (v *view) mustBeOpen(lim limits) section {
 	case !o.isOpen() && lim.isLong:
 		s.say(first + "text and undo command are below.")
 	case !o.isOpen():
-		s.say("Add an exception before anybody opens it again, or sgward closes it: its text is " + where + " (docs/POLICY.md says how to write one).")
+		s.say("Add an exception before it is opened again, or sgward closes it: its text is " + where + " (docs/POLICY.md says how to write one).")
 	case o.Outcome == finding.OutcomeAlerted || o.Gone || v.isSweep:
 		if !lim.isLong && isIdentifier(o.region) {
 			where += ", and on the page that " + id("sgward audit --regions "+o.region+" --out audit.html") + " writes"
@@ -294,7 +294,7 @@ func (v *view) mustBeOpen(lim limits) section {
 }
 
 // isUndoable reports whether sgward itself closed the opening. A rule that was found gone
-// may have been removed by somebody else, whose call no undo finds.
+// may have been removed by another caller, whose call undo does not find.
 func (o opening) isUndoable() bool {
 	return o.Outcome == finding.OutcomeRevoked && !o.isOpen() && !o.EditedBack && o.exception != ""
 }

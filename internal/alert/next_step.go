@@ -39,7 +39,7 @@ func (v *view) nextStep(lim limits) section {
 		s.command("", o.closeCommand, lim)
 	case o.EditedBack:
 		s.say("Nothing has to be closed. Find out why it was opened.")
-	case o.isEgress() || v.isSweep || v.isDigest: // nobody is known who may still need it
+	case o.isEgress() || v.isSweep || v.isDigest: // no user of the rule is known
 	default:
 		s.title, s.isFact = "Need access?", false
 		o.offer(&s, v, lim)

@@ -77,7 +77,7 @@ func (a *audit) write(ctx context.Context, s *inventory.Snapshot, w report.Write
 	return read, nil
 }
 
-// problemOf is a problem in a person's words.
+// problemOf describes a problem for people.
 func problemOf(p inventory.Problem) text.Problem {
 	if p.Err != nil {
 		p.Text = awsErrorText(p.Err)

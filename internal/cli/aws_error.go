@@ -22,7 +22,7 @@ const (
 	expiredSession = "the session of these AWS credentials has expired or is missing: run aws sso login (with --profile if you use one), or assume the role again"
 )
 
-// awsErrorText says in a person's words why a call of AWS failed, and what to do about it.
+// awsErrorText explains why a call of AWS failed, and what to do about it.
 // Other errors keep their text.
 func awsErrorText(err error) string {
 	var (

@@ -24,7 +24,7 @@ var errDeclined = errors.New("nothing was done")
 func confirm(ctx context.Context, in Invocation, question string) error {
 	fmt.Fprintf(in.Stderr, "%s [y/N] ", question)
 	answer := make(chan string, 1)
-	go func() { // which ends with the process if nobody answers
+	go func() { // it ends with the process if no answer comes
 		defer crash.Exit()
 		line, _ := bufio.NewReader(in.Stdin).ReadString('\n') // the end of the input is not an answer
 		answer <- strings.ToLower(strings.TrimSpace(line))

@@ -42,18 +42,18 @@ func doctorCommand(in Invocation) *cobra.Command {
 	var f doctorFlags
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Examine a deployed stack: is every part there, and does it work",
-		Long: "Doctor follows the way of an event through a deployed stack and says of each part whether it is well: the trail, the\n" +
-			"rules, the functions and their policy, the queues, the topic and who is subscribed, keys, alarms, the last event and\n" +
-			"the last sweep. A line that is not has the command that mends it. It only reads. docs/DOCTOR.md has the checks.\n\n" +
-			"With --self-test it opens, after a yes, a rule that the deployed policy forbids in a group that it makes for that and\n" +
-			"nothing uses, says when detect judged it, when it was closed and when the alert was published, and deletes the group,\n" +
+		Short: "Check that each part of a deployed stack exists and works",
+		Long: "Doctor follows the path of an event through a deployed stack and checks each part: the trail, the rules, the functions\n" +
+			"and their policy, the queues, the topic and its subscribers, keys, alarms, the last event and the last sweep. A line\n" +
+			"that is not ok has the command that mends it. It only reads. docs/DOCTOR.md has the checks.\n\n" +
+			"With --self-test it makes, after a yes, a group that nothing uses, opens in it a rule that the deployed policy forbids,\n" +
+			"reports when detect judged it, when it was closed and when the alert was published, and deletes the group,\n" +
 			"after Ctrl-C too. Subscribers get that alert. It needs ec2:CreateSecurityGroup, AuthorizeSecurityGroupIngress,\n" +
 			"DeleteSecurityGroup and CreateTags beside the reading permissions.\n\n" +
 			"With --confirm it looks in the account for answers to \"To confirm on live AWS\" of docs/LIMITS.md, and prints them as a\n" +
 			"page to send to the maintainers: it holds no account ids, keys, addresses or ids of resources.\n\n" +
 			"--organization examines the stacks of every active account of the organization by a role of that name, many at once,\n" +
-			"and your own without one: a line for each account and region says ok or names what is not, with its remedy. It needs\n" +
+			"and your own without one: each account and region has a line, with the failures and their remedies. It needs\n" +
 			"organizations:ListAccounts, in the management account or a delegated administrator's, or --accounts-file.\n" +
 			"--assume-role examines the accounts of those roles in place of your own.\n\n" +
 			"A check for which you lack a permission says which, and the others go on: AWS's ReadOnlyAccess has all of them.\n" +
@@ -100,7 +100,7 @@ func doctorCommand(in Invocation) *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.stack, "stack", stack.DefaultName, stackNameUsage)
 	flags.StringVar(&f.failOn, "fail-on", failOnFailure, "the mildest line that makes the exit status 3: failure or warning")
-	flags.BoolVar(&f.selfTest, "self-test", false, "open a forbidden rule in a throw-away group, and watch what becomes of it")
+	flags.BoolVar(&f.selfTest, "self-test", false, "open a forbidden rule in a throw-away group, and follow it to its alert")
 	flags.StringVar(&f.vpc, "vpc-id", "", "VPC of the group")
 	flags.BoolVar(&f.yes, "yes", false, "do not ask")
 	flags.BoolVar(&f.confirm, "confirm", false, "answer the open points of docs/LIMITS.md from this account, as a page without its ids")
@@ -225,7 +225,7 @@ func (f *doctorFlags) print(in Invocation, reports []*doctor.Report) error {
 	}
 }
 
-// explain gives each report without a stack a line that says why.
+// explain gives each report without a stack a line with the reason.
 func (f *doctorFlags) explain(reports []*doctor.Report) {
 	// An account may leave regions unused. One of several that has no stack at all is not watched.
 	watched := map[string]bool{}
@@ -264,7 +264,7 @@ func (f *doctorFlags) explain(reports []*doctor.Report) {
 	}
 }
 
-// confirmPoints prints what the account shows of the open points.
+// confirmPoints prints the account's answers to the open points.
 func (f *doctorFlags) confirmPoints(ctx context.Context, in Invocation) error {
 	if f.format != string(report.Text) {
 		return usageError("--confirm writes a page of Markdown only")

@@ -48,7 +48,7 @@ func (f *doctorFlags) test(ctx context.Context, in Invocation) error {
 	return f.follow(ctx, in, t)
 }
 
-// follow asks, runs the test, and says what came of it.
+// follow asks, runs the test, and prints its result.
 func (f *doctorFlags) follow(ctx context.Context, in Invocation, t *selftest.Test) error {
 	what := "report"
 	if t.Closes() {
@@ -86,7 +86,7 @@ func (f *doctorFlags) follow(ctx context.Context, in Invocation, t *selftest.Tes
 	return nil
 }
 
-// selfTestSummary is the last line of a test that came through.
+// selfTestSummary is the last line of a test that succeeded.
 func selfTestSummary(t *selftest.Test, r selftest.Timings) string {
 	seconds := func(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
 	if t.Closes() {

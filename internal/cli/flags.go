@@ -71,7 +71,7 @@ func (f *awsFlags) add(cmd *cobra.Command) {
 // errNoRegion is returned if neither flag nor configuration names a region.
 var errNoRegion = errors.New("no AWS region: name one with --region, AWS_REGION or the profile's configuration")
 
-// checkRegion refuses what cannot be the name of a region; "" is none.
+// checkRegion refuses text that cannot be the name of a region; "" names none.
 func checkRegion(region string) error {
 	if region != "" && !awsid.IsRegion(region) {
 		return usageError("--region %q: want a region such as eu-central-1", region)

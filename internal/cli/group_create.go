@@ -62,7 +62,7 @@ func groupCreateCommand(in Invocation) *cobra.Command {
 	flags.StringArrayVar(&f.appGroups, "app-group", nil, "security group of the database's clients (repeats)")
 	flags.StringArrayVar(&f.managementCIDRs, "management-cidr", nil, "range from which scanners are administered (repeats)")
 	flags.StringArrayVar(&f.managementGroups, "management-group", nil, "security group from which scanners are administered (repeats)")
-	flags.BoolVar(&f.noSSH, "no-ssh", false, "open SSH to nobody")
+	flags.BoolVar(&f.noSSH, "no-ssh", false, "do not open SSH")
 	flags.BoolVar(&f.updates, "updates", false, "allow egress to port 80 for updates (scanner)")
 	flags.BoolVar(&f.prune, "prune", false, "remove rules beyond the pattern")
 	offer(cmd, "pattern", names...)

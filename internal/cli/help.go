@@ -90,7 +90,7 @@ func flagText(f *pflag.Flag) (name, usage string) {
 	return name, usage
 }
 
-// hasDefault reports whether a flag's default says something.
+// hasDefault reports whether a flag's default is worth showing.
 func hasDefault(f *pflag.Flag) bool {
 	return f.DefValue != "" && f.DefValue != "false" && f.DefValue != "[]" && f.DefValue != "0"
 }

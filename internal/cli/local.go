@@ -69,7 +69,7 @@ func firstThere(paths ...string) string {
 	return paths[0]
 }
 
-// firstWith is firstThere for folders that hold something.
+// firstWith is firstThere for folders that hold a file that matches pattern.
 func firstWith(pattern string, dirs ...string) string {
 	for _, dir := range dirs {
 		if found, err := filepath.Glob(filepath.Join(dir, pattern)); err == nil && len(found) > 0 {

@@ -12,7 +12,7 @@ import (
 	"sgward/internal/report"
 )
 
-// advised completes a run with what its report says to do about findings at a moment.
+// advised completes a run with the next steps for findings as of a time.
 func advised(run report.Run, p *policy.Policy, now time.Time) report.Run {
 	run.Statement = p.Statement
 	run.CloseCommand = closeCommand
@@ -30,7 +30,7 @@ func advised(run report.Run, p *policy.Policy, now time.Time) report.Run {
 	return run
 }
 
-// isOpening reports whether a rule is known and the policy has something against it.
+// isOpening reports whether a rule is known and violates the policy.
 func isOpening(e *report.Entry) bool {
 	return e.Rule != nil && e.Verdict != policy.Exempt && e.Verdict != policy.Compliant
 }

@@ -38,7 +38,7 @@ func lintCommand(in Invocation) *cobra.Command {
 				if err != nil {
 					unsound++
 				}
-				if err := tellSoundness(in, output, file, p, err); err != nil {
+				if err := printProblems(in, output, file, p, err); err != nil {
 					return fmt.Errorf("writing the result: %w", err)
 				}
 			}
@@ -75,9 +75,9 @@ type lintLine struct {
 	Text  string `json:"text"`
 }
 
-// tellSoundness prints the problems of a policy file, or the size and warnings of a valid
+// printProblems prints the problems of a policy file, or the size and warnings of a valid
 // one.
-func tellSoundness(in Invocation, output outputFlags, file string, p *policy.Policy, unsound error) error {
+func printProblems(in Invocation, output outputFlags, file string, p *policy.Policy, unsound error) error {
 	if output.format == string(report.JSON) {
 		return lintJSON(in, file, p, unsound)
 	}

@@ -51,12 +51,12 @@ func packageCommand(in Invocation) *cobra.Command {
 			}
 			p, data, err := input.PolicyData(file)
 			if err != nil {
-				if err := tellSoundness(in, outputFlags{format: string(report.Text)}, file, nil, err); err != nil {
+				if err := printProblems(in, outputFlags{format: string(report.Text)}, file, nil, err); err != nil {
 					return fmt.Errorf("writing the result: %w", err)
 				}
 				return &statusError{status: StatusUsage} // its problems are printed
 			}
-			if err := tellSoundness(in, outputFlags{format: string(report.Text), quiet: true}, file, p, nil); err != nil {
+			if err := printProblems(in, outputFlags{format: string(report.Text), quiet: true}, file, p, nil); err != nil {
 				return fmt.Errorf("writing the result: %w", err)
 			}
 			packed := packedPolicy{PolicyFile: p.File(), PolicyDigest: p.Digest(), Statements: p.Statements(), Exceptions: p.Exceptions()}
@@ -190,7 +190,7 @@ func deployLayer(stack, archive, digest string) []string {
 	return []string{
 		fmt.Sprintf("layer=$(aws lambda publish-layer-version --layer-name %s-policy --description %s \\\n"+
 			"  --zip-file %s --query LayerVersionArn --output text)", stack, digest, shellWord("fileb://"+archive)),
-		"since=$(date +%s)000", // what a function has said before is about the former policy
+		"since=$(date +%s)000", // earlier log lines are about the former policy
 		fmt.Sprintf("aws cloudformation update-stack --stack-name %s --use-previous-template \\\n"+
 			"  --capabilities CAPABILITY_IAM CAPABILITY_AUTO_EXPAND \\\n"+
 			"  --parameters ParameterKey=PolicyLayerArn,ParameterValue=\"$layer\" \\\n"+

@@ -156,7 +156,7 @@ func (f *redriveFlags) none(in Invocation, r *redrive.Redriver, taken int) {
 	}
 	fmt.Fprintf(in.Stderr, "No dead letters in stack %s.\n", r.Stack.Name)
 	if taken > 0 {
-		fmt.Fprintf(in.Stderr, "Somebody else has received %s: they are visible again within minutes, unless they are deleted.\n", text.Plural(taken, "message"))
+		fmt.Fprintf(in.Stderr, "Another consumer has received %s: they are visible again within minutes, unless they are deleted.\n", text.Plural(taken, "message"))
 	}
 }
 

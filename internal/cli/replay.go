@@ -49,10 +49,10 @@ func replayCommand(in Invocation) *cobra.Command {
 			"needs cloudtrail:LookupEvents, and ec2:DescribeRegions unless --regions names the regions.\n" +
 			"--athena prints the query that reduces CloudTrail's table in Athena to the calls that replay reads. --since,\n" +
 			"--until, --accounts and --regions are conditions on its partitions. With --run, replay runs it, says what it cost\n" +
-			"and judges the result; it needs athena:StartQueryExecution, GetQueryExecution and StopQueryExecution, and what\n" +
-			"Athena needs to read the table and to write the result.\n" +
-			"--suggest writes an exception for each opening that the policy is against and that no call has closed, for review:\n" +
-			"the file does not load before somebody has filled in reason and owner. Data stores, and ports that the policy closes to the\n" +
+			"and judges the result; it needs athena:StartQueryExecution, GetQueryExecution and StopQueryExecution, and the\n" +
+			"permissions to read the table and to write the result.\n" +
+			"--suggest writes an exception for each opening that violates the policy and that no call has closed, for review:\n" +
+			"the file does not load until reason and owner are filled in. Data stores, and ports that the policy closes to the\n" +
 			"world, get none if the world can reach them.\n" +
 			"An exception of the policy counts if it applied when the call was made. Verdicts that need facts from EC2 (prefix\n" +
 			"lists, group tags, rules older than the history) are \"needs a look\" (in JSON \"inspect\"): sgward would have read EC2\n" +

@@ -16,20 +16,20 @@ import (
 	"sgward/internal/text"
 )
 
-// mostSuggestions is more than anybody reviews: then the policy should change.
+// mostSuggestions is more than a person reviews: then the policy should change.
 const mostSuggestions = 1000
 
-// suggestions are the exceptions that would leave alone what is still open.
+// suggestions are exceptions for the openings that are still open.
 type suggestions struct {
 	policy  *policy.Policy
 	now     time.Time
 	seen    map[string]bool // exceptions, as text
 	entries []suggestion
-	// open holds what open rules let in to guarded ports, by group and traffic: together they
-	// may be the world, although each exception covers less.
+	// open holds the ranges that open rules admit to guarded ports, by group and traffic:
+	// together they may be the world, although each exception covers less.
 	open    map[place]map[secgroup.Permission][]netip.Prefix
 	guarded int // openings of guarded ports to the world: they get none
-	unknown int // of which the rule is not known
+	unknown int // openings whose rule is not known
 	tooMany int
 }
 
@@ -115,16 +115,16 @@ func (s *suggestions) isGuarded(p secgroup.Permission) bool {
 	return p.Direction != secgroup.Egress && (p.ReachesDataStore() || s.policy.RevokesFromWorld(p))
 }
 
-// isWorld reports whether a rule lets the world in, alone or with rules of which the judge
+// isWorld reports whether a rule admits the world, alone or with other rules that the judge
 // knows.
 func (s *suggestions) isWorld(e *report.Entry) bool {
 	peer := e.Rule.Permission.Peer
-	// Of a prefix list it is not known what it holds.
+	// The entries of a prefix list are not known.
 	return len(e.With) > 0 || peer.Kind() != secgroup.CIDRPeerKind && peer.Kind() != secgroup.GroupPeerKind ||
 		peer.Kind() == secgroup.CIDRPeerKind && s.policy.IsWorld([]netip.Prefix{peer.CIDR()})
 }
 
-// add notes what an open rule lets in.
+// add notes the range that an open rule admits.
 func (s *suggestions) add(at place, t secgroup.Permission, peer secgroup.Peer) {
 	if peer.Kind() != secgroup.CIDRPeerKind {
 		return
@@ -138,7 +138,7 @@ func (s *suggestions) add(at place, t secgroup.Permission, peer secgroup.Peer) {
 }
 
 // chosen returns the exceptions that do not open a guarded port to the world together with
-// what else is open in their group. The others are counted.
+// the other open rules of their group. The others are counted.
 func (s *suggestions) chosen() (out []string) {
 	type key struct {
 		place   place
@@ -171,15 +171,15 @@ func (s *suggestions) chosen() (out []string) {
 	return out
 }
 
-// write writes the file, if there is something to write, and says what is in it.
+// write writes the file, if there are exceptions, and prints their number.
 func (s *suggestions) write(in Invocation, name string, quiet bool) error {
 	said := "there is no exception to write: " + text.Visible(name) + " is not written"
 	entries := s.chosen()
 	if len(entries) > 0 {
 		var b strings.Builder
-		fmt.Fprintf(&b, "# What %s is against and was still open on %s. For each of them: close it, or fill in\n"+
-			"# reason and owner, check that it says no more than it should, and move it under exceptions: in your policy.\n"+
-			"# The policy does not load before. They end after 30 days, so that somebody looks again.\nexceptions:\n",
+		fmt.Fprintf(&b, "# Openings that violate %s and were still open on %s. Close each of them, or fill in\n"+
+			"# reason and owner, check that the exception is no wider than it should be, and move it under exceptions: in your policy.\n"+
+			"# The policy does not load until then. They end after 30 days, so that they are reviewed again.\nexceptions:\n",
 			text.Shown(s.policy.File(), 100), s.now.Format(time.DateOnly))
 		for _, entry := range entries {
 			b.WriteString(entry)

@@ -190,7 +190,7 @@ func (d *destination) discard() {
 	if d.file == nil {
 		return
 	}
-	_ = d.file.Close() // nobody will read it
+	_ = d.file.Close() // it is discarded
 	if d.file.Name() != d.name {
 		_ = os.Remove(d.file.Name())
 	}

@@ -279,7 +279,7 @@ func readBounded(in Invocation, file string) ([]byte, error) {
 func (f *undoFlags) judge(in Invocation) (*policy.Policy, error) {
 	p, err := input.Policy(f.policy)
 	if !f.policyNamed && errors.Is(err, fs.ErrNotExist) {
-		fmt.Fprintf(in.Stderr, "%s is missing: undo cannot tell whether the policy still forbids a rule. Name it with --policy.\n", f.policy)
+		fmt.Fprintf(in.Stderr, "%s is missing: undo cannot check whether the policy still forbids a rule. Name it with --policy.\n", f.policy)
 		return nil, nil //nolint:nilnil // no policy is a valid one: it judges nothing
 	}
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Build says which build of sgward runs. What is empty is not known.
+// Build identifies the build of sgward that runs. Empty fields are unknown.
 type Build struct {
 	Version   string // "v1.2.3"
 	Commit    string // its full hash

@@ -120,7 +120,7 @@ func (w Wish) management() []secgroup.Peer {
 var errNoApplication = errors.New("a database needs clients: name their group (better) or their range")
 
 // errSSH is for a contradicting wish.
-var errSSH = errors.New("SSH is left out, but someone is named who may use it")
+var errSSH = errors.New("SSH is left out, but its clients are named")
 
 // check verifies that the wish suits its pattern, and that no peer is the internet unless
 // the pattern allows it.
@@ -164,7 +164,7 @@ func (w Wish) inside(peers []secgroup.Peer) error {
 		cidr := p.CIDR()
 		within := func(o netip.Prefix) bool { return o.Bits() <= cidr.Bits() && o.Contains(cidr.Addr()) }
 		if p.Kind() == secgroup.CIDRPeerKind && !slices.ContainsFunc(private(), within) && !slices.ContainsFunc(w.VPC, within) {
-			return fmt.Errorf("%s is neither in private space nor in the VPC: the pattern %s admits nobody from the internet", cidr, w.Pattern)
+			return fmt.Errorf("%s is neither in private space nor in the VPC: the pattern %s does not admit the internet", cidr, w.Pattern)
 		}
 	}
 	return nil

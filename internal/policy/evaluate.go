@@ -58,7 +58,7 @@ type subject struct {
 	reach      reach
 	reachKnown bool
 	entries    []netip.Prefix // entries of its prefix list
-	// untrusted is set for a prefix list that anybody but this account, AWS and the
+	// untrusted is set for a prefix list that others than this account, AWS and the
 	// accounts that the policy trusts may edit, or whose owner is unknown. Its entries
 	// can make the rule forbidden, and never safe.
 	untrusted bool

@@ -35,7 +35,7 @@ type Letter struct {
 	Since time.Time
 	// Function is the name of the function that handles the event anew, such as "detect".
 	Function string
-	// What says what the event is, and Why what failed; both hold untrusted text.
+	// What describes the event, and Why the failure; both hold untrusted text.
 	What, Why string
 	// Unknown says why nothing can be invoked; then Function is "".
 	Unknown string
@@ -215,7 +215,7 @@ func (l *Letter) send(s *stack.Stack, logical string, event []byte) {
 	l.What = describe(logical, event)
 }
 
-// describe says what an event is to a function: detect reads a call in whatever it gets.
+// describe describes an event for a function: detect reads a call in every event.
 func describe(logical string, event []byte) string {
 	var e envelope
 	_ = json.Unmarshal(event, &e) // what is missing is not said

@@ -81,8 +81,8 @@ func (r *Redriver) attributes(ctx context.Context) (map[string]string, error) {
 	return out, nil
 }
 
-// Count returns about how many messages the queue holds, and how many more somebody has
-// received and not deleted.
+// Count returns about how many messages the queue holds, and how many more are received and
+// not deleted.
 func (r *Redriver) Count(ctx context.Context) (visible, taken int, err error) {
 	out, err := r.attributes(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (r *Redriver) Count(ctx context.Context) (visible, taken int, err error) {
 	return visible, taken, nil
 }
 
-// Outcome is what became of a letter.
+// Outcome is the outcome of a letter.
 type Outcome string
 
 // The outcomes.
@@ -282,7 +282,7 @@ func (r *Redriver) each(ctx context.Context, handle func(context.Context, []Lett
 }
 
 // receive receives up to sqs.MaxBatch letters. It ends its call even after an interruption:
-// messages of an answer that nobody reads would stay hidden.
+// messages of an answer that is not read would stay hidden.
 func (r *Redriver) receive(ctx context.Context) ([]Letter, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -77,7 +77,7 @@ func (w *githubWriter) Close(read Coverage) error {
 	return wrote(w.out.Flush())
 }
 
-// command writes one workflow command. Its values may come from anybody: nothing in them
+// command writes one workflow command. Its values are untrusted: nothing in them
 // begins another command, property or line.
 func (w *githubWriter) command(name, title string, at Location, message string) error {
 	line := "::" + name + " "

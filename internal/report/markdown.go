@@ -87,7 +87,7 @@ func markdownRow(f *FindingView, group string) string {
 	}, " | ") + " |"
 }
 
-// markdownText writes a text, which may come from anybody, so that Markdown and HTML show
+// markdownText writes an untrusted text so that Markdown and HTML show
 // it as it is, in one line of a table: no link, mention, image, heading or tag begins in
 // it.
 func markdownText(s string) string {

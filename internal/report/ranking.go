@@ -19,7 +19,7 @@ type rank struct {
 	sequence           int
 }
 
-// use is how near an opening is to somebody. It orders the groups of one severity.
+// use is how exposed an opening is. It orders the groups of one severity.
 type use uint8
 
 const (
@@ -27,7 +27,7 @@ const (
 	usePrivate             // interfaces without one
 	useUnknown             // interfaces were not read
 	useNothing             // no interface
-	useOfEgress            // whatever the group's use: nobody comes in
+	useOfEgress            // whatever the group's use: no traffic comes in
 )
 
 // rankIn is the rank of an entry in its group.

@@ -1,5 +1,5 @@
-// Package selftest opens a forbidden rule in a group of its own that nothing uses, and
-// watches what the deployed stack makes of it. Whatever happens, it deletes the group.
+// Package selftest opens a forbidden rule in a group of its own that nothing uses, and times
+// the steps of the deployed stack. It always deletes the group.
 package selftest
 
 import (
@@ -52,9 +52,9 @@ type Test struct {
 	Group, VPCID string
 	// Rule is the rule to open.
 	Rule secgroup.Rule
-	// Finding is what the policy says of it: revoke, or alert if it has nothing revoked.
+	// Finding is the policy's verdict on it: revoke, or alert if no statement revokes.
 	Finding finding.Finding
-	// Enforce is set if the stack closes what it finds.
+	// Enforce is set if the stack closes forbidden rules.
 	Enforce bool
 	// Leftovers are the ids of groups that self-tests of this stack made and that still exist.
 	Leftovers []string
@@ -220,7 +220,7 @@ func (t *Test) Run(ctx context.Context) (r Timings, err error) {
 	return r, t.follow(ctx, began, &r)
 }
 
-// missingStepError says which step did not come in time, and what to look at.
+// missingStepError names the step that was not seen in time, and where to look.
 type missingStepError struct{ step, look string }
 
 func (e *missingStepError) Error() string {

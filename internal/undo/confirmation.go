@@ -26,7 +26,7 @@ type Evidence uint8
 
 // The kinds of evidence.
 const (
-	Unconfirmed  Evidence = iota // CloudTrail cannot tell, or somebody else closed the rule
+	Unconfirmed  Evidence = iota // CloudTrail does not show it, or another caller closed the rule
 	Confirmed                    // CloudTrail has sgward's own call
 	Contradicted                 // CloudTrail has all calls of that time, and this is not among them
 )
@@ -61,8 +61,8 @@ type search struct {
 type sought struct {
 	Item
 	Confirmation
-	somebody string // another caller who closed such a rule
-	unread   bool   // a record that may be of it does not list its rules
+	closer string // names another caller that closed such a rule
+	unread bool   // a record that may be of it does not list its rules
 }
 
 // confirm asks CloudTrail whether sgward closed the items. The answers are in the same
@@ -203,8 +203,8 @@ func (s *search) see(record []byte) {
 		case bySgward(call.Event):
 			it.Confirmation = Confirmation{Confirmed, closedBy(call.Event)}
 		default:
-			it.somebody = fmt.Sprintf("%s closed it at %s, which is not sgward",
-				cmp.Or(call.Actor.ARN, call.Actor.InvokedBy, "somebody"), text.Time(call.EventTime))
+			it.closer = fmt.Sprintf("%s closed it at %s, which is not sgward",
+				cmp.Or(call.Actor.ARN, call.Actor.InvokedBy, "another caller"), text.Time(call.EventTime))
 		}
 	}
 }
@@ -246,8 +246,8 @@ func closedBy(e cloudtrail.Event) string {
 // sgward.
 func (u *Undoer) missing(ctx context.Context, it *sought) Confirmation {
 	switch {
-	case it.somebody != "":
-		return Confirmation{Unconfirmed, it.somebody}
+	case it.closer != "":
+		return Confirmation{Unconfirmed, it.closer}
 	case it.unread:
 		return Confirmation{Unconfirmed, "a call that CloudTrail has of that time does not tell its rules"}
 	case u.Now().Before(it.Result.ClosedAt.Add(trailLag)):
@@ -259,7 +259,7 @@ func (u *Undoer) missing(ctx context.Context, it *sought) Confirmation {
 	}
 }
 
-// opening looks up the call that made the rule, as the alert claims. Somebody else may
+// opening looks up the call that made the rule, as the alert claims. Another caller may
 // have closed it by an edit, whose record names no closed rule.
 func (u *Undoer) opening(ctx context.Context, it *sought) Confirmation {
 	unknown := Confirmation{Unconfirmed, "CloudTrail has no call that closed it, and the alert does not say that sgward did"}

@@ -4,6 +4,6 @@
 //
 // An alert is untrusted text. Anything but a valid rule of one group in one account and
 // region is refused before any call, and calls use the values that were checked, never the
-// alert's own words: its field "undo" is not read. CloudTrail tells whether sgward closed
+// alert's own words: its field "undo" is not read. CloudTrail shows whether sgward closed
 // the rules, and a rule that the Consent does not cover is refused.
 package undo

@@ -43,9 +43,9 @@ func IsAlertID(s string) bool {
 	return (kind == "a" || kind == "f") && len(digits) == 16 && awsid.OnlyOf(digits, awsid.Digits+"abcdef")
 }
 
-// OfAlert returns the rules that sgward closed on account of the call that an alert, or
-// one of its findings, is of. The ids are made from the call, so the call is found by its
-// id. Alerts of sweeps and of old events are of no single call: OfGroup finds their rules.
+// OfAlert returns the rules that sgward closed because of one call. id is that of the call's
+// alert or of one of its findings, which are made from the call's id. Alerts of sweeps and of
+// old events have no single call: OfGroup finds their rules.
 func (h *History) OfAlert(ctx context.Context, id string) ([]Item, []Left, error) {
 	var opening *cloudtrail.Call
 	for _, name := range cloudtrail.Names(cloudtrail.KindAuthorize, cloudtrail.KindModify, cloudtrail.KindEditList) {
@@ -123,7 +123,7 @@ type closing struct {
 }
 
 // closed returns sgward's closings that match, the last of each permission, the oldest
-// first. left are those whose rule the record does not hold.
+// first. left are those whose record lacks the rule.
 func (h *History) closed(ctx context.Context, since, until time.Time, match func(cloudtrail.Call, secgroup.Rule) bool) (out []closing, left []Left, err error) {
 	type key struct {
 		group      string
@@ -156,7 +156,8 @@ func (h *History) closed(ctx context.Context, since, until time.Time, match func
 	return out, left, nil
 }
 
-// items returns the closings as rules to restore, with what the calls that made them say.
+// items returns the closings as rules to restore, with tags and makers from the calls that
+// made them.
 func (h *History) items(closed []closing, openings []cloudtrail.Call) (items []Item, left []Left) {
 	for _, c := range closed {
 		rule, note := c.rule, "its tags, if it had any, are not known: CloudTrail's record of the closing does not list them"
@@ -202,7 +203,7 @@ func (h *History) items(closed []closing, openings []cloudtrail.Call) (items []I
 	return items, left
 }
 
-// fromHistory reports that CloudTrail and no alert says that the rule was closed.
+// fromHistory reports that the closing is known from CloudTrail and not from an alert.
 func (it *Item) fromHistory() bool { return it.Confirmed != nil }
 
 // makerOf returns the last call before a closing that made its rule, and the rule as the
@@ -291,7 +292,7 @@ func (h *History) calls(ctx context.Context, name string, start, end time.Time, 
 		for _, record := range records {
 			c, err := cloudtrail.Parse(record)
 			if err != nil && c.Fault == "" || c.Skipped != "" || c.Region != h.Region {
-				continue // it changed nothing, or nobody can say what
+				continue // it changed nothing, or its changes are unknown
 			}
 			if !see(c) {
 				return false

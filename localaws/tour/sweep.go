@@ -39,7 +39,7 @@ func (s *stage) lostEvent(ctx context.Context, number int) error {
 	const group, lost = "shop-web", "tcp 27017 from 0.0.0.0/0"
 	title := "An event that gets lost"
 	s.title(fmt.Sprintf("%d. %s", number, title))
-	s.paragraph("", "   ", "Nobody promises that events arrive. This one does not, so the opening stays, and nobody hears of it.")
+	s.paragraph("", "   ", "Nobody promises that events arrive. This one does not, so the opening stays, and no alert is sent.")
 	problems := len(s.problems)
 	expect := func(ok bool, format string, args ...any) {
 		if !ok {
