@@ -100,10 +100,14 @@ type definition struct {
 // takes metrics from any line of the format, whatever else it says. No metric may have more
 // than mostValues values. The result is empty if no metric has a value, and of a nil Log.
 func (l *Log) Attrs(metrics ...Metric) []slog.Attr {
-	metrics = valued(metrics)
-	if l == nil || len(metrics) == 0 {
+	if metrics = valued(metrics); l == nil || len(metrics) == 0 {
 		return nil
 	}
+	return l.attrs(metrics)
+}
+
+// attrs is Attrs for metrics that all have a value.
+func (l *Log) attrs(metrics []Metric) []slog.Attr {
 	definitions := make([]definition, len(metrics))
 	attrs := make([]slog.Attr, 0, len(metrics)+2)
 	attrs = append(attrs, slog.String(l.dimension, l.value))
@@ -125,7 +129,7 @@ func (l *Log) Put(ctx context.Context, metrics ...Metric) {
 	if l == nil {
 		return
 	}
-	for metrics = valued(metrics); len(metrics) > 0; metrics = valued(metrics) {
+	for metrics = valued(metrics); len(metrics) > 0; metrics = slices.DeleteFunc(metrics, isEmpty) {
 		line := make([]Metric, len(metrics))
 		for i := range metrics {
 			m := &metrics[i]
@@ -133,11 +137,11 @@ func (l *Log) Put(ctx context.Context, metrics ...Metric) {
 			line[i] = Metric{m.Name, m.Unit, m.Values[:n]}
 			m.Values = m.Values[n:]
 		}
-		l.logger.LogAttrs(ctx, slog.LevelInfo, message, l.Attrs(line...)...)
+		l.logger.LogAttrs(ctx, slog.LevelInfo, message, l.attrs(line)...)
 	}
 }
 
 // valued returns the metrics that have a value.
-func valued(metrics []Metric) []Metric {
-	return slices.DeleteFunc(slices.Clone(metrics), func(m Metric) bool { return len(m.Values) == 0 })
-}
+func valued(metrics []Metric) []Metric { return slices.DeleteFunc(slices.Clone(metrics), isEmpty) }
+
+func isEmpty(m Metric) bool { return len(m.Values) == 0 }
