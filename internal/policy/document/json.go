@@ -105,7 +105,7 @@ var errForm = errors.New("not the JSON form of a policy, as \"sgward policy pack
 func FromJSON(file string, data []byte) (Document, error) {
 	r := reader{d: jsontext.NewDecoder(bytes.NewReader(data))}
 	out := Document{File: file}
-	r.open('{')
+	r.token('{')
 	r.name("format")
 	if version := r.integer(); r.err == nil && version != format {
 		return Document{}, fmt.Errorf("it has format %d: want %d, as \"sgward policy package\" of this release makes it", version, format)
@@ -114,7 +114,7 @@ func FromJSON(file string, data []byte) (Document, error) {
 	out.Digest = r.text()
 	r.name("policy")
 	out.Root = r.node(0)
-	r.open('}')
+	r.token('}')
 	if r.err == nil && out.Root.Kind != Mapping {
 		r.err = errForm
 	}
@@ -152,9 +152,6 @@ func (r *reader) token(kind jsontext.Kind) jsontext.Token {
 	return t
 }
 
-// open reads a bracket, an opening or a closing one.
-func (r *reader) open(bracket jsontext.Kind) { r.token(bracket) }
-
 // text reads a string.
 func (r *reader) text() string {
 	t := r.token('"')
@@ -188,7 +185,7 @@ func (r *reader) node(depth int) *Node {
 	if depth > maxDepth && r.err == nil {
 		r.err = errForm
 	}
-	r.open('[')
+	r.token('[')
 	n := &Node{Kind: Null, Line: r.integer()}
 	if r.err != nil {
 		return n
@@ -202,23 +199,23 @@ func (r *reader) node(depth int) *Node {
 		}
 	case '[':
 		n.Kind = List
-		r.open('[')
+		r.token('[')
 		for r.err == nil && r.d.PeekKind() != ']' {
 			n.Content = append(n.Content, r.node(depth+1))
 		}
-		r.open(']')
+		r.token(']')
 	case '{':
 		n.Kind = Mapping
-		r.open('{')
+		r.token('{')
 		for r.err == nil && r.d.PeekKind() != '}' {
 			key := &Node{Kind: Text, Value: r.text()}
-			r.open('[')
+			r.token('[')
 			key.Line = r.integer()
 			n.Content = append(n.Content, key, r.node(depth+1))
-			r.open(']')
+			r.token(']')
 		}
-		r.open('}')
+		r.token('}')
 	}
-	r.open(']')
+	r.token(']')
 	return n
 }
