@@ -259,15 +259,20 @@ func (o *opening) unannounced() string {
 	return "No event is known that announced it."
 }
 
+// ruleOr returns what the rule lets through and its group; unknown stands for a missing rule.
+func (o *opening) ruleOr(unknown string) string {
+	out := unknown
+	if o.Rule != nil {
+		_, who := peer(o.Rule.Permission.Peer, o.accountID)
+		_, _, what := traffic(o.Rule.Permission)
+		out = what + ", " + who
+	}
+	return out + ", in " + group(o.GroupID, o.GroupName)
+}
+
 // allowed names the exception that covers an exempt rule.
 func (o *opening) allowed() string {
-	out := "Allowed: a rule that the record leaves out"
-	if o.Rule != nil {
-		_, who := peer(o.Rule.Permission.Peer, o.AccountID)
-		_, _, what := traffic(o.Rule.Permission)
-		out = "Allowed: " + what + ", " + who
-	}
-	out += ", in " + group(o.GroupID, o.GroupName)
+	out := "Allowed: " + o.ruleOr("a rule that the record leaves out")
 	x := o.Exception
 	if x == nil {
 		return out + "."

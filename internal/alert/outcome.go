@@ -244,13 +244,7 @@ func (o *opening) retriedText() string {
 
 // withdrawn says that the policy allows a rule of which an earlier alert warned.
 func (o *opening) withdrawn() string {
-	out := "Compliant after all: the rules of the call"
-	if o.Rule != nil {
-		_, who := peer(o.Rule.Permission.Peer, o.accountID)
-		_, _, what := traffic(o.Rule.Permission)
-		out = "Compliant after all: " + what + ", " + who
-	}
-	return out + ", in " + group(o.GroupID, o.GroupName) + ". The policy allows it; an earlier alert of this event could not tell."
+	return "Compliant after all: " + o.ruleOr("the rules of the call") + ". The policy allows it; an earlier alert of this event could not tell."
 }
 
 // needsNothing reports that the policy allows the rule.
