@@ -245,11 +245,7 @@ func (g *changedGroup) finish(ctx context.Context, b *batch) {
 	}
 	shown, loose := b.parts(g.Now())
 	if !g.absent {
-		switch err := g.judgeShown(ctx, b, shown); {
-		case errors.Is(err, ec2rules.ErrNoGroup):
-			g.absent = true
-		case err != nil:
-			g.failUnread(ctx, b, err)
+		if g.readFailed(ctx, b, g.judgeShown(ctx, b, shown)) {
 			return
 		}
 	}

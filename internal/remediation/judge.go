@@ -2,6 +2,7 @@ package remediation
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -26,6 +27,21 @@ func (g *changedGroup) judge(ctx context.Context, b *batch, cases []*Case, with 
 func (g *changedGroup) failUnread(ctx context.Context, b *batch, err error) {
 	g.Logger.ErrorContext(ctx, "group not read", "groupId", g.group.ID, "errorCode", ec2rules.ErrorCode(err), "error", err.Error())
 	b.failOpen(err, g.Now())
+}
+
+// readFailed notes what an error of a judgement says of the group: it is absent, or it could not
+// be read, and the batch has failed.
+func (g *changedGroup) readFailed(ctx context.Context, b *batch, err error) bool {
+	switch {
+	case err == nil:
+		return false
+	case errors.Is(err, ec2rules.ErrNoGroup):
+		g.absent = true
+		return false
+	default:
+		g.failUnread(ctx, b, err)
+		return true
+	}
 }
 
 // counting selects the rules beside which cases are judged. The zero value is none.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"sgward/internal/cloudtrail"
-	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
 	"sgward/internal/text"
@@ -70,11 +69,7 @@ func (g *changedGroup) finishOld(ctx context.Context, b *batch) {
 			gone = append(gone, c)
 		}
 	}
-	switch err := g.judge(ctx, b, shown, withOthers); {
-	case errors.Is(err, ec2rules.ErrNoGroup):
-		g.absent = true
-	case err != nil:
-		g.failUnread(ctx, b, err)
+	if g.readFailed(ctx, b, g.judge(ctx, b, shown, withOthers)) {
 		return
 	}
 	if g.absent {
