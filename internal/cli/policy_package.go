@@ -99,6 +99,8 @@ func writeInto(in Invocation, output *outputFlags, folders []string, data []byte
 		if isSource(filepath.Join(folder, input.DefaultPolicy), data) {
 			return usageError("--into %s: it holds another policy.yaml, and not one that was packaged: want the folder of a function", folder)
 		}
+	}
+	for _, folder := range folders {
 		if err := policypackage.Write(folder, input.DefaultPolicy, data); err != nil {
 			return fmt.Errorf("--into %s: %w", folder, err)
 		}

@@ -99,6 +99,9 @@ func TestIntoReplacesNoPolicyThatWasNotPackaged(t *testing.T) {
 	}
 
 	require.NoError(t, os.Mkdir("function", 0o700))
+	_, status := packaged(t, "--policy", "strict.yaml", "--into", "function", "--into", ".")
+	assert.Equal(t, StatusUsage, status)
+	assert.NoFileExists(t, filepath.Join("function", "policy.yaml"), "nothing is half done")
 	for _, text := range []string{"", "# the next one\n"} {
 		require.NoError(t, os.WriteFile("strict.yaml", append(policy, text...), 0o600))
 		said, status := packaged(t, "--policy", "strict.yaml", "--into", "function")

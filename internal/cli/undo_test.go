@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +16,7 @@ import (
 	"sgward/internal/ec2rules"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/secgroup"
 	"sgward/internal/secgroup/secgrouptest"
 )
