@@ -10,11 +10,6 @@ import (
 	"sync"
 	"testing"
 
-	"sgward/internal/functionstest"
-	"sgward/internal/policy/document"
-
-	"sgward/internal/policyyaml"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -22,9 +17,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/functionstest"
 	"sgward/internal/policy"
 	"sgward/internal/policyfile"
 	"sgward/internal/policypackage"
+	"sgward/internal/policyyaml"
 	"sgward/localaws"
 	"sgward/localaws/runtimeapi"
 )
@@ -106,10 +103,7 @@ func inLayer(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), policyfile.InLayer)
 	require.NoError(t, os.Mkdir(filepath.Dir(path), 0o700))
-	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-	form, err := policyyaml.Document("policy.yaml", []byte(text)).JSON()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(document.JSONName(path), form, 0o600))
+	functionstest.WritePolicy(t, path, text)
 	return path
 }
 

@@ -3,17 +3,15 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"sgward/internal/policy/document"
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/functionstest"
 )
 
 // build returns the function as it is deployed, in a folder of its own.
@@ -28,11 +26,7 @@ func build(t *testing.T) string {
 func TestFunctionDoesNotStartWithoutASoundPolicy(t *testing.T) {
 	binary := build(t)
 	broken := filepath.Join(t.TempDir(), "broken.yaml")
-	text := []byte("version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - id: a\n    efect: revoke\n")
-	require.NoError(t, os.WriteFile(broken, text, 0o600))
-	form, err := policyyaml.Document("broken.yaml", text).JSON()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(document.JSONName(broken), form, 0o600))
+	functionstest.WritePolicy(t, broken, "version: 1\nworld: {ipv4: 9, ipv6: 32}\nstatements:\n  - id: a\n    efect: revoke\n")
 
 	// A Runtime API that must not be asked for work.
 	asked := false

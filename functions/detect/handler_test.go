@@ -16,17 +16,16 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/logline"
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/logline"
 	"sgward/internal/metric"
 	"sgward/internal/metric/metrictest"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 )
 
 var judgedAt = time.Date(2026, 11, 22, 12, 0, 30, 0, time.UTC)

@@ -13,11 +13,10 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policypackage"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/policypackage"
 	"sgward/localaws/runtimeapi"
 )
 

@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policypackage"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -24,6 +22,7 @@ import (
 
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
+	"sgward/internal/policypackage"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/samtemplate"
 	"sgward/localaws/snsapi"

@@ -17,11 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/invocation"
-	"sgward/internal/policypackage"
-
-	"sgward/internal/policyyaml"
-
 	"github.com/aws/aws-lambda-go/events"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -32,7 +27,10 @@ import (
 	"sgward/internal/awscall"
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
+	"sgward/internal/invocation"
 	"sgward/internal/policy"
+	"sgward/internal/policypackage"
+	"sgward/internal/policyyaml"
 	"sgward/internal/sdkhttp"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/queue"

@@ -11,8 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policypackage"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -22,6 +20,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/policy"
+	"sgward/internal/policypackage"
 	"sgward/localaws/dynamodbapi"
 	"sgward/localaws/ec2api"
 	"sgward/localaws/eventpattern"

@@ -13,7 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/policy/document"
 	"sgward/internal/policypackage"
+	"sgward/internal/policyyaml"
 )
 
 // Root returns the top of the module, whatever folder the test is in.
@@ -103,6 +105,15 @@ func Build(t testing.TB, policy []byte, names ...string) string {
 	folder := t.TempDir()
 	Into(t, folder, policy, names...)
 	return folder
+}
+
+// WritePolicy writes a policy as a function reads it, with its JSON form, sound or not.
+func WritePolicy(t testing.TB, path, text string) {
+	t.Helper()
+	form, err := policyyaml.Document(filepath.Base(path), []byte(text)).JSON()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	require.NoError(t, os.WriteFile(document.JSONName(path), form, 0o600))
 }
 
 // Policy returns the module's policy.yaml.
