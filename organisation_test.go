@@ -8,8 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/stretchr/testify/assert"
@@ -17,6 +15,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 )
 
 var fenced = regexp.MustCompile("(?ms)^```(json|yaml)\n(.*?)^```$")

@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,6 +24,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/outlets"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"
 )

@@ -4,13 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/secgroup"
 )
 

@@ -10,14 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/check"
 	"sgward/internal/planned"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 )
 
 var update = flag.Bool("update", false, "write the expected findings anew")

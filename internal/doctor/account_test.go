@@ -17,15 +17,14 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policy/document"
-	"sgward/internal/policypackage"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/awscall"
+	"sgward/internal/policy/document"
+	"sgward/internal/policypackage"
 	"sgward/internal/sdkhttp"
 	"sgward/localaws/eventpattern"
 	"sgward/localaws/samtemplate"

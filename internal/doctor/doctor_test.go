@@ -9,15 +9,13 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policypackage"
-
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/policy"
+	"sgward/internal/policypackage"
+	"sgward/internal/policyyaml"
 	"sgward/internal/stack"
 )
 

@@ -5,12 +5,11 @@ import (
 	"fmt"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 )
 
 func TestAnAlertDescribesTheStatementsOfItsFindings(t *testing.T) {

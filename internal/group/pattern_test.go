@@ -7,13 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/group"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/secgroup"
 )
 

@@ -8,13 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/hook"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/text"
 )
 

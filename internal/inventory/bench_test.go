@@ -6,13 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/ec2rules"
 	"sgward/internal/inventory/dumptest"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 )
 
 func shippedPolicy(t testing.TB) *policy.Policy {

@@ -5,12 +5,11 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/secgroup"
 )
 

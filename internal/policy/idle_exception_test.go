@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policyyaml"
 )
 
 // Each exception stands alone beside the statements. A reason means that lint warns.

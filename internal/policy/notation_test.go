@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"sgward/internal/policyyaml"
 	"sgward/internal/secgroup"
 )
 

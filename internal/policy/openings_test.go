@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policyyaml"
 )
 
 // withEgressExample is the default policy with the statement that it shows as an example.

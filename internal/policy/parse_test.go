@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"sgward/internal/policyyaml"
 )
 
 var update = flag.Bool("update", false, "write the problems in testdata/problems.txt anew")

@@ -10,12 +10,12 @@ import (
 	"strings"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"sgward/internal/policyyaml"
 )
 
 func compiledSchema(t *testing.T) *jsonschema.Schema {

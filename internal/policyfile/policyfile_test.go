@@ -10,13 +10,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"sgward/internal/policy/document"
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/policy"
+	"sgward/internal/policy/document"
+	"sgward/internal/policyyaml"
 )
 
 const sound = `version: 1

@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/assert"
@@ -24,6 +22,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/metric"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/remediation"
 	"sgward/internal/secgroup"
 )

@@ -7,13 +7,12 @@ import (
 	"strings"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/logfile"
 	"sgward/internal/logfile/logfiletest"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/replay"
 	"sgward/internal/report"
 )

@@ -13,13 +13,12 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/logfile"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/replay"
 	"sgward/internal/report"
 	"sgward/internal/secgroup"

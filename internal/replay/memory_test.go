@@ -12,12 +12,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/logfile"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 )
 
 // opening is the record of the i-th call, which opens a port of a group of its own to the

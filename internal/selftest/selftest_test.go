@@ -10,11 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/functionstest"
-	"sgward/internal/input"
-
-	"sgward/internal/policyyaml"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -23,7 +18,10 @@ import (
 
 	"sgward/internal/awscall"
 	"sgward/internal/ec2rules"
+	"sgward/internal/functionstest"
+	"sgward/internal/input"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/secgroup"
 	"sgward/internal/stack"
 	"sgward/internal/stack/stacktest"

@@ -8,8 +8,6 @@ import (
 	"os"
 	"testing"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -20,6 +18,7 @@ import (
 	"sgward/internal/cloudtrail"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/sweep"
 	"sgward/internal/sweep/sweeptest"
 )

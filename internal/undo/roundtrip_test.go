@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -30,6 +28,7 @@ import (
 	"sgward/internal/eventhistory"
 	"sgward/internal/finding"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/remediation"
 	"sgward/internal/sdkhttp"
 	"sgward/internal/secgroup"

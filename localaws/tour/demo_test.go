@@ -17,9 +17,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"sgward/internal/functionstest"
-	"sgward/internal/policypackage"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -27,6 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"sgward/internal/finding"
+	"sgward/internal/functionstest"
+	"sgward/internal/policypackage"
 	"sgward/localaws/tour"
 )
 

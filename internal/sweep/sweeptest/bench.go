@@ -17,8 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"sgward/internal/policyyaml"
-
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -30,6 +28,7 @@ import (
 	"sgward/internal/finding"
 	"sgward/internal/lambdaenv"
 	"sgward/internal/policy"
+	"sgward/internal/policyyaml"
 	"sgward/internal/remediation"
 	"sgward/internal/sweep"
 	"sgward/internal/table"
